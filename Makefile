@@ -1,0 +1,52 @@
+# Everything a fresh machine needs: Python >= 3.11, make and PyPI. `make help` lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run dev test lint format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## make .venv and install the pinned requirements
+
+# Bytecode is compiled at install: importing this stack without it costs two to three times as much.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 setup")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	UV="$$(command -v uv || echo $(BIN)/uv)" && \
+	"$$UV" pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock && \
+	"$$UV" pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+run: setup ## make the demo company's deliveries, run the whole pipeline on them, print the scorecard
+	$(BIN)/python -m demo_company
+	$(BIN)/python -m pipelines.cli run
+
+dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
+	$(BIN)/python -m pipelines.cli dev
+
+test: setup ## all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m sqlfluff lint --processes 2 dbt_project/models tests/realdata
+	$(BIN)/python -m pipelines.cli validate
+
+format: setup ## rewrite Python and SQL in the house style
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m sqlfluff fix dbt_project/models tests/realdata
+
+lock: setup ## pin the newest versions that pyproject.toml allows
+	UV="$$(command -v uv || echo $(BIN)/uv)" && \
+	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --upgrade \
+	    --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock
+
+clean: ## remove what was made: environment, data, build output
+	rm -rf .venv data dbt_project/target dbt_project/logs .mypy_cache .pytest_cache .ruff_cache
