@@ -1,0 +1,78 @@
+"""Reads the YAML files people write (settings, sources, suites) into pydantic models.
+
+Belongs here: turning a file into a model, and an error into `file:line: what is wrong, what to do`.
+Does not belong here: what any of those files mean.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ConfigError(Exception):
+    """Something a person wrote cannot be used; the message names file, line and the next step."""
+
+
+def load_yaml_model(path: Path, model: type[Model]) -> Model:
+    """Read the YAML file at `path` as a `model`.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or does not fit `model`. Every problem stands
+            on a line of its own, as `file:line: setting: problem`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file.") from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}.") from None
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}:1: expected settings as `key: value`, found a {type(content).__name__}.")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = [_describe(path, root, problem) for problem in error.errors()]
+        raise ConfigError("\n".join(problems)) from None
+
+
+def _describe(path: Path, root: yaml.Node | None, problem: Any) -> str:
+    location = problem["loc"]
+    name = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        text = "unknown key. Remove it, or correct its spelling."
+    elif problem["type"] == "missing":
+        text = "missing. Add it."
+    else:
+        text = problem["msg"].removeprefix("Value error, ")
+    return f"{path}:{_line_of(root, location)}: {name + ': ' if name else ''}{text}"
+
+
+def _line_of(node: yaml.Node | None, location: tuple[str | int, ...]) -> int:
+    """The line of the deepest part of `location` that the file really has."""
+    if node is None:
+        return 1
+    line = node.start_mark.line + 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
