@@ -1,0 +1,123 @@
+{# What DuckDB and Spark say differently, or wrongly. Models use these and stay portable. #}
+
+
+{# numerator / denominator as double; NULL, never inf or NaN, when the denominator is zero or absent. #}
+{% macro safe_divide(numerator, denominator) -%}
+    (cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0))
+{%- endmacro %}
+
+
+{# `text` as `data_type`, NULL when it cannot be read as one. Blank text is NULL. #}
+{% macro try_cast(text, data_type) -%}
+    {{ return(adapter.dispatch('try_cast')(text, data_type)) }}
+{%- endmacro %}
+
+{% macro default__try_cast(text, data_type) -%}
+    try_cast(nullif(trim({{ text }}), '') as {{ data_type }})
+{%- endmacro %}
+
+
+{# `text` as a UTC timestamp. An offset or Z in the text counts; without one, the time is in `time_zone`. #}
+{% macro try_timestamp(text, time_zone='UTC') -%}
+    {{ return(adapter.dispatch('try_timestamp')(text, time_zone)) }}
+{%- endmacro %}
+
+{% macro default__try_timestamp(text, time_zone) -%}
+    case
+        when regexp_matches(trim({{ text }}), '(Z|[+-][0-9][0-9](:?[0-9][0-9])?)$') and trim({{ text }}) like '____-__-__%:%'
+            then timezone('UTC', {{ try_cast(text, 'timestamp with time zone') }})
+        else timezone('UTC', timezone('{{ time_zone }}', {{ try_cast(text, 'timestamp') }}))
+    end
+{%- endmacro %}
+
+{% macro spark__try_timestamp(text, time_zone) -%}
+    case
+        when trim({{ text }}) rlike '(Z|[+-][0-9][0-9](:?[0-9][0-9])?)$' and trim({{ text }}) like '____-__-__%:%'
+            then to_utc_timestamp(try_to_timestamp(trim({{ text }})), current_timezone())
+        else to_utc_timestamp(try_to_timestamp(trim({{ text }})), '{{ time_zone }}')
+    end
+{%- endmacro %}
+
+
+{# The date a UTC timestamp falls on where the business is. #}
+{% macro business_date(utc_timestamp) -%}
+    {{ return(adapter.dispatch('business_date')(utc_timestamp)) }}
+{%- endmacro %}
+
+{% macro default__business_date(utc_timestamp) -%}
+    cast(timezone('{{ var("time_zone") }}', timezone('UTC', {{ utc_timestamp }})) as date)
+{%- endmacro %}
+
+{% macro spark__business_date(utc_timestamp) -%}
+    cast(from_utc_timestamp({{ utc_timestamp }}, '{{ var("time_zone") }}') as date)
+{%- endmacro %}
+
+
+{# The first day of the month, quarter, … a date lies in, as a DATE (date_trunc alone gives a timestamp). #}
+{% macro period_start(period, date_value) -%}
+    cast(date_trunc('{{ period }}', {{ date_value }}) as date)
+{%- endmacro %}
+
+
+{# `date_value` plus a whole number of days, months, …, as a DATE. #}
+{% macro add_period(date_value, period, count) -%}
+    cast({{ date_value }} + interval '{{ count }}' {{ period }} as date)
+{%- endmacro %}
+
+
+{# Whole days from one date to another; negative when `until` comes first. #}
+{% macro days_from(since, until) -%}
+    {{ return(adapter.dispatch('days_from')(since, until)) }}
+{%- endmacro %}
+
+{% macro default__days_from(since, until) -%}
+    date_diff('day', {{ since }}, {{ until }})
+{%- endmacro %}
+
+{% macro spark__days_from(since, until) -%}
+    datediff({{ until }}, {{ since }})
+{%- endmacro %}
+
+
+{# One row per day or month in [first, last], column `name`. `bounds` is a relation with one row. #}
+{% macro date_spine(bounds, first, last, name, period='day') -%}
+    {{ return(adapter.dispatch('date_spine')(bounds, first, last, name, period)) }}
+{%- endmacro %}
+
+{% macro default__date_spine(bounds, first, last, name, period) -%}
+    select cast(spine.{{ name }} as date) as {{ name }}
+    from (
+        select unnest(generate_series({{ first }}, {{ last }}, interval '1' {{ period }})) as {{ name }}
+        from {{ bounds }}
+    ) as spine
+{%- endmacro %}
+
+{% macro spark__date_spine(bounds, first, last, name, period) -%}
+    select explode(sequence({{ first }}, {{ last }}, interval '1' {{ period }})) as {{ name }}
+    from {{ bounds }}
+{%- endmacro %}
+
+
+{# The value below which `fraction` of the values lie, interpolated; NULL values do not count. #}
+{% macro percentile(expression, fraction) -%}
+    {{ return(adapter.dispatch('percentile')(expression, fraction)) }}
+{%- endmacro %}
+
+{% macro default__percentile(expression, fraction) -%}
+    quantile_cont({{ expression }}, {{ fraction }})
+{%- endmacro %}
+
+{% macro spark__percentile(expression, fraction) -%}
+    percentile({{ expression }}, {{ fraction }})
+{%- endmacro %}
+
+
+{# A text that is equal for two rows exactly when all `columns` are; NULL and '' differ. #}
+{% macro surrogate_key(columns) -%}
+    md5(concat_ws(
+        chr(31),
+        {%- for column in columns %}
+        coalesce(cast({{ column }} as varchar), chr(30)){{ ',' if not loop.last }}
+        {%- endfor %}
+    ))
+{%- endmacro %}

@@ -1,0 +1,50 @@
+{# What the KPI marts share. #}
+
+
+{# `amount` at `rate`, rounded half away from zero to cents. NULL when there is no rate. #}
+{% macro in_reporting_currency(amount, rate) -%}
+    cast(round(cast({{ amount }} as decimal(24, 4)) * cast({{ rate }} as decimal(14, 8)), 2) as decimal(18, 2))
+{%- endmacro %}
+
+
+{# Every month from an entity's first one in `relation` (period_month, entity_type, entity_id) to the as-of date's. #}
+{% macro entity_months(relation) -%}
+    select
+        months.month_start as period_month,
+        months.next_month_start,
+        months.is_partial_month as is_partial_period,
+        entities.entity_type,
+        entities.entity_id
+    from (
+        select entity_type, entity_id, min(period_month) as first_month
+        from {{ relation }}
+        group by 1, 2
+    ) as entities
+    inner join (
+        select distinct month_start, next_month_start, is_partial_month from {{ ref('int_days') }}
+    ) as months
+        on months.month_start >= entities.first_month
+{%- endmacro %}
+
+
+{# Bounds of the Wilson 95 % interval of a rate (Wilson 1927); NULL without cases. `sign` is - for the lower bound. #}
+{% macro wilson_bound(successes, cases, sign) -%}
+    {%- set z = 1.959963984540054 -%}
+    {%- set p = safe_divide(successes, cases) -%}
+    {%- set n = 'nullif(cast(' ~ cases ~ ' as double), 0)' -%}
+    (
+        ({{ p }} + {{ z * z / 2 }} / {{ n }}
+        {{ sign }} {{ z }} * sqrt({{ p }} * (1 - {{ p }}) / {{ n }} + {{ z * z / 4 }} / ({{ n }} * {{ n }})))
+        / (1 + {{ z * z }} / {{ n }})
+    )
+{%- endmacro %}
+
+
+{# Texts as an SQL list; a list that matches nothing when there are none. #}
+{% macro text_list(texts) -%}
+    {%- for text in texts -%}
+    '{{ text | replace("'", "''") }}'{{ ', ' if not loop.last }}
+    {%- else -%}
+    'no such text'
+    {%- endfor -%}
+{%- endmacro %}

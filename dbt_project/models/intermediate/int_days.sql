@@ -1,0 +1,38 @@
+-- The calendar of this run: every day from the first business event's month to the as-of date; one row per day.
+with
+
+parameters as (
+    select * from {{ ref('int_run_parameters') }}
+),
+
+first_days as (
+    select min({{ business_date('ordered_at') }}) as first_day from {{ ref('int_orders') }}
+    union all
+    select min({{ business_date('refunded_at') }}) as first_day from {{ ref('int_refunds') }}
+    union all
+    select min({{ business_date('created_at') }}) as first_day from {{ ref('int_leads') }}
+),
+
+bounds as (
+    select
+        {{ period_start('month', 'least(coalesce(min(first_days.first_day), max(parameters.as_of_date)), max(parameters.as_of_date))') }}
+            as first_day,
+        max(parameters.as_of_date) as as_of_date
+    from first_days
+    cross join parameters
+),
+
+days as (
+    {{ date_spine('bounds', 'first_day', 'as_of_date', 'date_day') }}
+)
+
+select
+    days.date_day,
+    {{ period_start('month', 'days.date_day') }} as month_start,
+    {{ period_start('quarter', 'days.date_day') }} as quarter_start,
+    {{ period_start('year', 'days.date_day') }} as year_start,
+    {{ add_period(period_start('month', 'days.date_day'), 'month', 1) }} as next_month_start,
+    {{ add_period(period_start('month', 'days.date_day'), 'month', 1) }} > {{ add_period('bounds.as_of_date', 'day', 1) }}
+        as is_partial_month
+from days
+cross join bounds

@@ -1,0 +1,77 @@
+-- Revenue and its parts per day in the reporting currency; one row per day, channel, rep, region and segment.
+-- net = gross − discounts − refunds. A refund counts on its own date, an order's lines on the order's.
+with
+
+orders as (
+    select
+        ordered_on as business_date,
+        channel,
+        rep_id,
+        region,
+        segment,
+        count(*) as orders
+    from {{ ref('int_counted_orders') }}
+    group by 1, 2, 3, 4, 5
+),
+
+sales as (
+    select
+        ordered_on as business_date,
+        channel,
+        rep_id,
+        region,
+        segment,
+        sum(gross_amount) as gross_amount,
+        sum(discount_amount) as discount_amount,
+        sum(cost_amount) as cost_amount,
+        sum(case when is_first_order then gross_amount - discount_amount else 0 end) as first_order_amount
+    from {{ ref('fct_order_items') }}
+    group by 1, 2, 3, 4, 5
+),
+
+refunds as (
+    select
+        refunded_on as business_date,
+        channel,
+        rep_id,
+        region,
+        segment,
+        sum(refund_amount) as refund_amount,
+        sum(case when is_first_order then refund_amount else 0 end) as first_order_refund_amount
+    from {{ ref('fct_refunds') }}
+    group by 1, 2, 3, 4, 5
+),
+
+movements as (
+    select
+        business_date, channel, rep_id, region, segment, orders,
+        0 as gross_amount, 0 as discount_amount, 0 as refund_amount, 0 as cost_amount, 0 as new_customer_amount
+    from orders
+    union all
+    select
+        business_date, channel, rep_id, region, segment, 0 as orders,
+        gross_amount, discount_amount, 0 as refund_amount, cost_amount, first_order_amount as new_customer_amount
+    from sales
+    union all
+    select
+        business_date, channel, rep_id, region, segment, 0 as orders,
+        0 as gross_amount, 0 as discount_amount, refund_amount, 0 as cost_amount,
+        -first_order_refund_amount as new_customer_amount
+    from refunds
+)
+
+select
+    business_date,
+    coalesce(channel, 'unassigned') as channel,
+    coalesce(rep_id, 'unassigned') as rep_id,
+    coalesce(region, 'unassigned') as region,
+    coalesce(segment, 'unassigned') as segment,
+    cast(sum(orders) as bigint) as orders,
+    cast(sum(gross_amount) as decimal(18, 2)) as gross_amount,
+    cast(sum(discount_amount) as decimal(18, 2)) as discount_amount,
+    cast(sum(refund_amount) as decimal(18, 2)) as refund_amount,
+    cast(sum(gross_amount) - sum(discount_amount) - sum(refund_amount) as decimal(18, 2)) as net_amount,
+    cast(sum(cost_amount) as decimal(18, 2)) as cost_amount,
+    cast(sum(new_customer_amount) as decimal(18, 2)) as new_customer_net_amount
+from movements
+group by 1, 2, 3, 4, 5

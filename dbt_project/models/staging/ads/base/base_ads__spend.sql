@@ -1,0 +1,9 @@
+-- Every delivered row of ads.spend, typed; one row per delivered row, unreadable ones with the reason.
+{{ typed_deliveries('ads', 'spend', [
+    ['spend_date', 'date', {'required': true}],
+    ['campaign_id', 'text', {'required': true}],
+    ['impressions', 'integer'],
+    ['clicks', 'integer'],
+    ['spend', 'decimal', {'required': true}],
+    ['currency', 'text', {'required': true}],
+]) }}

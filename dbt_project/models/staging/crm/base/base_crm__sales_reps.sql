@@ -1,0 +1,11 @@
+-- Every delivered row of crm.sales_reps, typed; one row per delivered row, unreadable ones with the reason.
+{{ typed_deliveries('crm', 'sales_reps', [
+    ['rep_id', 'text', {'required': true}],
+    ['name', 'text'],
+    ['role', 'text'],
+    ['team', 'text'],
+    ['region', 'text'],
+    ['manager_id', 'text'],
+    ['hired_on', 'date'],
+    ['left_on', 'date'],
+]) }}

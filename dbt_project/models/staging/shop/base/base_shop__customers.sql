@@ -1,0 +1,11 @@
+-- Every delivered row of shop.customers, typed; one row per delivered row, unreadable ones with the reason.
+{{ typed_deliveries('shop', 'customers', [
+    ['customer_id', 'text', {'required': true}],
+    ['email', 'text'],
+    ['full_name', 'text'],
+    ['segment', 'text'],
+    ['country', 'text'],
+    ['region', 'text'],
+    ['created_at', 'timestamp', {'required': true}],
+    ['updated_at', 'timestamp', {'required': true}],
+]) }}

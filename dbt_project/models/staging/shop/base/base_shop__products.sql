@@ -1,0 +1,8 @@
+-- Every delivered row of shop.products, typed; one row per delivered row, unreadable ones with the reason.
+{{ typed_deliveries('shop', 'products', [
+    ['product_id', 'text', {'required': true}],
+    ['name', 'text'],
+    ['category', 'text'],
+    ['unit_cost', 'decimal'],
+    ['updated_at', 'timestamp', {'required': true}],
+]) }}

@@ -1,0 +1,192 @@
+"""The `kpi` command.
+
+Belongs here: arguments, exit codes, and turning errors into words. Exit codes: 0 fine, 1 the job failed or was blocked,
+2 a wrong argument or setting.
+Does not belong here: anything a command does. Dagster, dbt and Great Expectations are imported by the commands that
+need them, so that the others answer at once.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import duckdb
+import typer
+from rich.console import Console
+
+from pipelines.config_files import ConfigError
+from pipelines.settings import PROJECT_DIR, get_settings
+from pipelines.warehouse import NotPublishedError
+
+app = typer.Typer(help="Deliveries in, sales KPIs out.", no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+FAILED, USAGE = 1, 2
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+Output = Annotated[Path | None, typer.Option("--output", help="Write to this file instead of the screen.")]
+
+
+@app.command()
+def run(
+    day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="One delivery day.")] = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First delivery day.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last delivery day.")] = None,
+    full_refresh: Annotated[bool, typer.Option(help="Build every table anew from raw.")] = False,
+) -> None:
+    """Land deliveries, bring staging and marts up to date, check every stage, publish.
+
+    Without a day: all that was delivered and has not landed yet.
+    """
+    from pipelines.run import NothingDeliveredError, execute, plan, prepare_instance
+    from pipelines.show import show_scorecard
+    from pipelines.sources import load_sources
+
+    if (first is None) != (last is None) or (day and first):
+        raise typer.BadParameter("give --date, or --from and --to, or nothing")
+    with _errors_in_words():
+        settings = get_settings()
+        sources = load_sources(settings.sources, settings.company_dir)
+        begin, end = _date(day or first), _date(day or last)
+        if begin and begin < settings.first_delivery:
+            raise ConfigError(f"{begin} lies before first_delivery, {settings.first_delivery}, of the settings.")
+        if begin and end and end < begin:
+            raise ConfigError(f"--to {end} lies before --from {begin}.")
+        if end and end >= date.today():
+            raise ConfigError(f"{end} is not over yet. A delivery day can be run from the next day on.")
+        try:
+            days = plan(settings, sources, begin, end)
+        except NothingDeliveredError as error:
+            errors.print(f"[red]Nothing to run.[/red] {error}")
+            raise typer.Exit(FAILED) from None
+        prepare_instance(settings)
+        problems = execute(days, console, full_refresh)
+        if problems:
+            errors.print("[red]Blocked: nothing of this run was published, the file published before stays.[/red]")
+            for problem in problems:
+                errors.print(f"  {problem}", markup=False)
+            errors.print("Repair the delivery or the rule and run the day again; `kpi dev` shows the run in the UI.")
+            raise typer.Exit(FAILED)
+        show_scorecard(settings.published_dir, console)
+        console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
+        console.print("Ask it: kpi show revenue --by channel. Watch runs and checks: kpi dev, http://127.0.0.1:3000.")
+
+
+@app.command()
+def show(
+    kpi_id: Annotated[str, typer.Argument(metavar="KPI", help="For example revenue or lead_conversion.")],
+    by: Annotated[str, typer.Option(help="company, channel, rep, region or segment.")] = "company",
+    month: Annotated[str | None, typer.Option(help="One month, like 2025-06.")] = None,
+    variant: Annotated[str | None, typer.Option(help="A variant, like gross or cohort_30d.")] = None,
+    output: Annotated[Format, typer.Option("--format")] = Format.table,
+    to: Output = None,
+) -> None:
+    """Print a KPI by month, from the published file."""
+    from pipelines.show import UsageError, show_kpi
+
+    with _errors_in_words():
+        try:
+            start = datetime.strptime(month, "%Y-%m").date() if month else None
+        except ValueError:
+            raise typer.BadParameter(f"{month!r} is not a month like 2025-06", param_hint="--month") from None
+        try:
+            show_kpi(get_settings().published_dir, kpi_id, by, start, variant, output.value, to)
+        except UsageError as error:
+            raise ConfigError(str(error)) from None
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help='For example "select * from marts.kpi_scorecard__monthly".')],
+    output: Annotated[Format, typer.Option("--format")] = Format.table,
+    to: Output = None,
+) -> None:
+    """Run a query over the published file; it can read but not write."""
+    from pipelines.show import UsageError, run_sql
+
+    with _errors_in_words():
+        try:
+            run_sql(get_settings().published_dir, query, output.value, to)
+        except (duckdb.Error, UsageError) as error:
+            raise ConfigError(str(error)) from None
+
+
+@app.command()
+def dev(port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0.1.")] = 3000) -> None:
+    """The Dagster UI, with schedule and sensors, over the same history as `kpi run`."""
+    from pipelines.run import prepare_instance
+
+    with _errors_in_words():
+        prepare_instance(get_settings())
+    os.chdir(PROJECT_DIR)
+    os.execv(
+        sys.executable,
+        [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
+    )
+
+
+@app.command()
+def validate() -> None:
+    """Check that settings, sources, suites and models load, and that Dagster can load every definition."""
+    from pipelines.run import prepare_instance
+
+    with _errors_in_words():
+        prepare_instance(get_settings())
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "--workspace", "workspace.yaml"]
+    raise typer.Exit(subprocess.run(command, cwd=PROJECT_DIR, check=False).returncode)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def dbt(context: typer.Context) -> None:
+    """Run dbt as the pipeline does, for example: kpi dbt -- test --select test_type:unit."""
+    from pipelines.sources import load_sources
+    from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
+
+    with _errors_in_words():
+        settings = get_settings()
+        sources = load_sources(settings.sources, settings.company_dir)
+        environment = {**os.environ, **dbt_environment(settings, as_of_date(settings, sources))}
+        command = dbt_command(context.args, assemble_project(settings), dbt_variables(settings, sources))
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+@contextmanager
+def _errors_in_words() -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        errors.print(str(error), markup=False, style="red")
+        raise typer.Exit(USAGE) from None
+    except NotPublishedError as error:
+        errors.print(str(error), markup=False, style="red")
+        raise typer.Exit(FAILED) from None
+
+
+def _date(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+def main() -> None:
+    """Entry point of the `kpi` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

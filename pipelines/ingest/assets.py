@@ -1,0 +1,81 @@
+"""The raw assets: one per delivered table, partitioned by delivery day.
+
+Belongs here: how Dagster sees ingestion. Does not belong here: the ingestion itself (`landing.py`, `readers.py`).
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+import dagster as dg
+
+from pipelines.ingest.landing import Landed, land
+from pipelines.ingest.readers import DeliveryError
+from pipelines.settings import Settings
+from pipelines.sources import Source, Table, each_table
+
+
+def raw_key(source: str, table_name: str) -> dg.AssetKey:
+    """The asset key of a delivered table."""
+    return dg.AssetKey(["raw", source, table_name])
+
+
+def raw_assets(
+    settings: Settings, sources: Iterable[Source], partitions: dg.DailyPartitionsDefinition
+) -> list[dg.AssetsDefinition]:
+    """One asset per delivered table of the enabled sources."""
+    return [_raw_asset(settings, source, name, table, partitions) for source, name, table in each_table(sources)]
+
+
+def _raw_asset(
+    settings: Settings, source: Source, table_name: str, table: Table, partitions: dg.DailyPartitionsDefinition
+) -> dg.AssetsDefinition:
+    key = raw_key(source.name, table_name)
+
+    @dg.asset(
+        key=key,
+        description=f"{table.description}\n\nGrain: one row per delivered row, as sent, with file and row number.",
+        group_name="raw",
+        owners=[source.owner],
+        kinds={"file", "parquet"},
+        partitions_def=partitions,
+        # A repair runs each day by itself, so that its checks speak of that day; `kpi run` loads a first range at once.
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        metadata={"file pattern": table.path, "key": ", ".join(table.key), "delivered by": source.sla},
+    )
+    def raw_table(context: dg.AssetExecutionContext) -> None:
+        problems = []
+        for day in context.partition_keys:
+            try:
+                landed = land(
+                    source.name,
+                    table_name,
+                    table,
+                    date.fromisoformat(day),
+                    settings.landing_dir,
+                    settings.raw_dir,
+                )
+            except DeliveryError as error:
+                problems.append(str(error))
+                continue
+            if landed.outcome == "restated":
+                context.log.info(f"{key.to_user_string()}: {day} was delivered before, with other bytes: restated.")
+            context.add_asset_metadata(_metadata(landed), partition_key=day)
+        if problems:
+            raise dg.Failure(description="\n".join(problems), allow_retries=False)
+
+    return raw_table
+
+
+def _metadata(landed: Landed) -> dict[str, dg.MetadataValue]:
+    metadata: dict[str, dg.MetadataValue] = {
+        "outcome": dg.MetadataValue.text(landed.outcome),
+        "dagster/row_count": dg.MetadataValue.int(landed.rows),
+        "bytes": dg.MetadataValue.int(landed.size_bytes),
+        "files": dg.MetadataValue.text(", ".join(landed.files) or "none"),
+    }
+    if landed.first_date and landed.last_date:
+        metadata["first date"] = dg.MetadataValue.text(landed.first_date)
+        metadata["last date"] = dg.MetadataValue.text(landed.last_date)
+    if landed.undeclared_columns:
+        metadata["undeclared columns"] = dg.MetadataValue.text(", ".join(landed.undeclared_columns))
+    return metadata

@@ -1,0 +1,22 @@
+"""The daily partitions of raw assets, and half-open windows over them.
+
+Belongs here: which delivery days exist. Does not belong here: which of them have landed (`ingest/landing.py`).
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import dagster as dg
+
+from pipelines.settings import Settings
+
+
+def delivery_days(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """One partition per delivery day in the business time zone; a day exists once it has ended."""
+    return dg.DailyPartitionsDefinition(start_date=str(settings.first_delivery), timezone=settings.time_zone)
+
+
+def days_between(first: date, end: date) -> Iterator[date]:
+    """The days in `[first, end)`."""
+    for offset in range((end - first).days):
+        yield first + timedelta(days=offset)

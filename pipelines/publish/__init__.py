@@ -1,0 +1,1 @@
+"""Marts to analysts: a candidate is built, audited and swapped in whole."""

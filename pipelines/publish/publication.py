@@ -1,0 +1,177 @@
+"""Write, audit, publish: what analysts read is replaced in one step, or not at all.
+
+Belongs here: building a publication, auditing it against the warehouse, swapping it in, keeping the ones before.
+Does not belong here: whether this run may publish at all (`assets.py` asks the checks).
+
+A publication is a folder, `publications/<id>/`, with `kpi.duckdb` (schemas `marts` and `meta`), `parquet/<table>/` and
+`manifest.json`. `published` is a link to the current one, so that one rename swaps all three together, and readers who
+have an old file open keep it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from pipelines.warehouse import attach_read_only, escaped, new_file, reader
+
+
+class AuditError(Exception):
+    """The candidate does not hold what the warehouse holds; the message names table and difference."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What `manifest.json` and `meta.publication` say of a publication."""
+
+    publication_id: str
+    run_id: str
+    published_at: datetime
+    as_of_date: date
+    data_through: dict[str, date]  # per source, its newest delivery day
+    code_version: str
+
+
+def publish(
+    publication: Publication,
+    mart_tables: Iterable[str],
+    check_results: pd.DataFrame,
+    warehouse_path: Path,
+    published_dir: Path,
+    keep: int = 5,
+) -> dict[str, int]:
+    """Build the candidate, audit it, swap it in; the published tables with their row counts.
+
+    `published_dir` becomes (or stays) a link; the newest `keep` publications stay beside it.
+
+    Raises:
+        AuditError: the candidate differs from the warehouse; what was published before stays.
+    """
+    tables = sorted(mart_tables)
+    versions_dir = published_dir.with_name("publications")
+    candidate_dir = versions_dir / publication.publication_id
+    aside = versions_dir / f".{publication.publication_id}"
+    shutil.rmtree(aside, ignore_errors=True)
+    (aside / "parquet").mkdir(parents=True)
+    try:
+        _build(publication, tables, check_results, warehouse_path, aside)
+        counts = audit(aside, tables, warehouse_path)
+        _write_manifest(publication, counts, aside)
+        aside.rename(candidate_dir)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    point_to(candidate_dir, published_dir)
+    _prune(versions_dir, published_dir, keep)
+    return counts
+
+
+def audit(candidate_dir: Path, tables: list[str], warehouse_path: Path) -> dict[str, int]:
+    """Compare every table of a candidate with the warehouse, row by row through a checksum; the row counts.
+
+    Raises:
+        AuditError: a table is missing, or its rows differ in number or content, in the file or in its Parquet copy.
+    """
+    counts = {}
+    with reader(candidate_dir / "kpi.duckdb") as connection:
+        attach_read_only(connection, warehouse_path, "warehouse")
+        for table in tables:
+            copies = {
+                "warehouse": f'warehouse.marts."{table}"',
+                "kpi.duckdb": f'marts."{table}"',
+                "parquet": f"read_parquet('{escaped(_parquet_file(candidate_dir, table))}')",
+            }
+            found = {}
+            for name, relation in copies.items():
+                try:
+                    found[name] = connection.execute(
+                        f"select count(*), bit_xor(hash(t)) from {relation} as t"
+                    ).fetchone()
+                except duckdb.Error as error:
+                    raise AuditError(f"audit: {table} cannot be read from {name}: {error}") from None
+            for name in ("kpi.duckdb", "parquet"):
+                if found[name] != found["warehouse"]:
+                    raise AuditError(
+                        f"audit: {table} differs: {found['warehouse']} (rows, checksum) in the warehouse, "
+                        f"{found[name]} in the candidate's {name}. Nothing was published; run the day again."
+                    )
+            counts[table] = int(found["warehouse"][0])  # type: ignore[index]
+    return counts
+
+
+def point_to(publication_dir: Path, published_dir: Path) -> None:
+    """Make `published_dir` the link to `publication_dir`, in one step."""
+    link = published_dir.with_name(f".{published_dir.name}-{os.getpid()}")
+    link.unlink(missing_ok=True)
+    link.symlink_to(publication_dir.relative_to(published_dir.parent), target_is_directory=True)
+    link.replace(published_dir)
+
+
+def _build(
+    publication: Publication, tables: list[str], check_results: pd.DataFrame, warehouse_path: Path, folder: Path
+) -> None:
+    with new_file(folder / "kpi.duckdb") as connection:
+        attach_read_only(connection, warehouse_path, "warehouse")
+        connection.execute("create schema candidate.marts")
+        connection.execute("create schema candidate.meta")
+        for table in tables:
+            # A full order makes equal marts equal files, whatever order deliveries came in.
+            connection.execute(
+                f'create table candidate.marts."{table}" as select * from warehouse.marts."{table}" order by all'
+            )
+            parquet = _parquet_file(folder, table)
+            parquet.parent.mkdir()
+            connection.execute(
+                f"copy candidate.marts.\"{table}\" to '{escaped(parquet)}' (format parquet, compression zstd)"
+            )
+        for table in ("delivered_row_counts", "quarantined_rows"):
+            connection.execute(
+                f"create table candidate.meta.{table} as select * from warehouse.staging.{table} order by all"
+            )
+        publication_rows = pd.DataFrame(
+            [
+                {**asdict(publication), "source": source, "data_through": day}
+                for source, day in publication.data_through.items()
+            ]
+        )
+        connection.register("publication_rows", publication_rows)
+        connection.execute(
+            "create table candidate.meta.publication as select publication_id, run_id, published_at, "
+            "cast(as_of_date as date) as as_of_date, source, cast(data_through as date) as data_through, code_version "
+            "from publication_rows"
+        )
+        connection.register("check_results", check_results)
+        connection.execute("create table candidate.meta.check_results as select * from check_results")
+
+
+def _parquet_file(folder: Path, table: str) -> Path:
+    return folder / "parquet" / table / f"{table}.parquet"
+
+
+def _write_manifest(publication: Publication, counts: dict[str, int], folder: Path) -> None:
+    manifest = {
+        **asdict(publication),
+        "tables": {
+            table: {
+                "rows": rows,
+                "parquet": _parquet_file(Path(), table).as_posix(),
+                "parquet_sha256": hashlib.sha256(_parquet_file(folder, table).read_bytes()).hexdigest(),
+            }
+            for table, rows in counts.items()
+        },
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def _prune(versions_dir: Path, published_dir: Path, keep: int) -> None:
+    current = published_dir.resolve()
+    versions = sorted(folder for folder in versions_dir.iterdir() if not folder.name.startswith("."))
+    for folder in versions[:-keep]:
+        if folder.resolve() != current:
+            shutil.rmtree(folder)

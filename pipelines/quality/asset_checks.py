@@ -1,0 +1,148 @@
+"""Suites as Dagster asset checks: one op per asset, one check per expectation.
+
+Belongs here: specs, results and metadata in Dagster's terms, and the rule that every check of an op gets a result.
+Does not belong here: which assets there are, or what their tables are called.
+
+Great Expectations is imported when a check runs, not when definitions load.
+"""
+
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pipelines.quality.data_docs import store_results
+from pipelines.quality.history import CheckHistory
+from pipelines.quality.relations import Relation
+from pipelines.quality.results import CheckResult
+from pipelines.quality.suites import ExpectationSpec, Suite
+from pipelines.quality.validation import expected, failed_with_error, validate
+
+
+def asset_checks(
+    suite: Suite,
+    asset_key: dg.AssetKey,
+    relation: Callable[[dg.AssetCheckExecutionContext], Relation],
+    *,
+    history: CheckHistory,
+    docs_folder: Path | None = None,
+    partitions_def: dg.PartitionsDefinition[str] | None = None,
+) -> dg.AssetChecksDefinition:
+    """The checks of `suite` on the asset `asset_key`, as one op.
+
+    `relation` says where the table lies in this run; of a partitioned asset it should cover all of
+    `context.partition_keys`, which are several in a range run. A critical check is blocking: when it fails, nothing
+    downstream runs and the run fails. Results go to `history`, and for Data Docs to `docs_folder`.
+
+    Every check always gets a result. It is a failed one when the table cannot be read, and also when the result
+    cannot be recorded, because publishing relies on the record.
+    """
+    specs = {spec.name: _check_spec(suite, spec, asset_key, partitions_def) for spec in suite.checks}
+
+    @dg.multi_asset_check(name=f"check_{'__'.join(asset_key.path)}", specs=list(specs.values()), can_subset=False)
+    def check_table(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        results = _checked_and_recorded(suite, context, relation, history)
+        if docs_folder is not None:
+            _store_for_docs(suite, context, docs_folder, results)
+        for result in results:
+            yield _check_result(suite, asset_key, result)
+
+    return check_table
+
+
+def _check_spec(
+    suite: Suite, spec: ExpectationSpec, asset_key: dg.AssetKey, partitions_def: dg.PartitionsDefinition[str] | None
+) -> dg.AssetCheckSpec:
+    metadata = {
+        "severity": spec.severity,
+        "owner": suite.owner,
+        "expectation": spec.type,
+        "suite": f"{suite.stage}/{suite.path.name}",
+    }
+    return dg.AssetCheckSpec(
+        name=spec.name,
+        asset=asset_key,
+        description=f"{spec.why.strip()} Expected: {expected(spec)}.",
+        blocking=spec.severity == "critical",
+        metadata=metadata | ({"runbook": suite.runbook} if suite.runbook else {}),
+        partitions_def=partitions_def,
+    )
+
+
+def _checked_and_recorded(
+    suite: Suite,
+    context: dg.AssetCheckExecutionContext,
+    relation: Callable[[dg.AssetCheckExecutionContext], Relation],
+    history: CheckHistory,
+) -> list[CheckResult]:
+    try:
+        results = validate(suite, relation(context))
+    except Exception as error:  # the caller's `relation` failed; a check that raises would leave no evaluation
+        results = [failed_with_error(suite, spec, _named(error)) for spec in suite.checks]
+    checked_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    try:
+        history.record(context.run.run_id, _delivered_on(context), checked_at, results)
+    except Exception as error:
+        reason = f"the result could not be recorded in {history.path.name}: {_named(error)}"
+        return [failed_with_error(suite, spec, reason) for spec in suite.checks]
+    return results
+
+
+def _store_for_docs(
+    suite: Suite, context: dg.AssetCheckExecutionContext, folder: Path, results: Sequence[CheckResult]
+) -> None:
+    try:
+        store_results(folder, context.run.run_id, suite, results)
+    except Exception as error:  # a page that is missing from the site says nothing about the data
+        context.log.warning(f"{suite.stage}/{suite.name} will be missing from Data Docs: {_named(error)}")
+
+
+def _delivered_on(context: dg.AssetCheckExecutionContext) -> str | None:
+    """The delivery day that is checked; None for an unpartitioned table and for a range of days."""
+    if not context.has_partition_key and not context.has_partition_key_range:
+        return None
+    keys = context.partition_keys
+    return keys[0] if len(keys) == 1 else None
+
+
+def _check_result(suite: Suite, asset_key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:
+    metadata: dict[str, Any] = {
+        "observed": result.observed,
+        "expected": result.expected,
+        "suite": f"{suite.stage}/{suite.path.name}",
+        "severity": result.severity,
+    }
+    if result.unexpected_count is not None:
+        metadata["failed rows"] = result.unexpected_count
+        metadata["rows"] = result.element_count
+    if result.examples:
+        metadata["examples"] = dg.MetadataValue.md(_markdown_table(result.examples))
+    if result.error is not None:
+        metadata["error"] = result.error
+    return dg.AssetCheckResult(
+        asset_key=asset_key,
+        check_name=result.check,
+        passed=result.passed,
+        severity=dg.AssetCheckSeverity.ERROR if result.severity == "critical" else dg.AssetCheckSeverity.WARN,
+        description=result.message,
+        metadata=metadata,
+    )
+
+
+def _markdown_table(rows: Sequence[dict[str, Any]]) -> str:
+    columns = list(rows[0])
+    lines = [[_markdown(column) for column in columns], ["---"] * len(columns)]
+    lines += [[_markdown(row.get(column)) for column in columns] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _markdown(cell: Any) -> str:
+    """A cell that shows the value as it is, whatever characters a delivery brought."""
+    text = "" if cell is None else " ".join(str(cell).split())
+    return "".join(f"\\{char}" if char in r"\`*_{}[]()<>#+!|~&" else char for char in text)
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,146 @@
+"""Great Expectations' (GX) Data Docs: the check results of the last runs as a web site.
+
+Belongs here: storing a table's results in GX's format, building and pruning the site.
+Does not belong here: what the results say. Pages are made from `CheckResult`s, which hold no personal values.
+
+Under the folder lie `results/` (GX validation results as JSON) and `site/` (`index.html`). GX renders about ten pages
+a second, so results are stored as checks run and the site is built once per run, new pages only.
+"""
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.quality.results import CheckResult
+from pipelines.quality.suites import Suite
+
+if TYPE_CHECKING:
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+    from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
+
+_SITE = "checks"
+
+
+def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[CheckResult]) -> None:
+    """Keep the results of one table for the next build.
+
+    Raises:
+        OSError: `folder` cannot be written.
+    """
+    from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
+    from great_expectations.core.run_identifier import RunIdentifier
+    from great_expectations.data_context.types.resource_identifiers import (
+        ExpectationSuiteIdentifier,
+        ValidationResultIdentifier,
+    )
+
+    name = f"{suite.stage}.{suite.name}"
+    run = RunIdentifier(run_name=run_id, run_time=datetime.datetime.now(datetime.UTC))
+    passed = sum(result.passed for result in results)
+    document = ExpectationSuiteValidationResult(
+        success=all(result.passed for result in results if result.severity == "critical"),
+        results=_gx_results(suite, results),
+        suite_name=name,
+        statistics={
+            "evaluated_expectations": len(results),
+            "successful_expectations": passed,
+            "unsuccessful_expectations": len(results) - passed,
+            "success_percent": 100 * passed / len(results) if results else None,
+        },
+        meta={
+            "run_id": {"run_name": run_id, "run_time": run.run_time.isoformat()},
+            "validation_time": run.run_time.isoformat(),
+            "active_batch_definition": {"datasource_name": "duckdb", "data_asset_name": name},
+        },
+    )
+    key = ValidationResultIdentifier(ExpectationSuiteIdentifier(name), run, batch_identifier=name)
+    _context(folder).validation_results_store.set(key, document)
+
+
+def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
+    """Build the site from what `store_results` kept of the newest `keep_runs` runs; older results are deleted.
+
+    Returns the path of `index.html`.
+
+    Raises:
+        OSError: `folder` cannot be written.
+    """
+    context = _context(folder)
+    store: Any = context.validation_results_store
+    kept: list[Any] = []
+    runs: list[str] = []
+    for key in sorted(store.list_keys(), key=lambda key: key.run_id.run_time, reverse=True):
+        if key.run_id.run_name not in runs:
+            runs.append(key.run_id.run_name)
+        if len(runs) <= keep_runs:
+            kept.append(key)
+        else:
+            store.remove_key(key)
+    site = folder / "site"
+    new = [key for key in kept if not site.joinpath("validations", *key.to_tuple()).with_suffix(".html").exists()]
+    # An empty list would mean "all pages" to GX.
+    context.build_data_docs(site_names=[_SITE], resource_identifiers=new or kept[:1])
+    return site / "index.html"
+
+
+def _gx_results(suite: Suite, results: Sequence[CheckResult]) -> "list[ExpectationValidationResult]":
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+
+    from pipelines.quality.gx_duckdb import configuration
+
+    specs = {spec.name: spec for spec in suite.checks}
+    return [
+        ExpectationValidationResult(
+            success=result.passed,
+            expectation_config=configuration(specs[result.check]),
+            result=_gx_result(result),
+            exception_info={
+                "raised_exception": result.error is not None,
+                "exception_message": result.error,
+                "exception_traceback": result.error,
+            },
+        )
+        for result in results
+    ]
+
+
+def _gx_result(result: CheckResult) -> dict[str, Any]:
+    observed: dict[str, Any] = {"observed_value": result.observed}
+    if result.unexpected_count is None or result.element_count is None:
+        return observed
+    return observed | {
+        "element_count": result.element_count,
+        "unexpected_count": result.unexpected_count,
+        "unexpected_percent": 100 * result.unexpected_count / result.element_count if result.element_count else None,
+        "partial_unexpected_list": [],
+    }
+
+
+def _context(folder: Path) -> "AbstractDataContext":
+    """A context that keeps results and pages on disk and everything else, none of which is used, in memory."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+
+    def on_disk(name: str) -> dict[str, Any]:
+        return {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve() / name)}
+
+    defaults = InMemoryStoreBackendDefaults()
+    defaults.stores[defaults.validation_results_store_name] = {
+        "class_name": "ValidationResultsStore",
+        "store_backend": on_disk("results"),
+    }
+    defaults.data_docs_sites = {
+        _SITE: {
+            "class_name": "SiteBuilder",
+            "show_how_to_buttons": False,
+            "store_backend": on_disk("site"),
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            # Only results have pages; GX would render two more kinds of page, always empty.
+            "site_section_builders": {"expectations": "None", "profiling": "None"},
+        }
+    }
+    return gx.get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(store_backend_defaults=defaults, analytics_enabled=False),
+    )

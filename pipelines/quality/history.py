@@ -1,0 +1,144 @@
+"""Remembers every check result, in a SQLite file of its own that survives a failed or rebuilt warehouse.
+
+Belongs here: recording, reading back, and the verdict whether a run may publish.
+Does not belong here: making checks, or deciding which of them a publication needs.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.quality.results import CheckResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BUSY_SECONDS = 30
+
+_TABLE = """
+create table if not exists check_results (
+    result_id integer primary key,
+    run_id text not null,
+    delivered_on text,
+    checked_at text not null,
+    stage text not null,
+    "table" text not null,
+    "check" text not null,
+    severity text not null,
+    passed integer not null,
+    expectation_type text not null,
+    "column" text,
+    observed text not null,
+    expected text not null,
+    unexpected_count integer,
+    element_count integer,
+    message text not null,
+    examples text not null,
+    error text
+)
+"""
+_RESULT_FIELDS = [field.name for field in fields(CheckResult)]
+
+
+@dataclass(frozen=True)
+class CheckHistory:
+    """The check results of all runs, in the SQLite file `path`, which is made when it is first needed."""
+
+    path: Path
+
+    def record(self, run_id: str, delivered_on: str | None, checked_at: str, results: Sequence[CheckResult]) -> None:
+        """Add `results` of run `run_id`, all or none of them.
+
+        `delivered_on` is the delivery day they are about (ISO date), None if they are about all deliveries;
+        `checked_at` an ISO time.
+
+        Raises:
+            sqlite3.Error: they could not be recorded, and must not count.
+        """
+        names = ["run_id", "delivered_on", "checked_at", *_RESULT_FIELDS]
+        columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" for _ in names)
+        rows = [(run_id, delivered_on, checked_at, *_to_row(result)) for result in results]
+        with self._connection() as connection:
+            connection.executemany(f"insert into check_results ({columns}) values ({marks})", rows)
+
+    def results(self, run_id: str) -> list[CheckResult]:
+        """The results of one run by stage, table and check; of a check that was retried, the latest.
+
+        A check made for several delivery days of one run has one result per day.
+        """
+        columns = ", ".join(f'"{name}"' for name in _RESULT_FIELDS)
+        query = f"""
+            select {columns} from check_results
+            where result_id in (
+                select max(result_id) from check_results where run_id = ?
+                group by stage, "table", "check", delivered_on
+            )
+            order by stage, "table", "check", delivered_on
+        """
+        with self._connection() as connection:
+            return [_from_row(row) for row in connection.execute(query, (run_id,))]
+
+    def blocking_problems(self, run_id: str, expected: Iterable[tuple[str, str, str]]) -> list[str]:
+        """Why run `run_id` must not be published; an empty list if nothing speaks against it.
+
+        `expected` are the critical checks, as (stage, table, check), that this very run has to have passed. One
+        without a result in this run is a problem, whatever earlier runs said.
+        """
+        found: dict[tuple[str, str, str], list[CheckResult]] = {}
+        for result in self.results(run_id):
+            found.setdefault((result.stage, result.table, result.check), []).append(result)
+        problems = []
+        for stage, table, check in expected:
+            results = found.get((stage, table, check))
+            if not results:
+                problems.append(f"{stage}/{table} {check}: has no result in run {run_id}. It did not run.")
+            else:
+                problems += [f"{stage}/{table} {check}: {item.message}" for item in results if not item.passed]
+        return problems
+
+    def frame(self, last_runs: int | None = None) -> "pd.DataFrame":
+        """All recorded results, of the newest `last_runs` runs only if given; one row each, in the order recorded.
+
+        Columns: run_id, delivered_on, checked_at, then the fields of `CheckResult`; `passed` is boolean, `examples`
+        a JSON text, the counts are nullable integers.
+        """
+        import pandas as pd  # only publishing needs it
+
+        columns = ", ".join(f'"{name}"' for name in ["run_id", "delivered_on", "checked_at", *_RESULT_FIELDS])
+        query = f"""
+            select {columns} from check_results
+            where run_id in (
+                select run_id from check_results group by run_id order by max(result_id) desc limit ?
+            )
+            order by result_id
+        """
+        with self._connection() as connection:
+            frame = pd.read_sql_query(query, connection, params=(-1 if last_runs is None else last_runs,))
+        return frame.astype({"passed": "bool", "unexpected_count": "Int64", "element_count": "Int64"})
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection that waits for other writers, commits when the block succeeds and is closed in any case."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
+        try:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute(_TABLE)
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+
+def _to_row(result: CheckResult) -> list[Any]:
+    values = asdict(result) | {"passed": int(result.passed), "examples": json.dumps(result.examples)}
+    return [values[name] for name in _RESULT_FIELDS]
+
+
+def _from_row(row: Sequence[Any]) -> CheckResult:
+    values = dict(zip(_RESULT_FIELDS, row, strict=True))
+    return CheckResult(**values | {"passed": bool(values["passed"]), "examples": json.loads(values["examples"])})

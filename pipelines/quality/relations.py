@@ -1,0 +1,111 @@
+"""The table under test, opened in DuckDB for reading only.
+
+Belongs here: where a table lies and how DuckDB gets to see it.
+Does not belong here: judging what is in it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.quality.expectation_types import BATCH, quoted
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+@dataclass(frozen=True)
+class DuckDBTable:
+    """A table or view in a DuckDB file. Queries of its suite may name other tables of the file as `schema.table`."""
+
+    path: Path
+    schema: str
+    table: str
+
+
+@dataclass(frozen=True)
+class ParquetFiles:
+    """Parquet files read as one table. Columns are matched by name; one that a file lacks is NULL there."""
+
+    paths: tuple[Path, ...]
+
+
+Relation = DuckDBTable | ParquetFiles
+
+
+class NoFilesError(Exception):
+    """There is no Parquet file, so that not even the columns are known."""
+
+
+@dataclass(frozen=True)
+class OpenBatch:
+    """The table under test as the view `batch` of one open connection."""
+
+    engine: "sa.Engine"
+    columns: tuple[str, ...]
+    row_count: int
+
+    def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+        """The rows of a query whose `?` are filled from `values`."""
+        with self.engine.connect() as connection:
+            result = connection.exec_driver_sql(sql, values)
+            return [dict(row) for row in result.mappings()]
+
+
+@contextmanager
+def opened(relation: Relation) -> Iterator[OpenBatch]:
+    """Open `relation` as the view `batch` of a DuckDB database in memory.
+
+    The file of a `DuckDBTable` is attached read-only, and let go when the block ends, however it ends.
+
+    Raises:
+        NoFilesError: `relation` is an empty list of Parquet files.
+        sqlalchemy.exc.DBAPIError: the file, schema or table is missing, or another process is writing the file.
+    """
+    import sqlalchemy as sa  # not needed to load definitions
+
+    if isinstance(relation, ParquetFiles) and not relation.paths:
+        raise NoFilesError
+    engine = sa.create_engine(
+        "duckdb:///:memory:",
+        poolclass=sa.StaticPool,  # one connection, so that its view and its attached file are there for every query
+        # Great Expectations reads a result after handing the connection back. A rollback would have dropped it then.
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        pool_reset_on_return=None,
+    )
+    try:
+        with engine.connect() as connection:
+            for statement in _view(relation):
+                connection.exec_driver_sql(statement)
+            columns: Sequence[str] = (
+                connection.exec_driver_sql(f"select column_name from (describe {BATCH})").scalars().all()
+            )
+            row_count: int = connection.exec_driver_sql(f"select count(*) from {BATCH}").scalar_one()
+        yield OpenBatch(engine, tuple(columns), row_count)
+    finally:
+        engine.dispose()
+
+
+def _view(relation: Relation) -> list[str]:
+    if isinstance(relation, DuckDBTable):
+        schema, table = quoted(relation.schema), quoted(relation.table)
+        return [
+            f"attach {_literal(str(relation.path))} as warehouse (read_only)",
+            f"use warehouse.{schema}",
+            f"create temp view {BATCH} as select * from warehouse.{schema}.{table}",
+        ]
+    files = ", ".join(_literal(_without_wildcards(str(path))) for path in relation.paths)
+    # Raw files hold what was delivered; a folder called `key=value` must not become a column.
+    source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+    return [f"create temp view {BATCH} as select * from {source}"]
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _without_wildcards(path: str) -> str:
+    return "".join(f"[{character}]" if character in "*?[" else character for character in path)

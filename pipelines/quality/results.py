@@ -1,0 +1,39 @@
+"""What one check found.
+
+Belongs here: the result that every other module of this package passes on.
+Does not belong here: how it was found or where it is kept.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one expectation on one table.
+
+    Attributes:
+        stage, table, check: which check; together they name it.
+        severity: `critical` stops what depends on the table, `warning` and `info` do not.
+        passed: False also when the expectation could not be evaluated; `error` then says why.
+        column: the columns it reads, separated by `, `; None when it reads none.
+        observed, expected: in words.
+        unexpected_count, element_count: failing and all rows; None where no single row is at fault.
+        message: one sentence that names column, counts and, when known, the first failing file and row.
+        examples: up to five failing rows: where the row lies and the values at fault, `***` for personal columns.
+    """
+
+    stage: str
+    table: str
+    check: str
+    severity: str
+    passed: bool
+    expectation_type: str
+    column: str | None
+    observed: str
+    expected: str
+    unexpected_count: int | None
+    element_count: int | None
+    message: str
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    error: str | None = None

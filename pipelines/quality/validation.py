@@ -1,0 +1,246 @@
+"""Validates one table against its suite, and tells what was found in words.
+
+Belongs here: the rule that nothing unknown passes, the examples of failing rows, the sentences people read.
+Does not belong here: Dagster, and where results are kept.
+
+Fail closed: a table that cannot be opened, a column that is missing, an engine error and an absent result are failed
+checks whose message says so. On an empty table most expectations would hold of nothing at all, so they count as passed
+only if the suite allows the table to be empty.
+
+Personal columns: no value of such a column gets into a result. Examples show `***`, statistics that are themselves
+values are hidden, and so are texts of errors that can quote a value.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.quality.expectation_types import (
+    BATCH,
+    BATCH_PLACEHOLDER,
+    COLUMN_LIST,
+    UNEXPECTED_ROWS,
+    listed,
+    quoted,
+)
+from pipelines.quality.relations import NoFilesError, OpenBatch, Relation, opened
+from pipelines.quality.results import CheckResult
+from pipelines.quality.suites import ExpectationSpec, Suite
+
+HIDDEN = "***"
+EXAMPLES = 5
+_MOST_COLUMNS = 8
+_SOURCE_FILE, _ROW_NUMBER = "_source_file", "_row_number"
+_LONGEST_VALUE = 100
+# DuckDB's errors about names, grammar and files; all others (conversion, range, …) may quote a value of the table.
+_ERRORS_WITHOUT_VALUES = ("Binder Error", "Catalog Error", "Parser Error", "IO Error", "Connection Error")
+
+
+def validate(suite: Suite, relation: Relation) -> list[CheckResult]:
+    """Check the table `relation` against `suite`.
+
+    Returns one result per check of the suite, in the suite's order. Does not raise: what goes wrong is in the results.
+    No lock on a DuckDB file outlives the call.
+    """
+    try:
+        with opened(relation) as batch:
+            return _validate_open(suite, batch)
+    except NoFilesError:
+        return [_nothing_to_check(suite, spec, "no files") for spec in suite.checks]
+    except Exception as error:  # whatever it is, no check has been made
+        reason = _readable(suite, str(error))
+        return [failed_with_error(suite, spec, reason) for spec in suite.checks]
+
+
+def failed_with_error(suite: Suite, spec: ExpectationSpec, error: str) -> CheckResult:
+    """The result of a check that could not be made."""
+    return _result(suite, spec, passed=False, observed="not checked", found=f"not checked, {error}", error=error)
+
+
+def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
+    from pipelines.quality.gx_duckdb import run_expectations  # importing Great Expectations takes seconds
+
+    results: dict[str, CheckResult] = {}
+    for spec in suite.checks:
+        missing = [column for column in spec.columns if column not in batch.columns]
+        if missing and not spec.kind.judges_shape:
+            error = f"column {listed(missing)} is missing. The table has {listed(batch.columns, 50)}"
+            results[spec.name] = failed_with_error(suite, spec, error)
+        elif batch.row_count == 0 and not spec.kind.judges_shape:
+            results[spec.name] = _nothing_to_check(suite, spec, "no rows")
+    rest = [spec for spec in suite.checks if spec.name not in results]
+    outcomes = run_expectations(batch.engine, rest)
+    for spec in rest:
+        outcome = outcomes[spec.name]
+        if outcome.error is not None:
+            results[spec.name] = failed_with_error(suite, spec, _readable(suite, outcome.error))
+        elif spec.kind.fault is not None:
+            results[spec.name] = _judged_rows(suite, spec, batch, outcome.passed, outcome.result)
+        else:
+            results[spec.name] = _measured(suite, spec, batch, outcome.passed, outcome.result)
+    return [results[spec.name] for spec in suite.checks]
+
+
+def _result(
+    suite: Suite,
+    spec: ExpectationSpec,
+    *,
+    passed: bool,
+    observed: str,
+    found: str,
+    failing: int | None = None,
+    total: int | None = None,
+    examples: Sequence[dict[str, Any]] = (),
+    error: str | None = None,
+) -> CheckResult:
+    """A result whose message is what the check is about, and then what was `found`."""
+    subject = ", ".join(spec.columns) or (spec.name if spec.type == UNEXPECTED_ROWS else "table")
+    return CheckResult(
+        stage=suite.stage,
+        table=suite.name,
+        check=spec.name,
+        severity=spec.severity,
+        passed=passed,
+        expectation_type=spec.type,
+        column=", ".join(spec.columns) or None,
+        observed=observed,
+        expected=expected(spec),
+        unexpected_count=failing,
+        element_count=total,
+        message=f"{subject}: {found}",
+        examples=list(examples),
+        error=error,
+    )
+
+
+def expected(spec: ExpectationSpec) -> str:
+    """What has to hold, in words: `not empty in at least 95 % of rows`, `row count at least 1`."""
+    words = f"{spec.kind.measure} {spec.kind.words(spec.kwargs)}".strip()
+    mostly = float(spec.kwargs.get("mostly", 1))
+    return words if mostly == 1 else f"{words} in at least {mostly * 100:.4g} % of rows"
+
+
+def _nothing_to_check(suite: Suite, spec: ExpectationSpec, observed: str) -> CheckResult:
+    if suite.allow_empty:
+        found = f"{observed}, which {suite.path.name} allows"
+    else:
+        found = f"{observed} to check, and {suite.path.name} does not say allow_empty: true"
+    return _result(suite, spec, passed=suite.allow_empty, observed=observed, found=found)
+
+
+def _judged_rows(
+    suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool, result: dict[str, Any]
+) -> CheckResult:
+    failing, total = result.get("unexpected_count", result.get("observed_value")), batch.row_count
+    if not isinstance(failing, int):
+        return failed_with_error(suite, spec, "Great Expectations did not count the failing rows")
+    assert spec.kind.fault is not None
+    observed = f"{failing} of {total} rows {_agreeing(spec.kind.fault(spec.kwargs), failing)}"
+    found = observed
+    if spec.type == UNEXPECTED_ROWS and failing:
+        found += f" ({spec.why.strip().rstrip('.')})"
+    if passed and failing:
+        found += f", expected {expected(spec)}"
+    examples: list[dict[str, Any]] = []
+    if not passed:
+        examples, first = _examples(suite, spec, batch)
+        found += f", first: {first}" if first else ""
+    return _result(
+        suite, spec, passed=passed, observed=observed, found=found, failing=failing, total=total, examples=examples
+    )
+
+
+def _agreeing(words: str, count: int) -> str:
+    verb, _, rest = words.partition(" ")
+    return f"{ {'are': 'is', 'have': 'has', 'break': 'breaks'}[verb] if count == 1 else verb } {rest}"
+
+
+def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[list[dict[str, Any]], str]:
+    """Up to five failing rows, and in words where the first one lies."""
+    from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
+
+    try:
+        rows = _failing_rows(spec, batch)
+    except SQLAlchemyError as error:  # the verdict stands, only its rows cannot be shown
+        return [], f"unknown, {_readable(suite, str(error))}"
+    place = [column for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns] or list(suite.key_columns)
+    # Behind an alias in a query, a personal value could not be told from any other.
+    free = [] if suite.personal_columns else list(rows[0]) if rows else []
+    shown = dict.fromkeys([*place, *(spec.columns or free[:_MOST_COLUMNS])])
+    examples = [
+        {column: _example_value(suite, column, row[column]) for column in shown if column in row} for row in rows
+    ]
+    return examples, _place(examples[0], place) if examples else ""
+
+
+def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any]]:
+    if spec.kind.failing_rows is None:
+        query = spec.kwargs["unexpected_rows_query"].replace(BATCH_PLACEHOLDER, BATCH).rstrip("; \n")
+        return batch.rows(f"select * from ({query}\n) as failing limit {EXAMPLES}")
+    condition = spec.kind.failing_rows(spec.kwargs)
+    order = [quoted(column) for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns]
+    order_by = f"order by {', '.join(order)}" if order else ""
+    return batch.rows(f"select * from {BATCH} where {condition.sql} {order_by} limit {EXAMPLES}", condition.values)
+
+
+def _place(example: dict[str, Any], place: Sequence[str]) -> str:
+    if _SOURCE_FILE in example:
+        row = f" row {example[_ROW_NUMBER]}" if _ROW_NUMBER in example else ""
+        return f"{example[_SOURCE_FILE]}{row}"
+    return ", ".join(f"{column} {example[column]}" for column in place if column in example)
+
+
+def _example_value(suite: Suite, column: str, value: Any) -> Any:
+    """`value` as JSON can hold it."""
+    if column in suite.personal_columns:
+        return HIDDEN
+    if value is None or isinstance(value, bool | int):
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
+
+
+def _measured(
+    suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool, result: dict[str, Any]
+) -> CheckResult:
+    if spec.kind.measure == COLUMN_LIST:
+        observed = _column_differences(spec, batch.columns)
+    elif spec.kind.shows_values and set(spec.columns) & set(suite.personal_columns):
+        observed = HIDDEN
+    else:
+        observed = _number(result.get("observed_value"))
+    found = f"{spec.kind.measure} is {observed}"
+    if not passed:
+        found += f", expected {spec.kind.words(spec.kwargs)}"
+    return _result(suite, spec, passed=passed, observed=observed, found=found)
+
+
+def _column_differences(spec: ExpectationSpec, columns: Sequence[str]) -> str:
+    wanted = spec.kwargs.get("column_set") or spec.kwargs.get("column_list") or [spec.kwargs["column"]]
+    differences = []
+    if lacking := [column for column in wanted if column not in columns]:
+        differences.append(f"without {listed(lacking, 50)}")
+    if added := [column for column in columns if column not in wanted]:
+        differences.append(f"with {listed(added, 50)} besides")
+    return ", ".join(differences) or f"in this order {listed(columns, 50)}"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list | set | tuple):
+        return listed(sorted(value, key=str))
+    if isinstance(value, dict):  # the row counts of two tables
+        return listed(value.values())
+    return "unknown" if value is None else str(value)
+
+
+def _readable(suite: Suite, error: str) -> str:
+    """The sentence of an error that matters, or its kind only where the sentence may quote a personal value."""
+    text = re.sub(r"^\(_duckdb\.\w+\) ", "", error)
+    text = re.split(r"\[SQL:|LINE \d+:|Candidate functions:", text)[0]
+    text = " ".join(text.split())
+    if not suite.personal_columns or text.startswith(_ERRORS_WITHOUT_VALUES):
+        return text
+    kind = re.match(r"[A-Z]\w*( \w+)? Error", text)
+    return f"{kind[0] if kind else 'an error'} (its text may quote a personal value and is left out)"

@@ -1,0 +1,140 @@
+"""Runs the daily job from the command line, on the same instance and so in the same history as the UI.
+
+Belongs here: which days to run, running them, and telling a person what happened.
+Does not belong here: the job (`definitions.py`), and reading arguments (`cli.py`).
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from pipelines.ingest.landing import raw_days
+from pipelines.partitions import days_between
+from pipelines.settings import Settings
+from pipelines.sources import Source, each_table
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+class NothingDeliveredError(Exception):
+    """The landing folder holds no delivery that could be run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The delivery days to run, in order; a first load goes in one run, anything else a run per day."""
+
+    days: list[date]
+    in_one_run: bool
+
+    def __str__(self) -> str:
+        if len(self.days) == 1:
+            return f"delivery day {self.days[0]}"
+        how = "first load, one run" if self.in_one_run else "one run per day"
+        return f"{len(self.days)} delivery days, {self.days[0]} to {self.days[-1]} ({how})"
+
+
+def plan(settings: Settings, sources: list[Source], first: date | None = None, last: date | None = None) -> Plan:
+    """What to run: the days asked for, else all delivered days that have not landed, else the newest landed one.
+
+    Raises:
+        NothingDeliveredError: no day was asked for, and none was delivered.
+    """
+    landed = set().union(*(raw_days(settings.raw_dir, source.name, name) for source, name, _ in each_table(sources)))
+    if first and last:
+        days = list(days_between(first, last + timedelta(days=1)))
+        return Plan(days, in_one_run=len(days) > 1 and not landed.intersection(days))
+    waiting = [day for day in delivered_days(settings, sources) if day not in landed]
+    if waiting:
+        whole = list(days_between(waiting[0], waiting[-1] + timedelta(days=1)))
+        if landed.intersection(whole):
+            return Plan(waiting, in_one_run=False)
+        return Plan(whole, in_one_run=len(whole) > 1)
+    if landed:
+        return Plan([max(landed)], in_one_run=False)
+    raise NothingDeliveredError(
+        f"{settings.landing_dir} holds no delivery since {settings.first_delivery} (setting first_delivery) "
+        f"of any of these sources: {', '.join(source.name for source in sources)}. "
+        "Put deliveries there, or make the demo company's: python -m demo_company."
+    )
+
+
+def delivered_days(settings: Settings, sources: list[Source]) -> list[date]:
+    """The days since the first delivery day for which any table has a file."""
+    today = date.today()  # files of days that are not over are left alone
+    return [
+        day
+        for day in days_between(settings.first_delivery, today)
+        if any(table.files(settings.landing_dir, day) for _, _, table in each_table(sources))
+    ]
+
+
+def prepare_instance(settings: Settings) -> None:
+    """Give Dagster its home in the data folder, so that history survives restarts without any variable being set."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings.dagster_home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+def execute(days: Plan, console: Console, full_refresh: bool = False) -> list[str]:
+    """Run the daily job over the days of the plan; what blocked it, nothing when all went well.
+
+    A day that fails does not keep later days from landing, each run publishes by itself.
+    """
+    import dagster as dg
+
+    from pipelines.definitions import daily_job, defs, settings
+    from pipelines.progress import shown
+    from pipelines.quality.data_docs import build_data_docs
+
+    job = defs.resolve_job_def(daily_job.name)
+    problems: list[str] = []
+    with dg.DagsterInstance.get() as instance:
+        for run_days in [days.days] if days.in_one_run else [[day] for day in days.days]:
+            with shown(console, str(Plan(run_days, days.in_one_run)), steps=len(job.nodes)):
+                result = job.execute_in_process(
+                    instance=instance,
+                    raise_on_error=False,
+                    partition_key=str(run_days[0]) if len(run_days) == 1 else None,
+                    tags=_tags(run_days, full_refresh),
+                )
+            problems += _problems(result)
+            build_data_docs(settings.data_docs_dir)
+    return problems
+
+
+def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
+    tags = {"full_refresh": "true"} if full_refresh else {}
+    if len(days) > 1:
+        tags["dagster/asset_partition_range_start"] = str(days[0])
+        tags["dagster/asset_partition_range_end"] = str(days[-1])
+    return tags
+
+
+def _problems(result: "dg.ExecuteInProcessResult") -> list[str]:
+    """What went wrong in a run: failed steps with their own words, failed blocking checks with theirs."""
+    import dagster as dg
+
+    problems = []
+    for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.STEP_FAILURE:
+            failure = event.step_failure_data
+            description = failure.user_failure_data.description if failure.user_failure_data else None
+            error = failure.error
+            cause = error.cause if error and error.cause else error
+            problems.append(f"{event.step_key}: {description or (cause.message.strip() if cause else 'failed')}")
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed and evaluation.blocking:
+            problems.append(
+                f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}: {evaluation.description}"
+            )
+    if not result.success and not problems:
+        problems.append(f"run {result.run_id} failed; its log is in the UI.")
+    return problems

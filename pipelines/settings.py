@@ -1,0 +1,157 @@
+"""Every setting of the pipeline, read once into one frozen object.
+
+Belongs here: what can be set, its default, its validation. Settings come from `kpi.yml` (or the file that
+`KPI_CONFIG` names), each key overridden by the environment variable `KPI_<KEY>`; `DATA_DIR` says where data lives.
+Does not belong here: what is delivered (`sources/`), and any behaviour.
+"""
+
+import os
+from datetime import date
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipelines.config_files import ConfigError, load_yaml_model
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+Environment = Literal["local", "test", "production"]
+
+
+class Policy(BaseModel):
+    """What differs between environments."""
+
+    model_config = ConfigDict(frozen=True)
+    schedule_running: bool  # does the daily schedule start by itself?
+
+
+POLICIES: dict[Environment, Policy] = {
+    "local": Policy(schedule_running=False),
+    "test": Policy(schedule_running=False),
+    "production": Policy(schedule_running=True),
+}
+
+
+class KpiParameters(BaseModel):
+    """How the KPIs count; `docs/kpis.md` explains each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    excluded_order_statuses: list[str] = ["cancelled"]
+    small_sample: int = Field(20, ge=1)
+
+
+class SettingsFile(BaseModel):
+    """What `kpi.yml` may say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    environment: Environment = "local"
+    sources: Annotated[list[str], NoDecode, Field(min_length=1)]
+    company_dir: Path = Path("company")
+    first_delivery: date
+    time_zone: str
+    reporting_currency: str = Field(pattern="^[A-Z]{3}$")
+    as_of_date: date | None = None
+    kpis: KpiParameters = KpiParameters()
+    data_dir: Path = Path("data")
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        """`KPI_SOURCES=shop,crm` is what people type in a shell."""
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"no time zone is called {value!r}. Name one like Europe/Warsaw or UTC.") from None
+        return value
+
+
+class Settings(SettingsFile, BaseSettings):
+    """The settings of one installation: the file's, overridden by the environment's. Paths are absolute once loaded."""
+
+    model_config = SettingsConfigDict(env_prefix="KPI_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return sources["env_settings"], sources["init_settings"]
+
+    @property
+    def policy(self) -> Policy:
+        return POLICIES[self.environment]
+
+    @cached_property
+    def landing_dir(self) -> Path:
+        return self.data_dir / "landing"
+
+    @cached_property
+    def raw_dir(self) -> Path:
+        return self.data_dir / "raw"
+
+    @cached_property
+    def warehouse_path(self) -> Path:
+        return self.data_dir / "warehouse.duckdb"
+
+    @cached_property
+    def published_dir(self) -> Path:
+        return self.data_dir / "published"
+
+    @cached_property
+    def check_history_path(self) -> Path:
+        return self.data_dir / "check_history.sqlite"
+
+    @cached_property
+    def data_docs_dir(self) -> Path:
+        return self.data_dir / "data_docs"
+
+    @cached_property
+    def dagster_home(self) -> Path:
+        return self.data_dir / "dagster"
+
+    @cached_property
+    def dbt_target_dir(self) -> Path:
+        return self.data_dir / "dbt"
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """The settings in `path`, by default the file `KPI_CONFIG` names, by default `kpi.yml` in the project's root.
+
+    Relative paths count from the settings file's folder; `DATA_DIR` counts from the current folder.
+
+    Raises:
+        ConfigError: naming file and line, or the environment variable, and what to do.
+    """
+    path = path or Path(os.environ.get("KPI_CONFIG") or PROJECT_DIR / "kpi.yml").absolute()
+    from_file = load_yaml_model(path, SettingsFile).model_dump(exclude_unset=True)
+    try:
+        settings = Settings(**from_file)
+    except ValidationError as error:
+        problems = [
+            f"environment variable KPI_{'__'.join(str(part) for part in problem['loc']).upper()}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
+        ]
+        raise ConfigError("\n".join(problems)) from None
+    data_dir = os.environ.get("DATA_DIR")
+    return settings.model_copy(
+        update={
+            "company_dir": path.parent / settings.company_dir,
+            "data_dir": Path(data_dir).absolute() if data_dir else path.parent / settings.data_dir,
+        }
+    )
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process, loaded at first use."""
+    return load_settings()

@@ -1,0 +1,1 @@
+"""Raw to marts: the dbt project as Dagster assets."""

@@ -1,0 +1,86 @@
+"""The dbt models as Dagster assets: staging in one step, intermediates and marts in the next.
+
+Belongs here: how Dagster sees and runs dbt. Two steps rather than one, so that staging's checks stand between them:
+a delivery that fails them never reaches a mart.
+Does not belong here: the project itself (`project.py`), and any SQL (`dbt_project/`).
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from pipelines.settings import Settings
+from pipelines.sources import Source
+from pipelines.transform.project import as_of_date, assemble_project, dbt_environment, dbt_variables
+
+MODEL_OWNER = "team:data"
+STAGING, MARTS = "staging", "marts"
+
+
+class Translator(DagsterDbtTranslator):
+    """Asset keys are `<layer>/<model>` and, for delivered tables, `raw/<source>/<table>`."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        name = dbt_resource_props["name"]
+        if dbt_resource_props["resource_type"] == "source":
+            return dg.AssetKey(["raw", dbt_resource_props["source_name"], name])
+        return dg.AssetKey([self.get_group_name(dbt_resource_props), name])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return str(dbt_resource_props["schema"])
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        return [MODEL_OWNER]
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return str(dbt_resource_props.get("description") or "")
+
+
+def model_assets(settings: Settings, sources: list[Source], manifest: Path) -> list[dg.AssetsDefinition]:
+    """The staging step and the marts step."""
+    variables = dbt_variables(settings, sources)
+
+    def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
+        arguments = build_arguments(variables, full_refresh="full_refresh" in context.run.tags)
+        yield from dbt.cli(arguments, context=context).stream()
+
+    @dbt_assets(manifest=manifest, name="build_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=Translator())
+    def build_staging(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        yield from build(context, dbt)
+
+    @dbt_assets(manifest=manifest, name="build_marts", exclude=f"fqn:{STAGING}", dagster_dbt_translator=Translator())
+    def build_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        yield from build(context, dbt)
+
+    return [build_staging, build_marts]
+
+
+def build_arguments(variables: Mapping[str, object], full_refresh: bool) -> list[str]:
+    """The arguments of `dbt build`; unit tests test the code, not the data, and run in the test suite instead."""
+    arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)]
+    return [*arguments, "--full-refresh"] if full_refresh else arguments
+
+
+def dbt_resource(settings: Settings) -> DbtCliResource:
+    """The dbt command line on this installation's project."""
+    project_dir = str(assemble_project(settings))
+    return DbtCliResource(
+        project_dir=project_dir,
+        profiles_dir=project_dir,
+        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+    )
+
+
+def models_in_schema(manifest: Path, schema: str) -> list[str]:
+    """The names of the models and seeds that dbt builds in `schema`."""
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    return sorted(
+        node["name"] for node in nodes if node["resource_type"] in ("model", "seed") and node["schema"] == schema
+    )

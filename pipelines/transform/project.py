@@ -1,0 +1,128 @@
+"""The dbt project of this installation: the shipped models, the user's own beside them, and what both are told.
+
+Belongs here: assembling the project, its variables and environment, and its manifest.
+Does not belong here: Dagster assets (`assets.py`), and any SQL (`dbt_project/`).
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+
+from pipelines.config_files import ConfigError
+from pipelines.ingest.landing import raw_days
+from pipelines.settings import PROJECT_DIR, Settings
+from pipelines.sources import Source, each_table
+
+SHIPPED_PROJECT_DIR = PROJECT_DIR / "dbt_project"
+
+
+def assemble_project(settings: Settings) -> Path:
+    """A dbt project folder that links the shipped project and the user's own models; its path.
+
+    Links rather than copies, so that an edited model is an edited model.
+    """
+    project_dir = settings.dbt_target_dir / "project"
+    project_dir.mkdir(parents=True, exist_ok=True)
+    parts = {entry.name: entry for entry in SHIPPED_PROJECT_DIR.iterdir() if entry.name not in ("target", "logs")}
+    parts["company"] = settings.company_dir / "models"
+    for link in project_dir.iterdir():
+        if link.is_symlink() and (link.name not in parts or link.readlink() != parts[link.name]):
+            link.unlink()
+    for name, part in parts.items():
+        link = project_dir / name
+        if part.exists() and not link.is_symlink():
+            link.symlink_to(part)
+    return project_dir
+
+
+def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, object]:
+    """What the models are told. Nothing that changes from run to run: dbt parses everything anew when a variable does."""
+    sources = list(sources)
+    entities: dict[str, list[str]] = {}
+    for source in sources:
+        for entity in source.entities:
+            entities.setdefault(entity, []).append(source.name)
+    return {
+        "sources": [source.name for source in sources],
+        "entities": entities,
+        "tables": {
+            f"{source.name}.{name}": {"key": table.key, "newest_by": table.newest_by}
+            for source, name, table in each_table(sources)
+        },
+        "time_zone": settings.time_zone,
+        "reporting_currency": settings.reporting_currency,
+        "excluded_order_statuses": settings.kpis.excluded_order_statuses,
+        "small_sample": settings.kpis.small_sample,
+    }
+
+
+def dbt_environment(settings: Settings, as_of_date: date) -> dict[str, str]:
+    """The environment variables that the project and its profile read."""
+    return {
+        "KPI_RAW_DIR": str(settings.raw_dir),
+        "KPI_WAREHOUSE": str(settings.warehouse_path),
+        "KPI_AS_OF_DATE": str(as_of_date),
+        "DBT_TARGET_PATH": str(settings.dbt_target_dir / "target"),
+        "DBT_LOG_PATH": str(settings.dbt_target_dir / "logs"),
+    }
+
+
+def as_of_date(settings: Settings, sources: Iterable[Source]) -> date:
+    """The last business date that counts: the setting, else the newest delivery day that has landed for any table."""
+    if settings.as_of_date:
+        return settings.as_of_date
+    landed = [raw_days(settings.raw_dir, source.name, name) for source, name, _ in each_table(sources)]
+    return max((max(days) for days in landed if days), default=settings.first_delivery)
+
+
+def dbt_command(arguments: list[str], project_dir: Path, variables: Mapping[str, object]) -> list[str]:
+    """The command line that runs dbt on the assembled project."""
+    command, *rest = arguments
+    return [
+        *(sys.executable, "-m", "dbt.cli.main", command),
+        *("--project-dir", str(project_dir), "--profiles-dir", str(project_dir)),
+        *("--vars", json.dumps(variables)),
+        *rest,
+    ]
+
+
+def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
+    """The project's `manifest.json`, parsed anew when a model, macro, setting or source has changed since.
+
+    Raises:
+        ConfigError: dbt cannot parse the project; the message is dbt's own.
+    """
+    project_dir = assemble_project(settings)
+    variables = dbt_variables(settings, sources)
+    manifest = settings.dbt_target_dir / "target" / "manifest.json"
+    stamp = settings.dbt_target_dir / "parsed_from"
+    parsed_from = _fingerprint(project_dir, variables)
+    if manifest.exists() and stamp.exists() and stamp.read_text() == parsed_from:
+        return manifest
+    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, **dbt_environment(settings, as_of_date(settings, sources))}
+    parsed = subprocess.run(
+        dbt_command(["parse", "--quiet"], project_dir, variables),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if parsed.returncode != 0:
+        raise ConfigError(f"dbt cannot read the models:\n{parsed.stdout.strip() or parsed.stderr.strip()}")
+    stamp.write_text(parsed_from)
+    return manifest
+
+
+def _fingerprint(project_dir: Path, variables: Mapping[str, object]) -> str:
+    digest = hashlib.sha256(json.dumps(variables, sort_keys=True).encode())
+    for folder, _, names in sorted(os.walk(project_dir, followlinks=True)):
+        for name in sorted(names):
+            status = (Path(folder) / name).stat()
+            digest.update(f"{folder}/{name} {status.st_mtime_ns} {status.st_size}".encode())
+    return digest.hexdigest()

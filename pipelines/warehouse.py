@@ -1,0 +1,68 @@
+"""DuckDB connections: the only place that opens the warehouse or the published file.
+
+Belongs here: how a file is opened and what happens when that fails. Does not belong here: any query.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files of it
+
+
+class NotPublishedError(Exception):
+    """There is no published file yet; the message says how to make one."""
+
+
+@contextmanager
+def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to the DuckDB file at `path`.
+
+    Raises:
+        duckdb.IOException: the file is missing, or another process is writing it.
+    """
+    connection = duckdb.connect(str(path), read_only=True, config={"TimeZone": "UTC"})
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def published(published_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to the published file; a publication meanwhile does not disturb it.
+
+    Raises:
+        NotPublishedError: nothing was published yet.
+    """
+    path = published_dir / "kpi.duckdb"
+    if not path.exists():
+        raise NotPublishedError(f"{path} does not exist: nothing was published yet. Run `kpi run` first.")
+    with reader(path) as connection:
+        yield connection
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that writes a new DuckDB file at `path`, attached as `candidate`, closed and checkpointed after.
+
+    Raises:
+        duckdb.BinderException: `path` exists and is no DuckDB file.
+    """
+    with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
+        connection.execute(f"attach '{escaped(path)}' as candidate (storage_version '{STORAGE_VERSION}')")
+        yield connection
+        connection.execute("checkpoint candidate")
+        connection.execute("detach candidate")
+
+
+def attach_read_only(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    """Let `connection` read the DuckDB file at `path` as `name`."""
+    connection.execute(f"attach '{escaped(path)}' as {name} (read_only)")
+
+
+def escaped(path: Path) -> str:
+    """`path` as it stands between single quotes."""
+    return str(path).replace("'", "''")
