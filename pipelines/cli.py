@@ -25,7 +25,7 @@ from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.warehouse import NotPublishedError
 
 app = typer.Typer(help="Deliveries in, sales KPIs out.", no_args_is_help=True, pretty_exceptions_enable=False)
-console = Console(highlight=False, soft_wrap=True)
+console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 FAILED, USAGE = 1, 2

@@ -1,83 +1,42 @@
 """The whole pipeline on one page: what Dagster loads. Nothing is computed here."""
 
-from datetime import date
+import warnings
 
 import dagster as dg
 
-from pipelines.ingest.assets import raw_assets, raw_key
-from pipelines.ingest.landing import raw_file
+from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites
+from pipelines.ingest.assets import raw_assets
 from pipelines.partitions import delivery_days
 from pipelines.progress import step_logger
 from pipelines.publish.assets import published_asset
-from pipelines.quality.asset_checks import asset_checks
 from pipelines.quality.history import CheckHistory
-from pipelines.quality.relations import DuckDBTable, ParquetFiles
-from pipelines.quality.suites import Suite, load_suites
+from pipelines.quality.suites import load_suites
 from pipelines.settings import PROJECT_DIR, get_settings
-from pipelines.sources import each_table, load_sources
+from pipelines.sources import load_sources
 from pipelines.transform.assets import dbt_resource, model_assets, models_in_schema
 from pipelines.transform.project import ensure_manifest
+
+for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose new features we use
+    warnings.filterwarnings("ignore", category=category)
 
 settings = get_settings()
 sources = load_sources(settings.sources, settings.company_dir)
 partitions = delivery_days(settings)
 manifest = ensure_manifest(settings, sources)
+models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
 history = CheckHistory(settings.check_history_path)
-suites = load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations")
+suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
 
-
-def raw_checks(suite: Suite, source: str, table: str) -> dg.AssetChecksDefinition:
-    """The checks of a delivered table, on the delivery days of the run."""
-
-    def delivered(context: dg.AssetCheckExecutionContext) -> ParquetFiles:
-        days = map(date.fromisoformat, context.partition_keys)
-        return ParquetFiles(tuple(raw_file(settings.raw_dir, source, table, day) for day in days))
-
-    return asset_checks(
-        suite,
-        raw_key(source, table),
-        delivered,
-        history=history,
-        docs_folder=settings.data_docs_dir,
-        partitions_def=partitions,
-    )
-
-
-def model_checks(suite: Suite, schema: str, table: str) -> dg.AssetChecksDefinition:
-    """The checks of a table in the warehouse, over all it holds."""
-    relation = DuckDBTable(settings.warehouse_path, schema, table)
-    return asset_checks(
-        suite,
-        dg.AssetKey([schema, table]),
-        lambda _: relation,
-        history=history,
-        docs_folder=settings.data_docs_dir,
-    )
-
-
-mart_tables = models_in_schema(manifest, "marts")
-raw_suites = [
-    (suite, source.name, name)
-    for source, name, _ in each_table(sources)
-    if (suite := suites.get(("raw", f"{source.name}__{name}")))
-]
-model_suites = [
-    (suite, schema, table)
-    for schema in ("staging", "marts")
-    for table in models_in_schema(manifest, schema)
-    if (suite := suites.get((schema, table)))
-]
-blocking_checks = [
-    (suite.stage, suite.name, check.name)
-    for suite, *_ in [*raw_suites, *model_suites]
-    for check in suite.checks
-    if check.severity == "critical"
+checks = [
+    *checks_of_raw(settings, sources, suites, history, partitions),
+    *checks_of_models(settings, models, suites, history),
 ]
 
 daily_job = dg.define_asset_job(
     "daily",
-    selection="*",
+    selection=dg.AssetSelection.all(),
     partitions_def=partitions,
+    config={"loggers": {"console": {}}},
     description="Lands one delivery day, brings staging and marts up to date, checks every stage, publishes.",
 )
 daily_schedule = dg.build_schedule_from_partitioned_job(
@@ -94,15 +53,13 @@ defs = dg.Definitions(
     assets=[
         *raw_assets(settings, sources, partitions),
         *model_assets(settings, sources, manifest),
-        published_asset(settings, sources, mart_tables, blocking_checks, history),
+        published_asset(settings, sources, models["marts"], blocking(checks, suites), history),
     ],
-    asset_checks=[
-        *(raw_checks(*suite) for suite in raw_suites),
-        *(model_checks(*suite) for suite in model_suites),
-    ],
+    asset_checks=checks,
     jobs=[daily_job],
     schedules=[daily_schedule],
     loggers={"console": step_logger},
     resources={"dbt": dbt_resource(settings)},
-    executor=dg.in_process_executor,  # one process: DuckDB has one writer, and a process per step costs five times as much
+    # One process: DuckDB has one writer, and a process per step costs five times as much.
+    executor=dg.in_process_executor,
 )

@@ -16,7 +16,7 @@ STEP_LOGGER = logging.getLogger("pipelines.steps")
 STEP_LOGGER.propagate = False
 
 
-@dg.logger(description="Steps of a run, for whoever listens; silent otherwise.")
+@dg.logger
 def step_logger(_: dg.InitLoggerContext) -> logging.Logger:
     """The logger of every job; its full log goes to the instance, and so to the UI, in any case."""
     STEP_LOGGER.setLevel(logging.INFO)

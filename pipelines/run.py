@@ -6,6 +6,8 @@ Does not belong here: the job (`definitions.py`), and reading arguments (`cli.py
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -98,7 +100,7 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> list[st
     problems: list[str] = []
     with dg.DagsterInstance.get() as instance:
         for run_days in [days.days] if days.in_one_run else [[day] for day in days.days]:
-            with shown(console, str(Plan(run_days, days.in_one_run)), steps=len(job.nodes)):
+            with shown(console, str(Plan(run_days, days.in_one_run)), steps=len(job.nodes)), _quiet_stdout():
                 result = job.execute_in_process(
                     instance=instance,
                     raise_on_error=False,
@@ -116,6 +118,13 @@ def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
         tags["dagster/asset_partition_range_start"] = str(days[0])
         tags["dagster/asset_partition_range_end"] = str(days[-1])
     return tags
+
+
+@contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """dbt's own lines go to the run's log in the UI, not between ours."""
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 def _problems(result: "dg.ExecuteInProcessResult") -> list[str]:

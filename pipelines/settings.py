@@ -41,7 +41,7 @@ class KpiParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     excluded_order_statuses: list[str] = ["cancelled"]
-    small_sample: int = Field(20, ge=1)
+    small_sample: int = Field(default=20, ge=1)
 
 
 class SettingsFile(BaseModel):
@@ -82,9 +82,14 @@ class Settings(SettingsFile, BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return sources["env_settings"], sources["init_settings"]
+        return env_settings, init_settings
 
     @property
     def policy(self) -> Policy:

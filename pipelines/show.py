@@ -6,6 +6,7 @@ Does not belong here: anything slow to import; these commands answer in under a 
 
 import sys
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -16,10 +17,6 @@ from rich.table import Table
 from pipelines.warehouse import escaped, published
 
 Format = Literal["table", "csv", "json", "parquet"]
-
-MONEY, RATE, COUNT = "money", "rate", "count"
-# How a value reads, by KPI and variant; the catalogue will carry this once it holds all eight KPIs.
-DEFAULT_VARIANT = {"revenue": "net", "lead_conversion": "cohort_90d"}
 
 
 class UsageError(Exception):
@@ -42,7 +39,7 @@ def show_kpi(
         UsageError: no such KPI, cut, variant or month.
     """
     with published(published_dir) as connection:
-        variant = variant or DEFAULT_VARIANT.get(kpi_id, "")
+        variant = variant or _default_variants(connection).get(kpi_id, ("", ""))[0]
         choices = {"kpi_id": kpi_id, "variant": variant, "entity_type": by}
         if month:
             choices["period_month"] = str(month)
@@ -69,30 +66,29 @@ def show_scorecard(published_dir: Path, console: Console) -> None:
         NotPublishedError: there is no published file.
     """
     with published(published_dir) as connection:
-        headline = " or ".join(f"(kpi_id = '{kpi}' and variant = '{name}')" for kpi, name in DEFAULT_VARIANT.items())
+        headline = _default_variants(connection)
         rows = connection.execute(
-            f"""
-            select period_month, kpi_id, value, status, is_partial_period
+            """
+            select period_month, kpi_id, value, status, is_partial_period, as_of_date
             from marts.kpi_scorecard__monthly
-            where entity_type = 'company' and ({headline})
+            inner join marts.kpi_catalogue using (kpi_id)
+            where entity_type = 'company' and variant = default_variant
                 and period_month > (select max(period_month) - interval 6 month from marts.kpi_scorecard__monthly)
-            order by 1, 2
+            order by period_month, kpi_id
             """
         ).fetchall()
-        found = connection.execute("select any_value(as_of_date) from marts.kpi_scorecard__monthly").fetchone()
-    table = Table(title=f"Scorecard, as of {found[0] if found else '?'}", title_justify="left")
+    table = Table(title=f"Scorecard, as of {rows[0][5]}", title_justify="left")
     table.add_column("month")
-    for kpi in DEFAULT_VARIANT:
-        table.add_column(f"{kpi} ({DEFAULT_VARIANT[kpi]})", justify="right")
-    months = sorted({row[0] for row in rows})
-    cells = {(row[0], row[1]): row for row in rows}
-    for month in months:
-        texts = []
-        for kpi in DEFAULT_VARIANT:
-            row = cells.get((month, kpi))
-            texts.append(_cell(row[2], row[3], kpi) if row else "")
-        partial = any(row[4] for row in rows if row[0] == month)
-        table.add_row(f"{month:%Y-%m}{' (to date)' if partial else ''}", *texts)
+    for kpi_id, (variant, _) in headline.items():
+        table.add_column(f"{kpi_id} ({variant})", justify="right")
+    for month in sorted({row[0] for row in rows}):
+        cells = {row[1]: row for row in rows if row[0] == month}
+        texts = [
+            _cell(cells[kpi_id][2], cells[kpi_id][3], unit) if kpi_id in cells else ""
+            for kpi_id, (_, unit) in headline.items()
+        ]
+        is_partial = any(cell[4] for cell in cells.values())
+        table.add_row(f"{month:%Y-%m}{' to date' if is_partial else ''}", *texts)
     console.print(table)
 
 
@@ -106,6 +102,12 @@ def run_sql(published_dir: Path, query: str, output: Format = "table", to: Path 
     with published(published_dir) as connection:
         connection.execute("set enable_external_access = false" if output != "parquet" else "select 1")
         _write(connection, connection.execute(query), output, to, title=None)
+
+
+def _default_variants(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
+    """Default variant and unit of every KPI of the catalogue."""
+    rows = connection.execute("select kpi_id, default_variant, unit from marts.kpi_catalogue order by 1").fetchall()
+    return {kpi_id: (variant, unit) for kpi_id, variant, unit in rows}
 
 
 def _check_choices(connection: duckdb.DuckDBPyConnection, choices: dict[str, str]) -> None:
@@ -161,11 +163,13 @@ def _write(
         to.write_text(text, encoding="utf-8")
 
 
-def _cell(value: object, status: str, kpi_id: str) -> str:
+def _cell(value: Decimal | None, status: str, unit: str) -> str:
     if value is None:
         return status
-    return f"{float(str(value)) * 100:.2f} %" if kpi_id == "lead_conversion" else f"{value:,.2f}"
+    return f"{value * 100:.2f} %" if unit == "rate" else f"{value:,.2f}"
 
 
 def _plain(value: object) -> str:
-    return "" if value is None else f"{value.normalize():f}" if hasattr(value, "normalize") else str(value)
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return "" if value is None else str(value)

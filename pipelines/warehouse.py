@@ -23,11 +23,17 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         duckdb.IOException: the file is missing, or another process is writing it.
     """
-    connection = duckdb.connect(str(path), read_only=True, config={"TimeZone": "UTC"})
-    try:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
         yield connection
-    finally:
-        connection.close()
+
+
+@contextmanager
+def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to no file, for reading and writing others."""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")  # given at connect, it asks for an extension to be downloaded
+        yield connection
 
 
 @contextmanager
@@ -51,7 +57,7 @@ def new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         duckdb.BinderException: `path` exists and is no DuckDB file.
     """
-    with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
+    with in_memory() as connection:
         connection.execute(f"attach '{escaped(path)}' as candidate (storage_version '{STORAGE_VERSION}')")
         yield connection
         connection.execute("checkpoint candidate")

@@ -17,6 +17,21 @@
 {%- endmacro %}
 
 
+{# `text` as a DATE, written as yyyymmdd, dd.mm.yyyy, dd/mm/yyyy or mm/dd/yyyy; NULL when it is not. #}
+{% macro try_date(text, format) -%}
+    {{ return(adapter.dispatch('try_date')(text, format)) }}
+{%- endmacro %}
+
+{% macro default__try_date(text, format) -%}
+    {%- set pattern = format | replace('yyyy', '%Y') | replace('mm', '%m') | replace('dd', '%d') -%}
+    cast(try_strptime(trim({{ text }}), '{{ pattern }}') as date)
+{%- endmacro %}
+
+{% macro spark__try_date(text, format) -%}
+    cast(try_to_timestamp(trim({{ text }}), '{{ format | replace('mm', 'MM') }}') as date)
+{%- endmacro %}
+
+
 {# `text` as a UTC timestamp. An offset or Z in the text counts; without one, the time is in `time_zone`. #}
 {% macro try_timestamp(text, time_zone='UTC') -%}
     {{ return(adapter.dispatch('try_timestamp')(text, time_zone)) }}

@@ -4,7 +4,7 @@
 {# Every delivered row of a table, typed, as an incremental log: rows of deliveries that raw no longer holds go, rows
    of deliveries not yet in the log come. `columns` lists [delivered column, type, options]; types are text, integer,
    decimal, date, timestamp, boolean. Options: required (empty is unreadable, too), decimal (the decimal mark),
-   time_zone (of timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
+   format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy), time_zone (of timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
 {% macro typed_deliveries(source_name, table_name, columns) -%}
     {{ config(
         materialized='incremental',
@@ -71,6 +71,8 @@ from new_deliveries
         {{ try_cast(name, 'decimal(18, 6)') }}
     {%- elif type == 'timestamp' -%}
         {{ try_timestamp(name, options.time_zone or 'UTC') }}
+    {%- elif type == 'date' and options.format -%}
+        {{ try_date(name, options.format) }}
     {%- elif type in ('date', 'boolean') -%}
         {{ try_cast(name, type) }}
     {%- else -%}
@@ -112,7 +114,8 @@ from new_deliveries
 
 {# The readable rows of a delivered table, ranked; key and order stand in the source's YAML. #}
 {% macro rank_rows(source_name, table_name) -%}
-    {%- set table = var('tables')[source_name ~ '.' ~ table_name] -%}
+    {#- dbt parses the models of sources that are not enabled, too. -#}
+    {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': [], 'newest_by': []}) -%}
     {{ rank_versions(
         '(select * from ' ~ ref('base_' ~ source_name ~ '__' ~ table_name) ~ ' where _reject_reason is null) as readable',
         table['key'],

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
@@ -21,19 +21,30 @@ import duckdb
 
 from pipelines.ingest.readers import DeliveryError, iter_columns, literal_path, read_delivery, sql_name, sql_text
 from pipelines.sources import Table
+from pipelines.warehouse import in_memory
+
+Outcome = Literal["landed", "unchanged", "restated", "empty day"]
 
 
 @dataclass(frozen=True)
 class Landed:
     """What became of one delivery."""
 
-    outcome: Literal["landed", "unchanged", "restated", "empty day"]
+    outcome: Outcome
     files: list[str]  # relative to the landing folder
     rows: int
     size_bytes: int  # of the delivered files
     first_date: str | None  # smallest and largest value of the table's date column, as text
     last_date: str | None
     undeclared_columns: list[str]
+
+
+@dataclass(frozen=True)
+class MadeFrom:
+    """What a raw file was made from: delivered files with their hashes, and how they were read."""
+
+    files: dict[str, str]
+    read_as: list[str]
 
 
 def raw_file(raw_dir: Path, source: str, table_name: str, delivered_on: date) -> Path:
@@ -66,19 +77,19 @@ def land(
     if not files and table.empty_day == "forbidden":
         expected = table.path.format(delivered_on=delivered_on)
         raise DeliveryError(
-            f"{expected}: nothing was delivered for {delivered_on}. Put the file into {landing_dir} and run the day again, "
-            f"or write `empty_day: allowed` for {source}.{table_name} if days without a delivery are normal."
+            f"{expected}: nothing was delivered for {delivered_on}. Put the file into {landing_dir} and run the day "
+            f"again, or write `empty_day: allowed` for {source}.{table_name} if days without a delivery are normal."
         )
     labels = [file.relative_to(landing_dir).as_posix() for file in files]
-    made_from = {
-        "files": dict(zip(labels, map(_sha256, files), strict=True)),
-        "read_as": [table.format, table.delimiter, table.encoding, table.columns],
-    }
+    made_from = MadeFrom(
+        files=dict(zip(labels, map(_sha256, files), strict=True)),
+        read_as=[table.format, table.delimiter, table.encoding, *table.columns],
+    )
     target = raw_file(raw_dir, source, table_name, delivered_on)
     before = _made_from(target)
-    with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
+    with in_memory() as connection:
         if before == made_from:
-            outcome: Literal["landed", "unchanged", "restated", "empty day"] = "unchanged"
+            outcome: Outcome = "unchanged"
         else:
             _write(connection, files, labels, made_from, table, delivered_on, target)
             outcome = "restated" if before else "landed" if files else "empty day"
@@ -98,7 +109,7 @@ def _write(
     connection: duckdb.DuckDBPyConnection,
     files: list[Path],
     labels: list[str],
-    made_from: dict[str, object],
+    made_from: MadeFrom,
     table: Table,
     delivered_on: date,
     target: Path,
@@ -110,7 +121,7 @@ def _write(
         delivered = ", ".join(sql_name(name) for name in iter_columns(query, connection) if name != "_row_number")
         selects.append(
             f"select {delivered}, {sql_text(label)} as _source_file, cast(_row_number as bigint) as _row_number, "
-            f"{sql_text(made_from['files'][label])} as _file_sha256 from ({query})"  # type: ignore[index]
+            f"{sql_text(made_from.files[label])} as _file_sha256 from ({query})"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".landing-", suffix=".parquet")
@@ -123,7 +134,7 @@ def _write(
                 select *, date '{delivered_on}' as _delivered_on, timestamp '{loaded_at.isoformat(" ")}' as _loaded_at
                 from ({" union all by name ".join(selects)})
             ) to {sql_text(str(aside))}
-            (format parquet, compression zstd, kv_metadata {{made_from: {sql_text(json.dumps(made_from))}}})
+            (format parquet, compression zstd, kv_metadata {{made_from: {sql_text(json.dumps(asdict(made_from)))}}})
             """
         )
         _fsync(aside)
@@ -142,17 +153,16 @@ def _no_rows(table: Table) -> str:
     )
 
 
-def _made_from(target: Path) -> dict[str, object] | None:
+def _made_from(target: Path) -> MadeFrom | None:
     """What the raw file at `target` says it was made from; None where there is none."""
     if not target.exists():
         return None
-    with duckdb.connect() as connection:
+    with in_memory() as connection:
         found = connection.execute(
             f"select decode(value) from parquet_kv_metadata({sql_text(literal_path(target))}) "
             "where decode(key) = 'made_from'"
         ).fetchone()
-    made_from: dict[str, object] | None = json.loads(found[0]) if found else None
-    return made_from
+    return MadeFrom(**json.loads(found[0])) if found else None
 
 
 def _summary(

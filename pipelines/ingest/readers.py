@@ -12,7 +12,7 @@ import csv
 import gzip
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -165,7 +165,7 @@ _READERS: dict[str, Callable[[duckdb.DuckDBPyConnection, Path, Table, str], str]
 def _register_rows(
     connection: duckdb.DuckDBPyConnection,
     header: list[str],
-    rows: list[list[str | None]] | list[list[str]],
+    rows: Sequence[Sequence[str | None]],
     label: str,
     first_row: int,
 ) -> str:

@@ -45,7 +45,9 @@ class Table(BaseModel):
         try:
             example = value.format(delivered_on=date(2025, 1, 31))
         except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(f"the pattern cannot be filled in ({error}). Only {{delivered_on}} may stand in it.") from None
+            raise ValueError(
+                f"the pattern cannot be filled in ({error}). Only {{delivered_on}} may stand in it."
+            ) from None
         if Path(example).is_absolute() or ".." in Path(example).parts:
             raise ValueError("the pattern leaves the landing folder. Write it relative to that folder, without `..`.")
         return value
@@ -98,7 +100,8 @@ def _load_source(name: str, own_dir: Path) -> Source:
     if not candidates:
         shipped = ", ".join(sorted(path.stem for path in SHIPPED_DIR.glob("*.yml")))
         raise ConfigError(
-            f"settings: sources: {name!r} has no file. Write {own_dir / (name + '.yml')}, or name a shipped one: {shipped}."
+            f"settings: sources: {name!r} has no file. Write {own_dir / f'{name}.yml'}, "
+            f"or name a shipped one: {shipped}."
         )
     if len(candidates) > 1:
         raise ConfigError(f"{candidates[0]}:1: {name!r} is the name of a shipped source. Give your file another name.")

@@ -7,7 +7,6 @@ Does not belong here: the project itself (`project.py`), and any SQL (`dbt_proje
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from pipelines.settings import Settings
 from pipelines.sources import Source
-from pipelines.transform.project import as_of_date, assemble_project, dbt_environment, dbt_variables
+from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_environment, dbt_variables
 
 MODEL_OWNER = "team:data"
 STAGING, MARTS = "staging", "marts"
@@ -74,7 +73,7 @@ def dbt_resource(settings: Settings) -> DbtCliResource:
     return DbtCliResource(
         project_dir=project_dir,
         profiles_dir=project_dir,
-        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+        dbt_executable=str(DBT),
     )
 
 

@@ -19,6 +19,7 @@ from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import Source, each_table
 
 SHIPPED_PROJECT_DIR = PROJECT_DIR / "dbt_project"
+DBT = Path(sys.executable).with_name("dbt")  # of this environment, whether or not it is on the PATH
 
 
 def assemble_project(settings: Settings) -> Path:
@@ -41,7 +42,7 @@ def assemble_project(settings: Settings) -> Path:
 
 
 def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, object]:
-    """What the models are told. Nothing that changes from run to run: dbt parses everything anew when a variable does."""
+    """What the models are told: nothing that changes from run to run, since dbt then parses everything anew."""
     sources = list(sources)
     entities: dict[str, list[str]] = {}
     for source in sources:
@@ -84,7 +85,7 @@ def dbt_command(arguments: list[str], project_dir: Path, variables: Mapping[str,
     """The command line that runs dbt on the assembled project."""
     command, *rest = arguments
     return [
-        *(sys.executable, "-m", "dbt.cli.main", command),
+        *(str(DBT), command),
         *("--project-dir", str(project_dir), "--profiles-dir", str(project_dir)),
         *("--vars", json.dumps(variables)),
         *rest,

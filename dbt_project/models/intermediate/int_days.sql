@@ -15,15 +15,21 @@ first_days as (
 
 bounds as (
     select
-        {{ period_start('month', 'least(coalesce(min(first_days.first_day), max(parameters.as_of_date)), max(parameters.as_of_date))') }}
-            as first_day,
+        min(coalesce(first_days.first_day, parameters.as_of_date)) as first_event,
         max(parameters.as_of_date) as as_of_date
     from first_days
     cross join parameters
 ),
 
+calendar as (
+    select
+        {{ period_start('month', 'least(first_event, as_of_date)') }} as first_day,
+        as_of_date
+    from bounds
+),
+
 days as (
-    {{ date_spine('bounds', 'first_day', 'as_of_date', 'date_day') }}
+    {{ date_spine('calendar', 'first_day', 'as_of_date', 'date_day') }}
 )
 
 select
@@ -32,7 +38,7 @@ select
     {{ period_start('quarter', 'days.date_day') }} as quarter_start,
     {{ period_start('year', 'days.date_day') }} as year_start,
     {{ add_period(period_start('month', 'days.date_day'), 'month', 1) }} as next_month_start,
-    {{ add_period(period_start('month', 'days.date_day'), 'month', 1) }} > {{ add_period('bounds.as_of_date', 'day', 1) }}
+    {{ add_period(period_start('month', 'days.date_day'), 'month', 1) }} > {{ add_period('calendar.as_of_date', 'day', 1) }}
         as is_partial_month
 from days
-cross join bounds
+cross join calendar

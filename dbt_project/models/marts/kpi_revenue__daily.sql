@@ -24,6 +24,7 @@ sales as (
         sum(gross_amount) as gross_amount,
         sum(discount_amount) as discount_amount,
         sum(cost_amount) as cost_amount,
+        sum(case when cost_amount is null then 1 else 0 end) as items_without_cost,
         sum(case when is_first_order then gross_amount - discount_amount else 0 end) as first_order_amount
     from {{ ref('fct_order_items') }}
     group by 1, 2, 3, 4, 5
@@ -45,17 +46,19 @@ refunds as (
 movements as (
     select
         business_date, channel, rep_id, region, segment, orders,
-        0 as gross_amount, 0 as discount_amount, 0 as refund_amount, 0 as cost_amount, 0 as new_customer_amount
+        0 as gross_amount, 0 as discount_amount, 0 as refund_amount, 0 as cost_amount, 0 as items_without_cost,
+        0 as new_customer_amount
     from orders
     union all
     select
         business_date, channel, rep_id, region, segment, 0 as orders,
-        gross_amount, discount_amount, 0 as refund_amount, cost_amount, first_order_amount as new_customer_amount
+        gross_amount, discount_amount, 0 as refund_amount, cost_amount, items_without_cost,
+        first_order_amount as new_customer_amount
     from sales
     union all
     select
         business_date, channel, rep_id, region, segment, 0 as orders,
-        0 as gross_amount, 0 as discount_amount, refund_amount, 0 as cost_amount,
+        0 as gross_amount, 0 as discount_amount, refund_amount, 0 as cost_amount, 0 as items_without_cost,
         -first_order_refund_amount as new_customer_amount
     from refunds
 )
@@ -71,7 +74,8 @@ select
     cast(sum(discount_amount) as decimal(18, 2)) as discount_amount,
     cast(sum(refund_amount) as decimal(18, 2)) as refund_amount,
     cast(sum(gross_amount) - sum(discount_amount) - sum(refund_amount) as decimal(18, 2)) as net_amount,
-    cast(sum(cost_amount) as decimal(18, 2)) as cost_amount,
+    cast(coalesce(sum(cost_amount), 0) as decimal(18, 2)) as cost_amount,
+    cast(sum(items_without_cost) as bigint) as items_without_cost,
     cast(sum(new_customer_amount) as decimal(18, 2)) as new_customer_net_amount
 from movements
 group by 1, 2, 3, 4, 5

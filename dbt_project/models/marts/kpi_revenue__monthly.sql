@@ -22,6 +22,7 @@ per_entity as (
         sum(refund_amount) as refund_amount,
         sum(net_amount) as net_amount,
         sum(cost_amount) as cost_amount,
+        sum(items_without_cost) as items_without_cost,
         sum(new_customer_net_amount) as new_customer_net_amount
     from daily
     group by 1, 2, 3
@@ -43,7 +44,11 @@ select
     cast(coalesce(per_entity.refund_amount, 0) as decimal(18, 2)) as refund_amount,
     cast(coalesce(per_entity.net_amount, 0) as decimal(18, 2)) as net_amount,
     cast(coalesce(per_entity.cost_amount, 0) as decimal(18, 2)) as cost_amount,
-    cast(coalesce(per_entity.net_amount - per_entity.cost_amount, 0) as decimal(18, 2)) as margin_amount,
+    -- A margin that knows the cost of some items only would be too high.
+    case
+        when coalesce(per_entity.items_without_cost, 0) = 0
+            then cast(coalesce(per_entity.net_amount - per_entity.cost_amount, 0) as decimal(18, 2))
+    end as margin_amount,
     cast(coalesce(per_entity.new_customer_net_amount, 0) as decimal(18, 2)) as new_customer_net_amount,
     cast(coalesce(per_entity.net_amount - per_entity.new_customer_net_amount, 0) as decimal(18, 2))
         as repeat_net_amount,

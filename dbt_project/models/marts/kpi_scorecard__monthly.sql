@@ -106,15 +106,15 @@ measures as (
 with_prior as (
     select
         measures.*,
-        prior.value as prior_value
+        month_before.value as prior_value
     from measures
-    left join measures as prior
+    left join measures as month_before
         on
-            measures.kpi_id = prior.kpi_id
-            and measures.variant = prior.variant
-            and measures.entity_type = prior.entity_type
-            and measures.entity_id = prior.entity_id
-            and prior.period_month = {{ add_period('measures.period_month', 'month', -1) }}
+            measures.kpi_id = month_before.kpi_id
+            and measures.variant = month_before.variant
+            and measures.entity_type = month_before.entity_type
+            and measures.entity_id = month_before.entity_id
+            and month_before.period_month = {{ add_period('measures.period_month', 'month', -1) }}
 ),
 
 scored as (
@@ -143,6 +143,7 @@ scored as (
         with_prior.is_partial_period,
         with_prior.is_mature,
         case
+            when with_prior.is_rate and with_prior.sample_size = 0 then 'no_data'
             when not with_prior.is_mature then 'immature'
             when with_prior.value is null then 'no_data'
             when with_prior.is_rate and with_prior.sample_size < {{ var('small_sample') }} then 'small_sample'

@@ -1,0 +1,120 @@
+"""What marketing does and asks: advertising spend, touches of campaigns, survey invitations and answers.
+
+What belongs here: spend per campaign and day, touchpoints of leads and customers, the customer survey. What does not:
+the campaigns themselves (catalogue) and the leads and customers they reach (funnel, sales).
+
+All moments are UTC seconds; money is in cents of the campaign's currency.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from demo_company import catalogue as cat
+from demo_company.clock import DAY, FIRST_DAY, HOUR, LAST_MOMENT, MINUTE, IntArray, local_day, moment_of
+from demo_company.dice import Dice
+from demo_company.funnel import Leads, customer_ids, lead_ids
+from demo_company.sales import Customers, Orders
+from demo_company.tables import labels, versions_frame
+
+_FIRST_MOMENT = int(moment_of(np.array([FIRST_DAY]), np.array([0]))[0])
+
+
+def spend(seed: int, scale_ppm: int) -> pd.DataFrame:
+    """ads.spend: one row per campaign and day on which it ran and cost something."""
+    dice = Dice(seed, "spend")
+    numbers, days = [], []
+    for number, campaign in enumerate(cat.CAMPAIGNS):
+        if campaign.daily_cents:
+            running = np.arange(campaign.first_day, campaign.last_day + 1)
+            days.append(running)
+            numbers.append(np.full(len(running), number))
+    number, day = np.concatenate(numbers), np.concatenate(days)
+    order = np.lexsort((number, day))
+    number, day = number[order], day[order]
+    budget = np.array([c.daily_cents for c in cat.CAMPAIGNS])[number]
+    amount = budget * cat.demand(day) // 600 * dice.between(70, 130, len(day)) // 100 * scale_ppm // cat.MICROS
+    clicks = amount // dice.between(40, 160, len(day))
+    raw = {
+        "spend_date": day,
+        "campaign_id": cat.campaign_ids(number),
+        "impressions": clicks * dice.between(20, 90, len(day)) + dice.below(50, len(day)),
+        "clicks": clicks,
+        "spend": np.maximum(amount, 1),
+        "currency": np.array([c.currency for c in cat.CAMPAIGNS], dtype=object)[number],
+    }
+    return versions_frame("ads.spend", raw, day)
+
+
+def touchpoints(seed: int, leads: Leads, customers: Customers, orders: Orders) -> pd.DataFrame:
+    """ads.touchpoints: what people saw before they became leads or customers, and a little of what came after.
+
+    A touch is delivered when it is tied to a known person, so not before that lead or customer exists.
+    """
+    dice = Dice(seed, "touchpoints")
+    nobody = -1
+    touches = dice.weighted((20, 45, 25, 10), len(leads.created))
+    lead = np.repeat(np.arange(len(touches)), touches)
+    lead_at = leads.created[lead] - 5 * MINUTE - dice.waiting(9 * DAY, len(lead))
+    lead_campaign = np.where(dice.chance(700, len(lead)), leads.campaign[lead], nobody)
+    touches = dice.weighted((25, 35, 25, 15), len(customers.created))
+    customer = np.repeat(np.arange(len(touches)), touches)
+    customer_at = customers.created[customer] - MINUTE - dice.waiting(12 * DAY, len(customer))
+    buyer = orders.customer[dice.chance(60, len(orders.customer))]
+    later_at = customers.created[buyer] + dice.waiting(60 * DAY, len(buyer))
+    who_customer = np.concatenate([np.full(len(lead), nobody), customer, buyer])
+    who_lead = np.concatenate([lead, np.full(len(customer) + len(buyer), nobody)])
+    at = np.maximum(np.concatenate([lead_at, customer_at, later_at]), _FIRST_MOMENT)
+    anything = cat.running_campaign(dice.below(len(cat.CAMPAIGNS), len(at)), local_day(at))
+    anything = np.where(dice.chance(720, len(at)), anything, nobody)
+    campaign = np.where(who_lead >= 0, np.concatenate([lead_campaign, np.full(len(at) - len(lead), nobody)]), anything)
+    known_from = np.where(who_lead >= 0, leads.created[who_lead], customers.created[who_customer])
+    recorded = np.maximum(at, known_from)
+    order = np.lexsort((at, who_customer, who_lead, recorded))
+    order = order[recorded[order] <= LAST_MOMENT]
+    channels = np.array([*(c.channel for c in cat.CAMPAIGNS), "organic_search"], dtype=object)
+    raw = {
+        "touchpoint_id": labels("T", np.arange(1, len(order) + 1), 8),
+        "lead_id": lead_ids(who_lead[order]),
+        "customer_id": customer_ids(who_customer[order]),
+        "campaign_id": cat.campaign_ids(campaign[order]),
+        "channel": channels[campaign[order]],
+        "touched_at": at[order],
+    }
+    return versions_frame("ads.touchpoints", raw, local_day(recorded[order]))
+
+
+def survey(seed: int, orders: Orders) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """survey.invitations and survey.responses: some buyers are asked a few days after ordering, a third answers."""
+    dice = Dice(seed, "survey")
+    asked = np.flatnonzero(dice.chance(205, len(orders.ordered)))
+    days = local_day(orders.ordered[asked]) + dice.between(3, 10, len(asked))
+    sent = moment_of(days, 8 * HOUR + dice.below(10 * HOUR, len(asked)))
+    order = np.argsort(sent, kind="stable")
+    order = order[sent[order] <= LAST_MOMENT]
+    sent, buyer = sent[order], orders.customer[asked[order]]
+    invitation = labels("V", np.arange(1, len(sent) + 1), 7)
+    invitations = {
+        "invitation_id": invitation,
+        "customer_id": customer_ids(buyer),
+        "sent_at": sent,
+        "channel": np.array(("email", "sms", "in_app"), dtype=object)[dice.weighted((70, 18, 12), len(sent))],
+    }
+    return versions_frame("survey.invitations", invitations, local_day(sent)), _responses(dice, sent, buyer, invitation)
+
+
+def _responses(dice: Dice, sent: IntArray, buyer: IntArray, invitation: np.ndarray) -> pd.DataFrame:  # type: ignore[type-arg]
+    answered = np.flatnonzero(dice.chance(350, len(sent)))
+    at = sent[answered] + 3 * MINUTE + np.minimum(dice.waiting(2 * DAY, len(answered)), 20 * DAY)
+    order = np.lexsort((answered, at))
+    order = order[at[order] <= LAST_MOMENT]
+    which = answered[order]
+    raw = {
+        "response_id": labels("S", np.arange(1, len(which) + 1), 7),
+        "invitation_id": invitation[which],
+        "customer_id": customer_ids(buyer[which]),
+        "score": dice.weighted((2, 1, 2, 2, 3, 5, 7, 14, 20, 24, 20), len(which)),
+        "responded_at": at[order],
+    }
+    return versions_frame("survey.responses", raw, local_day(at[order]))

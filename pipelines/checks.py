@@ -1,0 +1,176 @@
+"""Which suite guards which asset.
+
+Belongs here: joining assets and suites, and the suites of delivered tables for which nobody wrote one: a source must
+not go unchecked because its suite is missing.
+Does not belong here: what a suite is and how it runs (`quality/`).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from functools import partial
+
+import dagster as dg
+
+from pipelines.ingest.assets import raw_key
+from pipelines.ingest.landing import raw_file
+from pipelines.quality.asset_checks import asset_checks
+from pipelines.quality.history import CheckHistory
+from pipelines.quality.relations import DuckDBTable, ParquetFiles
+from pipelines.quality.suites import ExpectationSpec, Suite
+from pipelines.settings import PROJECT_DIR, Settings
+from pipelines.sources import Source, Table, each_table
+
+Suites = Mapping[tuple[str, str], Suite]
+
+
+def complete_suites(written: Suites, sources: Iterable[Source]) -> dict[tuple[str, str], Suite]:
+    """The suites people wrote, and default ones for delivered tables that have none."""
+    suites = dict(written)
+    for source, name, table in each_table(sources):
+        for suite in (_default_raw_suite(source, name, table), _default_base_suite(source, name, table)):
+            suites.setdefault((suite.stage, suite.name), suite)
+    return suites
+
+
+def checks_of_raw(
+    settings: Settings,
+    sources: Iterable[Source],
+    suites: Suites,
+    history: CheckHistory,
+    partitions: dg.DailyPartitionsDefinition,
+) -> list[dg.AssetChecksDefinition]:
+    """The checks of every delivered table, on the delivery days of the run."""
+    return [
+        _raw_checks(settings, suites["raw", f"{source.name}__{name}"], source.name, name, history, partitions)
+        for source, name, _ in each_table(sources)
+    ]
+
+
+def checks_of_models(
+    settings: Settings, models: Mapping[str, Iterable[str]], suites: Suites, history: CheckHistory
+) -> list[dg.AssetChecksDefinition]:
+    """The checks of the warehouse's tables, over all they hold. `models`: the tables of each schema."""
+    return [
+        asset_checks(
+            suites[schema, table],
+            dg.AssetKey([schema, table]),
+            partial(_whole_table, DuckDBTable(settings.warehouse_path, schema, table)),
+            history=history,
+            docs_folder=settings.data_docs_dir,
+        )
+        for schema, tables in models.items()
+        for table in tables
+        if (schema, table) in suites
+    ]
+
+
+def blocking(checks: Iterable[dg.AssetChecksDefinition], suites: Suites) -> list[tuple[str, str, str]]:
+    """(stage, table, check) of every critical check among `checks`."""
+    names = {key.asset_key for check in checks for key in check.check_keys}
+    return [
+        (suite.stage, suite.name, spec.name)
+        for suite in suites.values()
+        if _asset_key(suite) in names
+        for spec in suite.checks
+        if spec.severity == "critical"
+    ]
+
+
+def _whole_table(table: DuckDBTable, _: dg.AssetCheckExecutionContext) -> DuckDBTable:
+    return table
+
+
+def _asset_key(suite: Suite) -> dg.AssetKey:
+    return raw_key(*suite.name.split("__", 1)) if suite.stage == "raw" else dg.AssetKey([suite.stage, suite.name])
+
+
+def _raw_checks(
+    settings: Settings,
+    suite: Suite,
+    source: str,
+    table: str,
+    history: CheckHistory,
+    partitions: dg.DailyPartitionsDefinition,
+) -> dg.AssetChecksDefinition:
+    def delivered(context: dg.AssetCheckExecutionContext) -> ParquetFiles:
+        days = map(date.fromisoformat, context.partition_keys)
+        return ParquetFiles(tuple(raw_file(settings.raw_dir, source, table, day) for day in days))
+
+    return asset_checks(
+        suite,
+        raw_key(source, table),
+        delivered,
+        history=history,
+        docs_folder=settings.data_docs_dir,
+        partitions_def=partitions,
+    )
+
+
+def _default_raw_suite(source: Source, name: str, table: Table) -> Suite:
+    return Suite(
+        stage="raw",
+        name=f"{source.name}__{name}",
+        path=PROJECT_DIR / "pipelines" / "checks.py",
+        owner=source.owner,
+        description=table.description,
+        allow_empty=table.empty_day == "allowed",
+        expectations=[
+            ExpectationSpec.model_validate(
+                {
+                    "type": "expect_column_values_to_not_be_null",
+                    "kwargs": {"column": column},
+                    "why": f"Without {column} a row cannot be told from another, nor corrected later.",
+                }
+            )
+            for column in table.key
+        ],
+    )
+
+
+def _default_base_suite(source: Source, name: str, table: Table) -> Suite:
+    unreadable_key = " or ".join(f"_reject_reason like '%{column}:%'" for column in table.key)
+    return Suite(
+        stage="staging",
+        name=f"base_{source.name}__{name}",
+        path=PROJECT_DIR / "pipelines" / "checks.py",
+        owner=source.owner,
+        description=f"Every delivered row of {source.name}.{name}, typed.",
+        expectations=[
+            _unexpected_rows(
+                "key_is_readable",
+                "critical",
+                f"select _source_file, _row_number, _reject_reason from {{batch}} where {unreadable_key}",
+                "A row whose key cannot be read can be neither counted nor corrected.",
+            ),
+            _unexpected_rows(
+                "rows_are_readable",
+                "warning",
+                _UNREADABLE.format(batch="{batch}", share="0.02"),
+                "More than 2 % of a delivery went to quarantine; the KPIs lack those rows until they come again.",
+            ),
+            _unexpected_rows(
+                "most_rows_are_readable",
+                "critical",
+                _UNREADABLE.format(batch="{batch}", share="0.10"),
+                "More than 10 % of a delivery cannot be read: the file is broken or its format has changed.",
+            ),
+        ],
+    )
+
+
+_UNREADABLE = (
+    "select _delivered_on, count(_reject_reason) as unreadable_rows, count(*) as delivered_rows from {batch} "
+    "group by 1 having count(_reject_reason) > {share} * count(*) and count(_reject_reason) >= 3"
+)
+
+
+def _unexpected_rows(name: str, severity: str, query: str, why: str) -> ExpectationSpec:
+    return ExpectationSpec.model_validate(
+        {
+            "type": "unexpected_rows_expectation",
+            "name": name,
+            "severity": severity,
+            "kwargs": {"unexpected_rows_query": query},
+            "why": why,
+        }
+    )

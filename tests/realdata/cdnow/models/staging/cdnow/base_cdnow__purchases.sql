@@ -1,0 +1,7 @@
+-- Every delivered purchase, typed; one row per delivered row.
+{{ typed_deliveries('cdnow', 'purchases', [
+    ['customer_id', 'text', {'required': true}],
+    ['date', 'date', {'required': true, 'format': 'yyyymmdd'}],
+    ['number_of_cds', 'integer', {'required': true}],
+    ['dollar_value', 'decimal', {'required': true}],
+]) }}

@@ -1,0 +1,7 @@
+-- Every delivered lead, typed; one row per delivered row.
+{{ typed_deliveries('olist_funnel', 'qualified_leads', [
+    ['mql_id', 'text', {'required': true}],
+    ['first_contact_date', 'timestamp', {'required': true, 'time_zone': 'America/Sao_Paulo'}],
+    ['landing_page_id', 'text'],
+    ['origin', 'text'],
+]) }}
