@@ -1,0 +1,61 @@
+"""Fixtures shared by all tests: installations in a folder of their own, and the command line on them."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pytest
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A pipeline with a data folder and settings of its own."""
+
+    data_dir: Path
+    config: Path = PROJECT_DIR / "kpi.yml"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def kpi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the `kpi` command; unless `check` is False, a failure fails the test with what it printed."""
+        return self.python("-m", "pipelines.cli", *arguments, check=check)
+
+    def python(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Python with this installation's settings."""
+        finished = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=PROJECT_DIR,
+            env=self.variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check:
+            assert finished.returncode == 0, f"{arguments}\n{finished.stdout}\n{finished.stderr}"
+        return finished
+
+    def variables(self) -> dict[str, str]:
+        """The environment of its commands."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KPI_", "DAGSTER_"))}
+        return {**inherited, "DATA_DIR": str(self.data_dir), "KPI_CONFIG": str(self.config), **self.environment}
+
+    def published(self) -> duckdb.DuckDBPyConnection:
+        """The published file, opened for reading."""
+        return duckdb.connect(str(self.data_dir / "published" / "kpi.duckdb"), read_only=True)
+
+    def warehouse(self) -> duckdb.DuckDBPyConnection:
+        """The warehouse, opened for reading."""
+        return duckdb.connect(str(self.data_dir / "warehouse.duckdb"), read_only=True)
+
+
+@pytest.fixture(scope="session")
+def real_data_dir() -> Path:
+    """The folder of real data sets; tests that need it are skipped where it is absent."""
+    if not REAL_DATA_DIR.is_dir():
+        pytest.skip(f"{REAL_DATA_DIR} is not there. Set REAL_DATA_DIR to the folder of real data sets.")
+    return REAL_DATA_DIR

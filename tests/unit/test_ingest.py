@@ -1,0 +1,201 @@
+"""Delivery to raw: every format lands as text with provenance, whole or not at all."""
+
+import gzip
+import json
+import threading
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from openpyxl import Workbook
+
+from pipelines.ingest.landing import Landed, land, raw_days, raw_file
+from pipelines.ingest.readers import DeliveryError
+from pipelines.sources import Table
+
+DAY = date(2025, 1, 31)
+
+
+class Shop:
+    """A landing and a raw folder with one table."""
+
+    def __init__(self, folder: Path, **table: Any) -> None:
+        self.landing, self.raw = folder / "landing", folder / "raw"
+        self.table = Table.model_validate(
+            {
+                "description": "Orders.",
+                "path": "orders_{delivered_on}.csv",
+                "format": "csv",
+                "columns": ["id", "amount"],
+                "key": ["id"],
+                **table,
+            }
+        )
+        self.landing.mkdir(parents=True)
+
+    def deliver(self, content: str | bytes, name: str = f"orders_{DAY}.csv") -> Path:
+        path = self.landing / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def land(self, day: date = DAY) -> Landed:
+        return land("shop", "orders", self.table, day, self.landing, self.raw)
+
+    def file(self, day: date = DAY) -> Path:
+        return raw_file(self.raw, "shop", "orders", day)
+
+    def rows(self, columns: str = "id, amount, _row_number") -> list[tuple[Any, ...]]:
+        return duckdb.sql(f"select {columns} from read_parquet('{self.file()}') order by _row_number").fetchall()
+
+
+def test_csv_lands_as_text_with_provenance(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, date_column="id")
+    shop.deliver("id,amount\n007,1.50\n008,\n")
+    landed = shop.land()
+    assert (landed.outcome, landed.rows, landed.files) == ("landed", 2, ["orders_2025-01-31.csv"])
+    assert shop.rows() == [("007", "1.50", 2), ("008", None, 3)]
+    [(file, delivered_on, sha)] = set(shop.rows("_source_file, _delivered_on, _file_sha256"))
+    assert (file, delivered_on, len(sha)) == ("orders_2025-01-31.csv", DAY, 64)
+    types = {row[1] for row in duckdb.sql(f"describe select id, amount from read_parquet('{shop.file()}')").fetchall()}
+    assert types == {"VARCHAR"}
+
+
+def test_gzipped_csv_with_semicolons_and_quoted_line_breaks(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on:%Y%m%d}.csv.gz", delimiter=";")
+    shop.deliver(gzip.compress(b'id;amount\n1;"1,50"\n2;"a\nb"\n3;x\n'), "orders_20250131.csv.gz")
+    shop.land()
+    assert shop.rows() == [("1", "1,50", 2), ("2", "a\nb", 3), ("3", "x", 4)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1250", "latin-1"])
+def test_declared_encodings_are_read(tmp_path: Path, encoding: Any) -> None:
+    shop = Shop(tmp_path, encoding=encoding)
+    shop.deliver("id,amount\né,1\n".encode(encoding))
+    shop.land()
+    assert shop.rows() == [("é", "1", 2)]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver(b"\xef\xbb\xbfid,amount\n1,2\n")
+    shop.land()
+    assert shop.rows() == [("1", "2", 2)]
+
+
+def test_json_lines_keep_numbers_digit_by_digit(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.jsonl", format="jsonl")
+    shop.deliver('{"id": 12345678901234567890, "amount": 12.30}\n{"id": "x", "amount": null}\n', "orders_2025-01-31.jsonl")
+    shop.land()
+    assert shop.rows() == [("12345678901234567890", "12.30", 1), ("x", None, 2)]
+
+
+def test_parquet_keeps_decimals_and_dates(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.parquet", format="parquet")
+    path = shop.landing / "orders_2025-01-31.parquet"
+    duckdb.sql(f"copy (select date '2025-01-31' as id, cast(1.50 as decimal(9, 2)) as amount) to '{path}'")
+    shop.land()
+    assert shop.rows() == [("2025-01-31", "1.50", 1)]
+
+
+def test_excel_dates_are_iso_dates(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel")
+    workbook = Workbook()
+    sheet: Any = workbook.active
+    for row in (["id", "amount"], [date(2025, 1, 31), 1.5], [None, None], ["R1", 2.0]):
+        sheet.append(row)
+    workbook.save(shop.landing / "orders_2025-01-31.xlsx")
+    shop.land()
+    assert [row[:2] for row in shop.rows()] == [("2025-01-31", "1.5"), ("R1", "2")]
+
+
+def test_whitespace_text(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.txt", format="whitespace")
+    shop.deliver(" id  amount\n 1   11.77\n", "orders_2025-01-31.txt")
+    shop.land()
+    assert shop.rows() == [("1", "11.77", 2)]
+
+
+def test_the_same_bytes_again_change_nothing_and_other_bytes_restate(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n1,2\n")
+    shop.land()
+    before = shop.file().read_bytes()
+    assert shop.land().outcome == "unchanged"
+    assert shop.file().read_bytes() == before
+    shop.deliver("id,amount\n1,3\n")
+    assert shop.land().outcome == "restated"
+    assert shop.rows("amount") == [("3",)]
+
+
+def test_a_missing_delivery_fails_unless_empty_days_are_allowed(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    with pytest.raises(DeliveryError, match=r"orders_2025-01-31\.csv: nothing was delivered for 2025-01-31"):
+        shop.land()
+    assert not shop.file().exists()
+    shop.table = shop.table.model_copy(update={"empty_day": "allowed"})
+    assert (shop.land().outcome, shop.rows()) == ("empty day", [])
+    assert raw_days(shop.raw, "shop", "orders") == {DAY}
+
+
+def test_several_files_of_a_day_land_together(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.csv")
+    shop.deliver("id,amount\n1,2\n", "orders_2025-01-31_a.csv")
+    shop.deliver("amount,note,id\n4,new,3\n", "orders_2025-01-31_b.csv")
+    landed = shop.land()
+    assert (landed.rows, landed.undeclared_columns) == (2, ["note"])
+    assert sorted(shop.rows("id, amount, note")) == [("1", "2", None), ("3", "4", "new")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,amnt\n1,2\n", r"row 1 \(header\): column 'amount' is missing; not declared: 'amnt'"),
+        ("id,id,amount\n1,1,2\n", r"row 1 \(header\): column 'id' stands there more than once"),
+        ("<!DOCTYPE html>\n<html></html>\n", r"row 1 \(header\): column 'id', 'amount' is missing"),
+        ("", r"the file is empty"),
+        ("id,amount\n1,2\n1,2,3\n", r"row 3, column .*too many columns"),
+        ("id,amount\n1,2\n4\n", r"row 3, column .*missing columns"),
+        ('id,amount\n1,"2\n', r"row 2.*unquoted value"),
+    ],
+)
+def test_a_broken_file_is_named_with_row_and_column_and_leaves_raw_as_it_was(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n1,2\n")
+    shop.land()
+    shop.deliver(content)
+    with pytest.raises(DeliveryError, match=rf"orders_2025-01-31\.csv: {message}"):
+        shop.land()
+    assert shop.rows("amount") == [("2",)]
+    assert [path.name for path in shop.file().parent.iterdir()] == ["rows.parquet"]
+
+
+def test_a_broken_json_line_is_named_without_its_values(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.jsonl", format="jsonl")
+    shop.deliver(json.dumps({"id": 1, "amount": 2}) + '\n{"id": "secret@example.com", "amount": \n', "orders_2025-01-31.jsonl")
+    with pytest.raises(DeliveryError, match="row 2: not valid JSON") as caught:
+        shop.land()
+    assert "secret" not in str(caught.value)
+
+
+def test_names_with_wildcards_quotes_and_spaces_are_just_names(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "it's [a] folder*", path="o'rders [x] {delivered_on}.csv")
+    shop.table = shop.table.model_copy(update={"path": "*{delivered_on}.csv"})
+    shop.deliver("id,amount\n1,2\n", f"o'rders [x] {DAY}.csv")
+    assert shop.land().rows == 1
+
+
+def test_landing_a_day_from_many_threads_leaves_one_whole_file(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n" + "".join(f"{number},1\n" for number in range(1000)))
+    threads = [threading.Thread(target=shop.land) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(shop.rows()) == 1000
+    assert [path.name for path in shop.file().parent.iterdir()] == ["rows.parquet"]

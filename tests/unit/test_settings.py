@@ -1,0 +1,133 @@
+"""Settings and sources: what people write is read, and what they get wrong is named with file and line."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from pipelines.config_files import ConfigError
+from pipelines.settings import load_settings
+from pipelines.sources import Source, load_sources
+
+SETTINGS = """\
+sources: [own]
+company_dir: .
+first_delivery: 2025-01-01
+time_zone: Europe/Warsaw
+reporting_currency: EUR
+"""
+
+SOURCE = """\
+description: Our shop.
+connector: files
+owner: team:commerce
+sla: "06:00"
+entities: [orders]
+tables:
+  orders:
+    description: Orders.
+    path: own/orders_{delivered_on}.csv
+    format: csv
+    columns: [id, ordered_at]
+    key: [id]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KPI_CONFIG", "KPI_TIME_ZONE", "KPI_SOURCES", "KPI_ENVIRONMENT", "DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def settings_file(folder: Path, text: str = SETTINGS) -> Path:
+    path = folder / "kpi.yml"
+    path.write_text(text)
+    return path
+
+
+def source_in(folder: Path, text: str) -> Source:
+    (folder / "sources").mkdir(exist_ok=True)
+    (folder / "sources" / "own.yml").write_text(text)
+    return load_sources(["own"], folder)[0]
+
+
+def test_paths_count_from_the_settings_files_folder(tmp_path: Path) -> None:
+    settings = load_settings(settings_file(tmp_path))
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.company_dir == tmp_path
+    assert settings.first_delivery == date(2025, 1, 1)
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_TIME_ZONE", "UTC")
+    monkeypatch.setenv("KPI_SOURCES", "a, b")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "elsewhere"))
+    settings = load_settings(settings_file(tmp_path))
+    assert (settings.time_zone, settings.sources) == ("UTC", ["a", "b"])
+    assert settings.raw_dir == tmp_path / "elsewhere" / "raw"
+
+
+@pytest.mark.parametrize(
+    ("line", "replacement", "message"),
+    [
+        ("time_zone: Europe/Warsaw", "time_zone: Mars/One", r"kpi.yml:4: time_zone: no time zone is called 'Mars/One'"),
+        ("sources: [own]", "sauces: [own]", r"kpi.yml:1: sauces: unknown key"),
+        ("reporting_currency: EUR", "reporting_currency: euros", r"kpi.yml:5: reporting_currency: "),
+        ("first_delivery: 2025-01-01", "", r"kpi.yml:1: first_delivery: missing"),
+        ("time_zone: Europe/Warsaw", "kpis:\n  small_sample: few", r"kpi.yml:5: kpis.small_sample: "),
+        ("sources: [own]", "sources: [own", r"kpi.yml:2: not valid YAML"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_file_and_line(
+    tmp_path: Path, line: str, replacement: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_settings(settings_file(tmp_path, SETTINGS.replace(line, replacement)))
+
+
+def test_a_wrong_environment_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_ENVIRONMENT", "prod")
+    with pytest.raises(ConfigError, match="environment variable KPI_ENVIRONMENT: .*'production'"):
+        load_settings(settings_file(tmp_path))
+
+
+def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere.yml: no such file"):
+        load_settings(tmp_path / "nowhere.yml")
+
+
+def test_a_users_source_stands_beside_the_shipped_ones(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "own.yml").write_text(SOURCE)
+    assert [source.name for source in load_sources(["shop", "own"], tmp_path)] == ["shop", "own"]
+
+
+@pytest.mark.parametrize(
+    ("part", "replacement", "message"),
+    [
+        ("    key: [id]", "    keys: [id]", r"own.yml:12: tables.orders.keys: unknown key"),
+        ("    path: own/orders_{delivered_on}.csv\n", "", r"own.yml:7: tables.orders.path: missing"),
+        ("{delivered_on}", "today", r"own.yml:9: tables.orders.path: the pattern has no {delivered_on}"),
+        ("own/orders_", "../../etc/orders_", r"own.yml:9: tables.orders.path: the pattern leaves the landing folder"),
+        ("key: [id]", "key: [number]", r"own.yml:7: tables.orders: 'number' is not one of the columns"),
+        ("format: csv", "format: xml", r"own.yml:10: tables.orders.format: "),
+        ("owner: team:commerce", "owner: somebody", r"own.yml:3: owner: "),
+    ],
+)
+def test_a_wrong_source_is_named_with_file_and_line(
+    tmp_path: Path, part: str, replacement: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        source_in(tmp_path, SOURCE.replace(part, replacement))
+
+
+def test_an_unknown_source_lists_the_shipped_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'stock' has no file.*shop"):
+        load_sources(["stock"], tmp_path)
+
+
+def test_a_users_source_cannot_quietly_replace_a_shipped_one(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "shop.yml").write_text(SOURCE)
+    with pytest.raises(ConfigError, match="'shop' is the name of a shipped source"):
+        load_sources(["shop"], tmp_path)
