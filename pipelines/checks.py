@@ -102,7 +102,6 @@ def _raw_checks(
         delivered,
         history=history,
         docs_folder=settings.data_docs_dir,
-        partitions_def=partitions,
     )
 
 

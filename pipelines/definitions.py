@@ -36,7 +36,6 @@ daily_job = dg.define_asset_job(
     "daily",
     selection=dg.AssetSelection.all(),
     partitions_def=partitions,
-    config={"loggers": {"console": {}}},
     description="Lands one delivery day, brings staging and marts up to date, checks every stage, publishes.",
 )
 daily_schedule = dg.build_schedule_from_partitioned_job(
@@ -58,7 +57,7 @@ defs = dg.Definitions(
     asset_checks=checks,
     jobs=[daily_job],
     schedules=[daily_schedule],
-    loggers={"console": step_logger},
+    loggers={"steps": step_logger},
     resources={"dbt": dbt_resource(settings)},
     # One process: DuckDB has one writer, and a process per step costs five times as much.
     executor=dg.in_process_executor,

@@ -19,7 +19,7 @@ STEP_LOGGER.propagate = False
 @dg.logger
 def step_logger(_: dg.InitLoggerContext) -> logging.Logger:
     """The logger of every job; its full log goes to the instance, and so to the UI, in any case."""
-    STEP_LOGGER.setLevel(logging.INFO)
+    STEP_LOGGER.setLevel(logging.DEBUG)  # finished steps are logged at that level
     return STEP_LOGGER
 
 

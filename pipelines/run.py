@@ -103,6 +103,7 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> list[st
             with shown(console, str(Plan(run_days, days.in_one_run)), steps=len(job.nodes)), _quiet_stdout():
                 result = job.execute_in_process(
                     instance=instance,
+                    run_config={"loggers": {"steps": {}}},
                     raise_on_error=False,
                     partition_key=str(run_days[0]) if len(run_days) == 1 else None,
                     tags=_tags(run_days, full_refresh),
@@ -138,7 +139,7 @@ def _problems(result: "dg.ExecuteInProcessResult") -> list[str]:
             description = failure.user_failure_data.description if failure.user_failure_data else None
             error = failure.error
             cause = error.cause if error and error.cause else error
-            problems.append(f"{event.step_key}: {description or (cause.message.strip() if cause else 'failed')}")
+            problems += (description or (cause.message.strip() if cause else f"{event.step_key} failed")).splitlines()
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed and evaluation.blocking:
             problems.append(

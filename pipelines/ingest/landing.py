@@ -86,8 +86,8 @@ def land(
         read_as=[table.format, table.delimiter, table.encoding, *table.columns],
     )
     target = raw_file(raw_dir, source, table_name, delivered_on)
-    before = _made_from(target)
     with in_memory() as connection:
+        before = _made_from(connection, target)
         if before == made_from:
             outcome: Outcome = "unchanged"
         else:
@@ -153,15 +153,12 @@ def _no_rows(table: Table) -> str:
     )
 
 
-def _made_from(target: Path) -> MadeFrom | None:
+def _made_from(connection: duckdb.DuckDBPyConnection, target: Path) -> MadeFrom | None:
     """What the raw file at `target` says it was made from; None where there is none."""
     if not target.exists():
         return None
-    with in_memory() as connection:
-        found = connection.execute(
-            f"select decode(value) from parquet_kv_metadata({sql_text(literal_path(target))}) "
-            "where decode(key) = 'made_from'"
-        ).fetchone()
+    metadata = f"parquet_kv_metadata({sql_text(literal_path(target))})"
+    found = connection.execute(f"select decode(value) from {metadata} where decode(key) = 'made_from'").fetchone()
     return MadeFrom(**json.loads(found[0])) if found else None
 
 

@@ -150,7 +150,9 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, path: Path, table: Table,
         workbook.close()
     names = [name or "" for name in header]
     check_header(names, table, label)
-    return _register_rows(connection, names, [row for row in rows if any(row)], label, first_row=2)
+    # A sheet's rows end at their last filled cell. Rows of empty cells only are no rows.
+    rows = [row + [None] * (len(names) - len(row)) for row in rows if any(row)]
+    return _register_rows(connection, names, rows, label, first_row=2)
 
 
 _READERS: dict[str, Callable[[duckdb.DuckDBPyConnection, Path, Table, str], str]] = {
