@@ -20,7 +20,6 @@ from demo_company.clock import (
     LAST_DAY,
     NEVER,
     IntArray,
-    date_of,
     day_number,
     moment_of,
 )
@@ -113,7 +112,7 @@ def sales_reps(staff: Staff) -> pd.DataFrame:
         if BULK_DAY < left < NEVER:
             rows.append((number, team, hired, left, left))
     rows.sort(key=lambda row: (row[4], row[0]))
-    number, team, hired, left, day = (np.array(column) for column in zip(*rows, strict=True))
+    number, team, hired, left, day = np.array(rows).T
     role = np.where(number < min(_SDRS), "manager", np.where(number < min(_AES), "SDR", "AE"))
     manager_of_team = np.array([next(m for m in _MANAGERS if _home_team(m) == t) for t in range(len(TEAMS))])
     raw = {
@@ -373,46 +372,6 @@ def quotas(staff: Staff, scale_ppm: int) -> pd.DataFrame:
         "currency": [code or None for code in currency],
     }
     return versions_frame("crm.quotas", raw, np.array(first_))
-
-
-def day_weights() -> IntArray:
-    """How busy each local day from FIRST_DAY to LAST_DAY is: growth, weekday and season."""
-    weekday_factor = (105, 110, 110, 108, 105, 70, 60)
-    days = np.arange(FIRST_DAY, LAST_DAY + 1)
-    growth = 1_000 + 1_400 * (days - FIRST_DAY) // (LAST_DAY - FIRST_DAY)
-    season = np.array([_SEASON[date_of(day).month - 1] for day in days.tolist()])
-    return growth * np.array(weekday_factor)[(days + 3) % 7] * season
-
-
-_SEASON = (90, 88, 95, 97, 100, 98, 92, 90, 102, 110, 130, 140)
-
-
-def demand(days: IntArray) -> IntArray:
-    """Per mille of repeat purchases that happen on a day like this rather than not at all: season and weekday."""
-    weekday_factor = np.array((95, 100, 100, 98, 96, 66, 58))
-    months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
-    return weekday_factor[(days + 3) % 7] * np.array(_SEASON)[months] // 13
-
-
-def pick_days(dice: Dice, count: int) -> IntArray:
-    """`count` local days by how busy they are, plus one for each daily delivery day that got none."""
-    days = FIRST_DAY + dice.weighted(day_weights(), count)
-    daily = np.arange(BULK_DAY + 1, LAST_DAY + 1)
-    return np.concatenate([days, np.setdiff1d(daily, days)])
-
-
-_SHOP_HOURS = (8, 5, 3, 2, 2, 3, 6, 12, 20, 28, 32, 34, 36, 34, 32, 31, 32, 35, 40, 44, 46, 40, 28, 16)
-_OFFICE_HOURS = (1, 1, 1, 1, 1, 2, 6, 20, 50, 80, 90, 88, 70, 80, 88, 84, 70, 45, 20, 12, 8, 6, 4, 2)
-
-
-def shop_times(dice: Dice, size: int) -> IntArray:
-    """Seconds of the day at which people buy: evenings, and some around midnight."""
-    return dice.weighted(_SHOP_HOURS, size) * HOUR + dice.below(HOUR, size)
-
-
-def office_times(dice: Dice, size: int) -> IntArray:
-    """Seconds of the day at which offices work."""
-    return dice.weighted(_OFFICE_HOURS, size) * HOUR + dice.below(HOUR, size)
 
 
 def finance_and_staff_frames(staff: Staff, rates: Rates, products: Products, seed: int, scale_ppm: int) -> Frames:

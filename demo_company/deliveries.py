@@ -270,9 +270,10 @@ def _write_parquet_files(folder: Path, delivered: Delivered) -> int:
 
 def _for_duckdb(rows: pd.DataFrame) -> pd.DataFrame:
     """The same rows with missing texts as None, which is how DuckDB knows NULL."""
-    return rows.assign(
-        **{name: pd.Series(_plain_text(rows[name]), dtype=object) for name in rows.select_dtypes("str").columns}
-    )
+    ready = rows.copy()
+    for name in rows.select_dtypes("str"):
+        ready[name] = np.array(_plain_text(rows[name]), dtype=object)
+    return ready
 
 
 def _parquet_cast(name: str, kind: Kind) -> str:

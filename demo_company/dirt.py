@@ -31,7 +31,7 @@ class Planted(NamedTuple):
     source: str
     table: str
     kind: str
-    delivered_on: int
+    delivered_on: str
     key: str
     note: str
 
@@ -143,14 +143,14 @@ class _Spoiler:
         _, first = np.unique(self.row_key[candidates], return_index=True)
         rows = candidates[np.sort(first)[:count]]
         self.touched[self.row_key[rows]] = True
-        return rows.tolist()
+        return [int(row) for row in rows]
 
     def slip(self, longest: int = 3) -> int:
         """After how many days something arrives."""
         return int(self.dice.between(1, longest, 1)[0])
 
     def write_down(self, kind: str, row: int, delivered_on: int, note: str) -> None:
-        self.log.append(Planted(self.table.source, self.table.name, kind, delivered_on, self.key_text(row), note))
+        self.log.append(Planted(self.table.source, self.table.name, kind, _iso(delivered_on), self.key_text(row), note))
 
     def key_text(self, row: int) -> str:
         """The key as people write it, parts joined by `|`."""
@@ -244,6 +244,10 @@ class _Spoiler:
         return Delivered(self.table, rows.iloc[order].reset_index(drop=True), broken)
 
 
+def _iso(day: int) -> str:
+    return date_of(day).isoformat()
+
+
 def _key_part(value: Any) -> str:
     if not isinstance(value, pd.Timestamp):
         return str(value)
@@ -308,7 +312,7 @@ def _noted(source: str, table: str, kind: str, rows: pd.DataFrame, key: str, not
     """One entry per row; `note` is one text or one per row."""
     notes = [note] * len(rows) if isinstance(note, str) else list(note)
     days, keys = rows["delivered_on"].tolist(), rows[key].tolist()
-    return [Planted(source, table, kind, day, k, n) for day, k, n in zip(days, keys, notes, strict=True)]
+    return [Planted(source, table, kind, _iso(day), k, n) for day, k, n in zip(days, keys, notes, strict=True)]
 
 
 def _placeholders(leads: pd.DataFrame) -> list[Planted]:
@@ -330,9 +334,12 @@ def _cancelled_later(orders: pd.DataFrame) -> list[Planted]:
 
 def _refunds_in_later_months(refunds: pd.DataFrame, orders: pd.DataFrame) -> list[Planted]:
     both = refunds.merge(orders[["order_id", "ordered_at"]], on="order_id")
-    months = [both[column].dt.tz_convert("Europe/Warsaw").dt.strftime("%Y-%m") for column in ("ordered_at", "refunded_at")]
+    months = [
+        both[column].dt.tz_convert("Europe/Warsaw").dt.strftime("%Y-%m") for column in ("ordered_at", "refunded_at")
+    ]
     later = both[months[0] != months[1]]
-    notes = [f"refunds order {order} of {month}" for order, month in zip(later["order_id"], months[0][later.index])]
+    refunded = zip(later["order_id"], months[0][later.index], strict=True)
+    notes = [f"refunds order {order} of {month}" for order, month in refunded]
     return _noted("shop", "refunds", "refund_in_later_month", later, "refund_id", notes)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from demo_company import catalogue as cat
+from demo_company import rhythm
 from demo_company.catalogue import Rates, Staff
 from demo_company.clock import DAY, HOUR, LAST_MOMENT, MINUTE, NEVER, IntArray, local_day, moment_of
 from demo_company.dice import Dice
@@ -104,8 +105,8 @@ def known(moments: IntArray) -> IntArray:
 def invent_leads(seed: int, count: int, staff: Staff) -> tuple[Leads, IntArray]:
     """The leads, and when each would become a deal (NEVER for most)."""
     dice = Dice(seed, "leads")
-    days = cat.pick_days(dice, count)
-    created = np.sort(moment_of(days, cat.office_times(dice, len(days))))
+    days = rhythm.pick_days(dice, count)
+    created = np.sort(moment_of(days, rhythm.office_times(dice, len(days))))
     size, days = len(created), local_day(created)
     source = dice.weighted(_SOURCE_WEIGHTS, size)
     becomes_deal = dice.chance(_DEAL_PER_MILLE[source], size)

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from demo_company import catalogue as cat
+from demo_company import rhythm
 from demo_company.clock import DAY, FIRST_DAY, HOUR, LAST_MOMENT, MINUTE, IntArray, local_day, moment_of
 from demo_company.dice import Dice
 from demo_company.funnel import Leads, customer_ids, lead_ids
 from demo_company.sales import Customers, Orders
-from demo_company.tables import labels, versions_frame
+from demo_company.tables import Objects, labels, versions_frame
 
 _FIRST_MOMENT = int(moment_of(np.array([FIRST_DAY]), np.array([0]))[0])
 
@@ -24,17 +25,13 @@ _FIRST_MOMENT = int(moment_of(np.array([FIRST_DAY]), np.array([0]))[0])
 def spend(seed: int, scale_ppm: int) -> pd.DataFrame:
     """ads.spend: one row per campaign and day on which it ran and cost something."""
     dice = Dice(seed, "spend")
-    numbers, days = [], []
-    for number, campaign in enumerate(cat.CAMPAIGNS):
-        if campaign.daily_cents:
-            running = np.arange(campaign.first_day, campaign.last_day + 1)
-            days.append(running)
-            numbers.append(np.full(len(running), number))
-    number, day = np.concatenate(numbers), np.concatenate(days)
+    paying = [n for n, campaign in enumerate(cat.CAMPAIGNS) if campaign.daily_cents]
+    running = [np.arange(cat.CAMPAIGNS[n].first_day, cat.CAMPAIGNS[n].last_day + 1) for n in paying]
+    number, day = np.repeat(paying, [len(days) for days in running]), np.concatenate(running)
     order = np.lexsort((number, day))
     number, day = number[order], day[order]
     budget = np.array([c.daily_cents for c in cat.CAMPAIGNS])[number]
-    amount = budget * cat.demand(day) // 600 * dice.between(70, 130, len(day)) // 100 * scale_ppm // cat.MICROS
+    amount = budget * rhythm.demand(day) // 600 * dice.between(70, 130, len(day)) // 100 * scale_ppm // cat.MICROS
     clicks = amount // dice.between(40, 160, len(day))
     raw = {
         "spend_date": day,
@@ -104,7 +101,7 @@ def survey(seed: int, orders: Orders) -> tuple[pd.DataFrame, pd.DataFrame]:
     return versions_frame("survey.invitations", invitations, local_day(sent)), _responses(dice, sent, buyer, invitation)
 
 
-def _responses(dice: Dice, sent: IntArray, buyer: IntArray, invitation: np.ndarray) -> pd.DataFrame:  # type: ignore[type-arg]
+def _responses(dice: Dice, sent: IntArray, buyer: IntArray, invitation: Objects) -> pd.DataFrame:
     answered = np.flatnonzero(dice.chance(350, len(sent)))
     at = sent[answered] + 3 * MINUTE + np.minimum(dice.waiting(2 * DAY, len(answered)), 20 * DAY)
     order = np.lexsort((answered, at))

@@ -59,7 +59,7 @@ def _rank(row: dict[str, Any], by: list[str]) -> tuple[Any, ...]:
 
 
 def _frame(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    dtypes: dict[Kind, str] = {
+    dtypes: dict[Kind, Any] = {
         "text": "str", "moment": "datetime64[s, UTC]", "day": "datetime64[s]",
         "cents": "int64", "micros": "int64", "whole": "int64", "flag": "bool",
     }  # fmt: skip
@@ -82,7 +82,8 @@ def _read(path: Path, table: Table) -> list[dict[str, Any]]:
         return [json.loads(line, parse_float=Decimal) for line in lines]
     if table.extension == "xlsx":
         header, *body = openpyxl.load_workbook(path, read_only=True).active.values
-        return [dict(zip(header, row, strict=True)) for row in body]
+        # A row ends with its last filled cell.
+        return [dict.fromkeys(header) | dict(zip(header, row, strict=False)) for row in body]
     if table.extension == "parquet":
         return _read_parquet(path, table)
     content = path.read_bytes()
@@ -126,7 +127,7 @@ def _cents(cell: Any) -> int:
         if not _AMOUNT.fullmatch(cell):
             raise ValueError(cell)
         cell = Decimal(cell.replace(",", "."))
-    return int(round(Decimal(str(cell)) * 100))
+    return round(Decimal(str(cell)) * 100)
 
 
 def differences(replayed: Frames, clean: Frames) -> list[str]:

@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 
 from demo_company import catalogue as cat
+from demo_company import rhythm
 from demo_company.catalogue import Products, Rates, Staff
 from demo_company.clock import BULK_DAY, DAY, HOUR, LAST_DAY, LAST_MOMENT, MINUTE, NEVER, IntArray, local_day, moment_of
 from demo_company.dice import Dice
 from demo_company.funnel import Deals, customer_ids, emails, known
-from demo_company.tables import labels, last_per_delivery, versions_frame
+from demo_company.tables import Objects, labels, last_per_delivery, versions_frame
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -32,7 +33,7 @@ _PLACED, _PAID, _FULFILLED, _CANCELLED = range(4)
 # How loyal customers are: never again, now and then, regularly, all the time.
 _LOYALTY_WEIGHTS = (38, 34, 21, 7)
 _MEAN_GAP_DAYS = np.array([1, 62, 27, 11])
-_CHURN_PER_MILLE = np.array([1_000, 160, 75, 34])
+_CHURN_PER_MILLE = np.array([1_000, 145, 65, 29])
 
 # Orders at moments where UTC and Warsaw disagree about the date or the clocks change; UTC.
 _AWKWARD_MOMENTS = (
@@ -98,8 +99,8 @@ def invent_customers(seed: int, count: int, deals: Deals) -> Customers:
     """Customers from won deals and customers who found the shop themselves; sets `deals.customer` of the former."""
     dice = Dice(seed, "customers")
     won = np.flatnonzero(deals.won_by_now)
-    days = cat.pick_days(dice, max(count - len(won), 0))
-    found = np.minimum(moment_of(days, cat.shop_times(dice, len(days))), LAST_MOMENT - 3 * HOUR)
+    days = rhythm.pick_days(dice, max(count - len(won), 0))
+    found = np.minimum(moment_of(days, rhythm.shop_times(dice, len(days))), LAST_MOMENT - 3 * HOUR)
     signed_up = deals.closed[won] - 10 * MINUTE - dice.below(50 * MINUTE, len(won))
     created = np.concatenate([found, signed_up])
     deal = np.concatenate([np.full(len(found), -1), won])
@@ -129,7 +130,8 @@ def customer_versions(seed: int, customers: Customers) -> pd.DataFrame:
         "customer_id": customer_ids(row),
         "email": emails("c", row + 1),
         "full_name": [
-            f"{cat.FIRST_NAMES[f]} {cat.INITIALS[i]}." for f, i in zip(first[row].tolist(), letter.tolist(), strict=True)
+            f"{cat.FIRST_NAMES[f]} {cat.INITIALS[i]}."
+            for f, i in zip(first[row].tolist(), letter.tolist(), strict=True)
         ],
         "segment": np.array(cat.SEGMENTS, dtype=object)[customers.segment[row]],
         "country": np.array(cat.COUNTRIES, dtype=object)[customers.country[row]],
@@ -177,8 +179,8 @@ def _repeat_orders(dice: Dice, customer: IntArray, previous: IntArray) -> tuple[
         day = day + 1 + dice.waiting(_MEAN_GAP_DAYS[loyalty], len(customer))
         stays &= day <= LAST_DAY
         customer, loyalty, day = customer[stays], loyalty[stays], day[stays]
-        buys = dice.chance(cat.demand(day), len(day))
-        at = moment_of(day, cat.shop_times(dice, len(day)))
+        buys = dice.chance(rhythm.demand(day), len(day))
+        at = moment_of(day, rhythm.shop_times(dice, len(day)))
         customers.append(customer[buys])
         moments.append(at[buys])
     return np.concatenate(customers), np.concatenate(moments)
@@ -252,7 +254,7 @@ def order_versions(orders: Orders) -> pd.DataFrame:
     return versions_frame("shop.orders", raw, local_day(at))
 
 
-def order_ids(numbers: IntArray) -> Any:
+def order_ids(numbers: IntArray) -> Objects:
     """`O00000001` for order 0; eight digits keep text order and time order the same."""
     return labels("O", numbers + 1, 8)
 
@@ -286,7 +288,7 @@ def item_versions(items: Items, orders: Orders) -> pd.DataFrame:
     """shop.order_items: delivered once, with their order."""
     raw = {
         "order_item_id": item_ids(np.arange(len(items.order))),
-        "order_id": order_ids(orders_of := items.order),
+        "order_id": order_ids(items.order),
         "product_id": cat.product_ids(items.product),
         "quantity": items.quantity,
         "unit_price": items.unit_price,
@@ -294,10 +296,10 @@ def item_versions(items: Items, orders: Orders) -> pd.DataFrame:
         "tax_amount": items.tax,
         "unit_cost": items.unit_cost,
     }
-    return versions_frame("shop.order_items", raw, local_day(orders.ordered)[orders_of])
+    return versions_frame("shop.order_items", raw, local_day(orders.ordered)[items.order])
 
 
-def item_ids(numbers: IntArray) -> Any:
+def item_ids(numbers: IntArray) -> Objects:
     """`I00000001` for item 0, null for a negative number."""
     return labels("I", np.where(numbers < 0, -1, numbers + 1), 8)
 

@@ -14,6 +14,7 @@ import dagster as dg
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import raw_file
 from pipelines.quality.asset_checks import asset_checks
+from pipelines.quality.data_docs import build_data_docs
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable, ParquetFiles
 from pipelines.quality.suites import ExpectationSpec, Suite
@@ -61,6 +62,24 @@ def checks_of_models(
         for schema, tables in models.items()
         for table in tables
         if (schema, table) in suites
+    ]
+
+
+def data_docs_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """Build Data Docs once after each run that the UI or the schedule started, whether it succeeded or not."""
+
+    def build(context: dg.RunStatusSensorContext) -> None:
+        index = build_data_docs(settings.data_docs_dir)
+        context.log.info(f"Data Docs: {index}")
+
+    return [
+        dg.run_status_sensor(
+            run_status=status,
+            name=f"data_docs_after_{status.value.lower()}",
+            description="Builds the pages of the run's check results.",
+            default_status=dg.DefaultSensorStatus.RUNNING,
+        )(build)
+        for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
     ]
 
 

@@ -4,7 +4,7 @@ import warnings
 
 import dagster as dg
 
-from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites
+from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites, data_docs_sensors
 from pipelines.ingest.assets import raw_assets
 from pipelines.partitions import delivery_days
 from pipelines.progress import step_logger
@@ -57,6 +57,7 @@ defs = dg.Definitions(
     asset_checks=checks,
     jobs=[daily_job],
     schedules=[daily_schedule],
+    sensors=data_docs_sensors(settings),
     loggers={"steps": step_logger},
     resources={"dbt": dbt_resource(settings)},
     # One process: DuckDB has one writer, and a process per step costs five times as much.

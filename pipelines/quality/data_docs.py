@@ -28,6 +28,7 @@ def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[Che
     Raises:
         OSError: `folder` cannot be written.
     """
+    import great_expectations as gx
     from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import (
@@ -51,7 +52,9 @@ def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[Che
         meta={
             "run_id": {"run_name": run_id, "run_time": run.run_time.isoformat()},
             "validation_time": run.run_time.isoformat(),
+            "great_expectations_version": gx.__version__,
             "active_batch_definition": {"datasource_name": "duckdb", "data_asset_name": name},
+            "batch_spec": {"data_asset_name": name},
         },
     )
     key = ValidationResultIdentifier(ExpectationSuiteIdentifier(name), run, batch_identifier=name)
@@ -78,7 +81,7 @@ def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
         else:
             store.remove_key(key)
     site = folder / "site"
-    new = [key for key in kept if not site.joinpath("validations", *key.to_tuple()).with_suffix(".html").exists()]
+    new = [key for key in kept if not Path(f"{site.joinpath('validations', *key.to_tuple())}.html").exists()]
     # An empty list would mean "all pages" to GX.
     context.build_data_docs(site_names=[_SITE], resource_identifiers=new or kept[:1])
     return site / "index.html"
@@ -93,7 +96,7 @@ def _gx_results(suite: Suite, results: Sequence[CheckResult]) -> "list[Expectati
     return [
         ExpectationValidationResult(
             success=result.passed,
-            expectation_config=configuration(specs[result.check]),
+            expectation_config=configuration(specs[result.check], specs[result.check].kwargs),
             result=_gx_result(result),
             exception_info={
                 "raised_exception": result.error is not None,

@@ -62,6 +62,12 @@ class ExpectationType:
         return tuple(kwargs[key] for key in ("column", "column_A", "column_B") if key in self.required)
 
 
+def rule_query(kwargs: Kwargs) -> str:
+    """The query of an `unexpected_rows_expectation` as one that can stand in another, whatever ends it."""
+    query = kwargs["unexpected_rows_query"].rstrip("; \t\r\n")
+    return f"select * from ({query}\n) as failing"  # the line break ends a comment
+
+
 def quoted(name: str) -> str:
     """`name` as a SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

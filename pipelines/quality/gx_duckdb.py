@@ -10,13 +10,15 @@ GX the view `batch` as a table rather than as a subquery, so that `{batch}` in a
 What GX does not see: NaN passes not_null and any minimum. Say so with an `unexpected_rows_expectation`.
 """
 
+import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import great_expectations as gx
 import sqlalchemy as sa
+from great_expectations.compatibility.pydantic import ValidationError
 from great_expectations.core import ExpectationSuite
 from great_expectations.core.batch import BatchMarkers
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
@@ -25,10 +27,11 @@ from great_expectations.data_context.types.base import DataContextConfig, InMemo
 from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
 from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.expectations.metadata_types import FailureSeverity
 
-from pipelines.quality.expectation_types import BATCH, BATCH_PLACEHOLDER, UNEXPECTED_ROWS
+from pipelines.quality.expectation_types import BATCH, BATCH_PLACEHOLDER, UNEXPECTED_ROWS, rule_query
 from pipelines.quality.suites import ExpectationSpec
 
 # GX keeps the current context in a global of the process.
@@ -50,7 +53,10 @@ class Outcome:
 
 
 class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
-    """GX's SQL engine with the batch as a plain table."""
+    """GX's SQL engine with the batch as a plain table, over a connection that is not its own to close."""
+
+    def close(self) -> None:
+        """Nothing: GX closes when it is garbage collected, at any time, and examples may still have to be read."""
 
     def get_batch_data_and_markers(self, batch_spec: BatchSpec) -> tuple[SqlAlchemyBatchData, BatchMarkers]:
         _, markers = super().get_batch_data_and_markers(batch_spec)
@@ -85,25 +91,47 @@ class DuckDBDatasource(SQLDatasource):
         """Nothing to test: the engine has just opened the table."""
 
 
-def configuration(spec: ExpectationSpec) -> ExpectationConfiguration:
-    """`spec` in GX's terms; its check name travels in `meta`, because GX does not keep the order."""
-    kwargs = dict(spec.kwargs)
-    if spec.type == UNEXPECTED_ROWS:
-        # GX passes the query through str.format: braces of a regular expression must survive that.
-        query = kwargs["unexpected_rows_query"].replace("{", "{{").replace("}", "}}")
-        kwargs["unexpected_rows_query"] = query.replace("{{batch}}", BATCH_PLACEHOLDER)
+def configuration(spec: ExpectationSpec, kwargs: Mapping[str, Any]) -> ExpectationConfiguration:
+    """`spec` with these kwargs in GX's terms. Its check name travels in `meta`, because GX does not keep the order."""
     return ExpectationConfiguration(
-        type=spec.type, kwargs=kwargs, meta={_CHECK: spec.name}, severity=FailureSeverity(spec.severity)
+        type=spec.type, kwargs=dict(kwargs), meta={_CHECK: spec.name}, severity=FailureSeverity(spec.severity)
     )
+
+
+def _runnable_kwargs(spec: ExpectationSpec) -> Mapping[str, Any]:
+    """GX passes a query through str.format and then through SQLAlchemy's text().
+
+    The braces of a regular expression must survive the one, and a colon before a word, which would be a parameter,
+    the other.
+    """
+    if spec.type != UNEXPECTED_ROWS:
+        return spec.kwargs
+    query = rule_query(spec.kwargs).replace("{", "{{").replace("}", "}}").replace("{{batch}}", BATCH_PLACEHOLDER)
+    return {"unexpected_rows_query": re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", query)}
 
 
 def run_expectations(engine: sa.Engine, specs: Sequence[ExpectationSpec]) -> dict[str, Outcome]:
     """Evaluate `specs` on the view `batch` of `engine`; returns what GX found by check name.
 
-    A check that GX raised on, or returned nothing for, is there too, as a failed one with an error.
+    A check that GX refused, raised on, or returned nothing for, is there too, as a failed one with an error.
     """
-    if not specs:
-        return {}
+    outcomes: dict[str, Outcome] = {}
+    expectations: list[Expectation] = []
+    for spec in specs:
+        try:
+            expectations.append(configuration(spec, _runnable_kwargs(spec)).to_domain_obj())
+        except ValidationError as error:  # one of its kwargs has the wrong type; the others can still be evaluated
+            problems = {f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()}
+            outcomes[spec.name] = Outcome(
+                False, {}, f"Great Expectations refuses the kwargs: {', '.join(sorted(problems))}"
+            )
+    if expectations:
+        outcomes |= _run(engine, expectations)
+    missing = Outcome(passed=False, result={}, error="Great Expectations returned no result")
+    return {spec.name: outcomes.get(spec.name, missing) for spec in specs}
+
+
+def _run(engine: sa.Engine, expectations: list[Expectation]) -> dict[str, Outcome]:
     with _GX_IS_NOT_THREAD_SAFE:
         # A new context costs 2 ms and leaves nothing behind that could hold the closed engine.
         config = DataContextConfig(
@@ -116,12 +144,10 @@ def run_expectations(engine: sa.Engine, specs: Sequence[ExpectationSpec]) -> dic
         datasource.use(engine)
         asset = datasource.add_table_asset(name=BATCH)
         batch = asset.get_batch(asset.build_batch_request())
-        suite = ExpectationSuite(name=BATCH, expectations=[configuration(spec) for spec in specs])
+        suite = ExpectationSuite(name=BATCH, expectations=expectations)
         # No failing values: they may be personal, and there may be millions of them.
         found = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 0})
-    outcomes = {item.expectation_config.meta[_CHECK]: _outcome(item) for item in found.results}
-    missing = Outcome(passed=False, result={}, error="Great Expectations returned no result")
-    return {spec.name: outcomes.get(spec.name, missing) for spec in specs}
+    return {item.expectation_config.meta[_CHECK]: _outcome(item) for item in found.results}
 
 
 def _outcome(item: ExpectationValidationResult) -> Outcome:

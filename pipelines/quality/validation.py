@@ -22,6 +22,7 @@ from pipelines.quality.expectation_types import (
     UNEXPECTED_ROWS,
     listed,
     quoted,
+    rule_query,
 )
 from pipelines.quality.relations import NoFilesError, OpenBatch, Relation, opened
 from pipelines.quality.results import CheckResult
@@ -32,8 +33,16 @@ EXAMPLES = 5
 _MOST_COLUMNS = 8
 _SOURCE_FILE, _ROW_NUMBER = "_source_file", "_row_number"
 _LONGEST_VALUE = 100
-# DuckDB's errors about names, grammar and files; all others (conversion, range, …) may quote a value of the table.
-_ERRORS_WITHOUT_VALUES = ("Binder Error", "Catalog Error", "Parser Error", "IO Error", "Connection Error")
+# Errors about names, grammar, files and the suite; all others (conversion, range, …) may quote a value of the table.
+_ERRORS_WITHOUT_VALUES = (
+    "Binder Error",
+    "Catalog Error",
+    "Parser Error",
+    "IO Error",
+    "Connection Error",
+    "Great Expectations refuses the kwargs",
+    "Great Expectations returned no result",
+)
 
 
 def validate(suite: Suite, relation: Relation) -> list[CheckResult]:
@@ -175,8 +184,7 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
 
 def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any]]:
     if spec.kind.failing_rows is None:
-        query = spec.kwargs["unexpected_rows_query"].replace(BATCH_PLACEHOLDER, BATCH).rstrip("; \n")
-        return batch.rows(f"select * from ({query}\n) as failing limit {EXAMPLES}")
+        return batch.rows(f"{rule_query(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH)} limit {EXAMPLES}")
     condition = spec.kind.failing_rows(spec.kwargs)
     order = [quoted(column) for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns]
     order_by = f"order by {', '.join(order)}" if order else ""

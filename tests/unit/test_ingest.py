@@ -87,7 +87,9 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
 
 def test_json_lines_keep_numbers_digit_by_digit(tmp_path: Path) -> None:
     shop = Shop(tmp_path, path="orders_{delivered_on}.jsonl", format="jsonl")
-    shop.deliver('{"id": 12345678901234567890, "amount": 12.30}\n{"id": "x", "amount": null}\n', "orders_2025-01-31.jsonl")
+    shop.deliver(
+        '{"id": 12345678901234567890, "amount": 12.30}\n{"id": "x", "amount": null}\n', "orders_2025-01-31.jsonl"
+    )
     shop.land()
     assert shop.rows() == [("12345678901234567890", "12.30", 1), ("x", None, 2)]
 
@@ -176,7 +178,9 @@ def test_a_broken_file_is_named_with_row_and_column_and_leaves_raw_as_it_was(
 
 def test_a_broken_json_line_is_named_without_its_values(tmp_path: Path) -> None:
     shop = Shop(tmp_path, path="orders_{delivered_on}.jsonl", format="jsonl")
-    shop.deliver(json.dumps({"id": 1, "amount": 2}) + '\n{"id": "secret@example.com", "amount": \n', "orders_2025-01-31.jsonl")
+    shop.deliver(
+        json.dumps({"id": 1, "amount": 2}) + '\n{"id": "secret@example.com", "amount": \n', "orders_2025-01-31.jsonl"
+    )
     with pytest.raises(DeliveryError, match="row 2: not valid JSON") as caught:
         shop.land()
     assert "secret" not in str(caught.value)

@@ -78,9 +78,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
         ("sources: [own]", "sources: [own", r"kpi.yml:2: not valid YAML"),
     ],
 )
-def test_a_wrong_setting_is_named_with_file_and_line(
-    tmp_path: Path, line: str, replacement: str, message: str
-) -> None:
+def test_a_wrong_setting_is_named_with_file_and_line(tmp_path: Path, line: str, replacement: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_settings(settings_file(tmp_path, SETTINGS.replace(line, replacement)))
 
@@ -114,9 +112,7 @@ def test_a_users_source_stands_beside_the_shipped_ones(tmp_path: Path) -> None:
         ("owner: team:commerce", "owner: somebody", r"own.yml:3: owner: "),
     ],
 )
-def test_a_wrong_source_is_named_with_file_and_line(
-    tmp_path: Path, part: str, replacement: str, message: str
-) -> None:
+def test_a_wrong_source_is_named_with_file_and_line(tmp_path: Path, part: str, replacement: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         source_in(tmp_path, SOURCE.replace(part, replacement))
 

@@ -65,10 +65,10 @@ def test_two_checks_of_one_name_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("expectation", "message"),
     [
-        ("{type: expect_nonsense, why: w}", ":5: expectations.0.type: expect_nonsense is not an expectation"),
+        ("{type: expect_nonsense, why: w}", "expectations.1.type: expect_nonsense is not an expectation"),
         (
             "{type: expect_column_values_to_match_regex, kwargs: {column: a, regex: x}, why: w}",
-            "does not work on DuckDB: use unexpected_rows_expectation with `select … from {batch} where not regexp_match",
+            "does not work on DuckDB: use unexpected_rows_expectation with `select … from {batch} where not regexp",
         ),
         ("{type: expect_column_values_to_not_be_null, kwargs: {}, why: w}", "needs column"),
         (
@@ -83,19 +83,16 @@ def test_two_checks_of_one_name_are_refused(tmp_path):
         ("{type: expect_column_to_exist, kwargs: {column: 3}, why: w}", "column names must be text"),
         ("{type: expect_column_to_exist, kwargs: {column: a}, name: A b, why: w}", "may hold only a-z, 0-9 and _"),
         ("{type: expect_column_to_exist, kwargs: {column: a}, name: not_empty, why: w}", "not_empty is checked anyway"),
-        ("{type: expect_column_to_exist, kwargs: {column: a}}", "expectations.0.why: missing"),
-        ("{type: expect_column_to_exist, kwargs: {column: a}, why: w, severity: bad}", "expectations.0.severity"),
+        ("{type: expect_column_to_exist, kwargs: {column: a}}", "expectations.1.why: missing"),
+        ("{type: expect_column_to_exist, kwargs: {column: a}, why: w, severity: bad}", "expectations.1.severity"),
         ("{type: expect_column_to_exist, kwargs: {column: a}, why: w, serverity: info}", "unknown key"),
     ],
 )
 def test_a_wrong_expectation_is_refused_with_its_line(tmp_path, expectation, message):
-    first = "  - {type: expect_column_to_exist, kwargs: {column: z}, why: w}\n"
-    text = refusal(
-        tmp_path,
-        f"{first}  - {expectation}\n".replace(first, "", 1) if "0." in message else first + f"  - {expectation}\n",
-    )
-    assert message.removeprefix(":5") in text
-    assert text.startswith((":3:", ":4:", ":5:"))
+    fine = "  - {type: expect_column_to_exist, kwargs: {column: z}, why: w}\n"
+    text = refusal(tmp_path, f"{fine}  - {expectation}\n")
+    assert message in text
+    assert text.startswith(":3: expectations: " if message.startswith("not_empty") else ":5: expectations.1")
 
 
 def test_suites_of_two_folders_are_joined(tmp_path):

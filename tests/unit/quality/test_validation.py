@@ -1,12 +1,14 @@
 """What validating one table finds, on DuckDB, through Great Expectations."""
 
+import gc
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from pipelines.quality.expectation_types import ALLOWED
-from pipelines.quality.relations import DuckDBTable, ParquetFiles
+from pipelines.quality.gx_duckdb import run_expectations
+from pipelines.quality.relations import DuckDBTable, ParquetFiles, opened
 from pipelines.quality.validation import validate
 
 COLUMNS = ["order_id", "status", "amount", "code", "ordered_on", "paid_on", "email", "_source_file", "_row_number"]
@@ -183,15 +185,30 @@ def test_a_share_of_failing_rows_may_be_allowed(orders, write_suite):
 
 
 def test_a_broken_rule_says_why_it_is_one(orders, write_suite):
-    rule = {
-        "unexpected_rows_query": "select _source_file, _row_number, status from {batch} where status is null -- end"
-    }
+    rule = {"unexpected_rows_query": "select _source_file, _row_number from {batch} where status is null"}
     suite = write_suite(
         {"type": "unexpected_rows_expectation", "name": "has_status", "kwargs": rule, "why": "No status, no sale."},
         allow_empty=True,
     )
     (result,) = validate(suite, orders)
     assert result.message == "has_status: 1 of 4 rows breaks the rule (No status, no sale), first: b.csv row 3"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "status is null -- a comment",
+        "status is null;\n",
+        "coalesce(status, '{x}') like '{%'",
+        "':x y::z' <> status or status is null",
+    ],
+)
+def test_a_rule_may_hold_any_sql(orders, write_suite, condition):
+    kwargs = {"unexpected_rows_query": f"select * from {{batch}} as o where o.code is null and {condition}"}
+    suite = write_suite({"type": "unexpected_rows_expectation", "kwargs": kwargs}, allow_empty=True)
+    (result,) = validate(suite, orders)
+    assert result.error is None
+    assert (result.unexpected_count, len(result.examples)) == (1, 1)
 
 
 def test_results_come_in_the_order_of_the_suite(orders, write_suite, expect_not_null):
@@ -228,6 +245,28 @@ def test_an_engine_error_fails_its_own_check_only(orders, write_suite, expect_no
     }
     assert [name for name, result in found.items() if not result.passed] == ["status_sum_between"]
     assert "Binder Error" in found["status_sum_between"].error
+
+
+def test_kwargs_that_great_expectations_refuses_fail_their_own_check_only(orders, write_suite, expect_not_null):
+    found = {
+        result.check: result
+        for result in validate(
+            write_suite(
+                {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "min_value": "much"}},
+                expect_not_null("_source_file"),
+            ),
+            orders,
+        )
+    }
+    assert [name for name, result in found.items() if not result.passed] == ["amount_between"]
+    assert "min_value: value is not a valid float" in found["amount_between"].message
+
+
+def test_great_expectations_does_not_close_the_connection_that_examples_need(orders, write_suite, expect_not_null):
+    with opened(orders) as batch:
+        run_expectations(batch.engine, write_suite(expect_not_null("order_id")).checks)
+        gc.collect()
+        assert len(batch.rows("select * from batch")) == 4
 
 
 def test_a_missing_table_fails_every_check(warehouse, write_suite, expect_not_null):
@@ -334,7 +373,7 @@ def test_no_result_shows_a_value_of_a_personal_column(orders, write_suite):
         {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "email", "value_set": ["x"]}},
         {"type": "expect_column_value_lengths_to_equal", "kwargs": {"column": "email", "value": 1}},
         {"type": "expect_column_distinct_values_to_be_in_set", "kwargs": {"column": "email", "value_set": ["x"]}},
-        {"type": "expect_column_max_to_be_between", "kwargs": {"column": "email", "max_value": "a"}},
+        {"type": "expect_column_max_to_be_between", "kwargs": {"column": "email", "max_value": "2025-01-01"}},
         {"type": "expect_column_sum_to_be_between", "kwargs": {"column": "email", "max_value": 1}},
         {"type": "unexpected_rows_expectation", "name": "rule", "kwargs": {"unexpected_rows_query": rule}},
         {"type": "unexpected_rows_expectation", "name": "cast", "kwargs": {"unexpected_rows_query": failing_cast}},

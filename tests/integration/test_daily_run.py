@@ -1,0 +1,318 @@
+"""The daily run on the demo company: right numbers, nothing lost, nothing published that a check forbids.
+
+The tests of a broken delivery come last and repair it: they share one installation, because a first load is slow.
+"""
+
+import gzip
+import json
+from decimal import Decimal
+
+import duckdb
+import pytest
+
+from tests.conftest import Installation
+from tests.integration.conftest import published_hashes
+
+CUTS = "('company', 'channel', 'rep', 'region', 'segment')"
+LAST_DAY = "2026-01-09"
+
+
+@pytest.fixture(scope="module")
+def compared(demo: Installation) -> duckdb.DuckDBPyConnection:
+    """Table `compared`: published rows beside the truth, which other code computed from the clean data."""
+    connection = duckdb.connect()
+    connection.execute(f"attach '{demo.data_dir / 'published' / 'kpi.duckdb'}' as published (read_only)")
+    connection.execute(
+        f"""
+        create table compared as
+        with truth as (
+            select
+                cast(period_month as date) as period_month, kpi_id, variant, entity_type, entity_id,
+                cast(value as decimal(38, 12)) as value,
+                cast(numerator as decimal(38, 12)) as numerator,
+                cast(denominator as decimal(38, 12)) as denominator
+            from read_csv('{demo.data_dir / "demo_truth" / "truth.csv"}', all_varchar = true)
+            where kpi_id in ('revenue', 'lead_conversion') and entity_type in {CUTS}
+        )
+        select
+            coalesce(published.kpi_id, truth.kpi_id) as kpi_id,
+            coalesce(published.entity_type, truth.entity_type) as entity_type,
+            coalesce(published.variant, truth.variant) as variant,
+            truth.kpi_id is not null as in_truth, published.kpi_id is not null as in_published, published.status,
+            truth.value as true_value, truth.numerator as true_numerator, truth.denominator as true_denominator,
+            published.value, published.numerator, published.denominator
+        from published.marts.kpi_scorecard__monthly as published
+        full join truth using (period_month, kpi_id, variant, entity_type, entity_id)
+        """
+    )
+    return connection
+
+
+def test_every_true_value_is_published_for_every_month_and_cut(compared: duckdb.DuckDBPyConnection) -> None:
+    assert compared.execute("select count(*) from compared where in_truth and not in_published").fetchall() == [(0,)]
+    counts = dict(compared.execute("select kpi_id, count(*) from compared where in_truth group by 1").fetchall())
+    assert counts["revenue"] > 3000
+    assert counts["lead_conversion"] > 1500
+
+
+def test_revenue_equals_the_truth_to_the_cent(compared: duckdb.DuckDBPyConnection) -> None:
+    wrong = compared.execute(
+        """
+        select * from compared
+        where in_truth and kpi_id = 'revenue' and variant <> 'aov'
+            and (value is distinct from true_value or numerator is distinct from true_numerator)
+        """
+    ).fetchall()
+    assert wrong == []
+
+
+def test_ratios_equal_the_truth_to_a_billionth(compared: duckdb.DuckDBPyConnection) -> None:
+    wrong = compared.execute(
+        """
+        select * from compared
+        where in_truth and (kpi_id = 'lead_conversion' or variant = 'aov') and status <> 'immature'
+            and (
+                (value is null) <> (true_value is null) or abs(value - true_value) > 1e-9
+                or numerator is distinct from true_numerator or denominator is distinct from true_denominator
+            )
+        """
+    ).fetchall()
+    assert wrong == []
+
+
+def test_cohorts_not_yet_observable_have_no_value(compared: duckdb.DuckDBPyConnection) -> None:
+    immature = compared.execute(
+        "select variant, count(*), count(value) from compared "
+        "where status = 'immature' and entity_type = 'company' group by 1 order by 1"
+    ).fetchall()
+    # As of 9 January: 30 days are over for November, 60 for October, 90 for September (2025-09-30 + 90 = 12-29).
+    assert immature == [("cohort_30d", 2, 0), ("cohort_60d", 3, 0), ("cohort_90d", 4, 0)]
+
+
+def test_what_is_published_beyond_the_truth_is_zero_or_nothing(compared: duckdb.DuckDBPyConnection) -> None:
+    beyond = compared.execute(
+        "select distinct value from compared where not in_truth and coalesce(value, 0) <> 0"
+    ).fetchall()
+    assert beyond == []
+
+
+def test_every_delivered_row_is_good_quarantined_or_superseded(demo: Installation) -> None:
+    with demo.published() as connection:
+        lost = connection.execute(
+            "select * from meta.delivered_row_counts where raw_rows <> good_rows + quarantined_rows + superseded_rows"
+        ).fetchall()
+        per_table = connection.execute(
+            "select source || '.' || table_name, sum(raw_rows), sum(good_rows) from meta.delivered_row_counts group by 1"
+        ).fetchall()
+        quarantined = connection.execute("select count(*), count(reason) from meta.quarantined_rows").fetchone()
+    assert lost == []
+    assert len(per_table) == 17
+    with demo.warehouse() as connection:
+        for table, raw_rows, good_rows in per_table:
+            source, name = table.split(".")
+            files = demo.data_dir / "raw" / source / name / "*" / "rows.parquet"
+            assert connection.execute(f"select count(*) from read_parquet('{files}')").fetchall() == [(raw_rows,)]
+            entity = {
+                "crm.stage_history": "opportunity_stage_history",
+                "ads.spend": "ad_spend",
+                "survey.invitations": "nps_invitations",
+                "survey.responses": "nps_responses",
+                "finance.costs": "sales_marketing_costs",
+            }.get(table, name)
+            staged = connection.execute(f"select count(*) from staging.stg_{source}__{entity}").fetchall()
+            assert staged == [(good_rows,)], table
+    planted = duckdb.sql(
+        f"select count(*) from read_csv('{demo.data_dir / 'demo_truth' / 'planted.csv'}') where kind = 'unparsable_cell'"
+    ).fetchone()
+    assert planted is not None
+    assert quarantined == (planted[0], planted[0])
+
+
+def test_every_asset_of_raw_staging_and_marts_was_checked_and_every_blocking_check_passed(demo: Installation) -> None:
+    with demo.published() as connection:
+        checked = {
+            tuple(row)
+            for row in connection.execute('select distinct stage, "table" from meta.check_results').fetchall()
+        }
+        failed = connection.execute(
+            "select * from meta.check_results where severity = 'critical' and not passed"
+        ).fetchall()
+        marts = {
+            row[0]
+            for row in connection.execute(
+                "select table_name from duckdb_tables() where schema_name = 'marts'"
+            ).fetchall()
+        }
+    with demo.warehouse() as connection:
+        staging = {
+            row[0]
+            for row in connection.execute(
+                "select table_name from duckdb_tables() where schema_name = 'staging'"
+            ).fetchall()
+        }
+    assert failed == []
+    assert {table for stage, table in checked if stage == "staging"} == staging
+    assert {table for stage, table in checked if stage == "marts"} == marts - {"kpi_catalogue"}
+    assert len([table for stage, table in checked if stage == "raw"]) == 17
+
+
+def test_money_is_decimal_and_no_ratio_is_infinite(demo: Installation) -> None:
+    with demo.published() as connection:
+        types = dict(
+            connection.execute(
+                "select column_name, data_type from duckdb_columns() "
+                "where schema_name = 'marts' and (column_name like '%amount' or column_name = 'value')"
+            ).fetchall()
+        )
+        columns = connection.execute(
+            "select table_name, column_name from duckdb_columns() where schema_name = 'marts' and data_type = 'DOUBLE'"
+        ).fetchall()
+        for table, column in columns:
+            odd = f"select count(*) from marts.{table} where isinf({column}) or isnan({column})"
+            assert connection.execute(odd).fetchall() == [(0,)], (table, column)
+    assert {name: kind for name, kind in types.items() if not kind.startswith("DECIMAL")} == {}
+
+
+def test_no_personal_value_reaches_what_is_published_or_documented(demo: Installation) -> None:
+    places = [demo.data_dir / name for name in ("published", "data_docs", "check_history.sqlite", "dagster")]
+    files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*")) if file.is_file()]
+    assert len(files) > 50
+    for file in files:
+        assert b"@example.com" not in file.read_bytes(), file
+
+
+def test_the_manifest_says_what_was_published(demo: Installation) -> None:
+    manifest = json.loads((demo.data_dir / "published" / "manifest.json").read_text())
+    assert manifest["as_of_date"] == LAST_DAY
+    assert set(manifest["data_through"]) == {"shop", "crm", "ads", "survey", "finance"}
+    hashes = published_hashes(demo)
+    assert {table: entry["parquet_sha256"] for table, entry in manifest["tables"].items()} == hashes
+    with demo.published() as connection:
+        rows = connection.execute("select distinct run_id, as_of_date::varchar from meta.publication").fetchall()
+    assert rows == [(manifest["run_id"], LAST_DAY)]
+
+
+def test_data_docs_are_built(demo: Installation) -> None:
+    assert (demo.data_dir / "data_docs" / "site" / "index.html").exists()
+
+
+def test_the_models_unit_tests_pass(demo: Installation) -> None:
+    printed = demo.kpi("dbt", "--", "test", "--select", "test_type:unit").stdout
+    assert "ERROR=0" in printed
+    assert "PASS=17" in printed
+
+
+def test_show_answers_as_table_csv_and_json(demo: Installation) -> None:
+    assert "unassigned" in demo.kpi("show", "revenue", "--by", "rep").stdout
+    lines = demo.kpi(
+        "show", "lead_conversion", "--by", "rep", "--month", "2025-06", "--format", "csv"
+    ).stdout.splitlines()
+    assert lines[0].startswith("period_month,entity_id,entity_name,value,")
+    assert all(line.startswith("2025-06-01,") for line in lines[1:])
+    [december] = json.loads(demo.kpi("show", "revenue", "--month", "2025-12", "--format", "json").stdout)
+    [true] = duckdb.sql(
+        f"select value from read_csv('{demo.data_dir / 'demo_truth' / 'truth.csv'}', all_varchar = true) "
+        "where kpi_id = 'revenue' and variant = 'net' and entity_type = 'company' and period_month = '2025-12-01'"
+    ).fetchall()
+    assert Decimal(str(december["value"])) == Decimal(true[0])
+
+
+def test_show_needs_neither_dagster_nor_dbt_nor_great_expectations(demo: Installation) -> None:
+    code = (
+        "import sys; from pipelines.cli import app; app(['show', 'revenue'], standalone_mode=False); "
+        "sys.exit(str([m for m in ('dagster', 'dbt', 'great_expectations', 'pandas') if m in sys.modules] or ''))"
+    )
+    assert demo.python("-c", code, check=False).stderr.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "revenu"], "KPI 'revenu' is not published. There are: lead_conversion, revenue."),
+        (
+            ["show", "revenue", "--by", "colour"],
+            "--by 'colour' is not published of revenue. There are: channel, company",
+        ),
+        (["show", "revenue", "--month", "June"], "'June' is not a month like 2025-06"),
+        (["sql", "select nothing from nowhere"], "nowhere does not exist"),
+        (["sql", "delete from marts.dim_date"], "read-only mode"),
+        (["run", "--date", "2024-01-01"], "lies before first_delivery"),
+        (["run", "--from", "2026-01-01"], "give --date, or --from and --to, or nothing"),
+    ],
+)
+def test_a_wrong_argument_exits_with_2_and_says_what_there_is(
+    demo: Installation, arguments: list[str], message: str
+) -> None:
+    finished = demo.kpi(*arguments, check=False)
+    assert finished.returncode == 2
+    assert message in finished.stderr
+
+
+def test_the_same_day_again_gives_byte_equal_marts(demo: Installation) -> None:
+    before = published_hashes(demo)
+    printed = demo.kpi("run").stdout
+    assert f"delivery day {LAST_DAY}" in printed
+    assert published_hashes(demo) == before
+
+
+def test_runs_of_the_command_line_are_in_the_uis_history_and_publishing_alone_is_refused(demo: Installation) -> None:
+    """Only the published asset is selected: no check ran in that run, so nothing may be published."""
+    code = """
+import os
+from pipelines.run import prepare_instance
+from pipelines.settings import get_settings
+prepare_instance(get_settings())
+import dagster as dg
+from pipelines.definitions import defs
+from pipelines.publish.assets import PUBLISHED_KEY
+with dg.DagsterInstance.get() as instance:
+    print([(run.job_name, run.status.value) for run in instance.get_runs()])
+    result = defs.resolve_job_def("daily").execute_in_process(
+        instance=instance, asset_selection=[PUBLISHED_KEY], partition_key="2026-01-09", raise_on_error=False)
+    print(result.success, result.failure_data_for_node("published__kpi").user_failure_data.description[:100])
+"""
+    before = published_hashes(demo)
+    printed = demo.python("-c", code).stdout
+    assert "('daily', 'SUCCESS')" in printed
+    assert "False Not published, the previous file stays:" in printed
+    assert published_hashes(demo) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "messages"),
+    [
+        (
+            lambda text: text.replace("order_id;", "order_number;", 1),
+            ["shop/orders/orders_2026-01-09.csv.gz: row 1 (header): column 'order_id' is missing", "'order_number'"],
+        ),
+        (
+            lambda text: text.replace("\n" + text.split("\n")[2].split(";")[0], "\n", 1),
+            ["raw/shop/orders order_id_not_null", "orders_2026-01-09.csv.gz", "row 3", "order_id"],
+        ),
+    ],
+    ids=["a wrong header", "a row without its key"],
+)
+def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
+    demo: Installation, spoil: object, messages: list[str]
+) -> None:
+    assert callable(spoil)
+    published = demo.data_dir / "published" / "kpi.duckdb"
+    before = published.read_bytes()
+    delivery = demo.data_dir / "landing" / "shop" / "orders" / f"orders_{LAST_DAY}.csv.gz"
+    sound = delivery.read_bytes()
+    try:
+        delivery.write_bytes(gzip.compress(spoil(gzip.decompress(sound).decode()).encode()))
+        finished = demo.kpi("run", "--date", LAST_DAY, check=False)
+    finally:
+        delivery.write_bytes(sound)
+    assert finished.returncode == 1
+    assert "Blocked: nothing of this run was published" in finished.stderr
+    for message in messages:
+        assert message in finished.stderr
+    assert published.read_bytes() == before
+
+
+def test_after_the_repair_the_marts_are_what_they_were(demo: Installation) -> None:
+    before = published_hashes(demo)
+    demo.kpi("run", "--date", LAST_DAY)
+    assert published_hashes(demo) == before

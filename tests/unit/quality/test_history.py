@@ -1,0 +1,90 @@
+"""What is remembered of a run, and whether it may publish."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipelines.quality.history import CheckHistory
+from pipelines.quality.results import CheckResult
+
+PASSED = CheckResult(
+    stage="raw",
+    table="orders",
+    check="order_id_not_null",
+    severity="critical",
+    passed=True,
+    expectation_type="expect_column_values_to_not_be_null",
+    column="order_id",
+    observed="0 of 4 rows are empty",
+    expected="not empty",
+    unexpected_count=0,
+    element_count=4,
+    message="order_id: 0 of 4 rows are empty",
+    examples=[{"_source_file": "č.csv", "_row_number": 1, "order_id": None}],
+)
+FAILED = replace(PASSED, passed=False, message="order_id: 1 of 4 rows is empty")
+KEY = ("raw", "orders", "order_id_not_null")
+NOON = "2025-11-11T12:00:00+00:00"
+
+
+@pytest.fixture
+def history(tmp_path):
+    return CheckHistory(tmp_path / "state" / "checks.sqlite")
+
+
+def test_results_come_back_as_they_were(history):
+    other = replace(PASSED, check="rule", column=None, unexpected_count=None, element_count=None, error="no table")
+    history.record("run-1", "2025-11-11", NOON, [PASSED, other])
+    assert history.results("run-1") == [PASSED, other]
+    assert history.results("run-2") == []
+
+
+def test_the_latest_result_of_a_retried_check_counts(history):
+    history.record("run-1", "2025-11-11", NOON, [FAILED])
+    history.record("run-1", "2025-11-11", NOON, [PASSED])
+    assert history.results("run-1") == [PASSED]
+    assert history.blocking_problems("run-1", [KEY]) == []
+
+
+def test_a_failed_check_speaks_against_publishing(history):
+    history.record("run-1", None, NOON, [FAILED])
+    assert history.blocking_problems("run-1", [KEY]) == ["raw/orders order_id_not_null: order_id: 1 of 4 rows is empty"]
+
+
+def test_a_day_that_failed_is_not_made_good_by_another_day(history):
+    history.record("run-1", "2025-11-10", NOON, [FAILED])
+    history.record("run-1", "2025-11-11", NOON, [PASSED])
+    assert len(history.blocking_problems("run-1", [KEY])) == 1
+
+
+def test_a_check_without_a_result_in_this_run_speaks_against_publishing(history):
+    history.record("run-1", None, NOON, [PASSED])
+    assert history.blocking_problems("run-2", [KEY]) == [
+        "raw/orders order_id_not_null: has no result in run run-2. It did not run."
+    ]
+
+
+def test_a_failed_warning_does_not_speak_against_publishing(history):
+    history.record("run-1", None, NOON, [PASSED, replace(FAILED, check="w", severity="warning")])
+    assert history.blocking_problems("run-1", [KEY]) == []
+
+
+def test_the_frame_holds_the_newest_runs(history):
+    for run in ("run-1", "run-2", "run-3"):
+        history.record(run, None, NOON, [PASSED, FAILED])
+    assert list(history.frame(last_runs=2)["run_id"]) == ["run-2", "run-2", "run-3", "run-3"]
+    frame = history.frame()
+    assert len(frame) == 6
+    assert list(frame["passed"][:2]) == [True, False]
+    assert frame["unexpected_count"].dtype == "Int64"
+
+
+def test_an_empty_history_has_an_empty_frame(history):
+    assert history.frame().empty
+
+
+def test_recording_is_all_or_nothing(history):
+    broken = replace(PASSED, message=None)  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="NOT NULL"):
+        history.record("run-1", None, NOON, [PASSED, broken])
+    assert history.results("run-1") == []
