@@ -256,7 +256,7 @@ def _write_parquet_files(folder: Path, delivered: Delivered) -> int:
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         connection.execute("SET TimeZone = 'UTC'")
-        connection.register("delivered", _for_duckdb(delivered.rows))
+        connection.register("delivered", _for_duckdb(delivered))
         connection.execute(f"CREATE TABLE rows AS SELECT {casts}, delivered_on, place FROM delivered")
         for day, _, _ in _files(delivered.rows):
             path = str(folder / _file_name(table, day)).replace("'", "''")
@@ -268,11 +268,12 @@ def _write_parquet_files(folder: Path, delivered: Delivered) -> int:
     return files
 
 
-def _for_duckdb(rows: pd.DataFrame) -> pd.DataFrame:
+def _for_duckdb(delivered: Delivered) -> pd.DataFrame:
     """The same rows with missing texts as None, which is how DuckDB knows NULL."""
-    ready = rows.copy()
-    for name in rows.select_dtypes("str"):
-        ready[name] = np.array(_plain_text(rows[name]), dtype=object)
+    ready = delivered.rows.copy()
+    for name, kind in delivered.table.columns.items():
+        if kind == "text":
+            ready[name] = np.array(_plain_text(ready[name]), dtype=object)
     return ready
 
 

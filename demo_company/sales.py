@@ -33,7 +33,7 @@ _PLACED, _PAID, _FULFILLED, _CANCELLED = range(4)
 # How loyal customers are: never again, now and then, regularly, all the time.
 _LOYALTY_WEIGHTS = (38, 34, 21, 7)
 _MEAN_GAP_DAYS = np.array([1, 62, 27, 11])
-_CHURN_PER_MILLE = np.array([1_000, 145, 65, 29])
+_CHURN_PER_MILLE = np.array([1_000, 135, 60, 27])
 
 # Orders at moments where UTC and Warsaw disagree about the date or the clocks change; UTC.
 _AWKWARD_MOMENTS = (

@@ -3,11 +3,13 @@
 Belongs here: storing a table's results in GX's format, building and pruning the site.
 Does not belong here: what the results say. Pages are made from `CheckResult`s, which hold no personal values.
 
-Under the folder lie `results/` (GX validation results as JSON) and `site/` (`index.html`). GX renders about ten pages
-a second, so results are stored as checks run and the site is built once per run, new pages only.
+Under the folder lie `results/` (GX validation results as JSON) and `site/` (`index.html`). Results are stored as checks
+run; the site is built once per run, new pages only, because the cost of building them all grows with the history.
+The pages load their styles from the internet; without it they are plain but complete.
 """
 
 import datetime
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,8 +102,8 @@ def _gx_results(suite: Suite, results: Sequence[CheckResult]) -> "list[Expectati
             result=_gx_result(result),
             exception_info={
                 "raised_exception": result.error is not None,
-                "exception_message": result.error,
-                "exception_traceback": result.error,
+                "exception_message": _for_page(result.error),
+                "exception_traceback": _for_page(result.error),
             },
         )
         for result in results
@@ -109,7 +111,7 @@ def _gx_results(suite: Suite, results: Sequence[CheckResult]) -> "list[Expectati
 
 
 def _gx_result(result: CheckResult) -> dict[str, Any]:
-    observed: dict[str, Any] = {"observed_value": result.observed}
+    observed: dict[str, Any] = {"observed_value": _for_page(result.observed)}
     if result.unexpected_count is None or result.element_count is None:
         return observed
     return observed | {
@@ -118,6 +120,11 @@ def _gx_result(result: CheckResult) -> dict[str, Any]:
         "unexpected_percent": 100 * result.unexpected_count / result.element_count if result.element_count else None,
         "partial_unexpected_list": [],
     }
+
+
+def _for_page(text: str | None) -> str | None:
+    """`text` as it is to be read. It may quote a delivered value, and GX puts it into its pages as it finds it."""
+    return None if text is None else html.escape(text).replace("$", "&#36;")  # GX fills in what follows a dollar sign
 
 
 def _context(folder: Path) -> "AbstractDataContext":

@@ -33,6 +33,7 @@ EXAMPLES = 5
 _MOST_COLUMNS = 8
 _SOURCE_FILE, _ROW_NUMBER = "_source_file", "_row_number"
 _LONGEST_VALUE = 100
+_SINGULAR = {"are": "is", "have": "has", "break": "breaks"}
 # Errors about names, grammar, files and the suite; all others (conversion, range, …) may quote a value of the table.
 _ERRORS_WITHOUT_VALUES = (
     "Binder Error",
@@ -75,7 +76,7 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
         if missing and not spec.kind.judges_shape:
             error = f"column {listed(missing)} is missing. The table has {listed(batch.columns, 50)}"
             results[spec.name] = failed_with_error(suite, spec, error)
-        elif batch.row_count == 0 and not spec.kind.judges_shape:
+        elif batch.row_count == 0 and not _says_something_of_no_rows(suite, spec):
             results[spec.name] = _nothing_to_check(suite, spec, "no rows")
     rest = [spec for spec in suite.checks if spec.name not in results]
     outcomes = run_expectations(batch.engine, rest)
@@ -88,6 +89,11 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
         else:
             results[spec.name] = _measured(suite, spec, batch, outcome.passed, outcome.result)
     return [results[spec.name] for spec in suite.checks]
+
+
+def _says_something_of_no_rows(suite: Suite, spec: ExpectationSpec) -> bool:
+    """A query may look for rows that ought to be there, or read other tables too."""
+    return spec.kind.judges_shape or (spec.type == UNEXPECTED_ROWS and suite.allow_empty)
 
 
 def _result(
@@ -159,9 +165,10 @@ def _judged_rows(
     )
 
 
-def _agreeing(words: str, count: int) -> str:
-    verb, _, rest = words.partition(" ")
-    return f"{ {'are': 'is', 'have': 'has', 'break': 'breaks'}[verb] if count == 1 else verb } {rest}"
+def _agreeing(fault: str, count: int) -> str:
+    """`fault`, which is worded for several rows, for `count` of them."""
+    verb, _, rest = fault.partition(" ")
+    return f"{_SINGULAR[verb] if count == 1 else verb} {rest}"
 
 
 def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[list[dict[str, Any]], str]:

@@ -85,12 +85,12 @@ def test_a_wrong_setting_is_named_with_file_and_line(tmp_path: Path, line: str, 
 
 def test_a_wrong_environment_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPI_ENVIRONMENT", "prod")
-    with pytest.raises(ConfigError, match="environment variable KPI_ENVIRONMENT: .*'production'"):
+    with pytest.raises(ConfigError, match=r"environment variable KPI_ENVIRONMENT: .*'production'"):
         load_settings(settings_file(tmp_path))
 
 
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nowhere.yml: no such file"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yml: no such file"):
         load_settings(tmp_path / "nowhere.yml")
 
 
@@ -118,7 +118,7 @@ def test_a_wrong_source_is_named_with_file_and_line(tmp_path: Path, part: str, r
 
 
 def test_an_unknown_source_lists_the_shipped_ones(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'stock' has no file.*shop"):
+    with pytest.raises(ConfigError, match=r"'stock' has no file.*shop"):
         load_sources(["stock"], tmp_path)
 
 

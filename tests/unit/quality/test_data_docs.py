@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import duckdb
+
 from pipelines.quality.data_docs import build_data_docs, store_results
+from pipelines.quality.relations import DuckDBTable
 from pipelines.quality.validation import validate
 
 
@@ -26,7 +29,7 @@ def test_every_stored_result_gets_a_page(tmp_path, orders, write_suite, expect_n
     (page,) = (tmp_path / "docs").glob("site/validations/**/*.html")
     text = page.read_text()
     assert "1 unexpected values found. 25% of 4 total rows." in text
-    assert "select 1 from {batch} where regexp_matches(code, &#39;[a-z]{4}&#39;)" in text
+    assert "select 1 from {batch} where regexp_matches(code, '[a-z]{4}')" in text
     assert "column colour is missing" in text
 
 
@@ -54,3 +57,24 @@ def test_pages_that_exist_are_not_built_again(tmp_path, orders, write_suite):
 
 def test_without_results_there_is_an_index(tmp_path):
     assert build_data_docs(tmp_path).exists()
+
+
+def test_a_delivered_value_cannot_put_markup_into_a_page(tmp_path, warehouse, write_suite):
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("create table raw.visits as select '<script>alert(1)</script>$page' as page")
+    suite = write_suite(
+        {
+            "type": "expect_column_distinct_values_to_be_in_set",
+            "kwargs": {"column": "page", "value_set": ["home"]},
+        },
+        {
+            "type": "unexpected_rows_expectation",
+            "kwargs": {"unexpected_rows_query": "select cast(page as integer) from {batch}"},
+        },
+        table="visits",
+    )
+    store_results(tmp_path / "docs", "run-1", suite, validate(suite, DuckDBTable(warehouse, "raw", "visits")))
+    build_data_docs(tmp_path / "docs")
+    (page,) = (tmp_path / "docs").glob("site/validations/**/*.html")
+    assert "alert(1)&lt;/script&gt;&#36;page" in page.read_text()
+    assert "<script>alert(1)" not in page.read_text()

@@ -311,6 +311,15 @@ def test_an_empty_table_passes_only_where_that_is_allowed(warehouse, write_suite
     assert set(found.values()) == {allowed}
 
 
+def test_a_rule_about_rows_that_are_missing_fails_even_where_no_rows_are_allowed(warehouse, write_suite):
+    query = "select * from raw.customers where customer_id not in (select order_id from {batch})"
+    kwargs = {"unexpected_rows_query": query}
+    suite = write_suite({"type": "unexpected_rows_expectation", "kwargs": kwargs}, allow_empty=True)
+    (result,) = validate(suite, DuckDBTable(warehouse, "raw", "nothing"))
+    assert not result.passed
+    assert result.unexpected_count == 4
+
+
 def test_a_missing_column_fails_even_where_no_rows_are_allowed(warehouse, write_suite, expect_not_null):
     suite = write_suite(expect_not_null("colour"), allow_empty=True)
     (result,) = validate(suite, DuckDBTable(warehouse, "raw", "nothing"))
