@@ -32,7 +32,7 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to no file, for reading and writing others."""
     with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")  # given at connect, it asks for an extension to be downloaded
+        connection.execute("set global TimeZone = 'UTC'")  # given at connect, it asks for an extension to be downloaded
         yield connection
 
 

@@ -12,6 +12,7 @@ from pipelines.ingest.landing import Landed, land
 from pipelines.ingest.readers import DeliveryError
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
+from pipelines.warehouse import in_memory
 
 
 def raw_key(source: str, table_name: str) -> dg.AssetKey:
@@ -44,22 +45,24 @@ def _raw_asset(
     )
     def raw_table(context: dg.AssetExecutionContext) -> None:
         problems = []
-        for day in context.partition_keys:
-            try:
-                landed = land(
-                    source.name,
-                    table_name,
-                    table,
-                    date.fromisoformat(day),
-                    settings.landing_dir,
-                    settings.raw_dir,
-                )
-            except DeliveryError as error:
-                problems.append(str(error))
-                continue
-            if landed.outcome == "restated":
-                context.log.info(f"{key.to_user_string()}: {day} was delivered before, with other bytes: restated.")
-            context.add_asset_metadata(_metadata(landed), partition_key=day)
+        with in_memory() as database:
+            for day in context.partition_keys:
+                try:
+                    landed = land(
+                        source.name,
+                        table_name,
+                        table,
+                        date.fromisoformat(day),
+                        settings.landing_dir,
+                        settings.raw_dir,
+                        database,
+                    )
+                except DeliveryError as error:
+                    problems.append(str(error))
+                    continue
+                if landed.outcome == "restated":
+                    context.log.info(f"{key.to_user_string()}: {day} was delivered before, with other bytes: restated.")
+                context.add_asset_metadata(_metadata(landed), partition_key=day)
         if problems:
             raise dg.Failure(description="\n".join(problems), allow_retries=False)
 

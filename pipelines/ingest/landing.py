@@ -21,7 +21,6 @@ import duckdb
 
 from pipelines.ingest.readers import DeliveryError, iter_columns, literal_path, read_delivery, sql_name, sql_text
 from pipelines.sources import Table
-from pipelines.warehouse import in_memory
 
 Outcome = Literal["landed", "unchanged", "restated", "empty day"]
 
@@ -65,10 +64,12 @@ def land(
     delivered_on: date,
     landing_dir: Path,
     raw_dir: Path,
+    database: duckdb.DuckDBPyConnection,
 ) -> Landed:
     """Bring the delivery of one day into raw: all of it, or nothing.
 
-    The same bytes read the same way again change nothing; other bytes replace what was there.
+    The same bytes read the same way again change nothing; other bytes replace what was there. `database` does the
+    reading and writing; nothing stays in it.
 
     Raises:
         DeliveryError: nothing was delivered although the table forbids empty days, or a file cannot be read.
@@ -86,7 +87,7 @@ def land(
         read_as=[table.format, table.delimiter, table.encoding, *table.columns],
     )
     target = raw_file(raw_dir, source, table_name, delivered_on)
-    with in_memory() as connection:
+    with database.cursor() as connection:
         before = _made_from(connection, target)
         if before == made_from:
             outcome: Outcome = "unchanged"

@@ -18,7 +18,7 @@ from pipelines.run import Plan, execute, prepare_instance
 from pipelines.settings import get_settings
 prepare_instance(get_settings())
 days = [date.fromisoformat(day) for day in sys.argv[1:]]
-sys.exit("\\n".join(execute(Plan(days, in_one_run=False), Console())))
+sys.exit("\\n".join(execute(Plan(days, in_one_run=False), Console())) or None)
 """
 
 

@@ -14,6 +14,7 @@ from openpyxl import Workbook
 from pipelines.ingest.landing import Landed, land, raw_days, raw_file
 from pipelines.ingest.readers import DeliveryError
 from pipelines.sources import Table
+from pipelines.warehouse import in_memory
 
 DAY = date(2025, 1, 31)
 
@@ -42,7 +43,8 @@ class Shop:
         return path
 
     def land(self, day: date = DAY) -> Landed:
-        return land("shop", "orders", self.table, day, self.landing, self.raw)
+        with in_memory() as database:
+            return land("shop", "orders", self.table, day, self.landing, self.raw, database)
 
     def file(self, day: date = DAY) -> Path:
         return raw_file(self.raw, "shop", "orders", day)
