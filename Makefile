@@ -13,13 +13,14 @@ setup: $(READY) ## make .venv and install the pinned requirements
 
 # Bytecode is compiled at install: importing this stack without it costs two to three times as much.
 $(READY): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 setup")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	UV="$$(command -v uv || echo $(BIN)/uv)" && \
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 setup")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@echo "Installing the pinned requirements into .venv"
+	@UV="$$(command -v uv || echo $(BIN)/uv)" && \
 	"$$UV" pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock && \
 	"$$UV" pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	touch $(READY)
+	@touch $(READY)
 
 run: setup ## make the demo company's deliveries, run the whole pipeline on them, print the scorecard
 	$(BIN)/python -m demo_company

@@ -7,6 +7,7 @@ need them, so that the others answer at once.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,7 +87,10 @@ def run(
             raise typer.Exit(FAILED)
         show_scorecard(settings.published_dir, console)
         console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
-        console.print("Ask it: kpi show revenue --by channel. Watch runs and checks: kpi dev, http://127.0.0.1:3000.")
+        kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
+        console.print(
+            f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, http://127.0.0.1:3000."
+        )
 
 
 @app.command()

@@ -4,7 +4,10 @@ Belongs here: reading the published file and printing it as a table, CSV, JSON o
 Does not belong here: anything slow to import; these commands answer in under a second.
 """
 
+import csv
+import json
 import sys
+from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +17,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.warehouse import escaped, published
+from pipelines.warehouse import published
 
 Format = Literal["table", "csv", "json", "parquet"]
 
@@ -44,19 +47,20 @@ def show_kpi(
         if month:
             choices["period_month"] = str(month)
         _check_choices(connection, choices)
-        conditions = " and ".join(f"{column} = ?" for column in choices)
-        relation = connection.execute(
+        rows = connection.sql(
             f"""
             select period_month, entity_id, entity_name, value, numerator, denominator, sample_size, ci_low, ci_high,
                 prior_value, delta, is_partial_period, status
             from marts.kpi_scorecard__monthly
-            where {conditions}
+            where {" and ".join(f"{column} = ?" for column in choices)}
             order by period_month, entity_id
             """,
-            list(choices.values()),
+            params=list(choices.values()),
         )
-        title = f"{kpi_id} ({variant}) by {by}"
-        _write(connection, relation, output, to, title)
+        if output == "table" and to is None:
+            _print_for_people(rows, f"{kpi_id} ({variant}) by {by}", by, _default_variants(connection)[kpi_id][1])
+        else:
+            _write(rows, output, to)
 
 
 def show_scorecard(published_dir: Path, console: Console) -> None:
@@ -84,7 +88,7 @@ def show_scorecard(published_dir: Path, console: Console) -> None:
     for month in sorted({row[0] for row in rows}):
         cells = {row[1]: row for row in rows if row[0] == month}
         texts = [
-            _cell(cells[kpi_id][2], cells[kpi_id][3], unit) if kpi_id in cells else ""
+            (_cell(cells[kpi_id][2], unit) or cells[kpi_id][3]) if kpi_id in cells else ""
             for kpi_id, (_, unit) in headline.items()
         ]
         is_partial = any(cell[4] for cell in cells.values())
@@ -101,7 +105,9 @@ def run_sql(published_dir: Path, query: str, output: Format = "table", to: Path 
     """
     with published(published_dir) as connection:
         connection.execute("set enable_external_access = false" if output != "parquet" else "select 1")
-        _write(connection, connection.execute(query), output, to, title=None)
+        rows = connection.sql(query)
+        if rows is not None:
+            _write(rows, output, to)
 
 
 def _default_variants(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
@@ -128,48 +134,72 @@ def _check_choices(connection: duckdb.DuckDBPyConnection, choices: dict[str, str
         chosen[column] = value
 
 
-def _write(
-    connection: duckdb.DuckDBPyConnection,
-    result: duckdb.DuckDBPyConnection,
-    output: Format,
-    to: Path | None,
-    title: str | None,
-) -> None:
-    names = [column[0] for column in result.description or []]
-    if output == "table":
-        table = Table(title=title, title_justify="left")
-        rows = result.fetchall()
-        for name in names:
-            table.add_column(name, justify="left" if name in ("entity_id", "entity_name", "status") else "right")
-        for row in rows:
-            table.add_row(*(_plain(value) for value in row))
-        Console(width=None if sys.stdout.isatty() else 200).print(table)
-        return
-    frame = result.df()
+def _print_for_people(rows: duckdb.DuckDBPyRelation, title: str, by: str, unit: str) -> None:
+    """The columns of `show_kpi` as text; a column nobody fills is left out."""
+    lines = [
+        {
+            "month": f"{month:%Y-%m}{' to date' if is_partial else ''}",
+            by: "" if by == "company" else name,
+            "value": _cell(value, unit),
+            "of": "" if bottom is None else f"{top:,.0f} / {bottom:,.0f}",
+            "95 % interval": "" if low is None else f"{_cell(low, unit)} to {_cell(high, unit)}",
+            "month before": _cell(prior, unit),
+            "change": _cell(delta, "points" if unit == "rate" else unit),
+            "status": "" if status == "ok" else status,
+        }
+        for month, _, name, value, top, bottom, _, low, high, prior, delta, is_partial, status in rows.fetchall()
+    ]
+    table = Table(title=title, title_justify="left")
+    filled = [name for name in lines[0] if any(line[name] for line in lines)]
+    for name in filled:
+        table.add_column(name, justify="left" if name in ("month", by, "status") else "right")
+    for line in lines:
+        table.add_row(*(line[name] for name in filled))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _write(rows: duckdb.DuckDBPyRelation, output: Format, to: Path | None) -> None:
     if output == "parquet":
         if to is None:
             raise UsageError("--format parquet needs --output FILE.")
-        with duckdb.connect() as writer:
-            writer.register("frame", frame)
-            writer.execute(f"copy frame to '{escaped(to)}' (format parquet)")
+        rows.write_parquet(str(to))
         return
-    if output == "csv":
-        text = frame.to_csv(index=False, lineterminator="\n")
-    else:
-        text = (frame.to_json(orient="records", date_format="iso", indent=2) or "[]") + "\n"
-    if to is None:
-        sys.stdout.write(text)
-    else:
-        to.write_text(text, encoding="utf-8")
+    with to.open("w", encoding="utf-8", newline="") if to else nullcontext(sys.stdout) as file:
+        if output == "csv":
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(rows.columns)
+            writer.writerows([_plain(value) for value in row] for row in rows.fetchall())
+        elif output == "json":
+            records = [dict(zip(rows.columns, map(_json_value, row), strict=True)) for row in rows.fetchall()]
+            file.write(json.dumps(records, indent=2, ensure_ascii=False) + "\n")
+        else:
+            table = Table()
+            for name, kind in zip(rows.columns, rows.types, strict=True):
+                table.add_column(name, justify="left" if str(kind) == "VARCHAR" else "right")
+            for row in rows.fetchall():
+                table.add_row(*map(_plain, row))
+            Console(file=file, width=None if file.isatty() else 200).print(table)
 
 
-def _cell(value: Decimal | None, status: str, unit: str) -> str:
+def _cell(value: Decimal | None, unit: str) -> str:
     if value is None:
-        return status
-    return f"{value * 100:.2f} %" if unit == "rate" else f"{value:,.2f}"
+        return ""
+    match unit:
+        case "rate":
+            return f"{value * 100:.2f} %"
+        case "points":
+            return f"{value * 100:+.2f} points"
+        case _:
+            return f"{value:,.2f}"
 
 
 def _plain(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
     return "" if value is None else str(value)
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
