@@ -56,6 +56,7 @@ def run(
 
     Without a day: all that was delivered and has not landed yet.
     """
+    from pipelines.partitions import business_day
     from pipelines.run import NothingDeliveredError, execute, plan, prepare_instance
     from pipelines.show import show_scorecard
     from pipelines.sources import load_sources
@@ -70,7 +71,7 @@ def run(
             raise ConfigError(f"{begin} lies before first_delivery, {settings.first_delivery}, of the settings.")
         if begin and end and end < begin:
             raise ConfigError(f"--to {end} lies before --from {begin}.")
-        if end and end >= date.today():
+        if end and end >= business_day(settings):
             raise ConfigError(f"{end} is not over yet. A delivery day can be run from the next day on.")
         try:
             days = plan(settings, sources, begin, end)

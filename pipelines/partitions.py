@@ -4,7 +4,8 @@ Belongs here: which delivery days exist. Does not belong here: which of them hav
 """
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -14,6 +15,11 @@ from pipelines.settings import Settings
 def delivery_days(settings: Settings) -> dg.DailyPartitionsDefinition:
     """One partition per delivery day in the business time zone; a day exists once it has ended."""
     return dg.DailyPartitionsDefinition(start_date=str(settings.first_delivery), timezone=settings.time_zone)
+
+
+def business_day(settings: Settings) -> date:
+    """The day it is where the business is; its deliveries are not complete before it ends."""
+    return datetime.now(ZoneInfo(settings.time_zone)).date()
 
 
 def days_between(first: date, end: date) -> Iterator[date]:

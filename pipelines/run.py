@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pipelines.ingest.landing import raw_days
-from pipelines.partitions import days_between
+from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 
@@ -43,16 +43,15 @@ class Plan:
 
 
 def plan(settings: Settings, sources: list[Source], first: date | None = None, last: date | None = None) -> Plan:
-    """What to run: the days asked for, else all delivered days that have not landed, else the newest landed one.
+    """What to run: the days asked for, else those with a delivery that has not landed, else the newest landed one.
 
     Raises:
         NothingDeliveredError: no day was asked for, and none was delivered.
     """
-    landed = set().union(*(raw_days(settings.raw_dir, source.name, name) for source, name, _ in each_table(sources)))
+    landed, waiting = _landed_and_waiting(settings, sources)
     if first and last:
         days = list(days_between(first, last + timedelta(days=1)))
         return Plan(days, in_one_run=len(days) > 1 and not landed.intersection(days))
-    waiting = [day for day in delivered_days(settings, sources) if day not in landed]
     if waiting:
         whole = list(days_between(waiting[0], waiting[-1] + timedelta(days=1)))
         if landed.intersection(whole):
@@ -67,14 +66,16 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
     )
 
 
-def delivered_days(settings: Settings, sources: list[Source]) -> list[date]:
-    """The days since the first delivery day for which any table has a file."""
-    today = date.today()  # files of days that are not over are left alone
-    return [
-        day
-        for day in days_between(settings.first_delivery, today)
-        if any(table.files(settings.landing_dir, day) for _, _, table in each_table(sources))
-    ]
+def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[date], list[date]]:
+    """The days on which any table has landed, and those on which any table has files that have not."""
+    landed: set[date] = set()
+    waiting: set[date] = set()
+    days = list(days_between(settings.first_delivery, business_day(settings)))
+    for source, name, table in each_table(sources):
+        landed_of_table = raw_days(settings.raw_dir, source.name, name)
+        landed |= landed_of_table
+        waiting |= {day for day in days if day not in landed_of_table and table.files(settings.landing_dir, day)}
+    return landed, sorted(waiting)
 
 
 def prepare_instance(settings: Settings) -> None:

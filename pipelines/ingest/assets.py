@@ -44,11 +44,12 @@ def _raw_asset(
         metadata={"file pattern": table.path, "key": ", ".join(table.key), "delivered by": source.sla},
     )
     def raw_table(context: dg.AssetExecutionContext) -> None:
+        landed_days: dict[str, Landed] = {}
         problems = []
         with in_memory() as database:
             for day in context.partition_keys:
                 try:
-                    landed = land(
+                    landed_days[day] = land(
                         source.name,
                         table_name,
                         table,
@@ -59,9 +60,12 @@ def _raw_asset(
                     )
                 except DeliveryError as error:
                     problems.append(str(error))
-                    continue
-                if landed.outcome == "restated":
-                    context.log.info(f"{key.to_user_string()}: {day} was delivered before, with other bytes: restated.")
+        for day, landed in landed_days.items():
+            if landed.outcome == "restated":
+                context.log.info(f"{key.to_user_string()}: {day} was delivered before, with other bytes: restated.")
+            if problems:  # a step that fails materializes nothing, although these days did land
+                context.log_event(dg.AssetMaterialization(key, partition=day, metadata=_metadata(landed)))
+            else:
                 context.add_asset_metadata(_metadata(landed), partition_key=day)
         if problems:
             raise dg.Failure(description="\n".join(problems), allow_retries=False)

@@ -1,0 +1,102 @@
+"""Write, audit, publish: all of it, or what was there before."""
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from pipelines.publish import publication as publishing
+from pipelines.publish.publication import AuditError, Publication, publish
+from pipelines.warehouse import NotPublishedError, published
+
+CHECKS = pd.DataFrame({"run_id": ["r"], "passed": [True]})
+
+
+class Warehouse:
+    """A warehouse with one mart."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.path, self.published_dir = folder / "warehouse.duckdb", folder / "published"
+        with duckdb.connect(str(self.path)) as connection:
+            connection.execute("create schema marts; create schema staging")
+            connection.execute("create table marts.numbers as select unnest([3, 1, 2]) as n, null::varchar as text")
+            connection.execute("create table staging.delivered_row_counts as select 1 as raw_rows")
+            connection.execute("create table staging.quarantined_rows as select 'x' as reason")
+
+    def publish(self, name: str, keep: int = 5) -> dict[str, int]:
+        publication = Publication(name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1")
+        return publish(publication, ["numbers"], CHECKS, self.path, self.published_dir, keep)
+
+    def read(self) -> list[tuple[int]]:
+        with published(self.published_dir) as connection:
+            return connection.execute("select n from marts.numbers").fetchall()
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path / "it's a folder")
+
+
+def test_a_publication_has_file_parquet_and_manifest(warehouse: Warehouse) -> None:
+    assert warehouse.publish("one") == {"numbers": 3}
+    assert warehouse.read() == [(1,), (2,), (3,)]
+    manifest = json.loads((warehouse.published_dir / "manifest.json").read_text())
+    parquet = warehouse.published_dir / manifest["tables"]["numbers"]["parquet"]
+    assert (manifest["publication_id"], manifest["tables"]["numbers"]["rows"]) == ("one", 3)
+    assert parquet.exists()
+
+
+def test_old_clients_can_open_the_file(warehouse: Warehouse) -> None:
+    warehouse.publish("one")
+    with published(warehouse.published_dir) as connection:
+        found = connection.execute("select tags['storage_version'] from duckdb_databases() where path is not null")
+        assert found.fetchall() == [("v1.2.0+",)]
+
+
+def test_a_reader_keeps_what_it_opened_while_a_new_publication_is_swapped_in(warehouse: Warehouse) -> None:
+    warehouse.publish("one")
+    with published(warehouse.published_dir) as reader:
+        with duckdb.connect(str(warehouse.path)) as connection:
+            connection.execute("delete from marts.numbers where n > 1")
+        warehouse.publish("two")
+        assert reader.execute("select count(*) from marts.numbers").fetchone() == (3,)
+    assert warehouse.read() == [(1,)]
+
+
+def test_a_candidate_that_differs_from_the_warehouse_is_not_published(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.publish("one")
+    build = publishing._build
+
+    def build_wrongly(*arguments: object) -> None:
+        build(*arguments)  # type: ignore[arg-type]
+        folder = arguments[-1]
+        assert isinstance(folder, Path)
+        with duckdb.connect(str(folder / "kpi.duckdb")) as connection:
+            connection.execute("update marts.numbers set n = 4 where n = 3")
+
+    monkeypatch.setattr(publishing, "_build", build_wrongly)
+    with pytest.raises(AuditError, match=r"audit: numbers differs: .*kpi\.duckdb"):
+        warehouse.publish("two")
+    assert warehouse.read() == [(1,), (2,), (3,)]
+    assert [folder.name for folder in warehouse.published_dir.with_name("publications").iterdir()] == ["one"]
+
+
+def test_the_newest_publications_are_kept(warehouse: Warehouse) -> None:
+    for name in ("a", "b", "c", "d"):
+        warehouse.publish(name, keep=2)
+    folder = warehouse.published_dir.with_name("publications")
+    assert sorted(entry.name for entry in folder.iterdir()) == ["c", "d"]
+
+
+def test_nothing_published_says_how_to_publish(tmp_path: Path) -> None:
+    with (
+        pytest.raises(NotPublishedError, match=r"nothing was published yet\. Run `kpi run` first"),
+        published(tmp_path),
+    ):
+        pass

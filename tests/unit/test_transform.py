@@ -1,0 +1,62 @@
+"""What dbt is told, and that a user's models stand beside the shipped ones."""
+
+from datetime import date
+from pathlib import Path
+
+from pipelines.settings import Settings
+from pipelines.sources import load_sources
+from pipelines.transform.assets import build_arguments
+from pipelines.transform.project import as_of_date, assemble_project, dbt_variables
+
+
+def settings_in(folder: Path, **changes: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "sources": ["shop", "crm"],
+            "company_dir": folder / "company",
+            "first_delivery": date(2025, 1, 1),
+            "time_zone": "UTC",
+            "reporting_currency": "EUR",
+            "data_dir": folder / "data",
+            **changes,
+        }
+    )
+
+
+def test_the_project_links_shipped_and_own_models_and_forgets_what_is_gone(tmp_path: Path) -> None:
+    own = tmp_path / "company" / "models"
+    own.mkdir(parents=True)
+    settings = settings_in(tmp_path)
+    project = assemble_project(settings)
+    assert (project / "company").readlink() == own
+    assert (project / "models" / "marts" / "kpi_scorecard__monthly.sql").exists()
+    own.rename(tmp_path / "elsewhere")
+    assert assemble_project(settings_in(tmp_path, company_dir=tmp_path / "nothing")) == project
+    assert not (project / "company").is_symlink()
+
+
+def test_variables_say_which_source_delivers_which_entity_and_by_which_key(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    variables = dbt_variables(settings, load_sources(settings.sources, settings.company_dir))
+    assert variables["sources"] == ["shop", "crm"]
+    assert variables["entities"]["orders"] == ["shop"]  # type: ignore[index]
+    assert variables["tables"]["shop.orders"] == {"key": ["order_id"], "newest_by": ["updated_at"]}  # type: ignore[index]
+
+
+def test_the_as_of_date_is_the_setting_else_the_newest_landed_day(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    sources = load_sources(settings.sources, settings.company_dir)
+    assert as_of_date(settings, sources) == date(2025, 1, 1)
+    for day in ("2025-01-05", "2025-01-03"):
+        file = settings.raw_dir / "crm" / "leads" / f"delivered_on={day}" / "rows.parquet"
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert as_of_date(settings, sources) == date(2025, 1, 5)
+    assert as_of_date(settings_in(tmp_path, as_of_date=date(2024, 12, 31)), sources) == date(2024, 12, 31)
+
+
+def test_a_build_leaves_unit_tests_to_the_test_suite() -> None:
+    assert build_arguments({"a": 1}, full_refresh=True) == [
+        *("build", "--exclude-resource-type", "unit_test", "--vars", '{"a": 1}'),
+        "--full-refresh",
+    ]
