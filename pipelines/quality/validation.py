@@ -180,13 +180,15 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
     except SQLAlchemyError as error:  # the verdict stands, only its rows cannot be shown
         return [], f"unknown, {_readable(suite, str(error))}"
     place = [column for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns] or list(suite.key_columns)
-    # Behind an alias in a query, a personal value could not be told from any other.
-    free = [] if suite.personal_columns else list(rows[0]) if rows else []
+    # Behind an alias in a query, a personal value could not be told from any other; what the pipeline itself adds to a
+    # row is named with an underscore, and is never personal.
+    named = list(rows[0]) if rows else []
+    free = [column for column in named if column.startswith("_") or not suite.personal_columns]
     shown = dict.fromkeys([*place, *(spec.columns or free[:_MOST_COLUMNS])])
     examples = [
         {column: _example_value(suite, column, row[column]) for column in shown if column in row} for row in rows
     ]
-    return examples, _place(examples[0], place) if examples else ""
+    return examples, _first(spec, examples[0], place) if examples else ""
 
 
 def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any]]:
@@ -196,6 +198,14 @@ def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any
     order = [quoted(column) for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns]
     order_by = f"order by {', '.join(order)}" if order else ""
     return batch.rows(f"select * from {BATCH} where {condition.sql} {order_by} limit {EXAMPLES}", condition.values)
+
+
+def _first(spec: ExpectationSpec, example: dict[str, Any], place: Sequence[str]) -> str:
+    """Where a failing row lies, and of a query's row what else it says."""
+    said = [f"{column} {value}" for column, value in example.items() if column not in place and value is not None]
+    if spec.type != UNEXPECTED_ROWS or not said:
+        return _place(example, place)
+    return f"{_place(example, place)} ({', '.join(said)})".strip()
 
 
 def _place(example: dict[str, Any], place: Sequence[str]) -> str:

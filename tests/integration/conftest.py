@@ -8,9 +8,9 @@ import pytest
 from tests.conftest import Installation
 
 
-def deliver_demo(data_dir: Path) -> Installation:
+def deliver_demo(data_dir: Path, **environment: str) -> Installation:
     """An installation whose landing folder holds a small demo company, nothing run yet."""
-    installation = Installation(data_dir)
+    installation = Installation(data_dir, environment=environment)
     installation.python("-m", "demo_company", "--scale", "0.01", "--data-dir", str(data_dir))
     return installation
 

@@ -5,6 +5,7 @@ The tests of a broken delivery come last and repair it: they share one installat
 
 import gzip
 import json
+from collections.abc import Callable
 from decimal import Decimal
 
 import duckdb
@@ -268,29 +269,41 @@ with dg.DagsterInstance.get() as instance:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "messages"),
+    ("file", "spoil", "messages"),
     [
         (
+            f"shop/orders/orders_{LAST_DAY}.csv.gz",
             lambda text: text.replace("order_id;", "order_number;", 1),
             ["shop/orders/orders_2026-01-09.csv.gz: row 1 (header): column 'order_id' is missing", "'order_number'"],
         ),
         (
+            f"shop/orders/orders_{LAST_DAY}.csv.gz",
             lambda text: text.replace("\n" + text.split("\n")[2].split(";")[0], "\n", 1),
             ["raw/shop/orders order_id_not_null", "orders_2026-01-09.csv.gz", "row 3", "order_id"],
         ),
+        (
+            f"finance/fx_rates/fx_rates_{LAST_DAY}.csv",
+            lambda text: text.replace(f"\n{LAST_DAY},", "\nyesterday,", 1),
+            [
+                "staging/base_finance__fx_rates key_is_readable",
+                f"fx_rates_{LAST_DAY}.csv row 2",
+                "rate_date: cannot be read",
+            ],
+        ),
     ],
-    ids=["a wrong header", "a row without its key"],
+    ids=["a wrong header", "a row without its key", "a key that cannot be read"],
 )
 def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
-    demo: Installation, spoil: object, messages: list[str]
+    demo: Installation, file: str, spoil: Callable[[str], str], messages: list[str]
 ) -> None:
-    assert callable(spoil)
     published = demo.data_dir / "published" / "kpi.duckdb"
     before = published.read_bytes()
-    delivery = demo.data_dir / "landing" / "shop" / "orders" / f"orders_{LAST_DAY}.csv.gz"
+    delivery = demo.data_dir / "landing" / file
     sound = delivery.read_bytes()
+    zipped = delivery.suffix == ".gz"
+    spoilt = spoil((gzip.decompress(sound) if zipped else sound).decode()).encode()
     try:
-        delivery.write_bytes(gzip.compress(spoil(gzip.decompress(sound).decode()).encode()))
+        delivery.write_bytes(gzip.compress(spoilt) if zipped else spoilt)
         finished = demo.kpi("run", "--date", LAST_DAY, check=False)
     finally:
         delivery.write_bytes(sound)
