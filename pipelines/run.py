@@ -115,7 +115,9 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> list[st
 
 
 def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
-    tags = {"full_refresh": "true"} if full_refresh else {}
+    tags = {".dagster/repository": "__repository__@pipelines.definitions"}  # the UI lists a job's runs by it
+    if full_refresh:
+        tags["full_refresh"] = "true"
     if len(days) > 1:
         tags["dagster/asset_partition_range_start"] = str(days[0])
         tags["dagster/asset_partition_range_end"] = str(days[-1])
