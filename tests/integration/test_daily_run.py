@@ -153,6 +153,24 @@ def test_every_asset_of_raw_staging_and_marts_was_checked_and_every_blocking_che
     assert len([table for stage, table in checked if stage == "raw"]) == 17
 
 
+def test_every_model_and_every_column_says_what_it_means(demo: Installation) -> None:
+    manifest = json.loads((demo.data_dir / "dbt" / "target" / "manifest.json").read_text())
+    nodes = {(node["schema"], node["name"]): node for node in manifest["nodes"].values() if "columns" in node}
+    with demo.warehouse() as connection:
+        columns = connection.execute(
+            "select schema_name, table_name, column_name from duckdb_columns() "
+            "where schema_name in ('staging', 'intermediate', 'marts')"
+        ).fetchall()
+    assert len(columns) > 400
+    undocumented = [
+        (schema, table, column)
+        for schema, table, column in columns
+        if not nodes[schema, table]["description"]
+        or not nodes[schema, table]["columns"].get(column, {}).get("description")
+    ]
+    assert undocumented == []
+
+
 def test_money_is_decimal_and_no_ratio_is_infinite(demo: Installation) -> None:
     with demo.published() as connection:
         types = dict(
