@@ -5,6 +5,7 @@ Does not belong here: the job (`definitions.py`), and reading arguments (`cli.py
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -132,17 +133,18 @@ def _quiet_stdout() -> Iterator[None]:
 
 
 def _problems(result: "dg.ExecuteInProcessResult") -> list[str]:
-    """What went wrong in a run: failed steps with their own words, failed blocking checks with theirs."""
+    """What went wrong in a run, a line each: failed steps in their own words, failed blocking checks in theirs."""
     import dagster as dg
 
-    problems = []
+    problems: list[str] = []
     for event in result.all_events:
         if event.event_type is dg.DagsterEventType.STEP_FAILURE:
             failure = event.step_failure_data
-            description = failure.user_failure_data.description if failure.user_failure_data else None
-            error = failure.error
-            cause = error.cause if error and error.cause else error
-            problems += (description or (cause.message.strip() if cause else f"{event.step_key} failed")).splitlines()
+            if failure.error and failure.error.cls_name == "DagsterAssetCheckFailedError":
+                continue  # said better by the evaluations below
+            said = failure.user_failure_data.description if failure.user_failure_data else None
+            error = failure.error.cause or failure.error if failure.error else None
+            problems += _lines_of(said or (error.message if error else f"{event.step_key} failed"))
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed and evaluation.blocking:
             problems.append(
@@ -151,3 +153,10 @@ def _problems(result: "dg.ExecuteInProcessResult") -> list[str]:
     if not result.success and not problems:
         problems.append(f"run {result.run_id} failed; its log is in the UI.")
     return problems
+
+
+def _lines_of(message: str) -> list[str]:
+    """A failure's message without colours and blank lines; of a failed dbt command, what dbt said and not its call."""
+    _, _, said_by_dbt = message.partition("Errors parsed from dbt logs:")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", said_by_dbt or message).splitlines()
+    return [line.rstrip() for line in lines if line.strip()]
