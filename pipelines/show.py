@@ -84,7 +84,7 @@ def show_scorecard(published_dir: Path, console: Console) -> None:
     table = Table(title=f"Scorecard, as of {rows[0][5]}", title_justify="left")
     table.add_column("month")
     for kpi_id, (variant, _) in headline.items():
-        table.add_column(f"{kpi_id} ({variant})", justify="right")
+        table.add_column(f"{kpi_id}\n{variant}", justify="right")
     for month in sorted({row[0] for row in rows}):
         cells = {row[1]: row for row in rows if row[0] == month}
         texts = [

@@ -7,6 +7,12 @@
 {%- endmacro %}
 
 
+{# (current − prior) / prior; NULL when there is no prior value or it is not above zero. #}
+{% macro growth(current, prior) -%}
+    case when {{ prior }} > 0 then {{ safe_divide('(' ~ current ~ ' - ' ~ prior ~ ')', prior) }} end
+{%- endmacro %}
+
+
 {# Every month from an entity's first one in `relation` (period_month, entity_type, entity_id) to the as-of date's. #}
 {% macro entity_months(relation) -%}
     select

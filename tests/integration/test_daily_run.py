@@ -46,7 +46,7 @@ def compared(demo: Installation) -> duckdb.DuckDBPyConnection:
                 cast(numerator as decimal(38, 12)) as numerator,
                 cast(denominator as decimal(38, 12)) as denominator
             from read_csv('{demo.data_dir / "demo_truth" / "truth.csv"}', all_varchar = true)
-            where kpi_id in ('revenue', 'lead_conversion') and entity_type in {CUTS}
+            where kpi_id in ('revenue', 'sales_growth', 'lead_conversion') and entity_type in {CUTS}
         )
         select
             coalesce(published.kpi_id, truth.kpi_id) as kpi_id,
@@ -66,6 +66,7 @@ def test_every_true_value_is_published_for_every_month_and_cut(compared: duckdb.
     assert compared.execute("select count(*) from compared where in_truth and not in_published").fetchall() == [(0,)]
     counts = dict(compared.execute("select kpi_id, count(*) from compared where in_truth group by 1").fetchall())
     assert counts["revenue"] > 3000
+    assert counts["sales_growth"] == 4 * 24 + 8  # four monthly variants, and eight quarters
     assert counts["lead_conversion"] > 1500
 
 
@@ -84,7 +85,7 @@ def test_ratios_equal_the_truth_to_a_billionth(compared: duckdb.DuckDBPyConnecti
     wrong = compared.execute(
         """
         select * from compared
-        where in_truth and (kpi_id = 'lead_conversion' or variant = 'aov') and status <> 'immature'
+        where in_truth and (kpi_id <> 'revenue' or variant = 'aov') and status <> 'immature'
             and (
                 (value is null) <> (true_value is null) or abs(value - true_value) > 1e-9
                 or numerator is distinct from true_numerator or denominator is distinct from true_denominator
@@ -94,18 +95,49 @@ def test_ratios_equal_the_truth_to_a_billionth(compared: duckdb.DuckDBPyConnecti
     assert wrong == []
 
 
+def test_growth_of_every_cut_compares_its_revenue_with_its_revenue_of_the_month_before(demo: Installation) -> None:
+    with demo.published() as connection:
+        wrong = connection.execute(
+            """
+            with revenue as (
+                select * from marts.kpi_scorecard__monthly where kpi_id = 'revenue' and variant = 'net'
+            )
+            select growth.*
+            from marts.kpi_scorecard__monthly as growth
+            left join revenue as this_month using (period_month, entity_type, entity_id)
+            left join revenue as month_before
+                on month_before.period_month = growth.period_month - interval 1 month
+                and month_before.entity_type = growth.entity_type and month_before.entity_id = growth.entity_id
+            where growth.kpi_id = 'sales_growth' and growth.variant = 'mom'
+                and (
+                    growth.numerator is distinct from this_month.value
+                    or growth.denominator is distinct from month_before.value
+                    or (growth.value is null) <> (growth.is_partial_period or coalesce(month_before.value, 0) <= 0)
+                    or abs(growth.value - (this_month.value::double / month_before.value - 1)) > 1e-9
+                )
+            """
+        ).fetchall()
+        [(cuts,)] = connection.execute(
+            "select count(distinct entity_type) from marts.kpi_scorecard__monthly where kpi_id = 'sales_growth'"
+        ).fetchall()
+    assert wrong == []
+    assert cuts == 5
+
+
 def test_cohorts_not_yet_observable_have_no_value(compared: duckdb.DuckDBPyConnection) -> None:
     immature = compared.execute(
         "select variant, count(*), count(value) from compared "
-        "where status = 'immature' and entity_type = 'company' group by 1 order by 1"
+        "where status = 'immature' and kpi_id = 'lead_conversion' and entity_type = 'company' group by 1 order by 1"
     ).fetchall()
     # As of 9 January: 30 days are over for November, 60 for October, 90 for September (2025-09-30 + 90 = 12-29).
     assert immature == [("cohort_30d", 2, 0), ("cohort_60d", 3, 0), ("cohort_90d", 4, 0)]
 
 
 def test_what_is_published_beyond_the_truth_is_zero_or_nothing(compared: duckdb.DuckDBPyConnection) -> None:
+    """The truth knows the company's growth only; the growth of the other cuts is compared with their revenue above."""
     beyond = compared.execute(
-        "select distinct value from compared where not in_truth and coalesce(value, 0) <> 0"
+        "select distinct value from compared "
+        "where not in_truth and coalesce(value, 0) <> 0 and (kpi_id <> 'sales_growth' or entity_type = 'company')"
     ).fetchall()
     assert beyond == []
 
@@ -214,7 +246,7 @@ def test_data_docs_are_built(demo: Installation) -> None:
 def test_the_models_unit_tests_pass(demo: Installation) -> None:
     printed = demo.kpi("dbt", "--", "test", "--select", "test_type:unit").stdout
     assert "ERROR=0" in printed
-    assert "PASS=17" in printed
+    assert "PASS=19" in printed
 
 
 def test_show_answers_as_table_csv_and_json(demo: Installation) -> None:
@@ -243,7 +275,7 @@ def test_show_needs_neither_dagster_nor_dbt_nor_great_expectations(demo: Install
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "revenu"], "KPI 'revenu' is not published. There are: lead_conversion, revenue."),
+        (["show", "revenu"], "KPI 'revenu' is not published. There are: lead_conversion, revenue, sales_growth."),
         (
             ["show", "revenue", "--by", "colour"],
             "--by 'colour' is not published of revenue. There are: channel, company",

@@ -10,10 +10,18 @@
     'new_customer_net': 'new_customer_net_amount',
     'repeat_net': 'repeat_net_amount',
 } %}
+{% set growth_variants = {
+    'mom': ['growth_month', 'net_amount', 'prior_month_net', 'orders'],
+    'qoq': ['growth_3_months', 'net_3_months', 'prior_3_months_net', 'orders_3_months'],
+    'yoy': ['growth_year', 'net_amount', 'prior_year_net', 'orders'],
+    'rolling_3': ['growth_3_months', 'net_3_months', 'prior_3_months_net', 'orders_3_months'],
+    'trailing_12': ['growth_12_months', 'net_12_months', 'prior_12_months_net', 'orders_12_months'],
+} %}
 {% set windows = [30, 60, 90] %}
 {% set no_bound = 'cast(null as double)' %}
 {% set kpi_variants = {
     'revenue': [has_source('orders'), (revenue_variants.keys() | list) + ['aov']],
+    'sales_growth': [has_source('orders'), growth_variants.keys() | list],
     'lead_conversion': [has_source('leads'), ['cohort_30d', 'cohort_60d', 'cohort_90d', 'cohort_ever', 'activity']],
 } %}
 with
@@ -24,6 +32,10 @@ parameters as (
 
 revenue as (
     select * from {{ ref('kpi_revenue__monthly') }}
+),
+
+sales_growth as (
+    select * from {{ ref('kpi_sales_growth__monthly') }}
 ),
 
 lead_conversion as (
@@ -60,6 +72,23 @@ measures as (
         true as is_mature,
         true as is_rate
     from revenue
+    {%- for variant, (rate, span, prior_span, orders) in growth_variants.items() %}
+    union all
+    select
+        period_month, entity_type, entity_id, is_partial_period, 'sales_growth' as kpi_id, '{{ variant }}' as variant,
+        cast({{ rate }} as decimal(38, 12)) as value,
+        cast({{ span }} as decimal(38, 12)) as numerator,
+        cast({{ prior_span }} as decimal(38, 12)) as denominator,
+        {{ orders }} as sample_size,
+        {{ no_bound }} as ci_low,
+        {{ no_bound }} as ci_high,
+        not is_partial_period as is_mature,
+        true as is_rate
+    from sales_growth
+    {%- if variant == 'qoq' %}
+    where is_quarter_end
+    {%- endif %}
+    {%- endfor %}
     {%- for window in windows %}
     union all
     select
@@ -143,7 +172,7 @@ scored as (
         with_prior.is_partial_period,
         with_prior.is_mature,
         case
-            when with_prior.is_rate and with_prior.sample_size = 0 then 'no_data'
+            when with_prior.denominator = 0 then 'no_data'
             when not with_prior.is_mature then 'immature'
             when with_prior.value is null then 'no_data'
             when with_prior.is_rate and with_prior.sample_size < {{ var('small_sample') }} then 'small_sample'
