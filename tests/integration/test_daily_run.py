@@ -5,6 +5,7 @@ The tests of a broken delivery come last and repair it: they share one installat
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -319,44 +320,51 @@ with dg.DagsterInstance.get() as instance:
 
 
 @pytest.mark.parametrize(
-    ("file", "spoil", "messages"),
+    ("spoil", "messages"),
     [
         (
-            f"shop/orders/orders_{LAST_DAY}.csv.gz",
-            lambda text: text.replace("order_id;", "order_number;", 1),
-            ["shop/orders/orders_2026-01-09.csv.gz: row 1 (header): column 'order_id' is missing", "'order_number'"],
+            {
+                f"shop/orders/orders_{LAST_DAY}.csv.gz": lambda text: text.replace("order_id;", "order_number;", 1),
+                f"shop/customers/customers_{LAST_DAY}.csv": lambda text: re.sub(r"\nC\d+,", "\n,", text, count=1),
+            },
+            [
+                f"shop/orders/orders_{LAST_DAY}.csv.gz: row 1 (header): column 'order_id' is missing",
+                "not declared: 'order_number'",
+                "raw/shop/customers customer_id_not_null: customer_id: 1 of",
+                f"first: shop/customers/customers_{LAST_DAY}.csv row 2",
+            ],
         ),
         (
-            f"shop/orders/orders_{LAST_DAY}.csv.gz",
-            lambda text: text.replace("\n" + text.split("\n")[2].split(";")[0], "\n", 1),
-            ["raw/shop/orders order_id_not_null", "orders_2026-01-09.csv.gz", "row 3", "order_id"],
-        ),
-        (
-            f"finance/fx_rates/fx_rates_{LAST_DAY}.csv",
-            lambda text: text.replace(f"\n{LAST_DAY},", "\nyesterday,", 1),
+            {
+                f"finance/fx_rates/fx_rates_{LAST_DAY}.csv": lambda text: text.replace(
+                    f"\n{LAST_DAY},", "\nyesterday,", 1
+                )
+            },
             [
                 "staging/base_finance__fx_rates key_is_readable",
-                f"fx_rates_{LAST_DAY}.csv row 2",
-                "rate_date: cannot be read",
+                f"first: finance/fx_rates/fx_rates_{LAST_DAY}.csv row 2",
+                "rate_date: cannot be read as date",
             ],
         ),
     ],
-    ids=["a wrong header", "a row without its key", "a key that cannot be read"],
+    ids=["a wrong header, and a row without its key", "a key that cannot be read"],
 )
 def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
-    demo: Installation, file: str, spoil: Callable[[str], str], messages: list[str]
+    demo: Installation, spoil: dict[str, Callable[[str], str]], messages: list[str]
 ) -> None:
     published = demo.data_dir / "published" / "kpi.duckdb"
     before = published.read_bytes()
-    delivery = demo.data_dir / "landing" / file
-    sound = delivery.read_bytes()
-    zipped = delivery.suffix == ".gz"
-    spoilt = spoil((gzip.decompress(sound) if zipped else sound).decode()).encode()
+    sound = {demo.data_dir / "landing" / file: (demo.data_dir / "landing" / file).read_bytes() for file in spoil}
     try:
-        delivery.write_bytes(gzip.compress(spoilt) if zipped else spoilt)
+        for delivery, content, change in zip(sound, sound.values(), spoil.values(), strict=True):
+            zipped = delivery.suffix == ".gz"
+            spoilt = change((gzip.decompress(content) if zipped else content).decode()).encode()
+            assert spoilt not in (content, gzip.decompress(content) if zipped else b"")
+            delivery.write_bytes(gzip.compress(spoilt) if zipped else spoilt)
         finished = demo.kpi("run", "--date", LAST_DAY, check=False)
     finally:
-        delivery.write_bytes(sound)
+        for delivery, content in sound.items():
+            delivery.write_bytes(content)
     assert finished.returncode == 1
     assert "Blocked: nothing of this run was published" in finished.stderr
     for message in messages:
