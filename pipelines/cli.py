@@ -79,11 +79,13 @@ def run(
             errors.print(f"[red]Nothing to run.[/red] {error}")
             raise typer.Exit(FAILED) from None
         prepare_instance(settings)
-        problems = execute(days, console, full_refresh)
-        if problems:
-            errors.print("[red]Blocked: nothing of this run was published, the file published before stays.[/red]")
+        blocked = execute(days, console, full_refresh)
+        for title, problems in blocked.items():
+            errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
+            errors.print(f"  {title}:", markup=False)
             for problem in problems:
                 errors.print(f"  {problem}", markup=False)
+        if blocked:
             errors.print("Repair the delivery or the rule and run the day again; `kpi dev` shows the run in the UI.")
             raise typer.Exit(FAILED)
         show_scorecard(settings.published_dir, console)

@@ -87,10 +87,10 @@ def prepare_instance(settings: Settings) -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
-def execute(days: Plan, console: Console, full_refresh: bool = False) -> list[str]:
-    """Run the daily job over the days of the plan; what blocked it, nothing when all went well.
+def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[str, list[str]]:
+    """Run the daily job over the days of the plan; per run that was blocked, what blocked it.
 
-    A day that fails does not keep later days from landing, each run publishes by itself.
+    A day that fails does not keep later days from landing: each run publishes, or does not, by itself.
     """
     import dagster as dg
 
@@ -99,10 +99,11 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> list[st
     from pipelines.quality.data_docs import build_data_docs
 
     job = defs.resolve_job_def(daily_job.name)
-    problems: list[str] = []
+    blocked: dict[str, list[str]] = {}
     with dg.DagsterInstance.get() as instance:
         for run_days in [days.days] if days.in_one_run else [[day] for day in days.days]:
-            with shown(console, str(Plan(run_days, days.in_one_run)), steps=len(job.nodes)), _quiet_stdout():
+            title = str(Plan(run_days, days.in_one_run))
+            with shown(console, title, steps=len(job.nodes)), _quiet_stdout():
                 result = job.execute_in_process(
                     instance=instance,
                     run_config={"loggers": {"steps": {}}},
@@ -110,9 +111,10 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> list[st
                     partition_key=str(run_days[0]) if len(run_days) == 1 else None,
                     tags=_tags(run_days, full_refresh),
                 )
-            problems += _problems(result)
+            if problems := _problems(result):
+                blocked[title] = problems
             build_data_docs(settings.data_docs_dir)
-    return problems
+    return blocked
 
 
 def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
