@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
+from zipfile import BadZipFile
 
 import duckdb
 import pandas as pd
@@ -37,8 +38,11 @@ def read_delivery(connection: duckdb.DuckDBPyConnection, path: Path, table: Tabl
         raise DeliveryError(f"{label}: the file is empty, it has not even a header. Have it delivered again.")
     try:
         return _READERS[table.format](connection, path, table, label)
-    except (OSError, EOFError, UnicodeError, duckdb.Error) as error:
-        raise DeliveryError(f"{label}: cannot be read as {table.format}: {_first_line(error)}") from error
+    except (OSError, EOFError, UnicodeError, csv.Error, BadZipFile, duckdb.Error) as error:
+        raise DeliveryError(
+            f"{label}: cannot be read as {table.format}: {_first_line(error)}. "
+            "Have the file delivered again, or correct `format` and `encoding` in the source's YAML."
+        ) from error
 
 
 def check_header(header: list[str], table: Table, label: str) -> None:
@@ -100,7 +104,7 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table, l
 
 def _read_whitespace(connection: duckdb.DuckDBPyConnection, path: Path, table: Table, label: str) -> str:
     with _open_text(path, table.encoding) as file:
-        header, *rows = [line.split() for line in file]
+        header, *rows = [line.split() for line in file] or [[]]
     check_header(header, table, label)
     return _register_rows(connection, header, rows, label, first_row=2)
 
@@ -145,7 +149,7 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, path: Path, table: Table,
     except (InvalidFileException, KeyError, ValueError) as error:
         raise DeliveryError(f"{label}: not an Excel workbook: {_first_line(error)}") from None
     try:
-        header, *rows = [[_excel_text(value) for value in row] for row in workbook.worksheets[0].values]
+        header, *rows = [[_excel_text(value) for value in row] for row in workbook.worksheets[0].values] or [[]]
     finally:
         workbook.close()
     names = [name or "" for name in header]

@@ -87,12 +87,12 @@ def audit(candidate_dir: Path, tables: list[str], warehouse_path: Path) -> dict[
                 "kpi.duckdb": f'marts."{table}"',
                 "parquet": f"read_parquet('{escaped(_parquet_file(candidate_dir, table))}')",
             }
-            found = {}
+            found: dict[str, tuple[int, int | None]] = {}
             for name, relation in copies.items():
                 try:
-                    found[name] = connection.execute(
+                    [found[name]] = connection.execute(
                         f"select count(*), bit_xor(hash(t)) from {relation} as t"
-                    ).fetchone()
+                    ).fetchall()
                 except duckdb.Error as error:
                     raise AuditError(f"audit: {table} cannot be read from {name}: {error}") from None
             for name in ("kpi.duckdb", "parquet"):
@@ -101,7 +101,7 @@ def audit(candidate_dir: Path, tables: list[str], warehouse_path: Path) -> dict[
                         f"audit: {table} differs: {found['warehouse']} (rows, checksum) in the warehouse, "
                         f"{found[name]} in the candidate's {name}. Nothing was published; run the day again."
                     )
-            counts[table] = int(found["warehouse"][0])  # type: ignore[index]
+            counts[table], _ = found["warehouse"]
     return counts
 
 

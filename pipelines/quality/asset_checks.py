@@ -84,7 +84,7 @@ def _checked_and_recorded(
     checked_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
         history.record(context.run.run_id, _delivered_on(context), checked_at, results)
-    except Exception as error:
+    except Exception as error:  # whatever it is, publishing could not find the results
         reason = f"the result could not be recorded in {history.path.name}: {_named(error)}"
         return [failed_with_error(suite, spec, reason) for spec in suite.checks]
     return results

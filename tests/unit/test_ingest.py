@@ -178,6 +178,21 @@ def test_a_broken_file_is_named_with_row_and_column_and_leaves_raw_as_it_was(
     assert [path.name for path in shop.file().parent.iterdir()] == ["rows.parquet"]
 
 
+def test_a_csv_file_under_an_excel_name_is_named_with_the_next_step(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel")
+    shop.deliver("id,amount\n1,2\n", "orders_2025-01-31.xlsx")
+    with pytest.raises(DeliveryError, match=r"orders_2025-01-31\.xlsx: cannot be read as excel: .*`format`"):
+        shop.land()
+
+
+def test_an_empty_excel_sheet_lacks_its_columns(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel")
+    shop.landing.mkdir(exist_ok=True)
+    Workbook().save(shop.landing / "orders_2025-01-31.xlsx")
+    with pytest.raises(DeliveryError, match=r"row 1 \(header\): column 'id', 'amount' is missing"):
+        shop.land()
+
+
 def test_a_broken_json_line_is_named_without_its_values(tmp_path: Path) -> None:
     shop = Shop(tmp_path, path="orders_{delivered_on}.jsonl", format="jsonl")
     shop.deliver(
