@@ -18,7 +18,6 @@
     'trailing_12': ['growth_12_months', 'net_12_months', 'prior_12_months_net', 'orders_12_months'],
 } %}
 {% set windows = [30, 60, 90] %}
-{% set no_bound = 'cast(null as double)' %}
 {% set kpi_variants = {
     'revenue': [has_source('orders'), (revenue_variants.keys() | list) + ['aov']],
     'sales_growth': [has_source('orders'), growth_variants.keys() | list],
@@ -48,87 +47,34 @@ sales_reps as (
 
 measures as (
     {%- for variant, column in revenue_variants.items() %}
-    select
-        period_month, entity_type, entity_id, is_partial_period, 'revenue' as kpi_id, '{{ variant }}' as variant,
-        cast({{ column }} as decimal(38, 12)) as value,
-        cast({{ column }} as decimal(38, 12)) as numerator,
-        cast(null as decimal(38, 12)) as denominator,
-        orders as sample_size,
-        {{ no_bound }} as ci_low,
-        {{ no_bound }} as ci_high,
-        true as is_mature,
-        false as is_rate
-    from revenue
+    {{ scorecard_measure('revenue', variant, column, column, 'null', 'orders', is_rate=false) }}
     union all
     {%- endfor %}
-    select
-        period_month, entity_type, entity_id, is_partial_period, 'revenue' as kpi_id, 'aov' as variant,
-        cast(average_order_value as decimal(38, 12)) as value,
-        cast(gross_amount - discount_amount as decimal(38, 12)) as numerator,
-        cast(orders as decimal(38, 12)) as denominator,
-        orders as sample_size,
-        {{ no_bound }} as ci_low,
-        {{ no_bound }} as ci_high,
-        true as is_mature,
-        true as is_rate
-    from revenue
+    {{ scorecard_measure('revenue', 'aov', 'average_order_value', 'gross_amount - discount_amount', 'orders', 'orders') }}
     {%- for variant, (rate, span, prior_span, orders) in growth_variants.items() %}
     union all
-    select
-        period_month, entity_type, entity_id, is_partial_period, 'sales_growth' as kpi_id, '{{ variant }}' as variant,
-        cast({{ rate }} as decimal(38, 12)) as value,
-        cast({{ span }} as decimal(38, 12)) as numerator,
-        cast({{ prior_span }} as decimal(38, 12)) as denominator,
-        {{ orders }} as sample_size,
-        {{ no_bound }} as ci_low,
-        {{ no_bound }} as ci_high,
-        not is_partial_period as is_mature,
-        true as is_rate
-    from sales_growth
+    {{ scorecard_measure('sales_growth', variant, rate, span, prior_span, orders, is_mature='not is_partial_period') }}
     {%- if variant == 'qoq' %}
     where is_quarter_end
     {%- endif %}
     {%- endfor %}
     {%- for window in windows %}
     union all
-    select
-        period_month, entity_type, entity_id, is_partial_period,
-        'lead_conversion' as kpi_id, 'cohort_{{ window }}d' as variant,
-        cast(conversion_rate_{{ window }}d as decimal(38, 12)) as value,
-        cast(converted_{{ window }}d as decimal(38, 12)) as numerator,
-        cast(leads as decimal(38, 12)) as denominator,
-        leads as sample_size,
-        case when is_mature_{{ window }}d then {{ wilson_bound('converted_' ~ window ~ 'd', 'leads', '-') }} end as ci_low,
-        case when is_mature_{{ window }}d then {{ wilson_bound('converted_' ~ window ~ 'd', 'leads', '+') }} end as ci_high,
-        is_mature_{{ window }}d as is_mature,
-        true as is_rate
-    from lead_conversion
+    {{ scorecard_measure(
+        'lead_conversion', 'cohort_' ~ window ~ 'd', 'conversion_rate_' ~ window ~ 'd',
+        'converted_' ~ window ~ 'd', 'leads', 'leads', is_mature='is_mature_' ~ window ~ 'd', has_interval=true,
+    ) }}
     {%- endfor %}
     union all
-    select
-        period_month, entity_type, entity_id, is_partial_period, 'lead_conversion' as kpi_id, 'cohort_ever' as variant,
-        cast(conversion_rate_ever as decimal(38, 12)) as value,
-        cast(converted_ever as decimal(38, 12)) as numerator,
-        cast(leads as decimal(38, 12)) as denominator,
-        leads as sample_size,
-        {{ wilson_bound('converted_ever', 'leads', '-') }} as ci_low,
-        {{ wilson_bound('converted_ever', 'leads', '+') }} as ci_high,
-        true as is_mature,
-        true as is_rate
-    from lead_conversion
+    {{ scorecard_measure(
+        'lead_conversion', 'cohort_ever', 'conversion_rate_ever', 'converted_ever', 'leads', 'leads',
+        has_interval=true,
+    ) }}
     union all
     -- Conversions of older leads count here, so that this rate may pass 1 and has no binomial interval.
-    select
-        period_month, entity_type, entity_id, is_partial_period, 'lead_conversion' as kpi_id, 'activity' as variant,
-        cast(conversion_rate_activity as decimal(38, 12)) as value,
-        cast(conversions as decimal(38, 12)) as numerator,
-        cast(leads as decimal(38, 12)) as denominator,
-        leads as sample_size,
-        {{ no_bound }} as ci_low,
-        {{ no_bound }} as ci_high,
-        true as is_mature,
-        true as is_rate
-    from lead_conversion
+    {{ scorecard_measure(
+        'lead_conversion', 'activity', 'conversion_rate_activity', 'conversions', 'leads', 'leads',
+    ) }}
 ),
 
 -- The month before by the calendar, not by the row before: a month without a row is no zero and is not skipped.
