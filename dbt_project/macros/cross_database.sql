@@ -94,6 +94,20 @@
 {%- endmacro %}
 
 
+{# Hours from one UTC timestamp to another, as a double, to the second; NULL when either is. #}
+{% macro hours_from(since, until) -%}
+    {{ return(adapter.dispatch('hours_from')(since, until)) }}
+{%- endmacro %}
+
+{% macro default__hours_from(since, until) -%}
+    (date_diff('second', {{ since }}, {{ until }}) / 3600.0e0)
+{%- endmacro %}
+
+{% macro spark__hours_from(since, until) -%}
+    ((unix_timestamp({{ until }}) - unix_timestamp({{ since }})) / 3600.0e0)
+{%- endmacro %}
+
+
 {# One row per day or month in [first, last], column `name`. `bounds` is a relation with one row. #}
 {% macro date_spine(bounds, first, last, name, period='day') -%}
     {{ return(adapter.dispatch('date_spine')(bounds, first, last, name, period)) }}

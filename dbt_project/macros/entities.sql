@@ -24,9 +24,47 @@
             ['sdr_id', text], ['mql_at', time], ['sql_at', time], ['converted_at', time], ['opportunity_id', text],
             ['is_deleted', flag], ['updated_at', time],
         ],
+        'opportunities': [
+            ['opportunity_id', text], ['customer_id', text], ['lead_id', text], ['owner_id', text], ['sdr_id', text],
+            ['type', text], ['stage', text], ['amount', money], ['currency_code', text], ['created_at', time],
+            ['expected_close_date', date], ['closed_at', time], ['is_won', flag], ['is_closed', flag],
+            ['loss_reason', text], ['updated_at', time],
+        ],
+        'opportunity_stage_history': [
+            ['opportunity_id', text], ['stage', text], ['changed_at', time], ['changed_by', text], ['owner_id', text],
+        ],
         'sales_reps': [
             ['rep_id', text], ['name', text], ['role', text], ['team', text], ['region', text], ['manager_id', text],
             ['hired_on', date], ['left_on', date],
+        ],
+        'sales_rep_versions': [
+            ['rep_id', text], ['valid_from', date], ['name', text], ['role', text], ['team', text], ['region', text],
+            ['manager_id', text], ['hired_on', date], ['left_on', date],
+        ],
+        'quotas': [
+            ['rep_id', text], ['period_month', date], ['kpi_id', text], ['target_value', money], ['currency_code', text],
+        ],
+        'products': [['product_id', text], ['name', text], ['category', text], ['unit_cost', money]],
+        'campaigns': [
+            ['campaign_id', text], ['channel', text], ['platform', text], ['name', text], ['is_paid', flag],
+        ],
+        'ad_spend': [
+            ['spend_date', date], ['campaign_id', text], ['impressions', whole], ['clicks', whole], ['spend', money],
+            ['currency_code', text],
+        ],
+        'touchpoints': [
+            ['touchpoint_id', text], ['lead_id', text], ['customer_id', text], ['campaign_id', text], ['channel', text],
+            ['touched_at', time],
+        ],
+        'sales_marketing_costs': [
+            ['cost_month', date], ['cost_type', text], ['amount', money], ['currency_code', text],
+        ],
+        'nps_invitations': [
+            ['invitation_id', text], ['customer_id', text], ['sent_at', time], ['channel', text],
+        ],
+        'nps_responses': [
+            ['response_id', text], ['invitation_id', text], ['customer_id', text], ['score', whole],
+            ['responded_at', time],
         ],
         'fx_rates': [['rate_date', date], ['from_currency', text], ['to_currency', text], ['rate', rate]],
     } -%}
@@ -34,16 +72,36 @@
 {%- endmacro %}
 
 
-{# True when an enabled source delivers the entity. #}
+{# Which entity stands in for another that a source does not deliver. #}
+{% macro stand_ins() -%}
+    {{ return({'orders': 'order_items', 'order_items': 'orders', 'sales_rep_versions': 'sales_reps'}) }}
+{%- endmacro %}
+
+
+{# The enabled sources that deliver the entity, and those that deliver only its stand-in, as [source, is_derived]. #}
+{% macro sources_of(entity) -%}
+    {%- set delivering = var('entities').get(entity, []) -%}
+    {%- set found = [] -%}
+    {%- for source_name in delivering -%}
+        {%- do found.append([source_name, false]) -%}
+    {%- endfor -%}
+    {%- for source_name in var('entities').get(stand_ins().get(entity), []) if source_name not in delivering -%}
+        {%- do found.append([source_name, true]) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+
+{# True when an enabled source delivers the entity, or what it can be derived from. #}
 {% macro has_source(entity) -%}
-    {{ return(var('entities').get(entity, []) | length > 0) }}
+    {{ return(sources_of(entity) | length > 0) }}
 {%- endmacro %}
 
 
 {# The entity's rows of every enabled source, with where each row came from; no rows when no source delivers it. #}
 {% macro union_entity(entity) -%}
     {%- set columns = entity_columns(entity) -%}
-    {%- for source_name in var('entities').get(entity, []) %}
+    {%- for source_name, is_derived in sources_of(entity) %}
 select
     {%- for name, type in columns %}
     cast({{ name }} as {{ type }}) as {{ name }},
@@ -52,7 +110,11 @@ select
     _source_file,
     _row_number,
     _delivered_on
-from {{ ref('stg_' ~ source_name ~ '__' ~ entity) }}
+from {% if is_derived -%}
+    ({{ derived_entity(entity, ref('stg_' ~ source_name ~ '__' ~ stand_ins()[entity])) }}) as derived
+    {%- else -%}
+    {{ ref('stg_' ~ source_name ~ '__' ~ entity) }}
+    {%- endif %}
 {{ 'union all' if not loop.last }}
     {%- else %}
 select
@@ -65,4 +127,41 @@ select
     cast(null as date) as _delivered_on
 where false
     {%- endfor %}
+{%- endmacro %}
+
+
+{# An entity from the staging table of its stand-in, for a source that delivers one level only. #}
+{% macro derived_entity(entity, stand_in) -%}
+    {%- if entity == 'order_items' -%}
+    {#- Order totals only: an order is one line of one unit. `total_amount` is what the customer paid, without tax. -#}
+    select
+        order_id as order_item_id,
+        order_id,
+        cast(null as varchar) as product_id,
+        1 as quantity,
+        total_amount as unit_price,
+        0 as discount_amount,
+        cast(null as decimal(18, 6)) as tax_amount,
+        cast(null as decimal(18, 6)) as unit_cost,
+        _source_file,
+        _row_number,
+        _delivered_on
+    from {{ stand_in }}
+    {%- elif entity == 'orders' -%}
+    {#- Order lines only: each line carries its order's columns, and the first line speaks for the order. -#}
+    select *
+    from (
+        select
+            *,
+            row_number() over (partition by order_id order by ordered_at, order_item_id) as _line
+        from {{ stand_in }}
+    ) as order_lines
+    where _line = 1
+    {%- elif entity == 'sales_rep_versions' -%}
+    {#- No history: what is known now held always. -#}
+    select
+        *,
+        cast(null as date) as valid_from
+    from {{ stand_in }}
+    {%- endif -%}
 {%- endmacro %}

@@ -112,15 +112,30 @@ from new_deliveries
 {%- endmacro %}
 
 
+{% macro readable_rows(source_name, table_name) -%}
+    (select * from {{ ref('base_' ~ source_name ~ '__' ~ table_name) }} where _reject_reason is null) as readable
+{%- endmacro %}
+
+
 {# The readable rows of a delivered table, ranked; key and order stand in the source's YAML. #}
 {% macro rank_rows(source_name, table_name) -%}
     {#- dbt parses the models of sources that are not enabled, too. -#}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': [], 'newest_by': []}) -%}
-    {{ rank_versions(
-        '(select * from ' ~ ref('base_' ~ source_name ~ '__' ~ table_name) ~ ' where _reject_reason is null) as readable',
-        table['key'],
-        table['newest_by'],
-    ) }}
+    {{ rank_versions(readable_rows(source_name, table_name), table['key'], table['newest_by']) }}
+{%- endmacro %}
+
+
+{# The readable versions of each key of a delivered table, one for each day that delivered one: its history. #}
+{% macro versions_by_day(source_name, table_name) -%}
+    {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': [], 'newest_by': []}) -%}
+    select * from (
+        {{ rank_versions(
+            readable_rows(source_name, table_name),
+            table['key'] + ['_delivered_on'],
+            table['newest_by'],
+        ) }}
+    ) as versions
+    where _version = 1
 {%- endmacro %}
 
 

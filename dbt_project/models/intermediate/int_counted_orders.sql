@@ -9,8 +9,16 @@ orders as (
     from {{ ref('int_orders') }}
 ),
 
+identities as (
+    select * from {{ ref('int_customer_identities') }}
+),
+
 customers as (
     select * from {{ ref('int_customers') }}
+),
+
+sales_reps as (
+    select * from {{ ref('int_sales_rep_versions') }}
 ),
 
 parameters as (
@@ -18,9 +26,13 @@ parameters as (
 ),
 
 counted as (
-    select orders.*
+    select
+        orders.*,
+        coalesce(identities.person_id, orders.customer_id) as person_id
     from orders
     cross join parameters
+    left join identities
+        on orders.customer_id = identities.customer_id
     where
         not coalesce(orders.is_deleted, false)
         and coalesce(orders.status, '') not in ({{ text_list(var('excluded_order_statuses')) }})
@@ -29,18 +41,25 @@ counted as (
 
 select
     counted.order_id,
-    counted.customer_id,
+    counted.person_id as customer_id,
+    counted.ordered_at,
     counted.ordered_on,
     counted.currency_code,
     counted.channel,
     counted.rep_id,
+    sales_reps.team,
     counted.region,
     customers.segment,
-    row_number() over (partition by counted.customer_id order by counted.ordered_at, counted.order_id) = 1
+    row_number() over (partition by counted.person_id order by counted.ordered_at, counted.order_id) = 1
         as is_first_order,
     counted._source_file,
     counted._row_number,
     counted._delivered_on
 from counted
 left join customers
-    on counted.customer_id = customers.customer_id
+    on counted.person_id = customers.customer_id
+left join sales_reps
+    on
+        counted.rep_id = sales_reps.rep_id
+        and counted.ordered_on >= sales_reps.valid_from
+        and counted.ordered_on < sales_reps.valid_until

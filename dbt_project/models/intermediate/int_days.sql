@@ -11,6 +11,16 @@ first_days as (
     select min({{ business_date('refunded_at') }}) as first_day from {{ ref('int_refunds') }}
     union all
     select min({{ business_date('created_at') }}) as first_day from {{ ref('int_leads') }}
+    union all
+    select min({{ business_date('created_at') }}) as first_day from {{ ref('int_opportunities') }}
+    union all
+    select min(spend_date) as first_day from {{ ref('int_ad_spend') }}
+    union all
+    select min(cost_month) as first_day from {{ ref('int_sales_marketing_costs') }}
+    union all
+    select min({{ business_date('sent_at') }}) as first_day from {{ ref('int_nps_invitations') }}
+    union all
+    select min({{ business_date('responded_at') }}) as first_day from {{ ref('int_nps_responses') }}
 ),
 
 bounds as (

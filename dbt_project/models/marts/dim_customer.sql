@@ -1,12 +1,60 @@
--- Customers as they are now; one row per customer.
+-- Customers as they are now, with their first order; one row per person, whatever number of accounts it has.
+-- Customers who are known from their orders alone are here, too.
+with
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+identities as (
+    select * from {{ ref('int_customer_identities') }}
+),
+
+orders as (
+    select * from {{ ref('int_counted_orders') }}
+),
+
+first_orders as (
+    select
+        customer_id,
+        ordered_on as first_ordered_on,
+        channel as first_channel
+    from orders
+    where is_first_order
+),
+
+accounts as (
+    select
+        person_id as customer_id,
+        count(*) as accounts
+    from identities
+    group by 1
+),
+
+persons as (
+    select customer_id from accounts
+    union
+    select customer_id from first_orders where customer_id is not null
+)
+
 select
-    customer_id,
-    email_key,
-    segment,
-    region,
-    country,
-    account_owner_id,
-    {{ business_date('created_at') }} as created_on,
-    _source_file,
-    _row_number
-from {{ ref('int_customers') }}
+    persons.customer_id,
+    customers.email_key,
+    customers.segment,
+    customers.region,
+    customers.country,
+    customers.account_owner_id,
+    {{ business_date('customers.created_at') }} as created_on,
+    cast(coalesce(accounts.accounts, 0) as bigint) as accounts,
+    first_orders.first_ordered_on,
+    {{ period_start('month', 'first_orders.first_ordered_on') }} as cohort_month,
+    first_orders.first_channel,
+    customers._source_file,
+    customers._row_number
+from persons
+left join customers
+    on persons.customer_id = customers.customer_id
+left join accounts
+    on persons.customer_id = accounts.customer_id
+left join first_orders
+    on persons.customer_id = first_orders.customer_id

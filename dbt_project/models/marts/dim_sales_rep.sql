@@ -1,7 +1,10 @@
--- Sales people as they are now; one row per person.
+-- Sales people and their teams through time; one row per person and span [valid_from, valid_until) in which nothing changed.
 select
     rep_id,
-    coalesce(name, rep_id) as rep_name,
+    valid_from,
+    valid_until,
+    is_current,
+    rep_name,
     role,
     team,
     region,
@@ -10,4 +13,4 @@ select
     left_on,
     _source_file,
     _row_number
-from {{ ref('int_sales_reps') }}
+from {{ ref('int_sales_rep_versions') }}

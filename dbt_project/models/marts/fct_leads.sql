@@ -1,4 +1,5 @@
--- Leads that were not deleted, with the dates they passed each stage; one row per lead.
+-- Leads that were not deleted, duplicates merged, with the dates they passed each stage; one row per person who asked.
+-- The first lead of a person says where it came from and who works it; each stage counts when it was first reached.
 with
 
 leads as (
@@ -11,8 +12,84 @@ leads as (
     from {{ ref('int_leads') }}
 ),
 
+identities as (
+    select * from {{ ref('int_lead_identities') }}
+),
+
+opportunities as (
+    select * from {{ ref('fct_opportunities') }}
+),
+
+sales_reps as (
+    select * from {{ ref('int_sales_rep_versions') }}
+),
+
 parameters as (
     select * from {{ ref('int_run_parameters') }}
+),
+
+known as (
+    select
+        identities.person_lead_id,
+        leads.lead_id,
+        leads.created_at,
+        case when leads.mql_on <= parameters.as_of_date then leads.mql_on end as mql_on,
+        case when leads.sql_on <= parameters.as_of_date then leads.sql_on end as sql_on,
+        case when leads.converted_on <= parameters.as_of_date then leads.converted_on end as converted_on,
+        case when leads.mql_on <= parameters.as_of_date then leads.mql_at end as mql_at,
+        case when leads.sql_on <= parameters.as_of_date then leads.sql_at end as sql_at
+    from leads
+    cross join parameters
+    inner join identities
+        on leads.lead_id = identities.lead_id
+    where leads.created_on <= parameters.as_of_date
+),
+
+persons as (
+    select
+        person_lead_id,
+        count(*) as merged_leads,
+        min(mql_on) as mql_on,
+        min(sql_on) as sql_on,
+        min(converted_on) as converted_on,
+        -- What was done before the lead came in was done to somebody else's lead.
+        min(case when mql_at >= created_at then mql_at end) as mql_at,
+        min(case when sql_at >= created_at then sql_at end) as sql_at
+    from known
+    group by 1
+),
+
+-- The deal names its lead, or the lead names its deal, or both.
+deals_of_leads as (
+    select
+        identities.person_lead_id,
+        opportunities.opportunity_id,
+        opportunities.created_on,
+        opportunities.closed_on,
+        opportunities.is_won
+    from opportunities
+    inner join identities
+        on opportunities.lead_id = identities.lead_id
+    union
+    select
+        identities.person_lead_id,
+        opportunities.opportunity_id,
+        opportunities.created_on,
+        opportunities.closed_on,
+        opportunities.is_won
+    from opportunities
+    inner join identities
+        on opportunities.opportunity_id = identities.opportunity_id
+),
+
+deals as (
+    select
+        person_lead_id,
+        count(*) as opportunities,
+        min(created_on) as opportunity_on,
+        min(case when is_won then closed_on end) as won_on
+    from deals_of_leads
+    group by 1
 )
 
 select
@@ -21,18 +98,33 @@ select
     leads.source,
     leads.campaign_id,
     leads.sdr_id,
+    created_team.team as created_team,
+    converted_team.team as converted_team,
     leads.opportunity_id,
+    cast(persons.merged_leads as bigint) as merged_leads,
+    cast(coalesce(deals.opportunities, 0) as bigint) as opportunities,
     leads.created_on,
-    case when leads.mql_on <= parameters.as_of_date then leads.mql_on end as mql_on,
-    case when leads.sql_on <= parameters.as_of_date then leads.sql_on end as sql_on,
-    case when leads.converted_on <= parameters.as_of_date then leads.converted_on end as converted_on,
-    case
-        when leads.converted_on <= parameters.as_of_date then {{ days_from('leads.created_on', 'leads.converted_on') }}
-    end as days_to_convert,
+    persons.mql_on,
+    persons.sql_on,
+    deals.opportunity_on,
+    deals.won_on,
+    persons.converted_on,
+    {{ days_from('leads.created_on', 'persons.converted_on') }} as days_to_convert,
+    {{ hours_from('leads.created_at', 'least(persons.mql_at, persons.sql_at)') }} as hours_to_first_touch,
     leads._source_file,
     leads._row_number
-from leads
-cross join parameters
-where
-    not coalesce(leads.is_deleted, false)
-    and leads.created_on <= parameters.as_of_date
+from persons
+inner join leads
+    on persons.person_lead_id = leads.lead_id
+left join deals
+    on persons.person_lead_id = deals.person_lead_id
+left join sales_reps as created_team
+    on
+        leads.sdr_id = created_team.rep_id
+        and leads.created_on >= created_team.valid_from
+        and leads.created_on < created_team.valid_until
+left join sales_reps as converted_team
+    on
+        leads.sdr_id = converted_team.rep_id
+        and persons.converted_on >= converted_team.valid_from
+        and persons.converted_on < converted_team.valid_until

@@ -22,6 +22,7 @@ select
     orders.ordered_on,
     orders.channel,
     orders.rep_id,
+    orders.team,
     orders.region,
     orders.segment,
     orders.is_first_order,

@@ -17,6 +17,10 @@ counted_orders as (
     select * from {{ ref('int_counted_orders') }}
 ),
 
+sales_reps as (
+    select * from {{ ref('int_sales_rep_versions') }}
+),
+
 rates as (
     select * from {{ ref('int_fx_rates_daily') }}
 ),
@@ -33,6 +37,7 @@ select
     refunds.refunded_on,
     counted_orders.channel,
     counted_orders.rep_id,
+    sales_reps.team,
     counted_orders.region,
     counted_orders.segment,
     coalesce(counted_orders.is_first_order, false) as is_first_order,
@@ -48,6 +53,11 @@ left join known_orders
     on refunds.order_id = known_orders.order_id
 left join counted_orders
     on refunds.order_id = counted_orders.order_id
+left join sales_reps
+    on
+        counted_orders.rep_id = sales_reps.rep_id
+        and refunds.refunded_on >= sales_reps.valid_from
+        and refunds.refunded_on < sales_reps.valid_until
 left join rates
     on
         refunds.refunded_on = rates.date_day

@@ -1,7 +1,15 @@
--- Leads and how many became paying customers; one row per month and company, SDR (rep) or lead source (channel).
+-- Leads and how many became paying customers; one row per month and company, SDR (rep), team, lead source
+-- (channel) or campaign.
 -- Cohort basis: leads created in the month, converted within [created, created + N days) or ever.
 -- Activity basis: leads converted in the month, whenever they were created.
-{% set cuts = {'company': "'company'", 'channel': "coalesce(source, 'unassigned')", 'rep': "coalesce(sdr_id, 'unassigned')"} %}
+-- The team is the SDR's on the day that counts: created on the cohort basis, converted on the activity basis.
+{% set cuts = {
+    'company': ["'company'", "'company'"],
+    'channel': ['source', 'source'],
+    'rep': ['sdr_id', 'sdr_id'],
+    'team': ['created_team', 'converted_team'],
+    'campaign': ['campaign_id', 'campaign_id'],
+} %}
 {% set windows = [30, 60, 90] %}
 with
 
@@ -10,11 +18,11 @@ leads as (
 ),
 
 created as (
-    {%- for entity_type, entity_id in cuts.items() %}
+    {%- for entity_type, (created_entity, _) in cuts.items() %}
     select
         {{ period_start('month', 'created_on') }} as period_month,
         '{{ entity_type }}' as entity_type,
-        {{ entity_id }} as entity_id,
+        coalesce({{ created_entity }}, 'unassigned') as entity_id,
         count(*) as leads,
         count(mql_on) as mqls,
         count(sql_on) as sqls,
@@ -22,7 +30,9 @@ created as (
         sum(case when days_to_convert < {{ window }} then 1 else 0 end) as converted_{{ window }}d,
         {%- endfor %}
         count(converted_on) as converted_ever,
-        {{ percentile('days_to_convert', 0.5) }} as median_days_to_convert
+        count(hours_to_first_touch) as leads_touched,
+        {{ percentile('days_to_convert', 0.5) }} as median_days_to_convert,
+        {{ percentile('hours_to_first_touch', 0.5) }} as median_hours_to_first_touch
     from leads
     group by 1, 2, 3
     {{ 'union all' if not loop.last }}
@@ -30,11 +40,11 @@ created as (
 ),
 
 converted as (
-    {%- for entity_type, entity_id in cuts.items() %}
+    {%- for entity_type, (_, converted_entity) in cuts.items() %}
     select
         {{ period_start('month', 'converted_on') }} as period_month,
         '{{ entity_type }}' as entity_type,
-        {{ entity_id }} as entity_id,
+        coalesce({{ converted_entity }}, 'unassigned') as entity_id,
         count(*) as conversions
     from leads
     where converted_on is not null
@@ -80,6 +90,8 @@ select
     {{ safe_divide('created.converted_ever', 'created.leads') }} as conversion_rate_ever,
     {{ safe_divide('coalesce(converted.conversions, 0)', 'created.leads') }} as conversion_rate_activity,
     cast(created.median_days_to_convert as double) as median_days_to_convert,
+    cast(coalesce(created.leads_touched, 0) as bigint) as leads_touched,
+    cast(created.median_hours_to_first_touch as double) as median_hours_to_first_touch,
     spine.is_partial_period
 from spine
 cross join parameters

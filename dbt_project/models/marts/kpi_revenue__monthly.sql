@@ -1,6 +1,9 @@
--- Revenue and its parts per month in the reporting currency; one row per month and company, channel, rep, region or segment.
+-- Revenue and its parts per month in the reporting currency; one row per month and company, channel, rep, team,
+-- region or segment.
 -- An entity has a row for every month from its first one to the as-of date's, so that no month is skipped.
-{% set cuts = {'company': "'company'", 'channel': 'channel', 'rep': 'rep_id', 'region': 'region', 'segment': 'segment'} %}
+{% set cuts = {
+    'company': "'company'", 'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'region': 'region', 'segment': 'segment',
+} %}
 with
 
 daily as (

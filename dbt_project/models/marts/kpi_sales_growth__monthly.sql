@@ -1,4 +1,4 @@
--- Growth of net revenue over earlier spans; one row per month and company, channel, rep, region or segment.
+-- Growth of net revenue over earlier spans; one row per month and company, channel, rep, team, region or segment.
 -- growth = (this span − the earlier span) / the earlier span, of complete months only; NULL unless the earlier span is
 -- whole and above zero.
 with

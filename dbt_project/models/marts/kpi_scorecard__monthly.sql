@@ -43,6 +43,7 @@ lead_conversion as (
 
 sales_reps as (
     select * from {{ ref('dim_sales_rep') }}
+    where is_current
 ),
 
 measures as (

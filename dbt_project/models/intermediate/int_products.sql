@@ -1,0 +1,3 @@
+-- Products of every enabled source; one row per product.
+{{ config(materialized='view') }}
+{{ union_entity('products') }}
