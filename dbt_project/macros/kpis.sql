@@ -7,6 +7,13 @@
 {%- endmacro %}
 
 
+{# amount × part / whole, rounded to cents: exact, since the division of whole numbers errs only where it is no tie. #}
+{% macro share_to_date(amount, part, whole) -%}
+    (cast(floor((2 * cast({{ amount }} * 100 as bigint) * {{ part }} + {{ whole }}) / cast(2 * {{ whole }} as double)) as decimal(18, 0))
+        * cast(0.01 as decimal(3, 2)))
+{%- endmacro %}
+
+
 {# (current − prior) / prior; NULL when there is no prior value or it is not above zero. #}
 {% macro growth(current, prior) -%}
     case when {{ prior }} > 0 then {{ safe_divide('(' ~ current ~ ' - ' ~ prior ~ ')', prior) }} end

@@ -34,7 +34,8 @@ accounts as (
 persons as (
     select customer_id from accounts
     union
-    select customer_id from first_orders where customer_id is not null
+    select customer_id from first_orders
+    where customer_id is not null
 )
 
 select

@@ -1,0 +1,67 @@
+-- What was to be reached, in the month and by the as-of date; one row per month, KPI and company, team or rep with a target.
+-- A team's or the company's target is its own where one was given, else the sum of its reps', day by day. Rates do not add up.
+with
+
+quota_days as (
+    select * from {{ ref('fct_quota_daily') }}
+),
+
+given as (
+    select
+        period_month,
+        kpi_id,
+        entity_type,
+        entity_id,
+        max(target_value) as target_value,
+        max(case when is_elapsed then target_to_date end) as target_to_date
+    from quota_days
+    group by 1, 2, 3, 4
+),
+
+summed as (
+    {%- for entity_type, entity_id in [('team', 'team'), ('company', "'company'")] %}
+    select
+        period_month,
+        kpi_id,
+        '{{ entity_type }}' as entity_type,
+        {{ entity_id }} as entity_id,
+        sum(daily_target) as target_value,
+        sum(case when is_elapsed then daily_target else 0 end) as target_to_date
+    from quota_days
+    where
+        entity_type = 'rep'
+        and is_additive
+    group by 1, 2, 3, 4
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+not_given as (
+    select summed.*
+    from summed
+    left join given
+        on
+            summed.period_month = given.period_month
+            and summed.kpi_id = given.kpi_id
+            and summed.entity_type = given.entity_type
+            and summed.entity_id = given.entity_id
+    where given.entity_id is null
+)
+
+select
+    period_month,
+    kpi_id,
+    entity_type,
+    entity_id,
+    cast(target_value as decimal(18, 6)) as target_value,
+    cast(target_to_date as decimal(18, 6)) as target_to_date
+from given
+union all
+select
+    period_month,
+    kpi_id,
+    entity_type,
+    entity_id,
+    cast(target_value as decimal(18, 6)) as target_value,
+    cast(target_to_date as decimal(18, 6)) as target_to_date
+from not_given

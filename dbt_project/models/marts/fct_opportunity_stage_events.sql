@@ -1,0 +1,108 @@
+-- The stages each deal passed; one row per deal and stage it entered.
+-- A deal without history enters at its creation: in its stage now while it is open, else in stage `unknown`.
+with
+
+stage_history as (
+    select
+        *,
+        {{ business_date('changed_at') }} as changed_on
+    from {{ ref('int_opportunity_stage_history') }}
+),
+
+created as (
+    select
+        opportunity_id,
+        created_at
+    from {{ ref('int_opportunities') }}
+),
+
+opportunities as (
+    select * from {{ ref('fct_opportunities') }}
+),
+
+parameters as (
+    select * from {{ ref('int_run_parameters') }}
+),
+
+recorded as (
+    select
+        stage_history.opportunity_id,
+        stage_history.stage,
+        stage_history.changed_at as entered_at,
+        stage_history.changed_on as entered_on,
+        stage_history.owner_id,
+        false as is_derived,
+        stage_history._source_file,
+        stage_history._row_number
+    from stage_history
+    cross join parameters
+    where stage_history.changed_on <= parameters.as_of_date
+),
+
+first_recorded as (
+    select
+        opportunity_id,
+        min(entered_at) as entered_at
+    from recorded
+    group by 1
+),
+
+at_creation as (
+    select
+        opportunities.opportunity_id,
+        case
+            when first_recorded.opportunity_id is null and not opportunities.is_closed then opportunities.stage
+            else 'unknown'
+        end as stage,
+        created.created_at as entered_at,
+        opportunities.created_on as entered_on,
+        opportunities.owner_id,
+        true as is_derived,
+        opportunities._source_file,
+        opportunities._row_number
+    from opportunities
+    inner join created
+        on opportunities.opportunity_id = created.opportunity_id
+    left join first_recorded
+        on opportunities.opportunity_id = first_recorded.opportunity_id
+    where
+        first_recorded.entered_at is null
+        or first_recorded.entered_at > created.created_at
+),
+
+events as (
+    select * from recorded
+    union all
+    select * from at_creation
+),
+
+ordered as (
+    select
+        *,
+        row_number() over (partition by opportunity_id order by entered_at, _source_file, _row_number) as event_number,
+        lead(entered_on) over (partition by opportunity_id order by entered_at, _source_file, _row_number)
+            as next_entered_on
+    from events
+)
+
+select
+    ordered.opportunity_id,
+    cast(ordered.event_number as bigint) as event_number,
+    ordered.stage,
+    coalesce(ordered.owner_id, opportunities.owner_id) as owner_id,
+    opportunities.amount,
+    ordered.entered_at,
+    ordered.entered_on,
+    -- Whoever goes on recording stages of a closed deal does not open it again.
+    case
+        when opportunities.closed_on <= coalesce(ordered.next_entered_on, opportunities.closed_on)
+            then greatest(opportunities.closed_on, ordered.entered_on)
+        else ordered.next_entered_on
+    end as left_on,
+    opportunities.closed_on is null or ordered.entered_on < opportunities.closed_on as is_open_stage,
+    ordered.is_derived,
+    ordered._source_file,
+    ordered._row_number
+from ordered
+left join opportunities
+    on ordered.opportunity_id = opportunities.opportunity_id

@@ -1,0 +1,184 @@
+-- Deals won of deals closed, and the pipeline behind them; one row per month and company, account executive (rep), team,
+-- segment or region.
+-- Closed basis: deals closed in the month. Created basis: deals created in the month, as far as they have closed so far.
+-- Open deals are in neither rate. The owner is the one at the close; the team is the owner's on the day that counts.
+{% set cuts = {
+    'company': ["'company'", "'company'"],
+    'rep': ['owner_id', 'owner_id'],
+    'team': ['closed_team', 'created_team'],
+    'segment': ['segment', 'segment'],
+    'region': ['region', 'region'],
+} %}
+{% set pipeline_cuts = {'company': "'company'", 'rep': 'rep_id', 'team': 'team'} %}
+with
+
+opportunities as (
+    select * from {{ ref('fct_opportunities') }}
+),
+
+closed as (
+    {%- for entity_type, (closed_entity, _) in cuts.items() %}
+    select
+        {{ period_start('month', 'closed_on') }} as period_month,
+        '{{ entity_type }}' as entity_type,
+        coalesce({{ closed_entity }}, 'unassigned') as entity_id,
+        sum(case when is_won then 1 else 0 end) as won_opportunities,
+        sum(case when is_lost then 1 else 0 end) as lost_opportunities,
+        sum(case when is_won then amount else 0 end) as won_amount,
+        sum(case when is_lost then amount else 0 end) as lost_amount,
+        count(case when is_won then cycle_days end) as cycle_opportunities,
+        avg(case when is_won then cycle_days end) as mean_cycle_days,
+        {{ percentile('case when is_won then cycle_days end', 0.5) }} as median_cycle_days,
+        {{ percentile('case when is_won then cycle_days end', 0.9) }} as p90_cycle_days
+    from opportunities
+    where is_closed
+    group by 1, 2, 3
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+created as (
+    {%- for entity_type, (_, created_entity) in cuts.items() %}
+    select
+        {{ period_start('month', 'created_on') }} as period_month,
+        '{{ entity_type }}' as entity_type,
+        coalesce({{ created_entity }}, 'unassigned') as entity_id,
+        count(*) as opportunities,
+        sum(case when is_won then 1 else 0 end) as won_opportunities,
+        sum(case when is_lost then 1 else 0 end) as lost_opportunities,
+        sum(case when is_won then amount else 0 end) as won_amount,
+        sum(case when is_lost then amount else 0 end) as lost_amount
+    from opportunities
+    group by 1, 2, 3
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+-- The pipeline a month starts with is the one the day before ended with.
+pipeline as (
+    {%- for entity_type, entity_id in pipeline_cuts.items() %}
+    select
+        {{ add_period('date_day', 'day', 1) }} as period_month,
+        '{{ entity_type }}' as entity_type,
+        {{ entity_id }} as entity_id,
+        sum(open_opportunities) as open_opportunities,
+        sum(open_amount) as open_amount
+    from {{ ref('fct_pipeline_daily') }}
+    where {{ add_period('date_day', 'day', 1) }} = {{ period_start('month', add_period('date_day', 'day', 1)) }}
+    group by 1, 2, 3
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+targets as (
+    select * from {{ ref('int_targets_monthly') }}
+    where kpi_id = 'revenue'
+),
+
+revenue as (
+    select * from {{ ref('kpi_revenue__monthly') }}
+),
+
+active_months as (
+    select period_month, entity_type, entity_id from closed
+    union
+    select period_month, entity_type, entity_id from created
+),
+
+spine as (
+    {{ entity_months('active_months') }}
+),
+
+joined as (
+    select
+        spine.period_month,
+        spine.entity_type,
+        spine.entity_id,
+        spine.is_partial_period,
+        coalesce(closed.won_opportunities, 0) as won_opportunities,
+        coalesce(closed.lost_opportunities, 0) as lost_opportunities,
+        coalesce(closed.won_amount, 0) as won_amount,
+        coalesce(closed.lost_amount, 0) as lost_amount,
+        coalesce(closed.cycle_opportunities, 0) as cycle_opportunities,
+        closed.mean_cycle_days,
+        closed.median_cycle_days,
+        closed.p90_cycle_days,
+        coalesce(created.opportunities, 0) as created_opportunities,
+        coalesce(created.won_opportunities, 0) as created_won_opportunities,
+        coalesce(created.lost_opportunities, 0) as created_lost_opportunities,
+        coalesce(created.won_amount, 0) as created_won_amount,
+        coalesce(created.lost_amount, 0) as created_lost_amount,
+        -- Only those who have a pipeline can have an empty one.
+        case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_opportunities, 0) end
+            as open_opportunities_at_start,
+        case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_amount, 0) end
+            as open_amount_at_start,
+        targets.target_value as revenue_target,
+        targets.target_to_date as revenue_target_to_date,
+        revenue.net_amount as revenue_amount
+    from spine
+    left join closed
+        on
+            spine.period_month = closed.period_month
+            and spine.entity_type = closed.entity_type
+            and spine.entity_id = closed.entity_id
+    left join created
+        on
+            spine.period_month = created.period_month
+            and spine.entity_type = created.entity_type
+            and spine.entity_id = created.entity_id
+    left join pipeline
+        on
+            spine.period_month = pipeline.period_month
+            and spine.entity_type = pipeline.entity_type
+            and spine.entity_id = pipeline.entity_id
+    left join targets
+        on
+            spine.period_month = targets.period_month
+            and spine.entity_type = targets.entity_type
+            and spine.entity_id = targets.entity_id
+    left join revenue
+        on
+            spine.period_month = revenue.period_month
+            and spine.entity_type = revenue.entity_type
+            and spine.entity_id = revenue.entity_id
+)
+
+select
+    period_month,
+    entity_type,
+    entity_id,
+    cast(won_opportunities + lost_opportunities as bigint) as closed_opportunities,
+    cast(won_opportunities as bigint) as won_opportunities,
+    cast(lost_opportunities as bigint) as lost_opportunities,
+    cast(won_amount + lost_amount as decimal(18, 2)) as closed_amount,
+    cast(won_amount as decimal(18, 2)) as won_amount,
+    cast(lost_amount as decimal(18, 2)) as lost_amount,
+    {{ safe_divide('won_opportunities', 'won_opportunities + lost_opportunities') }} as win_rate_closed_count,
+    {{ safe_divide('won_amount', 'won_amount + lost_amount') }} as win_rate_closed_value,
+    {{ safe_divide('won_amount', 'won_opportunities') }} as average_deal_amount,
+    cast(cycle_opportunities as bigint) as cycle_opportunities,
+    cast(mean_cycle_days as double) as mean_cycle_days,
+    cast(median_cycle_days as double) as median_cycle_days,
+    cast(p90_cycle_days as double) as p90_cycle_days,
+    cast(created_opportunities as bigint) as created_opportunities,
+    cast(created_won_opportunities + created_lost_opportunities as bigint) as created_closed_opportunities,
+    cast(created_won_opportunities as bigint) as created_won_opportunities,
+    cast(created_won_amount + created_lost_amount as decimal(18, 2)) as created_closed_amount,
+    cast(created_won_amount as decimal(18, 2)) as created_won_amount,
+    {{ safe_divide('created_won_opportunities', 'created_won_opportunities + created_lost_opportunities') }}
+        as win_rate_created_count,
+    {{ safe_divide('created_won_amount', 'created_won_amount + created_lost_amount') }} as win_rate_created_value,
+    cast(open_opportunities_at_start as bigint) as open_opportunities_at_start,
+    cast(open_amount_at_start as decimal(18, 2)) as open_amount_at_start,
+    cast(revenue_target as decimal(18, 2)) as revenue_target,
+    {{ safe_divide('open_amount_at_start', 'revenue_target') }} as pipeline_coverage,
+    {{ safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities') }}
+        as expected_pipeline_amount,
+    {{ safe_divide(
+        safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities'),
+        'mean_cycle_days',
+    ) }} as pipeline_velocity,
+    {{ safe_divide('revenue_amount', 'revenue_target_to_date') }} as quota_attainment,
+    is_partial_period
+from joined
