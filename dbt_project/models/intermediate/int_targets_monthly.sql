@@ -1,5 +1,6 @@
 -- What was to be reached, in the month and by the as-of date; one row per month, KPI and company, team or rep with a target.
--- A team's or the company's target is its own where one was given, else the sum of its reps', day by day. Rates do not add up.
+-- A team's target is its own where one was given, else the sum of its reps', day by day; rates do not add up. The company's is
+-- only what was given: it sells without reps, too, so that the sum of their targets would flatter it.
 with
 
 quota_days as (
@@ -18,13 +19,12 @@ given as (
     group by 1, 2, 3, 4
 ),
 
-summed as (
-    {%- for entity_type, entity_id in [('team', 'team'), ('company', "'company'")] %}
+of_teams as (
     select
         period_month,
         kpi_id,
-        '{{ entity_type }}' as entity_type,
-        {{ entity_id }} as entity_id,
+        'team' as entity_type,
+        team as entity_id,
         sum(daily_target) as target_value,
         sum(case when is_elapsed then daily_target else 0 end) as target_to_date
     from quota_days
@@ -32,19 +32,17 @@ summed as (
         entity_type = 'rep'
         and is_additive
     group by 1, 2, 3, 4
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
 ),
 
 not_given as (
-    select summed.*
-    from summed
+    select of_teams.*
+    from of_teams
     left join given
         on
-            summed.period_month = given.period_month
-            and summed.kpi_id = given.kpi_id
-            and summed.entity_type = given.entity_type
-            and summed.entity_id = given.entity_id
+            of_teams.period_month = given.period_month
+            and of_teams.kpi_id = given.kpi_id
+            and of_teams.entity_type = given.entity_type
+            and of_teams.entity_id = given.entity_id
     where given.entity_id is null
 )
 

@@ -70,13 +70,36 @@ pipeline as (
     {%- endfor %}
 ),
 
-targets as (
-    select * from {{ ref('int_targets_monthly') }}
-    where kpi_id = 'revenue'
+-- What reps are to bring and what they brought. What the company sells without a rep is nobody's quota.
+quotas as (
+    {%- for entity_type, entity_id in pipeline_cuts.items() %}
+    select
+        period_month,
+        '{{ entity_type }}' as entity_type,
+        {{ entity_id | replace('rep_id', 'entity_id') }} as entity_id,
+        sum(daily_target) as revenue_quota,
+        sum(case when is_elapsed then daily_target else 0 end) as revenue_quota_to_date
+    from {{ ref('fct_quota_daily') }}
+    where
+        kpi_id = 'revenue'
+        and entity_type = 'rep'
+    group by 1, 2, 3
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
-revenue as (
-    select * from {{ ref('kpi_revenue__monthly') }}
+credited as (
+    {%- for entity_type, entity_id in pipeline_cuts.items() %}
+    select
+        {{ period_start('month', 'business_date') }} as period_month,
+        '{{ entity_type }}' as entity_type,
+        {{ entity_id }} as entity_id,
+        sum(net_amount) as net_amount
+    from {{ ref('kpi_revenue__daily') }}
+    where rep_id <> 'unassigned'
+    group by 1, 2, 3
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 active_months as (
@@ -113,9 +136,9 @@ joined as (
             as open_opportunities_at_start,
         case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_amount, 0) end
             as open_amount_at_start,
-        targets.target_value as revenue_target,
-        targets.target_to_date as revenue_target_to_date,
-        revenue.net_amount as revenue_amount
+        quotas.revenue_quota,
+        quotas.revenue_quota_to_date,
+        credited.net_amount as credited_amount
     from spine
     left join closed
         on
@@ -132,16 +155,16 @@ joined as (
             spine.period_month = pipeline.period_month
             and spine.entity_type = pipeline.entity_type
             and spine.entity_id = pipeline.entity_id
-    left join targets
+    left join quotas
         on
-            spine.period_month = targets.period_month
-            and spine.entity_type = targets.entity_type
-            and spine.entity_id = targets.entity_id
-    left join revenue
+            spine.period_month = quotas.period_month
+            and spine.entity_type = quotas.entity_type
+            and spine.entity_id = quotas.entity_id
+    left join credited
         on
-            spine.period_month = revenue.period_month
-            and spine.entity_type = revenue.entity_type
-            and spine.entity_id = revenue.entity_id
+            spine.period_month = credited.period_month
+            and spine.entity_type = credited.entity_type
+            and spine.entity_id = credited.entity_id
 )
 
 select
@@ -171,14 +194,14 @@ select
     {{ safe_divide('created_won_amount', 'created_won_amount + created_lost_amount') }} as win_rate_created_value,
     cast(open_opportunities_at_start as bigint) as open_opportunities_at_start,
     cast(open_amount_at_start as decimal(18, 2)) as open_amount_at_start,
-    cast(revenue_target as decimal(18, 2)) as revenue_target,
-    {{ safe_divide('open_amount_at_start', 'revenue_target') }} as pipeline_coverage,
+    cast(revenue_quota as decimal(18, 2)) as revenue_quota,
+    {{ safe_divide('open_amount_at_start', 'revenue_quota') }} as pipeline_coverage,
     {{ safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities') }}
         as expected_pipeline_amount,
     {{ safe_divide(
         safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities'),
         'mean_cycle_days',
     ) }} as pipeline_velocity,
-    {{ safe_divide('revenue_amount', 'revenue_target_to_date') }} as quota_attainment,
+    {{ safe_divide('credited_amount', 'revenue_quota_to_date') }} as quota_attainment,
     is_partial_period
 from joined
