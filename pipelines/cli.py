@@ -161,6 +161,19 @@ def validate() -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def mf(context: typer.Context) -> None:
+    """Ask MetricFlow, for example: kpi mf -- query --metrics win_rate_count --group-by metric_time__month."""
+    from pipelines.sources import load_sources
+    from pipelines.transform.semantic_layer import MF, assemble_semantic_layer, semantic_layer_environment
+
+    with _errors_in_words():
+        settings = get_settings()
+        folder = assemble_semantic_layer(settings, load_sources(settings.sources, settings.company_dir))
+    finished = subprocess.run([str(MF), *context.args], cwd=folder, env=semantic_layer_environment(folder), check=False)
+    raise typer.Exit(finished.returncode)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def dbt(context: typer.Context) -> None:
     """Run dbt as the pipeline does, for example: kpi dbt -- test --select test_type:unit."""
     from pipelines.sources import load_sources

@@ -98,6 +98,16 @@
 {%- endmacro %}
 
 
+{# Every entity that an enabled source delivers, or that can be derived from one. #}
+{% macro delivered_entities() -%}
+    {%- set delivered = var('entities').keys() | list -%}
+    {%- for entity in stand_ins() if has_source(entity) -%}
+        {%- do delivered.append(entity) -%}
+    {%- endfor -%}
+    {{ return(delivered) }}
+{%- endmacro %}
+
+
 {# The entity's rows of every enabled source, with where each row came from; no rows when no source delivers it. #}
 {% macro union_entity(entity) -%}
     {%- set columns = entity_columns(entity) -%}

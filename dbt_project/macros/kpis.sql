@@ -61,31 +61,3 @@
     'no such text'
     {%- endfor -%}
 {%- endmacro %}
-
-
-{# One variant of a KPI as rows of the scorecard, from the relation called like the KPI: a row per month and entity. #}
-{% macro scorecard_measure(
-    kpi_id, variant, value, numerator, denominator, sample_size, is_rate=true, is_mature='true', has_interval=false
-) -%}
-    select
-        period_month,
-        entity_type,
-        entity_id,
-        is_partial_period,
-        '{{ kpi_id }}' as kpi_id,
-        '{{ variant }}' as variant,
-        cast({{ value }} as decimal(38, 12)) as value,
-        cast({{ numerator }} as decimal(38, 12)) as numerator,
-        cast({{ denominator }} as decimal(38, 12)) as denominator,
-        {{ sample_size }} as sample_size,
-        {%- for sign, bound in [('-', 'ci_low'), ('+', 'ci_high')] %}
-        {%- if has_interval %}
-        case when {{ is_mature }} then {{ wilson_bound(numerator, denominator, sign) }} end as {{ bound }},
-        {%- else %}
-        cast(null as double) as {{ bound }},
-        {%- endif %}
-        {%- endfor %}
-        {{ is_mature }} as is_mature,
-        {{ is_rate }} as is_rate
-    from {{ kpi_id }}
-{%- endmacro %}

@@ -1,173 +1,184 @@
 -- Every KPI in one tall table; one row per month, KPI, variant, entity type and entity.
--- Money is in the reporting currency, rates are fractions of 1.
-{% set revenue_variants = {
-    'net': 'net_amount',
-    'gross': 'gross_amount',
-    'discounts': 'discount_amount',
-    'refunds': 'refund_amount',
-    'margin': 'margin_amount',
-    'orders': 'orders',
-    'new_customer_net': 'new_customer_net_amount',
-    'repeat_net': 'repeat_net_amount',
-} %}
-{% set growth_variants = {
-    'mom': ['growth_month', 'net_amount', 'prior_month_net', 'orders'],
-    'qoq': ['growth_3_months', 'net_3_months', 'prior_3_months_net', 'orders_3_months'],
-    'yoy': ['growth_year', 'net_amount', 'prior_year_net', 'orders'],
-    'rolling_3': ['growth_3_months', 'net_3_months', 'prior_3_months_net', 'orders_3_months'],
-    'trailing_12': ['growth_12_months', 'net_12_months', 'prior_12_months_net', 'orders_12_months'],
-} %}
-{% set windows = [30, 60, 90] %}
-{% set kpi_variants = {
-    'revenue': [has_source('orders'), (revenue_variants.keys() | list) + ['aov']],
-    'sales_growth': [has_source('orders'), growth_variants.keys() | list],
-    'lead_conversion': [has_source('leads'), ['cohort_30d', 'cohort_60d', 'cohort_90d', 'cohort_ever', 'activity']],
-} %}
+-- Money is in the reporting currency, rates are fractions of 1, NPS is in points. The company has a row for every month and
+-- variant: where there is no value, its status says why. `macros/scorecard.sql` lists what is shown of each mart.
+{% set marts = scorecard_measures() %}
 with
 
 parameters as (
     select * from {{ ref('int_run_parameters') }}
 ),
 
-revenue as (
-    select * from {{ ref('kpi_revenue__monthly') }}
-),
+{%- for mart in marts %}
 
-sales_growth as (
-    select * from {{ ref('kpi_sales_growth__monthly') }}
+{{ mart }} as (
+    select * from {{ ref(mart) }}
 ),
-
-lead_conversion as (
-    select * from {{ ref('kpi_lead_conversion__sdr_monthly') }}
-),
+{%- endfor %}
 
 sales_reps as (
     select * from {{ ref('dim_sales_rep') }}
     where is_current
 ),
 
-measures as (
-    {%- for variant, column in revenue_variants.items() %}
-    {{ scorecard_measure('revenue', variant, column, column, 'null', 'orders', is_rate=false) }}
-    union all
-    {%- endfor %}
-    {{ scorecard_measure('revenue', 'aov', 'average_order_value', 'gross_amount - discount_amount', 'orders', 'orders') }}
-    {%- for variant, (rate, span, prior_span, orders) in growth_variants.items() %}
-    union all
-    {{ scorecard_measure('sales_growth', variant, rate, span, prior_span, orders, is_mature='not is_partial_period') }}
-    {%- if variant == 'qoq' %}
-    where is_quarter_end
-    {%- endif %}
-    {%- endfor %}
-    {%- for window in windows %}
-    union all
-    {{ scorecard_measure(
-        'lead_conversion', 'cohort_' ~ window ~ 'd', 'conversion_rate_' ~ window ~ 'd',
-        'converted_' ~ window ~ 'd', 'leads', 'leads', is_mature='is_mature_' ~ window ~ 'd', has_interval=true,
-    ) }}
-    {%- endfor %}
-    union all
-    {{ scorecard_measure(
-        'lead_conversion', 'cohort_ever', 'conversion_rate_ever', 'converted_ever', 'leads', 'leads',
-        has_interval=true,
-    ) }}
-    union all
-    -- Conversions of older leads count here, so that this rate may pass 1 and has no binomial interval.
-    {{ scorecard_measure(
-        'lead_conversion', 'activity', 'conversion_rate_activity', 'conversions', 'leads', 'leads',
-    ) }}
+targets as (
+    select
+        int_targets_monthly.*,
+        kpi_catalogue.default_variant as variant
+    from {{ ref('int_targets_monthly') }} as int_targets_monthly
+    inner join {{ ref('kpi_catalogue') }} as kpi_catalogue
+        on int_targets_monthly.kpi_id = kpi_catalogue.kpi_id
 ),
 
--- The month before by the calendar, not by the row before: a month without a row is no zero and is not skipped.
-with_prior as (
-    select
-        measures.*,
-        month_before.value as prior_value
-    from measures
-    left join measures as month_before
-        on
-            measures.kpi_id = month_before.kpi_id
-            and measures.variant = month_before.variant
-            and measures.entity_type = month_before.entity_type
-            and measures.entity_id = month_before.entity_id
-            and month_before.period_month = {{ add_period('measures.period_month', 'month', -1) }}
+measured as (
+    {%- for mart, measures in marts.items() %}
+    {%- set last_mart = loop.last %}
+    {%- for measure in measures %}
+    {{ scorecard_rows(mart, measure) }}
+    {{ 'union all' if not (last_mart and loop.last) }}
+    {%- endfor %}
+    {%- endfor %}
 ),
 
-scored as (
+variants as (
+    {%- for mart, measures in marts.items() %}
+    {%- set last_mart = loop.last %}
+    {%- for measure in measures %}
+    {%- set missing = measure[7] | reject('in', delivered_entities()) | list %}
     select
-        with_prior.period_month,
-        with_prior.kpi_id,
-        with_prior.variant,
-        with_prior.entity_type,
-        with_prior.entity_id,
-        case
-            when with_prior.entity_type = 'company' then 'Company'
-            when with_prior.entity_type = 'rep' then coalesce(sales_reps.rep_name, with_prior.entity_id)
-            else with_prior.entity_id
-        end as entity_name,
-        with_prior.value,
-        with_prior.numerator,
-        with_prior.denominator,
-        cast(with_prior.sample_size as bigint) as sample_size,
-        cast(with_prior.ci_low as decimal(38, 12)) as ci_low,
-        cast(with_prior.ci_high as decimal(38, 12)) as ci_high,
-        with_prior.prior_value,
-        -- A month that is not over is not compared with one that is.
-        case when not with_prior.is_partial_period then with_prior.value - with_prior.prior_value end as delta,
-        cast(null as decimal(38, 12)) as target,
-        cast(null as decimal(38, 12)) as attainment,
-        with_prior.is_partial_period,
-        with_prior.is_mature,
-        case
-            when with_prior.denominator = 0 then 'no_data'
-            when not with_prior.is_mature then 'immature'
-            when with_prior.value is null then 'no_data'
-            when with_prior.is_rate and with_prior.sample_size < {{ var('small_sample') }} then 'small_sample'
-            else 'ok'
-        end as status
-    from with_prior
-    left join sales_reps
-        on
-            with_prior.entity_type = 'rep'
-            and with_prior.entity_id = sales_reps.rep_id
-)
-{%- for kpi_id, (is_delivered, variants) in kpi_variants.items() if not is_delivered %}
-{%- for variant in variants %},
+        '{{ measure[0] }}' as kpi_id,
+        '{{ measure[1] }}' as variant,
+        {{ 'false' if missing else 'true' }} as has_source,
+        {{ 'true' if measure[8]['where'] == 'is_quarter_end' else 'false' }} as is_quarterly
+    {{ 'union all' if not (last_mart and loop.last) }}
+    {%- endfor %}
+    {%- endfor %}
+),
 
-{{ kpi_id }}_{{ variant }}_without_source as (
+months as (
     select distinct
-        month_start as period_month, '{{ kpi_id }}' as kpi_id, '{{ variant }}' as variant,
-        'company' as entity_type, 'company' as entity_id, 'Company' as entity_name,
+        month_start,
+        next_month_start,
+        is_partial_month
+    from {{ ref('int_days') }}
+),
+
+company_months as (
+    select
+        months.month_start as period_month,
+        variants.kpi_id,
+        variants.variant,
+        months.is_partial_month as is_partial_period,
+        variants.has_source
+    from months
+    cross join variants
+    where
+        not variants.is_quarterly
+        or {{ period_start('quarter', 'months.next_month_start') }} = months.next_month_start
+),
+
+-- What cannot be computed without its source is not shown, whatever a mart says of it.
+sourced as (
+    select measured.*
+    from measured
+    inner join variants
+        on
+            measured.kpi_id = variants.kpi_id
+            and measured.variant = variants.variant
+    where variants.has_source
+),
+
+complete as (
+    select
+        *,
+        true as has_source
+    from sourced
+    union all
+    select
+        company_months.period_month,
+        company_months.kpi_id,
+        company_months.variant,
+        'company' as entity_type,
+        'company' as entity_id,
         cast(null as decimal(38, 12)) as value,
         cast(null as decimal(38, 12)) as numerator,
         cast(null as decimal(38, 12)) as denominator,
         cast(null as bigint) as sample_size,
         cast(null as decimal(38, 12)) as ci_low,
         cast(null as decimal(38, 12)) as ci_high,
-        cast(null as decimal(38, 12)) as prior_value,
-        cast(null as decimal(38, 12)) as delta,
-        cast(null as decimal(38, 12)) as target,
-        cast(null as decimal(38, 12)) as attainment,
-        is_partial_month as is_partial_period,
+        company_months.is_partial_period,
         true as is_mature,
-        'no_source' as status
-    from {{ ref('int_days') }}
-)
-{%- endfor %}
-{%- endfor %},
+        false as counts_cases,
+        company_months.has_source
+    from company_months
+    left join sourced
+        on
+            company_months.period_month = sourced.period_month
+            and company_months.kpi_id = sourced.kpi_id
+            and company_months.variant = sourced.variant
+            and sourced.entity_type = 'company'
+    where sourced.period_month is null
+),
 
-final as (
-    select * from scored
-    {%- for kpi_id, (is_delivered, variants) in kpi_variants.items() if not is_delivered %}
-    {%- for variant in variants %}
-    union all
-    select * from {{ kpi_id }}_{{ variant }}_without_source
-    {%- endfor %}
-    {%- endfor %}
+-- The month before by the calendar, not by the row before: a month without a row is no zero and is not skipped.
+compared as (
+    select
+        complete.*,
+        month_before.value as prior_value,
+        targets.target_value,
+        targets.target_to_date
+    from complete
+    left join complete as month_before
+        on
+            complete.kpi_id = month_before.kpi_id
+            and complete.variant = month_before.variant
+            and complete.entity_type = month_before.entity_type
+            and complete.entity_id = month_before.entity_id
+            and month_before.period_month = {{ add_period('complete.period_month', 'month', -1) }}
+    left join targets
+        on
+            complete.period_month = targets.period_month
+            and complete.kpi_id = targets.kpi_id
+            and complete.variant = targets.variant
+            and complete.entity_type = targets.entity_type
+            and complete.entity_id = targets.entity_id
 )
 
 select
-    final.*,
+    compared.period_month,
+    compared.kpi_id,
+    compared.variant,
+    compared.entity_type,
+    compared.entity_id,
+    case
+        when compared.entity_type = 'company' then 'Company'
+        when compared.entity_type = 'rep' then coalesce(sales_reps.rep_name, compared.entity_id)
+        else compared.entity_id
+    end as entity_name,
+    compared.value,
+    compared.numerator,
+    compared.denominator,
+    compared.sample_size,
+    compared.ci_low,
+    compared.ci_high,
+    compared.prior_value,
+    -- A month that is not over is not compared with one that is.
+    case when not compared.is_partial_period then compared.value - compared.prior_value end as delta,
+    cast(compared.target_value as decimal(38, 12)) as target,
+    cast({{ safe_divide('compared.value', 'compared.target_to_date') }} as decimal(38, 12)) as attainment,
+    compared.is_partial_period,
+    compared.is_mature,
+    case
+        when not compared.has_source then 'no_source'
+        when compared.denominator = 0 then 'no_data'
+        when not compared.is_mature then 'immature'
+        when compared.value is null then 'no_data'
+        when compared.counts_cases and compared.sample_size < {{ var('small_sample') }} then 'small_sample'
+        else 'ok'
+    end as status,
     parameters.as_of_date
-from final
+from compared
 cross join parameters
+left join sales_reps
+    on
+        compared.entity_type = 'rep'
+        and compared.entity_id = sales_reps.rep_id

@@ -1,0 +1,117 @@
+{# What the scorecard shows of each mart.
+
+   Per mart, measures of [KPI, variant, value, numerator, denominator, sample size, kind, needs, options]:
+   - kind: `sum` (money, counts), `rate` (part of a whole, with Wilson interval) or `ratio` (anything else over cases).
+   - needs: the entities without which the variant says `no_source`.
+   - options: `mature` (condition; where it does not hold there is no value yet), `where` (which rows of the mart),
+     `interval` (the mart's own two columns of it). #}
+{% macro scorecard_measures() -%}
+    {%- set whole = {'mature': 'not is_partial_period'} -%}
+    {%- set company = {'where': "entity_type = 'company'"} -%}
+    {%- set whole_company = {'mature': 'not is_partial_period', 'where': "entity_type = 'company'"} -%}
+    {%- set sellers = {'where': "entity_type in ('company', 'rep', 'team')"} -%}
+    {%- set orders, leads, deals, ads = ['orders'], ['leads'], ['opportunities'], ['ad_spend', 'orders'] -%}
+    {%- set touches = ['ad_spend', 'orders', 'touchpoints'] -%}
+    {%- set clv = [] -%}
+    {%- for days in [30, 90, 180, 365] -%}
+        {%- set at_horizon = {'mature': 'is_mature', 'where': 'horizon_days = ' ~ days} -%}
+        {%- do clv.append([
+            'clv', 'historic_' ~ days ~ 'd', 'net_per_customer', 'net_amount', 'customers', 'customers', 'ratio', orders, at_horizon
+        ]) -%}
+        {%- do clv.append([
+            'clv', 'margin_' ~ days ~ 'd', 'margin_per_customer', 'margin_amount', 'customers', 'customers', 'ratio', orders, at_horizon
+        ]) -%}
+    {%- endfor -%}
+    {{ return({
+        'kpi_revenue__monthly': [
+            ['revenue', 'net', 'net_amount', 'net_amount', 'null', 'orders', 'sum', orders, {}],
+            ['revenue', 'gross', 'gross_amount', 'gross_amount', 'null', 'orders', 'sum', orders, {}],
+            ['revenue', 'discounts', 'discount_amount', 'discount_amount', 'null', 'orders', 'sum', orders, {}],
+            ['revenue', 'refunds', 'refund_amount', 'refund_amount', 'null', 'orders', 'sum', orders, {}],
+            ['revenue', 'margin', 'margin_amount', 'margin_amount', 'null', 'orders', 'sum', orders, {}],
+            ['revenue', 'orders', 'orders', 'orders', 'null', 'orders', 'sum', orders, {}],
+            ['revenue', 'new_customer_net', 'new_customer_net_amount', 'new_customer_net_amount', 'null', 'orders', 'sum', orders, {}],
+            ['revenue', 'repeat_net', 'repeat_net_amount', 'repeat_net_amount', 'null', 'orders', 'sum', orders, {}],
+            ['revenue', 'aov', 'average_order_value', 'gross_amount - discount_amount', 'orders', 'orders', 'ratio', orders, {}],
+        ],
+        'kpi_sales_growth__monthly': [
+            ['sales_growth', 'mom', 'growth_month', 'net_amount', 'prior_month_net', 'orders', 'ratio', orders, whole],
+            ['sales_growth', 'qoq', 'growth_3_months', 'net_3_months', 'prior_3_months_net', 'orders_3_months', 'ratio', orders,
+             {'mature': 'not is_partial_period', 'where': 'is_quarter_end'}],
+            ['sales_growth', 'yoy', 'growth_year', 'net_amount', 'prior_year_net', 'orders', 'ratio', orders, whole],
+            ['sales_growth', 'rolling_3', 'growth_3_months', 'net_3_months', 'prior_3_months_net', 'orders_3_months', 'ratio', orders,
+             whole],
+            ['sales_growth', 'trailing_12', 'growth_12_months', 'net_12_months', 'prior_12_months_net', 'orders_12_months', 'ratio',
+             orders, whole],
+        ],
+        'kpi_lead_conversion__sdr_monthly': [
+            ['lead_conversion', 'cohort_30d', 'conversion_rate_30d', 'converted_30d', 'leads', 'leads', 'rate', leads,
+             {'mature': 'is_mature_30d'}],
+            ['lead_conversion', 'cohort_60d', 'conversion_rate_60d', 'converted_60d', 'leads', 'leads', 'rate', leads,
+             {'mature': 'is_mature_60d'}],
+            ['lead_conversion', 'cohort_90d', 'conversion_rate_90d', 'converted_90d', 'leads', 'leads', 'rate', leads,
+             {'mature': 'is_mature_90d'}],
+            ['lead_conversion', 'cohort_ever', 'conversion_rate_ever', 'converted_ever', 'leads', 'leads', 'rate', leads, {}],
+            ['lead_conversion', 'activity', 'conversion_rate_activity', 'conversions', 'leads', 'leads', 'ratio', leads, {}],
+            ['lead_conversion', 'days_to_convert_median', 'median_days_to_convert', 'null', 'converted_ever', 'converted_ever', 'ratio',
+             leads, {}],
+            ['lead_conversion', 'hours_to_first_touch_median', 'median_hours_to_first_touch', 'null', 'leads_touched', 'leads_touched',
+             'ratio', leads, {}],
+        ],
+        'kpi_win_rate__ae_monthly': [
+            ['revenue', 'bookings', 'won_amount', 'won_amount', 'null', 'won_opportunities', 'sum', deals, {}],
+            ['win_rate', 'closed_count', 'win_rate_closed_count', 'won_opportunities', 'closed_opportunities', 'closed_opportunities',
+             'rate', deals, {}],
+            ['win_rate', 'closed_value', 'win_rate_closed_value', 'won_amount', 'closed_amount', 'closed_opportunities', 'ratio', deals,
+             {}],
+            ['win_rate', 'created_count', 'win_rate_created_count', 'created_won_opportunities', 'created_closed_opportunities',
+             'created_closed_opportunities', 'rate', deals, {}],
+            ['win_rate', 'created_value', 'win_rate_created_value', 'created_won_amount', 'created_closed_amount',
+             'created_closed_opportunities', 'ratio', deals, {}],
+            ['win_rate', 'average_deal', 'average_deal_amount', 'won_amount', 'won_opportunities', 'won_opportunities', 'ratio', deals,
+             {}],
+            ['win_rate', 'cycle_days_median', 'median_cycle_days', 'null', 'cycle_opportunities', 'cycle_opportunities', 'ratio', deals,
+             {}],
+            ['win_rate', 'cycle_days_p90', 'p90_cycle_days', 'null', 'cycle_opportunities', 'cycle_opportunities', 'ratio', deals, {}],
+            ['win_rate', 'pipeline_coverage', 'pipeline_coverage', 'open_amount_at_start', 'revenue_quota',
+             'open_opportunities_at_start', 'ratio', deals + ['quotas'], sellers],
+            ['win_rate', 'pipeline_velocity', 'pipeline_velocity', 'expected_pipeline_amount', 'mean_cycle_days',
+             'open_opportunities_at_start', 'ratio', deals, sellers],
+        ],
+    }) }}
+{%- endmacro %}
+
+
+{# One measure as rows of the scorecard: a row per month and entity of its mart. #}
+{% macro scorecard_rows(mart, measure) -%}
+    {%- set kpi_id, variant, value, numerator, denominator, sample_size, kind, _, options = measure -%}
+    {%- set is_mature = options.get('mature', 'true') -%}
+    select
+        period_month,
+        '{{ kpi_id }}' as kpi_id,
+        '{{ variant }}' as variant,
+        entity_type,
+        entity_id,
+        case when {{ is_mature }} then cast({{ value }} as decimal(38, 12)) end as value,
+        cast({{ numerator }} as decimal(38, 12)) as numerator,
+        cast({{ denominator }} as decimal(38, 12)) as denominator,
+        cast({{ sample_size }} as bigint) as sample_size,
+        {%- for sign, bound in [('-', 'ci_low'), ('+', 'ci_high')] %}
+        {%- if kind == 'rate' %}
+        case when {{ is_mature }} then cast({{ wilson_bound(numerator, denominator, sign) }} as decimal(38, 12)) end as {{ bound }},
+        {%- elif options['interval'] %}
+        cast({{ options['interval'][loop.index0] }} as decimal(38, 12)) as {{ bound }},
+        {%- else %}
+        cast(null as decimal(38, 12)) as {{ bound }},
+        {%- endif %}
+        {%- endfor %}
+        is_partial_period,
+        {{ is_mature }} as is_mature,
+        {{ kind != 'sum' }} as counts_cases
+    from {{ mart }}
+    where
+        entity_type in ('company', 'team', 'rep', 'channel', 'segment', 'region')
+        {%- if options['where'] %}
+        and {{ options['where'] }}
+        {%- endif %}
+{%- endmacro %}
