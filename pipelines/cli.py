@@ -99,7 +99,7 @@ def run(
 @app.command()
 def show(
     kpi_id: Annotated[str, typer.Argument(metavar="KPI", help="For example revenue or lead_conversion.")],
-    by: Annotated[str, typer.Option(help="company, channel, rep, region or segment.")] = "company",
+    by: Annotated[str, typer.Option(help="company, team, rep, channel, segment or region.")] = "company",
     month: Annotated[str | None, typer.Option(help="One month, like 2025-06.")] = None,
     variant: Annotated[str | None, typer.Option(help="A variant, like gross or cohort_30d.")] = None,
     output: Annotated[Format, typer.Option("--format")] = Format.table,

@@ -42,6 +42,9 @@ class KpiParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     excluded_order_statuses: list[str] = ["cancelled"]
     small_sample: int = Field(default=20, ge=1)
+    active_days: int = Field(default=90, ge=1)  # a customer is active for so many days from an order on
+    programme_cost_types: list[str] = ["agency"]  # beside media, what counts in blended acquisition cost
+    cac_lag_months: int = Field(default=0, ge=0)  # a month's costs are set against the customers won so much later
 
 
 class SettingsFile(BaseModel):

@@ -42,7 +42,7 @@ def show_kpi(
         UsageError: no such KPI, cut, variant or month.
     """
     with published(published_dir) as connection:
-        variant = variant or _default_variants(connection).get(kpi_id, ("", ""))[0]
+        variant = variant or _headlines(connection).get(kpi_id, ("", ""))[0]
         choices = {"kpi_id": kpi_id, "variant": variant, "entity_type": by}
         if month:
             choices["period_month"] = str(month)
@@ -50,7 +50,7 @@ def show_kpi(
         rows = connection.sql(
             f"""
             select period_month, entity_id, entity_name, value, numerator, denominator, sample_size, ci_low, ci_high,
-                prior_value, delta, is_partial_period, status
+                prior_value, delta, target, attainment, is_partial_period, status
             from marts.kpi_scorecard__monthly
             where {" and ".join(f"{column} = ?" for column in choices)}
             order by period_month, entity_id
@@ -58,7 +58,8 @@ def show_kpi(
             params=list(choices.values()),
         )
         if output == "table" and to is None:
-            _print_for_people(rows, f"{kpi_id} ({variant}) by {by}", by, _default_variants(connection)[kpi_id][1])
+            name, unit = _name_and_unit(connection, kpi_id, variant)
+            _print_for_people(rows, f"{name}, by {by}: {kpi_id} ({variant})", by, unit)
         else:
             _write(rows, output, to)
 
@@ -70,7 +71,7 @@ def show_scorecard(published_dir: Path, console: Console) -> None:
         NotPublishedError: there is no published file.
     """
     with published(published_dir) as connection:
-        headline = _default_variants(connection)
+        headline = _headlines(connection)
         rows = connection.execute(
             """
             select period_month, kpi_id, value, status, is_partial_period, as_of_date
@@ -110,10 +111,18 @@ def run_sql(published_dir: Path, query: str, output: Format = "table", to: Path 
             _write(rows, output, to)
 
 
-def _default_variants(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
+def _headlines(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
     """Default variant and unit of every KPI of the catalogue."""
     rows = connection.execute("select kpi_id, default_variant, unit from marts.kpi_catalogue order by 1").fetchall()
     return {kpi_id: (variant, unit) for kpi_id, variant, unit in rows}
+
+
+def _name_and_unit(connection: duckdb.DuckDBPyConnection, kpi_id: str, variant: str) -> tuple[str, str]:
+    """What people call a variant, and its unit."""
+    [(name, unit)] = connection.execute(
+        "select name_en, unit from marts.kpi_variants where kpi_id = ? and variant = ?", [kpi_id, variant]
+    ).fetchall()
+    return name, unit
 
 
 def _check_choices(connection: duckdb.DuckDBPyConnection, choices: dict[str, str]) -> None:
@@ -141,13 +150,31 @@ def _print_for_people(rows: duckdb.DuckDBPyRelation, title: str, by: str, unit: 
             "month": f"{month:%Y-%m}{' to date' if is_partial else ''}",
             by: "" if by == "company" else name,
             "value": _cell(value, unit),
-            "of": "" if bottom is None else f"{top:,.0f} / {bottom:,.0f}",
+            "of": _fraction(top, bottom),
             "95 % interval": "" if low is None else f"{_cell(low, unit)} to {_cell(high, unit)}",
             "month before": _cell(prior, unit),
             "change": _cell(delta, "points" if unit == "rate" else unit),
+            "target": _cell(target, unit),
+            "attained": _cell(attainment, "rate"),
             "status": "" if status == "ok" else status,
         }
-        for month, _, name, value, top, bottom, _, low, high, prior, delta, is_partial, status in rows.fetchall()
+        for (
+            month,
+            _,
+            name,
+            value,
+            top,
+            bottom,
+            _,
+            low,
+            high,
+            prior,
+            delta,
+            target,
+            attainment,
+            is_partial,
+            status,
+        ) in rows.fetchall()
     ]
     table = Table(title=title, title_justify="left")
     filled = [name for name in lines[0] if any(line[name] for line in lines)]
@@ -181,6 +208,13 @@ def _write(rows: duckdb.DuckDBPyRelation, output: Format, to: Path | None) -> No
             Console(file=file, width=None if file.isatty() else 200).print(table)
 
 
+def _fraction(top: Decimal | None, bottom: Decimal | None) -> str:
+    """What a ratio is made of; of a median there are only the cases."""
+    if bottom is None:
+        return ""
+    return f"{bottom:,.0f} cases" if top is None else f"{top:,.0f} / {bottom:,.0f}"
+
+
 def _cell(value: Decimal | None, unit: str) -> str:
     if value is None:
         return ""
@@ -189,6 +223,12 @@ def _cell(value: Decimal | None, unit: str) -> str:
             return f"{value * 100:.2f} %"
         case "points":
             return f"{value * 100:+.2f} points"
+        case "count":
+            return f"{value:,.0f}"
+        case "score":
+            return f"{value:+.1f}"
+        case "days" | "hours" | "months":
+            return f"{value:,.1f} {unit}"
         case _:
             return f"{value:,.2f}"
 

@@ -1,6 +1,5 @@
-{# What the scorecard shows of each mart.
-
-   Per mart, measures of [KPI, variant, value, numerator, denominator, sample size, kind, needs, options]:
+{# What the scorecard shows of each mart: a list of measures,
+   [mart, KPI, variant, value, numerator, denominator, sample size, kind, needs, options].
    - kind: `sum` (money, counts), `rate` (part of a whole, with Wilson interval) or `ratio` (anything else over cases).
    - needs: the entities without which the variant says `no_source`.
    - options: `mature` (condition; where it does not hold there is no value yet), `where` (which rows of the mart),
@@ -22,7 +21,7 @@
             'clv', 'margin_' ~ days ~ 'd', 'margin_per_customer', 'margin_amount', 'customers', 'customers', 'ratio', orders, at_horizon
         ]) -%}
     {%- endfor -%}
-    {{ return({
+    {%- set marts = {
         'kpi_revenue__monthly': [
             ['revenue', 'net', 'net_amount', 'net_amount', 'null', 'orders', 'sum', orders, {}],
             ['revenue', 'gross', 'gross_amount', 'gross_amount', 'null', 'orders', 'sum', orders, {}],
@@ -78,13 +77,20 @@
             ['win_rate', 'pipeline_velocity', 'pipeline_velocity', 'expected_pipeline_amount', 'mean_cycle_days',
              'open_opportunities_at_start', 'ratio', deals, sellers],
         ],
-    }) }}
+    } -%}
+    {%- set measures = [] -%}
+    {%- for mart, measures_of_mart in marts.items() -%}
+        {%- for measure in measures_of_mart -%}
+            {%- do measures.append([mart] + measure) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(measures) }}
 {%- endmacro %}
 
 
 {# One measure as rows of the scorecard: a row per month and entity of its mart. #}
-{% macro scorecard_rows(mart, measure) -%}
-    {%- set kpi_id, variant, value, numerator, denominator, sample_size, kind, _, options = measure -%}
+{% macro scorecard_rows(measure) -%}
+    {%- set mart, kpi_id, variant, value, numerator, denominator, sample_size, kind, _, options = measure -%}
     {%- set is_mature = options.get('mature', 'true') -%}
     select
         period_month,

@@ -59,6 +59,9 @@ def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, ob
         "reporting_currency": settings.reporting_currency,
         "excluded_order_statuses": settings.kpis.excluded_order_statuses,
         "small_sample": settings.kpis.small_sample,
+        "active_days": settings.kpis.active_days,
+        "programme_cost_types": settings.kpis.programme_cost_types,
+        "cac_lag_months": settings.kpis.cac_lag_months,
     }
 
 

@@ -1,19 +1,15 @@
 -- Every KPI in one tall table; one row per month, KPI, variant, entity type and entity.
 -- Money is in the reporting currency, rates are fractions of 1, NPS is in points. The company has a row for every month and
--- variant: where there is no value, its status says why. `macros/scorecard.sql` lists what is shown of each mart.
-{% set marts = scorecard_measures() %}
+-- variant: where there is no value, its status says why.
 with
 
 parameters as (
     select * from {{ ref('int_run_parameters') }}
 ),
 
-{%- for mart in marts %}
-
-{{ mart }} as (
-    select * from {{ ref(mart) }}
+measures as (
+    select * from {{ ref('int_kpi_measures') }}
 ),
-{%- endfor %}
 
 sales_reps as (
     select * from {{ ref('dim_sales_rep') }}
@@ -29,118 +25,28 @@ targets as (
         on int_targets_monthly.kpi_id = kpi_catalogue.kpi_id
 ),
 
-measured as (
-    {%- for mart, measures in marts.items() %}
-    {%- set last_mart = loop.last %}
-    {%- for measure in measures %}
-    {{ scorecard_rows(mart, measure) }}
-    {{ 'union all' if not (last_mart and loop.last) }}
-    {%- endfor %}
-    {%- endfor %}
-),
-
-variants as (
-    {%- for mart, measures in marts.items() %}
-    {%- set last_mart = loop.last %}
-    {%- for measure in measures %}
-    {%- set missing = measure[7] | reject('in', delivered_entities()) | list %}
-    select
-        '{{ measure[0] }}' as kpi_id,
-        '{{ measure[1] }}' as variant,
-        {{ 'false' if missing else 'true' }} as has_source,
-        {{ 'true' if measure[8]['where'] == 'is_quarter_end' else 'false' }} as is_quarterly
-    {{ 'union all' if not (last_mart and loop.last) }}
-    {%- endfor %}
-    {%- endfor %}
-),
-
-months as (
-    select distinct
-        month_start,
-        next_month_start,
-        is_partial_month
-    from {{ ref('int_days') }}
-),
-
-company_months as (
-    select
-        months.month_start as period_month,
-        variants.kpi_id,
-        variants.variant,
-        months.is_partial_month as is_partial_period,
-        variants.has_source
-    from months
-    cross join variants
-    where
-        not variants.is_quarterly
-        or {{ period_start('quarter', 'months.next_month_start') }} = months.next_month_start
-),
-
--- What cannot be computed without its source is not shown, whatever a mart says of it.
-sourced as (
-    select measured.*
-    from measured
-    inner join variants
-        on
-            measured.kpi_id = variants.kpi_id
-            and measured.variant = variants.variant
-    where variants.has_source
-),
-
-complete as (
-    select
-        *,
-        true as has_source
-    from sourced
-    union all
-    select
-        company_months.period_month,
-        company_months.kpi_id,
-        company_months.variant,
-        'company' as entity_type,
-        'company' as entity_id,
-        cast(null as decimal(38, 12)) as value,
-        cast(null as decimal(38, 12)) as numerator,
-        cast(null as decimal(38, 12)) as denominator,
-        cast(null as bigint) as sample_size,
-        cast(null as decimal(38, 12)) as ci_low,
-        cast(null as decimal(38, 12)) as ci_high,
-        company_months.is_partial_period,
-        true as is_mature,
-        false as counts_cases,
-        company_months.has_source
-    from company_months
-    left join sourced
-        on
-            company_months.period_month = sourced.period_month
-            and company_months.kpi_id = sourced.kpi_id
-            and company_months.variant = sourced.variant
-            and sourced.entity_type = 'company'
-    where sourced.period_month is null
-),
-
 -- The month before by the calendar, not by the row before: a month without a row is no zero and is not skipped.
 compared as (
     select
-        complete.*,
+        measures.*,
         month_before.value as prior_value,
         targets.target_value,
         targets.target_to_date
-    from complete
-    left join complete as month_before
+    from measures
+    left join measures as month_before
         on
-            complete.kpi_id = month_before.kpi_id
-            and complete.variant = month_before.variant
-            and complete.entity_type = month_before.entity_type
-            and complete.entity_id = month_before.entity_id
-            and month_before.period_month = {{ add_period('complete.period_month', 'month', -1) }}
+            measures.kpi_id = month_before.kpi_id
+            and measures.variant = month_before.variant
+            and measures.entity_type = month_before.entity_type
+            and measures.entity_id = month_before.entity_id
+            and month_before.period_month = {{ add_period('measures.period_month', 'month', -1) }}
     left join targets
         on
-            complete.period_month = targets.period_month
-            and complete.kpi_id = targets.kpi_id
-            and complete.variant = targets.variant
-            and complete.entity_type = targets.entity_type
-            and complete.entity_id = targets.entity_id
+            measures.period_month = targets.period_month
+            and measures.kpi_id = targets.kpi_id
+            and measures.variant = targets.variant
+            and measures.entity_type = targets.entity_type
+            and measures.entity_id = targets.entity_id
 )
 
 select

@@ -1,0 +1,96 @@
+-- Every variant of every KPI as its mart has it; one row per month, KPI, variant, entity type and entity.
+-- The company has a row for every month and variant, whether or not there is anything to show.
+-- `macros/scorecard.sql` lists what is shown of each mart.
+{% set measures = scorecard_measures() %}
+with
+{%- for mart in measures | map('first') | unique %}
+
+{{ mart }} as (
+    select * from {{ ref(mart) }}
+),
+{%- endfor %}
+
+measured as (
+    {%- for measure in measures %}
+    {{ scorecard_rows(measure) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+variants as (
+    {%- for _, kpi_id, variant, _, _, _, _, _, needs, options in measures %}
+    select
+        '{{ kpi_id }}' as kpi_id,
+        '{{ variant }}' as variant,
+        {{ 'false' if needs | reject('in', delivered_entities()) | list else 'true' }} as has_source,
+        {{ 'true' if options['where'] == 'is_quarter_end' else 'false' }} as is_quarterly
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+months as (
+    select distinct
+        month_start,
+        next_month_start,
+        is_partial_month
+    from {{ ref('int_days') }}
+),
+
+company_months as (
+    select
+        months.month_start as period_month,
+        variants.kpi_id,
+        variants.variant,
+        months.is_partial_month as is_partial_period,
+        variants.has_source
+    from months
+    cross join variants
+    where
+        not variants.is_quarterly
+        or {{ period_start('quarter', 'months.next_month_start') }} = months.next_month_start
+),
+
+-- What cannot be computed without its source is not shown, whatever a mart says of it.
+sourced as (
+    select measured.*
+    from measured
+    inner join variants
+        on
+            measured.kpi_id = variants.kpi_id
+            and measured.variant = variants.variant
+    where variants.has_source
+),
+
+final as (
+    select
+        *,
+        true as has_source
+    from sourced
+    union all
+    select
+        company_months.period_month,
+        company_months.kpi_id,
+        company_months.variant,
+        'company' as entity_type,
+        'company' as entity_id,
+        cast(null as decimal(38, 12)) as value,
+        cast(null as decimal(38, 12)) as numerator,
+        cast(null as decimal(38, 12)) as denominator,
+        cast(null as bigint) as sample_size,
+        cast(null as decimal(38, 12)) as ci_low,
+        cast(null as decimal(38, 12)) as ci_high,
+        company_months.is_partial_period,
+        true as is_mature,
+        false as counts_cases,
+        company_months.has_source
+    from company_months
+    left join sourced
+        on
+            company_months.period_month = sourced.period_month
+            and company_months.kpi_id = sourced.kpi_id
+            and company_months.variant = sourced.variant
+            and sourced.entity_type = 'company'
+    where sourced.period_month is null
+)
+
+select * from final
