@@ -344,15 +344,27 @@ def costs(dice: Dice, scale_ppm: int) -> pd.DataFrame:
     return versions_frame("finance.costs", raw, np.array(day))
 
 
-def quotas(staff: Staff, scale_ppm: int) -> pd.DataFrame:
-    """Targets per rep and month in EUR, percent points or nothing, known on the first of their month.
+_COMPANY = 0
+_COMPANY_TARGETS = (  # in hundredths
+    ("cac", 4_000, "EUR"),
+    ("lead_conversion", 6, ""),
+    ("nps", 2_000, ""),
+    ("retention", 80, ""),
+    ("win_rate", 35, ""),
+)
 
-    AEs have revenue and win_rate targets, SDRs lead_conversion targets; rates are given as a share (0.30).
+
+def quotas(staff: Staff, scale_ppm: int) -> pd.DataFrame:
+    """Targets per rep, of the company, and month, known on the first of their month; rates are given as a share (0.30).
+
+    AEs have revenue and win_rate targets, SDRs lead_conversion targets; the company has one for six KPIs.
     """
     rows = []
     for month in _months(date(2024, 1, 1), date(2026, 1, 1)):
         first = day_number(month)
         step = (month.year - 2024) * 12 + month.month - 1
+        rows.append((_COMPANY, first, "revenue", (40_000_000 + 16_000_000 * step) * scale_ppm // MICROS, "EUR"))
+        rows += [(_COMPANY, first, kpi, target, currency) for kpi, target, currency in _COMPANY_TARGETS]
         for number in (*_SDRS, *_AES):
             if not staff.hired_on[number] <= first <= staff.left_on.get(number, NEVER):
                 continue
@@ -365,7 +377,7 @@ def quotas(staff: Staff, scale_ppm: int) -> pd.DataFrame:
     rows.sort(key=lambda row: (row[1], row[0], row[2]))
     number_, first_, kpi, target, currency = zip(*rows, strict=True)
     raw = {
-        "rep_id": rep_ids(np.array(number_)),
+        "rep_id": np.where(np.array(number_) == _COMPANY, "company", rep_ids(np.array(number_))),
         "period_month": first_,
         "kpi_id": kpi,
         "target_value": target,

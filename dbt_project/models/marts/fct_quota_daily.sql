@@ -1,5 +1,5 @@
 -- Targets spread over the days of their month; one row per day, KPI and rep, team or company that was given one.
--- Money is spread evenly, to the cent: the days of a month add up to its target. A rate is the same on each day.
+-- Revenue is spread evenly, to the cent: the days of a month add up to its target. A rate or an average is the same on each day.
 with
 
 quotas as (
@@ -9,7 +9,7 @@ quotas as (
 catalogue as (
     select
         kpi_id,
-        unit in ('money', 'count') as is_additive
+        is_additive
     from {{ ref('kpi_catalogue') }}
 ),
 
