@@ -43,6 +43,26 @@
             ['sales_growth', 'trailing_12', 'growth_12_months', 'net_12_months', 'prior_12_months_net', 'orders_12_months', 'ratio',
              orders, whole],
         ],
+        'kpi_cac__monthly': [
+            ['cac', 'paid', 'cac_paid', 'paid_spend_amount', 'new_paid_customers', 'new_paid_customers', 'ratio', touches, {}],
+            ['cac', 'blended', 'cac_blended', 'programme_cost_amount', 'new_customers', 'new_customers', 'ratio', ads, company],
+            ['cac', 'fully_loaded', 'cac_fully_loaded', 'fully_loaded_cost_amount', 'new_customers', 'new_customers', 'ratio',
+             ads + ['sales_marketing_costs'], company],
+            ['cac', 'cpl', 'cost_per_lead', 'programme_cost_amount', 'leads', 'leads', 'ratio', ['ad_spend', 'leads'], company],
+            ['cac', 'cost_per_sql', 'cost_per_sql', 'programme_cost_amount', 'sqls', 'sqls', 'ratio', ['ad_spend', 'leads'], company],
+            ['cac', 'roas', 'roas', 'attributed_paid_sales_amount', 'paid_spend_amount', 'new_paid_customers', 'ratio', touches, {}],
+            ['cac', 'romi', 'romi', 'attributed_paid_sales_amount - paid_spend_amount', 'paid_spend_amount', 'new_paid_customers',
+             'ratio', touches, {}],
+            ['cac', 'payback_months', 'payback_months', 'cac_blended', 'margin_per_active_customer', 'new_customers', 'ratio', ads,
+             whole_company],
+            ['cac', 'ltv_cac', 'ltv_cac', 'predictive_value', 'cac_blended', 'new_customers', 'ratio', ads, whole_company],
+        ],
+        'kpi_clv__cohort': clv + [
+            ['clv', 'lifetime', 'net_per_customer', 'net_amount', 'customers', 'customers', 'ratio', orders,
+             {'where': "horizon = 'lifetime'"}],
+            ['clv', 'probabilistic', 'predicted_per_customer', 'predicted_amount', 'customers', 'customers', 'ratio', orders,
+             {'where': "horizon = 'lifetime'"}],
+        ],
         'kpi_lead_conversion__sdr_monthly': [
             ['lead_conversion', 'cohort_30d', 'conversion_rate_30d', 'converted_30d', 'leads', 'leads', 'rate', leads,
              {'mature': 'is_mature_30d'}],
@@ -76,6 +96,15 @@
              'open_opportunities_at_start', 'ratio', deals + ['quotas'], sellers],
             ['win_rate', 'pipeline_velocity', 'pipeline_velocity', 'expected_pipeline_amount', 'mean_cycle_days',
              'open_opportunities_at_start', 'ratio', deals, sellers],
+        ],
+        'kpi_retention__monthly': [
+            ['retention', 'logo', 'logo_retention', 'retained_customers', 'customers_at_start', 'customers_at_start', 'rate', orders, {}],
+            ['retention', 'nrr', 'nrr', 'kept_amount', 'base_amount', 'base_customers', 'ratio', orders, {}],
+            ['retention', 'grr', 'grr', 'kept_at_most_amount', 'base_amount', 'base_customers', 'ratio', orders, {}],
+            ['retention', 'repeat_purchase', 'repeat_purchase_rate', 'repeat_customers', 'customers_to_date', 'customers_to_date', 'rate',
+             orders, {}],
+            ['clv', 'predictive_simple', 'predictive_value', 'margin_per_active_customer', 'predictive_churn_rate',
+             'customers_at_start', 'ratio', orders, whole],
         ],
     } -%}
     {%- set measures = [] -%}

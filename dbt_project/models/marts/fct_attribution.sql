@@ -1,0 +1,129 @@
+-- Which touches an order is owed to, by five models; one row per order that counts and touch of its customer before it.
+-- An order without touches has one row, channel `unattributed`. The weights of an order add up to 1 in each model, and the
+-- amounts to its sales (gross − discounts, before refunds), to the cent.
+-- Time decay halves a touch's weight for every 7 days before the last one; position gives 40 % to the first, 40 % to the last.
+{% set models = ['first', 'last', 'linear', 'position', 'time_decay'] %}
+with
+
+orders as (
+    select * from {{ ref('int_counted_orders') }}
+),
+
+sales as (
+    select
+        order_id,
+        sum(gross_amount - discount_amount) as sales_amount
+    from {{ ref('fct_order_items') }}
+    group by 1
+),
+
+identities as (
+    select * from {{ ref('int_customer_identities') }}
+),
+
+campaigns as (
+    select * from {{ ref('dim_campaign') }}
+),
+
+touches as (
+    select
+        touchpoints.touchpoint_id,
+        coalesce(identities.person_id, touchpoints.customer_id) as customer_id,
+        touchpoints.campaign_id,
+        coalesce(campaigns.channel, touchpoints.channel, 'unassigned') as channel,
+        coalesce(campaigns.is_paid, false) as is_paid,
+        touchpoints.touched_at
+    from {{ ref('int_touchpoints') }} as touchpoints
+    left join identities
+        on touchpoints.customer_id = identities.customer_id
+    left join campaigns
+        on touchpoints.campaign_id = campaigns.campaign_id
+    where touchpoints.customer_id is not null
+),
+
+owed as (
+    select
+        orders.order_id,
+        orders.customer_id,
+        orders.ordered_on,
+        orders.is_first_order,
+        touches.touchpoint_id,
+        touches.campaign_id,
+        coalesce(touches.channel, 'unattributed') as channel,
+        coalesce(touches.is_paid, false) as is_paid,
+        touches.touched_at,
+        coalesce(sales.sales_amount, 0) as sales_amount,
+        row_number() over in_order as touch_number,
+        count(*) over (partition by orders.order_id) as touches,
+        max(touches.touched_at) over (partition by orders.order_id) as last_touched_at
+    from orders
+    left join sales
+        on orders.order_id = sales.order_id
+    left join touches
+        on
+            orders.customer_id = touches.customer_id
+            and orders.ordered_at >= touches.touched_at
+    window
+        in_order as (partition by orders.order_id order by touches.touched_at, touches.touchpoint_id)
+),
+
+decayed as (
+    select
+        *,
+        coalesce(power(cast(2 as double), -{{ hours_from('touched_at', 'last_touched_at') }} / (7 * 24)), 1) as decay
+    from owed
+),
+
+weighted as (
+    select
+        *,
+        case when touch_number = 1 then 1.0e0 else 0.0e0 end as first_weight,
+        case when touch_number = touches then 1.0e0 else 0.0e0 end as last_weight,
+        1.0e0 / touches as linear_weight,
+        case
+            when touches = 1 then 1.0e0
+            when touches = 2 then 0.5e0
+            when touch_number in (1, touches) then 0.4e0
+            else 0.2e0 / (touches - 2)
+        end as position_weight,
+        decay / sum(decay) over (partition by order_id) as time_decay_weight
+    from decayed
+),
+
+-- Rounded sums rather than rounded parts, so that the parts add up.
+through_touch as (
+    select
+        *,
+        {%- for model in models %}
+        case
+            when touch_number = touches then sales_amount
+            else cast(round(cast(sales_amount as double) * sum({{ model }}_weight) over so_far, 2) as decimal(18, 2))
+        end as {{ model }}_amount_so_far{{ ',' if not loop.last }}
+        {%- endfor %}
+    from weighted
+    window
+        so_far as (partition by order_id order by touch_number rows between unbounded preceding and current row)
+)
+
+select
+    order_id,
+    customer_id,
+    ordered_on,
+    is_first_order,
+    touchpoint_id,
+    cast(touch_number as bigint) as touch_number,
+    cast(touches as bigint) as touches,
+    campaign_id,
+    channel,
+    is_paid,
+    {{ business_date('touched_at') }} as touched_on,
+    {%- for model in models %}
+    {{ model }}_weight,
+    {%- endfor %}
+    {%- for model in models %}
+    cast({{ model }}_amount_so_far - coalesce(lag({{ model }}_amount_so_far) over in_order, 0) as decimal(18, 2))
+        as {{ model }}_amount{{ ',' if not loop.last }}
+    {%- endfor %}
+from through_touch
+window
+    in_order as (partition by order_id order by touch_number)

@@ -1,0 +1,186 @@
+-- What it costs to win a customer; one row per month and company or marketing channel.
+-- paid = spend of paid campaigns / new customers whose last touch was one of theirs; blended = all media and programme costs /
+-- all new customers; fully loaded = with people and tools. A channel has what can be told by channel, the rest is NULL.
+-- Costs are set against the customers won `cac_lag_months` later.
+{% set lag = var('cac_lag_months') %}
+{% set cuts = {'company': "'company'", 'channel': 'channel'} %}
+with
+
+spend as (
+    select
+        *,
+        {{ period_start('month', 'spend_date') }} as cost_month
+    from {{ ref('fct_marketing_spend') }}
+),
+
+costs as (
+    select
+        costs.cost_month,
+        costs.cost_type,
+        {{ in_reporting_currency('costs.amount', 'rates.rate') }} as cost_amount
+    from {{ ref('int_sales_marketing_costs') }} as costs
+    left join {{ ref('int_fx_rates_daily') }} as rates
+        on
+            costs.cost_month = rates.date_day
+            and costs.currency_code = rates.currency_code
+),
+
+attribution as (
+    select
+        *,
+        {{ period_start('month', 'ordered_on') }} as period_month
+    from {{ ref('fct_attribution') }}
+),
+
+leads as (
+    select * from {{ ref('fct_leads') }}
+),
+
+customer_value as (
+    select * from {{ ref('kpi_retention__monthly') }}
+),
+
+media as (
+    {%- for entity_type, entity_id in cuts.items() %}
+    select
+        {{ add_period('cost_month', 'month', lag) }} as period_month,
+        '{{ entity_type }}' as entity_type,
+        {{ entity_id }} as entity_id,
+        sum(spend_amount) as media_spend_amount,
+        sum(case when is_paid then spend_amount else 0 end) as paid_spend_amount
+    from spend
+    group by 1, 2, 3
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+other_costs as (
+    select
+        {{ add_period('cost_month', 'month', lag) }} as period_month,
+        'company' as entity_type,
+        'company' as entity_id,
+        sum(case when cost_type in ({{ text_list(var('programme_cost_types')) }}) then cost_amount else 0 end)
+            as programme_amount,
+        sum(case when cost_type in ({{ text_list(var('programme_cost_types')) }}) then 0 else cost_amount end)
+            as people_and_tools_amount
+    from costs
+    group by 1, 2, 3
+),
+
+won as (
+    {%- for entity_type, entity_id in cuts.items() %}
+    select
+        period_month,
+        '{{ entity_type }}' as entity_type,
+        {{ entity_id }} as entity_id,
+        sum(case when is_first_order and touch_number = touches then 1 else 0 end) as new_customers,
+        sum(case when is_first_order and touch_number = touches and is_paid then 1 else 0 end) as new_paid_customers,
+        sum(case when is_paid then last_amount else 0 end) as attributed_paid_sales_amount
+    from attribution
+    {%- if entity_type == 'channel' %}
+    where is_paid
+    {%- endif %}
+    group by 1, 2, 3
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+leads_created as (
+    select
+        {{ period_start('month', 'created_on') }} as period_month,
+        'company' as entity_type,
+        'company' as entity_id,
+        count(*) as leads
+    from leads
+    group by 1, 2, 3
+),
+
+leads_accepted as (
+    select
+        {{ period_start('month', 'sql_on') }} as period_month,
+        'company' as entity_type,
+        'company' as entity_id,
+        count(*) as sqls
+    from leads
+    where sql_on is not null
+    group by 1, 2, 3
+),
+
+active_months as (
+    {%- for relation in ['media', 'other_costs', 'won', 'leads_created', 'leads_accepted'] %}
+    select period_month, entity_type, entity_id from {{ relation }}
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+),
+
+spine as (
+    {{ entity_months('active_months') }}
+),
+
+joined as (
+    select
+        spine.period_month,
+        spine.entity_type,
+        spine.entity_id,
+        spine.is_partial_period,
+        spine.entity_type = 'company' as is_company,
+        coalesce(media.paid_spend_amount, 0) as paid_spend_amount,
+        coalesce(media.media_spend_amount, 0) as media_spend_amount,
+        coalesce(media.media_spend_amount, 0) + coalesce(other_costs.programme_amount, 0) as programme_cost_amount,
+        coalesce(media.media_spend_amount, 0) + coalesce(other_costs.programme_amount, 0)
+        + coalesce(other_costs.people_and_tools_amount, 0) as fully_loaded_cost_amount,
+        coalesce(won.new_customers, 0) as new_customers,
+        coalesce(won.new_paid_customers, 0) as new_paid_customers,
+        coalesce(won.attributed_paid_sales_amount, 0) as attributed_paid_sales_amount,
+        coalesce(leads_created.leads, 0) as leads,
+        coalesce(leads_accepted.sqls, 0) as sqls,
+        customer_value.margin_per_active_customer,
+        customer_value.predictive_value
+    from spine
+    {%- for relation in ['media', 'other_costs', 'won', 'leads_created', 'leads_accepted'] %}
+    left join {{ relation }}
+        on
+            spine.period_month = {{ relation }}.period_month
+            and spine.entity_type = {{ relation }}.entity_type
+            and spine.entity_id = {{ relation }}.entity_id
+    {%- endfor %}
+    left join customer_value
+        on
+            spine.period_month = customer_value.period_month
+            and spine.entity_type = 'company'
+            and customer_value.entity_type = 'company'
+)
+
+select
+    period_month,
+    entity_type,
+    entity_id,
+    cast(paid_spend_amount as decimal(18, 2)) as paid_spend_amount,
+    cast(media_spend_amount as decimal(18, 2)) as media_spend_amount,
+    case when is_company then cast(programme_cost_amount as decimal(18, 2)) end as programme_cost_amount,
+    case when is_company then cast(fully_loaded_cost_amount as decimal(18, 2)) end as fully_loaded_cost_amount,
+    case when is_company then cast(new_customers as bigint) end as new_customers,
+    cast(new_paid_customers as bigint) as new_paid_customers,
+    case when is_company then cast(leads as bigint) end as leads,
+    case when is_company then cast(sqls as bigint) end as sqls,
+    {{ safe_divide('paid_spend_amount', 'new_paid_customers') }} as cac_paid,
+    case when is_company then {{ safe_divide('programme_cost_amount', 'new_customers') }} end as cac_blended,
+    case when is_company then {{ safe_divide('fully_loaded_cost_amount', 'new_customers') }} end as cac_fully_loaded,
+    case when is_company then {{ safe_divide('programme_cost_amount', 'leads') }} end as cost_per_lead,
+    case when is_company then {{ safe_divide('programme_cost_amount', 'sqls') }} end as cost_per_sql,
+    cast(attributed_paid_sales_amount as decimal(18, 2)) as attributed_paid_sales_amount,
+    {{ safe_divide('attributed_paid_sales_amount', 'paid_spend_amount') }} as roas,
+    {{ safe_divide('attributed_paid_sales_amount - paid_spend_amount', 'paid_spend_amount') }} as romi,
+    margin_per_active_customer,
+    predictive_value,
+    -- A margin below zero never pays anything back.
+    case
+        when margin_per_active_customer > 0 and not is_partial_period
+            then {{ safe_divide(safe_divide('programme_cost_amount', 'new_customers'), 'margin_per_active_customer') }}
+    end as payback_months,
+    case
+        when margin_per_active_customer > 0 and not is_partial_period
+            then {{ safe_divide('predictive_value', safe_divide('programme_cost_amount', 'new_customers')) }}
+    end as ltv_cac,
+    is_partial_period
+from joined
