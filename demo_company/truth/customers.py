@@ -103,8 +103,7 @@ def clv(movements: pd.DataFrame, customers: pd.DataFrame, customer_months: pd.Da
         rows += _by_cohort(lives, cut)
         for (month, entity), (margin, churn, value) in predictions(customer_months, cut).items():
             leaving = None if churn is None else max(churn, 1 / LONGEST_LIFE_MONTHS)
-            known = value if month in COMPLETE_MONTHS else None
-            rows.append(TruthRow(label(month), "clv", "predictive_simple", cut, entity, margin, leaving, known))
+            rows.append(TruthRow(label(month), "clv", "predictive_simple", cut, entity, margin, leaving, value))
     return rows
 
 
@@ -152,7 +151,7 @@ LONGEST_LIFE_MONTHS = 60
 class Prediction(NamedTuple):
     """What an active customer brought in a month, what share of customers left, and the value these two lead to.
 
-    EUR, ratio, EUR; each None where there is nobody to work it out from.
+    EUR, ratio, EUR; each None where there is nobody to work it out from, the value in the month in progress, too.
     """
 
     margin: float | None
@@ -171,7 +170,7 @@ def predictions(customer_months: pd.DataFrame, cut: str) -> dict[tuple[pd.Timest
         margin = ratio(int(total["margin"]), 100 * int(total["is_active"]))
         churn = ratio(int(total["left"]), int(total["was_active"]))
         value = None
-        if margin is not None and churn is not None:
+        if margin is not None and churn is not None and month in COMPLETE_MONTHS:
             value = margin * (min(1 / churn, LONGEST_LIFE_MONTHS) if churn else LONGEST_LIFE_MONTHS)
         predicted[month, str(entity)] = Prediction(margin, churn, value)
     return predicted
