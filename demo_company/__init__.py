@@ -5,5 +5,5 @@ working out - by separate plain code - what the KPIs of the clean business are. 
 pipeline that reads those files. Neither side imports the other.
 """
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 SOURCES = ("ads", "crm", "finance", "shop", "survey")

@@ -3,8 +3,8 @@
 import csv
 import hashlib
 import json
+import math
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +17,8 @@ from demo_company.__main__ import main
 from demo_company.company import Company, build_company
 from demo_company.replay import differences, replay
 from demo_company.tables import EVERY_DAY, TABLES
+from demo_company.truth.basics import Number, business_date, to_eur
+from demo_company.truth.customers import Prediction, predictions
 
 SCALE, SEED = 0.01, 20240101
 BULK, LAST = date(2025, 11, 10), date(2026, 1, 9)
@@ -121,7 +123,7 @@ def test_file_names_and_required_files(data_dir: Path) -> None:
 
 def test_required_tables_bring_something_new_every_day(company: Company) -> None:
     for name, moment in (("shop.customers", "created_at"), ("shop.orders", "ordered_at"), ("crm.leads", "created_at")):
-        new_on = set(truth.business_date(company.clean[name][moment]).dt.date)
+        new_on = set(business_date(company.clean[name][moment]).dt.date)
         assert all(BULK + timedelta(days=n) in new_on for n in range(1, (LAST - BULK).days + 1)), name
 
 
@@ -174,7 +176,7 @@ def test_converted_leads_are_won_deals(company: Company) -> None:
 
 def test_some_orders_lie_on_another_date_in_utc(company: Company) -> None:
     ordered = company.clean["shop.orders"]["ordered_at"]
-    assert (truth.business_date(ordered) != ordered.dt.tz_localize(None).dt.normalize()).sum() > 5
+    assert (business_date(ordered) != ordered.dt.tz_localize(None).dt.normalize()).sum() > 5
 
 
 # ------------------------------------------------------------------------------------------------------------ truth
@@ -197,55 +199,103 @@ def test_truth_file_holds_the_truth_as_text(data_dir: Path, rows: list[truth.Tru
                 assert len(text[column].partition(".")[2]) == 2
 
 
-def additive(rows: list[truth.TruthRow]) -> Iterator[truth.TruthRow]:
-    return (row for row in rows if row.kpi_id == "revenue" and row.variant != "aov")
+ORDER_CUTS = {"company", "channel", "rep", "region", "segment", "team"}
+LEAD_CUTS = {"company", "channel", "rep", "team"}
+DEAL_CUTS = {"company", "rep", "team", "segment", "region"}
+OWNER_CUTS = {"company", "rep", "team"}
+CAMPAIGN_CUTS, COMPANY_ALONE = {"company", "channel"}, {"company"}
+CUSTOMER_CUTS = {"company", "segment", "region", "channel"}
+EXPOSURES = (30, 90, 180, 365)
+VARIANTS = {
+    "revenue": {
+        **dict.fromkeys(("net", "gross", "discounts", "refunds", "margin", "orders", "aov"), ORDER_CUTS),
+        **dict.fromkeys(("new_customer_net", "repeat_net"), ORDER_CUTS),
+        "bookings": DEAL_CUTS,
+    },
+    "sales_growth": dict.fromkeys(("mom", "qoq", "yoy", "rolling_3", "trailing_12"), ORDER_CUTS),
+    "lead_conversion": {
+        **dict.fromkeys(("cohort_30d", "cohort_60d", "cohort_90d", "cohort_ever", "activity"), LEAD_CUTS),
+        **dict.fromkeys(("days_to_convert_median", "hours_to_first_touch_median"), LEAD_CUTS),
+    },
+    "win_rate": {
+        **dict.fromkeys(("closed_count", "closed_value", "created_count", "created_value"), DEAL_CUTS),
+        **dict.fromkeys(("average_deal", "cycle_days_median", "cycle_days_p90"), DEAL_CUTS),
+        **dict.fromkeys(("pipeline_coverage", "pipeline_velocity"), OWNER_CUTS),
+    },
+    "cac": {
+        **dict.fromkeys(("paid", "roas", "romi"), CAMPAIGN_CUTS),
+        **dict.fromkeys(("blended", "fully_loaded", "cpl", "cost_per_sql", "payback_months", "ltv_cac"), COMPANY_ALONE),
+    },
+    "clv": {
+        **{f"{name}_{days}d": CUSTOMER_CUTS for name in ("historic", "margin") for days in EXPOSURES},
+        **dict.fromkeys(("lifetime", "predictive_simple"), CUSTOMER_CUTS),
+    },
+    "retention": dict.fromkeys(("logo", "repeat_purchase", "nrr", "grr"), CUSTOMER_CUTS),
+    "nps": dict.fromkeys(("month", "trailing_90d", "response_rate"), CUSTOMER_CUTS),
+}
 
 
-def test_cuts_of_revenue_add_up_to_the_company(rows: list[truth.TruthRow]) -> None:
-    sums: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
-    for row in additive(rows):
-        sums[row.period_month, row.variant, row.entity_type] += Decimal(row.value or 0)
-    for (month, variant, cut), total in sums.items():
-        assert total == sums[month, variant, "company"], (month, variant, cut)
+def test_every_kpi_has_its_variants_by_their_cuts(rows: list[truth.TruthRow]) -> None:
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in rows:
+        found[row.kpi_id][row.variant].add(row.entity_type)
+    assert found == VARIANTS
+
+
+def adds_up(row: truth.TruthRow) -> bool:
+    """Whether numerator and denominator of the cuts sum to the company's; those of ratios of ratios do not.
+
+    Growth starts for each entity when its sales do, and only paid campaigns have a channel.
+    """
+    return row.kpi_id not in ("sales_growth", "cac") and row.variant not in ("pipeline_velocity", "predictive_simple")
+
+
+def test_cuts_add_up_to_the_company(rows: list[truth.TruthRow]) -> None:
+    sums: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
+    for row in filter(adds_up, rows):
+        of_cut = sums[row.kpi_id, row.variant, row.period_month, row.entity_type]
+        of_cut[0] += Decimal(row.numerator or 0)
+        of_cut[1] += Decimal(row.denominator or 0)
+    for (kpi, variant, month, cut), both in sums.items():
+        assert both == sums[kpi, variant, month, "company"], (kpi, variant, month, cut)
+
+
+def test_channels_of_paid_campaigns_add_up_to_the_company(rows: list[truth.TruthRow]) -> None:
+    sums: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
+    for row in rows:
+        if row.kpi_id == "cac" and row.variant in ("paid", "roas", "romi"):
+            sums[row.variant, row.period_month, row.entity_type] += Decimal(row.numerator or 0)
+    for (variant, month, _), total in sums.items():
+        assert total == sums[variant, month, "company"], (variant, month)
 
 
 def test_parts_of_revenue_add_up(rows: list[truth.TruthRow]) -> None:
     values: dict[tuple[str, ...], dict[str, Decimal]] = defaultdict(dict)
-    for row in additive(rows):
-        values[row.period_month, row.entity_type, row.entity_id][row.variant] = Decimal(row.value or 0)
+    for row in rows:
+        if row.kpi_id == "revenue" and row.variant not in ("aov", "bookings"):
+            values[row.period_month, row.entity_type, row.entity_id][row.variant] = Decimal(row.value or 0)
     for of in values.values():
         assert of["net"] == of["gross"] - of["discounts"] - of["refunds"]
         assert of["net"] == of["new_customer_net"] + of["repeat_net"]
 
 
-def test_cuts_of_conversion_and_win_rate_add_up(rows: list[truth.TruthRow]) -> None:
-    parts: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
-    for row in rows:
-        if row.kpi_id in ("lead_conversion", "win_rate"):
-            both = parts[row.kpi_id, row.variant, row.period_month, row.entity_type]
-            both[0] += Decimal(row.numerator or 0)
-            both[1] += Decimal(row.denominator or 0)
-    for (kpi, variant, month, _), both in parts.items():
-        assert both == parts[kpi, variant, month, "company"]
+def test_money_targets_of_reps_and_of_teams_add_up_to_the_company(company: Company) -> None:
+    sums: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
+    for row in truth.targets(company.clean):
+        if row.kpi_id == "revenue":
+            sums[row.period_month, row.entity_type][0] += row.target
+            sums[row.period_month, row.entity_type][1] += row.target_to_date
+    for (month, _), both in sums.items():
+        assert both == sums[month, "company"], month
 
 
 def test_ratios_stay_within_their_bounds(rows: list[truth.TruthRow]) -> None:
     for row in rows:
-        assert row.denominator is None or row.denominator >= 0
+        assert row.value is None or math.isfinite(row.value), row
+        if row.kpi_id != "sales_growth" and row.variant != "payback_months":
+            assert row.denominator is None or row.denominator >= 0, row
         if isinstance(row.value, float) and isinstance(row.numerator, int) and isinstance(row.denominator, int):
             assert abs(row.numerator) <= row.denominator or row.variant == "activity", row
-    shares = {row.variant: row for row in rows if row.kpi_id == "retention"}
-    assert set(shares) == {"logo", "repeat_purchase", "nrr", "grr"}
-
-
-def test_every_kpi_has_its_variants(rows: list[truth.TruthRow]) -> None:
-    variants = defaultdict(set)
-    for row in rows:
-        variants[row.kpi_id].add(row.variant)
-    assert {kpi: len(names) for kpi, names in variants.items()} == {
-        "revenue": 9, "lead_conversion": 5, "win_rate": 4, "cac": 3, "clv": 4, "sales_growth": 5, "retention": 4,
-        "nps": 3,
-    }  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------- small cases worked by hand
@@ -255,10 +305,18 @@ def utc(*texts: str | None) -> "pd.Series[pd.Timestamp]":
     return pd.to_datetime(pd.Series(texts, dtype=object), utc=True)
 
 
+def by_key(rows: list[truth.TruthRow]) -> dict[tuple[str, str, str, str], tuple[Number, Number, Number]]:
+    """(month, variant, entity_type, entity_id) to (numerator, denominator, value)."""
+    return {
+        (row.period_month[:7], row.variant, row.entity_type, row.entity_id): (row.numerator, row.denominator, row.value)
+        for row in rows
+    }
+
+
 def tiny_shop() -> dict[str, pd.DataFrame]:
     """One customer, two counting orders (one at 23:30 UTC on the last of January), a cancelled one, two refunds."""
     return {
-        "shop.customers": pd.DataFrame({"customer_id": ["C1"], "segment": ["smb"]}),
+        "shop.customers": pd.DataFrame({"customer_id": ["C1"], "segment": ["smb"], "region": ["west"]}),
         "shop.orders": pd.DataFrame(
             {
                 "order_id": ["O1", "O2", "O3"],
@@ -308,10 +366,10 @@ def tiny_shop() -> dict[str, pd.DataFrame]:
 
 
 def test_revenue_by_hand() -> None:
-    rows = truth.revenue(truth.sales_movements(tiny_shop()))
-    value = {(row.period_month[:7], row.variant, row.entity_type, row.entity_id): row.value for row in rows}
+    found = by_key(truth.revenue(truth.sales_movements(tiny_shop())))
+    value = {key: numbers[2] for key, numbers in found.items()}
 
-    def company(month: str, variant: str) -> truth.Number:
+    def company(month: str, variant: str) -> Number:
         return value[month, variant, "company", "company"]
 
     # January: 3 x 10.00 - 1.00, cost 18.00; the cancelled order and its refund count nowhere.
@@ -337,16 +395,20 @@ def test_revenue_by_hand() -> None:
 def test_half_a_cent_is_rounded_away_from_zero() -> None:
     fx = tiny_shop()["finance.fx_rates"].assign(rate=[500_000, 500_000])
     days = pd.Series(pd.to_datetime(["2024-02-03"] * 3))
-    assert truth.to_eur(pd.Series([1, 3, -1]), pd.Series(["PLN"] * 3), days, fx).tolist() == [1, 2, -1]
+    assert to_eur(pd.Series([1, 3, -1]), pd.Series(["PLN"] * 3), days, fx).tolist() == [1, 2, -1]
 
 
-def test_lead_conversion_by_hand() -> None:
-    frames = {
+def tiny_leads() -> dict[str, pd.DataFrame]:
+    """Two leads on the first of January who converted, one on the first of February, in Warsaw, and a deleted one."""
+    return {
         "crm.leads": pd.DataFrame(
             {
                 "created_at": utc(
                     "2024-01-01T10:00:00Z", "2024-01-01T10:00:00Z", "2024-01-31T23:30:00Z", "2024-01-05T08:00:00Z"
                 ),
+                # Of the second, sales was faster than marketing; marketing knew the first before it was created.
+                "mql_at": utc("2024-01-01T09:00:00Z", "2024-01-01T13:00:00Z", None, "2024-01-05T09:00:00Z"),
+                "sql_at": utc("2024-01-01T14:00:00Z", "2024-01-01T11:00:00Z", None, "2024-01-05T09:00:00Z"),
                 # Day 29 counts within 30 days, day 30 does not.
                 "converted_at": utc("2024-01-30T10:00:00Z", "2024-01-31T10:00:00Z", None, "2024-01-06T08:00:00Z"),
                 "source": pd.Series(["email", "Select", None, "email"], dtype="str"),
@@ -356,14 +418,357 @@ def test_lead_conversion_by_hand() -> None:
         ),
         "crm.rep_teams": tiny_shop()["crm.rep_teams"],
     }
-    rows = truth.lead_conversion(frames)
-    found = {
-        (row.period_month[:7], row.variant, row.entity_type, row.entity_id): (row.numerator, row.denominator, row.value)
-        for row in rows
-    }
+
+
+def test_lead_conversion_by_hand() -> None:
+    found = by_key(truth.lead_conversion(tiny_leads()))
     assert found["2024-01", "cohort_30d", "company", "company"] == (1, 2, 0.5)
     assert found["2024-01", "cohort_60d", "company", "company"] == (2, 2, 1.0)
     assert found["2024-01", "activity", "company", "company"] == (2, 2, 1.0)
     assert found["2024-01", "cohort_30d", "channel", "unassigned"] == (0, 1, 0.0)
     assert found["2024-02", "cohort_ever", "rep", "unassigned"] == (0, 1, 0.0)
     assert found["2024-01", "cohort_ever", "team", "atlas"] == (2, 2, 1.0)
+
+
+def test_speed_of_leads_by_hand() -> None:
+    found = by_key(truth.lead_conversion(tiny_leads()))
+    # 29 and 30 days; 4 hours (the earlier touch precedes the lead) and 1 hour.
+    assert found["2024-01", "days_to_convert_median", "company", "company"] == (None, 2, 29.5)
+    assert found["2024-01", "days_to_convert_median", "channel", "email"] == (None, 1, 29.0)
+    assert found["2024-01", "hours_to_first_touch_median", "team", "atlas"] == (None, 2, 2.5)
+    assert found["2024-02", "hours_to_first_touch_median", "rep", "unassigned"] == (None, 0, None)
+
+
+def test_sales_growth_of_a_cut_by_hand() -> None:
+    """North sells 100.00 in February and 150.00 in April; south 200.00 in January and something in this month."""
+    movements = pd.DataFrame(
+        {
+            "month": pd.to_datetime(["2024-02-01", "2024-04-01", "2024-01-01", "2026-01-01"]),
+            "net": [10_000, 15_000, 20_000, 1],
+            "region": ["north", "north", "south", "south"],
+            **dict.fromkeys(ORDER_CUTS - {"region"}, "all"),
+        }
+    )
+    found = by_key(truth.sales_growth(movements))
+    hundred, none = Decimal("100.00"), Decimal("0.00")
+    assert ("2024-01", "mom", "region", "north") not in found
+    assert found["2024-02", "mom", "region", "north"] == (hundred, None, None)
+    assert found["2024-03", "mom", "region", "north"] == (none, hundred, -1.0)
+    assert found["2024-04", "mom", "region", "north"] == (Decimal("150.00"), none, None)
+    # February to April is the first whole span of three months, May to July is nothing.
+    assert found["2024-03", "rolling_3", "region", "north"] == (None, None, None)
+    assert found["2024-07", "rolling_3", "region", "north"] == (none, Decimal("250.00"), -1.0)
+    assert found["2025-02", "yoy", "region", "north"] == (none, hundred, -1.0)
+    assert ("2024-02", "qoq", "region", "north") not in found
+    assert ("2026-01", "mom", "region", "south") not in found
+
+
+# ------------------------------------------------------------------------------------------------ deals and targets
+
+
+def tiny_deals() -> dict[str, pd.DataFrame]:
+    """Four deals closed in February 2024, one lost and one entered after it was won, and one open since that month."""
+    return {
+        "crm.opportunities": pd.DataFrame(
+            {
+                "id": ["D1", "D2", "D3", "D4", "D5"],
+                "customer_id": pd.Series(["C1", "C1", None, "C1", None], dtype="str"),
+                "owner_id": ["R01", "R02", "R02", "R02", "R02"],
+                "amount": [10_000, 30_000, 5_000, 20_000, 100_000],
+                "currency": ["EUR", "EUR", "EUR", "EUR", "PLN"],
+                "created_at": utc(
+                    "2024-01-10T09:00:00Z", "2024-02-01T09:00:00Z", "2024-01-20T09:00:00Z", "2024-02-10T12:00:00Z",
+                    "2024-01-31T23:30:00Z",
+                ),
+                "closed_at": utc(
+                    "2024-02-05T09:00:00Z", "2024-02-11T09:00:00Z", "2024-02-20T09:00:00Z", "2024-02-10T09:00:00Z", None
+                ),
+                "is_won": [True, True, False, True, False],
+            }
+        ),
+        # R01 takes over D1 half an hour after February has begun in Warsaw.
+        "crm.stage_history": pd.DataFrame(
+            {
+                "opportunity_id": ["D1", "D1", "D3", "D5"],
+                "changed_at": utc(
+                    "2024-01-31T23:30:00Z", "2024-01-10T09:00:00Z", "2024-01-20T09:00:00Z", "2024-01-31T23:30:00Z"
+                ),
+                "owner_id": ["R01", "R02", "R02", "R02"],
+            }
+        ),
+        "crm.rep_teams": pd.DataFrame(
+            {
+                "rep_id": ["R01", "R02", "R02"],
+                "valid_from": pd.to_datetime(["2024-01-01", "2024-01-01", "2024-02-01"]),
+                "team": ["atlas", "boreal", "cobalt"],
+            }
+        ),
+        "crm.quotas": tiny_quotas([("R01", "2024-02-01", "revenue", 20_000, "EUR")]),
+        "finance.fx_rates": tiny_shop()["finance.fx_rates"],
+        "shop.customers": tiny_shop()["shop.customers"],
+    }  # fmt: skip
+
+
+def tiny_quotas(quotas: list[tuple[str, str, str, int, str | None]]) -> pd.DataFrame:
+    frame = pd.DataFrame(quotas, columns=["rep_id", "period_month", "kpi_id", "target_value", "currency"])
+    return frame.assign(period_month=pd.to_datetime(frame["period_month"]))
+
+
+def test_bookings_by_hand() -> None:
+    value = {key: numbers[2] for key, numbers in by_key(truth.bookings(tiny_deals())).items()}
+    assert value["2024-02", "bookings", "company", "company"] == Decimal("600.00")
+    assert value["2024-02", "bookings", "rep", "R01"] == Decimal("100.00")
+    assert value["2024-02", "bookings", "team", "cobalt"] == Decimal("500.00")
+    assert value["2024-02", "bookings", "segment", "smb"] == Decimal("600.00")
+    assert ("2024-02", "bookings", "region", "unassigned") not in value
+
+
+def test_won_deals_by_hand() -> None:
+    found = by_key(truth.win_rate(tiny_deals()))
+    assert found["2024-02", "closed_count", "segment", "unassigned"] == (0, 1, 0.0)
+    assert found["2024-02", "closed_value", "region", "west"] == (Decimal("600.00"), Decimal("600.00"), 1.0)
+    assert found["2024-02", "average_deal", "company", "company"] == (Decimal("600.00"), 3, 200.0)
+    assert found["2024-02", "average_deal", "segment", "unassigned"] == (Decimal("0.00"), 0, None)
+    # 26 days and 10 days; the deal that was entered after it had closed has no cycle. 10 + 0.9 x 16 = 24.4.
+    assert found["2024-02", "cycle_days_median", "company", "company"] == (None, 2, 18.0)
+    assert found["2024-02", "cycle_days_p90", "company", "company"] == (None, 2, pytest.approx(24.4, rel=1e-12))
+    assert found["2024-02", "cycle_days_median", "rep", "R02"] == (None, 1, 10.0)
+
+
+def test_pipeline_coverage_by_hand() -> None:
+    found = by_key(truth.win_rate(tiny_deals()))
+    # D1 and D3 are open when February starts, both R02's, who is in boreal on the day before. D5 is of February.
+    open_eur, target = Decimal("150.00"), Decimal("200.00")
+    assert found["2024-02", "pipeline_coverage", "company", "company"] == (open_eur, target, 0.75)
+    assert found["2024-02", "pipeline_coverage", "rep", "R02"] == (open_eur, None, None)
+    assert found["2024-02", "pipeline_coverage", "rep", "R01"] == (Decimal("0.00"), target, 0.0)
+    assert found["2024-02", "pipeline_coverage", "team", "boreal"] == (open_eur, None, None)
+    # 1,000.00 PLN at the rate of the as-of date: 250.025 -> 250.03.
+    assert found["2024-03", "pipeline_coverage", "rep", "R02"] == (Decimal("250.03"), None, None)
+
+
+def test_pipeline_velocity_by_hand() -> None:
+    found = by_key(truth.win_rate(tiny_deals()))
+    # 2 open x 600.00 / 4 closed = 300.00 in a mean of 18 days; R02: 2 x 500.00 / 3 in 10 days.
+    assert found["2024-02", "pipeline_velocity", "company", "company"] == (300.0, 18.0, 300 / 18)
+    assert found["2024-02", "pipeline_velocity", "rep", "R02"] == (1000 / 3, 10.0, 1000 / 3 / 10)
+    assert found["2024-03", "pipeline_velocity", "company", "company"] == (None, None, None)
+
+
+def test_targets_by_hand() -> None:
+    """R01 changes team on 11 February; R02 has a target for the month in progress and one for a month to come."""
+    frames = {
+        "crm.quotas": tiny_quotas(
+            [
+                ("R01", "2024-02-01", "revenue", 40_001, "PLN"),
+                ("R02", "2026-01-01", "revenue", 31_000, "EUR"),
+                ("R02", "2026-01-01", "win_rate", 28, None),
+                ("R02", "2026-02-01", "revenue", 31_000, "EUR"),
+            ]
+        ),
+        "crm.rep_teams": pd.DataFrame(
+            {
+                "rep_id": ["R01", "R01", "R02"],
+                "valid_from": pd.to_datetime(["2024-01-01", "2024-02-11", "2024-01-01"]),
+                "team": ["atlas", "boreal", "cobalt"],
+            }
+        ),
+        "finance.fx_rates": tiny_shop()["finance.fx_rates"],
+    }
+    found = {
+        (row.period_month[:7], row.kpi_id, row.entity_type, row.entity_id): (str(row.target), str(row.target_to_date))
+        for row in truth.targets(frames)
+    }
+    assert found == {
+        # 400.01 PLN at 0.250025 = 100.0125 -> 100.01; the first 10 of 29 days: 34.4862 -> 34.49.
+        ("2024-02", "revenue", "rep", "R01"): ("100.01", "100.01"),
+        ("2024-02", "revenue", "team", "atlas"): ("34.49", "34.49"),
+        ("2024-02", "revenue", "team", "boreal"): ("65.52", "65.52"),
+        ("2024-02", "revenue", "company", "company"): ("100.01", "100.01"),
+        # 9 of 31 days are over.
+        ("2026-01", "revenue", "rep", "R02"): ("310.00", "90.00"),
+        ("2026-01", "revenue", "team", "cobalt"): ("310.00", "90.00"),
+        ("2026-01", "revenue", "company", "company"): ("310.00", "90.00"),
+        ("2026-01", "win_rate", "rep", "R02"): ("0.28", "0.28"),
+    }
+
+
+# --------------------------------------------------------------------------------------------- customers and survey
+
+
+def tiny_marketing() -> dict[str, pd.DataFrame]:
+    """The tiny shop, whose first order follows a paid social touch, and the second a paid search touch and a letter."""
+    leads = tiny_leads()["crm.leads"]
+    return {
+        **tiny_shop(),
+        "crm.leads": leads.assign(sql_at=utc("2024-01-31T23:30:00Z", "2024-02-03T09:00:00Z", None, None)),
+        "ads.campaigns": pd.DataFrame(
+            {
+                "campaign_id": ["K1", "K2", "K3"],
+                "channel": ["social", "paid_search", "email"],
+                "is_paid": [True, True, False],
+            }
+        ),
+        "ads.spend": pd.DataFrame(
+            {
+                "campaign_id": ["K1", "K2", "K3"],
+                "spend_date": pd.to_datetime(["2024-01-05", "2024-02-05", "2024-01-05"]),
+                "spend": [1_000, 2_500, 500],
+                "currency": ["EUR", "EUR", "EUR"],
+            }
+        ),
+        # Of two touches at the same moment the last is T3, by its id.
+        "ads.touchpoints": pd.DataFrame(
+            {
+                "touchpoint_id": ["T1", "T3", "T2", "T4"],
+                "customer_id": ["C1", "C1", "C1", "C1"],
+                "campaign_id": ["K1", "K2", "K3", "K3"],
+                "touched_at": utc(
+                    "2024-01-10T09:00:00Z", "2024-01-20T10:00:00Z", "2024-01-20T10:00:00Z", "2024-02-02T10:00:00Z"
+                ),
+            }
+        ),
+        "finance.costs": pd.DataFrame(
+            {
+                "cost_month": pd.to_datetime(["2024-01-01", "2024-01-01"]),
+                "cost_type": ["agency", "tools"],
+                "amount": [500, 700],
+                "currency": ["EUR", "EUR"],
+            }
+        ),
+    }
+
+
+def customer_month(month: str, margin: int, *, was_active: bool, is_active: bool) -> dict[str, object]:
+    flags = {"was_active": was_active, "is_active": is_active}
+    return {"month": pd.Timestamp(month), "company": "company", "margin": margin, **flags}
+
+
+def test_cost_of_customers_and_leads_by_hand() -> None:
+    frames = tiny_marketing()
+    movements = truth.sales_movements(frames)
+    stays = pd.DataFrame([customer_month("2024-01-01", 1_100, was_active=True, is_active=True)])
+    found = {
+        key[:2]: numbers for key, numbers in by_key(truth.cac(frames, movements, stays)).items() if "company" in key
+    }
+    spent = Decimal("20.00")  # 10.00 + 5.00 for campaigns and 5.00 for the agency
+    assert found["2024-01", "paid"] == (Decimal("10.00"), 1, 10.0)
+    assert found["2024-01", "blended"] == (spent, 1, 20.0)
+    assert found["2024-01", "fully_loaded"] == (Decimal("27.00"), 1, 27.0)
+    assert found["2024-01", "cpl"] == (spent, 2, 10.0)
+    assert found["2024-01", "cost_per_sql"] == (spent, 0, None)
+    assert found["2024-02", "cost_per_sql"] == (Decimal("25.00"), 2, 12.5)
+    # 11.00 a month, and nobody leaves: 60 months, 660.00.
+    assert found["2024-01", "payback_months"] == (20.0, 11.0, 20 / 11)
+    assert found["2024-01", "ltv_cac"] == (660.0, 20.0, 33.0)
+    # Nobody is won in February.
+    assert found["2024-02", "payback_months"] == (None, None, None)
+
+
+def test_return_on_ad_spend_by_hand() -> None:
+    frames = tiny_marketing()
+    movements = truth.sales_movements(frames)
+    customer_months = truth.months_of_customers(movements, truth.customer_attributes(frames, movements))
+    found = by_key(truth.cac(frames, movements, customer_months))
+    # January: 30.00 - 1.00 after a social touch that cost 10.00. February: 50.00 after a search touch, for 25.00.
+    assert found["2024-01", "roas", "company", "company"] == (Decimal("29.00"), Decimal("10.00"), 2.9)
+    assert found["2024-01", "romi", "channel", "social"] == (Decimal("19.00"), Decimal("10.00"), 1.9)
+    assert found["2024-02", "roas", "channel", "paid_search"] == (Decimal("50.00"), Decimal("25.00"), 2.0)
+    assert found["2024-02", "paid", "channel", "paid_search"] == (Decimal("25.00"), 0, None)
+    assert {key[3] for key in found if key[2] == "channel"} == {"social", "paid_search"}
+
+
+@pytest.mark.parametrize(
+    ("month", "margin"), [("2026-01-01", 1_100), ("2024-01-01", 0), ("2024-01-01", -1)], ids=["now", "zero", "loss"]
+)
+def test_cost_is_not_set_against_a_month_in_progress_or_without_margin(month: str, margin: int) -> None:
+    frames = tiny_marketing()
+    movements = truth.sales_movements(frames)
+    stays = pd.DataFrame([customer_month(month, margin, was_active=True, is_active=True)])
+    found = by_key(truth.cac(frames, movements, stays))
+    for variant in ("payback_months", "ltv_cac"):
+        assert found[month[:7], variant, "company", "company"][2] is None
+
+
+def test_predictive_value_by_hand() -> None:
+    customer_months = pd.DataFrame(
+        [
+            # One of four leaves, and somebody new comes: (40 + 20 - 5 + 5) / 4 = 15.00 a month for four months.
+            customer_month("2024-05-01", 4_000, was_active=True, is_active=True),
+            customer_month("2024-05-01", 2_000, was_active=True, is_active=True),
+            customer_month("2024-05-01", -500, was_active=True, is_active=True),
+            customer_month("2024-05-01", 9_999, was_active=True, is_active=False),
+            customer_month("2024-05-01", 500, was_active=False, is_active=True),
+            customer_month("2024-06-01", 100, was_active=True, is_active=True),
+            customer_month("2024-07-01", 100, was_active=False, is_active=True),
+            customer_month("2024-08-01", 100, was_active=True, is_active=False),
+            customer_month("2026-01-01", 100, was_active=True, is_active=True),
+        ]
+    )
+    found = {f"{month:%Y-%m}": prediction for (month, _), prediction in predictions(customer_months, "company").items()}
+    assert found == {
+        "2024-05": Prediction(margin=15.0, churn=0.25, value=60.0),
+        "2024-06": Prediction(margin=1.0, churn=0.0, value=60.0),
+        "2024-07": Prediction(margin=1.0, churn=None, value=None),
+        "2024-08": Prediction(margin=None, churn=1.0, value=None),
+        "2026-01": Prediction(margin=1.0, churn=0.0, value=None),
+    }
+
+
+def test_customer_value_by_hand() -> None:
+    movements = truth.sales_movements(tiny_shop())
+    customers = truth.customer_attributes(tiny_shop(), movements)
+    found = by_key(truth.clv(movements, customers, truth.months_of_customers(movements, customers)))
+    # 29.00 and, 22 and 26 days later, 50.00 and -5.00; that cost 18.00 and 25.00.
+    assert found["2024-01", "historic_30d", "segment", "smb"] == (Decimal("74.00"), 1, 74.0)
+    assert found["2024-01", "margin_30d", "region", "west"] == (Decimal("31.00"), 1, 31.0)
+    assert found["2024-01", "lifetime", "channel", "web"] == (Decimal("74.00"), 1, 74.0)
+    assert found["2024-02", "predictive_simple", "channel", "web"] == (20.0, 1 / 60, 1200.0)
+    assert found["2026-01", "margin_30d", "company", "company"] == (Decimal("0.00"), 0, None)
+    assert ("2024-02", "lifetime", "segment", "smb") not in found
+
+
+def test_retention_of_a_cut_by_hand() -> None:
+    movements = truth.sales_movements(tiny_shop())
+    customers = truth.customer_attributes(tiny_shop(), movements)
+    found = by_key(truth.retention(truth.months_of_customers(movements, customers)))
+    assert found["2024-01", "logo", "segment", "smb"] == (0, 0, None)
+    assert found["2024-01", "repeat_purchase", "channel", "web"] == (0, 1, 0.0)
+    assert found["2024-02", "repeat_purchase", "channel", "web"] == (1, 1, 1.0)
+    assert found["2024-02", "logo", "region", "west"] == (1, 1, 1.0)
+    assert found["2024-02", "nrr", "region", "west"] == (Decimal("45.00"), Decimal("29.00"), 45 / 29)
+    assert found["2024-02", "grr", "region", "west"] == (Decimal("29.00"), Decimal("29.00"), 1.0)
+    # The order of 1 February lies within the 90 days before 1 May, and not before June.
+    assert found["2024-05", "logo", "region", "west"] == (0, 1, 0.0)
+
+
+def test_net_promoter_score_of_a_cut_by_hand() -> None:
+    """C1 answers 10 by email and later, unasked, 3; C2, of whom the shop knows nothing, answers 9 by text message."""
+    frames = {
+        "survey.invitations": pd.DataFrame(
+            {
+                "invitation_id": ["V1", "V2"],
+                "customer_id": ["C1", "C2"],
+                "sent_at": utc("2024-01-05T09:00:00Z", "2024-01-31T23:30:00Z"),
+                "channel": ["email", "sms"],
+            }
+        ),
+        "survey.responses": pd.DataFrame(
+            {
+                "response_id": ["S1", "S2", "S3"],
+                "invitation_id": pd.Series(["V1", "V2", None], dtype="str"),
+                "customer_id": ["C1", "C2", "C1"],
+                "score": [10, 9, 3],
+                "responded_at": utc("2024-01-06T09:00:00Z", "2024-02-02T09:00:00Z", "2024-02-03T09:00:00Z"),
+            }
+        ),
+    }
+    customers = pd.DataFrame({"segment": ["smb"], "region": ["west"]}, index=["C1"])
+    found = by_key(truth.nps(frames, customers))
+    assert found["2024-01", "month", "channel", "email"] == (1, 1, 100.0)
+    assert found["2024-02", "month", "company", "company"] == (0, 2, 0.0)
+    assert found["2024-02", "month", "segment", "smb"] == (-1, 1, -100.0)
+    assert found["2024-02", "trailing_90d", "channel", "unassigned"] == (-1, 1, -100.0)
+    assert ("2024-02", "trailing_90d", "channel", "email") not in found
+    assert found["2024-02", "response_rate", "channel", "sms"] == (1, 1, 1.0)
+    assert found["2024-02", "response_rate", "region", "unassigned"] == (1, 1, 1.0)
