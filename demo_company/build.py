@@ -24,7 +24,7 @@ The demo company is made up. The files under landing/ are what its systems deliv
 make. Nothing that reads those files should read this folder: it is here to check the results.
 
 truth.csv    every KPI as it really is, worked out from the clean business by code of its own (demo_company/truth/)
-targets.csv  every target: what was set per rep, and what follows for teams and the company
+targets.csv  every target: what was set per rep and for the company, and what follows for teams
 planted.csv  every oddity in the deliveries: which row of which table, in which delivery, and what is odd about it
 demo.json    scale, seed and generator version these files were made with
 
@@ -39,9 +39,9 @@ How to read truth.csv
 
 How to read targets.csv
   target          of the whole month: money in EUR, rates as shares; target_to_date is the part up to the as-of date
-  Only reps are given targets. Money is spread over the days of its month (the first k of n days hold target x k / n,
-  rounded to the cent); a day's part goes to the company and to the team the rep is in on that day. Rates are neither
-  spread nor added up.
+  Reps and the company are given targets. Revenue is spread over the days of its month (the first k of n days hold
+  target x k / n, rounded to the cent); a day's part of a rep's goes to the team the rep is in on that day. The
+  company sells without reps, too, so its target is its own. Other targets are neither spread nor added up.
 
 Definitions that hold throughout
   - A day is a day in Warsaw. Windows include their first day and exclude their last.
@@ -69,7 +69,7 @@ Definitions of the variants
   win_rate        closed_ and created_: by month of closing and of creation, of closed deals; count and value.
                   By month of closing, of won deals: average_deal, cycle_days_median, cycle_days_p90 (deals created
                   after they closed have no cycle).
-                  pipeline_coverage: EUR of deals open at the start of the month / its revenue target;
+                  pipeline_coverage: EUR of deals open at the start of the month / the reps' revenue target;
                   pipeline_velocity: number of these x (EUR won / deals closed) / mean cycle days, EUR per day.
                   A deal is open at the start of a month when it was created before and not closed before; it belongs to
                   the owner of its last stage change before, and to that owner's team on the day before

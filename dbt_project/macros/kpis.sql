@@ -53,6 +53,23 @@
 {%- endmacro %}
 
 
+{# Bounds of the 95 % interval of an NPS in points, from Var = (p + d − (p − d)²) / n; NULL without answers. The normal
+   approximation may pass 100: the bound is kept on the scale. #}
+{% macro nps_bound(promoters, detractors, responses, sign) -%}
+    {%- set p, d = safe_divide(promoters, responses), safe_divide(detractors, responses) -%}
+    case
+        when {{ responses }} > 0
+            then
+                {{ 'greatest' if sign == '-' else 'least' }}(
+                    100 * ({{ p }} - {{ d }}) {{ sign }} 100 * 1.959963984540054 * sqrt(
+                        ({{ p }} + {{ d }} - ({{ p }} - {{ d }}) * ({{ p }} - {{ d }})) / cast({{ responses }} as double)
+                    ),
+                    cast({{ sign }}100 as double)
+                )
+    end
+{%- endmacro %}
+
+
 {# Texts as an SQL list; a list that matches nothing when there are none. #}
 {% macro text_list(texts) -%}
     {%- for text in texts -%}

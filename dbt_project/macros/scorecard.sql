@@ -106,6 +106,14 @@
             ['clv', 'predictive_simple', 'predictive_value', 'margin_per_active_customer', 'predictive_churn_rate',
              'customers_at_start', 'ratio', orders, whole],
         ],
+        'kpi_nps__monthly': [
+            ['nps', 'month', 'month_nps', 'month_promoters - month_detractors', 'month_responses', 'month_responses', 'ratio',
+             ['nps_responses'], {'interval': ['month_nps_low', 'month_nps_high']}],
+            ['nps', 'trailing_90d', 'trailing_90d_nps', 'trailing_90d_promoters - trailing_90d_detractors', 'trailing_90d_responses',
+             'trailing_90d_responses', 'ratio', ['nps_responses'], {'interval': ['trailing_90d_nps_low', 'trailing_90d_nps_high']}],
+            ['nps', 'response_rate', 'response_rate', 'answered_invitations', 'invitations', 'invitations', 'rate',
+             ['nps_responses', 'nps_invitations'], {}],
+        ],
     } -%}
     {%- set measures = [] -%}
     {%- for mart, measures_of_mart in marts.items() -%}

@@ -25,7 +25,7 @@ from demo_company.truth.basics import (
     team_on,
     to_eur,
 )
-from demo_company.truth.targets import daily_money_targets
+from demo_company.truth.targets import daily_revenue_targets
 
 _CUTS = ("company", "rep", "team", "segment", "region")
 _OWNER_CUTS = ("company", "rep", "team")
@@ -53,8 +53,7 @@ def win_rate(frames: Frames) -> list[TruthRow]:
     closed = _by_month_of(deals, "closed", frames)
     created = _by_month_of(deals[deals["closed"].notna()], "created", frames)
     pipeline = _open_at_month_starts(deals, frames)
-    targets = daily_money_targets(frames)
-    targets = targets[targets["kpi_id"] == "revenue"]
+    targets = daily_revenue_targets(frames, of_reps=True)
     rows = []
     for cut in _CUTS:
         rows += _won_of_closed(closed, "closed", cut)

@@ -1,4 +1,4 @@
-"""Targets: what was set per rep and month, and what follows for teams and the company.
+"""Targets: what was set per rep, for the company, and month, and what follows for teams.
 
 What belongs here: quotas in EUR and as shares, and spreading money over days. What does not: what was attained.
 """
@@ -26,29 +26,35 @@ class TargetRow(NamedTuple):
 
 
 def targets(frames: Frames) -> list[TargetRow]:
-    """Money for reps, teams and the company; rates, which do not add up, for reps alone."""
+    """What was set for reps and the company; for teams the revenue of their reps. Only revenue is spread over days."""
     quotas = frames["crm.quotas"]
-    rates = quotas[quotas["currency"].isna() & quotas["period_month"].isin(MONTHS)]
+    quotas = quotas[quotas["period_month"].isin(MONTHS)]
+    fixed = quotas[quotas["kpi_id"] != "revenue"]
     rows = []
-    for month, kpi, rep, percent in rates[["period_month", "kpi_id", "rep_id", "target_value"]].itertuples(index=False):
-        share = Decimal(percent).scaleb(-2)
-        rows.append(TargetRow(label(month), kpi, "rep", rep, share, share))
-    daily = daily_money_targets(frames)
-    daily["to_date"] = daily["eur"].where(daily["day"] <= AS_OF, 0)
-    for cut in ("company", "team", "rep"):
-        sums = daily.groupby(["month", "kpi_id", cut])[["eur", "to_date"]].sum()
-        for (month, kpi, entity), total in zip(sums.index, sums.to_dict("records"), strict=True):
-            rows.append(TargetRow(label(month), kpi, cut, entity, euros(total["eur"]), euros(total["to_date"])))
+    for month, kpi, rep, hundredths in fixed[["period_month", "kpi_id", "rep_id", "target_value"]].itertuples(
+        index=False
+    ):
+        target = Decimal(hundredths).scaleb(-2)  # a share, NPS points, or EUR
+        rows.append(TargetRow(label(month), kpi, COMPANY.cut if rep == COMPANY.name else "rep", rep, target, target))
+    daily = daily_revenue_targets(frames, of_reps=True)
+    own = daily_revenue_targets(frames, of_reps=False)
+    for cut, shares in (("team", daily), ("rep", daily), ("company", own)):
+        shares = shares.assign(to_date=shares["eur"].where(shares["day"] <= AS_OF, 0))
+        sums = shares.groupby(["month", cut])[["eur", "to_date"]].sum()
+        for (month, entity), total in zip(sums.index, sums.to_dict("records"), strict=True):
+            rows.append(TargetRow(label(month), "revenue", cut, entity, euros(total["eur"]), euros(total["to_date"])))
     return sorted(rows)
 
 
-def daily_money_targets(frames: Frames) -> pd.DataFrame:
-    """Every money quota spread over the days of its month, so that the first k of n days hold round(target * k / n).
+def daily_revenue_targets(frames: Frames, of_reps: bool) -> pd.DataFrame:
+    """Revenue quotas spread over the days of their month, so that the first k of n days hold round(target * k / n).
 
-    One row per kpi_id, rep and day; columns: kpi_id, rep, team (on that day), company, month, day, and eur in cents.
+    Those of reps, or the company's own. One row per rep and day; columns: rep, team (on that day), company, month, day,
+    and eur in cents.
     """
     quotas = frames["crm.quotas"].rename(columns={"period_month": "month", "rep_id": "rep"})
-    quotas = quotas[quotas["currency"].notna() & quotas["month"].isin(MONTHS)].reset_index(drop=True)
+    wanted = (quotas["kpi_id"] == "revenue") & ((quotas["rep"] != COMPANY.name) == of_reps)
+    quotas = quotas[wanted & quotas["month"].isin(MONTHS)].reset_index(drop=True)
     quotas["target"] = to_eur(quotas["target_value"], quotas["currency"], quotas["month"], frames["finance.fx_rates"])
     quotas["days"] = quotas["month"].dt.days_in_month
     daily = quotas.loc[quotas.index.repeat(quotas["days"])]

@@ -78,10 +78,8 @@ def expected_purchases(
     return purchases * probability_alive(model, frequency, recency, age)
 
 
-def probability_alive(
-    model: PurchaseModel, frequency: FloatArray, recency: FloatArray, age: FloatArray
-) -> FloatArray:
-    """How likely each customer has not dropped out; 1 without a repeat purchase, as dropout follows one (FHL, section 4)."""
+def probability_alive(model: PurchaseModel, frequency: FloatArray, recency: FloatArray, age: FloatArray) -> FloatArray:
+    """How likely each customer has not dropped out: 1 without a repeat purchase, as dropout follows one (FHL, section 4)."""
     again = np.maximum(frequency, 1)
     log_odds = (
         np.log(model.a)

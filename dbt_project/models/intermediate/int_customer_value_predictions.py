@@ -1,4 +1,4 @@
-"""What each customer is expected to buy in the next year, by BG/NBD and Gamma-Gamma; one row per customer with an order."""
+"""What each customer is expected to buy in the next year (BG/NBD, Gamma-Gamma); one row per customer with an order."""
 
 
 def model(dbt, session):  # type: ignore[no-untyped-def]

@@ -103,9 +103,10 @@ credited as (
 ),
 
 active_months as (
-    select period_month, entity_type, entity_id from closed
-    union
-    select period_month, entity_type, entity_id from created
+    {%- for relation in ['closed', 'created', 'pipeline', 'quotas'] %}
+    select period_month, entity_type, entity_id from {{ relation }}
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
 ),
 
 spine as (
