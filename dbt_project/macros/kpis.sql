@@ -70,6 +70,16 @@
 {%- endmacro %}
 
 
+{# `amount`, zero where there is none; NULL when no source delivers one of the `entities` that it is made of. #}
+{% macro zero_if_delivered(amount, entities) -%}
+    {%- if entities | reject('in', delivered_entities()) | list -%}
+    cast(null as decimal(18, 2))
+    {%- else -%}
+    coalesce({{ amount }}, 0)
+    {%- endif -%}
+{%- endmacro %}
+
+
 {# Texts as an SQL list; a list that matches nothing when there are none. #}
 {% macro text_list(texts) -%}
     {%- for text in texts -%}

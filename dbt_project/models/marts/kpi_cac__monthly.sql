@@ -1,7 +1,7 @@
 -- What it costs to win a customer; one row per month and company or marketing channel.
 -- paid = spend of paid campaigns / new customers whose last touch was one of theirs; blended = all media and programme costs /
 -- all new customers; fully loaded = with people and tools. A channel has what can be told by channel, the rest is NULL.
--- Costs are set against the customers won `cac_lag_months` later.
+-- Costs are set against the customers won `cac_lag_months` later. What no source delivers is NULL: unknown, not zero.
 {% set lag = var('cac_lag_months') %}
 {% set cuts = {'company': "'company'", 'channel': 'channel'} %}
 with
@@ -15,13 +15,13 @@ spend as (
 
 costs as (
     select
-        costs.cost_month,
+        {{ period_start('month', 'costs.cost_month') }} as cost_month,
         costs.cost_type,
         {{ in_reporting_currency('costs.amount', 'rates.rate') }} as cost_amount
     from {{ ref('int_sales_marketing_costs') }} as costs
     left join {{ ref('int_fx_rates_daily') }} as rates
         on
-            costs.cost_month = rates.date_day
+            {{ period_start('month', 'costs.cost_month') }} = rates.date_day
             and costs.currency_code = rates.currency_code
 ),
 
@@ -124,16 +124,18 @@ joined as (
         spine.entity_id,
         spine.is_partial_period,
         spine.entity_type = 'company' as is_company,
-        coalesce(media.paid_spend_amount, 0) as paid_spend_amount,
-        coalesce(media.media_spend_amount, 0) as media_spend_amount,
-        coalesce(media.media_spend_amount, 0) + coalesce(other_costs.programme_amount, 0) as programme_cost_amount,
-        coalesce(media.media_spend_amount, 0) + coalesce(other_costs.programme_amount, 0)
-        + coalesce(other_costs.people_and_tools_amount, 0) as fully_loaded_cost_amount,
-        coalesce(won.new_customers, 0) as new_customers,
-        coalesce(won.new_paid_customers, 0) as new_paid_customers,
-        coalesce(won.attributed_paid_sales_amount, 0) as attributed_paid_sales_amount,
-        coalesce(leads_created.leads, 0) as leads,
-        coalesce(leads_accepted.sqls, 0) as sqls,
+        {{ zero_if_delivered('media.paid_spend_amount', ['ad_spend']) }} as paid_spend_amount,
+        {{ zero_if_delivered('media.media_spend_amount', ['ad_spend']) }} as media_spend_amount,
+        {{ zero_if_delivered('media.media_spend_amount', ['ad_spend']) }}
+        + coalesce(other_costs.programme_amount, 0) as programme_cost_amount,
+        {{ zero_if_delivered('media.media_spend_amount', ['ad_spend']) }}
+        + coalesce(other_costs.programme_amount, 0)
+        + {{ zero_if_delivered('other_costs.people_and_tools_amount', ['sales_marketing_costs']) }} as fully_loaded_cost_amount,
+        {{ zero_if_delivered('won.new_customers', ['orders']) }} as new_customers,
+        {{ zero_if_delivered('won.new_paid_customers', ['orders', 'touchpoints']) }} as new_paid_customers,
+        {{ zero_if_delivered('won.attributed_paid_sales_amount', ['orders', 'touchpoints']) }} as attributed_paid_sales_amount,
+        {{ zero_if_delivered('leads_created.leads', ['leads']) }} as leads,
+        {{ zero_if_delivered('leads_accepted.sqls', ['leads']) }} as sqls,
         customer_value.margin_per_active_customer,
         customer_value.predictive_value
     from spine
