@@ -30,7 +30,7 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 	$(BIN)/python -m pipelines.cli dev
 
 test: setup ## all tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff check .

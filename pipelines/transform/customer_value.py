@@ -79,7 +79,7 @@ def expected_purchases(
 
 
 def probability_alive(model: PurchaseModel, frequency: FloatArray, recency: FloatArray, age: FloatArray) -> FloatArray:
-    """How likely each customer has not dropped out: 1 without a repeat purchase, as dropout follows one (FHL, section 4)."""
+    """How likely each customer has not dropped out (FHL, section 4); 1 without repeats, as dropout follows one."""
     again = np.maximum(frequency, 1)
     log_odds = (
         np.log(model.a)

@@ -1,6 +1,6 @@
 -- What each customer did in each month; one row per customer and month with an order, net revenue in it or the month before,
 -- or activity at its start or end.
--- A customer is active at a moment who has an order that counts in the `active_days` days before it, [moment − active_days, moment).
+-- A customer is active at a moment who has an order that counts in the `active_days` days before it: [moment − days, moment).
 {% set active_days = var('active_days') %}
 with
 
@@ -29,7 +29,7 @@ order_months as (
 
 -- Of the orders of a month only the last decides how long the customer stays active, and it does so for a few month ends.
 active_boundaries as (
-    {%- for months_later in range(1, active_days // 28 + 2) %}
+    {%- for months_later in month_ends_within(active_days) %}
     select
         customer_id,
         {{ add_period('period_month', 'month', months_later) }} as boundary
