@@ -45,11 +45,11 @@ select
             {%- if column[1] != 'text' %},
             case
                 when trim({{ column[0] }}) <> '' and {{ typed_cell(column) }} is null
-                    then '{{ column[0] }}: cannot be read as {{ column[1] }}'
+                    then '{{ column[0] | replace('"', '') }}: cannot be read as {{ column[1] }}'
             end
             {%- endif %}
             {%- if (column[2] or {}).required %},
-            case when coalesce(trim({{ column[0] }}), '') = '' then '{{ column[0] }}: empty' end
+            case when coalesce(trim({{ column[0] }}), '') = '' then '{{ column[0] | replace('"', '') }}: empty' end
             {%- endif %}
             {%- endfor %}
         ),
@@ -99,10 +99,10 @@ from new_deliveries
     select
         *,
         row_number() over (
-            partition by {{ key | join(', ') }}
+            partition by {% for column in key %}{{ adapter.quote(column) }}{{ ', ' if not loop.last }}{% endfor %}
             order by
                 {%- for column in newest_by %}
-                {{ column }} desc nulls last,
+                {{ adapter.quote(column) }} desc nulls last,
                 {%- endfor %}
                 _delivered_on desc,
                 _source_file desc,
