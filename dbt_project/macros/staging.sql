@@ -4,7 +4,7 @@
 {# Every delivered row of a table, typed, as an incremental log: rows of deliveries that raw no longer holds go, rows
    of deliveries not yet in the log come. `columns` lists [delivered column, type, options]; types are text, integer,
    decimal, date, timestamp, boolean. Options: required (empty is unreadable, too), decimal (the decimal mark),
-   format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy), time_zone (of timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
+   format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy), time_zone (of timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
 {% macro typed_deliveries(source_name, table_name, columns) -%}
     {{ config(
         materialized='incremental',
