@@ -146,7 +146,7 @@
     md5(concat_ws(
         chr(31),
         {%- for column in columns %}
-        coalesce(cast({{ column }} as varchar), chr(30)){{ ',' if not loop.last }}
+        coalesce(cast({{ column }} as string), chr(30)){{ ',' if not loop.last }}
         {%- endfor %}
     ))
 {%- endmacro %}

@@ -1,4 +1,5 @@
 -- A failure means that a rep's revenue went to another team than the one the rep sat in that day, or to none.
+{{ config(meta={'dagster': {'ref': {'name': 'kpi_revenue__daily'}}}) }}
 with
 
 teams as (

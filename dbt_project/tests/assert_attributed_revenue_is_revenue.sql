@@ -1,4 +1,5 @@
 -- A failure means that a model of attribution hands out more or less than an order brought: a touch was counted twice, or lost.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_attribution'}}}) }}
 with
 
 attributed as (

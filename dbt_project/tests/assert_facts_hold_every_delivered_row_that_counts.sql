@@ -1,4 +1,5 @@
 -- A failure means that a row that was delivered, is readable and counts is missing from a fact, or is there twice.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_leads'}}}) }}
 with
 
 counts as (
