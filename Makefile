@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test lint format lock clean
+.PHONY: help setup run dev test bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 
 test: setup ## all tests
 	$(BIN)/python -m pytest -n 3 --dist loadgroup
+
+bench: setup ## what dbt costs over plain SQL, at a million orders (SCALE=1 for a tenth)
+	$(BIN)/python -m benchmarks.dbt_overhead
 
 lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff check .
