@@ -30,7 +30,7 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 	$(BIN)/python -m pipelines.cli dev
 
 test: setup ## all tests
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: setup ## what dbt costs over plain SQL, at a million orders (SCALE=1 for a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead

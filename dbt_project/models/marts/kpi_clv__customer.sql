@@ -72,8 +72,8 @@ select
     end as margin_amount,
     predictions.probability_alive,
     predictions.expected_purchases,
-    predictions.expected_purchase_value,
-    predictions.predicted_value,
+    cast(predictions.expected_purchase_value as decimal(18, 2)) as expected_purchase_value,
+    cast(predictions.predicted_value as decimal(18, 2)) as predicted_value,
     coalesce(predictions.status, 'no_prediction') as prediction_status
 from customers
 cross join parameters
