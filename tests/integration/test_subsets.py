@@ -1,7 +1,7 @@
 """Any subset of sources works: what can be computed is, and the rest says that it has no source.
 
-The CRM alone goes through the whole job here; orders alone (`test_readme`), and a survey alone, leads alone and ads with
-orders (`realdata`) do so elsewhere. Here these are built, and looked at in the warehouse.
+The CRM alone goes through the whole job here; orders alone (`test_readme`), and a survey alone, leads alone and ads
+with orders (`realdata`) do so elsewhere. Here these are built, and looked at in the warehouse.
 """
 
 import shutil

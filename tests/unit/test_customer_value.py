@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import approx_fprime
+from scipy.special import roots_jacobi
 
 from pipelines.transform import customer_value as value
 
@@ -79,8 +80,35 @@ def test_a_weight_is_as_good_as_so_many_equal_customers() -> None:
     )
     assert weighted.log_likelihood == pytest.approx(repeated.log_likelihood, rel=1e-12)
     assert (weighted.r, weighted.alpha, weighted.a, weighted.b) == pytest.approx(
-        (repeated.r, repeated.alpha, repeated.a, repeated.b), rel=1e-3
+        (repeated.r, repeated.alpha, repeated.a, repeated.b), rel=1e-6
     )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_ordinary_company_gets_predictions(seed: int) -> None:
+    """Where rounding errors, not the data, end the search, the maximum was found and not missed."""
+    assert set(value.predict(simulated(3_000, seed))["status"]) == {value.OK}
+
+
+@pytest.mark.parametrize("a", [0.02, 0.8, 1.0000001, 3.0])
+def test_expected_purchases_are_the_average_over_every_rate_and_dropout_a_customer_may_have(a: float) -> None:
+    """Of a rate and a dropout: (1 - exp(-rate * dropout * t)) / dropout purchases in t, if the customer is alive.
+
+    Then rates vary as Gamma(r + x, alpha + T), which gives a closed form, and dropouts as Beta(a, b + x). The last
+    customer came every day of a year; in ten years more, the textbook form of the equation overflows.
+    """
+    model = value.PurchaseModel(r=0.5, alpha=4.4, a=a, b=2.4, log_likelihood=0.0, converged=True)
+    frequency = np.array([0.0, 0.0, 1.0, 5.0, 60.0, 364.0])
+    recency = np.array([0.0, 0.0, 20.0, 30.0, 100.0, 52.0])
+    age = np.array([0.0, 50.0, 38.0, 39.0, 104.0, 52.0])
+    average = np.empty(len(frequency))
+    for row, (x, since) in enumerate(zip(frequency, age, strict=True)):
+        nodes, weights = roots_jacobi(200, model.b + x - 1, model.a - 1)
+        dropout = (1 + nodes) / 2
+        purchases = -np.expm1(-(model.r + x) * np.log1p(dropout * 520 / (model.alpha + since))) / dropout
+        average[row] = np.average(purchases, weights=weights)
+    average *= value.probability_alive(model, frequency, recency, age)
+    assert value.expected_purchases(model, frequency, recency, age, 520.0) == pytest.approx(average, rel=1e-6)
 
 
 def test_parameters_of_time_scale_with_the_unit_and_the_others_do_not() -> None:
