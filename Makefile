@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test lint format lock clean
+.PHONY: help setup run dev test bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,7 +30,10 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 	$(BIN)/python -m pipelines.cli dev
 
 test: setup ## all tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+bench: setup ## what dbt costs over plain SQL, at a million orders (SCALE=1 for a tenth)
+	$(BIN)/python -m benchmarks.dbt_overhead
 
 lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff check .

@@ -21,6 +21,8 @@ from pipelines.warehouse import published
 
 Format = Literal["table", "csv", "json", "parquet"]
 
+_MONTH_WIDTH = 15  # of a column of the scorecard, with its padding
+
 
 class UsageError(Exception):
     """What was asked for does not exist; the message lists what does."""
@@ -65,35 +67,46 @@ def show_kpi(
 
 
 def show_scorecard(published_dir: Path, console: Console) -> None:
-    """Print the company's headline KPIs of the last months.
+    """Print the company's headline KPIs, a line each, over as many of the last months as fit.
 
     Raises:
         NotPublishedError: there is no published file.
     """
     with published(published_dir) as connection:
-        headline = _headlines(connection)
-        rows = connection.execute(
+        headline = connection.execute(
             """
-            select period_month, kpi_id, value, status, is_partial_period, as_of_date
-            from marts.kpi_scorecard__monthly
-            inner join marts.kpi_catalogue using (kpi_id)
-            where entity_type = 'company' and variant = default_variant
-                and period_month > (select max(period_month) - interval 6 month from marts.kpi_scorecard__monthly)
-            order by period_month, kpi_id
+            select kpi_id, kpi_id || ' (' || default_variant || ')' as name, unit
+            from marts.kpi_catalogue
+            order by kpi_id not in ('revenue', 'sales_growth'), kpi_id
             """
         ).fetchall()
-    table = Table(title=f"Scorecard, as of {rows[0][5]}", title_justify="left")
-    table.add_column("month")
-    for kpi_id, (variant, _) in headline.items():
-        table.add_column(f"{kpi_id}\n{variant}", justify="right")
-    for month in sorted({row[0] for row in rows}):
-        cells = {row[1]: row for row in rows if row[0] == month}
-        texts = [
-            (_cell(cells[kpi_id][2], unit) or cells[kpi_id][3]) if kpi_id in cells else ""
-            for kpi_id, (_, unit) in headline.items()
-        ]
-        is_partial = any(cell[4] for cell in cells.values())
-        table.add_row(f"{month:%Y-%m}{' to date' if is_partial else ''}", *texts)
+        cells = {
+            (kpi_id, month): (value, status)
+            for kpi_id, month, value, status in connection.execute(
+                """
+                select kpi_id, period_month, value, status
+                from marts.kpi_scorecard__monthly
+                inner join marts.kpi_catalogue using (kpi_id)
+                where entity_type = 'company' and variant = default_variant
+                """
+            ).fetchall()
+        }
+        months = connection.execute(
+            """
+            select distinct period_month, is_partial_period, as_of_date
+            from marts.kpi_scorecard__monthly
+            order by 1 desc
+            """
+        ).fetchall()
+    fitting = (console.width - max(len(name) for _, name, _ in headline) - 4) // _MONTH_WIDTH
+    shown = months[: max(1, min(fitting, 6))][::-1]
+    table = Table(title=f"Scorecard, as of {months[0][2]}", title_justify="left")
+    table.add_column("KPI", no_wrap=True)
+    for month, is_partial, _ in shown:
+        table.add_column(f"{month:%Y-%m}{' so far' if is_partial else ''}", justify="right")
+    for kpi_id, name, unit in headline:
+        values = (cells.get((kpi_id, month), (None, "")) for month, _, _ in shown)
+        table.add_row(name, *(_cell(value, unit) or status for value, status in values))
     console.print(table)
 
 

@@ -12,6 +12,20 @@ import pytest
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
 
+LAND_EVERYTHING = """
+from pipelines.ingest.landing import land
+from pipelines.partitions import business_day, days_between
+from pipelines.settings import get_settings
+from pipelines.sources import each_table, load_sources
+from pipelines.warehouse import in_memory
+settings = get_settings()
+with in_memory() as database:
+    for source, name, table in each_table(load_sources(settings.sources, settings.company_dir)):
+        for day in days_between(settings.first_delivery, business_day(settings)):
+            if table.files(settings.landing_dir, day):
+                land(source.name, name, table, day, settings.landing_dir, settings.raw_dir, database)
+"""
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -44,6 +58,11 @@ class Installation:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KPI_", "DAGSTER_"))}
         return {**inherited, "DATA_DIR": str(self.data_dir), "KPI_CONFIG": str(self.config), **self.environment}
 
+    def build(self) -> None:
+        """Land every delivery and build the models: the job without Dagster, checks and publication."""
+        self.python("-c", LAND_EVERYTHING)
+        self.kpi("dbt", "--", "build", "--exclude-resource-type", "unit_test")
+
     def published(self) -> duckdb.DuckDBPyConnection:
         """The published file, opened for reading."""
         return duckdb.connect(str(self.data_dir / "published" / "kpi.duckdb"), read_only=True)
@@ -59,3 +78,10 @@ def real_data_dir() -> Path:
     if not REAL_DATA_DIR.is_dir():
         pytest.skip(f"{REAL_DATA_DIR} is not there. Set REAL_DATA_DIR to the folder of real data sets.")
     return REAL_DATA_DIR
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep on one worker what shares an installation: tests of the loaded demo company, and else those of one file."""
+    for item in items:
+        needs_demo = "demo" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("demo" if needs_demo else item.nodeid.split("::")[0]))

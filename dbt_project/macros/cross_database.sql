@@ -17,13 +17,13 @@
 {%- endmacro %}
 
 
-{# `text` as a DATE, written as yyyymmdd, dd.mm.yyyy, dd/mm/yyyy or mm/dd/yyyy; NULL when it is not. #}
+{# `text` as a DATE, written as yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; NULL when it is not. #}
 {% macro try_date(text, format) -%}
     {{ return(adapter.dispatch('try_date')(text, format)) }}
 {%- endmacro %}
 
 {% macro default__try_date(text, format) -%}
-    {%- set pattern = format | replace('yyyy', '%Y') | replace('mm', '%m') | replace('dd', '%d') -%}
+    {%- set pattern = format | replace('yyyy', '%Y') | replace('yy', '%y') | replace('mm', '%m') | replace('dd', '%d') -%}
     cast(try_strptime(trim({{ text }}), '{{ pattern }}') as date)
 {%- endmacro %}
 
@@ -146,7 +146,7 @@
     md5(concat_ws(
         chr(31),
         {%- for column in columns %}
-        coalesce(cast({{ column }} as varchar), chr(30)){{ ',' if not loop.last }}
+        coalesce(cast({{ column }} as string), chr(30)){{ ',' if not loop.last }}
         {%- endfor %}
     ))
 {%- endmacro %}

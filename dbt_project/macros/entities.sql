@@ -1,6 +1,6 @@
 {# The entities every source's staging models map onto: their columns and types, in order. #}
 {% macro entity_columns(entity) -%}
-    {%- set text, date, time, flag = 'varchar', 'date', 'timestamp', 'boolean' -%}
+    {%- set text, date, time, flag = 'string', 'date', 'timestamp', 'boolean' -%}
     {%- set money, rate, whole = 'decimal(18, 6)', 'decimal(18, 8)', 'bigint' -%}
     {%- set entities = {
         'customers': [
@@ -131,8 +131,8 @@ select
     {%- for name, type in columns %}
     cast(null as {{ type }}) as {{ name }},
     {%- endfor %}
-    cast(null as varchar) as _source,
-    cast(null as varchar) as _source_file,
+    cast(null as string) as _source,
+    cast(null as string) as _source_file,
     cast(null as bigint) as _row_number,
     cast(null as date) as _delivered_on
 where false
@@ -147,7 +147,7 @@ where false
     select
         order_id as order_item_id,
         order_id,
-        cast(null as varchar) as product_id,
+        cast(null as string) as product_id,
         1 as quantity,
         total_amount as unit_price,
         0 as discount_amount,

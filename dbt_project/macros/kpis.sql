@@ -20,6 +20,12 @@
 {%- endmacro %}
 
 
+{# How many months later the month ends lie that so many days from any day of a month can reach: 1, 2, … #}
+{% macro month_ends_within(days) -%}
+    {{ return(range(1, days // 28 + 2)) }}
+{%- endmacro %}
+
+
 {# Every month from an entity's first one in `relation` (period_month, entity_type, entity_id) to the as-of date's. #}
 {% macro entity_months(relation) -%}
     select

@@ -4,7 +4,7 @@
 {# Every delivered row of a table, typed, as an incremental log: rows of deliveries that raw no longer holds go, rows
    of deliveries not yet in the log come. `columns` lists [delivered column, type, options]; types are text, integer,
    decimal, date, timestamp, boolean. Options: required (empty is unreadable, too), decimal (the decimal mark),
-   format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy), time_zone (of timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
+   format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy), time_zone (of timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
 {% macro typed_deliveries(source_name, table_name, columns) -%}
     {{ config(
         materialized='incremental',
@@ -45,11 +45,11 @@ select
             {%- if column[1] != 'text' %},
             case
                 when trim({{ column[0] }}) <> '' and {{ typed_cell(column) }} is null
-                    then '{{ column[0] }}: cannot be read as {{ column[1] }}'
+                    then '{{ column[0] | replace('"', '') }}: cannot be read as {{ column[1] }}'
             end
             {%- endif %}
             {%- if (column[2] or {}).required %},
-            case when coalesce(trim({{ column[0] }}), '') = '' then '{{ column[0] }}: empty' end
+            case when coalesce(trim({{ column[0] }}), '') = '' then '{{ column[0] | replace('"', '') }}: empty' end
             {%- endif %}
             {%- endfor %}
         ),
@@ -99,10 +99,10 @@ from new_deliveries
     select
         *,
         row_number() over (
-            partition by {{ key | join(', ') }}
+            partition by {% for column in key %}{{ adapter.quote(column) }}{{ ', ' if not loop.last }}{% endfor %}
             order by
                 {%- for column in newest_by %}
-                {{ column }} desc nulls last,
+                {{ adapter.quote(column) }} desc nulls last,
                 {%- endfor %}
                 _delivered_on desc,
                 _source_file desc,

@@ -73,7 +73,7 @@ def retention(customer_months: pd.DataFrame) -> list[TruthRow]:
     months["bought_again"] = months["orders"] >= 2
     months["base"] = months["net_before"].clip(lower=0)
     months["kept"] = months["net"].where(months["base"] > 0, 0)
-    months["kept_at_most"] = np.minimum(months["net"].clip(lower=0), months["base"])
+    months["kept_at_most"] = np.minimum(months["kept"], months["base"])
     rows = []
     for cut in CUSTOMER_CUTS:
         sums = months.groupby(["month", cut]).sum(numeric_only=True)

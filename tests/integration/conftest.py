@@ -23,7 +23,7 @@ def published_hashes(installation: Installation) -> dict[str, str]:
     return {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """The demo company after `kpi run`: 22 months in one delivery, then 60 daily ones, loaded in one run."""
     installation = deliver_demo(tmp_path_factory.mktemp("demo"))

@@ -16,22 +16,6 @@ time_zone: Europe/Warsaw
 reporting_currency: EUR
 """
 
-LIKEWISE = """\
-select
-    number as order_item_id,
-    number as order_id,
-    cast(null as varchar) as product_id,
-    1 as quantity,
-    total as unit_price,
-    0 as discount_amount,
-    0 as tax_amount,
-    cast(null as decimal(18, 6)) as unit_cost,
-    _source_file,
-    _row_number,
-    _delivered_on
-from orders
-"""
-
 
 @pytest.fixture(scope="module")
 def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
@@ -49,7 +33,6 @@ def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     write(models / "_webshop__sources.yml", dbt_sources)
     write(models / "base_webshop__orders.sql", base)
     write(models / "stg_webshop__orders.sql", orders)
-    write(models / "stg_webshop__order_items.sql", orders.split("select\n    number")[0] + LIKEWISE)
     write(
         folder / "data" / "landing" / "webshop" / "orders_2025-01-31.csv",
         'number,customer,placed,total\n1,A,31.01.2025,"1.234,50"\n2,B,30.01.2025,"10,00"\n',

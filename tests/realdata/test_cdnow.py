@@ -4,6 +4,7 @@ import shutil
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.conftest import Installation
@@ -65,3 +66,47 @@ def test_cdnow_margin_is_unknown_because_costs_are(cdnow: Installation) -> None:
             "where kpi_id = 'revenue' and variant = 'margin' and entity_type = 'company' and sample_size > 0"
         ).fetchall()
     assert values == [("no_data",)]
+
+
+def purchases(real_data_dir: Path) -> pd.DataFrame:
+    """The file's purchases: customer, day and month, and the month of the customer's first one."""
+    frame = pd.read_csv(
+        real_data_dir / "cdnow" / "CDNOW_master.txt", sep=r"\s+", skiprows=1, names=["customer", "day", "cds", "value"]
+    )
+    frame["month"] = pd.to_datetime(frame["day"].astype(str)).dt.to_period("M")
+    frame["cohort"] = frame.groupby("customer")["month"].transform("min")
+    return frame
+
+
+def test_cdnow_cohorts_and_those_who_come_back_equal_an_independent_count(
+    cdnow: Installation, real_data_dir: Path
+) -> None:
+    counted = purchases(real_data_dir).groupby(["cohort", "month"])["customer"].nunique()
+    with cdnow.published() as connection:
+        cells = connection.execute(
+            "select cohort_month, months_since, customers, active_customers from marts.kpi_retention__cohort "
+            "where entity_type = 'company' and is_mature"
+        ).fetchall()
+    found = {(pd.Period(cohort, "M"), pd.Period(cohort, "M") + since): active for cohort, since, _, active in cells}
+    assert {key: active for key, active in found.items() if active} == counted.to_dict()
+    sizes = {pd.Period(cohort, "M"): customers for cohort, since, customers, _ in cells if since == 0}
+    assert sum(sizes.values()) == 23_570
+    assert len(sizes) == 3  # everybody first bought in the first three months of 1997
+
+
+def test_cdnow_repeat_customers_equal_an_independent_count(cdnow: Installation, real_data_dir: Path) -> None:
+    orders = purchases(real_data_dir)["customer"].value_counts()
+    with cdnow.published() as connection:
+        [row] = connection.execute(
+            "select customers_to_date, repeat_customers from marts.kpi_retention__monthly "
+            "where entity_type = 'company' and period_month = date '1998-06-01'"
+        ).fetchall()
+    assert row == (23_570, int((orders >= 2).sum()))
+
+
+def test_cdnow_predicts_every_customer(cdnow: Installation) -> None:
+    with cdnow.published() as connection:
+        counts = connection.execute(
+            "select prediction_status, count(*), count(predicted_value) from marts.kpi_clv__customer group by 1"
+        ).fetchall()
+    assert counts == [("ok", 23_570, 23_570)]

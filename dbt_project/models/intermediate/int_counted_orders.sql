@@ -50,7 +50,9 @@ select
     sales_reps.team,
     counted.region,
     customers.segment,
-    row_number() over (partition by counted.person_id order by counted.ordered_at, counted.order_id) = 1
+    -- Nobody's orders are not somebody's: without a customer there is no first one.
+    counted.person_id is not null
+    and row_number() over (partition by counted.person_id order by counted.ordered_at, counted.order_id) = 1
         as is_first_order,
     counted._source_file,
     counted._row_number,

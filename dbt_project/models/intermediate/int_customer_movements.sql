@@ -1,4 +1,4 @@
--- What came in from and went back to each customer, by days since the first order; one row per customer and day of movement.
+-- What came in from and went back to each customer, by date and by days since the first order; one row per customer and date.
 with
 
 customers as (
@@ -29,6 +29,7 @@ movements as (
 
 select
     movements.customer_id,
+    movements.moved_on,
     {{ days_from('customers.first_ordered_on', 'movements.moved_on') }} as age_days,
     sum(movements.net_amount) as net_amount,
     sum(movements.margin_amount) as margin_amount,
@@ -36,4 +37,4 @@ select
 from movements
 inner join customers
     on movements.customer_id = customers.customer_id
-group by 1, 2
+group by 1, 2, 3

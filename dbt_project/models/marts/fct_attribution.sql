@@ -93,16 +93,24 @@ weighted as (
 -- Rounded sums rather than rounded parts, so that the parts add up.
 through_touch as (
     select
-        *,
         {%- for model in models %}
         case
-            when touch_number = touches then sales_amount
-            else cast(round(cast(sales_amount as double) * sum({{ model }}_weight) over so_far, 2) as decimal(18, 2))
-        end as {{ model }}_amount_so_far{{ ',' if not loop.last }}
+            when weighted.touch_number = weighted.touches then weighted.sales_amount
+            else
+                cast(
+                    round(cast(weighted.sales_amount as double) * sum(weighted.{{ model }}_weight) over so_far, 2)
+                    as decimal(18, 2)
+                )
+        end as {{ model }}_amount_so_far,
         {%- endfor %}
+        weighted.*
     from weighted
     window
-        so_far as (partition by order_id order by touch_number rows between unbounded preceding and current row)
+        so_far as (
+            partition by weighted.order_id
+            order by weighted.touch_number
+            rows between unbounded preceding and current row
+        )
 )
 
 select
@@ -116,14 +124,12 @@ select
     campaign_id,
     channel,
     is_paid,
-    {{ business_date('touched_at') }} as touched_on,
     {%- for model in models %}
     {{ model }}_weight,
-    {%- endfor %}
-    {%- for model in models %}
     cast({{ model }}_amount_so_far - coalesce(lag({{ model }}_amount_so_far) over in_order, 0) as decimal(18, 2))
-        as {{ model }}_amount{{ ',' if not loop.last }}
+        as {{ model }}_amount,
     {%- endfor %}
+    {{ business_date('touched_at') }} as touched_on
 from through_touch
 window
     in_order as (partition by order_id order by touch_number)

@@ -1,6 +1,6 @@
 -- What each customer did in each month; one row per customer and month with an order, net revenue in it or the month before,
 -- or activity at its start or end.
--- A customer is active at a moment who has an order that counts in the `active_days` days before it, [moment − active_days, moment).
+-- A customer is active at a moment who has an order that counts in the `active_days` days before it: [moment − days, moment).
 {% set active_days = var('active_days') %}
 with
 
@@ -29,7 +29,7 @@ order_months as (
 
 -- Of the orders of a month only the last decides how long the customer stays active, and it does so for a few month ends.
 active_boundaries as (
-    {%- for months_later in range(1, active_days // 28 + 2) %}
+    {%- for months_later in month_ends_within(active_days) %}
     select
         customer_id,
         {{ add_period('period_month', 'month', months_later) }} as boundary
@@ -39,34 +39,14 @@ active_boundaries as (
     {%- endfor %}
 ),
 
-movements as (
-    select
-        customer_id,
-        {{ period_start('month', 'ordered_on') }} as period_month,
-        gross_amount - discount_amount as net_amount,
-        coalesce(cost_amount, 0) as cost_amount,
-        case when cost_amount is null then 1 else 0 end as items_without_cost
-    from {{ ref('fct_order_items') }}
-    where customer_id is not null
-    union all
-    select
-        customer_id,
-        {{ period_start('month', 'refunded_on') }} as period_month,
-        -refund_amount as net_amount,
-        0 as cost_amount,
-        0 as items_without_cost
-    from {{ ref('fct_refunds') }}
-    where customer_id is not null
-),
-
 net_months as (
     select
         customer_id,
-        period_month,
+        {{ period_start('month', 'moved_on') }} as period_month,
         sum(net_amount) as net_amount,
-        sum(cost_amount) as cost_amount,
+        sum(margin_amount) as margin_amount,
         sum(items_without_cost) as items_without_cost
-    from movements
+    from {{ ref('int_customer_movements') }}
     group by 1, 2
 ),
 
@@ -93,7 +73,7 @@ joined as (
         customers.first_channel,
         coalesce(order_months.orders, 0) as orders,
         coalesce(net_months.net_amount, 0) as net_amount,
-        coalesce(net_months.cost_amount, 0) as cost_amount,
+        coalesce(net_months.margin_amount, 0) as margin_amount,
         coalesce(net_months.items_without_cost, 0) as items_without_cost,
         coalesce(net_month_before.net_amount, 0) as prior_net_amount,
         active_at_start.customer_id is not null as is_active_at_start,
@@ -136,7 +116,7 @@ select
     cast(orders as bigint) as orders,
     cast(net_amount as decimal(18, 2)) as net_amount,
     -- A margin that knows the cost of some items only would be too high.
-    case when items_without_cost = 0 then cast(net_amount - cost_amount as decimal(18, 2)) end as margin_amount,
+    case when items_without_cost = 0 then cast(margin_amount as decimal(18, 2)) end as margin_amount,
     cast(prior_net_amount as decimal(18, 2)) as prior_net_amount,
     cast(net_amount - prior_net_amount as decimal(18, 2)) as net_change_amount,
     is_active_at_start,

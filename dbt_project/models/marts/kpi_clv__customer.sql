@@ -55,10 +55,14 @@ select
     cast(orders.orders as bigint) as orders,
     orders.last_ordered_on,
     {%- for days in horizons %}
-    {%- set is_over = add_period('customers.first_ordered_on', 'day', days) ~ ' <= ' ~ add_period('parameters.as_of_date', 'day', 1) %}
-    case when {{ is_over }} then cast(coalesce(sums.net_amount_{{ days }}d, 0) as decimal(18, 2)) end as net_amount_{{ days }}d,
     case
-        when {{ is_over }} and coalesce(sums.items_without_cost_{{ days }}d, 0) = 0
+        when {{ days_from('customers.first_ordered_on', 'parameters.as_of_date') }} + 1 >= {{ days }}
+            then cast(coalesce(sums.net_amount_{{ days }}d, 0) as decimal(18, 2))
+    end as net_amount_{{ days }}d,
+    case
+        when
+            {{ days_from('customers.first_ordered_on', 'parameters.as_of_date') }} + 1 >= {{ days }}
+            and coalesce(sums.items_without_cost_{{ days }}d, 0) = 0
             then cast(coalesce(sums.margin_amount_{{ days }}d, 0) as decimal(18, 2))
     end as margin_amount_{{ days }}d,
     {%- endfor %}
@@ -68,8 +72,8 @@ select
     end as margin_amount,
     predictions.probability_alive,
     predictions.expected_purchases,
-    predictions.expected_purchase_value,
-    predictions.predicted_value,
+    cast(predictions.expected_purchase_value as decimal(18, 2)) as expected_purchase_value,
+    cast(predictions.predicted_value as decimal(18, 2)) as predicted_value,
     coalesce(predictions.status, 'no_prediction') as prediction_status
 from customers
 cross join parameters

@@ -76,14 +76,14 @@ scores as (
         period_month,
         '{{ entity_type }}' as entity_type,
         {{ entity_id }} as entity_id,
-        {%- for window in windows %}
-        sum(case when answered_within = '{{ window }}' then 1 else 0 end) as {{ window }}_responses,
-        {%- for category in ['promoter', 'passive', 'detractor'] %}
-        sum(case when answered_within = '{{ window }}' and category = '{{ category }}' then 1 else 0 end)
-            as {{ window }}_{{ category }}s{{ ',' if not loop.last }}
-        {%- endfor %}
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        sum(case when answered_within = 'month' then 1 else 0 end) as month_responses,
+        sum(case when answered_within = 'month' and category = 'promoter' then 1 else 0 end) as month_promoters,
+        sum(case when answered_within = 'month' and category = 'passive' then 1 else 0 end) as month_passives,
+        sum(case when answered_within = 'month' and category = 'detractor' then 1 else 0 end) as month_detractors,
+        sum(case when answered_within = 'trailing_90d' then 1 else 0 end) as trailing_90d_responses,
+        sum(case when answered_within = 'trailing_90d' and category = 'promoter' then 1 else 0 end) as trailing_90d_promoters,
+        sum(case when answered_within = 'trailing_90d' and category = 'passive' then 1 else 0 end) as trailing_90d_passives,
+        sum(case when answered_within = 'trailing_90d' and category = 'detractor' then 1 else 0 end) as trailing_90d_detractors
     from ranked
     where recency = 1
     group by 1, 2, 3

@@ -22,19 +22,6 @@ months as (
     ) as distinct_months
 ),
 
-cohorts as (
-    {%- for entity_type, entity_id in cuts.items() %}
-    select
-        cohort_month,
-        '{{ entity_type }}' as entity_type,
-        {{ entity_id }} as entity_id,
-        count(distinct customer_id) as customers
-    from customer_months
-    group by 1, 2, 3
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-),
-
 active as (
     {%- for entity_type, entity_id in cuts.items() %}
     select
@@ -48,6 +35,17 @@ active as (
     group by 1, 2, 3, 4
     {{ 'union all' if not loop.last }}
     {%- endfor %}
+),
+
+-- Whoever is of a cohort ordered in its month.
+cohorts as (
+    select
+        cohort_month,
+        entity_type,
+        entity_id,
+        active_customers as customers
+    from active
+    where period_month = cohort_month
 ),
 
 -- The whole triangle and the other half, too: what cannot be known yet is said to be unknown.

@@ -1,7 +1,8 @@
 -- Who stayed, who left, who came back, and the revenue that stayed; one row per month and company, segment, region or channel
 -- (of the first order).
 -- logo retention = customers active at start and end / customers active at start. nrr = this month's net of last month's
--- customers / their net of last month; grr counts each of them for at most last month's net.
+-- customers / their net of last month; grr counts each of them for at most last month's net. Money given
+-- back lowers both, and may take them below zero.
 {% set cuts = {'company': "'company'", 'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
 -- Without churn a customer would stay for ever; nobody knows more than a few years ahead.
 {% set longest_lifetime_months = 60 %}
@@ -50,7 +51,7 @@ months_of_entities as (
         sum(case when prior_net_amount > 0 then 1 else 0 end) as base_customers,
         sum(case when prior_net_amount > 0 then prior_net_amount else 0 end) as base_amount,
         sum(case when prior_net_amount > 0 then net_amount else 0 end) as kept_amount,
-        sum(case when prior_net_amount > 0 then least(greatest(net_amount, 0), prior_net_amount) else 0 end)
+        sum(case when prior_net_amount > 0 then least(net_amount, prior_net_amount) else 0 end)
             as kept_at_most_amount,
         sum(margin_amount) as margin_amount,
         sum(case when margin_amount is null then 1 else 0 end) as customers_without_margin

@@ -13,7 +13,7 @@ select
     {{ clean_label('region') }} as region,
     country,
     created_at,
-    cast(null as varchar) as account_owner_id,
+    cast(null as string) as account_owner_id,
     updated_at,
     _source_file,
     _row_number,

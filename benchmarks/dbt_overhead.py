@@ -1,0 +1,183 @@
+"""What dbt costs: a full refresh of all models through dbt, against the same compiled SQL run straight in DuckDB.
+
+Belongs here: making the demo company at a size, landing it, running both sides in turn, and printing one table.
+Does not belong here: any model, and any judgement. It measures; the target stands in `docs/architecture.md`.
+
+    SCALE=10 python -m benchmarks.dbt_overhead      # 10 is a million orders
+
+Both sides run every model one after the other, in the same order, in a process of its own, on DuckDB with the same
+settings. The Python model runs on both. dbt's execution is what its `run_results.json` calls elapsed; starting Python,
+loading dbt and parsing the project are the rest of the process's time, and shown beside it.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from datetime import date
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.ingest.landing import land
+from pipelines.settings import PROJECT_DIR, Settings, load_settings
+from pipelines.sources import Source, each_table, load_sources
+from pipelines.transform.customer_value import predict
+from pipelines.transform.project import assemble_project, dbt_command, dbt_environment, dbt_variables
+from pipelines.warehouse import STORAGE_VERSION, escaped, in_memory
+
+SCALE = float(os.environ.get("SCALE") or 10)
+ROUNDS = int(os.environ.get("ROUNDS") or 3)
+CATALOG = "warehouse"  # as dbt names the file, and so as compiled SQL names it
+AS_OF = date(2026, 1, 9)
+
+Node = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Seconds of one turn of both sides."""
+
+    dbt_execution: float
+    dbt_start_and_parse: float
+    plain_sql: float
+
+    @property
+    def ratio(self) -> float:
+        """What dbt's execution takes for each second of plain SQL."""
+        return self.dbt_execution / self.plain_sql
+
+
+def main() -> None:
+    """Measure and print; results go to `data/bench/results.json`, too."""
+    console = Console()
+    folder = PROJECT_DIR / "data" / "bench" / f"scale-{SCALE:g}"
+    settings = load_settings().model_copy(update={"data_dir": folder, "company_dir": folder / "none"})
+    sources = load_sources(settings.sources, settings.company_dir)
+    _deliver(folder)
+    rows = _land(settings, sources)
+    first_parse = _parse(settings, sources)
+    rounds = []
+    for number in range(1, ROUNDS + 1):
+        dbt_execution, rest, order = _run_dbt(settings, sources)
+        plain = _run_plain(settings, order)
+        rounds.append(Round(dbt_execution, rest, plain))
+        console.print(
+            f"round {number} of {ROUNDS}: dbt {dbt_execution:.1f} s, SQL {plain:.1f} s, ratio {rounds[-1].ratio:.2f}"
+        )
+    _print(console, rounds, rows, len(order), first_parse)
+    results = {"scale": SCALE, "raw_rows": rows, "models": len(order), "rounds": [asdict(each) for each in rounds]}
+    (folder.parent / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def _deliver(folder: Path) -> None:
+    command = [sys.executable, "-m", "demo_company", "--scale", f"{SCALE:g}", "--data-dir", str(folder)]
+    subprocess.run(command, check=True, cwd=PROJECT_DIR)
+
+
+def _land(settings: Settings, sources: list[Source]) -> int:
+    """Bring every delivery into raw; how many rows there are."""
+    rows = 0
+    with in_memory() as database:
+        for source, name, table in each_table(sources):
+            for day in (date.fromordinal(n) for n in range(settings.first_delivery.toordinal(), AS_OF.toordinal() + 1)):
+                place = settings.landing_dir, settings.raw_dir
+                rows += land(source.name, name, table, day, *place, database).rows
+    return rows
+
+
+def _parse(settings: Settings, sources: list[Source]) -> float:
+    """Seconds of the first `dbt parse`, which reads every file; later ones read what has changed."""
+    for leftover in (settings.dbt_target_dir / "target").glob("partial_parse.msgpack"):
+        leftover.unlink()
+    _, seconds = _dbt(["parse", "--quiet"], settings, sources)
+    return seconds
+
+
+def _run_dbt(settings: Settings, sources: list[Source]) -> tuple[float, float, list[Node]]:
+    """Run every model anew: seconds of execution, seconds of all the rest, and the models in the order they ran."""
+    settings.warehouse_path.unlink(missing_ok=True)
+    _dbt(["seed", "--quiet"], settings, sources)
+    _, wall = _dbt(["run", "--full-refresh", "--threads", "1", "--quiet"], settings, sources)
+    target = settings.dbt_target_dir / "target"
+    ran = json.loads((target / "run_results.json").read_text(encoding="utf-8"))
+    nodes = json.loads((target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
+    by_start = sorted(ran["results"], key=lambda result: result["timing"][-1]["started_at"])
+    return ran["elapsed_time"], wall - ran["elapsed_time"], [nodes[result["unique_id"]] for result in by_start]
+
+
+def _dbt(arguments: list[str], settings: Settings, sources: list[Source]) -> tuple[str, float]:
+    command = dbt_command(arguments, assemble_project(settings), dbt_variables(settings, sources))
+    environment = {**os.environ, **dbt_environment(settings, AS_OF)}
+    start = time.perf_counter()
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if finished.returncode != 0:
+        sys.exit(f"dbt {arguments[0]} failed:\n{finished.stdout}{finished.stderr}")
+    return finished.stdout, seconds
+
+
+def _run_plain(settings: Settings, order: list[Node]) -> float:
+    """Seconds of the same statements without dbt, in a fresh process and a fresh file."""
+    statements = [(node["schema"], node["name"], node["config"]["materialized"], _sql(node)) for node in order]
+    with get_context("spawn").Pool(1) as pool:
+        return float(pool.apply(_execute_plain, (settings.warehouse_path, statements)))
+
+
+def _sql(node: Node) -> str | None:
+    """A model's compiled SQL; None for the Python model."""
+    return node["compiled_code"] if node["language"] == "sql" else None
+
+
+def _execute_plain(warehouse: Path, statements: list[tuple[str, str, str, str | None]]) -> float:
+    file = warehouse.with_name("plain.duckdb")
+    file.unlink(missing_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"attach '{escaped(file)}' as {CATALOG} (storage_version '{STORAGE_VERSION}')")
+        connection.execute(f"use {CATALOG}")
+        for schema in {schema for schema, *_ in statements} | {"marts"}:
+            connection.execute(f"create schema {schema}")
+        with_seeds = f"attach '{escaped(warehouse)}' as seeded (read_only)"
+        connection.execute(with_seeds)
+        for seed in ("kpi_catalogue", "kpi_variants"):
+            connection.execute(f"create table marts.{seed} as from seeded.marts.{seed}")
+        connection.execute("detach seeded")
+        start = time.perf_counter()
+        for schema, name, materialized, sql in statements:
+            kind = "view" if materialized == "view" else "table"
+            if sql is None:
+                # DuckDB finds the frame by its name.
+                predictions = predict(connection.table(f"{schema}.int_customer_purchases").df())  # noqa: F841
+                sql = "select * from predictions"
+            connection.execute(f'create {kind} {schema}."{name}" as {sql}')
+        connection.execute(f"checkpoint {CATALOG}")
+        return time.perf_counter() - start
+
+
+def _print(console: Console, rounds: list[Round], rows: int, models: int, first_parse: float) -> None:
+    def middle(values: list[float]) -> float:
+        return statistics.median(values)
+
+    table = Table(title=f"Full refresh at scale {SCALE:g}: {rows:,} delivered rows, {models} models, {ROUNDS} rounds")
+    for heading in ("dbt, execution", "plain SQL", "ratio", "dbt, start and parsing", "dbt, first parsing"):
+        table.add_column(heading, justify="right")
+    table.add_row(
+        f"{middle([each.dbt_execution for each in rounds]):.1f} s",
+        f"{middle([each.plain_sql for each in rounds]):.1f} s",
+        f"{middle([each.ratio for each in rounds]):.2f}",
+        f"{middle([each.dbt_start_and_parse for each in rounds]):.1f} s",
+        f"{first_parse:.1f} s",
+    )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

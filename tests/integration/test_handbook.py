@@ -1,0 +1,97 @@
+"""The KPI handbook's examples: every number in its tables is the demo company's, and every variant has its line."""
+
+import csv
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT_DIR, Installation
+
+HANDBOOK = PROJECT_DIR / "docs" / "kpis.md"
+LINE = re.compile(r"^\| `(\w+)` \| (.+) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
+KPI_OF_HEADING = {
+    "Revenue": "revenue",
+    "Customer acquisition cost": "cac",
+    "Customer lifetime value": "clv",
+    "Sales growth": "sales_growth",
+    "Lead conversion": "lead_conversion",
+    "Win rate": "win_rate",
+    "Retention": "retention",
+    "Net promoter score": "nps",
+}
+WITHOUT_TRUTH = {("clv", "probabilistic")}
+
+Example = tuple[str, str, str]  # numerator, denominator, value, as printed
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, str]]:
+    """The company's September 2025 of the demo company that `make run` makes."""
+    folder = tmp_path_factory.mktemp("demo_of_make_run")
+    Installation(folder).python("-m", "demo_company", "--data-dir", str(folder))
+    with (folder / "demo_truth" / "truth.csv").open(encoding="utf-8") as lines:
+        return {
+            (row["kpi_id"], row["variant"]): row
+            for row in csv.DictReader(lines)
+            if row["period_month"] == "2025-09-01" and row["entity_type"] == "company"
+        }
+
+
+def examples() -> dict[tuple[str, str], Example]:
+    """The lines of the handbook's tables."""
+    sections = re.split(r"^## (.+)$", HANDBOOK.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {
+        (KPI_OF_HEADING[heading], variant): (numerator, denominator, value)
+        for heading, text in zip(sections[1::2], sections[2::2], strict=True)
+        if heading in KPI_OF_HEADING
+        for variant, _, numerator, denominator, value in LINE.findall(text)
+    }
+
+
+def seed(name: str) -> list[dict[str, str]]:
+    """The rows of a seed."""
+    with Path(PROJECT_DIR / "dbt_project" / "seeds" / f"{name}.csv").open(encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_every_variant_has_its_line_and_says_its_formula() -> None:
+    variants = {(row["kpi_id"], row["variant"]): row["formula_en"] for row in seed("kpi_variants")}
+    text = HANDBOOK.read_text(encoding="utf-8")
+    assert set(examples()) == set(variants)
+    assert [key for key, formula in variants.items() if f"| `{key[1]}` | {formula} |" not in text] == []
+
+
+def test_every_number_is_the_demo_companys(truth: dict[tuple[str, str], dict[str, str]]) -> None:
+    wrong = []
+    for key, (numerator, denominator, value) in examples().items():
+        if key in WITHOUT_TRUTH:
+            continue
+        for printed, true in (
+            (numerator, truth[key]["numerator"]),
+            (denominator, truth[key]["denominator"]),
+            (value, truth[key]["value"]),
+        ):
+            if printed and not is_rounded(printed, true):
+                wrong.append((key, printed, true))
+    assert wrong == []
+
+
+def is_rounded(printed: str, true: str) -> bool:
+    """Whether a printed number is the true one, at the decimals and in the unit it is printed with."""
+    if true == "":
+        return printed == "immature"
+    digits = printed.split()[0].replace(",", "")
+    exact = Decimal(true) * (100 if printed.endswith("%") else 1)
+    return abs(Decimal(digits) - exact) <= Decimal(1).scaleb(Decimal(digits).as_tuple().exponent) / 2 + Decimal("1e-9")  # type: ignore[arg-type]
+
+
+def test_the_catalogue_speaks_english_and_polish() -> None:
+    for name, columns in (
+        ("kpi_catalogue", ["name_en", "name_pl", "description_en", "description_pl", "formula", "caveat"]),
+        ("kpi_variants", ["name_en", "name_pl", "formula_en", "formula_pl"]),
+    ):
+        for row in seed(name):
+            assert all(row[column].strip() for column in columns), row
+            assert row["name_en"] != row["name_pl"], row

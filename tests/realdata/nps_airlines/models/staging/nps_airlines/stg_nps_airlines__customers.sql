@@ -1,0 +1,21 @@
+-- Passengers, with the airline they were asked about as their segment; one row per passenger and airline.
+with
+
+answers as (
+    {{ latest_rows('nps_airlines', 'answers') }}
+)
+
+select
+    concat(Airline, ' ', CustomerID) as customer_id,
+    cast(null as varchar) as email_key,
+    cast(null as varchar) as name_key,
+    Airline as segment,
+    cast(null as varchar) as region,
+    cast(null as varchar) as country,
+    cast(null as timestamp) as created_at,
+    cast(null as varchar) as account_owner_id,
+    cast(null as timestamp) as updated_at,
+    _source_file,
+    _row_number,
+    _delivered_on
+from answers

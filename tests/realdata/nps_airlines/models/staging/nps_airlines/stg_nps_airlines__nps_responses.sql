@@ -1,0 +1,17 @@
+-- Answers of passengers; one row per passenger and airline.
+with
+
+answers as (
+    {{ latest_rows('nps_airlines', 'answers') }}
+)
+
+select
+    concat(Airline, ' ', CustomerID) as response_id,
+    cast(null as varchar) as invitation_id,
+    concat(Airline, ' ', CustomerID) as customer_id,
+    "How likely are you to recommend this airline?" as score,
+    cast(_delivered_on as timestamp) as responded_at,
+    _source_file,
+    _row_number,
+    _delivered_on
+from answers

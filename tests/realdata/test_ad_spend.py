@@ -1,0 +1,85 @@
+"""A real report of campaigns, as written in America and in Europe, added the way a user adds theirs."""
+
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Installation
+
+HERE = Path(__file__).parent
+FILES = {
+    "american": "Marketing_sinderpreet.csv",
+    "european": "Marketing_sinderpreet_eu_semicolon_variant.csv",
+}
+EUROPEAN = {  # what its user writes instead
+    "sources/ads_report.yml": [('delimiter: ","', 'delimiter: ";"')],
+    "models/staging/ads_report/base_ads_report__campaign_days.sql": [
+        (", 'format': 'mm/dd/yy'", ""),
+        ("'decimal': '.'", "'decimal': ','"),
+    ],
+}
+
+
+@pytest.fixture(scope="module", params=list(FILES))
+def report(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path
+) -> Installation:
+    """308 campaign days, run through the whole job."""
+    company = tmp_path_factory.mktemp(request.param) / "company"
+    shutil.copytree(HERE / "ad_spend", company)
+    if request.param == "european":
+        for name, changes in EUROPEAN.items():
+            text = (company / name).read_text(encoding="utf-8")
+            for before, after in changes:
+                assert before in text
+                text = text.replace(before, after)
+            (company / name).write_text(text, encoding="utf-8")
+    landing = company.parent / "data" / "landing" / "ads_report"
+    landing.mkdir(parents=True)
+    shutil.copy(real_data_dir / "ad_spend" / FILES[request.param], landing / "campaign_days_2021-03-01.csv")
+    installation = Installation(company.parent / "data", company / "kpi.yml")
+    installation.kpi("run")
+    return installation
+
+
+def february(report: Installation, columns: str) -> tuple[Decimal, ...]:
+    """Columns of the company's row of February 2021."""
+    with report.published() as connection:
+        [row] = connection.execute(
+            f"select {columns} from marts.kpi_cac__monthly "
+            "where entity_type = 'company' and period_month = date '2021-02-01'"
+        ).fetchall()
+    return tuple(row)
+
+
+def test_spend_leads_orders_and_revenue_are_the_published_ones(report: Installation) -> None:
+    spend, leads, customers, revenue = february(
+        report, "paid_spend_amount, leads, new_customers, attributed_paid_sales_amount"
+    )
+    assert round(spend / 1_000_000, 2) == Decimal("30.59")
+    assert (leads, customers, revenue) == (65_579, 8_043, 42_889_366)
+
+
+def test_cost_per_lead_and_customer_and_the_return_are_the_published_ones(report: Installation) -> None:
+    cost_per_lead, paid, blended, romi = february(report, "cost_per_lead, cac_paid, cac_blended, romi")
+    assert round(cost_per_lead, 1) == 466.5
+    assert round(paid, 1) == round(blended, 1) == 3_803.4
+    assert round(100 * romi, 1) == 40.2
+
+
+def test_what_the_report_does_not_say_has_no_source(report: Installation) -> None:
+    with report.published() as connection:
+        statuses = connection.execute(
+            "select kpi_id, variant, status from marts.kpi_scorecard__monthly where entity_type = 'company' "
+            "and period_month = date '2021-02-01' and (kpi_id, variant) in "
+            "(('cac', 'fully_loaded'), ('win_rate', 'closed_count'), ('nps', 'month'), ('revenue', 'margin')) "
+            "order by 1"
+        ).fetchall()
+    assert statuses == [
+        ("cac", "fully_loaded", "no_source"),
+        ("nps", "month", "no_source"),
+        ("revenue", "margin", "no_data"),
+        ("win_rate", "closed_count", "no_source"),
+    ]
