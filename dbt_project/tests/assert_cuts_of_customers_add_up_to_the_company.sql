@@ -18,7 +18,7 @@ totals as (
         '{{ mart }}' as mart,
         '{{ measure }}' as measure,
         {{ month }} as period_month,
-        cast({{ cell }} as varchar) as cell,
+        cast({{ cell }} as string) as cell,
         entity_type,
         cast(sum({{ measure }}) as decimal(18, 2)) as total
     from {{ ref(mart) }}

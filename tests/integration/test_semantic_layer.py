@@ -4,6 +4,7 @@ import csv
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,72 +14,111 @@ ALL_KPIS = {"revenue", "sales_growth", "cac", "clv", "lead_conversion", "win_rat
 NO_METRIC = {("win_rate", "pipeline_coverage"), ("win_rate", "pipeline_velocity")}  # snapshots: read them from the mart
 YOUNG = {f"cohort_{days}d" for days in (30, 60, 90)}  # MetricFlow shows these before every lead had its days
 
-Key = tuple[str, str, str]  # month, KPI, variant
+Metric = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def answers(demo: Installation, tmp_path_factory: pytest.TempPathFactory) -> dict[Key, Decimal]:
-    """The value of every metric that stands for a variant of a KPI, by month, as `mf query` gives it."""
-    variants = metrics_of_variants(demo)
+def metrics(demo: Installation) -> dict[str, Metric]:
+    """Every metric, as dbt parsed it."""
+    demo.kpi("dbt", "--", "parse")
+    manifest = json.loads((demo.data_dir / "dbt" / "target" / "manifest.json").read_text(encoding="utf-8"))
+    return {metric["name"]: metric for metric in manifest["metrics"].values()}
+
+
+@pytest.fixture(scope="module")
+def answers(
+    demo: Installation, metrics: dict[str, Metric], tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str], Decimal]:
+    """The value of every metric by month, as `mf query` gives it."""
     file = tmp_path_factory.mktemp("metrics") / "answers.csv"
     demo.kpi(
-        *("mf", "--", "query", "--metrics", ",".join(variants), "--group-by", "metric_time__month"),
+        *("mf", "--", "query", "--metrics", ",".join(metrics), "--group-by", "metric_time__month"),
         *("--csv", str(file), "--decimals", "12"),
     )
     with file.open(encoding="utf-8") as lines:
         return {
-            (row["metric_time__month"][:10], *variants[metric]): Decimal(value)
+            (row["metric_time__month"][:10], metric): Decimal(value)
             for row in csv.DictReader(lines)
             for metric, value in row.items()
-            if metric in variants and value != ""
+            if metric in metrics and value != ""
         }
 
 
-def metrics_of_variants(demo: Installation) -> dict[str, tuple[str, str]]:
-    """The KPI and variant each metric stands for; metrics that are only parts of others stand for none."""
-    demo.kpi("dbt", "--", "parse")
-    manifest: Path = demo.data_dir / "dbt" / "target" / "manifest.json"
-    metrics = json.loads(manifest.read_text(encoding="utf-8"))["metrics"].values()
+def variants(metrics: dict[str, Metric]) -> dict[tuple[str, str], Metric]:
+    """The metric of each variant of a KPI."""
     return {
-        metric["name"]: (metric["config"]["meta"]["kpi_id"], metric["config"]["meta"]["variant"])
-        for metric in metrics
+        (metric["config"]["meta"]["kpi_id"], metric["config"]["meta"]["variant"]): metric
+        for metric in metrics.values()
         if metric["config"]["meta"]
     }
 
 
-def test_every_variant_has_a_metric(demo: Installation) -> None:
-    with demo.published() as connection:
-        variants = set(connection.execute("select kpi_id, variant from marts.kpi_variants").fetchall())
-    described = list(metrics_of_variants(demo).values())
-    assert len(described) == len(set(described))
-    assert set(described) == variants - NO_METRIC
-    assert {kpi for kpi, _ in described} == ALL_KPIS
+def parts(metric: Metric) -> list[str]:
+    """The metrics that a ratio is made of: numerator and denominator."""
+    made_of = metric["type_params"]
+    return [made_of[part]["name"] for part in ("numerator", "denominator") if made_of[part]]
 
 
-def test_every_metric_equals_its_mart_column(demo: Installation, answers: dict[Key, Decimal]) -> None:
+def scorecard(demo: Installation) -> list[tuple[str, str, str, Decimal | None, Decimal | None, str]]:
+    """Month, KPI, variant, value, denominator and status of the company."""
     with demo.published() as connection:
-        rows = connection.execute(
-            "select period_month::varchar, kpi_id, variant, value, status from marts.kpi_scorecard__monthly "
-            "where entity_type = 'company'"
+        return connection.execute(
+            "select period_month::varchar, kpi_id, variant, value, denominator, status "
+            "from marts.kpi_scorecard__monthly where entity_type = 'company'"
         ).fetchall()
+
+
+def close(one: Decimal, other: Decimal) -> bool:
+    """Equal but for the last digits of a double."""
+    return abs(one - other) <= Decimal("1e-9") * max(1, abs(other))
+
+
+def test_every_variant_has_a_metric_and_every_metric_is_one_or_part_of_one(
+    demo: Installation, metrics: dict[str, Metric]
+) -> None:
+    with demo.published() as connection:
+        published = set(connection.execute("select kpi_id, variant from marts.kpi_variants").fetchall())
+    described = variants(metrics)
+    assert set(described) == published - NO_METRIC
+    assert {kpi for kpi, _ in described} == ALL_KPIS
+    used = {name for metric in described.values() for name in [metric["name"], *parts(metric)]}
+    assert used == set(metrics)
+
+
+def test_every_metric_of_a_variant_equals_its_mart_column(
+    demo: Installation, metrics: dict[str, Metric], answers: dict[tuple[str, str], Decimal]
+) -> None:
+    metric_of = variants(metrics)
     compared = 0
     wrong = []
-    for month, kpi, variant, value, status in rows:
+    for month, kpi, variant, value, _, status in scorecard(demo):
         if (kpi, variant) in NO_METRIC or (variant in YOUNG and status == "immature"):
             continue
-        answer = answers.get((month, kpi, variant))
-        if value is None:
-            # Nothing to say is no row or, of a sum over no rows, nothing.
-            if answer not in (None, Decimal(0)):
-                wrong.append((month, kpi, variant, value, status, answer))
-            continue
-        compared += 1
-        if (answer or Decimal(0)) != value and abs((answer or Decimal(0)) - value) > Decimal("1e-9") * max(
-            1, abs(value)
-        ):
+        answer = answers.get((month, metric_of[kpi, variant]["name"]), Decimal(0))
+        compared += value is not None
+        if not close(answer, value or Decimal(0)):  # nothing to say is no row, or a sum over no rows
             wrong.append((month, kpi, variant, value, status, answer))
     assert wrong == []
     assert compared > 900
+
+
+def test_every_part_of_a_ratio_equals_what_the_mart_makes_it_of(
+    demo: Installation, metrics: dict[str, Metric], answers: dict[tuple[str, str], Decimal]
+) -> None:
+    metric_of = variants(metrics)
+    compared = 0
+    wrong = []
+    for month, kpi, variant, value, denominator, _ in scorecard(demo):
+        if (kpi, variant) in NO_METRIC or value is None or denominator is None:
+            continue
+        if len(names := parts(metric_of[kpi, variant])) < 2:
+            continue  # a median has cases, not parts
+        top, bottom = (answers.get((month, name), Decimal(0)) for name in names)
+        compared += 1
+        if not (close(bottom, denominator) and close(top, value * denominator)):
+            wrong.append((month, kpi, variant, value, denominator, top, bottom))
+    assert wrong == []
+    assert compared > 600
 
 
 def test_the_metrics_are_valid(demo: Installation) -> None:
