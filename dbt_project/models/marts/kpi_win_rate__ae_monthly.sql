@@ -180,7 +180,7 @@ select
     cast(lost_amount as decimal(18, 2)) as lost_amount,
     {{ safe_divide('won_opportunities', 'won_opportunities + lost_opportunities') }} as win_rate_closed_count,
     {{ safe_divide('won_amount', 'won_amount + lost_amount') }} as win_rate_closed_value,
-    {{ safe_divide('won_amount', 'won_opportunities') }} as average_deal_amount,
+    {{ safe_divide('won_amount', 'won_opportunities') }} as average_deal_value,
     cast(cycle_opportunities as bigint) as cycle_opportunities,
     cast(mean_cycle_days as double) as mean_cycle_days,
     cast(median_cycle_days as double) as median_cycle_days,
@@ -198,7 +198,7 @@ select
     cast(revenue_quota as decimal(18, 2)) as revenue_quota,
     {{ safe_divide('open_amount_at_start', 'revenue_quota') }} as pipeline_coverage,
     {{ safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities') }}
-        as expected_pipeline_amount,
+        as expected_pipeline_value,
     {{ safe_divide(
         safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities'),
         'mean_cycle_days',
