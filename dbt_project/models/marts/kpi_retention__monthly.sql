@@ -53,8 +53,8 @@ months_of_entities as (
         sum(case when prior_net_amount > 0 then net_amount else 0 end) as kept_amount,
         sum(case when prior_net_amount > 0 then least(net_amount, prior_net_amount) else 0 end)
             as kept_at_most_amount,
-        sum(margin_amount) as margin_amount,
-        sum(case when margin_amount is null then 1 else 0 end) as customers_without_margin
+        sum(case when is_active_at_end then margin_amount end) as margin_amount,
+        sum(case when is_active_at_end and margin_amount is null then 1 else 0 end) as customers_without_margin
     from customer_months
     group by 1, 2, 3
     {{ 'union all' if not loop.last }}
