@@ -6,10 +6,10 @@ answers as (
 )
 
 select
-    concat(Airline, ' ', CustomerID) as customer_id,
+    concat(airline, ' ', customerid) as customer_id,
     cast(null as varchar) as email_key,
     cast(null as varchar) as name_key,
-    Airline as segment,
+    airline as segment,
     cast(null as varchar) as region,
     cast(null as varchar) as country,
     cast(null as timestamp) as created_at,

@@ -6,9 +6,9 @@ answers as (
 )
 
 select
-    concat(Airline, ' ', CustomerID) as response_id,
+    concat(airline, ' ', customerid) as response_id,
     cast(null as varchar) as invitation_id,
-    concat(Airline, ' ', CustomerID) as customer_id,
+    concat(airline, ' ', customerid) as customer_id,
     "How likely are you to recommend this airline?" as score,
     cast(_delivered_on as timestamp) as responded_at,
     _source_file,

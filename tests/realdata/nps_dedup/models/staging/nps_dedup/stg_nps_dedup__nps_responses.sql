@@ -7,13 +7,13 @@ answers as (
 
 surveys as (
     select
-        Response as response_id,
-        max(Country) as country,
-        max(Store) as store,
-        max(Name) as name,
-        max(case when "Question Number" = '1' then Answer end) as day_text,
-        max(case when "Question Number" = '2' then replace(lower(Answer), ' ', '') end) as time_text,
-        max(case when "Question Number" = '3' then Answer end) as score_text,
+        response as response_id,
+        max(country) as country,
+        max(store) as store,
+        max(name) as name,
+        max(case when "Question Number" = '1' then answer end) as day_text,
+        max(case when "Question Number" = '2' then replace(lower(answer), ' ', '') end) as time_text,
+        max(case when "Question Number" = '3' then answer end) as score_text,
         min(_source_file) as _source_file,
         min(_row_number) as _row_number,
         min(_delivered_on) as _delivered_on
@@ -32,7 +32,8 @@ read as (
         end as clean_country,
         case when store = 'Amstelveen' then 'Amsterdam' else store end as clean_store,
         case
-            when lower(country) like 'united state%' then coalesce(try_strptime(day_text, '%m/%d/%Y'), try_strptime(day_text, '%d/%m/%Y'))
+            when lower(country) like 'united state%'
+                then coalesce(try_strptime(day_text, '%m/%d/%Y'), try_strptime(day_text, '%d/%m/%Y'))
             else coalesce(
                 try_strptime(day_text, '%d/%m/%Y'),
                 try_strptime(day_text, '%Y/%m/%d'),
