@@ -39,13 +39,13 @@ lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m sqlfluff lint --processes 2 dbt_project/models tests/realdata
+	$(BIN)/python -m sqlfluff lint --processes 2 dbt_project/models dbt_project/tests tests/realdata
 	$(BIN)/python -m pipelines.cli validate
 
 format: setup ## rewrite Python and SQL in the house style
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
-	$(BIN)/python -m sqlfluff fix dbt_project/models tests/realdata
+	$(BIN)/python -m sqlfluff fix dbt_project/models dbt_project/tests tests/realdata
 
 lock: setup ## pin the newest versions that pyproject.toml allows
 	UV="$$(command -v uv || echo $(BIN)/uv)" && \

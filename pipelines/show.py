@@ -61,7 +61,7 @@ def show_kpi(
         )
         if output == "table" and to is None:
             name, unit = _name_and_unit(connection, kpi_id, variant)
-            _print_for_people(rows, f"{name}, by {by}: {kpi_id} ({variant})", by, unit)
+            _print_for_people(rows, f"{kpi_id} ({variant}) by {by}: {name}", by, unit)
         else:
             _write(rows, output, to)
 
