@@ -37,12 +37,7 @@ of_teams as (
 not_given as (
     select of_teams.*
     from of_teams
-    left join given
-        on
-            of_teams.period_month = given.period_month
-            and of_teams.kpi_id = given.kpi_id
-            and of_teams.entity_type = given.entity_type
-            and of_teams.entity_id = given.entity_id
+    left join given using (period_month, kpi_id, entity_type, entity_id)
     where given.entity_id is null
 )
 

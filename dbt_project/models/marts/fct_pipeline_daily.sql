@@ -67,11 +67,7 @@ running as (
     from pipelines
     inner join days
         on pipelines.first_day <= days.date_day
-    left join changes
-        on
-            days.date_day = changes.date_day
-            and pipelines.rep_id = changes.rep_id
-            and pipelines.stage = changes.stage
+    left join changes using (date_day, rep_id, stage)
     window
         through_day as (
             partition by pipelines.rep_id, pipelines.stage

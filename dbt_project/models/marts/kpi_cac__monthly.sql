@@ -139,31 +139,11 @@ joined as (
         customer_value.margin_per_active_customer,
         customer_value.predictive_value
     from spine
-    left join media
-        on
-            spine.period_month = media.period_month
-            and spine.entity_type = media.entity_type
-            and spine.entity_id = media.entity_id
-    left join other_costs
-        on
-            spine.period_month = other_costs.period_month
-            and spine.entity_type = other_costs.entity_type
-            and spine.entity_id = other_costs.entity_id
-    left join won
-        on
-            spine.period_month = won.period_month
-            and spine.entity_type = won.entity_type
-            and spine.entity_id = won.entity_id
-    left join leads_created
-        on
-            spine.period_month = leads_created.period_month
-            and spine.entity_type = leads_created.entity_type
-            and spine.entity_id = leads_created.entity_id
-    left join leads_accepted
-        on
-            spine.period_month = leads_accepted.period_month
-            and spine.entity_type = leads_accepted.entity_type
-            and spine.entity_id = leads_accepted.entity_id
+    left join media using (period_month, entity_type, entity_id)
+    left join other_costs using (period_month, entity_type, entity_id)
+    left join won using (period_month, entity_type, entity_id)
+    left join leads_created using (period_month, entity_type, entity_id)
+    left join leads_accepted using (period_month, entity_type, entity_id)
     left join customer_value
         on
             spine.period_month = customer_value.period_month

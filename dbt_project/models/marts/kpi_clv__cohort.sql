@@ -98,17 +98,8 @@ cohorts as (
     from spine
     cross join horizons
     cross join parameters
-    left join sizes
-        on
-            spine.period_month = sizes.period_month
-            and spine.entity_type = sizes.entity_type
-            and spine.entity_id = sizes.entity_id
-    left join sums
-        on
-            spine.period_month = sums.period_month
-            and spine.entity_type = sums.entity_type
-            and spine.entity_id = sums.entity_id
-            and horizons.horizon = sums.horizon
+    left join sizes using (period_month, entity_type, entity_id)
+    left join sums using (period_month, entity_type, entity_id, horizon)
 )
 
 select

@@ -95,13 +95,5 @@ select
     spine.is_partial_period
 from spine
 cross join parameters
-left join created
-    on
-        spine.period_month = created.period_month
-        and spine.entity_type = created.entity_type
-        and spine.entity_id = created.entity_id
-left join converted
-    on
-        spine.period_month = converted.period_month
-        and spine.entity_type = converted.entity_type
-        and spine.entity_id = converted.entity_id
+left join created using (period_month, entity_type, entity_id)
+left join converted using (period_month, entity_type, entity_id)

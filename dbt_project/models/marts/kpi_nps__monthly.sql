@@ -129,16 +129,8 @@ joined as (
         coalesce(asked.invitations, 0) as invitations,
         coalesce(asked.answered_invitations, 0) as answered_invitations
     from spine
-    left join scores
-        on
-            spine.period_month = scores.period_month
-            and spine.entity_type = scores.entity_type
-            and spine.entity_id = scores.entity_id
-    left join asked
-        on
-            spine.period_month = asked.period_month
-            and spine.entity_type = asked.entity_type
-            and spine.entity_id = asked.entity_id
+    left join scores using (period_month, entity_type, entity_id)
+    left join asked using (period_month, entity_type, entity_id)
 )
 
 select

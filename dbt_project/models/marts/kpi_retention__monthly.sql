@@ -98,16 +98,8 @@ joined as (
         sum(coalesce(milestones_of_entities.became_customer, 0)) over so_far as customers_to_date,
         sum(coalesce(milestones_of_entities.became_repeat_customer, 0)) over so_far as repeat_customers
     from spine
-    left join months_of_entities
-        on
-            spine.period_month = months_of_entities.period_month
-            and spine.entity_type = months_of_entities.entity_type
-            and spine.entity_id = months_of_entities.entity_id
-    left join milestones_of_entities
-        on
-            spine.period_month = milestones_of_entities.period_month
-            and spine.entity_type = milestones_of_entities.entity_type
-            and spine.entity_id = milestones_of_entities.entity_id
+    left join months_of_entities using (period_month, entity_type, entity_id)
+    left join milestones_of_entities using (period_month, entity_type, entity_id)
     window
         so_far as (
             partition by spine.entity_type, spine.entity_id

@@ -58,8 +58,4 @@ select
     {{ safe_divide('per_entity.gross_amount - per_entity.discount_amount', 'per_entity.orders') }} as average_order_value,
     spine.is_partial_period
 from spine
-left join per_entity
-    on
-        spine.period_month = per_entity.period_month
-        and spine.entity_type = per_entity.entity_type
-        and spine.entity_id = per_entity.entity_id
+left join per_entity using (period_month, entity_type, entity_id)

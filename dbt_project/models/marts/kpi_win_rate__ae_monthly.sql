@@ -141,31 +141,11 @@ joined as (
         quotas.revenue_quota_to_date,
         credited.net_amount as credited_amount
     from spine
-    left join closed
-        on
-            spine.period_month = closed.period_month
-            and spine.entity_type = closed.entity_type
-            and spine.entity_id = closed.entity_id
-    left join created
-        on
-            spine.period_month = created.period_month
-            and spine.entity_type = created.entity_type
-            and spine.entity_id = created.entity_id
-    left join pipeline
-        on
-            spine.period_month = pipeline.period_month
-            and spine.entity_type = pipeline.entity_type
-            and spine.entity_id = pipeline.entity_id
-    left join quotas
-        on
-            spine.period_month = quotas.period_month
-            and spine.entity_type = quotas.entity_type
-            and spine.entity_id = quotas.entity_id
-    left join credited
-        on
-            spine.period_month = credited.period_month
-            and spine.entity_type = credited.entity_type
-            and spine.entity_id = credited.entity_id
+    left join closed using (period_month, entity_type, entity_id)
+    left join created using (period_month, entity_type, entity_id)
+    left join pipeline using (period_month, entity_type, entity_id)
+    left join quotas using (period_month, entity_type, entity_id)
+    left join credited using (period_month, entity_type, entity_id)
 )
 
 select
