@@ -12,7 +12,8 @@ import pytest
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
 
-LAND_EVERYTHING = """
+LAND = """
+import sys
 from pipelines.ingest.landing import land
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import get_settings
@@ -22,7 +23,7 @@ settings = get_settings()
 with in_memory() as database:
     for source, name, table in each_table(load_sources(settings.sources, settings.company_dir)):
         for day in days_between(settings.first_delivery, business_day(settings)):
-            if table.files(settings.landing_dir, day):
+            if (not sys.argv[1:] or str(day) in sys.argv[1:]) and table.files(settings.landing_dir, day):
                 land(source.name, name, table, day, settings.landing_dir, settings.raw_dir, database)
 """
 
@@ -58,9 +59,9 @@ class Installation:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KPI_", "DAGSTER_"))}
         return {**inherited, "DATA_DIR": str(self.data_dir), "KPI_CONFIG": str(self.config), **self.environment}
 
-    def build(self) -> None:
-        """Land every delivery and build the models: the job without Dagster, checks and publication."""
-        self.python("-c", LAND_EVERYTHING)
+    def build(self, *days: str) -> None:
+        """Land deliveries, by default all, and build the models: the job without Dagster, checks and publication."""
+        self.python("-c", LAND, *days)
         self.kpi("dbt", "--", "build", "--exclude-resource-type", "unit_test")
 
     def published(self) -> duckdb.DuckDBPyConnection:

@@ -13,18 +13,18 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Installation:
-    """140 answers to five questions, run through the whole job."""
+    """140 answers to five questions, landed and built."""
     landing = tmp_path_factory.mktemp("survey") / "landing" / "nps_dedup"
     landing.mkdir(parents=True)
     shutil.copy(real_data_dir / "nps_dedup" / "input_01.csv", landing / "answers_2020-01-31.csv")
     installation = Installation(landing.parents[1], HERE / "nps_dedup" / "kpi.yml")
-    installation.kpi("run")
+    installation.build()
     return installation
 
 
 def test_first_and_latest_answers_are_the_published_ones(survey: Installation, real_data_dir: Path) -> None:
     """Who answered once has a first answer and, in the published table, no latest one beside it."""
-    with survey.published() as connection:
+    with survey.warehouse() as connection:
         found = {
             (
                 *customer.split("|"),
