@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.settings import Settings
 from pipelines.sources import load_sources
-from pipelines.transform.assets import build_arguments
+from pipelines.transform.assets import build_arguments, opening_comment
 from pipelines.transform.project import as_of_date, assemble_project, dbt_variables
 
 
@@ -60,3 +60,10 @@ def test_a_build_leaves_unit_tests_to_the_test_suite() -> None:
         *("build", "--exclude-resource-type", "unit_test", "--vars", '{"a": 1}'),
         "--full-refresh",
     ]
+
+
+def test_a_test_is_described_by_the_comment_it_opens_with() -> None:
+    assert opening_comment("-- A failure means\n-- that rows were lost.\nselect 1 -- not this") == (
+        "A failure means that rows were lost."
+    )
+    assert opening_comment("select 1") == ""
