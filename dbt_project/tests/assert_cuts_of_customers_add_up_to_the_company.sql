@@ -1,5 +1,6 @@
 -- A failure means that segments, regions or channels hold more or less than the company: a customer is in two of them, or in
 -- none.
+{{ config(meta={'dagster': {'ref': {'name': 'kpi_retention__monthly'}}}) }}
 {% set marts = {
     'kpi_retention__monthly': ['period_month', "''", [
         'customers_at_start', 'retained_customers', 'churned_customers', 'new_customers', 'reactivated_customers',

@@ -1,6 +1,6 @@
 -- A failure means that a cost of sales or marketing has no amount in the reporting currency: it is missing from the acquisition
 -- cost, which is too low. Have the rate of the month's first day delivered, or correct the currency.
-{{ config(meta={'dagster': {'ref': {'name': 'kpi_cac__monthly'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_sales_marketing_costs'}}}) }}
 with
 
 costs as (

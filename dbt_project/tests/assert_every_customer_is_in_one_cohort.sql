@@ -1,5 +1,6 @@
 -- A failure means that a customer is in no cohort, in two or in another month's, or that a cohort brought something else than its
 -- customers did.
+{{ config(meta={'dagster': {'ref': {'name': 'kpi_clv__cohort'}}}) }}
 with
 
 customers as (

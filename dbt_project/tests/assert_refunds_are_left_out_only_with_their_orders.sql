@@ -1,4 +1,5 @@
 -- A failure means that money that went back is missing from the facts although its order counts, or was never delivered.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_refunds'}}}) }}
 select refunds.refund_id
 from {{ ref('int_refunds') }} as refunds
 cross join {{ ref('int_run_parameters') }} as parameters

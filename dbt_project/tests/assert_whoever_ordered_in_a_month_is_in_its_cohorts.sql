@@ -1,4 +1,5 @@
 -- A failure means that somebody who ordered in a month is counted there by no cohort, or that somebody is who did not.
+{{ config(meta={'dagster': {'ref': {'name': 'kpi_retention__cohort'}}}) }}
 with
 
 customers as (

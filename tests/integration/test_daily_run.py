@@ -12,7 +12,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from tests.conftest import Installation
+from tests.conftest import PROJECT_DIR, Installation
 from tests.integration.conftest import published_hashes
 
 LAST_DAY = "2026-01-09"
@@ -231,6 +231,20 @@ def test_every_asset_of_raw_staging_and_marts_was_checked_and_every_blocking_che
     assert {table for stage, table in checked if stage == "staging"} == staging
     assert {table for stage, table in checked if stage == "marts"} == marts
     assert len([table for stage, table in checked if stage == "raw"]) == 17
+
+
+def test_every_invariant_is_a_check_of_its_mart_and_says_what_a_failure_means(demo: Installation) -> None:
+    code = """
+from pipelines.definitions import defs
+graph = defs.resolve_asset_graph()
+for key in sorted(graph.asset_check_keys):
+    if key.name.startswith("assert_"):
+        print(key.name, "|", graph.get_check_spec(key).description)
+"""
+    lines = demo.python("-c", code).stdout.splitlines()
+    tests = sorted(file.stem for file in (PROJECT_DIR / "dbt_project" / "tests").glob("*.sql"))
+    assert sorted(line.split(" | ")[0] for line in lines) == tests
+    assert [line for line in lines if not line.split(" | ")[1].startswith("A failure means that ")] == []
 
 
 def test_every_model_and_every_column_says_what_it_means(demo: Installation) -> None:
