@@ -32,7 +32,7 @@ from pipelines.settings import PROJECT_DIR, Settings, load_settings
 from pipelines.sources import Source, each_table, load_sources
 from pipelines.transform.customer_value import predict
 from pipelines.transform.project import assemble_project, dbt_command, dbt_environment, dbt_variables
-from pipelines.warehouse import STORAGE_VERSION, attach_read_only, escaped, in_memory
+from pipelines.warehouse import STORAGE_VERSION, attach_read_only, escaped, in_memory, sandboxed
 
 SCALE = float(os.environ.get("SCALE") or 10)
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
@@ -96,7 +96,7 @@ def _deliver(folder: Path) -> None:
 def _land(settings: Settings, sources: list[Source]) -> int:
     """Bring every delivery into raw; how many rows there are."""
     rows = 0
-    with in_memory() as database:
+    with sandboxed(settings.landing_dir, settings.raw_dir) as database:
         for source, name, table in each_table(sources):
             for day in (date.fromordinal(n) for n in range(settings.first_delivery.toordinal(), AS_OF.toordinal() + 1)):
                 place = settings.landing_dir, settings.raw_dir

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import duckdb
 import typer
@@ -25,7 +25,14 @@ from pipelines.config_files import ConfigError
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.warehouse import NotPublishedError
 
+if TYPE_CHECKING:
+    from pipelines.quality.quarantined_rows import State
+    from pipelines.quarantine import Selection
+    from pipelines.run import Plan
+
 app = typer.Typer(help="Deliveries in, sales KPIs out.", no_args_is_help=True, pretty_exceptions_enable=False)
+quarantine_app = typer.Typer(help="Refused files and unreadable rows.", no_args_is_help=True)
+app.add_typer(quarantine_app, name="quarantine")
 console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -57,8 +64,7 @@ def run(
     Without a day: all that was delivered and has not landed yet.
     """
     from pipelines.partitions import business_day
-    from pipelines.run import NothingDeliveredError, execute, plan, prepare_instance
-    from pipelines.show import show_scorecard
+    from pipelines.run import NothingDeliveredError, plan
     from pipelines.sources import load_sources
 
     if (first is None) != (last is None) or (day and first):
@@ -78,22 +84,33 @@ def run(
         except NothingDeliveredError as error:
             errors.print(f"[red]Nothing to run.[/red] {error}")
             raise typer.Exit(FAILED) from None
-        prepare_instance(settings)
-        blocked = execute(days, console, full_refresh)
-        for title, problems in blocked.items():
-            errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
-            errors.print(f"  {title}:", markup=False)
-            for problem in problems:
-                errors.print(f"  {problem}", markup=False)
-        if blocked:
-            errors.print("Repair the delivery or the rule and run the day again; `kpi dev` shows the run in the UI.")
-            raise typer.Exit(FAILED)
-        show_scorecard(settings.published_dir, console)
-        console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
-        kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
-        console.print(
-            f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, http://127.0.0.1:3000."
-        )
+        _run_and_report(days, full_refresh)
+
+
+def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
+    """Run delivery days, then show the scorecard and what is in quarantine, or else what blocked a publication."""
+    from pipelines.quarantine import Quarantine
+    from pipelines.run import execute, prepare_instance
+    from pipelines.show import show_scorecard
+
+    settings = get_settings()
+    prepare_instance(settings)
+    blocked = execute(days, console, full_refresh)
+    files, rows = Quarantine.of(settings).counts()
+    if files or rows:
+        console.print(f"In quarantine: {files:,} files, {rows:,} rows. See kpi quarantine list.", markup=False)
+    for title, problems in blocked.items():
+        errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
+        errors.print(f"  {title}:", markup=False)
+        for problem in problems:
+            errors.print(f"  {problem}", markup=False)
+    if blocked:
+        errors.print("Repair the delivery or the rule and run the day again; `kpi dev` shows the run in the UI.")
+        raise typer.Exit(FAILED)
+    show_scorecard(settings.published_dir, console)
+    console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
+    kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
+    console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, http://127.0.0.1:3000.")
 
 
 @app.command()
@@ -133,6 +150,100 @@ def sql(
             run_sql(get_settings().published_dir, query, output.value, to)
         except (duckdb.Error, UsageError) as error:
             raise ConfigError(str(error)) from None
+
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids, or their beginnings.")]
+OfSource = Annotated[str | None, typer.Option("--source", help="Only of this source.")]
+OfTable = Annotated[str | None, typer.Option("--table", help="Only of this table.")]
+OfDay = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Only of this delivery day.")]
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    source: OfSource = None,
+    table: OfTable = None,
+    day: OfDay = None,
+    everything: Annotated[bool, typer.Option("--all", help="Resolved and dismissed ones, too.")] = False,
+) -> None:
+    """List what is in quarantine, by delivery and reason."""
+    from pipelines.quarantine import Quarantine, chosen, print_list
+
+    with _errors_in_words():
+        states: tuple[State, ...] = () if everything else ("open",)
+        print_list(*chosen(Quarantine.of(get_settings()), _selection(None, source, table, day), *states), console)
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, or their beginnings.")],
+) -> None:
+    """Show what was delivered; personal columns as ***."""
+    from pipelines.quarantine import Quarantine, chosen, print_items
+    from pipelines.sources import load_sources
+
+    with _errors_in_words():
+        settings = get_settings()
+        sources = load_sources(settings.sources, settings.company_dir)
+        print_items(*chosen(Quarantine.of(settings), _selection(ids, None, None, None)), sources, console)
+
+
+@quarantine_app.command("replay")
+def quarantine_replay(ids: Ids = None, source: OfSource = None, table: OfTable = None, day: OfDay = None) -> None:
+    """Try again what is in quarantine, after a file or a rule was repaired: run its delivery days again."""
+    from pipelines.quarantine import Quarantine, chosen, make_ready
+    from pipelines.run import Plan
+
+    with _errors_in_words():
+        settings = get_settings()
+        files, rows = chosen(Quarantine.of(settings), _selection(ids, source, table, day), "open")
+        if not files and not rows:
+            console.print("Nothing of that is open in quarantine.")
+            return
+        days = make_ready(settings, files, rows)
+        _run_and_report(Plan(days, in_one_run=False))
+
+
+@quarantine_app.command("dismiss")
+def quarantine_dismiss(
+    reason: Annotated[str, typer.Option(help="Why it does not matter; kept with the record.")],
+    ids: Ids = None,
+    source: OfSource = None,
+    table: OfTable = None,
+    day: OfDay = None,
+) -> None:
+    """Say that something in quarantine does not matter. It stays out of every KPI."""
+    from pipelines.quarantine import Quarantine, Selection, chosen
+
+    with _errors_in_words():
+        selection = _selection(ids, source, table, day)
+        if selection == Selection():
+            raise ConfigError("Name what to dismiss: ids, --source, --table or --date.")
+        quarantine = Quarantine.of(get_settings())
+        files, rows = chosen(quarantine, selection, "open")
+        for file in files:
+            quarantine.files.dismiss(file, reason)
+        quarantine.rows.dismiss(rows, reason)
+        console.print(f"Dismissed: {len(files):,} files, {len(rows):,} rows.")
+
+
+@quarantine_app.command("purge")
+def quarantine_purge(
+    older_than: Annotated[int, typer.Option(min=0, help="Days since it was first seen.")] = 90,
+    source: OfSource = None,
+    table: OfTable = None,
+) -> None:
+    """Delete for good what was resolved or dismissed."""
+    from pipelines.quarantine import Quarantine, purge
+
+    with _errors_in_words():
+        files, rows = purge(Quarantine.of(get_settings()), _selection(None, source, table, None), older_than)
+        console.print(f"Deleted: {files:,} files, {rows:,} rows.")
+
+
+def _selection(ids: list[str] | None, source: str | None, table: str | None, day: datetime | None) -> "Selection":
+    from pipelines.quarantine import Selection
+
+    return Selection(tuple(ids or ()), source, table, str(day.date()) if day else None)
 
 
 @app.command()

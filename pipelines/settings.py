@@ -107,6 +107,10 @@ class Settings(SettingsFile, BaseSettings):
         return self.data_dir / "raw"
 
     @cached_property
+    def quarantine_dir(self) -> Path:
+        return self.data_dir / "quarantine"
+
+    @cached_property
     def warehouse_path(self) -> Path:
         return self.data_dir / "warehouse.duckdb"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files of it
+FOREIGN_FILE_MEMORY = "4GB"  # what reading a delivered file may take
 
 
 class NotPublishedError(Exception):
@@ -33,6 +34,28 @@ def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to no file, for reading and writing others."""
     with duckdb.connect() as connection:
         connection.execute("set global TimeZone = 'UTC'")  # given at connect, it asks for an extension to be downloaded
+        yield connection
+
+
+@contextmanager
+def sandboxed(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to no file for reading what strangers delivered.
+
+    It sees nothing outside `folders`, loads no extension, takes a part of the memory, and cannot be told otherwise.
+    """
+    with in_memory() as connection:
+        spellings = {str(folder) for folder in folders} | {literal_path(folder) for folder in folders}
+        allowed = ", ".join(f"'{escaped(Path(spelling))}/'" for spelling in sorted(spellings))
+        for setting in (
+            "autoinstall_known_extensions = false",
+            "autoload_known_extensions = false",
+            f"memory_limit = '{FOREIGN_FILE_MEMORY}'",
+            "temp_directory = ''",
+            f"allowed_directories = [{allowed}]",
+            "enable_external_access = false",
+            "lock_configuration = true",
+        ):
+            connection.execute(f"set global {setting}")
         yield connection
 
 
@@ -72,3 +95,8 @@ def attach_read_only(connection: duckdb.DuckDBPyConnection, path: Path, name: st
 def escaped(path: Path) -> str:
     """`path` as it stands between single quotes."""
     return str(path).replace("'", "''")
+
+
+def literal_path(path: Path) -> str:
+    """`path` as DuckDB must be given it: it reads file names as glob patterns."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))

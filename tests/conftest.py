@@ -18,9 +18,9 @@ from pipelines.ingest.landing import land
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import get_settings
 from pipelines.sources import each_table, load_sources
-from pipelines.warehouse import in_memory
+from pipelines.warehouse import sandboxed
 settings = get_settings()
-with in_memory() as database:
+with sandboxed(settings.landing_dir, settings.raw_dir) as database:
     for source, name, table in each_table(load_sources(settings.sources, settings.company_dir)):
         for day in days_between(settings.first_delivery, business_day(settings)):
             if (not sys.argv[1:] or str(day) in sys.argv[1:]) and table.files(settings.landing_dir, day):

@@ -17,6 +17,20 @@
 {%- endmacro %}
 
 
+{# True when some part of `text` fits the regular expression. #}
+{% macro matches(text, pattern) -%}
+    {{ return(adapter.dispatch('matches')(text, pattern)) }}
+{%- endmacro %}
+
+{% macro default__matches(text, pattern) -%}
+    regexp_matches({{ text }}, '{{ pattern }}')
+{%- endmacro %}
+
+{% macro spark__matches(text, pattern) -%}
+    {{ text }} rlike '{{ pattern }}'
+{%- endmacro %}
+
+
 {# `text` as a DATE, written as yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; NULL when it is not. #}
 {% macro try_date(text, format) -%}
     {{ return(adapter.dispatch('try_date')(text, format)) }}

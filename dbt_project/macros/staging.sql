@@ -3,8 +3,8 @@
 
 {# Every delivered row of a table, typed, as an incremental log: rows of deliveries that raw no longer holds go, rows
    of deliveries not yet in the log come. `columns` lists [delivered column, type, options]; types are text, integer,
-   decimal, date, timestamp, boolean. Options: required (empty is unreadable, too), decimal (the decimal mark),
-   format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy), time_zone (of timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
+   decimal, date, timestamp, boolean. Options: required (empty is unreadable, too), decimal (the decimal mark; the
+   other one may then part thousands, and only in threes), thousands (what parts thousands beside a decimal point), format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy), time_zone (of timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
 {% macro typed_deliveries(source_name, table_name, columns) -%}
     {{ config(
         materialized='incremental',
@@ -38,22 +38,25 @@ select
     _row_number,
     _delivered_on,
     _loaded_at,
-    nullif(
-        concat_ws(
-            '; '
-            {%- for column in columns %}
-            {%- if column[1] != 'text' %},
-            case
-                when trim({{ column[0] }}) <> '' and {{ typed_cell(column) }} is null
-                    then '{{ column[0] | replace('"', '') }}: cannot be read as {{ column[1] }}'
-            end
-            {%- endif %}
-            {%- if (column[2] or {}).required %},
-            case when coalesce(trim({{ column[0] }}), '') = '' then '{{ column[0] | replace('"', '') }}: empty' end
-            {%- endif %}
-            {%- endfor %}
-        ),
-        ''
+    coalesce(
+        _problem,
+        nullif(
+            concat_ws(
+                '; '
+                {%- for column in columns %}
+                {%- if column[1] != 'text' %},
+                case
+                    when trim({{ column[0] }}) <> '' and {{ typed_cell(column) }} is null
+                        then '{{ column[0] | replace('"', '') }}: cannot be read as {{ column[1] }}'
+                end
+                {%- endif %}
+                {%- if (column[2] or {}).required %},
+                case when coalesce(trim({{ column[0] }}), '') = '' then '{{ column[0] | replace('"', '') }}: empty' end
+                {%- endif %}
+                {%- endfor %}
+            ),
+            ''
+        )
     ) as _reject_reason
 from new_deliveries
 {%- endmacro %}
@@ -66,7 +69,9 @@ from new_deliveries
     {%- elif type == 'integer' -%}
         {{ try_cast(name, 'bigint') }}
     {%- elif type == 'decimal' and options.decimal == ',' -%}
-        {{ try_cast("replace(replace(" ~ name ~ ", '.', ''), ',', '.')", 'decimal(18, 6)') }}
+        {{ try_cast(without_thousands("replace(translate(" ~ name ~ ", '.,', ',.'), ' ', '')"), 'decimal(18, 6)') }}
+    {%- elif type == 'decimal' and options.thousands -%}
+        {{ try_cast(without_thousands("replace(" ~ name ~ ", '" ~ options.thousands ~ "', ',')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' -%}
         {{ try_cast(name, 'decimal(18, 6)') }}
     {%- elif type == 'timestamp' -%}
@@ -78,6 +83,15 @@ from new_deliveries
     {%- else -%}
         {{ exceptions.raise_compiler_error("typed_deliveries: column " ~ name ~ ": unknown type " ~ type) }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{# `text` without the commas that part thousands; NULL when they part anything else, since 12,50 is not 1250. #}
+{% macro without_thousands(text) -%}
+    case
+        when {{ text }} not like '%,%' then {{ text }}
+        when {{ matches(text, '^ *[-+]?[0-9]{1,3}(,[0-9]{3})+([.][0-9]*)? *$') }} then replace({{ text }}, ',', '')
+    end
 {%- endmacro %}
 
 
@@ -139,9 +153,19 @@ from new_deliveries
 {%- endmacro %}
 
 
-{# The newest readable row of each key of a delivered table. #}
+{# The newest readable row of each key of a delivered table, but of keys that were deleted none: those with a tombstone,
+   and those that the newest snapshot lacks. #}
 {% macro latest_rows(source_name, table_name) -%}
-    select * from ({{ rank_rows(source_name, table_name) }}) as versions where _version = 1
+    {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {}) -%}
+    select * from ({{ rank_rows(source_name, table_name) }}) as versions
+    where
+        _version = 1
+        {%- if table.get('tombstone') %}
+        and not coalesce({{ table['tombstone'] }}, false)
+        {%- endif %}
+        {%- if table.get('deliveries') == 'snapshot' %}
+        and _delivered_on = (select max(_delivered_on) from {{ ref('base_' ~ source_name ~ '__' ~ table_name) }})
+        {%- endif %}
 {%- endmacro %}
 
 

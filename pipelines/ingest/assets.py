@@ -8,11 +8,12 @@ from datetime import date
 
 import dagster as dg
 
+from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land
-from pipelines.ingest.readers import DeliveryError
+from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
-from pipelines.warehouse import in_memory
+from pipelines.warehouse import sandboxed
 
 
 def raw_key(source: str, table_name: str) -> dg.AssetKey:
@@ -46,7 +47,8 @@ def _raw_asset(
     def raw_table(context: dg.AssetExecutionContext) -> None:
         landed_days: dict[str, Landed] = {}
         problems = []
-        with in_memory() as database:
+        quarantine = QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir)
+        with sandboxed(settings.landing_dir, settings.raw_dir) as database:
             for day in context.partition_keys:
                 try:
                     landed_days[day] = land(
@@ -57,12 +59,19 @@ def _raw_asset(
                         settings.landing_dir,
                         settings.raw_dir,
                         database,
+                        quarantine,
                     )
+                    problems += landed_days[day].refused
                 except DeliveryError as error:
                     problems.append(str(error))
         for day, landed in landed_days.items():
             if landed.outcome == "restated":
                 context.log.info(f"{key.to_user_string()}: {day} was delivered before, with other bytes: restated.")
+            if landed.unreadable_rows:
+                context.log.warning(
+                    f"{key.to_user_string()}: {day}: {landed.unreadable_rows:,} of {landed.rows:,} rows could not be "
+                    "told apart into cells: see `kpi quarantine list`."
+                )
             if problems:  # a step that fails materializes nothing, although these days did land
                 context.log_event(dg.AssetMaterialization(key, partition=day, metadata=_metadata(landed)))
             else:
@@ -77,6 +86,7 @@ def _metadata(landed: Landed) -> dict[str, dg.MetadataValue]:
     metadata: dict[str, dg.MetadataValue] = {
         "outcome": dg.MetadataValue.text(landed.outcome),
         "dagster/row_count": dg.MetadataValue.int(landed.rows),
+        "unreadable rows": dg.MetadataValue.int(landed.unreadable_rows),
         "bytes": dg.MetadataValue.int(landed.size_bytes),
         "files": dg.MetadataValue.text(", ".join(landed.files) or "none"),
     }

@@ -1,26 +1,36 @@
 """Lands one table's delivery of one day as raw Parquet.
 
-Belongs here: provenance, atomic replacement, and telling new, unchanged and restated deliveries apart.
-Does not belong here: file formats (`readers.py`), Dagster (`assets.py`), and anything that happens after raw.
+Belongs here: provenance, atomic replacement, telling new, unchanged and restated deliveries apart, and putting files
+that are refused into quarantine.
+Does not belong here: what a file must be (`gate.py`), file formats (`readers.py`), Dagster (`assets.py`), and anything
+that happens after raw.
 
-A raw partition is one file, `raw/<source>/<table>/delivered_on=<day>/rows.parquet`. It holds the delivered columns as
-text, and beside them `_source_file`, `_row_number`, `_file_sha256`, `_delivered_on` and `_loaded_at`. What it was made
-from stands in the file's own metadata, so that data and record are replaced in one step.
+A raw partition is one file, `raw/<source>/<table>/delivered_on=<day>/rows.parquet`. It holds every delivered row: its
+columns as text, and beside them `_source_file`, `_row_number`, `_file_sha256`, `_delivered_on` and `_loaded_at`. A row
+that cannot be told apart into cells has its text in `_unreadable_row` and the reason in `_problem`. What the file was
+made from stands in its own metadata, so that data and record are replaced in one step.
 """
 
-import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
 import duckdb
 
-from pipelines.ingest.readers import DeliveryError, iter_columns, literal_path, read_delivery, sql_name, sql_text
+from pipelines.ingest.gate import DeliveryError, admit, check_name, sha256_of
+from pipelines.ingest.quarantined_files import QuarantinedFiles
+from pipelines.ingest.readers import READING_COLUMNS, iter_columns, read_delivery, sql_name, sql_text
 from pipelines.sources import Table
+from pipelines.warehouse import literal_path
+
+READER_VERSION = "2"  # raw files of an older one are made anew when their day is run again
+
+FEW_ROWS = 10  # files of fewer may be the same on two days by chance
 
 Outcome = Literal["landed", "unchanged", "restated", "empty day"]
 
@@ -31,11 +41,13 @@ class Landed:
 
     outcome: Outcome
     files: list[str]  # relative to the landing folder
-    rows: int
+    rows: int  # all delivered rows
+    unreadable_rows: int  # of these, those that are no rows of cells
     size_bytes: int  # of the delivered files
     first_date: str | None  # smallest and largest value of the table's date column, as text
     last_date: str | None
     undeclared_columns: list[str]
+    refused: list[str] = field(default_factory=list)  # why each file that went to quarantine did
 
 
 @dataclass(frozen=True)
@@ -65,65 +77,199 @@ def land(
     landing_dir: Path,
     raw_dir: Path,
     database: duckdb.DuckDBPyConnection,
+    quarantine: QuarantinedFiles | None = None,
 ) -> Landed:
-    """Bring the delivery of one day into raw: all of it, or nothing.
+    """Bring the delivery of one day into raw, each of its files as a whole or not at all.
 
-    The same bytes read the same way again change nothing; other bytes replace what was there. `database` does the
-    reading and writing; nothing stays in it.
+    The same bytes read the same way again change nothing; other bytes replace what was there. A file that is refused
+    goes to `quarantine`, if given, and the day's other files land without it; it never takes away what its older self
+    brought. `database` does the reading and writing; nothing stays in it.
 
     Raises:
-        DeliveryError: nothing was delivered although the table forbids empty days, or a file cannot be read.
+        DeliveryError: nothing was delivered although the table forbids empty days, or no file could be let in.
     """
     files = table.files(landing_dir, delivered_on)
+    waiting = quarantine.of_day(source, table_name, delivered_on) if quarantine else []
+    if waiting and not files:
+        raise DeliveryError("\n".join(file.still_waiting for file in waiting))
     if not files and table.empty_day == "forbidden":
         expected = table.path.format(delivered_on=delivered_on)
         raise DeliveryError(
             f"{expected}: nothing was delivered for {delivered_on}. Put the file into {landing_dir} and run the day "
             f"again, or write `empty_day: allowed` for {source}.{table_name} if days without a delivery are normal."
         )
-    labels = [file.relative_to(landing_dir).as_posix() for file in files]
-    made_from = MadeFrom(
-        files=dict(zip(labels, map(_sha256, files), strict=True)),
-        read_as=[table.format, table.delimiter, table.encoding, *table.columns],
-    )
     target = raw_file(raw_dir, source, table_name, delivered_on)
-    with database.cursor() as connection:
+    target.parent.parent.mkdir(parents=True, exist_ok=True)
+    with database.cursor() as connection, tempfile.TemporaryDirectory(dir=raw_dir, prefix=".reading-") as scratch:
         before = _made_from(connection, target)
+        queries: dict[str, str] = {}
+        hashes: dict[str, str] = {}
+        refused: dict[Path, str] = {}
+        for file in files:
+            label = file.relative_to(landing_dir).as_posix()
+            try:
+                queries[label], hashes[label] = _read(
+                    connection, file, label, table, landing_dir, Path(scratch), target, before
+                )
+            except DeliveryError as error:
+                refused[file] = str(error)
+        problems = [*refused.values(), *(file.still_waiting for file in waiting if file.path not in queries)]
+        if quarantine:
+            for file, reason in refused.items():
+                quarantine.take(file, reason, source, table_name, delivered_on)
+        known_before = before.files.keys() if before else set()
+        if refused and (
+            not queries or any(file.relative_to(landing_dir).as_posix() in known_before for file in refused)
+        ):
+            raise DeliveryError("\n".join(problems))
+        made_from = MadeFrom(hashes, _read_as(table))
         if before == made_from:
             outcome: Outcome = "unchanged"
         else:
-            _write(connection, files, labels, made_from, table, delivered_on, target)
-            outcome = "restated" if before else "landed" if files else "empty day"
-        rows, first_date, last_date, columns = _summary(connection, target, table)
+            _write(connection, queries, made_from, table, delivered_on, target)
+            outcome = "restated" if before else "landed" if queries else "empty day"
+        rows, unreadable_rows, first_date, last_date, columns = _summary(connection, target, table)
+        if rows >= FEW_ROWS:
+            _remember_files(target, delivered_on, hashes)
+        if quarantine:
+            for replaced in (file for file in waiting if file.path in queries):
+                quarantine.dismiss(replaced, "replaced by a later delivery")
+    known = {*table.columns, *table.optional_columns}
     return Landed(
         outcome=outcome,
-        files=labels,
+        files=list(queries),
         rows=rows,
-        size_bytes=sum(file.stat().st_size for file in files),
+        unreadable_rows=unreadable_rows,
+        size_bytes=sum((landing_dir / label).stat().st_size for label in queries),
         first_date=first_date,
         last_date=last_date,
-        undeclared_columns=[name for name in columns if name not in table.columns and not name.startswith("_")],
+        undeclared_columns=[name for name in columns if name not in known and not name.startswith("_")],
+        refused=problems,
     )
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    file: Path,
+    label: str,
+    table: Table,
+    landing_dir: Path,
+    scratch: Path,
+    target: Path,
+    before: MadeFrom | None,
+) -> tuple[str, str]:
+    """The query that reads one delivered file, and the file's hash. What has landed like that is not read again."""
+    check_name(file, label, landing_dir)
+    sha256 = sha256_of(file)
+    if before and before.read_as == _read_as(table) and before.files.get(label) == sha256:
+        return _landed_rows(target, label), sha256
+    admitted = admit(file, table, label, landing_dir, scratch)
+    _check_not_landed_before(connection, target, table, label, sha256)
+    query = read_delivery(connection, admitted, table)
+    _check_row_count(connection, query, file, table, label)
+    return query, sha256
+
+
+def _landed_rows(target: Path, label: str) -> str:
+    """The rows that a file brought when it landed."""
+    return (
+        "select * exclude (_source_file, _file_sha256, _delivered_on, _loaded_at) "
+        f"from {_raw_rows(target)} where _source_file = {sql_text(label)}"
+    )
+
+
+def _raw_rows(target: Path) -> str:
+    return f"read_parquet({sql_text(literal_path(target))}, hive_partitioning = false)"
+
+
+def _check_row_count(connection: duckdb.DuckDBPyConnection, query: str, file: Path, table: Table, label: str) -> None:
+    if not table.row_count_suffix:
+        return
+    companion = file.with_name(file.name + table.row_count_suffix)
+    try:
+        declared = int(companion.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        raise DeliveryError(
+            f"{label}: {companion.name}, which says how many rows the file has, is missing or holds no number. Have it "
+            "delivered, or remove `row_count_suffix` from the source's YAML."
+        ) from None
+    [[rows]] = connection.execute(f"select count(*) from ({query})").fetchall()
+    if rows != declared:
+        raise DeliveryError(
+            f"{label}: {rows:,} rows, but {companion.name} says {declared:,}: the file is not whole. "
+            "Have it delivered again."
+        )
+
+
+def _check_not_landed_before(
+    connection: duckdb.DuckDBPyConnection, target: Path, table: Table, label: str, sha256: str
+) -> None:
+    """Refuse yesterday's file under today's name."""
+    marker = _marker(target, sha256)
+    if table.may_repeat_a_file or not marker.exists():
+        return
+    day = marker.read_text(encoding="utf-8")
+    other = target.parent.with_name(f"delivered_on={day}") / target.name
+    made_from = _made_from(connection, other) if other != target else None
+    if made_from and sha256 in made_from.files.values():
+        raise DeliveryError(
+            f"{label}: the same bytes were already delivered for {day}. Have the right file delivered, or write "
+            "`same_file_again: allowed` in the source's YAML if equal files are normal."
+        )
+
+
+def _remember_files(target: Path, delivered_on: date, hashes: Mapping[str, str]) -> None:
+    for sha256 in hashes.values():
+        marker = _marker(target, sha256)
+        if not marker.exists():
+            marker.parent.mkdir(exist_ok=True)
+            marker.write_text(str(delivered_on), encoding="utf-8")
+
+
+def _marker(target: Path, sha256: str) -> Path:
+    """A small file that says on which day a file with this hash has landed: looked up without reading any other day."""
+    return target.parent.parent / "_landed_files" / sha256
+
+
+def _read_as(table: Table) -> list[str]:
+    columns = [*table.columns, *table.optional_columns]
+    return [READER_VERSION, table.format, table.delimiter, table.encoding, table.sheet or "", *columns]
 
 
 def _write(
     connection: duckdb.DuckDBPyConnection,
-    files: list[Path],
-    labels: list[str],
+    queries: Mapping[str, str],
     made_from: MadeFrom,
     table: Table,
     delivered_on: date,
     target: Path,
 ) -> None:
-    loaded_at = datetime.now(UTC).replace(tzinfo=None)
     selects = [_no_rows(table)]
-    for file, label in zip(files, labels, strict=True):
-        query = read_delivery(connection, file, table, label)
-        delivered = ", ".join(sql_name(name) for name in iter_columns(query, connection) if name != "_row_number")
+    for label, query in queries.items():
+        delivered = ", ".join(sql_name(name) for name in iter_columns(query, connection))
         selects.append(
-            f"select {delivered}, {sql_text(label)} as _source_file, cast(_row_number as bigint) as _row_number, "
+            f"select {delivered}, {sql_text(label)} as _source_file, "
             f"{sql_text(made_from.files[label])} as _file_sha256 from ({query})"
         )
+    _replace(
+        connection,
+        f"select *, date '{delivered_on}' as _delivered_on from ({' union all by name '.join(selects)})",
+        made_from,
+        target,
+    )
+
+
+def stamp_again(database: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Give the raw file at `target` a new `_loaded_at`, so that staging types its rows anew."""
+    with database.cursor() as connection:
+        made_from = _made_from(connection, target)
+        assert made_from is not None, f"{target} is no raw file"
+        _replace(connection, f"select * exclude (_loaded_at) from {_raw_rows(target)}", made_from, target)
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, query: str, made_from: MadeFrom, target: Path) -> None:
+    """Write the rows of `query` with the time of now as `_loaded_at`: aside, then in one step to `target`."""
+    loaded_at = datetime.now(UTC).replace(tzinfo=None)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".landing-", suffix=".parquet")
     os.close(descriptor)
@@ -131,10 +277,8 @@ def _write(
     try:
         connection.execute(
             f"""
-            copy (
-                select *, date '{delivered_on}' as _delivered_on, timestamp '{loaded_at.isoformat(" ")}' as _loaded_at
-                from ({" union all by name ".join(selects)})
-            ) to {sql_text(str(aside))}
+            copy (select *, timestamp '{loaded_at.isoformat(" ")}' as _loaded_at from ({query}))
+            to {sql_text(str(aside))}
             (format parquet, compression zstd, kv_metadata {{made_from: {sql_text(json.dumps(asdict(made_from)))}}})
             """
         )
@@ -147,11 +291,9 @@ def _write(
 
 def _no_rows(table: Table) -> str:
     """Gives an empty day, too, every declared column."""
-    columns = ", ".join(f"cast(null as varchar) as {sql_name(column)}" for column in table.columns)
-    return (
-        f"select {columns}, cast(null as varchar) as _source_file, cast(null as bigint) as _row_number, "
-        "cast(null as varchar) as _file_sha256 where false"
-    )
+    texts = [*table.columns, *table.optional_columns, "_source_file", "_file_sha256", *READING_COLUMNS[1:]]
+    columns = ", ".join(f"cast(null as varchar) as {sql_name(column)}" for column in texts)
+    return f"select {columns}, cast(null as bigint) as _row_number where false"
 
 
 def _made_from(connection: duckdb.DuckDBPyConnection, target: Path) -> MadeFrom | None:
@@ -165,19 +307,15 @@ def _made_from(connection: duckdb.DuckDBPyConnection, target: Path) -> MadeFrom 
 
 def _summary(
     connection: duckdb.DuckDBPyConnection, target: Path, table: Table
-) -> tuple[int, str | None, str | None, list[str]]:
-    query = f"select * from read_parquet({sql_text(literal_path(target))}, hive_partitioning = false)"
+) -> tuple[int, int, str | None, str | None, list[str]]:
+    query = f"select * from {_raw_rows(target)}"
     date_value = f"try_cast({sql_name(table.date_column)} as timestamp)" if table.date_column else "null"
     row = connection.execute(
-        f"select count(*), cast(min({date_value}) as varchar), cast(max({date_value}) as varchar) from ({query})"
+        f"select count(*), count(_problem), cast(min({date_value}) as varchar), cast(max({date_value}) as varchar) "
+        f"from ({query})"
     ).fetchone()
     assert row is not None
-    return row[0], row[1], row[2], list(iter_columns(query, connection))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return row[0], row[1], row[2], row[3], list(iter_columns(query, connection))
 
 
 def _fsync(path: Path) -> None:

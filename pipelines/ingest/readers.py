@@ -1,66 +1,91 @@
-"""Reads one delivered file as text, exactly as sent.
+"""Reads one admitted file as text, exactly as sent.
 
-Belongs here: file formats, and the errors of files that are not what their source declares. Every reader turns a file
-into a DuckDB query whose columns are all text, in delivered order, plus `_row_number`.
-Does not belong here: where files lie and what becomes of them (`landing.py`), and what a cell means (staging).
+Belongs here: file formats, their headers, and telling the rows that have the header's shape from those that do not.
+Every reader turns a file into a DuckDB query whose columns are all text, in delivered order, followed by
 
-`_row_number` counts as a person sees it who opens the file: the header of a CSV, text or Excel file is row 1 and its
-first data row 2; the first line of a JSON Lines file and the first row of a Parquet file are row 1.
+* `_row_number`: as a person sees it who opens the file: the header of a CSV, text or Excel file is row 1 and its first
+  data row 2; the first line of a JSON Lines file, the first object of a JSON array and the first row of a Parquet file
+  are row 1. A line break inside a quoted cell does not begin a row.
+* `_problem`: why the row cannot be told apart into cells, and `_unreadable_row`: its text. Both are NULL for a row that
+  can; of one that cannot, every cell is NULL.
+
+Does not belong here: where files lie and what becomes of them (`landing.py`), whether a file is let in (`gate.py`), and
+what a cell means (staging).
 """
 
 import csv
 import gzip
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from zipfile import BadZipFile
 
 import duckdb
 import pandas as pd
 
+from pipelines.ingest.gate import Admitted, DeliveryError
 from pipelines.sources import Table
+from pipelines.warehouse import literal_path
+
+READING_COLUMNS = ("_row_number", "_unreadable_row", "_problem")
+
+_MAX_COLUMNS = 1_000
+_MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
+
+csv.field_size_limit(_MAX_CELL_CHARACTERS)
 
 
-class DeliveryError(Exception):
-    """A delivered file cannot be read as its source declares; the message names file, row and column."""
+class Row(NamedTuple):
+    """One row of a file: its cells, or else its text and the reason why it has none."""
+
+    number: int
+    cells: Sequence[str | None] | None
+    text: str | None = None
+    problem: str | None = None
 
 
-def read_delivery(connection: duckdb.DuckDBPyConnection, path: Path, table: Table, label: str) -> str:
-    """A query over `connection` that yields the rows of the file at `path`; `label` names it in errors.
+def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
+    """A query over `connection` that yields the rows of `file`; its columns are described above.
 
     Raises:
-        DeliveryError: the header differs from the declared one, or a row cannot be read.
+        DeliveryError: the header differs from the declared one, or the file is not of its format at all.
     """
-    if path.stat().st_size == 0:
-        raise DeliveryError(f"{label}: the file is empty, it has not even a header. Have it delivered again.")
     try:
-        return _READERS[table.format](connection, path, table, label)
+        return _READERS[table.format](connection, file, table)
     except (OSError, EOFError, UnicodeError, csv.Error, BadZipFile, duckdb.Error) as error:
         raise DeliveryError(
-            f"{label}: cannot be read as {table.format}: {_first_line(error)}. "
-            "Have the file delivered again, or correct `format` and `encoding` in the source's YAML."
+            f"{file.label}: cannot be read as {table.format}: {_first_line(error)}. "
+            "Have the file delivered again, or correct `format` in the source's YAML."
         ) from error
 
 
-def check_header(header: list[str], table: Table, label: str) -> None:
-    """Accept a header that has every declared column once, in any order; more columns are welcome.
+def _named_header(names: Iterable[str | None], table: Table, label: str) -> list[str]:
+    """The names of the delivered columns, when every declared one stands there once; more are welcome.
 
     Raises:
         DeliveryError: naming each column that is missing or doubled, and the undeclared ones it may be mistaken for.
     """
+    header = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
+    counts = Counter(name.lower() for name in header)  # as in SQL, case does not tell columns apart
     missing = [column for column in table.columns if column not in header]
-    doubled = [column for column, count in Counter(header).items() if count > 1]
+    doubled = [name for name in dict.fromkeys(header) if counts[name.lower()] > 1]
+    reserved = [name for name in header if name.lower() in _PROVENANCE]
     problems = []
+    if len(header) > _MAX_COLUMNS:
+        problems.append(f"{len(header):,} columns, more than {_MAX_COLUMNS:,} are not read")
     if missing:
-        problems.append(f"column {', '.join(repr(column) for column in missing)} is missing")
+        problems.append(f"column {', '.join(repr(column) for column in missing[:20])} is missing")
     if doubled:
-        problems.append(f"column {', '.join(repr(column) for column in doubled)} stands there more than once")
+        problems.append(f"column {', '.join(repr(column) for column in doubled[:20])} stands there more than once")
+    if reserved:
+        problems.append(f"column {', '.join(map(repr, reserved))} has a name that raw tables need for themselves")
     if not problems:
-        return
-    undeclared = [column[:60] for column in header if column not in table.columns]
+        return header
+    known = {*table.columns, *table.optional_columns}
+    undeclared = [column[:60] for column in header if column not in known]
     if undeclared:
         problems.append(f"not declared: {', '.join(repr(column) for column in undeclared[:5])}")
     raise DeliveryError(
@@ -69,135 +94,255 @@ def check_header(header: list[str], table: Table, label: str) -> None:
     )
 
 
-def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table, label: str) -> str:
-    with _open_text(path, table.encoding) as file:
-        header = next(csv.reader(file, delimiter=table.delimiter), [])
-    check_header(header, table, label)
-    if table.encoding != "utf-8":  # DuckDB reads neither cp1250 nor UTF-16
-        with _open_text(path, table.encoding) as file:
-            rows = list(csv.reader(file, delimiter=table.delimiter))
-        return _register_rows(connection, header, rows[1:], label, first_row=2)
+def _read_csv(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
+    with _open_text(file.path) as lines:
+        header = _named_header(next(csv.reader(lines, delimiter=table.delimiter), []), table, file.label)
+    if file.is_plain and (query := _read_csv_fast(connection, file, table, header)):
+        return query
+    with _open_text(file.path) as lines:
+        return _register_rows(connection, header, _csv_rows(lines, table.delimiter), file.label)
+
+
+def _read_csv_fast(
+    connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table, header: list[str]
+) -> str | None:
+    """The rows as DuckDB reads them; None when it would leave out any, since it numbers only what it keeps."""
     columns = ", ".join(f"{sql_text(column)}: 'VARCHAR'" for column in header)
-    rejects = f"rejects_{abs(hash(path))}"
-    names = ", ".join(sql_name(column) for column in header)
-    connection.execute(
-        f"""
-        create or replace temp table {rejects}_rows as
-        select {names}
-        from read_csv(
-            {sql_text(literal_path(path))}, columns = {{{columns}}}, header = true, auto_detect = false,
-            delim = {sql_text(table.delimiter)}, quote = '"', escape = '"', strict_mode = true, null_padding = false,
-            store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{rejects}_scan', rejects_limit = 1
+    name = f"csv_{_unique(file.label)}"
+    try:
+        connection.execute(
+            f"""
+            create or replace temp table {name} as
+            from read_csv(
+                {sql_text(literal_path(file.path))}, columns = {{{columns}}}, header = true, auto_detect = false,
+                delim = {sql_text(table.delimiter)}, quote = '"', escape = '"', strict_mode = true,
+                null_padding = false,
+                store_rejects = true, rejects_table = '{name}_rejects', rejects_scan = '{name}_scan', rejects_limit = 1
+            )
+            """
         )
-        """
-    )
-    # The message of a rejected row holds its values, which may be personal: only its place is told.
-    rejected = connection.execute(f"select line, column_name, error_type from {rejects} order by line").fetchone()
-    if rejected:
-        line, column, problem = rejected
+    except duckdb.Error:  # line ends of several kinds
+        return None
+    if connection.execute(f"select 1 from {name}_rejects limit 1").fetchone():
+        return None
+    return f"select *, rowid + 2 as _row_number, {_READABLE} from {name}"
+
+
+def _csv_rows(lines: IO[str], delimiter: str) -> Iterator[Row]:
+    """Every row after the header. A row with a broken quote ends at its line's end, so that it takes no other along."""
+    source = _Rewindable(lines)
+    reader = csv.reader(source, delimiter=delimiter, strict=True)
+    width = len(next(reader))
+    number = 1
+    while True:
+        source.taken.clear()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            text = source.taken[0]
+            source.give_back(source.taken[1:])
+            reader = csv.reader(source, delimiter=delimiter, strict=True)
+            number += 1
+            yield Row(number, None, text, _csv_problem(error))
+            continue
+        if not cells:  # a blank line
+            number += 1
+            continue
+        number += 1
+        text = "".join(source.taken)
+        if "\0" in text:
+            yield Row(number, None, text, "holds a NUL byte")
+        else:
+            yield _shaped(number, cells, width, text)
+
+
+class _Rewindable:
+    """Lines, with those taken since the last `clear` remembered, and lines that can be given back."""
+
+    def __init__(self, lines: IO[str]) -> None:
+        self._lines = lines
+        self._returned: list[str] = []
+        self.taken: list[str] = []
+
+    def __iter__(self) -> "_Rewindable":
+        return self
+
+    def __next__(self) -> str:
+        line = self._returned.pop() if self._returned else next(self._lines)
+        self.taken.append(line)
+        return line
+
+    def give_back(self, lines: Sequence[str]) -> None:
+        self._returned.extend(reversed(lines))
+
+
+def _csv_problem(error: csv.Error) -> str:
+    if "field larger" in str(error):
+        return f"a cell has more than {_MAX_CELL_CHARACTERS:,} characters"
+    return "a quote is not closed, or stands inside a quoted cell without being doubled"
+
+
+def _shaped(number: int, cells: Sequence[str | None], width: int, text: str | None) -> Row:
+    if len(cells) == width:
+        return Row(number, cells)
+    return Row(number, None, text, f"{len(cells)} cells where the header has {width}")
+
+
+def _read_whitespace(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
+    with _open_text(file.path) as lines:
+        header = _named_header(next(lines, "").split(), table, file.label)
+        rows = (
+            _shaped(number, line.split(), len(header), line)
+            for number, line in enumerate(lines, start=2)
+            if line.strip()
+        )
+        return _register_rows(connection, header, rows, file.label)
+
+
+def _read_jsonl(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
+    with _open_text(file.path) as lines:
+        found = [_json_line(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    return _register_records(connection, found, table, file.label)
+
+
+def _read_json(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
+    try:
+        with _open_text(file.path) as text:
+            content = json.load(text, **_JSON_AS_SENT)
+    except json.JSONDecodeError as error:
         raise DeliveryError(
-            f"{label}: row {line}, column {column or '?'}: {str(problem).lower().replace('_', ' ')}. "
-            "The row does not have the header's shape (a delimiter or a quote too many or too few)."
+            f"{file.label}: row {error.lineno}: not valid JSON: {error.msg}. Have the file delivered again."
+        ) from None
+    if not isinstance(content, list):
+        raise DeliveryError(
+            f"{file.label}: a JSON {_json_name(content)} where an array of rows is expected. Have the file delivered "
+            "again, or write `format: jsonl` if it holds an object per line."
         )
-    return f"select *, rowid + 2 as _row_number from {rejects}_rows"
+    found = [
+        (number, value, json.dumps(value, ensure_ascii=False), None if isinstance(value, dict) else _no_object(value))
+        for number, value in enumerate(content, start=1)
+    ]
+    return _register_records(connection, found, table, file.label)
 
 
-def _read_whitespace(connection: duckdb.DuckDBPyConnection, path: Path, table: Table, label: str) -> str:
-    with _open_text(path, table.encoding) as file:
-        header, *rows = [line.split() for line in file] or [[]]
-    check_header(header, table, label)
-    return _register_rows(connection, header, rows, label, first_row=2)
+def _json_line(number: int, line: str) -> "_Found":
+    try:
+        value = json.loads(line, **_JSON_AS_SENT)
+    except json.JSONDecodeError as error:
+        return number, None, line, f"not valid JSON: {error.msg}"
+    return number, value, line, None if isinstance(value, dict) else _no_object(value)
 
 
-def _read_jsonl(connection: duckdb.DuckDBPyConnection, path: Path, table: Table, label: str) -> str:
-    records: list[dict[str, str | None]] = []
-    columns = dict.fromkeys(table.columns)
-    with _open_text(path, table.encoding) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                # Numbers stay the text they were: 12.30 must not become 12.3, nor a long id lose digits.
-                record = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
-            except json.JSONDecodeError as error:
-                raise DeliveryError(f"{label}: row {number}: not valid JSON: {error.msg}.") from None
-            if not isinstance(record, dict):
-                raise DeliveryError(f"{label}: row {number}: expected a JSON object, found a {type(record).__name__}.")
-            if not columns.keys() <= record.keys():
-                missing = next(column for column in table.columns if column not in record)
-                raise DeliveryError(f"{label}: row {number}: column {missing!r} is missing.")
-            records.append({column: _json_text(value) for column, value in record.items()})
-    for record in records:
-        columns.update(dict.fromkeys(record))
-    rows = [[record.get(column) for column in columns] for record in records]
-    return _register_rows(connection, list(columns), rows, label, first_row=1)
+# Numbers stay the text they were: 12.30 must not become 12.3, nor a long id lose digits.
+_JSON_AS_SENT: dict[str, Any] = {"parse_float": str, "parse_int": str, "parse_constant": str}
+_Found = tuple[int, Any, str, str | None]  # row number, value, its text, and what is wrong with it
 
 
-def _read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, table: Table, label: str) -> str:
-    file = f"read_parquet({sql_text(literal_path(path))}, file_row_number = true)"
-    described = connection.execute(f"describe select * from {file}").fetchall()
-    header = [name for name, *_ in described if name != "file_row_number"]
-    check_header(header, table, label)
+def _register_records(connection: duckdb.DuckDBPyConnection, found: Sequence[_Found], table: Table, label: str) -> str:
+    records = [value for _, value, _, problem in found if problem is None]
+    header = _named_header(dict.fromkeys(name for record in records for name in record), table, label) if found else []
+    header = list(dict.fromkeys([*table.columns, *header]))
+
+    def rows() -> Iterator[Row]:
+        for number, value, text, problem in found:
+            lacking = None if problem else next((name for name in table.columns if name not in value), None)
+            if problem or lacking:
+                yield Row(number, None, text, problem or f"{lacking!r} is missing")
+            else:
+                yield Row(number, [_json_text(value.get(name)) for name in header])
+
+    return _register_rows(connection, header, rows(), label)
+
+
+def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
+    source = f"read_parquet({sql_text(literal_path(file.path))}, file_row_number = true)"
+    described = connection.execute(f"describe select * from {source}").fetchall()
+    header = _named_header((name for name, *_ in described if name != "file_row_number"), table, file.label)
     columns = ", ".join(f"cast({sql_name(column)} as varchar) as {sql_name(column)}" for column in header)
-    return f"select {columns}, file_row_number + 1 as _row_number from {file}"
+    return f"select {columns}, file_row_number + 1 as _row_number, {_READABLE} from {source}"
 
 
-def _read_excel(connection: duckdb.DuckDBPyConnection, path: Path, table: Table, label: str) -> str:
+def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        workbook = load_workbook(path, read_only=True, data_only=True)
+        workbook = load_workbook(file.path, read_only=True, data_only=True)
     except (InvalidFileException, KeyError, ValueError) as error:
-        raise DeliveryError(f"{label}: not an Excel workbook: {_first_line(error)}") from None
+        raise DeliveryError(f"{file.label}: not an Excel workbook: {_first_line(error)}") from None
     try:
-        header, *rows = [[_excel_text(value) for value in row] for row in workbook.worksheets[0].values] or [[]]
+        if table.sheet and table.sheet not in workbook.sheetnames:
+            raise DeliveryError(
+                f"{file.label}: has no sheet {table.sheet!r}. Its sheets: {', '.join(workbook.sheetnames)}. "
+                "Correct `sheet` in the source's YAML."
+            )
+        sheet = workbook[table.sheet] if table.sheet else workbook.worksheets[0]
+        first, *rest = [[_excel_text(value) for value in row] for row in sheet.values] or [[]]
     finally:
         workbook.close()
-    names = [name or "" for name in header]
-    check_header(names, table, label)
-    # A sheet's rows end at their last filled cell. Rows of empty cells only are no rows.
-    rows = [row + [None] * (len(names) - len(row)) for row in rows if any(row)]
-    return _register_rows(connection, names, rows, label, first_row=2)
+    while first and first[-1] is None:  # a sheet is as wide as its widest row
+        first.pop()
+    header = _named_header(first, table, file.label)
+
+    def rows() -> Iterator[Row]:
+        for number, cells in enumerate(rest, start=2):
+            if not any(cells):  # rows of empty cells only are no rows
+                continue
+            if any(cells[len(header) :]):
+                text = json.dumps(cells, ensure_ascii=False)
+                yield Row(number, None, text, f"has cells beyond the header's {len(header)}")
+            else:
+                yield Row(number, (cells + [None] * len(header))[: len(header)])
+
+    return _register_rows(connection, header, rows(), file.label)
 
 
-_READERS: dict[str, Callable[[duckdb.DuckDBPyConnection, Path, Table, str], str]] = {
+_READERS: dict[str, Callable[[duckdb.DuckDBPyConnection, Admitted, Table], str]] = {
     "csv": _read_csv,
     "whitespace": _read_whitespace,
+    "json": _read_json,
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,
     "excel": _read_excel,
 }
 
+_READABLE = "cast(null as varchar) as _unreadable_row, cast(null as varchar) as _problem"
+_PROVENANCE = {*READING_COLUMNS, "_source_file", "_file_sha256", "_delivered_on", "_loaded_at"}
 
-def _register_rows(
-    connection: duckdb.DuckDBPyConnection,
-    header: list[str],
-    rows: Sequence[Sequence[str | None]],
-    label: str,
-    first_row: int,
-) -> str:
-    for number, row in enumerate(rows, start=first_row):
-        if len(row) != len(header):
-            raise DeliveryError(f"{label}: row {number}: {len(row)} cells where the header has {len(header)}.")
-    frame = pd.DataFrame(rows, columns=header, dtype=object)
-    frame = frame.mask(frame == "", None)
-    frame["_row_number"] = range(first_row, first_row + len(rows))
-    view = f"rows_{abs(hash(label))}"
+
+def _register_rows(connection: duckdb.DuckDBPyConnection, header: list[str], rows: Iterable[Row], label: str) -> str:
+    no_cells = [None] * len(header)
+    table = [(*(row.cells or no_cells), row.number, row.text, row.problem) for row in rows]
+    frame = pd.DataFrame(table, columns=[*header, *READING_COLUMNS], dtype=object)
+    view = f"rows_{_unique(label)}"
     connection.register(view, frame)
-    names = ", ".join(f"cast({sql_name(column)} as varchar) as {sql_name(column)}" for column in header)
-    return f"select {names}, _row_number from {view}"
+    cells = ", ".join(f"nullif(cast({sql_name(column)} as varchar), '') as {sql_name(column)}" for column in header)
+    return (
+        f"select {cells}, cast(_row_number as bigint) as _row_number, "
+        f"cast(_unreadable_row as varchar) as _unreadable_row, cast(_problem as varchar) as _problem from {view}"
+    )
 
 
-def _open_text(path: Path, encoding: str) -> IO[str]:
-    codec = "utf-8-sig" if encoding == "utf-8" else encoding
+def _open_text(path: Path) -> IO[str]:
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding=codec, newline="")
-    return path.open(encoding=codec, newline="")
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _json_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
+
+
+def _no_object(value: Any) -> str:
+    return f"a JSON {_json_name(value)} where an object is expected"
+
+
+def _json_name(value: Any) -> str:
+    return {dict: "object", list: "array", str: "text or number", bool: "boolean"}.get(type(value), "null")
 
 
 def _excel_text(value: Any) -> str | None:
@@ -214,9 +359,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def literal_path(path: Path) -> str:
-    """`path` as DuckDB must be given it: it reads file names as glob patterns."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+def _unique(label: str) -> str:
+    return f"{abs(hash(label))}"
 
 
 def sql_text(value: str) -> str:

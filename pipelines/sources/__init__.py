@@ -25,14 +25,23 @@ class Table(BaseModel):
 
     description: str
     path: str  # below the landing folder, with {delivered_on} where the delivery day stands; * for several files a day
-    format: Literal["csv", "whitespace", "jsonl", "parquet", "excel"]
-    delimiter: str = ","
-    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1250"] = "utf-8"
-    columns: Annotated[list[str], Field(min_length=1)]  # exactly the delivered header, in any order
+    format: Literal["csv", "whitespace", "json", "jsonl", "parquet", "excel"]
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1250", "cp1252"] = "utf-8"
+    sheet: str | None = None  # of an Excel workbook; default: the first
+    columns: Annotated[list[str], Field(min_length=1)]  # every delivered file has them, in any order
+    optional_columns: list[str] = []  # some files have them; NULL where one does not
+    personal_columns: list[str] = []  # shown as *** wherever a row is displayed
     key: Annotated[list[str], Field(min_length=1)]  # may name _source_file and _row_number where rows have no key
     newest_by: list[str] = []  # of two versions of a key the greater wins; then the later delivery, then the later row
+    deliveries: Literal["changes", "snapshot"] = "changes"  # a snapshot is complete: a key it lacks was deleted
+    tombstone: str | None = None  # a column of the base model that is true where the row says that its key was deleted
     date_column: str | None = None  # its smallest and largest value are shown with each delivery
     empty_day: Literal["allowed", "forbidden"] = "forbidden"
+    last_line_end: Literal["required", "optional"] = "required"  # a text file without one may have been cut
+    row_count_suffix: str | None = None  # `orders.csv` comes with `orders.csv<suffix>`, which holds its number of rows
+    same_file_again: Literal["refused", "allowed"] | None = None  # on another day; default: only snapshots may
+    max_bytes: Annotated[int, Field(gt=0)] = 4_000_000_000  # of the unpacked file
 
     @field_validator("path")
     @classmethod
@@ -54,16 +63,32 @@ class Table(BaseModel):
 
     @model_validator(mode="after")
     def _columns_exist(self) -> "Table":
-        known = {*self.columns, "_source_file", "_row_number"}
-        named = [*self.key, *self.newest_by, *([self.date_column] if self.date_column else [])]
-        for column in named:
+        known = {*self.columns, *self.optional_columns}
+        named = [*self.newest_by, *self.personal_columns, *([self.date_column] if self.date_column else [])]
+        for column in named + [name for name in self.key if name not in ("_source_file", "_row_number")]:
             if column not in known:
                 raise ValueError(f"{column!r} is not one of the columns. They are: {', '.join(self.columns)}.")
         return self
 
+    @property
+    def may_repeat_a_file(self) -> bool:
+        """True when the same bytes may come under two days."""
+        return (self.same_file_again or ("allowed" if self.deliveries == "snapshot" else "refused")) == "allowed"
+
     def files(self, landing_dir: Path, delivered_on: date) -> list[Path]:
         """The files of one delivery day, sorted by name; none when nothing was delivered."""
-        return sorted(landing_dir.glob(self.path.format(delivered_on=delivered_on)))
+        found = sorted(landing_dir.glob(self.path.format(delivered_on=delivered_on)))
+        return [path for path in found if not (self.row_count_suffix and path.name.endswith(self.row_count_suffix))]
+
+
+class Rejects(BaseModel):
+    """Which share of a delivery's rows may be unreadable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    warn: float = Field(default=0.02, ge=0, le=1)  # at this share a warning
+    block: float = Field(default=0.10, ge=0, le=1)  # at this share nothing is published from it
+    at_least: int = Field(default=3, ge=1)  # fewer rows than these are no share of anything
 
 
 class Source(BaseModel):
@@ -76,6 +101,7 @@ class Source(BaseModel):
     connector: Literal["files"]
     owner: str = Field(pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+)$")
     sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # when, on the day after the delivery day, the delivery must be here
+    rejects: Rejects = Rejects()
     entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
 

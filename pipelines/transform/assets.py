@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
+from pipelines.quarantine import update_rows
 from pipelines.settings import Settings
 from pipelines.sources import Source
 from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_environment, dbt_variables
@@ -82,6 +83,8 @@ def model_assets(settings: Settings, sources: list[Source], manifest: Path) -> l
     )
     def transform_staging(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         yield from build(context, dbt)
+        if open_rows := update_rows(settings):
+            context.log.warning(f"{open_rows:,} delivered rows are in quarantine: `kpi quarantine list`.")
 
     @dbt_assets(
         manifest=manifest, name="transform_marts", exclude=f"fqn:{STAGING}", dagster_dbt_translator=Translator()

@@ -25,7 +25,8 @@ DBT = Path(sys.executable).with_name("dbt")  # of this environment, whether or n
 def assemble_project(settings: Settings) -> Path:
     """A dbt project folder that links the shipped project and the user's own models; its path.
 
-    Links rather than copies, so that an edited model is an edited model.
+    Links rather than copies, so that an edited model is an edited model. Of the shipped sources dbt is shown those that
+    are enabled: it takes its time to read every model there is.
     """
     project_dir = settings.dbt_target_dir / "project"
     project_dir.mkdir(parents=True, exist_ok=True)
@@ -38,6 +39,9 @@ def assemble_project(settings: Settings) -> Path:
         link = project_dir / name
         if part.exists() and not link.is_symlink():
             link.symlink_to(part)
+    shipped = (folder.name for folder in (SHIPPED_PROJECT_DIR / "models" / "staging").iterdir() if folder.is_dir())
+    unused = sorted(f"models/staging/{name}/\n" for name in shipped if name not in settings.sources)
+    (project_dir / ".dbtignore").write_text("".join(unused), encoding="utf-8")
     return project_dir
 
 
@@ -52,7 +56,12 @@ def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, ob
         "sources": [source.name for source in sources],
         "entities": entities,
         "tables": {
-            f"{source.name}.{name}": {"key": table.key, "newest_by": table.newest_by}
+            f"{source.name}.{name}": {
+                "key": table.key,
+                "newest_by": table.newest_by,
+                "deliveries": table.deliveries,
+                "tombstone": table.tombstone,
+            }
             for source, name, table in each_table(sources)
         },
         "time_zone": settings.time_zone,

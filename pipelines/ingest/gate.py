@@ -1,0 +1,209 @@
+"""The gate a delivered file passes before anything reads its rows.
+
+Belongs here: what can be told from a file's name and bytes: that it is the file that was promised, whole, and text in
+its declared encoding. Does not belong here: header and rows (`readers.py`), and what becomes of a file that is refused
+(`landing.py`).
+"""
+
+import codecs
+import gzip
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pipelines.sources import Table
+
+TEXT_FORMATS = ("csv", "whitespace", "json", "jsonl")
+
+_CHUNK_BYTES = 1 << 20
+_MAGIC = {"parquet": b"PAR1", "excel": b"PK"}
+
+
+class DeliveryError(Exception):
+    """A delivered file cannot be read as its source declares; the message names file, row and column."""
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A file that passed.
+
+    Attributes:
+        path: what to read: the delivered file or, of text in another encoding or a zip archive, a UTF-8 copy of it.
+        label: how messages and `_source_file` name it.
+        is_plain: text without NUL bytes and blank lines, which the fast reader can be trusted with.
+    """
+
+    path: Path
+    label: str
+    is_plain: bool = True
+
+
+def admit(path: Path, table: Table, label: str, landing_dir: Path, scratch: Path) -> Admitted:
+    """Let the file at `path` in, or say why not. Copies that reading needs are put into the folder `scratch`.
+
+    Raises:
+        DeliveryError: the file is no regular file inside the landing folder, is empty, too large, cut off, a web page
+            or an error message, or is not text in the declared encoding.
+    """
+    check_name(path, label, landing_dir)
+    if path.stat().st_size == 0:
+        raise DeliveryError(f"{label}: the file is empty, it has not even a header. Have it delivered again.")
+    if table.format not in TEXT_FORMATS:
+        _check_binary(path, table, label)
+        return Admitted(path, label)
+    copy_to = None
+    if table.encoding != "utf-8" or path.suffix == ".zip":  # DuckDB reads neither cp1250 nor UTF-16 nor zip
+        copy_to = scratch / f"{hashlib.sha256(label.encode()).hexdigest()[:16]}.txt"
+    try:
+        is_plain = _check_text(path, table, label, copy_to)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise DeliveryError(
+            f"{label}: the archive is damaged or was cut off ({_first_line(error)}). Have it delivered again."
+        ) from None
+    return Admitted(copy_to or path, label, is_plain)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of the file's bytes as delivered, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_name(path: Path, label: str, landing_dir: Path) -> None:
+    """Nothing outside the landing folder is ever opened, and no name breaks a message.
+
+    Raises:
+        DeliveryError: `path` is a link, is no file, leaves the landing folder, or has control characters in its name.
+    """
+    if any(ord(character) < 32 or ord(character) == 127 for character in label):
+        raise DeliveryError(
+            f"{label!r}: the file's name holds control characters. Have it delivered under another name."
+        )
+    resolved = path.resolve()
+    if path.is_symlink() or not resolved.is_relative_to(landing_dir.resolve()):
+        raise DeliveryError(f"{label}: is a link. Only files that lie in the landing folder themselves are read.")
+    if not resolved.is_file():
+        raise DeliveryError(f"{label}: is no file. Remove it, or correct `path` in the source's YAML.")
+
+
+def _check_binary(path: Path, table: Table, label: str) -> None:
+    magic = _MAGIC[table.format]
+    with path.open("rb") as file:
+        start = file.read(len(magic))
+    if start != magic:
+        raise DeliveryError(
+            f"{label}: cannot be read as {table.format}: it does not start as one. "
+            "Have the file delivered again, or correct `format` in the source's YAML."
+        )
+    if path.stat().st_size > table.max_bytes:
+        raise _too_large(table, label)
+
+
+def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> bool:
+    """Read the whole file once; True when it is plain. Writes it as UTF-8 to `copy_to`, if given."""
+    codec = "utf-8-sig" if table.encoding == "utf-8" else table.encoding
+    decoder = codecs.getincrementaldecoder(codec)()
+    read_bytes, lines, last, is_plain = 0, 0, "", True
+    with _unpacked(path, label) as file, _writer(copy_to) as copy:
+        while True:
+            chunk = file.read(_CHUNK_BYTES)
+            if not read_bytes:
+                _check_start(chunk, table, label)
+            read_bytes += len(chunk)
+            if read_bytes > table.max_bytes:
+                raise _too_large(table, label)
+            try:
+                text = decoder.decode(chunk, final=not chunk)
+            except UnicodeError as error:
+                raise _wrong_encoding(error, chunk, lines, table, label) from None
+            if copy is not None:
+                copy.write(text)
+            lines += text.count("\n")
+            seen = last + text
+            is_plain = is_plain and not any(odd in seen for odd in ("\0", "\n\n", "\n\r\n", "\r\r"))
+            last = seen[-2:]
+            if not chunk:
+                break
+    if not read_bytes or not last:
+        raise DeliveryError(f"{label}: the file is empty, it has not even a header. Have it delivered again.")
+    if table.format != "json" and table.last_line_end == "required" and last[-1] not in "\r\n":
+        raise DeliveryError(
+            f"{label}: row {lines + 1}: the last row has no line end, so the file may have been cut off. Have it "
+            "delivered again, or write `last_line_end: optional` if this source's files never end with one."
+        )
+    return is_plain
+
+
+def _check_start(start: bytes, table: Table, label: str) -> None:
+    if table.encoding != "utf-16" and start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise DeliveryError(
+            f"{label}: the file is UTF-16, `encoding` says {table.encoding}. Correct the source's YAML."
+        )
+    first = start.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    if first == b"<":
+        raise DeliveryError(
+            f"{label}: the file is a web page or XML, not {table.format}: most likely an error message or a "
+            "log-in page of the system it came from. Have it delivered again."
+        )
+    if first in (b"{", b"[") and table.format in ("csv", "whitespace"):
+        raise DeliveryError(
+            f"{label}: the file is a JSON document, not {table.format}: most likely an error message of the system it "
+            "came from. Have it delivered again."
+        )
+
+
+def _wrong_encoding(error: UnicodeError, chunk: bytes, lines: int, table: Table, label: str) -> DeliveryError:
+    row = lines + 1
+    what = "it"
+    if isinstance(error, UnicodeDecodeError):
+        row += error.object[: error.start].count(b"\n")
+        what = f"byte 0x{error.object[error.start]:02X}"
+    hint = "cp1250, cp1252 or latin-1" if table.encoding == "utf-8" else "utf-8"
+    return DeliveryError(
+        f"{label}: row {row}: {what} is not {table.encoding}. "
+        f"Have the file delivered again, or correct `encoding` in the source's YAML (perhaps {hint})."
+    )
+
+
+def _too_large(table: Table, label: str) -> DeliveryError:
+    return DeliveryError(
+        f"{label}: the file has more than {table.max_bytes:,} bytes unpacked, the limit `max_bytes` of the source's "
+        "YAML. Raise it if the file is as large as it should be."
+    )
+
+
+@contextmanager
+def _unpacked(path: Path, label: str) -> Iterator[IO[bytes]]:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            if len(members) != 1:
+                raise DeliveryError(
+                    f"{label}: the archive holds {len(members)} files, one is expected. Have each delivered by itself."
+                )
+            with archive.open(members[0]) as file:  # read in place: a name in the archive is never a path of ours
+                yield file
+    elif path.suffix == ".gz":
+        with gzip.open(path, "rb") as file:
+            yield file  # type: ignore[misc]  # a GzipFile reads as IO[bytes] does
+    else:
+        with path.open("rb") as file:
+            yield file
+
+
+@contextmanager
+def _writer(path: Path | None) -> Iterator[IO[str] | None]:
+    if path is None:
+        yield None
+    else:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

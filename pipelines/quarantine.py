@@ -1,0 +1,240 @@
+"""What is in quarantine: refused files and unreadable rows, found, shown and let out again.
+
+Belongs here: bringing the store of rows up to date from the warehouse, and what `kpi quarantine` does.
+Does not belong here: why something is in quarantine (`ingest/gate.py`, `ingest/readers.py`, the staging models).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+
+from pipelines.config_files import ConfigError
+from pipelines.ingest.landing import raw_file, stamp_again
+from pipelines.ingest.quarantined_files import QuarantinedFile, QuarantinedFiles
+from pipelines.quality.quarantined_rows import QuarantinedRow, QuarantinedRows, State
+from pipelines.settings import Settings
+from pipelines.sources import Source
+from pipelines.warehouse import literal_path, reader, sandboxed
+
+HIDDEN = "***"
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """Files and rows in quarantine."""
+
+    files: QuarantinedFiles
+    rows: QuarantinedRows
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Quarantine":
+        """The quarantine of an installation."""
+        return cls(
+            QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir),
+            QuarantinedRows(settings.quarantine_dir / "rows.sqlite"),
+        )
+
+    def counts(self) -> tuple[int, int]:
+        """How many files and rows nobody has dealt with."""
+        return sum(file.state == "open" for file in self.files.all()), len(self.rows.rows("open"))
+
+
+def update_rows(settings: Settings) -> int:
+    """Bring the store up to what staging could not read; how many rows are open.
+
+    Raises:
+        duckdb.Error: the warehouse or a raw file cannot be read.
+    """
+    store = Quarantine.of(settings).rows
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    with reader(settings.warehouse_path) as warehouse:
+        places = warehouse.execute(
+            "select quarantine_id, source, table_name, delivered_on, source_file, row_number, reason "
+            "from staging.quarantined_rows order by all"
+        ).fetchall()
+        deliveries: dict[tuple[str, str, date], list[tuple[str, str, int, str]]] = {}
+        for place_id, source, table, delivered_on, file, number, rule in places:
+            deliveries.setdefault((source, table, delivered_on), []).append((place_id, file, number, rule))
+        found = []
+        for (source, table, day), rows in deliveries.items():
+            cells = _delivered_cells(warehouse, raw_file(settings.raw_dir, source, table, day), rows)
+            for place_id, file, number, rule in rows:
+                values = cells.get((file, number), {})
+                row_hash = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+                found.append(
+                    QuarantinedRow(
+                        place_id, source, table, str(day), file, number, row_hash, rule, values, first_seen=now
+                    )
+                )
+    store.update(found, now)
+    return len(store.rows("open"))
+
+
+def _delivered_cells(
+    connection: duckdb.DuckDBPyConnection, raw: Path, rows: Iterable[tuple[str, str, int, str]]
+) -> dict[tuple[str, int], dict[str, str | None]]:
+    """The delivered cells of some rows of a raw file, by file and row number."""
+    numbers = sorted({number for _, _, number, _ in rows})
+    result = connection.execute(
+        "select * exclude (_file_sha256, _delivered_on, _loaded_at, _problem) "
+        "from read_parquet($file, hive_partitioning = false) where list_contains($numbers, _row_number)",
+        {"file": literal_path(raw), "numbers": numbers},
+    )
+    names = [column[0] for column in result.description or ()]
+    found: dict[tuple[str, int], dict[str, str | None]] = {}
+    for values in result.fetchall():
+        cells = dict(zip(names, values, strict=True))
+        place = cells.pop("_source_file"), cells.pop("_row_number")
+        text = cells.pop("_unreadable_row")
+        found[place] = {"_unreadable_row": text} if text is not None else cells
+    return found
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of the quarantine a command is about: all, or what fits every given value."""
+
+    ids: tuple[str, ...] = ()  # or their beginnings
+    source: str | None = None
+    table: str | None = None
+    delivered_on: str | None = None
+
+    def fits(self, item: QuarantinedFile | QuarantinedRow) -> bool:
+        """True when `item` is meant."""
+        table = item.table if isinstance(item, QuarantinedFile) else item.table_name
+        return (
+            (not self.ids or any(item.id.startswith(start) for start in self.ids))
+            and self.source in (None, item.source)
+            and self.table in (None, table)
+            and self.delivered_on in (None, item.delivered_on)
+        )
+
+
+def chosen(
+    quarantine: Quarantine, selection: Selection, *states: State
+) -> tuple[list[QuarantinedFile], list[QuarantinedRow]]:
+    """The files and rows that `selection` means, in any of `states`, by default in all.
+
+    Raises:
+        ConfigError: an id that nothing in quarantine has.
+    """
+    files = [file for file in quarantine.files.all() if selection.fits(file) and (not states or file.state in states)]
+    rows = [row for row in quarantine.rows.rows(*states) if selection.fits(row)]
+    ids = [file.id for file in files] + [row.id for row in rows]
+    for start in selection.ids:
+        if not any(item_id.startswith(start) for item_id in ids):
+            raise ConfigError(f"Nothing in quarantine has an id that begins with {start!r}. See `kpi quarantine list`.")
+    return files, rows
+
+
+def print_list(files: list[QuarantinedFile], rows: list[QuarantinedRow], console: Console) -> None:
+    """Files one by one; rows by delivery and reason, with the first one's place."""
+    if not files and not rows:
+        console.print("Nothing is in quarantine.")
+        return
+    for file in files:
+        console.print(
+            f"{file.id}  file  {file.source}.{file.table} {file.delivered_on}  {_standing(file)}", markup=False
+        )
+        console.print(f"    {file.reason}", markup=False)
+    groups: dict[tuple[str, ...], list[QuarantinedRow]] = {}
+    for row in rows:
+        groups.setdefault((row.source, row.table_name, row.delivered_on, row.rule, row.state), []).append(row)
+    for members in groups.values():
+        first = members[0]
+        what = f"{len(members):,} rows" if len(members) > 1 else "row"
+        delivery = f"{first.source}.{first.table_name} {first.delivered_on}"
+        console.print(f"{first.id[:10]}  {what}  {delivery}  {_standing(first)}", markup=False)
+        more = ", and more" if len(members) > 1 else ""
+        console.print(f"    {first.source_file}: row {first.row_number}{more}: {first.rule}", markup=False)
+    console.print(
+        "kpi quarantine show ID shows what was delivered, kpi quarantine replay tries it again.", markup=False
+    )
+
+
+def _standing(item: QuarantinedFile | QuarantinedRow) -> str:
+    return f"{item.state} since {item.first_seen[:10]}" if item.state == "open" else f"{item.state}: {item.note}"
+
+
+def print_items(
+    files: list[QuarantinedFile], rows: list[QuarantinedRow], sources: Iterable[Source], console: Console
+) -> None:
+    """Each item in full; personal columns as ***."""
+    personal = {
+        (source.name, name): frozenset(table.personal_columns)
+        for source in sources
+        for name, table in source.tables.items()
+    }
+    for file in files:
+        _print_facts(
+            console,
+            {
+                "file": file.path, "delivery": f"{file.source}.{file.table} {file.delivered_on}", "reason": file.reason,
+                "first seen": file.first_seen, "state": " ".join((file.state, file.note)).strip(),
+            },
+        )  # fmt: skip
+    for row in rows:
+        hidden = personal.get((row.source, row.table_name), frozenset())
+        facts = {
+            "row": f"{row.source_file}: row {row.row_number}",
+            "delivery": f"{row.source}.{row.table_name} {row.delivered_on}",
+            "reason": row.rule, "first seen": row.first_seen, "state": " ".join((row.state, row.note)).strip(),
+            "hash": row.row_hash,
+        }  # fmt: skip
+        _print_facts(console, facts | {f"  {name}": text for name, text in masked(row.cells, hidden).items()})
+
+
+def masked(cells: Mapping[str, str | None], personal: frozenset[str]) -> dict[str, str]:
+    """The cells as they may be shown. Of a row that is no row of cells nobody knows which part is personal."""
+    hide_all = bool(personal) and "_unreadable_row" in cells
+    return {
+        name: HIDDEN if text is not None and (hide_all or name in personal) else "" if text is None else text[:200]
+        for name, text in cells.items()
+    }
+
+
+def _print_facts(console: Console, facts: Mapping[str, str]) -> None:
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
+        console.print(f"{name.ljust(width)}  {shown}", markup=False)
+    console.print()
+
+
+def make_ready(settings: Settings, files: Iterable[QuarantinedFile], rows: Iterable[QuarantinedRow]) -> list[date]:
+    """Have files and rows be tried again by the next run of their delivery days, which are returned in order.
+
+    Refused files go back to the landing folder; deliveries with unreadable rows are typed anew. Doing so twice is doing
+    so once.
+    """
+    quarantine = Quarantine.of(settings)
+    days = set()
+    for file in files:
+        quarantine.files.put_back(file)
+        days.add(date.fromisoformat(file.delivered_on))
+    deliveries = {(row.source, row.table_name, date.fromisoformat(row.delivered_on)) for row in rows}
+    with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+        for source, table, day in sorted(deliveries):
+            raw = raw_file(settings.raw_dir, source, table, day)
+            if raw.exists():
+                stamp_again(database, raw)
+            days.add(day)
+    return sorted(days)
+
+
+def purge(quarantine: Quarantine, selection: Selection, older_than_days: int) -> tuple[int, int]:
+    """Delete what was resolved or dismissed and first seen so long ago; how many files and rows."""
+    before = (datetime.now(UTC) - timedelta(days=older_than_days)).isoformat(timespec="seconds")
+    files, rows = chosen(quarantine, selection, "resolved", "dismissed")
+    old_files = [file for file in files if file.first_seen <= before]
+    old_rows = [row for row in rows if row.first_seen <= before]
+    for file in old_files:
+        quarantine.files.purge(file)
+    quarantine.rows.purge(old_rows)
+    return len(old_files), len(old_rows)
