@@ -23,7 +23,7 @@ from rich.console import Console
 
 from pipelines.config_files import ConfigError
 from pipelines.settings import PROJECT_DIR, get_settings
-from pipelines.warehouse import NotPublishedError
+from pipelines.warehouse import NotPublishedError, hold_writer_lock
 
 if TYPE_CHECKING:
     from pipelines.quality.quarantined_rows import State
@@ -295,6 +295,7 @@ def dbt(context: typer.Context) -> None:
         sources = load_sources(settings.sources, settings.company_dir)
         environment = {**os.environ, **dbt_environment(settings, as_of_date(settings, sources))}
         command = dbt_command(context.args, assemble_project(settings), dbt_variables(settings, sources))
+        hold_writer_lock(settings.warehouse_path, "`kpi dbt`", errors.print)
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
 

@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites, data_docs_sensors
+from pipelines.ingest.arrivals import arrivals_sensor
 from pipelines.ingest.assets import raw_assets
 from pipelines.partitions import delivery_days
 from pipelines.progress import step_logger
@@ -57,7 +58,10 @@ defs = dg.Definitions(
     asset_checks=checks,
     jobs=[daily_job],
     schedules=[daily_schedule],
-    sensors=data_docs_sensors(settings),
+    sensors=[
+        *data_docs_sensors(settings),
+        arrivals_sensor(settings, sources, daily_job.name, running=settings.policy.schedule_running),
+    ],
     loggers={"steps": step_logger},
     resources={"dbt": dbt_resource(settings)},
     # One process: DuckDB has one writer, and a process per step costs five times as much.

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from pipelines.ingest.landing import raw_days
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
+from pipelines.warehouse import hold_writer_lock, release_writer_lock
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -103,6 +105,7 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
     with dg.DagsterInstance.get() as instance:
         for run_days in [days.days] if days.in_one_run else [[day] for day in days.days]:
             title = str(Plan(run_days, days.in_one_run))
+            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
             with shown(console, title, steps=len(job.nodes)), _quiet_stdout():
                 result = job.execute_in_process(
                     instance=instance,
@@ -111,6 +114,7 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
                     partition_key=str(run_days[0]) if len(run_days) == 1 else None,
                     tags=_tags(run_days, full_refresh),
                 )
+            release_writer_lock(settings.warehouse_path)
             if problems := _problems(result):
                 blocked[title] = problems
             build_data_docs(settings.data_docs_dir)

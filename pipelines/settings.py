@@ -59,6 +59,7 @@ class SettingsFile(BaseModel):
     time_zone: str
     reporting_currency: str = Field(pattern="^[A-Z]{3}$")
     as_of_date: date | None = None
+    late_file_days: int = Field(default=90, ge=1)  # so far back, files that come late have their day run again
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
 

@@ -3,11 +3,15 @@
 Belongs here: how a file is opened and what happens when that fails. Does not belong here: any query.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import duckdb
+from filelock import FileLock, Timeout
 
 STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files of it
 FOREIGN_FILE_MEMORY = "4GB"  # what reading a delivered file may take
@@ -27,6 +31,37 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
+
+
+def hold_writer_lock(path: Path, who: str, say: Callable[[str], None]) -> None:
+    """Become the only process that writes the warehouse at `path`, until `release_writer_lock` or the process's end.
+
+    While another one is, `say` is told once who that is, and the call waits. A process that holds it holds it already.
+    The lock is the operating system's, so that one whose holder was killed is free.
+    """
+    lock = _writer_lock(path)
+    if lock.is_locked:
+        return
+    holder = path.with_suffix(".writer")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        writer = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        say(f"{path.name} is being written by {writer}. Waiting until that is done.")
+        lock.acquire()
+    holder.write_text(f"{who}, process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC", encoding="utf-8")
+
+
+def release_writer_lock(path: Path) -> None:
+    """Let other processes write the warehouse at `path`; nothing happens if this one could not."""
+    _writer_lock(path).release(force=True)
+
+
+@cache
+def _writer_lock(path: Path) -> FileLock:
+    """The lock of this process: a second one of the same process would wait for the first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path.with_suffix(".lock"), thread_local=False)
 
 
 @contextmanager

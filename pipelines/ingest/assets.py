@@ -42,6 +42,8 @@ def _raw_asset(
         partitions_def=partitions,
         # A repair runs each day by itself, so that its checks speak of that day; `kpi run` loads a first range at once.
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        # Disks and servers recover; a file that is broken does not, and says so without a retry.
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
         metadata={"file pattern": table.path, "key": ", ".join(table.key), "delivered by": source.sla},
     )
     def raw_table(context: dg.AssetExecutionContext) -> None:

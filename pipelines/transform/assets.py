@@ -19,6 +19,7 @@ from pipelines.quarantine import update_rows
 from pipelines.settings import Settings
 from pipelines.sources import Source
 from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_environment, dbt_variables
+from pipelines.warehouse import hold_writer_lock
 
 MODEL_OWNER = "team:data"
 STAGING, MARTS = "staging", "marts"
@@ -74,6 +75,8 @@ def model_assets(settings: Settings, sources: list[Source], manifest: Path) -> l
     variables = dbt_variables(settings, sources)
 
     def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        # Held to the end of the run: what is published must be what its checks have seen.
+        hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
         os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
         arguments = build_arguments(variables, full_refresh="full_refresh" in context.run.tags)
         yield from dbt.cli(arguments, context=context).stream()

@@ -12,8 +12,8 @@ import duckdb
 import pytest
 from openpyxl import Workbook
 
-from pipelines.ingest.landing import Landed, land, raw_days, raw_file
 from pipelines.ingest.gate import DeliveryError
+from pipelines.ingest.landing import Landed, land, raw_days, raw_file
 from pipelines.sources import Table
 from pipelines.warehouse import sandboxed
 

@@ -1,0 +1,72 @@
+"""Which delivery days have files that came, or changed, after the day was run.
+
+Belongs here: telling such days from what lies in the landing folder, and the sensor that has them run again.
+Does not belong here: landing (`landing.py`).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+import dagster as dg
+
+from pipelines.ingest.landing import raw_days
+from pipelines.partitions import business_day, days_between
+from pipelines.settings import Settings
+from pipelines.sources import Source, each_table
+
+
+def listings(settings: Settings, sources: Iterable[Source], first: date, end: date) -> dict[str, list[str]]:
+    """For each delivery day in `[first, end)` that has files: of each one a hash of its name, size and time."""
+    found: dict[str, list[str]] = {}
+    for _, _, table in each_table(sources):
+        for day in days_between(first, end):
+            for path in table.files(settings.landing_dir, day):
+                status = path.lstat()
+                file = f"{path.relative_to(settings.landing_dir)} {status.st_size} {status.st_mtime_ns}"
+                found.setdefault(str(day), []).append(hashlib.sha256(file.encode()).hexdigest()[:8])
+    return {day: sorted(files) for day, files in found.items()}
+
+
+def touched_days(before: dict[str, list[str]], now: dict[str, list[str]], run_before: set[str]) -> list[str]:
+    """The days that were run and have files now that `before` does not know. A file that went is no delivery."""
+    return sorted(day for day in run_before if set(now.get(day, [])) - set(before.get(day, [])))
+
+
+def arrivals_sensor(settings: Settings, sources: list[Source], job_name: str, running: bool) -> dg.SensorDefinition:
+    """Runs a delivery day again when a file of it comes late or comes again; and only that day.
+
+    It looks back over the setting `late_file_days`. A file that is still being copied changes from one look to the
+    next: a day is run once its files were found the same twice. Days that never ran are the schedule's.
+    """
+
+    @dg.sensor(
+        name="late_files",
+        job_name=job_name,
+        minimum_interval_seconds=60,
+        description="Runs a delivery day again when a file of it comes late, or comes again with other bytes.",
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+    )
+    def late_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        end = business_day(settings)
+        first = max(settings.first_delivery, end - timedelta(days=settings.late_file_days))
+        now = listings(settings, sources, first, end)
+        cursor = json.loads(context.cursor) if context.cursor else {"handled": now, "seen": now}
+        run_before = {
+            str(day) for source, name, _ in each_table(sources) for day in raw_days(settings.raw_dir, source.name, name)
+        }
+        touched = touched_days(cursor["handled"], now, run_before)
+        settled = [day for day in touched if cursor["seen"].get(day) == now[day]]
+        waiting = set(touched) - set(settled)
+        handled = {day: cursor["handled"].get(day, []) if day in waiting else files for day, files in now.items()}
+        context.update_cursor(json.dumps({"handled": handled, "seen": now}))
+        if not settled:
+            return dg.SkipReason(
+                f"{len(touched)} days have new files that may still be arriving." if touched else "No late files."
+            )
+        return dg.SensorResult(
+            [dg.RunRequest(run_key=f"{day} {' '.join(now[day])}", partition_key=day) for day in settled]
+        )
+
+    return late_files

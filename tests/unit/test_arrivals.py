@@ -1,0 +1,98 @@
+"""Files that come late: which days they touch, and what the sensor asks for."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pipelines.ingest.arrivals import arrivals_sensor
+from pipelines.ingest.landing import raw_file
+from pipelines.partitions import business_day
+from pipelines.settings import Settings
+from pipelines.sources import Source
+
+
+class House:
+    """An installation with one table, and its sensor looked at again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(
+            sources=["shop"],
+            first_delivery=date(2025, 1, 1),
+            time_zone="UTC",
+            reporting_currency="EUR",
+            data_dir=folder,
+        )
+        table = {"description": "T", "format": "csv", "columns": ["id"], "key": ["id"], "path": "o_{delivered_on}*.csv"}
+        source = Source.model_validate(
+            {
+                "name": "shop", "description": "S", "connector": "files", "owner": "team:x", "sla": "06:00",
+                "entities": ["orders"], "tables": {"orders": table},
+            }
+        )  # fmt: skip
+        self.sensor = arrivals_sensor(self.settings, [source], "daily", running=False)
+        self.settings.landing_dir.mkdir(parents=True)
+        self.cursor: str | None = None
+
+    def deliver(self, day: date, content: str, part: str = "") -> None:
+        (self.settings.landing_dir / f"o_{day}{part}.csv").write_text(content)
+
+    def has_run(self, day: date) -> None:
+        raw = raw_file(self.settings.raw_dir, "shop", "orders", day)
+        raw.parent.mkdir(parents=True)
+        raw.touch()
+
+    def look(self) -> list[str]:
+        """The days the sensor wants to run now."""
+        context = dg.build_sensor_context(cursor=self.cursor)
+        result = self.sensor(context)
+        self.cursor = context.cursor
+        requests = result.run_requests if isinstance(result, dg.SensorResult) else []
+        return [str(request.partition_key) for request in requests or []]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_only_the_day_of_a_late_file_runs_again_and_only_once_it_is_whole(house: House) -> None:
+    yesterday = business_day(house.settings) - timedelta(days=1)
+    days = [yesterday - timedelta(days=back) for back in (3, 2, 1)]
+    for day in days:
+        house.deliver(day, "id\n1\n")
+        house.has_run(day)
+    assert house.look() == []
+    house.deliver(days[1], "id\n1", "_late")
+    assert house.look() == []  # it may still be arriving
+    house.deliver(days[1], "id\n1\n2\n", "_late")
+    assert house.look() == []  # and indeed it was
+    assert house.look() == [str(days[1])]
+    assert house.look() == []
+
+
+def test_a_file_that_comes_again_and_one_that_goes(house: House) -> None:
+    day = business_day(house.settings) - timedelta(days=5)
+    house.deliver(day, "id\n1\n", "_a")
+    house.deliver(day, "id\n2\n", "_b")
+    house.has_run(day)
+    house.look()
+    (house.settings.landing_dir / f"o_{day}_b.csv").unlink()  # as when it goes to quarantine
+    assert [house.look(), house.look()] == [[], []]
+    house.deliver(day, "id\n1\n3\n", "_a")
+    assert [house.look(), house.look(), house.look()] == [[], [str(day)], []]
+
+
+def test_days_that_never_ran_are_left_to_the_schedule_and_old_ones_alone(house: House) -> None:
+    never_run = business_day(house.settings) - timedelta(days=1)
+    long_ago = business_day(house.settings) - timedelta(days=house.settings.late_file_days + 1)
+    house.look()
+    house.deliver(never_run, "id\n1\n")
+    house.deliver(long_ago, "id\n1\n")
+    house.has_run(long_ago)
+    assert [house.look(), house.look(), house.look()] == [[], [], []]
+    house.has_run(never_run)
+    assert [house.look(), house.look()] == [[], []]
+    assert list(json.loads(house.cursor or "")["seen"]) == [str(never_run)]
