@@ -8,11 +8,13 @@ Does not belong here: what a suite is and how it runs (`quality/`).
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import partial
+from typing import Any
 
 import dagster as dg
 
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import raw_file
+from pipelines.ingest.readers import PROVENANCE
 from pipelines.quality.asset_checks import asset_checks
 from pipelines.quality.data_docs import build_data_docs
 from pipelines.quality.history import CheckHistory
@@ -132,21 +134,30 @@ def _default_raw_suite(source: Source, name: str, table: Table) -> Suite:
         owner=source.owner,
         description=table.description,
         allow_empty=table.empty_day == "allowed",
+        personal_columns=table.personal_columns,
         expectations=[
-            ExpectationSpec.model_validate(
-                {
-                    "type": "expect_column_values_to_not_be_null",
-                    "kwargs": {"column": column},
-                    "why": f"Without {column} a row cannot be told from another, nor corrected later.",
-                }
-            )
-            for column in table.key
+            *(
+                _expectation(
+                    "expect_column_values_to_not_be_null",
+                    {"column": column, "mostly": round(1 - source.rejects.block, 6)},
+                    "critical",
+                    f"Without {column} a row cannot be told from another, nor corrected later.",
+                )
+                for column in table.key
+            ),
+            _expectation(
+                "expect_table_columns_to_match_set",
+                {"column_set": sorted({*table.columns, *table.optional_columns, *PROVENANCE}), "exact_match": True},
+                "warning",
+                "A new column lands, but nobody uses it: declare it in the source's YAML, and map it if it matters.",
+                name="no_new_columns",
+            ),
         ],
     )
 
 
 def _default_base_suite(source: Source, name: str, table: Table) -> Suite:
-    unreadable_key = " or ".join(f"_reject_reason like '%{column}:%'" for column in table.key)
+    rejects = source.rejects
     return Suite(
         stage="staging",
         name=f"base_{source.name}__{name}",
@@ -155,40 +166,33 @@ def _default_base_suite(source: Source, name: str, table: Table) -> Suite:
         description=f"Every delivered row of {source.name}.{name}, typed.",
         expectations=[
             _unexpected_rows(
-                "key_is_readable",
-                "critical",
-                f"select _source_file, _row_number, _reject_reason from {{batch}} where {unreadable_key}",
-                "A row whose key cannot be read can be neither counted nor corrected.",
-            ),
-            _unexpected_rows(
                 "rows_are_readable",
                 "warning",
-                _UNREADABLE.format(batch="{batch}", share="0.02"),
-                "More than 2 % of a delivery went to quarantine; the KPIs lack those rows until they come again.",
+                _unreadable_share(rejects.warn, rejects.at_least),
+                f"{rejects.warn:.0%} of a delivery or more is in quarantine; the KPIs lack those rows until repaired.",
             ),
             _unexpected_rows(
                 "most_rows_are_readable",
                 "critical",
-                _UNREADABLE.format(batch="{batch}", share="0.10"),
-                "More than 10 % of a delivery cannot be read: the file is broken or its format has changed.",
+                _unreadable_share(rejects.block, rejects.at_least),
+                f"{rejects.block:.0%} of a delivery or more cannot be read: it is broken, or its format has changed.",
             ),
         ],
     )
 
 
-_UNREADABLE = (
-    "select _delivered_on, count(_reject_reason) as unreadable_rows, count(*) as delivered_rows from {batch} "
-    "group by 1 having count(_reject_reason) > {share} * count(*) and count(_reject_reason) >= 3"
-)
+def _unreadable_share(share: float, at_least: int) -> str:
+    return (
+        "select _delivered_on, count(_reject_reason) as unreadable_rows, count(*) as delivered_rows from {batch} "
+        f"group by 1 having count(_reject_reason) >= {share} * count(*) and count(_reject_reason) >= {at_least}"
+    )
 
 
 def _unexpected_rows(name: str, severity: str, query: str, why: str) -> ExpectationSpec:
+    return _expectation("unexpected_rows_expectation", {"unexpected_rows_query": query}, severity, why, name)
+
+
+def _expectation(kind: str, kwargs: dict[str, Any], severity: str, why: str, name: str = "") -> ExpectationSpec:
     return ExpectationSpec.model_validate(
-        {
-            "type": "unexpected_rows_expectation",
-            "name": name,
-            "severity": severity,
-            "kwargs": {"unexpected_rows_query": query},
-            "why": why,
-        }
+        {"type": kind, "name": name, "severity": severity, "kwargs": kwargs, "why": why}
     )

@@ -67,18 +67,20 @@ from new_deliveries
     {%- if type == 'text' -%}
         nullif(trim({{ name }}), '')
     {%- elif type == 'integer' -%}
-        {{ try_cast(name, 'bigint') }}
+        {{ try_cast(whole_number(name), 'bigint') }}
     {%- elif type == 'decimal' and options.decimal == ',' -%}
         {{ try_cast(without_thousands("replace(translate(" ~ name ~ ", '.,', ',.'), ' ', '')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' and options.thousands -%}
         {{ try_cast(without_thousands("replace(" ~ name ~ ", '" ~ options.thousands ~ "', ',')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' -%}
-        {{ try_cast(name, 'decimal(18, 6)') }}
+        {{ try_cast(plain_number(name), 'decimal(18, 6)') }}
     {%- elif type == 'timestamp' -%}
-        {{ try_timestamp(name, options.time_zone or 'UTC') }}
+        {{ try_timestamp(with_year_first(name), options.time_zone or 'UTC') }}
     {%- elif type == 'date' and options.format -%}
         {{ try_date(name, options.format) }}
-    {%- elif type in ('date', 'boolean') -%}
+    {%- elif type == 'date' -%}
+        {{ try_cast(with_year_first(name), type) }}
+    {%- elif type == 'boolean' -%}
         {{ try_cast(name, type) }}
     {%- else -%}
         {{ exceptions.raise_compiler_error("typed_deliveries: column " ~ name ~ ": unknown type " ~ type) }}
@@ -86,10 +88,28 @@ from new_deliveries
 {%- endmacro %}
 
 
+{# `text` when it is a whole number; NULL otherwise, since a cast would round. #}
+{% macro whole_number(text) -%}
+    case when {{ matches(text, '^ *[-+]?[0-9]+([.]0*)? *$') }} then {{ text }} end
+{%- endmacro %}
+
+
+{# `text` when it is a number as people write it; NULL for 1_000, 0x10 or infinity, which some engines read, too. #}
+{% macro plain_number(text) -%}
+    case when {{ matches(text, '^ *[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)? *$') }} then {{ text }} end
+{%- endmacro %}
+
+
+{# `text` when it begins with a year of four digits; NULL for words like epoch or infinity, which some engines read. #}
+{% macro with_year_first(text) -%}
+    case when {{ matches(text, '^ *[0-9]{4}[-/]') }} then {{ text }} end
+{%- endmacro %}
+
+
 {# `text` without the commas that part thousands; NULL when they part anything else, since 12,50 is not 1250. #}
 {% macro without_thousands(text) -%}
     case
-        when {{ text }} not like '%,%' then {{ text }}
+        when {{ text }} not like '%,%' then {{ plain_number(text) }}
         when {{ matches(text, '^ *[-+]?[0-9]{1,3}(,[0-9]{3})+([.][0-9]*)? *$') }} then replace({{ text }}, ',', '')
     end
 {%- endmacro %}

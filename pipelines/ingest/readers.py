@@ -31,6 +31,13 @@ from pipelines.sources import Table
 from pipelines.warehouse import literal_path
 
 READING_COLUMNS = ("_row_number", "_unreadable_row", "_problem")
+PROVENANCE = (
+    *READING_COLUMNS,
+    "_source_file",
+    "_file_sha256",
+    "_delivered_on",
+    "_loaded_at",
+)  # beside what was delivered
 
 _MAX_COLUMNS = 1_000
 _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
@@ -72,7 +79,7 @@ def _named_header(names: Iterable[str | None], table: Table, label: str) -> list
     counts = Counter(name.lower() for name in header)  # as in SQL, case does not tell columns apart
     missing = [column for column in table.columns if column not in header]
     doubled = [name for name in dict.fromkeys(header) if counts[name.lower()] > 1]
-    reserved = [name for name in header if name.lower() in _PROVENANCE]
+    reserved = [name for name in header if name.lower() in PROVENANCE]
     problems = []
     if len(header) > _MAX_COLUMNS:
         problems.append(f"{len(header):,} columns, more than {_MAX_COLUMNS:,} are not read")
@@ -309,7 +316,6 @@ _READERS: dict[str, Callable[[duckdb.DuckDBPyConnection, Admitted, Table], str]]
 }
 
 _READABLE = "cast(null as varchar) as _unreadable_row, cast(null as varchar) as _problem"
-_PROVENANCE = {*READING_COLUMNS, "_source_file", "_file_sha256", "_delivered_on", "_loaded_at"}
 
 
 def _register_rows(connection: duckdb.DuckDBPyConnection, header: list[str], rows: Iterable[Row], label: str) -> str:

@@ -387,29 +387,24 @@ with dg.DagsterInstance.get() as instance:
         (
             {
                 f"shop/orders/orders_{LAST_DAY}.csv.gz": lambda text: text.replace("order_id;", "order_number;", 1),
-                f"shop/customers/customers_{LAST_DAY}.csv": lambda text: re.sub(r"\nC\d+,", "\n,", text, count=1),
+                f"shop/customers/customers_{LAST_DAY}.csv": lambda text: re.sub(r"\nC\d+,", "\n,", text),
             },
             [
                 f"shop/orders/orders_{LAST_DAY}.csv.gz: row 1 (header): column 'order_id' is missing",
                 "not declared: 'order_number'",
-                "raw/shop/customers customer_id_not_null: customer_id: 1 of",
+                "raw/shop/customers customer_id_not_null: customer_id: ",
                 f"first: shop/customers/customers_{LAST_DAY}.csv row 2",
             ],
         ),
         (
-            {
-                f"finance/fx_rates/fx_rates_{LAST_DAY}.csv": lambda text: text.replace(
-                    f"\n{LAST_DAY},", "\nyesterday,", 1
-                )
-            },
+            {f"finance/fx_rates/fx_rates_{LAST_DAY}.csv": lambda text: text.replace(f"\n{LAST_DAY},", "\nyesterday,")},
             [
-                "staging/base_finance__fx_rates key_is_readable",
-                f"first: finance/fx_rates/fx_rates_{LAST_DAY}.csv row 2",
-                "rate_date: cannot be read as date",
+                "staging/base_finance__fx_rates most_rows_are_readable",
+                f"_delivered_on {LAST_DAY}",
             ],
         ),
     ],
-    ids=["a wrong header, and a row without its key", "a key that cannot be read"],
+    ids=["a wrong header, and rows without their key", "a key that cannot be read"],
 )
 def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
     demo: Installation, spoil: dict[str, Callable[[str], str]], messages: list[str]

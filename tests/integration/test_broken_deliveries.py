@@ -1,0 +1,388 @@
+"""A matrix of broken deliveries: each has exactly the outcome declared here, with exact counts.
+
+One table per file format, one delivery day per case. Files are let in or refused as they land; one build then tells
+good rows from quarantined and superseded ones.
+"""
+
+import gzip
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines.ingest.gate import DeliveryError
+from pipelines.ingest.landing import Landed, land
+from pipelines.ingest.quarantined_files import QuarantinedFiles
+from pipelines.quality.relations import DuckDBTable
+from pipelines.quality.suites import Suite
+from pipelines.quality.validation import validate
+from pipelines.sources import Source, load_sources
+from pipelines.warehouse import sandboxed
+from tests.conftest import Installation
+
+FIRST = date(2025, 1, 1)
+
+SOURCE = """
+description: Deliveries as they are in life.
+connector: files
+owner: team:data
+sla: "06:00"
+entities: [orders]
+tables:
+  plain: &table
+    description: Comma-separated.
+    path: box/plain_{delivered_on}.csv
+    format: csv
+    columns: [id, placed, seen, amount, qty, paid, note]
+    personal_columns: [note]
+    key: [id]
+    empty_day: allowed
+  packed:
+    <<: *table
+    path: box/packed_{delivered_on}.csv.gz
+  zipped:
+    <<: *table
+    path: box/zipped_{delivered_on}.zip
+    encoding: utf-16
+  european:
+    <<: *table
+    path: box/european_{delivered_on}.csv
+    delimiter: ";"
+    encoding: cp1250
+  counted:
+    <<: *table
+    path: box/counted_{delivered_on}.csv
+    row_count_suffix: .count
+  lines:
+    <<: *table
+    path: box/lines_{delivered_on}.jsonl
+    format: jsonl
+"""
+BASE = """
+-- Every delivered row, typed; one row per delivered row.
+{{{{ typed_deliveries('box', '{table}', [
+    ['id', 'text', {{'required': true}}],
+    ['placed', 'date', {{'required': true{date}}}],
+    ['seen', 'timestamp'],
+    ['amount', 'decimal', {{'required': true{decimal}}}],
+    ['qty', 'integer'],
+    ['paid', 'boolean'],
+    ['note', 'text'],
+]) }}}}
+"""
+TABLES = ("plain", "packed", "zipped", "european", "counted", "lines")
+
+HEADER = "id,placed,seen,amount,qty,paid,note\n"
+GOOD = "A,2025-01-02,2025-01-02T10:00:00Z,10.50,1,true,fine\n"
+BETTER = "B,2025-01-03,2025-01-03 11:00:00,-0.05,2,false,fine\n"
+EURO = "id;placed;seen;amount;qty;paid;note\nA;31.01.2025;;1.234,50;1;;żółw\n"
+LINE = '{"id": "A", "placed": "2025-01-02", "seen": null, "amount": 10.50, "qty": 1, "paid": true, "note": ""}\n'
+
+
+@dataclass(frozen=True)
+class Case:
+    """A delivery and what becomes of it: refused with a reason, or rows of each kind."""
+
+    name: str
+    content: str | bytes
+    good: int = 0
+    quarantined: int = 0
+    superseded: int = 0
+    reason: str = ""  # a regular expression: of the quarantined row's reason, or why the file was refused
+    refused: bool = False
+    table: str = "plain"
+
+
+def rows(name: str, content: str | bytes, good: int, quarantined: int = 0, reason: str = "", **more: object) -> Case:
+    return Case(name, content, good, quarantined, reason=reason, **more)  # type: ignore[arg-type]
+
+
+def refused(name: str, content: str | bytes, reason: str, table: str = "plain") -> Case:
+    return Case(name, content, reason=reason, refused=True, table=table)
+
+
+def cell(name: str, column: str, text: str, reason: str = "") -> Case:
+    """A good row and one with a bad cell in `column`."""
+    values = dict(zip(HEADER.strip().split(","), BETTER.strip().split(","), strict=True)) | {column: f'"{text}"'}
+    expected = reason or f"{column}: cannot be read as "
+    return rows(name, HEADER + GOOD + ",".join(values.values()) + "\n", 1, 1, expected)
+
+
+CASES = [
+    rows("good", HEADER + GOOD + BETTER, 2),
+    refused("renamed column", HEADER.replace("amount", "total") + GOOD,
+            "column 'amount' is missing; not declared: 'total'"),
+    refused("column in capitals", HEADER.replace("id", "ID", 1) + GOOD, "column 'id' is missing; not declared: 'ID'"),
+    refused("removed column", "id,placed\nA,2025-01-02\n", "'seen', 'amount', 'qty', 'paid', 'note' is missing"),
+    refused("doubled column", "id," + HEADER + "A," + GOOD, "'id' stands there more than once"),
+    refused("doubled column but for case", "Amount," + HEADER + "1," + GOOD, "'Amount', 'amount' stands there more"),
+    refused("reserved column", "_row_number," + HEADER + "1," + GOOD, "'_row_number' has a name that raw tables need"),
+    refused("5,000 columns", ",".join(f"c{n}" for n in range(4993)) + "," + HEADER, "5,000 columns, more than 1,000"),
+    rows("reordered columns", "note,amount,seen,placed,id,paid,qty\nfine,1,,2025-01-02,A,,\n", 1),
+    rows("new column", "new," + HEADER + "x," + GOOD, 1),
+    rows("column without a name", "," + HEADER + "0," + GOOD, 1),
+    rows("row too long", HEADER + GOOD + "B,2025-01-02,,1,2,true,fine,more\n" + BETTER, 2, 1, "8 cells where .* 7"),
+    rows("row too short", HEADER + GOOD + "C,2025-01-02\n" + BETTER, 2, 1, "2 cells where the header has 7"),
+    rows("quote never closed", HEADER + 'C,2025-01-02,,1,1,,"open\n' + GOOD + BETTER, 2, 1, "a quote is not closed"),
+    rows("quote in a quote", HEADER + GOOD + 'C,2025-01-02,,1,1,,"a "b" c"\n' + BETTER, 2, 1, "without being doubled"),
+    rows("NUL byte", HEADER + GOOD + BETTER.replace("fine", "fi\0ne"), 1, 1, "holds a NUL byte"),
+    rows("cell of 10 MB", HEADER + GOOD + BETTER.replace("fine", "x" * 10_000_000), 1, 1, "more than 2,000,000 char"),
+    rows("blank lines", HEADER + "\n" + GOOD + "\n\n" + BETTER + "\n", 2),
+    rows("Windows line ends", (HEADER + GOOD + BETTER).replace("\n", "\r\n"), 2),
+    rows("old Mac line ends", (HEADER + GOOD + BETTER).replace("\n", "\r"), 2),
+    rows("mixed line ends", HEADER + GOOD.replace("\n", "\r\n") + BETTER, 2),
+    rows("byte order mark", b"\xef\xbb\xbf" + (HEADER + GOOD).encode(), 1),
+    refused("Latin-1 instead of UTF-8", (HEADER + GOOD + BETTER.replace("fine", "café")).encode("latin-1"),
+            "row 3: byte 0xE9 is not utf-8.*perhaps cp1250"),
+    refused("UTF-16 instead of UTF-8", (HEADER + GOOD).encode("utf-16"), "the file is UTF-16, `encoding` says utf-8"),
+    refused("web page", "<!DOCTYPE html>\n<html><body>502 Bad Gateway</body></html>\n", "a web page or XML"),
+    refused("JSON error", '{"error": "rate limited"}\n', "a JSON document, not csv"),
+    rows("header only", HEADER, 0),
+    refused("empty", "", "the file is empty"),
+    refused("blank line only", "\n", "is missing"),
+    refused("other delimiter", (HEADER + GOOD).replace(",", ";"), "is missing; not declared: 'id;placed;seen"),
+    refused("last row cut", HEADER + GOOD + BETTER[:-1], "row 3: the last row has no line end"),
+    cell("NaN", "amount", "NaN"),
+    cell("infinity", "amount", "-inf"),
+    cell("number too large", "amount", "1e400"),
+    cell("thousand separators", "amount", "1,234.50"),
+    cell("decimal comma", "amount", "12,50"),
+    cell("currency sign", "amount", "€ 10.50"),
+    cell("leading apostrophe", "amount", "'10.50"),
+    cell("formula as amount", "amount", "=10+0.5"),
+    cell("digits in other signs", "amount", "1_000"),
+    cell("half a unit", "qty", "1.5"),
+    cell("hexadecimal", "qty", "0x10"),
+    cell("31 February", "placed", "2025-02-31"),
+    cell("day first", "placed", "31/01/2025"),
+    cell("month first", "placed", "01-31-2025"),
+    cell("a word for a date", "placed", "infinity"),
+    cell("25 o'clock", "seen", "2025-01-31T25:00:00Z"),
+    cell("a word for a time", "seen", "epoch"),
+    cell("neither true nor false", "paid", "perhaps"),
+    cell("empty key", "id", " ", "id: empty"),
+    cell("empty amount", "amount", "", "amount: empty"),
+    rows("formula as text", HEADER + GOOD + BETTER.replace("fine", "=HYPERLINK(1)"), 2),
+    rows("the same row twice", HEADER + GOOD + GOOD, 1, superseded=1),
+    rows("2 % bad", HEADER + "".join(GOOD.replace("A", f"A{n}") for n in range(147)) + 3 * "x,y\n", 147, 3, "2 cells"),
+    rows("10 % bad", HEADER + "".join(GOOD.replace("A", f"A{n}") for n in range(27)) + 3 * "x,y\n", 27, 3, "2 cells"),
+    refused("truncated gzip", gzip.compress((HEADER + 99 * GOOD).encode())[:-20], "damaged or was cut off", "packed"),
+    refused("no gzip at all", HEADER + GOOD, "the archive is damaged", "packed"),
+    refused("empty gzip", gzip.compress(b""), "the file is empty", "packed"),
+    rows("good gzip", gzip.compress((HEADER + GOOD + BETTER).encode()), 2, table="packed"),
+    rows("good European", EURO.encode("cp1250"), 1, table="european"),
+    rows("decimal point in Europe", (EURO + "B;31.01.2025;;12.50;1;;x\n").encode("cp1250"), 1, 1, "amount: cannot",
+         table="european"),
+    rows("thousands parted by blanks", (EURO + "B;28.02.2025;;1 234,50;1;;x\n").encode("cp1250"), 2, table="european"),
+    rows("30.02. in Europe", (EURO + "B;30.02.2025;;1,5;1;;x\n").encode("cp1250"), 1, 1,
+         "placed: cannot", table="european"),
+    rows("ISO date in Europe", (EURO + "B;2025-02-28;;1,5;1;;x\n").encode("cp1250"), 1, 1,
+         "placed: cannot", table="european"),
+    refused("byte that cp1250 lacks", EURO.encode("cp1250") + b"B;31.01.2025;;1;1;;\x81\n",
+            "row 3: byte 0x81", "european"),
+    rows("good lines", LINE + LINE.replace('"A"', "12345678901234567890123"), 2, table="lines"),
+    rows("cut line", LINE + LINE[:40] + "\n", 1, 1, "not valid JSON", table="lines"),
+    rows("line without a column", LINE + '{"id": "B"}\n', 1, 1, "'placed' is missing", table="lines"),
+    rows("line that is no object", LINE + "[1]\n", 1, 1, "a JSON array where an object", table="lines"),
+    rows("bare NaN", LINE + LINE.replace('"A"', '"B"').replace("10.50", "NaN"), 1, 1, "amount: cannot", table="lines"),
+    refused("JSON error page", json.dumps({"error": "unauthorized"}) + "\n", "column 'id', .* is missing", "lines"),
+    rows("declared count is right", HEADER + GOOD + BETTER, 2, table="counted"),
+    refused("declared count is wrong", HEADER + GOOD, "1 rows, but counted_.*count says 2", "counted"),
+]  # fmt: skip
+
+
+def zip_of(**files: str) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, text in files.items():
+            opened.writestr(f"../{name}.csv", text.encode("utf-16"))
+    return archive.getvalue()
+
+
+CASES += [
+    rows("good zip", zip_of(orders=HEADER + GOOD), 1, table="zipped"),
+    refused("two files in a zip", zip_of(orders=HEADER + GOOD, notes="x"), "the archive holds 2 files", "zipped"),
+]
+DAYS = {case.name: FIRST + timedelta(days=number) for number, case in enumerate(CASES)}
+
+
+@dataclass
+class Box:
+    """The matrix after landing and one build."""
+
+    installation: Installation
+    source: Source
+    quarantine: QuarantinedFiles
+    landed: dict[str, Landed | str]
+    land: Callable[[str, date], Landed]
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Box:
+    company = tmp_path_factory.mktemp("box")
+    models = company / "models" / "staging" / "box"
+    models.mkdir(parents=True)
+    (company / "sources").mkdir()
+    (company / "sources" / "box.yml").write_text(SOURCE, encoding="utf-8")
+    names = "".join(f"\n  - name: {table}" for table in TABLES)
+    (models / "_box__sources.yml").write_text(f"sources:\n- name: box\n  tables:{names}\n", encoding="utf-8")
+    for table in TABLES:
+        european = table == "european"
+        model = BASE.format(
+            table=table,
+            date=", 'format': 'dd.mm.yyyy'" if european else "",
+            decimal=", 'decimal': ','" if european else "",
+        )
+        (models / f"base_box__{table}.sql").write_text(model, encoding="utf-8")
+    (models / "stg_box__orders.sql").write_text(
+        "-- The newest version of each order; one row per order.\n"
+        "select id as order_id, amount as total_amount, placed as ordered_at, _source_file, _row_number, _delivered_on "
+        "from ({{ latest_rows('box', 'plain') }}) as latest",
+        encoding="utf-8",
+    )
+    settings = "sources: [box]\ncompany_dir: .\nfirst_delivery: 2025-01-01\ntime_zone: UTC\nreporting_currency: EUR\n"
+    (company / "kpi.yml").write_text(settings, encoding="utf-8")
+    [source] = load_sources(["box"], company)
+    data = company / "data"
+    landing, raw = data / "landing", data / "raw"
+    (landing / "box").mkdir(parents=True)
+    quarantine = QuarantinedFiles(data / "quarantine" / "files", landing)
+
+    def land_day(table: str, day: date) -> Landed:
+        with sandboxed(landing, raw) as database:
+            return land("box", table, source.tables[table], day, landing, raw, database, quarantine)
+
+    landed: dict[str, Landed | str] = {}
+    for case in CASES:
+        path = landing / source.tables[case.table].path.format(delivered_on=DAYS[case.name])
+        path.write_bytes(case.content if isinstance(case.content, bytes) else case.content.encode())
+        if case.table == "counted":
+            path.with_name(path.name + ".count").write_text("2\n")
+        try:
+            landed[case.name] = land_day(case.table, DAYS[case.name])
+        except DeliveryError as error:
+            landed[case.name] = str(error)
+    installation = Installation(data, company / "kpi.yml")
+    select = [*(f"base_box__{table}" for table in TABLES), "delivered_row_counts", "quarantined_rows"]
+    installation.kpi("dbt", "--", "build", "--exclude-resource-type", "unit_test", "--select", *select)
+    return Box(installation, source, quarantine, landed, land_day)
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(CASES) >= 70
+    assert len(DAYS) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_each_delivery_has_its_declared_outcome(box: Box, case: Case) -> None:
+    landed, day = box.landed[case.name], DAYS[case.name]
+    file = box.source.tables[case.table].path.format(delivered_on=day)
+    waiting = [kept for kept in box.quarantine.all() if kept.path == file]
+    with box.installation.warehouse() as warehouse:
+        counted = warehouse.execute(
+            "select raw_rows, good_rows, quarantined_rows, superseded_rows from staging.delivered_row_counts "
+            "where table_name = ? and delivered_on = ?",
+            [case.table, day],
+        ).fetchall()
+        reasons = warehouse.execute(
+            "select reason from staging.quarantined_rows where table_name = ? and delivered_on = ?", [case.table, day]
+        ).fetchall()
+    if case.refused:
+        assert isinstance(landed, str), landed
+        assert re.search(case.reason, landed), landed
+        assert landed.startswith(f"{file}: ")
+        assert [kept.reason for kept in waiting] == [landed]
+        assert counted == reasons == []
+        return
+    assert isinstance(landed, Landed), landed
+    total = case.good + case.quarantined + case.superseded
+    assert waiting == []
+    assert landed.rows == total
+    # Of versions of a key, the newest of all deliveries is good: here nearly every case brings the same keys.
+    assert [(row[0], row[1] + row[3], row[2]) for row in counted] == (
+        [(total, case.good + case.superseded, case.quarantined)] if total else []
+    )
+    assert len(reasons) == case.quarantined
+    assert all(re.search(case.reason, reason) for [reason] in reasons), reasons
+
+
+def test_newest_versions_are_good_and_the_others_superseded(box: Box) -> None:
+    with box.installation.warehouse() as warehouse:
+        [(good, keys)] = warehouse.execute(
+            "select (select sum(good_rows) from staging.delivered_row_counts where table_name = 'plain'), "
+            "(select count(distinct id) from staging.base_box__plain where _reject_reason is null)"
+        ).fetchall()
+    assert good == keys > 140
+
+
+def test_2_percent_warn_and_10_percent_block_and_a_single_row_does_neither(box: Box) -> None:
+    suites = _suites(box)
+    table = DuckDBTable(box.installation.data_dir / "warehouse.duckdb", "staging", "base_box__plain")
+    results = {result.check: result for result in validate(suites["staging", "base_box__plain"], table)}
+    blocked = {str(example["_delivered_on"]) for example in results["most_rows_are_readable"].examples}
+    warned = {str(example["_delivered_on"]) for example in results["rows_are_readable"].examples}
+    assert blocked == {str(DAYS["10 % bad"])}
+    assert warned == {str(DAYS["10 % bad"]), str(DAYS["2 % bad"])}
+    assert (results["rows_are_readable"].severity, results["most_rows_are_readable"].severity) == (
+        "warning",
+        "critical",
+    )
+
+
+def _suites(box: Box) -> dict[tuple[str, str], Suite]:
+    from pipelines.checks import complete_suites
+
+    return complete_suites({}, [box.source])
+
+
+def test_a_new_column_lands_and_is_told(box: Box) -> None:
+    for name, column in (("new column", "new"), ("column without a name", "column_1")):
+        landed = box.landed[name]
+        assert isinstance(landed, Landed)
+        assert landed.undeclared_columns == [column]
+    text = box.installation.warehouse().execute("select note from staging.base_box__plain where note like '=%'")
+    assert text.fetchall() == [("=HYPERLINK(1)",)]
+
+
+def test_the_same_file_under_another_day_is_refused_and_a_changed_one_restates(box: Box) -> None:
+    landing = box.installation.data_dir / "landing"
+    pattern = box.source.tables["plain"].path
+    day, again = FIRST + timedelta(days=200), FIRST + timedelta(days=201)
+    content = HEADER + "".join(GOOD.replace("A", f"Z{n}") for n in range(12))
+    (landing / pattern.format(delivered_on=day)).write_text(content)
+    (landing / pattern.format(delivered_on=again)).write_text(content)
+    assert box.land("plain", day).outcome == "landed"
+    with pytest.raises(DeliveryError, match=f"the same bytes were already delivered for {day}"):
+        box.land("plain", again)
+    (landing / pattern.format(delivered_on=day)).write_text(content + BETTER)
+    restated = box.land("plain", day)
+    assert (restated.outcome, restated.rows) == ("restated", 13)
+    with pytest.raises(DeliveryError, match="The file is in quarantine since"):
+        box.land("plain", again)  # an empty day it is not
+
+
+def test_links_and_odd_names_are_refused_or_inert(box: Box, tmp_path: Path) -> None:
+    landing = box.installation.data_dir / "landing"
+    table = box.source.tables["plain"].model_copy(update={"path": "odd/*{delivered_on}*.csv"})
+    day = FIRST + timedelta(days=300)
+    (landing / "odd").mkdir()
+    secret = tmp_path / "secret.csv"
+    secret.write_text(HEADER + GOOD)
+    (landing / "odd" / f"link_{day}.csv").symlink_to(secret)
+    (landing / "odd" / f"new\nline_{day}.csv").write_text(HEADER + GOOD)
+    (landing / "odd" / f"o'[b]*;{day}.csv").write_text(HEADER + GOOD + BETTER)
+    raw = tmp_path / "raw"
+    with sandboxed(landing, raw) as database:
+        landed = land("box", "odd", table, day, landing, raw, database, box.quarantine)
+    assert (landed.rows, landed.files) == (2, [f"odd/o'[b]*;{day}.csv"])
+    assert sorted(reason.partition(": ")[2][:30] for reason in landed.refused) == [
+        "is a link. Only files that lie",
+        "the file's name holds control ",
+    ]
+    assert secret.read_text() == HEADER + GOOD
