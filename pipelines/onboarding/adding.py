@@ -89,12 +89,13 @@ def _folder_in_landing(what: str, settings: Settings) -> str | None:
 
 
 def _pattern(named: DayInName, described: Described) -> str:
-    """The file's name as it must be for the pipeline to read it: it unpacks gzip, which it knows by the ending."""
-    if described.packed == "zip":
-        return re.sub(r"\.zip$", "", named.pattern, flags=re.IGNORECASE)
-    if described.packed == "gzip" and not named.pattern.endswith(".gz"):
-        return f"{named.pattern}.gz"
-    return named.pattern
+    """The file's name as it must be for the pipeline to read it: it knows what is packed by the ending, and unpacks
+    text only."""
+    endings = {"gzip": ".gz", "zip": ".zip", "": ""}
+    ending = endings[described.packed]
+    if ending and described.format in ("parquet", "excel"):
+        return named.pattern.removesuffix(ending)
+    return named.pattern if named.pattern.endswith(ending) else f"{named.pattern}{ending}"
 
 
 # --- What is printed --------------------------------------------------------------------------------------------------
@@ -166,7 +167,9 @@ def _next_steps(draft: Draft, named: DayInName, what: str, settings: Settings, c
         day = named.day or date.today()
         folder = settings.landing_dir / draft.origin.path.rpartition("/")[0]
         target = draft.origin.path.format(delivered_on=day).rpartition("/")[2]
-        unpack = "Unzip the file, then put it there" if draft.described.packed == "zip" else "Put the file there"
+        unpack = "Put the file there"
+        if draft.described.packed and draft.described.format in ("parquet", "excel"):
+            unpack = "Unpack the file, then put it there"
         if named.day is None:
             unpack = f"{unpack}, the delivery day in its name"
         if Path(what).absolute() != folder / target:

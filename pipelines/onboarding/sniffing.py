@@ -16,20 +16,22 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast, get_args
 
 import duckdb
 
 from pipelines.config_files import ConfigError
-from pipelines.ingest.readers import DeliveryError, read_delivery, sql_name
-from pipelines.onboarding.cells import Reading, read_column
+from pipelines.ingest.gate import Admitted, DeliveryError
+from pipelines.ingest.readers import read_delivery, sql_name
+from pipelines.onboarding.cells import TOLERATED, Reading, read_column
 from pipelines.sources import Table
 from pipelines.warehouse import in_memory
 
 MAX_ROWS = 100_000  # of a file are looked at
+MAX_BYTES = 100_000_000  # of a text file are, except of a JSON array
 DELIMITERS = ",;\t|"
 
 Format = Literal["csv", "whitespace", "json", "jsonl", "parquet", "excel"]
@@ -123,17 +125,17 @@ def describe_file(
     """
     if not path.is_file():
         raise UnrecognisedError(f"{path}: no such file. Give the path of one delivered file.")
-    with _unpacked(path) as (plain, packed):
+    with _unpacked(path) as (plain, packed), tempfile.TemporaryDirectory() as scratch:
         with plain.open("rb") as file:
-            start = file.read(1_000_000)
+            start = file.read(10_000)
         if not start.strip():
             raise UnrecognisedError(f"{path.name}: the file is empty. Give one that holds a header and rows.")
         format_ = _binary_format(start, path.name)
-        if format_ is None:
-            return _describe_text(plain, path.name, packed, encoding, dates, decimal)
-        return _describe_rows_of(
-            plain, path.name, packed, _Shape(format_, _header(plain, path.name, format_)), dates, decimal
-        )
+        if format_:
+            shape = _binary_shape(plain, path.name, format_)
+        else:
+            shape, plain = _text_shape(plain, path.name, encoding, Path(scratch) / "text")
+        return _describe(plain, path.name, packed, shape, dates, decimal)
 
 
 def day_in_name(name: str) -> DayInName:
@@ -244,78 +246,91 @@ def _binary_format(start: bytes, label: str) -> Literal["parquet", "excel"] | No
     return None
 
 
-def _header(path: Path, label: str, format_: Literal["parquet", "excel"]) -> list[str]:
+class _Shape(NamedTuple):
+    """How a file is read."""
+
+    format: Format
+    header: list[str]
+    delimiter: str = ","
+    encoding: Encoding = "utf-8"
+    last_line_end: Literal["required", "optional"] = "required"
+    optional_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_plain: bool = True  # text that DuckDB's own reader can be trusted with
+
+
+def _binary_shape(path: Path, label: str, format_: Literal["parquet", "excel"]) -> _Shape:
     if format_ == "parquet":
         try:
             with in_memory() as database:
                 described = database.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
         except duckdb.Error:
             raise UnrecognisedError(f"{label}: is no whole Parquet file. Have it sent again.") from None
-        return [name for name, *_ in described]
+        return _Shape(format_, [name for name, *_ in described])
     from openpyxl import load_workbook
 
     try:
         with path.open("rb") as file:
             workbook = load_workbook(file, read_only=True, data_only=True)
-            rows = workbook.worksheets[0].values
-            return ["" if cell is None else str(cell) for cell in next(rows, ())]
+            first = list(next(workbook.worksheets[0].values, ()))
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise UnrecognisedError(f"{label}: is no Excel workbook: {error}. Save it as .xlsx or CSV.") from None
+    while first and first[-1] is None:  # a sheet is as wide as its widest row
+        first.pop()
+    names = workbook.sheetnames
+    notes = (f"The first sheet, {names[0]}, is read, of {', '.join(names)}.",) if len(names) > 1 else ()
+    return _Shape(format_, _named(first), notes=notes)
+
+
+def _named(header: Sequence[object]) -> list[str]:
+    """The header with names for columns that have none, as the reader gives them."""
+    return [str(name) if name not in (None, "") else f"column_{place}" for place, name in enumerate(header, start=1)]
 
 
 # --- Text files -------------------------------------------------------------------------------------------------------
 
 
-class _Shape(NamedTuple):
-    format: Format
-    header: list[str]
-    delimiter: str = ","
-    encoding: Encoding = "utf-8"
-    optional_columns: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def _describe_text(
-    plain: Path,
-    label: str,
-    packed: Literal["", "gzip", "zip"],
-    encoding: str | None,
-    dates: str | None,
-    decimal: str | None,
-) -> Described:
-    content = plain.read_bytes()
+def _text_shape(plain: Path, label: str, encoding: str | None, copy: Path) -> tuple[_Shape, Path]:
+    """How a text file is read; and a copy in UTF-8 of as much of it as is looked at."""
+    with plain.open("rb") as file:
+        content = file.read(MAX_BYTES)
+        is_array = content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \r\n\t").startswith(b"[")
+        if is_array:
+            content += file.read()
+    if len(content) < plain.stat().st_size:  # as much as are whole lines
+        content = content[: content.rindex(b"\n") + 1]
+        ends = _last_byte(plain)
+    else:
+        ends = content.rstrip(b"\x00")[-1:]
     encoding_, notes = _encoding(content, label, encoding)
     text = content.decode("utf-8-sig" if encoding_ == "utf-8" else encoding_)
     shape = (_json_shape if text.lstrip()[:1] in ("{", "[") else _delimited_shape)(text, label)
-    shape = shape._replace(encoding=encoding_, notes=(*notes, *shape.notes))
-    if shape.format != "json":
-        described = _describe_rows_of(plain, label, packed, shape, dates, decimal)
-    else:  # one array: looked at as if each record had a line
-        with tempfile.TemporaryDirectory() as folder:
-            lines = Path(folder) / "lines"
-            records = json.loads(text, parse_float=str, parse_int=str)
-            lines.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-            described = _describe_rows_of(
-                lines, label, packed, shape._replace(format="jsonl", encoding="utf-8"), dates, decimal
-            )
-        described = replace(described, format="json", encoding=encoding_)
-    ends = text.endswith(("\n", "\r")) or shape.format == "json"
-    return replace(described, last_line_end="required" if ends else "optional")
+    copy.write_text(text, encoding="utf-8", newline="")
+    return shape._replace(
+        encoding=encoding_,
+        notes=(*notes, *shape.notes),
+        last_line_end="required" if ends in (b"\n", b"\r") or shape.format == "json" else "optional",
+        is_plain=not any(odd in text for odd in ("\0", "\n\n", "\n\r\n", "\r\r")),
+    ), copy
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-2, 2)
+        return file.read().rstrip(b"\x00")[-1:]
 
 
 def _encoding(content: bytes, label: str, told: str | None) -> tuple[Encoding, tuple[str, ...]]:
     """The encoding of `content`, and what is uncertain about it."""
-    candidates: dict[str, Encoding] = {name: name for name in ("utf-8", "utf-16", "latin-1", "cp1250", "cp1252")}  # type: ignore[misc]
     if told:
+        candidates = get_args(Encoding)
         if told not in candidates:
             raise UnrecognisedError(f"--encoding: {told!r} is not one of {', '.join(candidates)}.")
         try:
             content.decode(told)
         except UnicodeError as error:
-            raise UnrecognisedError(
-                f"{label}: is not {told}: {error}. Leave out --encoding, or name another."
-            ) from None
-        return candidates[told], ()
+            raise UnrecognisedError(f"{label}: is not {told}: {error}. Name another with --encoding.") from None
+        return cast(Encoding, told), ()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16", ()
     if b"\x00" in content[:10_000]:
@@ -351,9 +366,7 @@ def _old_encoding(content: bytes) -> tuple[Encoding, tuple[str, ...]]:
     except UnicodeError:
         return ("latin-1", ()) if undecodable else ("cp1250", ())
     if for_central == for_western and western != central and not undecodable:
-        return "cp1252", (
-            "encoding: cp1252 and cp1250 both fit. Look at the names; --encoding cp1250 reads it the other way.",
-        )
+        return "cp1252", ("Encoding: cp1252 and cp1250 both fit. If names look wrong, add --encoding cp1250.",)
     return "cp1252", ()
 
 
@@ -402,10 +415,10 @@ def _delimited_shape(text: str, label: str) -> _Shape:
             f"{label}: row 1 (header) is not divided by a comma, semicolon, tab or |, so no columns can be told. "
             "Delete lines above the header, or have the file sent with one of these delimiters."
         )
-    return _Shape("csv", next(csv.reader(lines, delimiter=delimiter)), delimiter)
+    return _Shape("csv", _named(next(csv.reader(lines, delimiter=delimiter))), delimiter)
 
 
-def _describe_rows_of(
+def _describe(
     plain: Path, label: str, packed: Literal["", "gzip", "zip"], shape: _Shape, dates: str | None, decimal: str | None
 ) -> Described:
     check_names(shape.header, label)
@@ -416,23 +429,34 @@ def _describe_rows_of(
         path="{delivered_on}",
         format=shape.format,
         delimiter=shape.delimiter,
-        encoding=shape.encoding,
         columns=[name for name in shape.header if name not in optional] or shape.header,
         optional_columns=list(optional),
         key=["_row_number"],
-        last_line_end="optional",
     )
     names = ", ".join(sql_name(name) for name in shape.header)
     try:
         with in_memory() as database:
-            query = read_delivery(database, plain, table, label)
-            rows = database.execute(f"select {names} from ({query}) order by _row_number limit {MAX_ROWS}").fetchall()
+            query = read_delivery(database, Admitted(plain, label, shape.is_plain), table)
+            broken = database.execute(
+                f"select _row_number, _problem from ({query}) where _problem is not null order by 1"
+            ).fetchall()
+            rows = database.execute(
+                f"select {names} from ({query}) where _problem is null order by _row_number limit {MAX_ROWS}"
+            ).fetchall()
     except DeliveryError as error:
         raise UnrecognisedError(str(error)) from None
-    if not rows:
+    if len(broken) > TOLERATED * (len(rows) + len(broken)):
+        number, problem = broken[0]
         raise UnrecognisedError(
-            f"{label}: has a header and no rows, so nothing can be told of its columns. Give one with rows."
+            f"{label}: row {number}: {problem}. {len(broken)} of {len(rows) + len(broken)} rows are like that, so the "
+            "file is not what its header says. Have it sent again."
         )
+    if not rows:
+        raise UnrecognisedError(f"{label}: has a header and no rows. Give a file with rows, to tell what they hold.")
+    notes = [*shape.notes]
+    if broken:
+        number, problem = broken[0]
+        notes.append(f"Broken rows: {len(broken)}, the first is row {number}: {problem}. They are quarantined.")
     return Described(
         label=label,
         format=shape.format,
@@ -442,22 +466,18 @@ def _describe_rows_of(
         delimiter=shape.delimiter,
         encoding=shape.encoding,
         packed=packed,
+        last_line_end=shape.last_line_end,
         optional_columns=optional,
-        notes=shape.notes,
+        notes=tuple(notes),
     )
 
 
 def check_names(header: Sequence[str], label: str) -> None:
-    """Accept a header whose every column has a name of its own.
+    """Accept a header that holds names, each of them once.
 
     Raises:
-        UnrecognisedError: a name is missing or doubled, or row 1 holds values.
+        UnrecognisedError: a name stands there twice, or row 1 holds values.
     """
-    for place, name in enumerate(header, start=1):
-        if not name.strip():
-            raise UnrecognisedError(
-                f"{label}: row 1 (header): column {place} has no name. Name it, or leave the column out."
-            )
     doubled = [name for name, count in Counter(name.lower() for name in header).items() if count > 1]
     if doubled:
         raise UnrecognisedError(

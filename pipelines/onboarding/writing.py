@@ -287,8 +287,14 @@ def _type(column: Column, sql_type: str, is_required: bool) -> tuple[str, list[s
         options.append(f"'format': '{reading.format}'")
     if type_ == "decimal" and reading.decimal == ",":
         options.append("'decimal': ','")
-    if reading.ignore:
-        options.append(f"'ignore': [{', '.join(_literal(sign) for sign in reading.ignore)}]")
+    ignore = list(reading.ignore)
+    if type_ == "decimal" and reading.decimal == ",":
+        ignore = [sign for sign in ignore if sign != " "]  # a decimal comma implies these
+    elif type_ == "decimal":
+        options += [f"'thousands': '{sign}'" for sign in ignore if sign in (",", ".")]
+        ignore = [sign for sign in ignore if sign not in (",", ".")]
+    if ignore:
+        options.append(f"'ignore': [{', '.join(_literal(sign) for sign in ignore)}]")
     if type_ == "timestamp" and "utc" not in column.name.lower():
         options.append("'time_zone': var('time_zone')")
     return type_, options

@@ -140,7 +140,6 @@ def test_a_last_line_without_an_end_is_told(tmp_path: Path) -> None:
         ("1,2025-01-31,10.50\n2,2025-02-01,7.00\n", "row 1 looks like values"),
         ("id,total,total\n1,2,3\n", "'total' stands there more than once"),
         ("id,Total,total\n1,2,3\n", "'total' stands there more than once"),
-        ("id,,total\n1,2,3\n", "column 2 has no name"),
         ("id,total\n1,2\n3,4,5\n6,7\n8,9\n", "row 3"),
         ("<!doctype html><title>404</title>", "HTML"),
         ('{"id": 1}\n{"id": \n', "line 2: not valid JSON"),
@@ -159,6 +158,14 @@ def test_what_is_no_table_is_refused_in_words_that_name_the_file(
     with pytest.raises(UnrecognisedError, match=problem) as refused:
         described(tmp_path, content)
     assert "orders.csv" in str(refused.value)
+
+
+def test_a_column_without_a_name_has_the_readers_and_broken_rows_are_told(tmp_path: Path) -> None:
+    found = described(tmp_path, ",total\n" + "a,1\n" * 30 + "a,b,c\n")
+    assert types(found) == {"column_1": "text", "total": "integer"}
+    assert found.notes == (
+        "Broken rows: 1, the first is row 32: 3 cells where the header has 2. They are quarantined.",
+    )
 
 
 def test_a_zip_of_several_files_and_a_missing_file_are_refused(tmp_path: Path) -> None:
