@@ -30,7 +30,7 @@ def describe_table(
     if not address:
         raise UnrecognisedError(
             f"environment variable {variable}: not set. Set it to the database's address, "
-            "such as postgresql+psycopg://user:password@host/database."
+            "such as postgresql://reader:password@host:5432/shop."
         )
     schema, _, name = table.rpartition(".")
     try:

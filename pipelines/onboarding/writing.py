@@ -156,8 +156,11 @@ def _with_table(before: str, draft: Draft, path: Path) -> str:
 
 def _table_lines(draft: Draft) -> list[str]:
     described, proposal = draft.described, draft.proposal
-    names = [column.name for column in described.columns]
-    personal = [column.name for column in described.columns if column.is_personal]
+    columns = list(described.columns)
+    if draft.origin.connection_env:  # what nobody needs is not even fetched
+        columns = [column for column in columns if not (column.is_personal and column in proposal.unused)]
+    names = [column.name for column in columns]
+    personal = [column.name for column in columns if column.is_personal]
     lines = [f"description: {_scalar(f'One row per {_row_of(proposal.entity)}.')}"]
     if draft.origin.database_table:
         fetch = {"table": draft.origin.database_table}

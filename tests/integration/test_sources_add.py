@@ -16,10 +16,10 @@ reporting_currency: PLN
 """
 ORDERS = """\
 Nr zamówienia;Klient;E-mail;Data zamówienia;Status;Kwota netto;Ostatnia zmiana
-00017;Żaneta Łąk;zaneta@example.com;31.01.2025;opłacone;1.234,50;02.02.2025 10:15
-00018;Jan Kowalski;jan@example.com;01.02.2025;opłacone;10,00;01.02.2025 08:00
-00019;Jan Kowalski;jan@example.com;28.02.2025;cancelled;99,99;28.02.2025 12:00
-00020;Ewa Śliwa;ewa@example.com;28.02.2025;opłacone;0,55;28.02.2025 23:30
+00017;Żaneta Łąk;zaneta@example.com;31.01.2025;opłacone;1.234,50 zł;02.02.2025 10:15
+00018;Jan Kowalski;jan@example.com;01.02.2025;opłacone;10,00 zł;01.02.2025 08:00
+00019;Jan Kowalski;jan@example.com;28.02.2025;cancelled;99,99 zł;28.02.2025 12:00
+00020;Ewa Śliwa;ewa@example.com;28.02.2025;opłacone;0,55 zł;28.02.2025 23:30
 """
 
 
@@ -53,6 +53,15 @@ def test_the_draft_builds_as_it_stands_and_revenue_is_the_files(webshop: Install
     ]
 
 
+def test_times_and_keys_are_read_as_they_are_written(webshop: Installation) -> None:
+    with webshop.warehouse() as connection:
+        [[order_id, updated_at, status, deleted]] = connection.execute(
+            "select order_id, cast(updated_at as varchar), status, is_deleted from staging.stg_webshop__orders "
+            "where order_id like '%17'"
+        ).fetchall()
+    assert (order_id, updated_at, status, deleted) == ("00017", "2025-02-02 09:15:00", "opłacone", False)
+
+
 def test_no_name_or_address_of_a_person_gets_past_the_log_of_deliveries(webshop: Installation) -> None:
     with webshop.warehouse() as connection:
         tables = connection.execute(
@@ -73,6 +82,17 @@ def test_a_draft_is_not_written_over(webshop: Installation) -> None:
     assert refused.returncode == 2
     assert "--force" in refused.stderr
     assert model.read_text(encoding="utf-8") == "-- mine\n"
+
+
+def test_a_draft_without_what_it_needs_does_not_build_and_says_what(webshop: Installation, tmp_path: Path) -> None:
+    leads = tmp_path / "leads_2025-02-28.csv"
+    leads.write_text("lead_id,created_at,lead_source\n1,01/02/2025,web\n2,03/04/2025,web\n", encoding="utf-8")
+    assert (
+        "Will not build until mapped: created_at" in webshop.kpi("sources", "add", str(leads), "--name", "crm2").stdout
+    )
+    refused = webshop.kpi("dbt", "--", "compile", "--select", "stg_crm2__leads", check=False)
+    assert refused.returncode != 0
+    assert "stg_crm2__leads: created_at is not mapped" in refused.stdout
 
 
 def test_what_is_no_table_is_an_error_in_words(webshop: Installation, tmp_path: Path) -> None:

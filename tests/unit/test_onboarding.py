@@ -440,11 +440,11 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(
             "create table orders (id integer primary key, customer_id text, created_at timestamp, total numeric, "
-            "updated_at timestamp)"
+            "updated_at timestamp, email text, phone text)"
         )
         connection.execute(
-            "insert into orders values (7, 'A', '2025-01-31 10:00:00', 12.5, '2025-01-31 11:00:00'), "
-            "(8, 'A', '2025-02-01 10:00:00', 10, '2025-02-01 11:00:00')"
+            "insert into orders values (7, 'A', '2025-01-31 10:00:00', 12.5, '2025-01-31 11:00:00', 'a@b.example', '1'), "
+            "(8, 'A', '2025-02-01 10:00:00', 10, '2025-02-01 11:00:00', 'a@b.example', '1')"
         )
     connection.close()
     monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{path}")
@@ -457,6 +457,9 @@ def test_a_database_table_becomes_a_source_that_fetches_it(settings: Settings) -
     assert "connector: sql\nconnection_env: SHOP_DATABASE\n" in text
     assert "    fetch: {table: orders, cursor: updated_at, lag_days: 2}\n" in text
     assert "    key: [id]\n    newest_by: [updated_at]\n" in text
+    assert (
+        "    columns: [id, customer_id, created_at, total, updated_at]\n" in text
+    )  # no e-mail, no phone: nobody uses them
     assert "path:" not in text
     model = settings.company_dir / "models" / "staging" / "webshop" / "stg_webshop__orders.sql"
     assert "    id as order_id,\n" in model.read_text(encoding="utf-8")
