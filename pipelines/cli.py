@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Deliveries in, sales KPIs out.", no_args_is_help=True, pretty_exceptions_enable=False)
 quarantine_app = typer.Typer(help="Refused files and unreadable rows.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
+sources_app = typer.Typer(help="Your own sources.", no_args_is_help=True)
+app.add_typer(sources_app, name="sources")
 console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -269,6 +271,25 @@ def validate() -> None:
         prepare_instance(get_settings())
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "--workspace", "workspace.yaml"]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT_DIR, check=False).returncode)
+
+
+@sources_app.command("add")
+def add(
+    what: Annotated[str, typer.Argument(metavar="FILE", help="A delivered file, or postgresql-env:NAME_OF_VARIABLE.")],
+    name: Annotated[str | None, typer.Option(help="The source, like webshop.")] = None,
+    table: Annotated[str | None, typer.Option(help="The table, like orders; in a database like public.orders.")] = None,
+    entity: Annotated[str | None, typer.Option(help="What a row is, like orders or ad_spend.")] = None,
+    owner: Annotated[str, typer.Option(help="Who answers for it: team:<name> or an e-mail address.")] = "team:data",
+    encoding: Annotated[str | None, typer.Option(help="If it was taken wrong: utf-8, cp1250, cp1252, …")] = None,
+    dates: Annotated[str | None, typer.Option(help="If days and months can be confused: dd/mm/yyyy, …")] = None,
+    decimal: Annotated[str | None, typer.Option(help="If thousands can be taken for decimals: , or .")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write anew what is there.")] = False,
+) -> None:
+    """Describe a delivered file and draft its source: YAML and models, in the company folder. No data is moved."""
+    from pipelines.onboarding.adding import add_source
+
+    with _errors_in_words():
+        add_source(what, get_settings(), console, name, table, entity, owner, force, encoding, dates, decimal)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -68,6 +68,26 @@
 {%- endmacro %}
 
 
+{# `text` as a UTC timestamp, written as in dd.mm.yyyy hh:mi:ss or mm/dd/yyyy hh:mi am, a time in `time_zone`; NULL when
+   it is not. #}
+{% macro try_local_timestamp(text, format, time_zone) -%}
+    {{ return(adapter.dispatch('try_local_timestamp')(text, format, time_zone)) }}
+{%- endmacro %}
+
+{% macro default__try_local_timestamp(text, format, time_zone) -%}
+    {%- set hour = '%I' if format.endswith(' am') else '%H' -%}
+    {%- set pattern = format | replace(' am', ' %p') | replace('yyyy', '%Y') | replace('yy', '%y') | replace('mm', '%m')
+        | replace('dd', '%d') | replace('hh', hour) | replace('mi', '%M') | replace('ss', '%S') -%}
+    timezone('UTC', timezone('{{ time_zone }}', try_strptime(replace(trim({{ text }}), 'T', ' '), '{{ pattern }}')))
+{%- endmacro %}
+
+{% macro spark__try_local_timestamp(text, format, time_zone) -%}
+    {%- set pattern = format | replace('mm', 'MM') | replace('hh', 'hh' if format.endswith(' am') else 'HH')
+        | replace('mi', 'mm') | replace(' am', ' a') -%}
+    to_utc_timestamp(try_to_timestamp(replace(trim({{ text }}), 'T', ' '), '{{ pattern }}'), '{{ time_zone }}')
+{%- endmacro %}
+
+
 {# The date a UTC timestamp falls on where the business is. #}
 {% macro business_date(utc_timestamp) -%}
     {{ return(adapter.dispatch('business_date')(utc_timestamp)) }}

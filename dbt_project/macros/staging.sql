@@ -4,7 +4,10 @@
 {# Every delivered row of a table, typed, as an incremental log: rows of deliveries that raw no longer holds go, rows
    of deliveries not yet in the log come. `columns` lists [delivered column, type, options]; types are text, integer,
    decimal, date, timestamp, boolean. Options: required (empty is unreadable, too), decimal (the decimal mark; the
-   other one may then part thousands, and only in threes), thousands (what parts thousands beside a decimal point), format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy), time_zone (of timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
+   other one may then part thousands, and only in threes), thousands (what parts thousands beside a decimal point),
+   ignore (a list of what does not count in numbers, such as currency signs), format (of dates that are not ISO: yyyymmdd,
+   dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy; of timestamps: dd.mm.yyyy hh:mi:ss, mm/dd/yyyy hh:mi am), time_zone (of
+   timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
 {% macro typed_deliveries(source_name, table_name, columns) -%}
     {{ config(
         materialized='incremental',
@@ -47,11 +50,14 @@ select
                 {%- if column[1] != 'text' %},
                 case
                     when trim({{ column[0] }}) <> '' and {{ typed_cell(column) }} is null
-                        then '{{ column[0] | replace('"', '') }}: cannot be read as {{ column[1] }}'
+                        then '{{ column[0] | replace('"', '') | replace("'", "''") }}: cannot be read as {{ column[1] }}'
                 end
                 {%- endif %}
                 {%- if (column[2] or {}).required %},
-                case when coalesce(trim({{ column[0] }}), '') = '' then '{{ column[0] | replace('"', '') }}: empty' end
+                case
+                    when coalesce(trim({{ column[0] }}), '') = ''
+                        then '{{ column[0] | replace('"', '') | replace("'", "''") }}: empty'
+                end
                 {%- endif %}
                 {%- endfor %}
             ),
@@ -64,16 +70,19 @@ from new_deliveries
 
 {% macro typed_cell(column) -%}
     {%- set name, type, options = column[0], column[1], column[2] or {} -%}
+    {%- set number = without(name, options.ignore or []) -%}
     {%- if type == 'text' -%}
         nullif(trim({{ name }}), '')
     {%- elif type == 'integer' -%}
-        {{ try_cast(whole_number(name), 'bigint') }}
+        {{ try_cast(whole_number(number), 'bigint') }}
     {%- elif type == 'decimal' and options.decimal == ',' -%}
-        {{ try_cast(without_thousands("replace(translate(" ~ name ~ ", '.,', ',.'), ' ', '')"), 'decimal(18, 6)') }}
+        {{ try_cast(without_thousands("replace(translate(" ~ number ~ ", '.,', ',.'), ' ', '')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' and options.thousands -%}
-        {{ try_cast(without_thousands("replace(" ~ name ~ ", '" ~ options.thousands ~ "', ',')"), 'decimal(18, 6)') }}
+        {{ try_cast(without_thousands("replace(" ~ number ~ ", '" ~ options.thousands ~ "', ',')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' -%}
-        {{ try_cast(plain_number(name), 'decimal(18, 6)') }}
+        {{ try_cast(plain_number(number), 'decimal(18, 6)') }}
+    {%- elif type == 'timestamp' and options.format -%}
+        {{ try_local_timestamp(name, options.format, options.time_zone or 'UTC') }}
     {%- elif type == 'timestamp' -%}
         {{ try_timestamp(with_year_first(name), options.time_zone or 'UTC') }}
     {%- elif type == 'date' and options.format -%}
@@ -112,6 +121,28 @@ from new_deliveries
         when {{ text }} not like '%,%' then {{ plain_number(text) }}
         when {{ matches(text, '^ *[-+]?[0-9]{1,3}(,[0-9]{3})+([.][0-9]*)? *$') }} then replace({{ text }}, ',', '')
     end
+{%- endmacro %}
+
+
+{# `text` without any of the given texts. #}
+{% macro without(text, ignored) -%}
+    {%- set left = namespace(sql=text) -%}
+    {%- for part in ignored -%}
+        {%- set left.sql = "replace(" ~ left.sql ~ ", '" ~ part | replace("'", "''") ~ "', '')" -%}
+    {%- endfor -%}
+    {{ return(left.sql) }}
+{%- endmacro %}
+
+
+{# Stands in a staging model for a column that the entity cannot do without and nobody has mapped yet: the model does not
+   build, and says so. #}
+{% macro unmapped(column, type) -%}
+    {%- if execute -%}
+        {{ exceptions.raise_compiler_error(
+            model.name ~ ": " ~ column ~ " is not mapped. Write in the model what it is made from, in place of `unmapped`."
+        ) }}
+    {%- endif -%}
+    cast(null as {{ type }})
 {%- endmacro %}
 
 

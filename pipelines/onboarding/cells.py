@@ -1,0 +1,221 @@
+"""How the cells of one column can be read: as numbers, dates, timestamps or booleans, whoever wrote them.
+
+Belongs here: the ways people write values. Does not belong here: files and whole tables (`sniffing.py`).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+TOLERATED = 0.05  # of a column's cells may be unreadable; those rows are quarantined, and told
+
+_BOOLEANS = {"true", "false", "t", "f", "yes", "no", "y", "n", "1", "0"}
+_CURRENCIES = re.compile(r"R\$|US\$|zł|Kč|kr\.?|[A-Z]{3}|[€$£¥₹]")
+_THOUSANDS_SPACES = " \u00a0\u202f'\u2019"
+_ISO_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)?")
+_CODES = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d", "hh": "%H", "mi": "%M", "ss": "%S"}
+_DATE = re.compile(r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})(?:[ T](\d{1,2}:\d{2}(:\d{2})?)( [AaPp][Mm])?)?")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a column, in the words of `typed_deliveries`.
+
+    format: of a date that is not ISO, such as dd.mm.yyyy.
+    decimal: the decimal mark where one was seen.
+    ignore: characters that do not count: of thousands, and currency signs.
+    """
+
+    type: str
+    format: str | None = None
+    decimal: str | None = None
+    ignore: tuple[str, ...] = ()
+
+    @property
+    def is_local_date(self) -> bool:
+        """True for a date whose day and month could change places."""
+        return self.format is not None and not self.format.startswith("yyyy")
+
+
+class Found(NamedTuple):
+    """The readings of a column, what is ambiguous about it, and how many cells fit none."""
+
+    readings: tuple[Reading, ...] = ()
+    ambiguous: tuple[str, ...] = ()
+    unreadable: int = 0
+
+
+def read_column(cells: Sequence[str], name: str = "", dates: str | None = None, decimal: str | None = None) -> Found:
+    """How `cells` can be read. `dates` and `decimal` settle what the cells leave open.
+
+    A column whose values could be two things has no reading but text, and says which things in `ambiguous`.
+    """
+    filled = [cell for cell in cells if cell]
+    distinct = set(filled)
+    if not filled:
+        return Found()
+    readings: list[Reading] = []
+    as_date = _read_dates(filled, name, dates)
+    as_number = _read_numbers(filled, decimal) if not as_date.readings and not as_date.ambiguous else Found()
+    if as_date.readings and as_date.readings[0].format == "yyyymmdd":
+        as_number = Found((Reading("integer"),))
+    readings += [*as_date.readings, *as_number.readings]
+    if {value.lower() for value in distinct} <= _BOOLEANS:
+        letters = not distinct <= {"0", "1"}
+        readings.insert(0 if letters else len(readings), Reading("boolean"))
+    return Found(
+        tuple(readings),
+        as_date.ambiguous or as_number.ambiguous,
+        as_date.unreadable or as_number.unreadable,
+    )
+
+
+def _enough(count: int, filled: Sequence[str]) -> bool:
+    return count > 0 and count >= len(filled) * (1 - TOLERATED)
+
+
+def _read_dates(filled: Sequence[str], name: str, told: str | None) -> Found:
+    stamps = sum(bool(_ISO_TIMESTAMP.fullmatch(cell)) for cell in filled)
+    if _enough(stamps, filled):
+        return Found((Reading("timestamp"),), unreadable=len(filled) - stamps)
+    if _enough(sum(len(cell) == 8 and cell.isdigit() for cell in filled), filled):
+        days = sum(_is_date(cell, "yyyymmdd") for cell in filled)
+        return Found((Reading("date", "yyyymmdd"),)) if days == len(filled) else Found()
+    shapes = [found for cell in filled if (found := _DATE.fullmatch(cell))]
+    if not _enough(len(shapes), filled):
+        return Found()
+    mark = shapes[0][2]
+    has_time = shapes[0][5] is not None
+    time = (" hh:mi" + (":ss" if shapes[0][6] else "") + (" am" if shapes[0][7] else "")) if has_time else ""
+    fits: dict[str, int] = {}
+    for order in _orders(shapes[0], mark):
+        format_ = mark.join(order)
+        count = sum(_is_date(cell, format_ + time) for cell in filled)
+        if _enough(count, filled):
+            fits[format_] = count
+    best = [format_ for format_, count in fits.items() if count == max(fits.values())]
+    if told:
+        told_order = re.split(r"[-./]", told.split(" ")[0])
+        best = [format_ for format_ in best if _same_order(re.split(r"[-./]", format_), told_order)] or best
+    if not best:
+        return Found()
+    if len(best) > 1:
+        return Found(ambiguous=tuple(best))
+    iso = best[0] == "yyyy-mm-dd" and not time
+    reading = Reading("timestamp" if time else "date", None if iso else best[0] + time)
+    return Found((reading,), unreadable=len(filled) - fits[best[0]])
+
+
+def _orders(shape: re.Match[str], mark: str) -> list[list[str]]:
+    if len(shape[1]) == 4:
+        return [["yyyy", "mm", "dd"]]
+    year = "yyyy" if len(shape[4]) == 4 else "yy"
+    day_first = ["dd", "mm", year]
+    return [day_first] if mark == "." else [day_first, ["mm", "dd", year]]
+
+
+def _same_order(one: list[str], other: list[str]) -> bool:
+    return [part[0] for part in one] == [part[0] for part in other]
+
+
+def _is_date(cell: str, format_: str) -> bool:
+    try:
+        return 1900 <= datetime.strptime(cell.replace("T", " "), strptime_pattern(format_)).year <= 2200
+    except ValueError:
+        return False
+
+
+def strptime_pattern(format_: str) -> str:
+    """The format as Python and DuckDB write it: dd.mm.yyyy hh:mi becomes %d.%m.%Y %H:%M."""
+    pattern = format_
+    if pattern.endswith(" am"):
+        pattern = pattern.removesuffix(" am").replace("hh", "%I") + " %p"
+    for code, sign in _CODES.items():
+        pattern = pattern.replace(code, sign)
+    return pattern
+
+
+def _read_numbers(filled: Sequence[str], told: str | None) -> Found:
+    bare: list[str] = []
+    ignore: set[str] = set()
+    unreadable = 0
+    for cell in filled:
+        number = _CURRENCIES.sub("", cell)
+        spaces = set(number.strip()) & set(_THOUSANDS_SPACES)
+        signs = set(_CURRENCIES.findall(cell))
+        number = re.sub(f"[{_THOUSANDS_SPACES}]", "", number)
+        if not re.fullmatch(r"[+-]?[\d.,]*\d", number) or (spaces and not _grouped(cell, signs)):
+            unreadable += 1
+            continue
+        bare.append(number.lstrip("+-"))
+        ignore |= signs | spaces | ({c for c in _THOUSANDS_SPACES if c in cell and signs})
+    if not _enough(len(bare), filled):
+        return Found()
+    digits = [re.sub(r"[.,]", "", number) for number in bare]
+    if any(len(text.lstrip("0")) > 17 for text in digits) or any(re.match(r"0\d", number) for number in bare):
+        return Found()  # an id: as a number it would lose its zeros, or its last digits
+    mark = _decimal_mark(bare)
+    if mark is None:
+        return Found()
+    if mark == "?":
+        if told is None:
+            return Found(ambiguous=("decimal mark .", "decimal mark ,"))
+        mark = told if any(told in number for number in bare) else ""
+    thousands = {sign for sign in ".," if sign != mark and any(sign in number for number in bare)}
+    if mark == ",":
+        thousands.discard(".")  # that a decimal comma implies
+    fractions = {number.partition(mark)[2] for number in bare if mark and mark in number}
+    skipped = tuple(sorted(ignore | thousands))
+    decimal = Reading("decimal", decimal=mark or None, ignore=skipped)
+    whole = Reading("integer", ignore=skipped)
+    if not fractions:
+        readings: tuple[Reading, ...] = (whole, decimal)
+    elif mark == "." and all(set(fraction) <= {"0"} for fraction in fractions):
+        readings = (decimal, whole)  # 3.0 is what a whole number becomes in a column with gaps
+    else:
+        readings = (decimal,)
+    return Found(readings, unreadable=unreadable)
+
+
+def _grouped(cell: str, signs: set[str]) -> bool:
+    """True when spaces in `cell` part thousands, or a currency sign from its amount."""
+    for sign in signs:
+        cell = cell.replace(sign, "")
+    amount = cell.strip(_THOUSANDS_SPACES)
+    grouped = re.fullmatch(rf"[+-]?\d{{1,3}}([{_THOUSANDS_SPACES}]\d{{3}})*([.,]\d+)?", amount)
+    return bool(grouped) or not set(amount) & set(_THOUSANDS_SPACES)
+
+
+def _decimal_mark(numbers: Sequence[str]) -> str | None:
+    """The decimal mark, `.` or `,`: empty when there is none, `?` when it cannot be told, None for no number."""
+    marks: set[str] = set()
+    undecided = False
+    for number in numbers:
+        found = re.findall(r"[.,]", number)
+        if not found:
+            continue
+        last = found[-1]
+        head, _, tail = number.rpartition(last)
+        other = "," if last == "." else "."
+        if other in found:  # both: the last one is the decimal mark
+            if found.count(last) > 1 or not re.fullmatch(rf"\d{{1,3}}(\{other}\d{{3}})+", head):
+                return None
+            marks.add(last)
+        elif len(found) > 1:  # one of them, several times: thousands
+            if not re.fullmatch(rf"\d{{1,3}}(\{last}\d{{3}})+", number):
+                return None
+            marks.add("not " + last)
+        elif len(tail) != 3 or not head or head == "0" or len(head) > 3:
+            marks.add(last)
+        else:
+            undecided = True
+    decided = {mark for mark in marks if not mark.startswith("not ")}
+    if len(decided) > 1 or any(f"not {mark}" in marks for mark in decided):
+        return None
+    if decided:
+        return decided.pop()
+    if marks:
+        return ""
+    return "?" if undecided else ""

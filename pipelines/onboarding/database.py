@@ -1,0 +1,71 @@
+"""What a database table holds, by its catalogue and a sample of its rows.
+
+Belongs here: asking the database. Does not belong here: what is concluded from it (`sniffing.py`, `mapping.py`).
+The connection's address is read from an environment variable and appears in no message.
+"""
+
+import os
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import MetaData, Table, create_engine, inspect, select
+from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
+
+from pipelines.onboarding.mapping import synonyms
+from pipelines.onboarding.sniffing import Described, UnrecognisedError, check_names, describe_columns, words_of
+
+SAMPLE_ROWS = 1_000
+
+
+def describe_table(
+    variable: str, table: str, dates: str | None = None, decimal: str | None = None
+) -> tuple[Described, str | None]:
+    """Look at the database table `table`, such as public.orders, and 1,000 of its rows; also its cursor: the column by
+    which new and changed rows are found, if any. `variable` is the environment variable that holds the address.
+
+    Raises:
+        UnrecognisedError: the variable is not set, the database cannot be asked, or it has no such table or no rows.
+    """
+    address = os.environ.get(variable)
+    if not address:
+        raise UnrecognisedError(
+            f"environment variable {variable}: not set. Set it to the database's address, "
+            "such as postgresql://reader:password@host:5432/shop."
+        )
+    schema, _, name = table.rpartition(".")
+    try:
+        engine = create_engine(address)
+        try:
+            with engine.connect() as connection:
+                mirrored = Table(name, MetaData(), schema=schema or None, autoload_with=connection)
+                key = inspect(connection).get_pk_constraint(name, schema or None)["constrained_columns"]
+                rows = connection.execute(select(mirrored).limit(SAMPLE_ROWS)).fetchall()
+        finally:
+            engine.dispose()
+    except NoSuchTableError:
+        raise UnrecognisedError(f"--table: the database of {variable} has no table {table!r}.") from None
+    except (SQLAlchemyError, ImportError) as error:  # the message may hold the address
+        problem = type(getattr(error, "orig", None) or error).__name__
+        raise UnrecognisedError(f"{variable}: the database cannot be asked: {problem}. Check the address.") from None
+    header = [column.name for column in mirrored.columns]
+    check_names(header, table)
+    if not rows:
+        raise UnrecognisedError(f"{table}: has no rows, so nothing can be told of its columns.")
+    cells = [tuple(_text(value) for value in row) for row in rows]
+    described = Described(
+        label=table,
+        format="parquet",
+        columns=describe_columns(header, cells, dates, decimal),
+        rows=len(rows),
+        sample=tuple(cells),
+        primary_key=tuple(key),
+    )
+    known = synonyms()["orders"].columns["updated_at"]
+    cursors = [column.name for column in described.columns if words_of(column.name) in known and column.is_complete]
+    return described, min(cursors, key=lambda column: known.index(words_of(column)), default=None)
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return value.isoformat(" ") if isinstance(value, datetime) else str(value)

@@ -1,0 +1,569 @@
+"""What a file, or a database table, holds: how it is read, and what each column looks like.
+
+Belongs here: packing, format, encoding and delimiter of a file; types, keys and personal columns by their content.
+Does not belong here: what a column means to this project (`mapping.py`). Nothing is written or guessed silently: what
+can be read in two ways says so.
+"""
+
+import csv
+import gzip
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple, cast, get_args
+
+import duckdb
+
+from pipelines.config_files import ConfigError
+from pipelines.ingest.gate import Admitted, DeliveryError
+from pipelines.ingest.readers import read_delivery, sql_name
+from pipelines.onboarding.cells import TOLERATED, Reading, read_column
+from pipelines.sources import Table
+from pipelines.warehouse import in_memory
+
+MAX_ROWS = 100_000  # of a file are looked at
+MAX_BYTES = 100_000_000  # of a text file are, except of a JSON array
+DELIMITERS = ",;\t|"
+
+Format = Literal["csv", "whitespace", "json", "jsonl", "parquet", "excel"]
+Encoding = Literal["utf-8", "utf-16", "latin-1", "cp1250", "cp1252"]
+
+
+class UnrecognisedError(ConfigError):
+    """A file or table that cannot be described; the message names it, what is wrong and the next step."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One delivered column.
+
+    readings: the ways its cells can be read other than as text, the most telling first; none for text.
+    ambiguous: what to tell apart when the cells can be read in two ways that mean different things, else empty.
+    values: its distinct values when there are few, as sent.
+    """
+
+    name: str
+    readings: tuple[Reading, ...]
+    ambiguous: tuple[str, ...] = ()
+    unreadable: int = 0  # cells that are not of the type all the others have
+    is_complete: bool = True
+    is_unique: bool = True
+    is_personal: bool = False
+    example: str = ""  # the first filled cell; `***` for a personal column
+    values: frozenset[str] = frozenset()
+
+    @property
+    def type(self) -> str:
+        """text, integer, decimal, date, timestamp or boolean."""
+        return self.readings[0].type if self.readings else "text"
+
+    def reading(self, *types: str) -> Reading | None:
+        """How its cells are read as the first of `types` they can be read as."""
+        return next((reading for type_ in types for reading in self.readings if reading.type == type_), None)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What was found: how a file is read, and its columns in delivered order."""
+
+    label: str  # the file's or the table's name
+    format: Format
+    columns: tuple[Column, ...]
+    rows: int  # that were looked at
+    sample: tuple[tuple[str | None, ...], ...] = field(repr=False, default=())
+    delimiter: str = ","
+    encoding: Encoding = "utf-8"
+    packed: Literal["", "gzip", "zip"] = ""
+    last_line_end: Literal["required", "optional"] = "required"
+    optional_columns: tuple[str, ...] = ()  # that some rows of a JSON file do not have
+    primary_key: tuple[str, ...] = ()  # of a database table
+    notes: tuple[str, ...] = ()  # what a person should know or check
+
+    def column(self, name: str) -> Column:
+        """The column of that name."""
+        return next(column for column in self.columns if column.name == name)
+
+    def is_key(self, names: Sequence[str]) -> bool:
+        """True when the columns are never empty, and no two rows have the same values in all of them."""
+        places = [[column.name for column in self.columns].index(name) for name in names]
+        seen = {tuple(row[place] for place in places) for row in self.sample}
+        return len(seen) == len(self.sample) and all(self.column(name).is_complete for name in names)
+
+
+class DayInName(NamedTuple):
+    """A file name with its delivery day taken out."""
+
+    pattern: str  # for a source's `path`; with {delivered_on}
+    stem: str  # what is left of the name, without day and ending
+    day: date | None
+
+
+# --- The file ---------------------------------------------------------------------------------------------------------
+
+
+def describe_file(
+    path: Path,
+    encoding: str | None = None,
+    dates: str | None = None,
+    decimal: str | None = None,
+) -> Described:
+    """Look at the file at `path`: its first 100,000 rows.
+
+    `encoding`, `dates` (such as dd/mm/yyyy) and `decimal` (. or ,) settle what the file itself leaves open.
+
+    Raises:
+        UnrecognisedError: there is no such file, it is empty, or it is no table in a format this project reads.
+    """
+    if not path.is_file():
+        raise UnrecognisedError(f"{path}: no such file. Give the path of one delivered file.")
+    with _unpacked(path) as (plain, packed), tempfile.TemporaryDirectory() as scratch:
+        with plain.open("rb") as file:
+            start = file.read(10_000)
+        if not start.strip():
+            raise UnrecognisedError(f"{path.name}: the file is empty. Give one that holds a header and rows.")
+        format_ = _binary_format(start, path.name)
+        if format_:
+            shape = _binary_shape(plain, path.name, format_)
+        else:
+            shape, plain = _text_shape(plain, path.name, encoding, Path(scratch) / "text")
+        return _describe(plain, path.name, packed, shape, dates, decimal)
+
+
+def day_in_name(name: str) -> DayInName:
+    """The file name `name` as a pattern: the delivery day becomes {delivered_on}, further digits after it a `*`.
+
+    A name without a day gets `_{delivered_on}`.
+    """
+    ending = "".join(re.findall(r"(?:\.[A-Za-z]+\d?)*$", name))  # .csv.gz, while 31.01.2025.csv ends with .csv
+    stem = name.removesuffix(ending)
+    for expression, code in _DAYS_IN_NAMES:
+        for found in re.finditer(expression, stem):
+            try:
+                day = datetime.strptime(found.group(), code).date()
+            except ValueError:
+                continue
+            before, after = stem[: found.start()], stem[found.end() :]
+            hole = "{delivered_on}" if code == "%Y-%m-%d" else f"{{delivered_on:{code}}}"
+            rest = re.sub(r"\d[\d_T-]*", "*", _escaped(after))  # a time of day, or a part's number
+            return DayInName(f"{_escaped(before)}{hole}{rest}{ending}", slug(before + rest), day)
+    return DayInName(f"{_escaped(stem)}_{{delivered_on}}{ending}", slug(stem), None)
+
+
+def slug(text: str) -> str:
+    """`text` as a name of a source or table: lower case, underscores, no digits left over at either end."""
+    words = re.sub(r"[^a-z0-9]+", "_", plain_letters(text)).strip("_")
+    return re.sub(r"^[0-9_]+|_[0-9_]+$", "", words)
+
+
+def words_of(name: str) -> str:
+    """A column's name as lower-case words with underscores: CustomerID and Customer-Id become customer_id."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return re.sub(r"[^a-z0-9]+", "_", plain_letters(parted)).strip("_")
+
+
+def plain_letters(text: str) -> str:
+    """Lower case without accents: ł becomes l, ä a."""
+    import unicodedata
+
+    decomposed = unicodedata.normalize("NFKD", text.lower().replace("ł", "l").replace("ø", "o").replace("ß", "ss"))
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+_DAYS_IN_NAMES = [
+    (r"(?<!\d)(19|20)\d\d-\d\d-\d\d(?!\d)", "%Y-%m-%d"),
+    (r"(?<!\d)(19|20)\d\d_\d\d_\d\d(?!\d)", "%Y_%m_%d"),
+    (r"(?<!\d)(19|20)\d\d\.\d\d\.\d\d(?!\d)", "%Y.%m.%d"),
+    (r"(?<!\d)\d\d\.\d\d\.(19|20)\d\d(?!\d)", "%d.%m.%Y"),
+    (r"(?<!\d)\d\d-\d\d-(19|20)\d\d(?!\d)", "%d-%m-%Y"),
+    (r"(?<!\d)(19|20)\d{6}(?!\d)", "%Y%m%d"),
+]
+
+
+def _escaped(text: str) -> str:
+    """`text` so that neither the pattern's braces nor a file search's wildcards are read into it."""
+    return re.sub(r"([*?\[])", r"[\1]", text).replace("{", "{{").replace("}", "}}")
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[tuple[Path, Literal["", "gzip", "zip"]]]:
+    with path.open("rb") as file:
+        magic = file.read(4)
+    is_zip = magic.startswith(b"PK") and path.suffix.lower() not in (".xlsx", ".xlsm")
+    if not is_zip and not magic.startswith(b"\x1f\x8b"):
+        yield path, ""
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "unpacked"
+        try:
+            if is_zip:
+                _unzip(path, plain)
+            else:
+                with gzip.open(path) as packed, plain.open("wb") as file:
+                    shutil.copyfileobj(packed, file)
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+            raise UnrecognisedError(
+                f"{path.name}: cannot be unpacked: {error}. The file was cut off or has a password; have it sent again."
+            ) from None
+        yield plain, "zip" if is_zip else "gzip"
+
+
+def _unzip(path: Path, plain: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        names = [info.filename for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
+        if len(names) != 1 and "xl/workbook.xml" not in names:
+            raise UnrecognisedError(
+                f"{path.name}: holds {len(names)} files, a delivery is one. Unzip it and add each file by itself."
+            )
+        if "xl/workbook.xml" in names:  # a workbook without its ending
+            shutil.copyfile(path, plain)
+            return
+        with archive.open(names[0]) as packed, plain.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+
+
+def _binary_format(start: bytes, label: str) -> Literal["parquet", "excel"] | None:
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith(b"PK"):
+        return "excel"
+    unreadable = {
+        b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls). Save it as .xlsx or CSV.",
+        b"%PDF": "a PDF. Have the data sent as CSV or Excel.",
+        b"<": "HTML or XML, often an error page saved under the file's name. Have it sent as CSV or JSON.",
+    }
+    for magic, what in unreadable.items():
+        if start.lstrip().startswith(magic):
+            raise UnrecognisedError(f"{label}: this is {what}")
+    return None
+
+
+class _Shape(NamedTuple):
+    """How a file is read."""
+
+    format: Format
+    header: list[str]
+    delimiter: str = ","
+    encoding: Encoding = "utf-8"
+    last_line_end: Literal["required", "optional"] = "required"
+    optional_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_plain: bool = True  # text that DuckDB's own reader can be trusted with
+
+
+def _binary_shape(path: Path, label: str, format_: Literal["parquet", "excel"]) -> _Shape:
+    if format_ == "parquet":
+        try:
+            with in_memory() as database:
+                described = database.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
+        except duckdb.Error:
+            raise UnrecognisedError(f"{label}: is no whole Parquet file. Have it sent again.") from None
+        return _Shape(format_, [name for name, *_ in described])
+    from openpyxl import load_workbook
+
+    try:
+        with path.open("rb") as file:
+            workbook = load_workbook(file, read_only=True, data_only=True)
+            first = list(next(workbook.worksheets[0].values, ()))
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise UnrecognisedError(f"{label}: is no Excel workbook: {error}. Save it as .xlsx or CSV.") from None
+    while first and first[-1] is None:  # a sheet is as wide as its widest row
+        first.pop()
+    names = workbook.sheetnames
+    notes = (f"The first sheet, {names[0]}, is read, of {', '.join(names)}.",) if len(names) > 1 else ()
+    return _Shape(format_, _named(first), notes=notes)
+
+
+def _named(header: Sequence[object]) -> list[str]:
+    """The header with names for columns that have none, as the reader gives them."""
+    return [str(name) if name not in (None, "") else f"column_{place}" for place, name in enumerate(header, start=1)]
+
+
+# --- Text files -------------------------------------------------------------------------------------------------------
+
+
+def _text_shape(plain: Path, label: str, encoding: str | None, copy: Path) -> tuple[_Shape, Path]:
+    """How a text file is read; and a copy in UTF-8 of as much of it as is looked at."""
+    with plain.open("rb") as file:
+        content = file.read(MAX_BYTES)
+        is_array = content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \r\n\t").startswith(b"[")
+        if is_array:
+            content += file.read()
+    if len(content) < plain.stat().st_size:  # as much as are whole lines
+        content = content[: content.rindex(b"\n") + 1]
+        ends = _last_byte(plain)
+    else:
+        ends = content.rstrip(b"\x00")[-1:]
+    encoding_, notes = _encoding(content, label, encoding)
+    text = content.decode("utf-8-sig" if encoding_ == "utf-8" else encoding_)
+    shape = (_json_shape if text.lstrip()[:1] in ("{", "[") else _delimited_shape)(text, label)
+    copy.write_text(text, encoding="utf-8", newline="")
+    return shape._replace(
+        encoding=encoding_,
+        notes=(*notes, *shape.notes),
+        last_line_end="required" if ends in (b"\n", b"\r") or shape.format == "json" else "optional",
+        is_plain=not any(odd in text for odd in ("\0", "\n\n", "\n\r\n", "\r\r")),
+    ), copy
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-2, 2)
+        return file.read().rstrip(b"\x00")[-1:]
+
+
+def _encoding(content: bytes, label: str, told: str | None) -> tuple[Encoding, tuple[str, ...]]:
+    """The encoding of `content`, and what is uncertain about it."""
+    if told:
+        candidates = get_args(Encoding)
+        if told not in candidates:
+            raise UnrecognisedError(f"--encoding: {told!r} is not one of {', '.join(candidates)}.")
+        try:
+            content.decode(told)
+        except UnicodeError as error:
+            raise UnrecognisedError(f"{label}: is not {told}: {error}. Name another with --encoding.") from None
+        return cast(Encoding, told), ()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16", ()
+    if b"\x00" in content[:10_000]:
+        raise UnrecognisedError(
+            f"{label}: holds NUL bytes, so it is neither text nor a format that is known here. "
+            "Have it sent as CSV, JSON, Excel or Parquet."
+        )
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeError:
+        return _old_encoding(content)
+    return "utf-8", ()
+
+
+# Letters that tell the two code pages apart: most frequent in the languages of one, rare or no letters in the other.
+_CENTRAL = {**dict.fromkeys("łŁąĄżŻśŚźŹľĽ", 3), **dict.fromkeys("šžŠŽťŤűŰ", 2), **dict.fromkeys("ęćńčřěůďňőĆČŘ", 1)}
+_WESTERN = {**dict.fromkeys("çÇàÀåÅ", 3), **dict.fromkeys("ñÑèÈãÃ", 2), **dict.fromkeys("êæøìùïòõÆØ", 1)}
+
+
+def _old_encoding(content: bytes) -> tuple[Encoding, tuple[str, ...]]:
+    try:
+        western = content.decode("cp1252")
+    except UnicodeError:  # five bytes mean nothing in cp1252; most of them are letters in cp1250
+        western = content.decode("latin-1")
+    central = content.decode("cp1250", errors="replace")
+    undecodable = "\ufffd" in central
+    for_central = sum(_CENTRAL.get(character, 0) for character in central)
+    for_western = sum(_WESTERN.get(character, 0) for character in western)
+    if for_central > for_western and not undecodable:
+        return "cp1250", ()
+    try:
+        content.decode("cp1252")
+    except UnicodeError:
+        return ("latin-1", ()) if undecodable else ("cp1250", ())
+    if for_central == for_western and western != central and not undecodable:
+        return "cp1252", ("Encoding: cp1252 and cp1250 both fit. If names look wrong, add --encoding cp1250.",)
+    return "cp1252", ()
+
+
+def _json_shape(text: str, label: str) -> _Shape:
+    format_: Format = "jsonl"
+    if text.lstrip().startswith("["):
+        format_ = "json"
+        try:
+            records = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UnrecognisedError(
+                f"{label}: line {error.lineno}: not valid JSON: {error.msg}. Have it sent again."
+            ) from None
+    else:
+        records = []
+        for number, line in enumerate(text.splitlines()[:MAX_ROWS], start=1):
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise UnrecognisedError(
+                    f"{label}: line {number}: not valid JSON: {error.msg}. "
+                    "Each line is one record here, or the whole file is one array of records."
+                ) from None
+    if not records or not all(isinstance(record, dict) for record in records):
+        raise UnrecognisedError(f"{label}: expected JSON objects, one per row. Have it sent as a list of records.")
+    header = list(dict.fromkeys(name for record in records for name in record))
+    always = set(header).intersection(*records)
+    return _Shape(format_, header, optional_columns=tuple(name for name in header if name not in always))
+
+
+def _delimited_shape(text: str, label: str) -> _Shape:
+    lines = text.splitlines()[:1000]
+    best: tuple[float, int, str] = (0.0, 1, ",")
+    for delimiter in DELIMITERS:
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, strict=False) if row]
+        except csv.Error:
+            continue
+        if widths and widths[0] > 1:
+            best = max(best, (widths.count(widths[0]) / len(widths), widths[0], delimiter))
+    share, _, delimiter = best
+    if share < 0.9 and len({len(line.split()) for line in lines if line.strip()}) == 1 and len(lines[0].split()) > 1:
+        return _Shape("whitespace", lines[0].split())
+    if share == 0:
+        raise UnrecognisedError(
+            f"{label}: row 1 (header) is not divided by a comma, semicolon, tab or |, so no columns can be told. "
+            "Delete lines above the header, or have the file sent with one of these delimiters."
+        )
+    return _Shape("csv", _named(next(csv.reader(lines, delimiter=delimiter))), delimiter)
+
+
+def _describe(
+    plain: Path, label: str, packed: Literal["", "gzip", "zip"], shape: _Shape, dates: str | None, decimal: str | None
+) -> Described:
+    check_names(shape.header, label)
+    # Read as the pipeline reads it: what is described here is what will land.
+    optional = shape.optional_columns
+    table = Table(
+        description=label,
+        path="{delivered_on}",
+        format=shape.format,
+        delimiter=shape.delimiter,
+        columns=[name for name in shape.header if name not in optional] or shape.header,
+        optional_columns=list(optional),
+        key=["_row_number"],
+    )
+    names = ", ".join(sql_name(name) for name in shape.header)
+    try:
+        with in_memory() as database:
+            query = read_delivery(database, Admitted(plain, label, shape.is_plain), table)
+            broken = database.execute(
+                f"select _row_number, _problem from ({query}) where _problem is not null order by 1"
+            ).fetchall()
+            rows = database.execute(
+                f"select {names} from ({query}) where _problem is null order by _row_number limit {MAX_ROWS}"
+            ).fetchall()
+    except DeliveryError as error:
+        raise UnrecognisedError(str(error)) from None
+    if len(broken) > TOLERATED * (len(rows) + len(broken)):
+        number, problem = broken[0]
+        raise UnrecognisedError(
+            f"{label}: row {number}: {problem}. {len(broken)} of {len(rows) + len(broken)} rows are like that, so the "
+            "file is not what its header says. Have it sent again."
+        )
+    if not rows:
+        raise UnrecognisedError(f"{label}: has a header and no rows. Give a file with rows, to tell what they hold.")
+    notes = [*shape.notes]
+    if broken:
+        number, problem = broken[0]
+        notes.append(f"Broken rows: {len(broken)}, the first is row {number}: {problem}. They are quarantined.")
+    return Described(
+        label=label,
+        format=shape.format,
+        columns=describe_columns(shape.header, rows, dates, decimal, prefers_comma=shape.delimiter == ";"),
+        rows=len(rows),
+        sample=tuple(rows),
+        delimiter=shape.delimiter,
+        encoding=shape.encoding,
+        packed=packed,
+        last_line_end=shape.last_line_end,
+        optional_columns=optional,
+        notes=tuple(notes),
+    )
+
+
+def check_names(header: Sequence[str], label: str) -> None:
+    """Accept a header that holds names, each of them once.
+
+    Raises:
+        UnrecognisedError: a name stands there twice, or row 1 holds values.
+    """
+    doubled = [name for name, count in Counter(name.lower() for name in header).items() if count > 1]
+    if doubled:
+        raise UnrecognisedError(
+            f"{label}: row 1 (header): column {doubled[0]!r} stands there more than once (capitals do not count). "
+            "Give each column a name of its own."
+        )
+    if any(re.fullmatch(r"[-+]?[\d.,:/ -]+", name) for name in header):
+        raise UnrecognisedError(
+            f"{label}: row 1 looks like values, not like column names. Have the file sent with a header, "
+            "or write one as its first line."
+        )
+
+
+# --- The columns ------------------------------------------------------------------------------------------------------
+
+
+def describe_columns(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str | None]],
+    dates: str | None = None,
+    decimal: str | None = None,
+    prefers_comma: bool = False,
+) -> tuple[Column, ...]:
+    """Each column of `rows`, cells as text. What one column leaves open is settled by its neighbours, where it can be:
+    a file is written in one hand."""
+    cells = [[(row[place] or "").strip() for row in rows] for place in range(len(header))]
+    found = [read_column(values, name) for name, values in zip(header, cells, strict=True)]
+    dates = dates or _agreed({r.format for f in found if not f.ambiguous for r in f.readings[:1] if r.is_local_date})
+    marks = {r.decimal for f in found if not f.ambiguous for r in f.readings[:1] if r.decimal}
+    decimal = decimal or _agreed(marks) or ("," if prefers_comma and not marks else None)
+    columns = []
+    for name, values, first in zip(header, cells, found, strict=True):
+        result = read_column(values, name, dates, decimal) if first.ambiguous else first
+        filled = [value for value in values if value]
+        personal = is_personal(name, filled, result.readings)
+        distinct = set(filled)
+        columns.append(
+            Column(
+                name=name,
+                readings=result.readings,
+                ambiguous=result.ambiguous,
+                unreadable=result.unreadable,
+                is_complete=len(filled) == len(values),
+                is_unique=len(distinct) == len(filled) > 0,
+                is_personal=personal,
+                example="***" if personal and filled else (filled[0] if filled else ""),
+                values=frozenset(distinct) if len(distinct) <= 30 and not personal else frozenset(),
+            )
+        )
+    return tuple(columns)
+
+
+def _agreed(answers: Collection[str | None]) -> str | None:
+    told = {answer for answer in answers if answer}
+    return told.pop() if len(told) == 1 else None
+
+
+_PERSONAL_WORDS = re.compile(
+    r"(^|_)(e?_?mail|email|phone|telephone|telefon|tel|telefone|mobile|mobil|handy|komorka|celular|fax"
+    r"|(first|last|full|middle|sur|given|family|customer|client|contact|person|billing|shipping|card|recipient)_?names?"
+    r"|(vor|nach)name|imie|nazwisko|imie_i_nazwisko|nome|sobrenome|kundenname"
+    r"|address\d?|adres|adresse|anschrift|endereco|street|strasse|ulica|rua|line\d"
+    r"|birth|birthday|dob|date_of_birth|geburtsdatum|data_urodzenia|pesel|ssn|iban|passport|cpf|nip"
+    r"|zip|zip_code|postcode|postal_code|plz|kod_pocztowy|cep|ip|ip_address|last4|comment_message)(_|$)"
+)
+_NOT_PERSONAL_WORDS = re.compile(
+    r"(^|_)(count|messages|activities|id|ids|accepts|status|verified|consent|type|domain)(_|$)"
+)
+_MAY_BE_PERSONS = ("name", "customer", "client", "contact", "buyer", "klient", "kunde", "cliente")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_PHONE = re.compile(r"(\+|00)\d[\d\s()./-]{6,}\d|\(?\d{2,4}\)?[\s-]\d{3}[\s-]\d{2,4}([\s-]\d{2,4})?")
+_PERSON = re.compile(r"[^\W\d_][^\W\d_.'\u2019-]*\.?( [^\W\d_][^\W\d_.'\u2019-]*\.?){0,3}")
+
+
+def is_personal(name: str, filled: Sequence[str], readings: Sequence[Reading] = ()) -> bool:
+    """True when the column holds e-mail addresses, names of people, phone numbers or addresses: by its name, or by
+    what most of its cells look like. In doubt it is personal: hiding too much costs little."""
+    words = words_of(name)
+    sample = filled[:1000]
+    if sample and sum(bool(_EMAIL.fullmatch(value)) for value in sample) > len(sample) / 2:
+        return True
+    types = {reading.type for reading in readings}
+    if sample and not types and sum(bool(_PHONE.fullmatch(value)) for value in sample) > len(sample) / 2:
+        return True
+    if words in _MAY_BE_PERSONS:
+        persons = [value for value in sample if _PERSON.fullmatch(value) and (words == "name" or " " in value)]
+        return len(persons) > len(sample) / 2
+    named = _PERSONAL_WORDS.search(words) or _PERSONAL_WORDS.search(words.replace("_", ""))
+    return bool(named) and not _NOT_PERSONAL_WORDS.search(words)

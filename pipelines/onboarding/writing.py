@@ -1,0 +1,349 @@
+"""The draft of a source: its YAML, its dbt source, a base model and a staging model, as a person would write them.
+
+Belongs here: the text of those files, and adding a table to a source that is there. Does not belong here: what the
+columns mean (`mapping.py`). Nothing a person wrote is replaced unless they say so.
+"""
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.onboarding.mapping import Mapped, Proposal, quoted, text
+from pipelines.onboarding.sniffing import Column, Described
+from pipelines.sources import SHIPPED_DIR, Source, SourceFile
+
+WIDTH = 120
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the rows come from: a file's `path` pattern, or a database table behind an environment variable."""
+
+    path: str | None = None
+    connection_env: str | None = None
+    database_table: str | None = None
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A table of a source, ready to be written. Paths are relative to the company folder."""
+
+    source: str
+    table: str
+    owner: str
+    described: Described
+    proposal: Proposal
+    origin: Origin
+    replaces: Source | None = field(default=None)  # the source as it is, when it is there
+
+    @property
+    def source_path(self) -> Path:
+        """The source's YAML."""
+        return Path("sources") / f"{self.source}.yml"
+
+    @property
+    def models_path(self) -> Path:
+        """The folder of the source's models."""
+        return Path("models") / "staging" / self.source
+
+
+def existing_source(company_dir: Path, source: str) -> Source | None:
+    """The company's source of that name, or None.
+
+    Raises:
+        ConfigError: the project ships one of that name, or its file cannot be read.
+    """
+    if (SHIPPED_DIR / f"{source}.yml").exists():
+        raise ConfigError(
+            f"--name: {source!r} is the name of a shipped source. Give yours another name, such as my_{source}."
+        )
+    path = company_dir / "sources" / f"{source}.yml"
+    return load_yaml_model(path, SourceFile).model_copy(update={"name": source}) if path.exists() else None
+
+
+def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Path]:
+    """Write the draft's four files into the company folder; the paths written.
+
+    A source that is there gets one more table.
+
+    Raises:
+        ConfigError: a model is there already and `force` is not given, or the table cannot be added by itself.
+    """
+    models = company_dir / draft.models_path
+    base = models / f"base_{draft.source}__{draft.table}.sql"
+    staging = models / f"stg_{draft.source}__{draft.proposal.entity}.sql"
+    texts = {
+        company_dir / draft.source_path: _source_text(draft, company_dir, force),
+        models / f"_{draft.source}__sources.yml": _dbt_sources_text(draft, models / f"_{draft.source}__sources.yml"),
+        base: base_model(draft),
+        staging: staging_model(draft),
+    }
+    there = [path for path in (base, staging) if path.exists()]
+    if there and not force:
+        raise ConfigError(
+            f"{there[0]}: is there already. Write it anew with --force, or add the file as another table "
+            "(--table) or another source (--name)."
+        )
+    for path, content in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return list(texts)
+
+
+# --- The source's YAML ------------------------------------------------------------------------------------------------
+
+
+def _source_text(draft: Draft, company_dir: Path, force: bool) -> str:
+    entity = draft.proposal.entity
+    if draft.replaces is None:
+        head = [
+            f"description: {_scalar(draft.source.replace('_', ' ').capitalize())}.",
+            f"connector: {'sql' if draft.origin.connection_env else 'files'}",
+            *([f"connection_env: {draft.origin.connection_env}"] if draft.origin.connection_env else []),
+            f"owner: {draft.owner}",
+            'sla: "06:00"  # when, on the day after the delivery day, the delivery must be here',
+            f"entities: [{entity}]",
+            "",
+            "tables:",
+        ]
+        return "\n".join([*head, *_table_lines(draft), ""])
+    path = company_dir / draft.source_path
+    before = path.read_text(encoding="utf-8")
+    if draft.table in draft.replaces.tables:
+        if not force:
+            raise ConfigError(
+                f"{path}: has a table {draft.table!r} already. Give the new one another name with --table, "
+                "or write it anew with --force."
+            )
+        if list(draft.replaces.tables) != [draft.table]:
+            raise ConfigError(
+                f"{path}: has more tables than {draft.table!r}. Delete that table there, and run this again."
+            )
+        return _source_text(_as_new(draft), company_dir, force)
+    return _with_table(before, draft, path)
+
+
+def _as_new(draft: Draft) -> Draft:
+    return Draft(draft.source, draft.table, draft.owner, draft.described, draft.proposal, draft.origin)
+
+
+def _with_table(before: str, draft: Draft, path: Path) -> str:
+    """The source's YAML with one more table at its end: all else stays as its author wrote it."""
+    assert draft.replaces is not None
+    entity = draft.proposal.entity
+    lines = before.rstrip("\n").split("\n")
+    tops = [line for line in lines if re.match(r"[a-z_]+:", line)]
+    listed = [place for place, line in enumerate(lines) if re.match(r"entities: *\[.*\] *(#.*)?$", line)]
+    ends_with_tables = (
+        bool(tops) and tops[-1].rstrip() == "tables:" and any(re.match(r"  \w+: *$", line) for line in lines)
+    )
+    same_connector = draft.replaces.connector == ("sql" if draft.origin.connection_env else "files")
+    if not (listed and ends_with_tables and same_connector):
+        raise ConfigError(
+            f"{path}: is not written in a way that a table can be added to by itself. "
+            f"Add `{entity}` to `entities`, and below `tables`:\n" + "\n".join(_table_lines(draft))
+        )
+    if entity not in draft.replaces.entities:
+        lines[listed[0]] = f"entities: [{', '.join([*draft.replaces.entities, entity])}]"
+    return "\n".join([*lines, "", *_table_lines(draft), ""])
+
+
+def _table_lines(draft: Draft) -> list[str]:
+    described, proposal = draft.described, draft.proposal
+    columns = list(described.columns)
+    if draft.origin.connection_env:  # what nobody needs is not even fetched
+        columns = [column for column in columns if not (column.is_personal and column in proposal.unused)]
+    names = [column.name for column in columns]
+    personal = [column.name for column in columns if column.is_personal]
+    lines = [f"description: {_scalar(f'One row per {_row_of(proposal.entity)}.')}"]
+    if draft.origin.database_table:
+        fetch = {"table": draft.origin.database_table}
+        if draft.origin.cursor:
+            fetch |= {"cursor": draft.origin.cursor}
+        lag = ", lag_days: 2" if draft.origin.cursor else ""
+        lines.append("fetch: {" + ", ".join(f"{key}: {_scalar(value)}" for key, value in fetch.items()) + lag + "}")
+    else:
+        lines += [f"path: {_scalar(draft.origin.path or '')}", f"format: {described.format}"]
+        if described.format == "csv" and described.delimiter != ",":
+            lines.append('delimiter: "\\t"' if described.delimiter == "\t" else f'delimiter: "{described.delimiter}"')
+        if described.encoding != "utf-8":
+            lines.append(f"encoding: {described.encoding}")
+    lines += _list("columns", [name for name in names if name not in described.optional_columns])
+    if described.optional_columns:
+        lines += _list("optional_columns", described.optional_columns)
+    if personal:
+        lines += _list("personal_columns", personal)
+    lines += _list("key", proposal.key)
+    if proposal.newest_by:
+        lines += _list("newest_by", [proposal.newest_by])
+    if proposal.date_column:
+        lines.append(f"date_column: {_scalar(proposal.date_column)}")
+    lines.append("empty_day: allowed  # days without a delivery are normal")
+    if described.last_line_end == "optional" and described.format in ("csv", "jsonl", "whitespace"):
+        lines.append("last_line_end: optional  # the file this was made from has none")
+    return [f"  {draft.table}:", *(f"    {line}" for line in lines)]
+
+
+def _row_of(entity: str) -> str:
+    special = {"ad_spend": "campaign and day", "opportunities": "opportunity", "fx_rates": "currency and day"}
+    return special.get(entity, entity.removesuffix("s").replace("_", " "))
+
+
+def _list(key: str, values: Sequence[str]) -> list[str]:
+    """A YAML list on one line if it fits, else filled over several."""
+    cells = [_scalar(value, in_list=True) for value in values]
+    line = f"{key}: [{', '.join(cells)}]"
+    if len(line) <= WIDTH - 4:
+        return [line]
+    filled: list[str] = [""]
+    for cell in cells:
+        if len(filled[-1]) + len(cell) > WIDTH - 10:
+            filled.append("")
+        filled[-1] += f"{cell}, "
+    return [f"{key}:", "  [", *(f"    {line.rstrip()}" for line in filled), "  ]"]
+
+
+def _scalar(value: str, in_list: bool = False) -> str:
+    """`value` as YAML text, quoted only where YAML would read something else."""
+    plain = re.fullmatch(r"\w([\w .()/{}%-]*[\w)}.])?", value) and not (in_list and re.search(r"[{}]", value))
+    try:
+        same = yaml.safe_load(value) == value
+    except yaml.YAMLError:
+        same = False
+    if plain and same and not (": " in value or " #" in value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t").replace("\n", "\\n") + '"'
+
+
+def _dbt_sources_text(draft: Draft, path: Path) -> str:
+    if path.exists():
+        before = path.read_text(encoding="utf-8").rstrip("\n")
+        content = yaml.safe_load(before)
+        tables = [table["name"] for source in content["sources"] for table in source["tables"]]
+        if draft.table in tables:
+            return before + "\n"
+        last = before.split("\n")[-1]
+        item = re.match(r"^( *)- name: ", [line for line in before.split("\n") if re.match(r"^ *- name: ", line)][-1])
+        if not item or len(content["sources"]) != 1 or not last.startswith(item[1]):
+            raise ConfigError(f"{path}: add `- name: {draft.table}` below `tables`, and run this again.")
+        return f"{before}\n{item[1]}- name: {draft.table}\n"
+    return f"sources:\n- name: {draft.source}\n  tables:\n  - name: {draft.table}\n"
+
+
+# --- The models -------------------------------------------------------------------------------------------------------
+
+
+def base_model(draft: Draft) -> str:
+    """The log of delivered rows. What nobody maps stays text, so that it cannot make a row unreadable; what is
+    personal and not mapped does not leave raw."""
+    types = _types(draft.proposal, draft.described)
+    left_out = [column.name for column in draft.described.columns if column.is_personal and column.name not in types]
+    lines = []
+    for column in draft.described.columns:
+        if column.name in left_out:
+            continue
+        type_, options = types.get(column.name, ("text", {}))
+        cells = f"['{text(column.name)}', '{type_}'"
+        lines.append(f"    {cells}, {{{', '.join(options)}}}]," if options else f"    {cells}],")
+    comment = [f"-- Every delivered row of {draft.source}.{draft.table}, typed; one row per delivered row."]
+    if left_out:
+        comment += _comment(f"Personal and not used here, so they stay in raw: {', '.join(left_out)}.")
+    body = f"{{{{ typed_deliveries('{draft.source}', '{draft.table}', ["
+    return "\n".join([*comment, body, *lines, "]) }}", ""])
+
+
+def _types(proposal: Proposal, described: Described) -> dict[str, tuple[str, list[str]]]:
+    """Type and options of each delivered column that is used, by what it is used for."""
+    uses: dict[str, tuple[Column, str, bool]] = {}
+    for mapped in proposal.columns:
+        if mapped.column and mapped.column.name not in uses:
+            uses[mapped.column.name] = (mapped.column, mapped.sql_type, mapped.is_required)
+    for name in (*proposal.key, proposal.newest_by):
+        if name and not name.startswith("_") and name not in uses:
+            column = described.column(name)
+            uses[name] = (column, "timestamp" if name == proposal.newest_by else "string", name in proposal.key)
+    return {
+        name: _type(column, sql_type, is_required or name in proposal.key)
+        for name, (column, sql_type, is_required) in uses.items()
+    }
+
+
+def _type(column: Column, sql_type: str, is_required: bool) -> tuple[str, list[str]]:
+    wanted = {
+        "timestamp": ("timestamp", "date"),
+        "date": ("date", "timestamp"),
+        "bigint": ("integer",),
+        "boolean": ("boolean",),
+    }.get(sql_type, ("decimal", "integer") if sql_type.startswith("decimal") else ())
+    reading = column.reading(*wanted)
+    options = ["'required': true"] if is_required and column.is_complete else []
+    if reading is None:
+        return "text", options
+    type_ = "decimal" if sql_type.startswith("decimal") else reading.type
+    if reading.format:
+        options.append(f"'format': '{reading.format}'")
+    if type_ == "decimal" and reading.decimal == ",":
+        options.append("'decimal': ','")
+    ignore = list(reading.ignore)
+    if type_ == "decimal" and reading.decimal == ",":
+        ignore = [sign for sign in ignore if sign != " "]  # a decimal comma implies these
+    elif type_ == "decimal":
+        options += [f"'thousands': '{sign}'" for sign in ignore if sign in (",", ".")]
+        ignore = [sign for sign in ignore if sign not in (",", ".")]
+    if ignore:
+        options.append(f"'ignore': [{', '.join(_literal(sign) for sign in ignore)}]")
+    if type_ == "timestamp" and "utc" not in column.name.lower():
+        options.append("'time_zone': var('time_zone')")
+    return type_, options
+
+
+def _literal(sign: str) -> str:
+    return '"' + sign + '"' if sign == "'" else f"'{sign}'"
+
+
+def staging_model(draft: Draft) -> str:
+    """The newest version of each key, in the entity's columns."""
+    proposal = draft.proposal
+    meaning = proposal.entity.replace("_", " ").capitalize()
+    lines = [f"-- {meaning} of {draft.source}, newest version; one row per {_row_of(proposal.entity)}."]
+    if proposal.unused:
+        lines += _comment(f"Delivered and not used: {', '.join(column.name for column in proposal.unused)}.")
+    lines += [
+        "with",
+        "",
+        "latest as (",
+        f"    {{{{ latest_rows('{draft.source}', '{draft.table}') }}}}",
+        ")",
+        "",
+        "select",
+        *(f"    {_select(mapped)}" for mapped in proposal.columns),
+        "    _source_file,",
+        "    _row_number,",
+        "    _delivered_on",
+        "from latest",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _select(mapped: Mapped) -> str:
+    if mapped.column is None and mapped.sql is None:
+        hint = f"  -- TODO map: {mapped.hint}"
+        sql_type = mapped.sql_type.replace("varchar", "string")
+        if mapped.is_required:
+            return f"{{{{ unmapped('{mapped.name}', '{sql_type}') }}}} as {mapped.name},{hint}"
+        return f"cast(null as {sql_type}) as {mapped.name},{hint}"
+    sql = mapped.sql or "$column"
+    if mapped.column:
+        sql = sql.replace("$column", quoted(mapped.column.name)).replace("$text", text(mapped.column.name))
+    return f"{sql}," if sql == mapped.name else f"{sql} as {mapped.name},"
+
+
+def _comment(sentence: str) -> list[str]:
+    return [f"-- {line}" for line in textwrap.wrap(" ".join(sentence.split()), WIDTH - 3, break_long_words=False)]

@@ -1,0 +1,236 @@
+"""A dry run: what a delivery would bring, without anything of the installation being touched.
+
+Belongs here: making a copy to try things on, landing and building there, and telling what came of it.
+Does not belong here: landing and building themselves (`ingest/`, `transform/`), which are those of the real run.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+from rich.table import Table as Grid
+
+from pipelines.config_files import ConfigError
+from pipelines.ingest.gate import DeliveryError
+from pipelines.ingest.landing import Landed, land, raw_days
+from pipelines.partitions import business_day, days_between
+from pipelines.settings import Settings
+from pipelines.show import cell_text
+from pipelines.sources import Source, Table, load_sources
+from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
+
+_SHOWN_ROWS = 5  # of each delivery's unreadable rows
+
+
+@dataclass(frozen=True)
+class Given:
+    """A file to try that lies anywhere: it is taken as the delivery of `day` of `table`."""
+
+    path: Path
+    table: str
+    day: date
+
+
+@dataclass
+class Rehearsal:
+    """What a dry run found."""
+
+    landed: dict[tuple[str, date], Landed] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    said_by_dbt: str = ""  # why the models could not be built, if so
+    row_counts: dict[tuple[str, date], tuple[int, int, int, int]] = field(default_factory=dict)
+    unreadable: dict[tuple[str, date], list[tuple[str, int, str]]] = field(default_factory=dict)
+    gains: list[tuple[str, date, str, Decimal | None, Decimal | None]] = field(default_factory=list)
+
+
+def rehearse(settings: Settings, name: str, day: date | None = None, given: Given | None = None) -> Rehearsal:
+    """Land and build on a copy: the deliveries of source `name` of one day, else all that have not landed, or a file.
+
+    Raises:
+        ConfigError: the source is not described, or nothing of it was delivered.
+    """
+    [source] = load_sources([name], settings.company_dir)
+    if given and given.table not in source.tables:
+        raise ConfigError(f"{name} has no table {given.table!r}. Its tables: {', '.join(source.tables)}.")
+    found = Rehearsal()
+    with _copy_of(settings) as copy:
+        landing = _landing_with(copy, source.tables[given.table], given) if given else settings.landing_dir
+        deliveries = list(_deliveries(settings, source, landing, given.day if given else day))
+        if not deliveries:
+            raise ConfigError(
+                f"Nothing of {name} lies in {settings.landing_dir} that has not landed. "
+                "Put files there, or give one: --file FILE --table TABLE."
+            )
+        raw = copy / "raw"
+        with sandboxed(landing, raw) as database:
+            for table, delivered_on in deliveries:
+                try:
+                    landed = land(name, table, source.tables[table], delivered_on, landing, raw, database)
+                except DeliveryError as error:
+                    found.refused += str(error).splitlines()
+                else:
+                    found.landed[table, delivered_on] = landed
+                    found.refused += landed.refused
+            _complete_tables(source, landing, raw, database, min(day for _, day in deliveries))
+        if any(landed.files for landed in found.landed.values()):
+            _build(settings, source, copy, found)
+    return found
+
+
+def print_rehearsal(found: Rehearsal, source: str, console: Console) -> None:
+    """What lands, what is rejected and why, and what the KPIs would gain."""
+
+    def say(text: str) -> None:
+        console.print(text, markup=False)
+
+    for problem in found.refused:
+        say(f"refused  {problem}")
+    for (table, day), landed in sorted(found.landed.items(), key=lambda item: (item[0][1], item[0][0])):
+        if not landed.files:
+            continue
+        say(f"lands    {source}.{table} {day}: {landed.rows:,} rows of {', '.join(landed.files)} ({landed.outcome})")
+        if (table, day) in found.row_counts:
+            _, good, quarantined, superseded = found.row_counts[table, day]
+            say(f"         {good:,} good, {quarantined:,} to quarantine, {superseded:,} superseded by newer versions")
+        unreadable = found.unreadable.get((table, day), [])
+        for file, number, reason in unreadable[:_SHOWN_ROWS]:
+            say(f"         {file}: row {number}: {reason}")
+        if len(unreadable) > _SHOWN_ROWS:
+            say(f"         and {len(unreadable) - _SHOWN_ROWS:,} more")
+        if landed.undeclared_columns:
+            say(f"         new columns, which nobody uses: {', '.join(landed.undeclared_columns)}")
+    if found.said_by_dbt:
+        say(f"The models cannot be built from it:\n{found.said_by_dbt}")
+    elif found.gains:
+        grid = Grid("KPI", "month", "before", "after", title="What the KPIs would gain", title_justify="left")
+        for name, month, unit, before, after in found.gains:
+            grid.add_row(name, f"{month:%Y-%m}", cell_text(before, unit) or "-", cell_text(after, unit) or "-")
+        console.print(grid)
+    elif found.landed:
+        say("No KPI of the company would change.")
+    say("This was a dry run: nothing was landed, moved or published.")
+
+
+@contextmanager
+def _copy_of(settings: Settings) -> Iterator[Path]:
+    """A data folder that begins as the real one: raw files by hard link, since they are only ever replaced as a whole."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".rehearsal-") as folder:
+        copy = Path(folder)
+        if settings.raw_dir.exists():
+            shutil.copytree(settings.raw_dir, copy / "raw", copy_function=os.link)
+        (copy / "raw").mkdir(exist_ok=True)
+        if settings.warehouse_path.exists():
+            hold_writer_lock(settings.warehouse_path, "a dry run", print)
+            try:
+                shutil.copyfile(settings.warehouse_path, copy / settings.warehouse_path.name)
+            finally:
+                release_writer_lock(settings.warehouse_path)
+        yield copy
+
+
+def _landing_with(copy: Path, table: Table, given: Given) -> Path:
+    """A landing folder that holds nothing but the given file, under the name its table expects."""
+    name = table.path.format(delivered_on=given.day).replace("*", "given")
+    target = copy / "landing" / name
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(given.path, target)
+    if table.row_count_suffix:
+        companion = given.path.with_name(given.path.name + table.row_count_suffix)
+        if companion.exists():
+            shutil.copyfile(companion, target.with_name(target.name + table.row_count_suffix))
+    return copy / "landing"
+
+
+def _deliveries(settings: Settings, source: Source, landing: Path, day: date | None) -> Iterator[tuple[str, date]]:
+    for name, table in source.tables.items():
+        landed = raw_days(settings.raw_dir, source.name, name)
+        for delivered_on in [day] if day else days_between(settings.first_delivery, business_day(settings)):
+            if table.files(landing, delivered_on) and (day or delivered_on not in landed):
+                yield name, delivered_on
+
+
+def _complete_tables(
+    source: Source, landing: Path, raw: Path, database: duckdb.DuckDBPyConnection, day: date
+) -> None:
+    """Give tables of which nothing ever landed an empty day, so that models over them can be built."""
+    for name, table in source.tables.items():
+        if not raw_days(raw, source.name, name):
+            empty = table.model_copy(update={"empty_day": "allowed", "path": "none_{delivered_on}"})
+            land(source.name, name, empty, day - timedelta(days=1), landing, raw, database)
+
+
+def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> None:
+    before = _scorecard(copy / settings.warehouse_path.name)
+    enabled = [name for name in settings.sources if name != source.name and _has_landed(settings, name)]
+    environment = {**os.environ, "DATA_DIR": str(copy), "KPI_SOURCES": ",".join([*enabled, source.name])}
+    command = [sys.executable, "-m", "pipelines.cli", "dbt", "--", "build", "--exclude-resource-type", "unit_test"]
+    built = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if built.returncode != 0:
+        found.said_by_dbt = _errors_of(built.stdout or built.stderr)
+    after = _scorecard(copy / settings.warehouse_path.name)
+    found.gains = [
+        (name, month, unit, before.get(key, (None, ""))[0], value)
+        for key, (value, unit) in sorted(after.items(), key=lambda item: (item[0][1], item[0][0]))
+        for name, month in [key]
+        if value is not None and value != before.get(key, (None, ""))[0]
+    ]
+    with reader(copy / settings.warehouse_path.name) as warehouse:
+        try:
+            counted = warehouse.execute(
+                "select table_name, delivered_on, raw_rows, good_rows, quarantined_rows, superseded_rows "
+                "from staging.delivered_row_counts where source = ?",
+                [source.name],
+            ).fetchall()
+            rejected = warehouse.execute(
+                "select table_name, delivered_on, source_file, row_number, reason from staging.quarantined_rows "
+                "where source = ? order by all",
+                [source.name],
+            ).fetchall()
+        except duckdb.CatalogException:  # the build did not come so far
+            return
+    found.row_counts = {(table, day): tuple(counts) for table, day, *counts in counted}  # type: ignore[misc]
+    for table, day, file, number, reason in rejected:
+        found.unreadable.setdefault((table, day), []).append((file, number, reason))
+
+
+def _has_landed(settings: Settings, name: str) -> bool:
+    """True when models over the source can be built: every table has had a delivery."""
+    [source] = load_sources([name], settings.company_dir)
+    return all(raw_days(settings.raw_dir, name, table) for table in source.tables)
+
+
+def _scorecard(warehouse: Path) -> dict[tuple[str, date], tuple[Decimal | None, str]]:
+    """The company's headline values by KPI and month, with their units; none when there is no scorecard yet."""
+    if not warehouse.exists():
+        return {}
+    with reader(warehouse) as connection:
+        try:
+            rows = connection.execute(
+                """
+                select kpi_id || ' (' || variant || ')', period_month, value, unit
+                from marts.kpi_scorecard__monthly
+                inner join marts.kpi_catalogue using (kpi_id)
+                where entity_type = 'company' and variant = default_variant
+                """
+            ).fetchall()
+        except duckdb.CatalogException:
+            return {}
+    return {(name, month): (value, unit) for name, month, value, unit in rows}
+
+
+def _errors_of(output: str) -> str:
+    """What dbt says went wrong, without its progress."""
+    lines: Iterable[str] = (line.rstrip() for line in output.splitlines())
+    told = [line for line in lines if any(word in line for word in ("Error", "error", "Failure", "Got "))]
+    return "\n".join(f"  {line.strip()}" for line in told[:10]) or output.strip()

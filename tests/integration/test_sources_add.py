@@ -1,0 +1,104 @@
+"""`kpi sources add` on a file as an accountant exports it, and what is built from the draft as it stands."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Installation
+
+SETTINGS = """\
+sources: [webshop]
+company_dir: company
+first_delivery: 2025-02-28
+time_zone: Europe/Warsaw
+reporting_currency: PLN
+"""
+ORDERS = """\
+Nr zamówienia;Klient;E-mail;Data zamówienia;Status;Kwota netto;Ostatnia zmiana
+00017;Żaneta Łąk;zaneta@example.com;31.01.2025;opłacone;1.234,50 zł;02.02.2025 10:15
+00018;Jan Kowalski;jan@example.com;01.02.2025;opłacone;10,00 zł;01.02.2025 08:00
+00019;Jan Kowalski;jan@example.com;28.02.2025;cancelled;99,99 zł;28.02.2025 12:00
+00020;Ewa Śliwa;ewa@example.com;28.02.2025;opłacone;0,55 zł;28.02.2025 23:30
+"""
+
+
+@pytest.fixture(scope="module")
+def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """What is there after `kpi sources add`, and the file put where it says; nothing is edited."""
+    folder = tmp_path_factory.mktemp("webshop")
+    (folder / "kpi.yml").write_text(SETTINGS, encoding="utf-8")
+    file = folder / "orders_2025-02-28.csv"
+    file.write_bytes(ORDERS.encode("cp1250"))
+    installation = Installation(folder / "data", folder / "kpi.yml")
+    printed = installation.kpi("sources", "add", str(file), "--name", "webshop").stdout
+    place = folder / "data" / "landing" / "webshop" / "orders_2025-02-28.csv"
+    assert "Will not build" not in printed
+    assert str(place) in printed
+    place.parent.mkdir(parents=True)
+    file.rename(place)
+    installation.build()
+    return installation
+
+
+def test_the_draft_builds_as_it_stands_and_revenue_is_the_files(webshop: Installation) -> None:
+    with webshop.warehouse() as connection:
+        rows = connection.execute(
+            "select period_month, net_amount, orders from marts.kpi_revenue__monthly "
+            "where entity_type = 'company' and orders > 0 order by 1"
+        ).fetchall()
+    assert [(f"{month:%Y-%m}", amount, orders) for month, amount, orders in rows] == [
+        ("2025-01", Decimal("1234.5"), 1),  # 31 January in Warsaw is 30 January, 23:00, in UTC
+        ("2025-02", Decimal("10.55"), 2),  # the cancelled one does not count
+    ]
+
+
+def test_times_and_keys_are_read_as_they_are_written(webshop: Installation) -> None:
+    with webshop.warehouse() as connection:
+        [[order_id, updated_at, status, deleted]] = connection.execute(
+            "select order_id, cast(updated_at as varchar), status, is_deleted from staging.stg_webshop__orders "
+            "where order_id like '%17'"
+        ).fetchall()
+    assert (order_id, updated_at, status, deleted) == ("00017", "2025-02-02 09:15:00", "opłacone", False)
+
+
+def test_no_name_or_address_of_a_person_gets_past_the_log_of_deliveries(webshop: Installation) -> None:
+    with webshop.warehouse() as connection:
+        tables = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables where table_name not like 'base_%'"
+        ).fetchall()
+        assert len(tables) > 30
+        for (table,) in tables:
+            cells = str(connection.execute(f"select * from {table}").fetchall())
+            assert "Kowalski" not in cells, table
+            assert "example.com" not in cells, table
+
+
+def test_a_draft_is_not_written_over(webshop: Installation) -> None:
+    file = webshop.data_dir / "landing" / "webshop" / "orders_2025-02-28.csv"
+    model = webshop.config.parent / "company" / "models" / "staging" / "webshop" / "stg_webshop__orders.sql"
+    model.write_text("-- mine\n", encoding="utf-8")
+    refused = webshop.kpi("sources", "add", str(file), check=False)
+    assert refused.returncode == 2
+    assert "--force" in refused.stderr
+    assert model.read_text(encoding="utf-8") == "-- mine\n"
+
+
+def test_a_draft_without_what_it_needs_does_not_build_and_says_what(webshop: Installation, tmp_path: Path) -> None:
+    leads = tmp_path / "leads_2025-02-28.csv"
+    leads.write_text("lead_id,created_at,lead_source\n1,01/02/2025,web\n2,03/04/2025,web\n", encoding="utf-8")
+    assert (
+        "Will not build until mapped: created_at" in webshop.kpi("sources", "add", str(leads), "--name", "crm2").stdout
+    )
+    refused = webshop.kpi("dbt", "--", "compile", "--select", "stg_crm2__leads", check=False)
+    assert refused.returncode != 0
+    assert "stg_crm2__leads: created_at is not mapped" in refused.stdout
+
+
+def test_what_is_no_table_is_an_error_in_words(webshop: Installation, tmp_path: Path) -> None:
+    page = tmp_path / "orders.csv"
+    page.write_text("<!doctype html><title>404</title>", encoding="utf-8")
+    refused = webshop.kpi("sources", "add", str(page), check=False)
+    assert refused.returncode == 2
+    assert "orders.csv: this is HTML" in refused.stderr
+    assert "Traceback" not in refused.stderr
