@@ -84,7 +84,7 @@ def land(
     labels = [file.relative_to(landing_dir).as_posix() for file in files]
     made_from = MadeFrom(
         files=dict(zip(labels, map(_sha256, files), strict=True)),
-        read_as=[table.format, table.delimiter, table.encoding, *table.columns],
+        read_as=[table.format, table.delimiter, table.encoding, *table.columns, *table.optional_columns],
     )
     target = raw_file(raw_dir, source, table_name, delivered_on)
     with database.cursor() as connection:
@@ -95,6 +95,7 @@ def land(
             _write(connection, files, labels, made_from, table, delivered_on, target)
             outcome = "restated" if before else "landed" if files else "empty day"
         rows, first_date, last_date, columns = _summary(connection, target, table)
+    declared = [*table.columns, *table.optional_columns]
     return Landed(
         outcome=outcome,
         files=labels,
@@ -102,7 +103,7 @@ def land(
         size_bytes=sum(file.stat().st_size for file in files),
         first_date=first_date,
         last_date=last_date,
-        undeclared_columns=[name for name in columns if name not in table.columns and not name.startswith("_")],
+        undeclared_columns=[name for name in columns if name not in declared and not name.startswith("_")],
     )
 
 
@@ -146,8 +147,9 @@ def _write(
 
 
 def _no_rows(table: Table) -> str:
-    """Gives an empty day, too, every declared column."""
-    columns = ", ".join(f"cast(null as varchar) as {sql_name(column)}" for column in table.columns)
+    """Gives every declared column to an empty day, and the optional ones to a file that lacks them."""
+    declared = [*table.columns, *table.optional_columns]
+    columns = ", ".join(f"cast(null as varchar) as {sql_name(column)}" for column in declared)
     return (
         f"select {columns}, cast(null as varchar) as _source_file, cast(null as bigint) as _row_number, "
         "cast(null as varchar) as _file_sha256 where false"

@@ -29,6 +29,8 @@ class Table(BaseModel):
     delimiter: str = ","
     encoding: Literal["utf-8", "utf-16", "latin-1", "cp1250"] = "utf-8"
     columns: Annotated[list[str], Field(min_length=1)]  # exactly the delivered header, in any order
+    optional_columns: list[str] = []  # may be absent from a file; their cells are NULL then
+    personal_columns: list[str] = []  # those of the columns that tell who a person is
     key: Annotated[list[str], Field(min_length=1)]  # may name _source_file and _row_number where rows have no key
     newest_by: list[str] = []  # of two versions of a key the greater wins; then the later delivery, then the later row
     date_column: str | None = None  # its smallest and largest value are shown with each delivery
@@ -54,8 +56,9 @@ class Table(BaseModel):
 
     @model_validator(mode="after")
     def _columns_exist(self) -> "Table":
-        known = {*self.columns, "_source_file", "_row_number"}
-        named = [*self.key, *self.newest_by, *([self.date_column] if self.date_column else [])]
+        known = {*self.columns, *self.optional_columns, "_source_file", "_row_number"}
+        dated_by = [self.date_column] if self.date_column else []
+        named = [*self.key, *self.newest_by, *self.personal_columns, *dated_by]
         for column in named:
             if column not in known:
                 raise ValueError(f"{column!r} is not one of the columns. They are: {', '.join(self.columns)}.")
