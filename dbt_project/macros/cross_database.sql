@@ -184,3 +184,9 @@
         {%- endfor %}
     ))
 {%- endmacro %}
+
+
+{# The name of a column as some exports write it, with spaces and signs: in the marks that this engine puts around names. #}
+{% macro quoted(name) -%}
+    {{ adapter.quote(name) }}
+{%- endmacro %}

@@ -233,3 +233,15 @@ from new_deliveries
 {% macro email_key(text) -%}
     md5(nullif(lower(trim({{ text }})), ''))
 {%- endmacro %}
+
+
+{# A job title or role as one of those the KPIs know: SDR, AE or manager; another as it stands. #}
+{% macro sales_role(title) -%}
+    case
+        when lower({{ title }}) like '%account executive%' or lower({{ title }}) like '%account manager%' then 'AE'
+        when lower({{ title }}) like '%manager%' or lower({{ title }}) like '%director%' or lower({{ title }}) like '%head of%'
+            or lower({{ title }}) like 'vp%' or lower({{ title }}) like '%vice president%' then 'manager'
+        when lower({{ title }}) like '%sdr%' or lower({{ title }}) like '%bdr%' or lower({{ title }}) like '%development%' then 'SDR'
+        else trim({{ title }})
+    end
+{%- endmacro %}

@@ -1,0 +1,10 @@
+-- Every delivered row of delighted.survey_responses, typed; one row per delivered row, unreadable ones with the reason.
+-- What no model needs, names and phone numbers above all, stays in raw.
+{{ typed_deliveries('delighted', 'survey_responses', [
+    ['id', 'text', {'required': true}],
+    ['person', 'text', {'required': true}],
+    ['survey_type', 'text', {'required': true}],
+    ['score', 'integer', {'required': true}],
+    ['created_at', 'integer', {'required': true}],
+    ['updated_at', 'integer'],
+]) }}

@@ -1,0 +1,14 @@
+-- Every delivered row of hubspot.contacts, typed; one row per delivered row, unreadable ones with the reason.
+-- What no model needs, names and phone numbers above all, stays in raw.
+{{ typed_deliveries('hubspot', 'contacts', [
+    [quoted('Record ID'), 'text', {'required': true}],
+    ['Email', 'text'],
+    [quoted('Contact owner'), 'text'],
+    [quoted('Create Date'), 'timestamp', {'required': true, 'time_zone': var('time_zone')}],
+    [quoted('Last Modified Date'), 'timestamp', {'time_zone': var('time_zone')}],
+    [quoted('Lifecycle Stage'), 'text'],
+    [quoted('Lead Source'), 'text'],
+    [quoted('Original Source'), 'text'],
+    [quoted('Became a Marketing Qualified Lead Date'), 'timestamp', {'time_zone': var('time_zone')}],
+    [quoted('Became a Sales Qualified Lead Date'), 'timestamp', {'time_zone': var('time_zone')}],
+]) }}

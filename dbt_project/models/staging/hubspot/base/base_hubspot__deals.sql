@@ -1,0 +1,15 @@
+-- Every delivered row of hubspot.deals, typed; one row per delivered row, unreadable ones with the reason.
+-- What no model needs, names and phone numbers above all, stays in raw.
+{{ typed_deliveries('hubspot', 'deals', [
+    [quoted('Record ID'), 'text', {'required': true}],
+    [quoted('Deal Stage'), 'text', {'required': true}],
+    ['Amount', 'decimal'],
+    [quoted('Deal owner'), 'text'],
+    [quoted('Close Date'), 'timestamp', {'time_zone': var('time_zone')}],
+    [quoted('Create Date'), 'timestamp', {'required': true, 'time_zone': var('time_zone')}],
+    [quoted('Associated Company IDs'), 'text'],
+    [quoted('Associated Contact IDs'), 'text'],
+    [quoted('Date entered current stage'), 'timestamp', {'time_zone': var('time_zone')}],
+    ['Currency', 'text'],
+    [quoted('Closed Lost Reason'), 'text'],
+]) }}

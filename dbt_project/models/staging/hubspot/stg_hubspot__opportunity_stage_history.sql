@@ -1,0 +1,29 @@
+-- Stages that HubSpot's deals were delivered in; one row per deal, stage and time it was entered.
+-- The export tells the current stage and since when. What deliveries have told stays known, so that history grows with each; a
+-- stage that was entered and left between two deliveries is not in it.
+with
+
+delivered as (
+    select
+        *,
+        row_number() over (
+            partition by {{ quoted('Record ID') }}, {{ quoted('Deal Stage') }}, {{ quoted('Date entered current stage') }}
+            order by _delivered_on, _source_file, _row_number
+        ) as sighting
+    from {{ ref('base_hubspot__deals') }}
+    where
+        _reject_reason is null
+        and {{ quoted('Date entered current stage') }} is not null
+)
+
+select
+    {{ quoted('Record ID') }} as opportunity_id,
+    {{ quoted('Deal Stage') }} as stage,
+    {{ quoted('Date entered current stage') }} as changed_at,
+    cast(null as string) as changed_by,
+    {{ clean_label(quoted('Deal owner')) }} as owner_id,
+    _source_file,
+    _row_number,
+    _delivered_on
+from delivered
+where sighting = 1

@@ -1,0 +1,13 @@
+-- Every delivered row of salesforce.leads, typed; one row per delivered row, unreadable ones with the reason.
+-- What no model needs, names and phone numbers above all, stays in raw.
+{{ typed_deliveries('salesforce', 'leads', [
+    ['Id', 'text', {'required': true}],
+    ['IsDeleted', 'boolean'],
+    ['Email', 'text'],
+    ['LeadSource', 'text'],
+    ['OwnerId', 'text'],
+    ['ConvertedDate', 'date'],
+    ['ConvertedOpportunityId', 'text'],
+    ['CreatedDate', 'timestamp', {'required': true}],
+    ['SystemModstamp', 'timestamp', {'required': true}],
+]) }}

@@ -1,0 +1,35 @@
+-- Users of Salesforce as sales people, newest version; one row per person, without portals and machines.
+-- Salesforce keeps no day of leaving: a user has left by the time of the first known version that is not active.
+with
+
+users as (
+    {{ latest_rows('salesforce', 'users') }}
+),
+
+departures as (
+    select
+        id,
+        min({{ business_date('lastmodifieddate') }}) as left_on
+    from {{ ref('base_salesforce__users') }}
+    where
+        _reject_reason is null
+        and not isactive
+    group by 1
+)
+
+select
+    users.id as rep_id,
+    users.{{ quoted('Name') }} as name,
+    {{ sales_role('coalesce(users.' ~ quoted('UserRole.Name') ~ ', users.title)') }} as role,
+    users.department as team,
+    users.division as region,
+    users.managerid as manager_id,
+    cast(null as date) as hired_on,
+    case when not users.isactive then departures.left_on end as left_on,
+    users._source_file,
+    users._row_number,
+    users._delivered_on
+from users
+left join departures
+    on users.id = departures.id
+where users.usertype = 'Standard'
