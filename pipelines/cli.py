@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -290,6 +290,35 @@ def add(
 
     with _errors_in_words():
         add_source(what, get_settings(), console, name, table, entity, owner, force, encoding, dates, decimal)
+
+
+@sources_app.command("check")
+def check(
+    name: Annotated[str, typer.Argument(metavar="SOURCE", help="The source, whether it is switched on or not.")],
+    day: OfDay = None,
+    file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Try this file, which may lie anywhere.")
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="The table that --file is a delivery of.")] = None,
+) -> None:
+    """Try deliveries without touching anything: what lands, what is rejected and why, what the KPIs would gain."""
+    from pipelines.partitions import business_day
+    from pipelines.rehearsal import Given, print_rehearsal, rehearse
+    from pipelines.sources import load_sources
+
+    with _errors_in_words():
+        settings = get_settings()
+        [source] = load_sources([name], settings.company_dir)
+        given = None
+        if file:
+            if not table and len(source.tables) > 1:
+                raise ConfigError(f"Say which table it is: --table {' or '.join(source.tables)}.")
+            on = _date(day) or business_day(settings) - timedelta(days=1)
+            given = Given(file, table or next(iter(source.tables)), on)
+        found = rehearse(settings, name, _date(day), given)
+        print_rehearsal(found, name, console)
+    if found.refused or found.said_by_dbt or found.too_many_unreadable(source.rejects):
+        raise typer.Exit(FAILED)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -26,7 +26,7 @@ from pipelines.ingest.landing import Landed, land, raw_days
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
 from pipelines.show import cell_text
-from pipelines.sources import Source, Table, load_sources
+from pipelines.sources import Rejects, Source, Table, load_sources
 from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
 
 _SHOWN_ROWS = 5  # of each delivery's unreadable rows
@@ -51,6 +51,14 @@ class Rehearsal:
     row_counts: dict[tuple[str, date], tuple[int, int, int, int]] = field(default_factory=dict)
     unreadable: dict[tuple[str, date], list[tuple[str, int, str]]] = field(default_factory=dict)
     gains: list[tuple[str, date, str, Decimal | None, Decimal | None]] = field(default_factory=list)
+
+    def too_many_unreadable(self, rejects: Rejects) -> bool:
+        """True when a delivery that lands here would block publication."""
+        return any(
+            self.row_counts[delivery][2] >= max(rejects.at_least, rejects.block * self.row_counts[delivery][0])
+            for delivery in self.landed
+            if delivery in self.row_counts
+        )
 
 
 def rehearse(settings: Settings, name: str, day: date | None = None, given: Given | None = None) -> Rehearsal:
@@ -123,7 +131,7 @@ def print_rehearsal(found: Rehearsal, source: str, console: Console) -> None:
 
 @contextmanager
 def _copy_of(settings: Settings) -> Iterator[Path]:
-    """A data folder that begins as the real one: raw files by hard link, since they are only ever replaced as a whole."""
+    """A data folder that begins as the real one; raw files by hard link, since they are only ever replaced whole."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".rehearsal-") as folder:
         copy = Path(folder)
@@ -160,9 +168,7 @@ def _deliveries(settings: Settings, source: Source, landing: Path, day: date | N
                 yield name, delivered_on
 
 
-def _complete_tables(
-    source: Source, landing: Path, raw: Path, database: duckdb.DuckDBPyConnection, day: date
-) -> None:
+def _complete_tables(source: Source, landing: Path, raw: Path, database: duckdb.DuckDBPyConnection, day: date) -> None:
     """Give tables of which nothing ever landed an empty day, so that models over them can be built."""
     for name, table in source.tables.items():
         if not raw_days(raw, source.name, name):
@@ -199,7 +205,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
             ).fetchall()
         except duckdb.CatalogException:  # the build did not come so far
             return
-    found.row_counts = {(table, day): tuple(counts) for table, day, *counts in counted}  # type: ignore[misc]
+    found.row_counts = {(table, day): tuple(counts) for table, day, *counts in counted}
     for table, day, file, number, reason in rejected:
         found.unreadable.setdefault((table, day), []).append((file, number, reason))
 

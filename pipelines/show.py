@@ -106,7 +106,7 @@ def show_scorecard(published_dir: Path, console: Console) -> None:
         table.add_column(f"{month:%Y-%m}{' so far' if is_partial else ''}", justify="right")
     for kpi_id, name, unit in headline:
         values = (cells.get((kpi_id, month), (None, "")) for month, _, _ in shown)
-        table.add_row(name, *(_cell(value, unit) or status for value, status in values))
+        table.add_row(name, *(cell_text(value, unit) or status for value, status in values))
     console.print(table)
 
 
@@ -162,13 +162,13 @@ def _print_for_people(rows: duckdb.DuckDBPyRelation, title: str, by: str, unit: 
         {
             "month": f"{month:%Y-%m}{' to date' if is_partial else ''}",
             by: "" if by == "company" else name,
-            "value": _cell(value, unit),
+            "value": cell_text(value, unit),
             "of": _fraction(top, bottom),
-            "95 % interval": "" if low is None else f"{_cell(low, unit)} to {_cell(high, unit)}",
-            "month before": _cell(prior, unit),
-            "change": _cell(delta, "points" if unit == "rate" else unit),
-            "target": _cell(target, unit),
-            "attained": _cell(attainment, "rate"),
+            "95 % interval": "" if low is None else f"{cell_text(low, unit)} to {cell_text(high, unit)}",
+            "month before": cell_text(prior, unit),
+            "change": cell_text(delta, "points" if unit == "rate" else unit),
+            "target": cell_text(target, unit),
+            "attained": cell_text(attainment, "rate"),
             "status": "" if status == "ok" else status,
         }
         for (
@@ -228,7 +228,7 @@ def _fraction(top: Decimal | None, bottom: Decimal | None) -> str:
     return f"{bottom:,.0f} cases" if top is None else f"{top:,.0f} / {bottom:,.0f}"
 
 
-def _cell(value: Decimal | None, unit: str) -> str:
+def cell_text(value: Decimal | None, unit: str) -> str:
     if value is None:
         return ""
     match unit:

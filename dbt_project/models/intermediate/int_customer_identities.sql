@@ -1,11 +1,35 @@
--- Which customer number stands for a person; one row per delivered customer number.
+-- Which customer number stands for a person; one row per customer number, and per e-mail key that is none.
 -- Numbers with the same e-mail address are one person: a shop gives guests a new number, and merged accounts leave one behind.
--- The number that was registered first stands for all.
+-- The number that was registered first stands for all. A survey that knows the address only means that person, too.
+with
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
+accounts as (
+    select
+        customer_id,
+        email_key,
+        first_value(customer_id) over (
+            partition by coalesce(email_key, customer_id)
+            order by created_at nulls last, customer_id
+            rows between unbounded preceding and unbounded following
+        ) as person_id
+    from customers
+)
+
 select
     customer_id,
-    first_value(customer_id) over (
-        partition by coalesce(email_key, customer_id)
-        order by created_at nulls last, customer_id
-        rows between unbounded preceding and unbounded following
-    ) as person_id
-from {{ ref('int_customers') }}
+    person_id,
+    true as is_account
+from accounts
+union all
+select distinct
+    email_key as customer_id,
+    person_id,
+    false as is_account
+from accounts
+where
+    email_key is not null
+    and email_key not in (select customer_id from customers where customer_id is not null)

@@ -26,7 +26,7 @@ first_orders as (
 accounts as (
     select
         person_id as customer_id,
-        count(*) as accounts
+        sum(case when is_account then 1 else 0 end) as accounts
     from identities
     group by 1
 ),
