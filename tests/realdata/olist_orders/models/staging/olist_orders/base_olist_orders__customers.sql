@@ -1,0 +1,6 @@
+-- Every delivered row of olist_orders.customers, typed; one row per delivered row, unreadable ones with the reason.
+{{ typed_deliveries('olist_orders', 'customers', [
+    ['customer_id', 'text', {'required': true}],
+    ['customer_unique_id', 'text', {'required': true}],
+    ['customer_state', 'text'],
+]) }}
