@@ -8,7 +8,9 @@ from datetime import date
 
 import dagster as dg
 
-from pipelines.ingest.landing import Landed, land
+from pipelines.config_files import ConfigError
+from pipelines.ingest.connectors import fetch
+from pipelines.ingest.landing import Landed, land, raw_days
 from pipelines.ingest.readers import DeliveryError
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
@@ -46,19 +48,25 @@ def _raw_asset(
     def raw_table(context: dg.AssetExecutionContext) -> None:
         landed_days: dict[str, Landed] = {}
         problems = []
+        landed_before = raw_days(settings.raw_dir, source.name, table_name)
         with in_memory() as database:
             for day in context.partition_keys:
+                delivered_on = date.fromisoformat(day)
                 try:
+                    # What has landed stays the delivery of its day: asked again, the source has other rows by now.
+                    # Whoever wants them all the same removes the file.
+                    if delivered_on not in landed_before or not table.files(settings.landing_dir, delivered_on):
+                        fetch(source, table_name, table, delivered_on, settings)
                     landed_days[day] = land(
                         source.name,
                         table_name,
                         table,
-                        date.fromisoformat(day),
+                        delivered_on,
                         settings.landing_dir,
                         settings.raw_dir,
                         database,
                     )
-                except DeliveryError as error:
+                except (DeliveryError, ConfigError) as error:
                     problems.append(str(error))
         for day, landed in landed_days.items():
             if landed.outcome == "restated":
