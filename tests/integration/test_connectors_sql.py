@@ -1,5 +1,6 @@
 """Tables of a real PostgreSQL server, fetched day by day, down to the mart of revenue."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -30,7 +31,8 @@ SECOND_DAY, THIRD_DAY = date(2025, 1, 31), date(2025, 2, 1)
 ORDERS = """
 create schema sales;
 create table sales."Orders" (
-    id bigint primary key, customer text, placed_at timestamptz, state text, total numeric(12, 2), updated_at timestamptz
+    id bigint primary key, customer text, placed_at timestamptz, state text, total numeric(12, 2),
+    updated_at timestamptz
 );
 insert into sales."Orders" values
     (1, 'A', '2024-11-05 10:00+01', 'paid', 100.10, '2024-11-05 10:00+01'),
@@ -299,17 +301,13 @@ class Cutting:
 
     def pass_on(self, source: socket.socket, target: socket.socket, limit: int | None) -> None:
         passed = 0
-        try:
+        with contextlib.suppress(OSError):
             while (data := source.recv(4096)) and (limit is None or passed + len(data) <= limit):
                 target.sendall(data)
                 passed += len(data)
-        except OSError:
-            pass
         for end in (source, target):
-            try:
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 @pytest.mark.parametrize("after_bytes", [0, 100_000], ids=["at once", "half-way through the rows"])
