@@ -71,10 +71,10 @@ class RestFetch(Incremental):
     def _can_be_incremental(self) -> "RestFetch":
         if not self.cursor and (self.cursor_start_param or self.cursor_end_param):
             raise ValueError("`cursor` is missing. Name the field that says when a record last changed.")
-        if self.cursor and not self.lag_days and self.paginator["type"] in ("page_number", "offset"):
+        if self.cursor and not self.lag_days and self.paginator["type"] != "single_page":
             raise ValueError(
-                f"`lag_days: 0` loses records with the paginator {self.paginator['type']}: one that changes while "
-                "pages are read moves all behind it, and the next day must read these again. Write `lag_days: 1`."
+                "`lag_days: 0` loses records where there are pages: one that changes while they are read moves all "
+                "behind it, and the next day must read these again. Write `lag_days: 1`."
             )
         return self
 

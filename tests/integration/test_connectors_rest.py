@@ -175,7 +175,7 @@ def shop(
 )
 def test_every_page_is_read_once(tmp_path: Path, api: Api, path: str, paginator: Any, requests: int) -> None:
     orders = shop(tmp_path, api, path, paginator=paginator, data_selector=None if path == "/plain" else "data.orders")
-    assert orders.ids() == ["1", "2", "3", "4", "5"]
+    assert orders.ids(SECOND_DAY) == ["1", "2", "3", "4", "5"]
     assert len(api.asked) == requests
 
 
@@ -216,7 +216,7 @@ def test_a_passing_fault_is_asked_again_and_no_record_is_lost_or_doubled(
     tmp_path: Path, api: Api, faults: list[str]
 ) -> None:
     api.faults = list(faults)
-    assert shop(tmp_path, api).ids() == ["1", "2", "3", "4", "5"]
+    assert shop(tmp_path, api).ids(SECOND_DAY) == ["1", "2", "3", "4", "5"]
     assert len(api.asked) == 3 + len(faults)
 
 
@@ -348,19 +348,49 @@ def test_a_record_skipped_because_another_changed_between_two_pages_comes_with_t
     """Order 1 leaves the window while page 1 is being read: page 2 then begins after order 3, which nobody has read."""
     paginator = PAGES if path == "/pages" else {"type": "offset", "limit": PAGE}
     orders = shop(tmp_path, api, path, paginator=paginator)
-
-    def change() -> None:
-        api.between_pages = None
-        api.orders[0].update(updated_at="2025-01-31T09:00:00Z", total=Decimal("99.00"))
-
-    api.between_pages = change
-    orders.fetch(FIRST_DAY)
-    orders.land(FIRST_DAY)
-    assert orders.raw("id, total") == [("1", "12.30"), ("2", "12.30"), ("4", "12.30"), ("5", "12.30")]
+    for row in api.orders:
+        row["updated_at"] = f"2025-01-31T0{row['id']}:00:00Z"
+    api.between_pages = lambda: change(api, "2025-02-01T09:00:00Z")
     orders.fetch(SECOND_DAY)
     orders.land(SECOND_DAY)
-    newest = dict(orders.raw("id, total", FIRST_DAY, SECOND_DAY))
+    assert orders.raw("id, total", SECOND_DAY) == [("1", "12.30"), ("2", "12.30"), ("4", "12.30"), ("5", "12.30")]
+    orders.fetch(THIRD_DAY)
+    orders.land(THIRD_DAY)
+    newest = dict(orders.raw("id, total", SECOND_DAY, THIRD_DAY))
     assert newest == {"1": "99.00", "2": "12.30", "3": "12.30", "4": "12.30", "5": "12.30"}
+
+
+@pytest.mark.parametrize("cursor", ["updated_at", None])
+def test_a_record_skipped_by_the_pages_of_the_history_is_read_again_at_once(
+    tmp_path: Path, api: Api, cursor: str | None
+) -> None:
+    """No later window reaches back so far. Without a cursor a missing record would look deleted."""
+    without = {} if cursor else dict.fromkeys(INCREMENTAL)
+    orders = shop(tmp_path, api, **without)
+    api.between_pages = lambda: change(api, "2025-01-30T23:00:00Z") if cursor else leave(api)
+    assert orders.ids() == ["1", "2", "3", "4", "5"]
+
+
+def change(api: Api, updated_at: str) -> None:
+    """The first order changes, once."""
+    api.between_pages = None
+    api.orders[0].update(updated_at=updated_at, total=Decimal("99.00"))
+
+
+def leave(api: Api) -> None:
+    """The first order is deleted."""
+    api.between_pages = None
+    del api.orders[0]
+
+
+def test_records_that_never_stand_still_are_an_error(tmp_path: Path, api: Api) -> None:
+    def another(kind: str, params: dict[str, str]) -> tuple[Any, dict[str, str]]:
+        return {"data": {"orders": [order(len(api.asked), "2025-01-30T12:00:00Z")]}, "next": None}, {}
+
+    api.page = another  # type: ignore[method-assign]
+    orders = shop(tmp_path, api, paginator={"type": "cursor", "cursor_path": "next", "cursor_param": "after"})
+    with pytest.raises(DeliveryError, match="come and go faster than they can be read"):
+        orders.fetch()
 
 
 def test_secrets_go_where_the_api_wants_them(tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -423,7 +453,7 @@ sys.addaudithook(lambda event, arguments: connections.append(arguments[1]) if ev
 from tests.integration.test_connectors_rest import Api, shop
 api = Api()
 shop(Path({str(tmp_path / "data")!r}), api).fetch()
-assert len(api.asked) == 3
+assert api.asked
 assert {{tuple(address[:1]) for address in connections}} == {{("127.0.0.1",)}}, connections
 """
     home = tmp_path / "home"

@@ -256,6 +256,23 @@ def test_nothing_can_be_written(tmp_path: Path, postgres: Postgres, database: st
         writing.fetch()
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("cast(customer as int)", r"the database refused: InvalidTextRepresentation\. Correct"),
+        ("'infinity'::timestamptz", r"the database refused: timestamp too large"),
+    ],
+)
+def test_a_value_that_cannot_be_had_is_an_error_that_does_not_show_persons(
+    tmp_path: Path, postgres: Postgres, database: str, value: str, message: str
+) -> None:
+    postgres.execute(database, """update sales."Orders" set customer = 'Jan Kowalski'""")
+    broken = shop(tmp_path, "id", table=None, cursor=None, query=f'select {value} as id from sales."Orders"')
+    with pytest.raises(DeliveryError, match=message) as caught:
+        broken.fetch()
+    assert "Kowalski" not in str(caught.value)
+
+
 @pytest.mark.usefixtures("database")
 def test_a_query_that_takes_too_long_is_cancelled(tmp_path: Path) -> None:
     slow = shop(tmp_path, "id", table=None, cursor=None, query="select 1 as id from pg_sleep(60)", timeout_seconds=0.05)

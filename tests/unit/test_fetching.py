@@ -74,7 +74,7 @@ def test_path_and_format_follow_from_the_names(tmp_path: Path, text: str) -> Non
         (SQL, "connection_env: ERP_URL\n", "", r"own.yml:1: `connection_env` is missing\. Name the"),
         (SQL, "connection_env: ERP_URL", "connection_env: postgresql://me:pw@db", r"own.yml:3: connection_env: "),
         (SQL, "sla:", "base_url: https://x\nsla:", r"own.yml:1: `base_url` belongs to sources with `connector: rest`"),
-        (SQL, "connector: sql\nconnection_env: ERP_URL", "connector: files", r"own.yml:6: tables: orders: `fetch` does"),
+        (SQL, "connector: sql\nconnection_env: ERP_URL", "connector: files", r"own.yml:6: tables: orders: `fetch`"),
         (SQL, "    fetch:\n      table: orders\n      cursor: changed", "    path: x_{delivered_on}\n    format: csv",
          r"own.yml:7: tables: orders: `fetch` is missing: `connector: sql` needs it"),
         (SQL, "      table: orders", "      path: /orders", r"own.yml:7: tables: orders: this `fetch` is not one"),

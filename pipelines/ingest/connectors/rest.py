@@ -6,7 +6,7 @@ is not a list of records is an error and never "no rows", and secrets go nowhere
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -32,6 +32,7 @@ from pipelines.sources import Source, Table
 from pipelines.sources.fetching import ApiKeyAuth, BearerAuth, RestFetch
 
 _TIMEOUT_SECONDS = 60
+_MOST_READINGS = 10
 _TRY_AGAIN = "Run the day again later; if it stays, ask who runs the API."
 
 
@@ -44,12 +45,41 @@ def rows(source: Source, table_name: str, table: Table, window: Window, retries:
     """
     assert isinstance(table.fetch, RestFetch)
     fetch, label = table.fetch, f"{source.name}.{table_name}"
-    found: list[Row] = []
-    for number, record in enumerate(_records(source, fetch, label, window, retries), start=1):
-        if fetch.cursor is None or _in_window(record, fetch, window, f"{label}: record {number}"):
-            found.append({name: _text(value) for name, value in record.items()})
+    found = list(_read(source, fetch, label, window, retries))
+    if fetch.paginator["type"] != "single_page" and (fetch.cursor is None or window.start is None):
+        found += _skipped(found, table.key, lambda: _read(source, fetch, label, window, retries), label)
     order = [*([fetch.cursor] if fetch.cursor else []), *table.key]
     yield from sorted(found, key=lambda row: ([row.get(name) or "" for name in order], json.dumps(row)))
+
+
+def _read(source: Source, fetch: RestFetch, label: str, window: Window, retries: Retries) -> Iterator[Row]:
+    """The records of the window as the pages bring them."""
+    for number, record in enumerate(_records(source, fetch, label, window, retries), start=1):
+        if fetch.cursor is None or _in_window(record, fetch, window, f"{label}: record {number}"):
+            yield {name: _text(value) for name, value in record.items()}
+
+
+def _skipped(found: list[Row], key: list[str], read: Callable[[], Iterator[Row]], label: str) -> list[Row]:
+    """What pages skipped because records before it left while they were read; no later window brings a history again.
+
+    All is read anew until a reading brings no key that was not there.
+    """
+
+    def key_of(row: Row) -> tuple[str | None, ...]:
+        return tuple(row.get(name) for name in key if name in row) or tuple(row.values())
+
+    seen = {key_of(row) for row in found}
+    skipped: list[Row] = []
+    for _ in range(_MOST_READINGS):
+        new = [row for row in read() if key_of(row) not in seen]
+        if not new:
+            return skipped
+        skipped += new
+        seen.update(key_of(row) for row in new)
+    raise DeliveryError(
+        f"{label}: records come and go faster than they can be read: {_MOST_READINGS} readings each brought others. "
+        "Name a `cursor` in the table's `fetch`, or run the day when the API is quiet."
+    )
 
 
 def _records(

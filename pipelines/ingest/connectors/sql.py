@@ -140,14 +140,17 @@ def _text(value: Any, label: str, column: str) -> str | None:
 
 
 def _explained(error: sa.exc.DBAPIError, label: str, source: Source) -> DeliveryError:
-    """The error without the statement and its parameters. One without a code of the server is a lost connection."""
-    said = _first_line(error.orig or error)
-    if getattr(error.orig, "sqlstate", None) == "57014":
+    """The error without the statement, its parameters and values of rows."""
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    # The text of a data exception holds the value, which may be personal; its name says enough.
+    said = type(error.orig).__name__ if sqlstate.startswith("22") else _first_line(error.orig or error)
+    refused_to_connect = isinstance(error, sa.exc.OperationalError) and error.statement is None and not sqlstate
+    if sqlstate == "57014":
         return DeliveryError(
             f"{label}: the database cancelled the query: {said}. "
             "Index the cursor column, or raise `timeout_seconds` of the table's `fetch`."
         )
-    if error.connection_invalidated or (error.statement is None and not getattr(error.orig, "sqlstate", None)):
+    if error.connection_invalidated or refused_to_connect:
         return ConnectionLostError(
             f"{label}: no connection to the database: {said}. "
             f"See whether it runs and {source.connection_env} is right, and run the day again."
