@@ -9,7 +9,7 @@ from datetime import date
 import dagster as dg
 
 from pipelines.config_files import ConfigError
-from pipelines.ingest.connectors import fetch
+from pipelines.ingest.connectors import UnreachableError, fetch
 from pipelines.ingest.landing import Landed, land, raw_days
 from pipelines.ingest.readers import DeliveryError
 from pipelines.settings import Settings
@@ -66,7 +66,10 @@ def _raw_asset(
                         settings.raw_dir,
                         database,
                     )
-                except (DeliveryError, ConfigError) as error:
+                except (UnreachableError, ConfigError) as error:  # the other days would fare no better
+                    problems.append(str(error))
+                    break
+                except DeliveryError as error:
                     problems.append(str(error))
         for day, landed in landed_days.items():
             if landed.outcome == "restated":

@@ -310,7 +310,7 @@ def test_an_api_that_cannot_filter_brings_no_more_than_the_window(tmp_path: Path
     api.orders = [
         order(1, "2025-01-30T22:00:00Z"),
         order(2, "2025-01-31T01:00:00+01:00"),
-        order(3, "2025-02-01T00:00:00Z"),
+        order(3, "2025-01-31T23:00:00Z"),
     ]
     api.orders.append(order(4, None))  # type: ignore[arg-type]
     api.page = lambda kind, asked: ({"data": {"orders": api.orders}, "total_pages": 1}, {})  # type: ignore[method-assign]

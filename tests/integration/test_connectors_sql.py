@@ -247,13 +247,19 @@ def test_rows_committed_while_a_fetch_reads_are_not_half_seen(
     assert [row["total"] for row in accounts.rows()] == ["0", "5"]
 
 
-def test_nothing_can_be_written(tmp_path: Path, postgres: Postgres, database: str) -> None:
+def test_a_fetch_reads_one_state_and_can_write_nothing(tmp_path: Path, postgres: Postgres, database: str) -> None:
     postgres.execute(database, "create sequence numbers")
     writing = shop(tmp_path, "id", table=None, cursor=None, query="select nextval('numbers') as id")
     with pytest.raises(
         DeliveryError, match=r"the database refused: cannot execute nextval\(\) in a read-only transaction"
     ):
         writing.fetch()
+    settings = (
+        "select current_setting('transaction_isolation') as id, current_setting('transaction_read_only') as total"
+    )
+    assert shop(tmp_path, "id total", table=None, cursor=None, query=settings).rows() == [
+        {"id": "repeatable read", "total": "on"}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -151,9 +151,13 @@ class Erp:
             connection.exec_driver_sql(statement)
         engine.dispose()
 
-    def materialize(self, day: date) -> dg.ExecuteInProcessResult:
+    def materialize(self, day: date, last: date | None = None) -> dg.ExecuteInProcessResult:
+        """Of one day, or of those up to `last` in one run."""
         [asset] = raw_assets(self.settings, [self.source], delivery_days(self.settings))
-        return dg.materialize([asset], partition_key=str(day), raise_on_error=False)
+        span = {"dagster/asset_partition_range_start": str(day), "dagster/asset_partition_range_end": str(last)}
+        return dg.materialize(
+            [asset], partition_key=None if last else str(day), tags=span if last else None, raise_on_error=False
+        )
 
 
 def outcome(result: dg.ExecuteInProcessResult) -> Any:
@@ -200,3 +204,14 @@ def test_a_source_that_cannot_be_asked_fails_its_day_in_its_own_words_and_is_ask
     erp.connect()
     erp.execute(f"insert into orders values (1, '{day} 10:00:00')")
     assert outcome(erp.materialize(day)) == "landed"
+
+
+def test_a_source_that_cannot_be_asked_is_not_asked_for_each_day_of_a_first_load(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erp = Erp(settings, source_in(tmp_path, SQL), monkeypatch)
+    monkeypatch.delenv("ERP_URL")
+    first, *_, last = days_of(settings)
+    assert len((problem(erp.materialize(first, last)) or "").splitlines()) == 1
+    erp.connect()
+    assert len((problem(erp.materialize(first, last)) or "").splitlines()) == 3

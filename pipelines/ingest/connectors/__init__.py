@@ -11,13 +11,21 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-from pipelines.ingest.connectors.delivery import ConnectionLostError, Retries, Row, Window, window_of, write_delivery
+from pipelines.ingest.connectors.delivery import (
+    ConnectionLostError,
+    Retries,
+    Row,
+    UnreachableError,
+    Window,
+    window_of,
+    write_delivery,
+)
 from pipelines.ingest.readers import DeliveryError
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table
 from pipelines.sources.fetching import SqlFetch
 
-__all__ = ["Retries", "Window", "fetch"]
+__all__ = ["Retries", "UnreachableError", "fetch"]
 
 
 def fetch(
@@ -33,8 +41,8 @@ def fetch(
     The same rows give the same bytes. A file that was there is replaced in one step, or stays when anything fails.
 
     Raises:
-        DeliveryError: the source cannot be reached, refuses, answers something else than rows, or has none although
-            the table forbids empty days.
+        UnreachableError: the source cannot be reached, or lets nobody in.
+        DeliveryError: it answers something else than rows, or has none although the table forbids empty days.
         ConfigError: an environment variable that the source names is not set.
     """
     if table.fetch is None:

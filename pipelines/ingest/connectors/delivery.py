@@ -18,8 +18,12 @@ from pipelines.sources.fetching import Incremental
 Row = dict[str, str | None]
 
 
-class ConnectionLostError(DeliveryError):
-    """The source could not be reached, or was lost half-way; worth another try."""
+class UnreachableError(DeliveryError):
+    """The source cannot be asked now, for this day or another."""
+
+
+class ConnectionLostError(UnreachableError):
+    """The connection could not be made, or was lost half-way; worth another try at once."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from dlt.sources.rest_api.config_setup import create_paginator
 
 from pipelines.config_files import ConfigError
-from pipelines.ingest.connectors.delivery import Retries, Row, Window, secret
+from pipelines.ingest.connectors.delivery import Retries, Row, UnreachableError, Window, secret
 from pipelines.ingest.readers import DeliveryError
 from pipelines.sources import Source, Table
 from pipelines.sources.fetching import ApiKeyAuth, BearerAuth, RestFetch
@@ -40,7 +40,8 @@ def rows(source: Source, table_name: str, table: Table, window: Window, retries:
     """The records of the window, every value as text, ordered by cursor and key.
 
     Raises:
-        DeliveryError: the API cannot be reached, refuses, or answers something else than the records it should.
+        UnreachableError: the API cannot be reached, or refuses.
+        DeliveryError: it answers something else than the records it should.
         ConfigError: an environment variable that the source names is not set, or the paginator's settings do not fit.
     """
     assert isinstance(table.fetch, RestFetch)
@@ -96,9 +97,9 @@ def _records(
                 _check_next_page(page.request, asked, client.base_url, label)
     except requests.HTTPError as error:
         code = error.response.status_code if error.response is not None else 0
-        raise DeliveryError(f"{label}: {fetch.path} answered with HTTP status {code}. {_next_step(code)}") from None
+        raise UnreachableError(f"{label}: {fetch.path} answered with HTTP status {code}. {_next_step(code)}") from None
     except requests.RequestException as error:  # whose text holds the URL, with a key in it perhaps
-        raise DeliveryError(
+        raise UnreachableError(
             f"{label}: {fetch.path} of {urlsplit(client.base_url).netloc} cannot be read "
             f"({type(error).__name__}, {retries.attempts} times). {_TRY_AGAIN}"
         ) from None
