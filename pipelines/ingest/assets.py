@@ -79,7 +79,7 @@ def _raw_asset(
             else:
                 context.add_asset_metadata(_metadata(landed), partition_key=day)
         if problems:
-            raise dg.Failure(description="\n".join(problems), allow_retries=False)
+            raise dg.Failure(description="\n".join(dict.fromkeys(problems)), allow_retries=False)
 
     return raw_table
 

@@ -430,6 +430,21 @@ def test_secrets_do_not_follow_a_link_to_another_host(
     elsewhere.server.server_close()
 
 
+def test_secrets_do_not_follow_a_redirect(tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_SECRET", "s3cret")
+    elsewhere = Api()
+    api.fail = lambda request, _: api.send(  # type: ignore[method-assign]
+        request, 302, "", {"Location": f"{elsewhere.url}/pages"}
+    )
+    api.faults = ["302"]
+    orders = shop(tmp_path, api, auth={"type": "api_key", "name": "X-Key", "key_env": "SHOP_SECRET"})
+    with pytest.raises(DeliveryError, match=r"the API sends elsewhere, to http://127\.0\.0\.1:\d+, and secrets do not"):
+        orders.fetch()
+    assert elsewhere.asked == []
+    elsewhere.server.shutdown()
+    elsewhere.server.server_close()
+
+
 def test_pages_without_end_are_an_error(tmp_path: Path, api: Api) -> None:
     api.page = lambda kind, params: ({"data": {"orders": api.orders}, "next": "same"}, {})  # type: ignore[method-assign]
     orders = shop(tmp_path, api, paginator={"type": "cursor", "cursor_path": "next", "cursor_param": "after"})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 # dlt reports nothing, and looks for no configuration of its own.
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
@@ -90,7 +90,11 @@ def _records(
     asked: set[str] = set()
     try:
         for page in client.paginate(
-            fetch.path, params=params, paginator=_paginator(fetch, label), data_selector=fetch.data_selector
+            fetch.path,
+            params=params,
+            paginator=_paginator(fetch, label),
+            data_selector=fetch.data_selector,
+            allow_redirects=False,  # which would carry a key in a header to any host
         ):
             yield from page
             if page.paginator.has_next_page:
@@ -124,6 +128,12 @@ class _Client(RESTClient):
     label = ""
 
     def extract_response(self, response: requests.Response, data_selector: jsonpath.TJsonPath) -> list[Any]:
+        if response.is_redirect:
+            place = _origin(urljoin(response.url, response.headers["Location"]))
+            raise UnreachableError(
+                f"{self.label}: the API sends elsewhere, to {place}, and secrets do not follow. If that is the API's new "
+                "place, correct `base_url` and `path` in the source's YAML."
+            )
         try:
             answer = _parsed(response)
         except ValueError:
@@ -190,7 +200,7 @@ def _paginator(fetch: RestFetch, label: str) -> BasePaginator:
 
 def _is_cut(response: requests.Response | None, exception: BaseException | None) -> bool:
     """Half a page, or a page of a proxy that has a bad moment, is asked for again."""
-    if response is None or not response.ok:
+    if response is None or not response.ok or response.is_redirect:
         return False
     try:
         _parsed(response)
