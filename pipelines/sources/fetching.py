@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 
 EnvironmentVariable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]  # its name; never the secret itself
 
-PAGINATORS = ("single_page", "page_number", "offset", "cursor", "json_link", "header_link", "header_cursor")  # dlt's
+_PAGINATORS = ("single_page", "page_number", "offset", "cursor", "json_link", "header_link", "header_cursor")  # dlt's
 
 
 class Incremental(BaseModel):
@@ -61,10 +61,9 @@ class RestFetch(Incremental):
     @classmethod
     def _known_paginator(cls, value: Any) -> Any:
         paginator = {"type": value} if isinstance(value, str) else value
-        if isinstance(paginator, dict) and paginator.get("type") not in PAGINATORS:
-            raise ValueError(
-                f"no paginator is called {paginator.get('type')!r}. `type` is one of: {_list(PAGINATORS)}."
-            )
+        if isinstance(paginator, dict) and paginator.get("type") not in _PAGINATORS:
+            known = ", ".join(_PAGINATORS)
+            raise ValueError(f"no paginator is called {paginator.get('type')!r}. `type` is one of: {known}.")
         return paginator
 
     @model_validator(mode="after")
@@ -119,16 +118,16 @@ class BasicAuth(BaseModel):
 
 Auth = Annotated[BearerAuth | ApiKeyAuth | BasicAuth, Discriminator("type")]
 
-NEEDED = {"files": None, "sql": SqlFetch, "rest": RestFetch}  # which kind of `fetch` each connector's tables have
-SETTINGS_OF = {"connection_env": "sql", "base_url": "rest", "base_url_env": "rest", "auth": "rest"}
+_NEEDED = {"files": None, "sql": SqlFetch, "rest": RestFetch}  # which kind of `fetch` each connector's tables have
+_CONNECTOR_OF = {"connection_env": "sql", "base_url": "rest", "base_url_env": "rest", "auth": "rest"}
 
 
 def connector_problem(connector: str, written: set[str]) -> str | None:
     """What is wrong with the settings of a source that has this connector, and the next step."""
     for setting in sorted(written):
-        if SETTINGS_OF[setting] != connector:
+        if _CONNECTOR_OF[setting] != connector:
             return (
-                f"`{setting}` belongs to sources with `connector: {SETTINGS_OF[setting]}`, this one has {connector}. "
+                f"`{setting}` belongs to sources with `connector: {_CONNECTOR_OF[setting]}`, this one has {connector}. "
                 "Remove it, or correct `connector`."
             )
     if connector == "sql" and "connection_env" not in written:
@@ -140,7 +139,7 @@ def connector_problem(connector: str, written: set[str]) -> str | None:
 
 def fetch_problem(connector: str, table_name: str, fetch: SqlFetch | RestFetch | None) -> str | None:
     """What is wrong with a table's `fetch` under this connector, and the next step."""
-    needed = NEEDED[connector]
+    needed = _NEEDED[connector]
     if needed is None and fetch:
         return f"{table_name}: `fetch` does not go with `connector: files`. Write `path` and `format` instead."
     if needed and not fetch:
@@ -148,7 +147,3 @@ def fetch_problem(connector: str, table_name: str, fetch: SqlFetch | RestFetch |
     if needed and not isinstance(fetch, needed):
         return f"{table_name}: this `fetch` is not one of `connector: {connector}`. Correct it, or the connector."
     return None
-
-
-def _list(names: tuple[str, ...]) -> str:
-    return ", ".join(names)

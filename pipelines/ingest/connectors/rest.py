@@ -131,8 +131,8 @@ class _Client(RESTClient):
         if response.is_redirect:
             place = _origin(urljoin(response.url, response.headers["Location"]))
             raise UnreachableError(
-                f"{self.label}: the API sends elsewhere, to {place}, and secrets do not follow. If that is the API's new "
-                "place, correct `base_url` and `path` in the source's YAML."
+                f"{self.label}: the API sends elsewhere, to {place}, and secrets do not follow. If that is the API's "
+                "new place, correct `base_url` and `path` in the source's YAML."
             )
         try:
             answer = _parsed(response)
