@@ -36,9 +36,10 @@ def fetch(
     settings: Settings,
     retries: Retries | None = None,
 ) -> Path | None:
-    """Write the delivery of one table and day into the landing folder; None where the source delivers its files itself.
+    """Write the delivery of one table and day into the landing folder.
 
     The same rows give the same bytes. A file that was there is replaced in one step, or stays when anything fails.
+    None when there is no file: the source delivers its files itself, or has no rows on a day that may be empty.
 
     Raises:
         UnreachableError: the source cannot be reached, or lets nobody in.
@@ -59,13 +60,15 @@ def fetch(
         wait=wait_exponential(multiplier=retries.first_wait_seconds, max=retries.longest_wait_seconds),
         reraise=True,
     )
-    count = attempts(write_delivery, target, rows, allow_none=table.empty_day == "allowed")
-    if not count and table.empty_day == "forbidden":
+    if attempts(write_delivery, target, rows):
+        return target
+    if table.empty_day == "forbidden":
         raise DeliveryError(
             f"{label}: the source has no rows for {delivered_on}. See whether it is complete and run the day again, "
             f"or write `empty_day: allowed` for {label} if days without a row are normal."
         )
-    return target
+    target.unlink(missing_ok=True)
+    return None
 
 
 def _rows(

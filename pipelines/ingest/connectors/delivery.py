@@ -78,10 +78,10 @@ def secret(variable: str, source: str, setting: str) -> str:
     return value
 
 
-def write_delivery(target: Path, rows: Callable[[], Iterator[Row]], allow_none: bool) -> int:
+def write_delivery(target: Path, rows: Callable[[], Iterator[Row]]) -> int:
     """Write rows as gzipped JSON Lines, aside and then in place, and count them.
 
-    No file is written for no rows, unless that is allowed. The bytes depend on the rows alone.
+    No rows make no file. The bytes depend on the rows alone.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".fetching-")
@@ -95,7 +95,7 @@ def write_delivery(target: Path, rows: Callable[[], Iterator[Row]], allow_none: 
                     count += 1
             file.flush()
             os.fsync(file.fileno())
-        if count or allow_none:
+        if count:
             aside.chmod(0o644)
             aside.replace(target)
     finally:
