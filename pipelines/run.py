@@ -70,14 +70,16 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
 
 
 def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[date], list[date]]:
-    """The days on which any table has landed, and those on which any table has files that have not."""
+    """The days on which any table has landed, and those on which one has not that has files or is fetched."""
     landed: set[date] = set()
     waiting: set[date] = set()
     days = list(days_between(settings.first_delivery, business_day(settings)))
     for source, name, table in each_table(sources):
         landed_of_table = raw_days(settings.raw_dir, source.name, name)
         landed |= landed_of_table
-        waiting |= {day for day in days if day not in landed_of_table and table.files(settings.landing_dir, day)}
+        for day in days:
+            if day not in landed_of_table and (table.fetch or table.files(settings.landing_dir, day)):
+                waiting.add(day)
     return landed, sorted(waiting)
 
 

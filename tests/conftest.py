@@ -14,6 +14,7 @@ REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "sh
 
 LAND = """
 import sys
+from pipelines.ingest.connectors import fetch
 from pipelines.ingest.landing import land
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import get_settings
@@ -23,7 +24,10 @@ settings = get_settings()
 with sandboxed(settings.landing_dir, settings.raw_dir) as database:
     for source, name, table in each_table(load_sources(settings.sources, settings.company_dir)):
         for day in days_between(settings.first_delivery, business_day(settings)):
-            if (not sys.argv[1:] or str(day) in sys.argv[1:]) and table.files(settings.landing_dir, day):
+            if sys.argv[1:] and str(day) not in sys.argv[1:]:
+                continue
+            fetch(source, name, table, day, settings)
+            if table.files(settings.landing_dir, day):
                 land(source.name, name, table, day, settings.landing_dir, settings.raw_dir, database)
 """
 

@@ -8,8 +8,10 @@ from datetime import date
 
 import dagster as dg
 
+from pipelines.config_files import ConfigError
+from pipelines.ingest.connectors import UnreachableError, fetch
 from pipelines.ingest.gate import DeliveryError
-from pipelines.ingest.landing import Landed, land
+from pipelines.ingest.landing import Landed, land, raw_days
 from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
@@ -49,21 +51,32 @@ def _raw_asset(
     def raw_table(context: dg.AssetExecutionContext) -> None:
         landed_days: dict[str, Landed] = {}
         problems = []
+        may_recover = False
+        landed_before = raw_days(settings.raw_dir, source.name, table_name)
         quarantine = QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir)
         with sandboxed(settings.landing_dir, settings.raw_dir) as database:
             for day in context.partition_keys:
+                delivered_on = date.fromisoformat(day)
                 try:
+                    # What has landed stays the delivery of its day: asked again, the source has other rows by now.
+                    # Whoever wants them all the same removes the file.
+                    if delivered_on not in landed_before or not table.files(settings.landing_dir, delivered_on):
+                        fetch(source, table_name, table, delivered_on, settings)
                     landed_days[day] = land(
                         source.name,
                         table_name,
                         table,
-                        date.fromisoformat(day),
+                        delivered_on,
                         settings.landing_dir,
                         settings.raw_dir,
                         database,
                         quarantine,
                     )
                     problems += landed_days[day].refused
+                except (UnreachableError, ConfigError) as error:  # the other days would fare no better
+                    problems.append(str(error))
+                    may_recover = isinstance(error, UnreachableError)
+                    break
                 except DeliveryError as error:
                     problems.append(str(error))
         for day, landed in landed_days.items():
@@ -79,7 +92,7 @@ def _raw_asset(
             else:
                 context.add_asset_metadata(_metadata(landed), partition_key=day)
         if problems:
-            raise dg.Failure(description="\n".join(problems), allow_retries=False)
+            raise dg.Failure(description="\n".join(dict.fromkeys(problems)), allow_retries=may_recover)
 
     return raw_table
 

@@ -7,11 +7,12 @@ columns mean (the staging models).
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, connector_problem, fetch_problem
 
 SHIPPED_DIR = Path(__file__).parent
 
@@ -24,6 +25,7 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str
+    fetch: Fetch | None = None  # of sources that are asked; path and format then follow from the names
     path: str  # below the landing folder, with {delivered_on} where the delivery day stands; * for several files a day
     format: Literal["csv", "whitespace", "json", "jsonl", "parquet", "excel"]
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -61,6 +63,24 @@ class Table(BaseModel):
             raise ValueError("the pattern leaves the landing folder. Write it relative to that folder, without `..`.")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _follows_from_fetch(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not data.get("fetch"):
+            return data
+        for setting in ("path", "format", "delimiter", "encoding"):
+            if setting in data:
+                raise ValueError(
+                    f"`{setting}` and `fetch` exclude each other. Remove one: what is fetched is JSON Lines."
+                )
+        return {**data, "path": "{delivered_on}.jsonl.gz", "format": "jsonl"}  # the source knows the folder
+
+    @model_validator(mode="after")
+    def _cursor_exists(self) -> "Table":
+        if self.fetch and self.fetch.cursor and self.fetch.cursor not in self.columns:
+            raise ValueError(f"the cursor {self.fetch.cursor!r} is not one of the columns. Add it to them.")
+        return self
+
     @model_validator(mode="after")
     def _columns_exist(self) -> "Table":
         known = {*self.columns, *self.optional_columns}
@@ -73,7 +93,9 @@ class Table(BaseModel):
     @property
     def may_repeat_a_file(self) -> bool:
         """True when the same bytes may come under two days."""
-        return (self.same_file_again or ("allowed" if self.deliveries == "snapshot" else "refused")) == "allowed"
+        # A table that is asked for is asked again for what its lag covers: a quiet day may well repeat the one before.
+        usual = "allowed" if self.deliveries == "snapshot" or self.fetch else "refused"
+        return (self.same_file_again or usual) == "allowed"
 
     def files(self, landing_dir: Path, delivered_on: date) -> list[Path]:
         """The files of one delivery day, sorted by name; none when nothing was delivered."""
@@ -98,12 +120,32 @@ class Source(BaseModel):
 
     name: Name
     description: str
-    connector: Literal["files"]
+    connector: Literal["files", "sql", "rest"]
     owner: str = Field(pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+)$")
     sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # when, on the day after the delivery day, the delivery must be here
     rejects: Rejects = Rejects()
     entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
+    connection_env: EnvironmentVariable | None = None  # of connector sql: holds the database's SQLAlchemy URL
+    base_url: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")] | None = None  # of connector rest
+    base_url_env: EnvironmentVariable | None = None  # holds it instead
+    auth: Auth | None = None
+
+    @field_validator("tables")
+    @classmethod
+    def _fetched_as_the_connector_can(cls, tables: dict[str, Table], info: ValidationInfo) -> dict[str, Table]:
+        for name, table in tables.items():
+            if "connector" in info.data and (problem := fetch_problem(info.data["connector"], name, table.fetch)):
+                raise ValueError(problem)
+        return _placed(tables, info.data.get("name", "unnamed"))
+
+    @model_validator(mode="after")
+    def _has_what_its_connector_needs(self) -> "Source":
+        named = ("connection_env", "base_url", "base_url_env", "auth")
+        written = {setting for setting in named if getattr(self, setting) is not None}
+        if problem := connector_problem(self.connector, written):
+            raise ValueError(problem)
+        return self
 
 
 class SourceFile(Source):
@@ -131,7 +173,18 @@ def _load_source(name: str, own_dir: Path) -> Source:
         )
     if len(candidates) > 1:
         raise ConfigError(f"{candidates[0]}:1: {name!r} is the name of a shipped source. Give your file another name.")
-    return load_yaml_model(candidates[0], SourceFile).model_copy(update={"name": name})
+    source = load_yaml_model(candidates[0], SourceFile)
+    return source.model_copy(update={"name": name, "tables": _placed(source.tables, name)})
+
+
+def _placed(tables: dict[str, Table], source: str) -> dict[str, Table]:
+    """The tables, those that are fetched with the path they are fetched to."""
+    return {
+        name: table.model_copy(update={"path": f"{source}/{name}/{name}_{{delivered_on}}.jsonl.gz"})
+        if table.fetch
+        else table
+        for name, table in tables.items()
+    }
 
 
 def each_table(sources: Iterable[Source]) -> Iterator[tuple[Source, str, Table]]:

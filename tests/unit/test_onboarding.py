@@ -443,7 +443,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "updated_at timestamp, email text, phone text)"
         )
         connection.execute(
-            "insert into orders values (7, 'A', '2025-01-31 10:00:00', 12.5, '2025-01-31 11:00:00', 'a@b.example', '1'), "
+            "insert into orders values "
+            "(7, 'A', '2025-01-31 10:00:00', 12.5, '2025-01-31 11:00:00', 'a@b.example', '1'), "
             "(8, 'A', '2025-02-01 10:00:00', 10, '2025-02-01 11:00:00', 'a@b.example', '1')"
         )
     connection.close()

@@ -1,0 +1,84 @@
+"""Fetches what a source has for a delivery day into the landing folder, where it is a delivery like any other.
+
+Belongs here: choosing the connector, and trying again. Does not belong here: how a database (`sql.py`) or an HTTP API
+(`rest.py`) is asked, how the file is written (`delivery.py`), and what becomes of it (`landing.py`).
+
+Nothing is remembered between days: the rows of a day are those last changed in its window, so any day can be fetched
+again. A file that is there has been fetched whole.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+from pipelines.ingest.connectors.delivery import (
+    ConnectionLostError,
+    Retries,
+    Row,
+    UnreachableError,
+    Window,
+    window_of,
+    write_delivery,
+)
+from pipelines.ingest.gate import DeliveryError
+from pipelines.settings import Settings
+from pipelines.sources import Source, Table
+from pipelines.sources.fetching import SqlFetch
+
+__all__ = ["Retries", "UnreachableError", "fetch"]
+
+
+def fetch(
+    source: Source,
+    table_name: str,
+    table: Table,
+    delivered_on: date,
+    settings: Settings,
+    retries: Retries | None = None,
+) -> Path | None:
+    """Write the delivery of one table and day into the landing folder.
+
+    The same rows give the same bytes. A file that was there is replaced in one step, or stays when anything fails.
+    None when there is no file: the source delivers its files itself, or has no rows on a day that may be empty.
+
+    Raises:
+        UnreachableError: the source cannot be reached, or lets nobody in.
+        DeliveryError: it answers something else than rows, or has none although the table forbids empty days.
+        ConfigError: an environment variable that the source names is not set.
+    """
+    if table.fetch is None:
+        return None
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+    retries = retries or Retries()
+    label = f"{source.name}.{table_name}"
+    target = settings.landing_dir / table.path.format(delivered_on=delivered_on)
+    rows = _rows(source, table_name, table, window_of(table.fetch, delivered_on, settings), retries)
+    attempts = Retrying(
+        retry=retry_if_exception_type(ConnectionLostError),
+        stop=stop_after_attempt(retries.attempts),
+        wait=wait_exponential(multiplier=retries.first_wait_seconds, max=retries.longest_wait_seconds),
+        reraise=True,
+    )
+    if attempts(write_delivery, target, rows):
+        return target
+    if table.empty_day == "forbidden":
+        raise DeliveryError(
+            f"{label}: the source has no rows for {delivered_on}. See whether it is complete and run the day again, "
+            f"or write `empty_day: allowed` for {label} if days without a row are normal."
+        )
+    target.unlink(missing_ok=True)
+    return None
+
+
+def _rows(
+    source: Source, table_name: str, table: Table, window: Window, retries: Retries
+) -> Callable[[], Iterator[Row]]:
+    """Asks the source anew each time it is called. Drivers are imported only where they are needed."""
+    if isinstance(table.fetch, SqlFetch):
+        from pipelines.ingest.connectors import sql
+
+        return lambda: sql.rows(source, table_name, table, window)
+    from pipelines.ingest.connectors import rest
+
+    return lambda: rest.rows(source, table_name, table, window, retries)

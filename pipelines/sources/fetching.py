@@ -1,0 +1,149 @@
+"""How tables of sources that are asked, not waited for, are fetched: the `fetch:` block of a table, and `auth:`.
+
+Belongs here: the schema of what a person writes. Does not belong here: the fetching itself (`ingest/connectors/`).
+"""
+
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+EnvironmentVariable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]  # its name; never the secret itself
+
+_PAGINATORS = ("single_page", "page_number", "offset", "cursor", "json_link", "header_link", "header_cursor")  # dlt's
+
+
+class Incremental(BaseModel):
+    """Which rows are fetched for a delivery day: those last changed on it, or in the days of the lag before it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    cursor: str | None = None  # the column that says when a row last changed; without one a table is fetched whole
+    lag_days: int = Field(default=1, ge=0)  # days before the delivery day that are read again, for what came late
+    cursor_time_zone: str | None = None  # of a cursor without an offset; default: the business time zone
+
+    @field_validator("cursor_time_zone")
+    @classmethod
+    def _known_time_zone(cls, value: str | None) -> str | None:
+        try:
+            ZoneInfo(value or "UTC")
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"no time zone is called {value!r}. Name one like Europe/Warsaw or UTC.") from None
+        return value
+
+
+class SqlFetch(Incremental):
+    """A table, or a query, of a database."""
+
+    table: str | None = Field(default=None, pattern=r"^[^.]+(\.[^.]+)*$")  # with its schema: public.orders
+    query: str | None = None  # instead of a table; fetched from as if it were one
+    timeout_seconds: float = Field(default=600, gt=0)  # of one statement, where the database is PostgreSQL
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> "SqlFetch":
+        if bool(self.table) == bool(self.query):
+            raise ValueError("write either `table` or `query`.")
+        return self
+
+
+class RestFetch(Incremental):
+    """A collection of an HTTP API, page by page."""
+
+    path: str = Field(pattern="^/")  # below the source's base URL
+    data_selector: str = "$"  # a JSONPath to the list of records; $ where the answer is that list
+    params: dict[str, str] = {}
+    paginator: dict[str, Any] = {"type": "single_page"}  # type, and what dlt's paginator of that name takes
+    cursor_start_param: str | None = None  # asks for records changed at or after a time
+    cursor_end_param: str | None = None  # asks for records changed before a time
+    cursor_format: Literal["iso", "date", "epoch_seconds", "epoch_milliseconds"] = "iso"
+
+    @field_validator("paginator", mode="before")
+    @classmethod
+    def _known_paginator(cls, value: Any) -> Any:
+        paginator = {"type": value} if isinstance(value, str) else value
+        if isinstance(paginator, dict) and paginator.get("type") not in _PAGINATORS:
+            known = ", ".join(_PAGINATORS)
+            raise ValueError(f"no paginator is called {paginator.get('type')!r}. `type` is one of: {known}.")
+        return paginator
+
+    @model_validator(mode="after")
+    def _can_be_incremental(self) -> "RestFetch":
+        if not self.cursor and (self.cursor_start_param or self.cursor_end_param):
+            raise ValueError("`cursor` is missing. Name the field that says when a record last changed.")
+        if self.cursor and not self.lag_days and self.paginator["type"] != "single_page":
+            raise ValueError(
+                "`lag_days: 0` loses records where there are pages: one that changes while they are read moves all "
+                "behind it, and the next day must read these again. Write `lag_days: 1`."
+            )
+        return self
+
+
+def _kind(value: Any) -> str:
+    """Only what is fetched over HTTP has a path."""
+    return "rest" if isinstance(value, RestFetch) or (isinstance(value, dict) and "path" in value) else "sql"
+
+
+Fetch = Annotated[Annotated[SqlFetch, Tag("sql")] | Annotated[RestFetch, Tag("rest")], Discriminator(_kind)]
+
+
+class BearerAuth(BaseModel):
+    """`Authorization: Bearer <token>`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["bearer"]
+    token_env: EnvironmentVariable
+
+
+class ApiKeyAuth(BaseModel):
+    """A key in a header or a query parameter called `name`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["api_key"]
+    name: str
+    key_env: EnvironmentVariable
+    location: Literal["header", "query"] = "header"
+
+
+class BasicAuth(BaseModel):
+    """User and password."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["basic"]
+    user_env: EnvironmentVariable
+    password_env: EnvironmentVariable
+
+
+Auth = Annotated[BearerAuth | ApiKeyAuth | BasicAuth, Discriminator("type")]
+
+_NEEDED = {"files": None, "sql": SqlFetch, "rest": RestFetch}  # which kind of `fetch` each connector's tables have
+_CONNECTOR_OF = {"connection_env": "sql", "base_url": "rest", "base_url_env": "rest", "auth": "rest"}
+
+
+def connector_problem(connector: str, written: set[str]) -> str | None:
+    """What is wrong with the settings of a source that has this connector, and the next step."""
+    for setting in sorted(written):
+        if _CONNECTOR_OF[setting] != connector:
+            return (
+                f"`{setting}` belongs to sources with `connector: {_CONNECTOR_OF[setting]}`, this one has {connector}. "
+                "Remove it, or correct `connector`."
+            )
+    if connector == "sql" and "connection_env" not in written:
+        return "`connection_env` is missing. Name the environment variable that holds the database's SQLAlchemy URL."
+    if connector == "rest" and len(written & {"base_url", "base_url_env"}) != 1:
+        return "write either `base_url`, or `base_url_env` with the name of the environment variable that holds it."
+    return None
+
+
+def fetch_problem(connector: str, table_name: str, fetch: SqlFetch | RestFetch | None) -> str | None:
+    """What is wrong with a table's `fetch` under this connector, and the next step."""
+    needed = _NEEDED[connector]
+    if needed is None and fetch:
+        return f"{table_name}: `fetch` does not go with `connector: files`. Write `path` and `format` instead."
+    if needed and not fetch:
+        return f"{table_name}: `fetch` is missing: `connector: {connector}` needs it instead of `path` and `format`."
+    if needed and not isinstance(fetch, needed):
+        return f"{table_name}: this `fetch` is not one of `connector: {connector}`. Correct it, or the connector."
+    return None

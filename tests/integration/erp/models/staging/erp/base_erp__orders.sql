@@ -1,0 +1,9 @@
+-- Every fetched version of an order, typed; one row per fetched row.
+{{ typed_deliveries('erp', 'orders', [
+    ['id', 'text', {'required': true}],
+    ['customer', 'text', {'required': true}],
+    ['placed_at', 'timestamp', {'required': true}],
+    ['state', 'text'],
+    ['total', 'decimal', {'required': true}],
+    ['updated_at', 'timestamp', {'required': true}],
+]) }}
