@@ -13,8 +13,9 @@ from pathlib import Path
 import yaml
 
 from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.onboarding.columns import Column
 from pipelines.onboarding.mapping import Mapped, Proposal, quoted, text
-from pipelines.onboarding.sniffing import Column, Described
+from pipelines.onboarding.sniffing import Described
 from pipelines.sources import SHIPPED_DIR, Source, SourceFile
 
 WIDTH = 120
@@ -192,7 +193,11 @@ def _table_lines(draft: Draft) -> list[str]:
 
 def _row_of(entity: str) -> str:
     special = {"ad_spend": "campaign and day", "opportunities": "opportunity", "fx_rates": "currency and day"}
-    return special.get(entity, entity.removesuffix("s").replace("_", " "))
+    return special.get(entity, _in_words(entity).removesuffix("s"))
+
+
+def _in_words(entity: str) -> str:
+    return entity.replace("_", " ").replace("nps", "NPS").replace("fx", "FX")
 
 
 def _list(key: str, values: Sequence[str]) -> list[str]:
@@ -310,7 +315,8 @@ def _literal(sign: str) -> str:
 def staging_model(draft: Draft) -> str:
     """The newest version of each key, in the entity's columns."""
     proposal = draft.proposal
-    meaning = proposal.entity.replace("_", " ").capitalize()
+    meaning = _in_words(proposal.entity)
+    meaning = meaning[0].upper() + meaning[1:]
     lines = [f"-- {meaning} of {draft.source}, newest version; one row per {_row_of(proposal.entity)}."]
     if proposal.unused:
         lines += _comment(f"Delivered and not used: {', '.join(column.name for column in proposal.unused)}.")

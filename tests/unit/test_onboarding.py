@@ -325,7 +325,7 @@ def test_lines_that_carry_their_order_and_a_buyer_known_by_mail_only(tmp_path: P
         "upper(Currency) as currency_code,",
     ):
         assert f"    {line}\n" in model
-    base = (folder / "base_shopify__export.sql").read_text(encoding="utf-8")
+    base = (folder / "base_shopify__order_items.sql").read_text(encoding="utf-8")
     assert "['\"Created at\"', 'timestamp', {'required': true, 'time_zone': var('time_zone')}]," in base
 
 
@@ -443,8 +443,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "updated_at timestamp, email text, phone text)"
         )
         connection.execute(
-            "insert into orders values (7, 'A', '2025-01-31 10:00:00', 12.5, '2025-01-31 11:00:00', 'a@b.example', '1'), "
-            "(8, 'A', '2025-02-01 10:00:00', 10, '2025-02-01 11:00:00', 'a@b.example', '1')"
+            "insert into orders values (7, 'A', '2025-01-31 10:00:00', 12.5, '2025-01-31 11:00:00', 'a@b.c', '1'),"
+            " (8, 'A', '2025-02-01 10:00:00', 10, '2025-02-01 11:00:00', 'a@b.c', '1')"
         )
     connection.close()
     monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{path}")
