@@ -1,8 +1,8 @@
 """How a delivered file is read, and what it holds.
 
-Belongs here: packing, format, encoding, delimiter and header of a file. Does not belong here: what its columns look like
-(`columns.py`), and what they mean to this project (`mapping.py`). Nothing is guessed silently: what can be read in two
-ways says so.
+Belongs here: packing, format, encoding, delimiter and header of a file. Does not belong here: what its columns look
+like (`columns.py`), and what they mean to this project (`mapping.py`). Nothing is guessed silently: what can be read in
+two ways says so.
 """
 
 import csv
