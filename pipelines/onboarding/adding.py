@@ -43,6 +43,10 @@ def add_source(
     Raises:
         ConfigError: the file cannot be recognised, or something a person wrote would be replaced.
     """
+    if dates and not re.fullmatch(r"(dd([./-])mm\2yyyy|mm([/-])dd\3yyyy)", dates):
+        raise ConfigError(f"--dates: {dates!r} says no order. Write dd/mm/yyyy or mm/dd/yyyy.")
+    if decimal and decimal not in (".", ","):
+        raise ConfigError(f"--decimal: {decimal!r} is no decimal mark. Write . or a comma.")
     in_database = _FROM_DATABASE.match(what)
     if in_database:
         from pipelines.onboarding.database import describe_table

@@ -390,6 +390,26 @@ def test_names_of_shipped_sources_and_names_without_letters_are_refused(tmp_path
     assert not settings.company_dir.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"dates": "yyyy"}, "--dates: 'yyyy'"),
+        ({"decimal": ";"}, "--decimal: ';'"),
+        ({"encoding": "ebcdic"}, "--encoding: 'ebcdic'"),
+        ({"entity": "ordrs"}, "--entity: 'ordrs'"),
+        ({"owner": "somebody"}, "owner"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_is_written(
+    tmp_path: Path, settings: Settings, options: dict[str, str], problem: str
+) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(ORDERS, encoding="utf-8")
+    with pytest.raises(ConfigError, match=problem):
+        add(settings, file, name="webshop", **options)
+    assert not settings.company_dir.exists()
+
+
 def test_a_file_in_the_landing_folder_is_of_the_source_its_folder_names(tmp_path: Path, settings: Settings) -> None:
     file = settings.landing_dir / "webshop" / "orders_2025-01-31.csv"
     file.parent.mkdir(parents=True)
