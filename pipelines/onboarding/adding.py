@@ -13,7 +13,8 @@ from rich.table import Table as Grid
 
 from pipelines.config_files import ConfigError
 from pipelines.onboarding.mapping import Proposal, propose
-from pipelines.onboarding.sniffing import DayInName, Described, day_in_name, describe_file, slug
+from pipelines.onboarding.names import DayInName, day_in_name, slug
+from pipelines.onboarding.sniffing import Described, describe_file
 from pipelines.onboarding.writing import Draft, Origin, existing_source, write_draft
 from pipelines.settings import Settings
 from pipelines.sources import SHIPPED_DIR
@@ -42,6 +43,10 @@ def add_source(
     Raises:
         ConfigError: the file cannot be recognised, or something a person wrote would be replaced.
     """
+    if dates and not re.fullmatch(r"(dd([./-])mm\2yyyy|mm([/-])dd\3yyyy)", dates):
+        raise ConfigError(f"--dates: {dates!r} says no order. Write dd/mm/yyyy or mm/dd/yyyy.")
+    if decimal and decimal not in (".", ","):
+        raise ConfigError(f"--decimal: {decimal!r} is no decimal mark. Write . or a comma.")
     in_database = _FROM_DATABASE.match(what)
     if in_database:
         from pipelines.onboarding.database import describe_table
@@ -62,7 +67,9 @@ def add_source(
     existing = existing_source(settings.company_dir, source_name)
     delivered = existing.entities if existing else []
     proposal = propose(described, f"{named.stem} {table or ''}", settings.reporting_currency, entity, delivered)
-    own_words = named.stem.removeprefix(source_name).strip("_")  # webshop_orders of the webshop is orders
+    own_words = (
+        re.sub(r"_(dataset|data|export|table|file)$", "", named.stem).removeprefix(source_name).strip("_")
+    )  # webshop_orders of the webshop is orders
     table_name = _name(table or own_words or proposal.entity, "--table")
     if origin.database_table is None:
         origin = Origin(path=f"{source_name}/{_pattern(named, described)}")
@@ -127,8 +134,8 @@ def _tell(
 
 
 def _how(described: Described) -> str:
-    if described.primary_key or described.format == "parquet":
-        return described.format if not described.primary_key else "database table"
+    if described.format in ("database", "parquet"):
+        return described.format
     parts: list[str] = [described.format]
     if described.format == "csv":
         parts.append({",": "comma", ";": "semicolon", "\t": "tab"}.get(described.delimiter, described.delimiter))

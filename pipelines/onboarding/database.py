@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import MetaData, Table, create_engine, inspect, select
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
+from pipelines.onboarding.columns import describe_columns
 from pipelines.onboarding.mapping import synonyms
-from pipelines.onboarding.sniffing import Described, UnrecognisedError, check_names, describe_columns, words_of
+from pipelines.onboarding.names import words_of
+from pipelines.onboarding.sniffing import Described, UnrecognisedError, check_names
 
 SAMPLE_ROWS = 1_000
 
@@ -54,7 +56,7 @@ def describe_table(
     cells = [tuple(_text(value) for value in row) for row in rows]
     described = Described(
         label=table,
-        format="parquet",
+        format="database",
         columns=describe_columns(header, cells, dates, decimal),
         rows=len(rows),
         sample=tuple(cells),

@@ -16,7 +16,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.onboarding.cells import Reading
-from pipelines.onboarding.sniffing import Column, Described, UnrecognisedError, words_of
+from pipelines.onboarding.columns import Column
+from pipelines.onboarding.names import words_of
+from pipelines.onboarding.sniffing import Described, UnrecognisedError
 from pipelines.settings import PROJECT_DIR
 
 PLACE = ("_source_file", "_row_number")  # the key of rows that have none: where they stand

@@ -1,8 +1,8 @@
-"""What a file, or a database table, holds: how it is read, and what each column looks like.
+"""How a delivered file is read, and what it holds.
 
-Belongs here: packing, format, encoding and delimiter of a file; types, keys and personal columns by their content.
-Does not belong here: what a column means to this project (`mapping.py`). Nothing is written or guessed silently: what
-can be read in two ways says so.
+Belongs here: packing, format, encoding, delimiter and header of a file. Does not belong here: what its columns look
+like (`columns.py`), and what they mean to this project (`mapping.py`). Nothing is guessed silently: what can be read in
+two ways says so.
 """
 
 import csv
@@ -14,10 +14,9 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
 
@@ -26,7 +25,8 @@ import duckdb
 from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import Admitted, DeliveryError
 from pipelines.ingest.readers import read_delivery, sql_name
-from pipelines.onboarding.cells import TOLERATED, Reading, read_column
+from pipelines.onboarding.cells import TOLERATED
+from pipelines.onboarding.columns import Column, describe_columns
 from pipelines.sources import Table
 from pipelines.warehouse import in_memory
 
@@ -43,40 +43,11 @@ class UnrecognisedError(ConfigError):
 
 
 @dataclass(frozen=True)
-class Column:
-    """One delivered column.
-
-    readings: the ways its cells can be read other than as text, the most telling first; none for text.
-    ambiguous: what to tell apart when the cells can be read in two ways that mean different things, else empty.
-    values: its distinct values when there are few, as sent.
-    """
-
-    name: str
-    readings: tuple[Reading, ...]
-    ambiguous: tuple[str, ...] = ()
-    unreadable: int = 0  # cells that are not of the type all the others have
-    is_complete: bool = True
-    is_unique: bool = True
-    is_personal: bool = False
-    example: str = ""  # the first filled cell; `***` for a personal column
-    values: frozenset[str] = frozenset()
-
-    @property
-    def type(self) -> str:
-        """text, integer, decimal, date, timestamp or boolean."""
-        return self.readings[0].type if self.readings else "text"
-
-    def reading(self, *types: str) -> Reading | None:
-        """How its cells are read as the first of `types` they can be read as."""
-        return next((reading for type_ in types for reading in self.readings if reading.type == type_), None)
-
-
-@dataclass(frozen=True)
 class Described:
     """What was found: how a file is read, and its columns in delivered order."""
 
     label: str  # the file's or the table's name
-    format: Format
+    format: Format | Literal["database"]
     columns: tuple[Column, ...]
     rows: int  # that were looked at
     sample: tuple[tuple[str | None, ...], ...] = field(repr=False, default=())
@@ -97,14 +68,6 @@ class Described:
         places = [[column.name for column in self.columns].index(name) for name in names]
         seen = {tuple(row[place] for place in places) for row in self.sample}
         return len(seen) == len(self.sample) and all(self.column(name).is_complete for name in names)
-
-
-class DayInName(NamedTuple):
-    """A file name with its delivery day taken out."""
-
-    pattern: str  # for a source's `path`; with {delivered_on}
-    stem: str  # what is left of the name, without day and ending
-    day: date | None
 
 
 # --- The file ---------------------------------------------------------------------------------------------------------
@@ -136,61 +99,6 @@ def describe_file(
         else:
             shape, plain = _text_shape(plain, path.name, encoding, Path(scratch) / "text")
         return _describe(plain, path.name, packed, shape, dates, decimal)
-
-
-def day_in_name(name: str) -> DayInName:
-    """The file name `name` as a pattern: the delivery day becomes {delivered_on}, further digits after it a `*`.
-
-    A name without a day gets `_{delivered_on}`.
-    """
-    ending = "".join(re.findall(r"(?:\.[A-Za-z]+\d?)*$", name))  # .csv.gz, while 31.01.2025.csv ends with .csv
-    stem = name.removesuffix(ending)
-    for expression, code in _DAYS_IN_NAMES:
-        for found in re.finditer(expression, stem):
-            try:
-                day = datetime.strptime(found.group(), code).date()
-            except ValueError:
-                continue
-            before, after = stem[: found.start()], stem[found.end() :]
-            hole = "{delivered_on}" if code == "%Y-%m-%d" else f"{{delivered_on:{code}}}"
-            rest = re.sub(r"\d[\d_T-]*", "*", _escaped(after))  # a time of day, or a part's number
-            return DayInName(f"{_escaped(before)}{hole}{rest}{ending}", slug(before + rest), day)
-    return DayInName(f"{_escaped(stem)}_{{delivered_on}}{ending}", slug(stem), None)
-
-
-def slug(text: str) -> str:
-    """`text` as a name of a source or table: lower case, underscores, no digits left over at either end."""
-    words = re.sub(r"[^a-z0-9]+", "_", plain_letters(text)).strip("_")
-    return re.sub(r"^[0-9_]+|_[0-9_]+$", "", words)
-
-
-def words_of(name: str) -> str:
-    """A column's name as lower-case words with underscores: CustomerID and Customer-Id become customer_id."""
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
-    return re.sub(r"[^a-z0-9]+", "_", plain_letters(parted)).strip("_")
-
-
-def plain_letters(text: str) -> str:
-    """Lower case without accents: ł becomes l, ä a."""
-    import unicodedata
-
-    decomposed = unicodedata.normalize("NFKD", text.lower().replace("ł", "l").replace("ø", "o").replace("ß", "ss"))
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
-
-
-_DAYS_IN_NAMES = [
-    (r"(?<!\d)(19|20)\d\d-\d\d-\d\d(?!\d)", "%Y-%m-%d"),
-    (r"(?<!\d)(19|20)\d\d_\d\d_\d\d(?!\d)", "%Y_%m_%d"),
-    (r"(?<!\d)(19|20)\d\d\.\d\d\.\d\d(?!\d)", "%Y.%m.%d"),
-    (r"(?<!\d)\d\d\.\d\d\.(19|20)\d\d(?!\d)", "%d.%m.%Y"),
-    (r"(?<!\d)\d\d-\d\d-(19|20)\d\d(?!\d)", "%d-%m-%Y"),
-    (r"(?<!\d)(19|20)\d{6}(?!\d)", "%Y%m%d"),
-]
-
-
-def _escaped(text: str) -> str:
-    """`text` so that neither the pattern's braces nor a file search's wildcards are read into it."""
-    return re.sub(r"([*?\[])", r"[\1]", text).replace("{", "{{").replace("}", "}}")
 
 
 @contextmanager
@@ -489,81 +397,3 @@ def check_names(header: Sequence[str], label: str) -> None:
             f"{label}: row 1 looks like values, not like column names. Have the file sent with a header, "
             "or write one as its first line."
         )
-
-
-# --- The columns ------------------------------------------------------------------------------------------------------
-
-
-def describe_columns(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str | None]],
-    dates: str | None = None,
-    decimal: str | None = None,
-    prefers_comma: bool = False,
-) -> tuple[Column, ...]:
-    """Each column of `rows`, cells as text. What one column leaves open is settled by its neighbours, where it can be:
-    a file is written in one hand."""
-    cells = [[(row[place] or "").strip() for row in rows] for place in range(len(header))]
-    found = [read_column(values, name) for name, values in zip(header, cells, strict=True)]
-    dates = dates or _agreed({r.format for f in found if not f.ambiguous for r in f.readings[:1] if r.is_local_date})
-    marks = {r.decimal for f in found if not f.ambiguous for r in f.readings[:1] if r.decimal}
-    decimal = decimal or _agreed(marks) or ("," if prefers_comma and not marks else None)
-    columns = []
-    for name, values, first in zip(header, cells, found, strict=True):
-        result = read_column(values, name, dates, decimal) if first.ambiguous else first
-        filled = [value for value in values if value]
-        personal = is_personal(name, filled, result.readings)
-        distinct = set(filled)
-        columns.append(
-            Column(
-                name=name,
-                readings=result.readings,
-                ambiguous=result.ambiguous,
-                unreadable=result.unreadable,
-                is_complete=len(filled) == len(values),
-                is_unique=len(distinct) == len(filled) > 0,
-                is_personal=personal,
-                example="***" if personal and filled else (filled[0] if filled else ""),
-                values=frozenset(distinct) if len(distinct) <= 30 and not personal else frozenset(),
-            )
-        )
-    return tuple(columns)
-
-
-def _agreed(answers: Collection[str | None]) -> str | None:
-    told = {answer for answer in answers if answer}
-    return told.pop() if len(told) == 1 else None
-
-
-_PERSONAL_WORDS = re.compile(
-    r"(^|_)(e?_?mail|email|phone|telephone|telefon|tel|telefone|mobile|mobil|handy|komorka|celular|fax"
-    r"|(first|last|full|middle|sur|given|family|customer|client|contact|person|billing|shipping|card|recipient)_?names?"
-    r"|(vor|nach)name|imie|nazwisko|imie_i_nazwisko|nome|sobrenome|kundenname"
-    r"|address\d?|adres|adresse|anschrift|endereco|street|strasse|ulica|rua|line\d"
-    r"|birth|birthday|dob|date_of_birth|geburtsdatum|data_urodzenia|pesel|ssn|iban|passport|cpf|nip"
-    r"|zip|zip_code|postcode|postal_code|plz|kod_pocztowy|cep|ip|ip_address|last4|comment_message)(_|$)"
-)
-_NOT_PERSONAL_WORDS = re.compile(
-    r"(^|_)(count|messages|activities|id|ids|accepts|status|verified|consent|type|domain)(_|$)"
-)
-_MAY_BE_PERSONS = ("name", "customer", "client", "contact", "buyer", "klient", "kunde", "cliente")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_PHONE = re.compile(r"(\+|00)\d[\d\s()./-]{6,}\d|\(?\d{2,4}\)?[\s-]\d{3}[\s-]\d{2,4}([\s-]\d{2,4})?")
-_PERSON = re.compile(r"[^\W\d_][^\W\d_.'\u2019-]*\.?( [^\W\d_][^\W\d_.'\u2019-]*\.?){0,3}")
-
-
-def is_personal(name: str, filled: Sequence[str], readings: Sequence[Reading] = ()) -> bool:
-    """True when the column holds e-mail addresses, names of people, phone numbers or addresses: by its name, or by
-    what most of its cells look like. In doubt it is personal: hiding too much costs little."""
-    words = words_of(name)
-    sample = filled[:1000]
-    if sample and sum(bool(_EMAIL.fullmatch(value)) for value in sample) > len(sample) / 2:
-        return True
-    types = {reading.type for reading in readings}
-    if sample and not types and sum(bool(_PHONE.fullmatch(value)) for value in sample) > len(sample) / 2:
-        return True
-    if words in _MAY_BE_PERSONS:
-        persons = [value for value in sample if _PERSON.fullmatch(value) and (words == "name" or " " in value)]
-        return len(persons) > len(sample) / 2
-    named = _PERSONAL_WORDS.search(words) or _PERSONAL_WORDS.search(words.replace("_", ""))
-    return bool(named) and not _NOT_PERSONAL_WORDS.search(words)

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
 from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.onboarding.columns import Column
 from pipelines.onboarding.mapping import Mapped, Proposal, quoted, text
-from pipelines.onboarding.sniffing import Column, Described
+from pipelines.onboarding.sniffing import Described
 from pipelines.sources import SHIPPED_DIR, Source, SourceFile
 
 WIDTH = 120
@@ -84,16 +86,32 @@ def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Pa
         base: base_model(draft),
         staging: staging_model(draft),
     }
-    there = [path for path in (base, staging) if path.exists()]
-    if there and not force:
-        raise ConfigError(
-            f"{there[0]}: is there already. Write it anew with --force, or add the file as another table "
-            "(--table) or another source (--name)."
-        )
+    for path, option in ((base, "table with --table"), (staging, "source with --name")):
+        if path.exists() and not force:
+            raise ConfigError(f"{path}: is there already. Write it anew with --force, or add another {option}.")
+    if draft.origin.database_table is None:  # the connector of databases checks its own
+        _check_source(texts[company_dir / draft.source_path], draft)
     for path, content in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     return list(texts)
+
+
+def _check_source(content: str, draft: Draft) -> None:
+    """Nothing is written that would not load.
+
+    Raises:
+        ConfigError: an option, such as the owner, is not of its form.
+    """
+    try:
+        SourceFile.model_validate(yaml.safe_load(content))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        setting = ".".join(map(str, problem["loc"]))
+        raise ConfigError(
+            f"{draft.source_path}: {setting}: {problem['msg'].removeprefix('Value error, ')}. Nothing was written; "
+            "give another value on the command line."
+        ) from None
 
 
 # --- The source's YAML ------------------------------------------------------------------------------------------------
@@ -103,7 +121,7 @@ def _source_text(draft: Draft, company_dir: Path, force: bool) -> str:
     entity = draft.proposal.entity
     if draft.replaces is None:
         head = [
-            f"description: {_scalar(draft.source.replace('_', ' ').capitalize())}.",
+            f"description: {_scalar(draft.source.replace('_', ' ').capitalize() + '.')}",
             f"connector: {'sql' if draft.origin.connection_env else 'files'}",
             *([f"connection_env: {draft.origin.connection_env}"] if draft.origin.connection_env else []),
             f"owner: {draft.owner}",
@@ -192,7 +210,11 @@ def _table_lines(draft: Draft) -> list[str]:
 
 def _row_of(entity: str) -> str:
     special = {"ad_spend": "campaign and day", "opportunities": "opportunity", "fx_rates": "currency and day"}
-    return special.get(entity, entity.removesuffix("s").replace("_", " "))
+    return special.get(entity, _in_words(entity).removesuffix("s"))
+
+
+def _in_words(entity: str) -> str:
+    return entity.replace("_", " ").replace("nps", "NPS").replace("fx", "FX")
 
 
 def _list(key: str, values: Sequence[str]) -> list[str]:
@@ -310,7 +332,8 @@ def _literal(sign: str) -> str:
 def staging_model(draft: Draft) -> str:
     """The newest version of each key, in the entity's columns."""
     proposal = draft.proposal
-    meaning = proposal.entity.replace("_", " ").capitalize()
+    meaning = _in_words(proposal.entity)
+    meaning = meaning[0].upper() + meaning[1:]
     lines = [f"-- {meaning} of {draft.source}, newest version; one row per {_row_of(proposal.entity)}."]
     if proposal.unused:
         lines += _comment(f"Delivered and not used: {', '.join(column.name for column in proposal.unused)}.")

@@ -325,7 +325,7 @@ def test_lines_that_carry_their_order_and_a_buyer_known_by_mail_only(tmp_path: P
         "upper(Currency) as currency_code,",
     ):
         assert f"    {line}\n" in model
-    base = (folder / "base_shopify__export.sql").read_text(encoding="utf-8")
+    base = (folder / "base_shopify__order_items.sql").read_text(encoding="utf-8")
     assert "['\"Created at\"', 'timestamp', {'required': true, 'time_zone': var('time_zone')}]," in base
 
 
@@ -390,6 +390,26 @@ def test_names_of_shipped_sources_and_names_without_letters_are_refused(tmp_path
     assert not settings.company_dir.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"dates": "yyyy"}, "--dates: 'yyyy'"),
+        ({"decimal": ";"}, "--decimal: ';'"),
+        ({"encoding": "ebcdic"}, "--encoding: 'ebcdic'"),
+        ({"entity": "ordrs"}, "--entity: 'ordrs'"),
+        ({"owner": "somebody"}, "owner"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_is_written(
+    tmp_path: Path, settings: Settings, options: dict[str, str], problem: str
+) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(ORDERS, encoding="utf-8")
+    with pytest.raises(ConfigError, match=problem):
+        add(settings, file, name="webshop", **options)
+    assert not settings.company_dir.exists()
+
+
 def test_a_file_in_the_landing_folder_is_of_the_source_its_folder_names(tmp_path: Path, settings: Settings) -> None:
     file = settings.landing_dir / "webshop" / "orders_2025-01-31.csv"
     file.parent.mkdir(parents=True)
@@ -443,9 +463,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "updated_at timestamp, email text, phone text)"
         )
         connection.execute(
-            "insert into orders values "
-            "(7, 'A', '2025-01-31 10:00:00', 12.5, '2025-01-31 11:00:00', 'a@b.example', '1'), "
-            "(8, 'A', '2025-02-01 10:00:00', 10, '2025-02-01 11:00:00', 'a@b.example', '1')"
+            "insert into orders values (7, 'A', '2025-01-31 10:00:00', 12.5, '2025-01-31 11:00:00', 'a@b.c', '1'),"
+            " (8, 'A', '2025-02-01 10:00:00', 10, '2025-02-01 11:00:00', 'a@b.c', '1')"
         )
     connection.close()
     monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{path}")

@@ -12,16 +12,9 @@ import pytest
 from openpyxl import Workbook
 
 from pipelines.onboarding.cells import Reading, read_column, strptime_pattern
-from pipelines.onboarding.sniffing import (
-    Described,
-    UnrecognisedError,
-    day_in_name,
-    describe_columns,
-    describe_file,
-    is_personal,
-    slug,
-    words_of,
-)
+from pipelines.onboarding.columns import describe_columns, is_personal
+from pipelines.onboarding.names import day_in_name, slug, words_of
+from pipelines.onboarding.sniffing import Described, UnrecognisedError, describe_file
 
 ORDERS = "order_id,placed,total\nA1,2025-01-31,10.50\nA2,2025-02-01,7.00\n"
 
