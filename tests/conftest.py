@@ -8,9 +8,16 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import settings
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
+
+# Durations depend on the machine. Without a database of examples, and derived from the tests' text, those of every day
+# are the same everywhere; the nightly ones are new each time, and a failure prints how to have it again.
+settings.register_profile("daily", max_examples=20, derandomize=True, database=None, deadline=None)
+settings.register_profile("nightly", max_examples=200, database=None, deadline=None, print_blob=True)
+settings.load_profile("daily")  # `pytest --hypothesis-profile nightly` overrides it
 
 LAND = """
 import sys
