@@ -13,8 +13,8 @@ from hypothesis import Phase, settings
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
 
-# Daily examples are the same everywhere, and the first that fails is shown as it is. Nightly ones are new each time; one
-# that fails is made as small as five minutes allow, and printed with what brings it back.
+# Daily examples are the same everywhere, and the first that fails is shown as it is. Nightly ones are new each time;
+# what fails is made as small as five minutes allow and printed with what brings it back.
 settings.register_profile(
     "daily", max_examples=20, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
 )
