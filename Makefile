@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test bench lint format lock clean
+.PHONY: help setup run dev test test-nightly bench lint format lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv and install the pinned requirements
 
@@ -31,6 +31,9 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 
 test: setup ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-nightly: setup ## 200 generated delivery histories: incremental builds equal a full refresh (half an hour)
+	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py
 
 bench: setup ## what dbt costs over plain SQL, at a million orders (SCALE=1 for a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead

@@ -8,9 +8,18 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import Phase, settings
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
+
+# Daily examples are the same everywhere, and the first that fails is shown as it is. Nightly ones are new each time;
+# what fails is made as small as five minutes allow and printed with what brings it back.
+settings.register_profile(
+    "daily", max_examples=20, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
+)
+settings.register_profile("nightly", max_examples=200, database=None, deadline=None, print_blob=True)
+settings.load_profile("daily")  # `pytest --hypothesis-profile nightly` overrides it
 
 LAND = """
 import sys

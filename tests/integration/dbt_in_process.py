@@ -1,0 +1,107 @@
+"""dbt in this process, on one parsed project: a build costs its models, not seconds of start-up and parsing.
+
+A build can be killed: from one statement on, none reaches the database any more, and dbt rolls back what is open. That
+is what a killed process leaves behind, between two models or within one.
+"""
+
+import gc
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.events.base_types import EventMsg
+
+from pipelines.settings import Settings
+from pipelines.sources import Source
+from pipelines.transform.project import as_of_date, assemble_project, dbt_environment, dbt_variables
+
+QUIET = ["--quiet", "--no-print", "--no-write-json", "--log-level", "none", "--log-level-file", "none"]
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class DbtInProcess:
+    """The dbt project of `settings`, parsed once; each command names the warehouse file it works on.
+
+    Every warehouse file must have the same name, each in a folder of its own: DuckDB calls the catalog so, and the
+    parsed models name their catalog.
+    """
+
+    def __init__(self, settings: Settings, sources: list[Source]) -> None:
+        project_dir = assemble_project(settings)
+        self._project = ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
+        self._project += ["--vars", json.dumps(dbt_variables(settings, sources))]
+        self._environment = dbt_environment(settings, as_of_date(settings, sources))
+        self._warehouse = settings.warehouse_path
+        with self._environment_of(settings.warehouse_path):
+            parsed = dbtRunner().invoke([*QUIET, "parse", *self._project])
+        assert parsed.success, parsed.exception
+        self._manifest = parsed.result
+        gc.collect()
+        gc.freeze()  # the manifest is a million objects that live as long as the tests: not worth looking at again
+
+    def models(self, *selection: str) -> list[str]:
+        """Names of the models that `--select` or `--exclude` arguments leave."""
+        with self._environment_of(self._warehouse):
+            listed = self._invoke("ls", "--resource-type", "model", "--output", "name", *selection)
+        assert listed.success, listed.exception
+        return list(listed.result)
+
+    def seed(self, warehouse: Path) -> None:
+        """Load the seeds."""
+        with self._environment_of(warehouse):
+            _assert_success(self._invoke("seed"))
+
+    def run(self, warehouse: Path, models: list[str], *arguments: str) -> int:
+        """Build `models`; the number of statements it took."""
+        statements = _Statements()
+        with self._environment_of(warehouse):
+            _assert_success(self._invoke("run", "--select", " ".join(models), *arguments, statements=statements))
+        return statements.count
+
+    def run_and_kill(self, warehouse: Path, models: list[str], after: int) -> bool:
+        """Build `models`, and stop after so many statements; whether that was before the end."""
+        with self._environment_of(warehouse):
+            killed = not self._invoke("run", "--select", " ".join(models), statements=_Statements(after)).success
+        gc.collect()  # exceptions hold connections, and these the open transaction of the dead
+        return killed
+
+    def _invoke(self, command: str, *arguments: str, statements: "_Statements | None" = None) -> dbtRunnerResult:
+        callbacks = [statements] if statements else []
+        threads = ["--threads", "1"] if command == "run" else []
+        runner = dbtRunner(manifest=self._manifest, callbacks=callbacks)
+        return runner.invoke([*QUIET, command, *self._project, *threads, *arguments])
+
+    @contextmanager
+    def _environment_of(self, warehouse: Path) -> Iterator[None]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KPI_", "DBT_"))}
+        own = {**self._environment, "KPI_WAREHOUSE": str(warehouse)}
+        with mock.patch.dict(os.environ, {**inherited, **own}, clear=True):
+            yield
+        DuckDBConnectionManager.close_all_connections()  # else the file stays open until dbt needs another
+
+
+class _Statements:
+    """Counts the statements dbt is about to execute, and refuses those after the first `last`."""
+
+    def __init__(self, last: int | None = None) -> None:
+        self.count = 0
+        self._last = last
+
+    def __call__(self, event: EventMsg) -> None:
+        if event.info.name == "SQLQuery":
+            self.count += 1
+            if self._last is not None and self.count > self._last:
+                raise KilledError(f"killed after {self._last} statements")
+
+
+def _assert_success(result: dbtRunnerResult) -> None:
+    failed = [f"{one.node.name}: {one.message}" for one in result.result or [] if one.status != "success"]
+    assert result.success, "\n".join([str(result.exception or ""), *failed])

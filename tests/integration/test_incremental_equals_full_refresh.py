@@ -1,0 +1,211 @@
+"""Whatever was delivered, in whatever order, with whatever builds killed on the way: the warehouse is the one that a
+full refresh of the same raw gives.
+
+`make test-nightly` tries 200 histories on every model that a shop's deliveries reach; `make test` tries 20, and builds
+the marts of NOT_DAILY once.
+"""
+
+import gzip
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.ingest.landing import land
+from pipelines.settings import Settings
+from pipelines.sources import Source, load_sources
+from pipelines.warehouse import in_memory, reader
+from tests.integration.dbt_in_process import DbtInProcess
+from tests.integration.histories import AS_OF_DATE, CELLS, FIRST_DAY, Build, History, Land, deliveries, histories
+
+NOT_DAILY = {
+    # Without leads, ads and surveys they stay empty.
+    "fct_attribution", "fct_leads", "fct_marketing_spend", "fct_nps_responses", "fct_opportunities",
+    "fct_opportunity_stage_events", "fct_pipeline_daily", "fct_quota_daily", "kpi_cac__monthly", "kpi_funnel__monthly",
+    "kpi_lead_conversion__sdr_monthly", "kpi_nps__monthly", "kpi_win_rate__ae_monthly", "int_targets_monthly",
+    # Others are computed from the same tables, and more strictly.
+    "int_customer_value_predictions", "kpi_clv__cohort", "kpi_clv__customer", "kpi_sales_growth__monthly",
+    "dim_channel",
+}  # fmt: skip
+
+
+class Shop:
+    """A shop's deliveries, and two warehouses built from the same raw: one bit by bit, one at once."""
+
+    def __init__(self, folder: Path, database: duckdb.DuckDBPyConnection) -> None:
+        (folder / "company").mkdir(parents=True)
+        self.settings = Settings(
+            sources=["shop"],
+            company_dir=folder / "company",
+            data_dir=folder / "data",
+            first_delivery=FIRST_DAY,
+            as_of_date=AS_OF_DATE,
+            time_zone="Europe/Warsaw",
+            reporting_currency="EUR",
+        )
+        self.source: Source = load_sources(["shop"], self.settings.company_dir)[0]
+        self.dbt = DbtInProcess(self.settings, [self.source])
+        self._database = database
+        self.step_by_step = self.settings.warehouse_path
+        self.at_once = folder / "full_refresh" / self.step_by_step.name
+        self._empty = folder / "empty" / self.step_by_step.name
+        for warehouse in (self.step_by_step, self.at_once, self._empty):
+            warehouse.parent.mkdir(exist_ok=True)
+
+        reached = self.dbt.models("--select", "source:shop+")
+        self.models = [name for name in reached if _is_nightly() or name not in NOT_DAILY]
+        remembering = self.dbt.models("--select", "+config.materialized:incremental")
+        # A table that is built in full cannot remember: within a history only what it is built from is worth building.
+        self.remembering = [name for name in remembering if name in reached]
+        self.models += [name for name in self.remembering if name not in self.models]
+        self.statements = self._prepare()
+
+    def _prepare(self) -> int:
+        """Build once all that no history changes; how many statements a build within a history takes."""
+        self.begin_raw()
+        self.dbt.seed(self._empty)
+        self.dbt.run(self._empty, self.dbt.models())
+        statements = self.dbt.run(self._empty, self.remembering)
+        assert self.dbt.run_and_kill(self._empty, self.remembering, after=statements - 1)
+        with duckdb.connect(str(self._empty)) as connection:
+            for schema, name, kind in _relations(connection):
+                if name in self.models:
+                    connection.execute(f'drop {kind} {schema}."{name}"')
+        return statements
+
+    def begin(self) -> None:
+        """No order yet: every table was delivered once, empty; no model that deliveries reach is built."""
+        self.begin_raw()
+        for warehouse in (self.step_by_step, self.at_once):
+            warehouse.with_name(f"{warehouse.name}.wal").unlink(missing_ok=True)
+            shutil.copy(self._empty, warehouse)
+
+    def begin_raw(self) -> None:
+        """Every table was delivered once, empty."""
+        for folder in (self.settings.landing_dir, self.settings.raw_dir):
+            shutil.rmtree(folder, ignore_errors=True)
+        for table in self.source.tables:
+            self.land(Land(table, FIRST_DAY, ()))
+
+    def land(self, delivery: Land) -> None:
+        """A file arrives and is brought to raw."""
+        self.deliver(delivery)
+        self.bring_to_raw(delivery.table, delivery.day, self.settings.raw_dir)
+
+    def deliver(self, delivery: Land) -> None:
+        """A file arrives."""
+        table = self.source.tables[delivery.table]
+        file = self.settings.landing_dir / table.path.format(delivered_on=delivery.day)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [table.delimiter.join(cells) + "\n" for cells in (CELLS[delivery.table], *delivery.rows)]
+        content = "".join(lines).encode()
+        file.write_bytes(gzip.compress(content, mtime=0) if file.suffix == ".gz" else content)
+
+    def bring_to_raw(self, table: str, day: date, raw_dir: Path) -> None:
+        """Land the file that has arrived."""
+        declared = self.source.tables[table]
+        land(self.source.name, table, declared, day, self.settings.landing_dir, raw_dir, self._database)
+
+    def build(self, build: Build) -> None:
+        """Bring up to date what remembers, or die trying."""
+        if build.killed_at_percent is None:
+            self.dbt.run(self.step_by_step, self.remembering)
+        else:
+            last = self.statements * build.killed_at_percent // 100
+            self.dbt.run_and_kill(self.step_by_step, self.remembering, after=last)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop that was opened and has sold nothing."""
+    with in_memory() as database, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)  # no power cut is simulated
+        yield Shop(tmp_path_factory.mktemp("shop"), database)
+
+
+@given(history=histories())
+def test_step_by_step_or_at_once_the_warehouse_is_the_same(shop: Shop, history: History) -> None:
+    shop.begin()
+    for step in history:
+        if isinstance(step, Land):
+            shop.land(step)
+        else:
+            shop.build(step)
+    shop.dbt.run(shop.step_by_step, shop.models)
+    shop.dbt.run(shop.at_once, shop.models, "--full-refresh")
+    difference = differences(shop.step_by_step, shop.at_once)
+    assert not difference, difference
+
+
+@given(sent=deliveries(), data=st.data())
+def test_raw_is_the_same_in_whatever_order_files_land(shop: Shop, sent: list[Land], data: st.DataObject) -> None:
+    shop.begin_raw()
+    for delivery in sent:
+        shop.deliver(delivery)
+    raw_dirs = [shop.settings.raw_dir, shop.settings.raw_dir.with_name("raw_permuted")]
+    shutil.rmtree(raw_dirs[1], ignore_errors=True)
+    shutil.copytree(*raw_dirs)
+    for raw_dir in raw_dirs:
+        for delivery in data.draw(st.permutations(sent)):
+            shop.bring_to_raw(delivery.table, delivery.day, raw_dir)
+    one, other = (raw_rows(raw_dir) for raw_dir in raw_dirs)
+    assert one == other
+    assert sum(map(len, one.values())) == sum(len(delivery.rows) for delivery in sent)
+
+
+def raw_rows(raw_dir: Path) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of every raw file, in the order they stand there, without the time they were loaded."""
+    with in_memory() as database:
+        return {
+            file.relative_to(raw_dir).as_posix(): database.execute(
+                f"select * exclude (_loaded_at) from read_parquet('{file}', hive_partitioning = false)"
+            ).fetchall()
+            for file in sorted(raw_dir.glob("**/*.parquet"))
+        }
+
+
+def differences(step_by_step: Path, at_once: Path) -> str:
+    """What distinguishes two warehouses: the tables whose rows differ, and the first rows that only one of them has."""
+    lines = []
+    with reader(step_by_step) as one, reader(at_once) as other:
+        found, expected = _fingerprints(one), _fingerprints(other)
+        for relation in sorted(found.keys() | expected.keys()):
+            if found.get(relation) == expected.get(relation):
+                continue
+            rows = _rows_of(one, relation) if relation in found else Counter()
+            expected_rows = _rows_of(other, relation) if relation in expected else Counter()
+            lines.append(f"{relation}: {rows.total()} rows step by step, {expected_rows.total()} at once")
+            for title, only in (("step by step", rows - expected_rows), ("at once", expected_rows - rows)):
+                lines += [f"  only {title}: {row}" for row in sorted(only.elements())[:5]]
+    return "\n".join(lines)
+
+
+def _fingerprints(connection: duckdb.DuckDBPyConnection) -> dict[str, list[int]]:
+    """Rows and an order-free checksum of every table and view; unlike `bit_xor`, a sum sees a row that stands twice."""
+    relations = [f'{schema}."{name}"' for schema, name, _ in _relations(connection)]
+    queries = [f"select '{relation}', count(*), sum(hash(t)) from {relation} as t" for relation in relations]
+    return {relation: found for relation, *found in connection.execute(" union all ".join(queries)).fetchall()}
+
+
+def _relations(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    return connection.execute(
+        "select table_schema, table_name, case table_type when 'VIEW' then 'view' else 'table' end "
+        "from information_schema.tables where table_schema in ('staging', 'intermediate', 'marts')"
+    ).fetchall()
+
+
+def _rows_of(connection: duckdb.DuckDBPyConnection, relation: str) -> Counter[str]:
+    query = connection.execute(f"select * from {relation}")
+    columns = [column[0] for column in query.description]
+    return Counter(str(dict(zip(columns, row, strict=True))) for row in query.fetchall())
+
+
+def _is_nightly() -> bool:
+    return settings.get_current_profile_name() == "nightly"
