@@ -89,8 +89,7 @@ def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Pa
     for path, option in ((base, "table with --table"), (staging, "source with --name")):
         if path.exists() and not force:
             raise ConfigError(f"{path}: is there already. Write it anew with --force, or add another {option}.")
-    if draft.origin.database_table is None:  # the connector of databases checks its own
-        _check_source(texts[company_dir / draft.source_path], draft)
+    _check_source(texts[company_dir / draft.source_path], draft)
     for path, content in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")

@@ -96,14 +96,25 @@ def test_what_the_report_does_not_say_has_no_source(report: Installation) -> Non
     ]
 
 
-def test_both_files_give_identical_marts(reports: dict[str, Installation]) -> None:
-    tables = "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+def test_both_files_give_identical_marts_but_for_the_fractions_that_one_has_not(
+    reports: dict[str, Installation],
+) -> None:
+    """The first file has its spend in whole units; nothing else differs."""
     content = {}
     for written, installation in reports.items():
         with installation.warehouse() as connection:
+            tables = connection.execute(
+                "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+            ).fetchall()
             content[written] = {
                 name: connection.execute(f"select count(*), bit_xor(hash(rows)) from marts.{name} as rows").fetchall()
-                for [name] in connection.execute(tables).fetchall()
+                for [name] in tables
             }
-    assert len(content["american"]) > 30
+            content[written]["rounded spend"] = connection.execute(
+                "select * replace (round(spend) as spend, round(spend_amount) as spend_amount) "
+                "from marts.fct_marketing_spend order by all"
+            ).fetchall()
+    for name in ("fct_marketing_spend", "kpi_cac__monthly", "kpi_scorecard__monthly"):
+        assert content["american"].pop(name) != content["european"].pop(name)
+    assert len(content["american"]) > 25
     assert content["american"] == content["european"]
