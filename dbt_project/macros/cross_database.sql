@@ -46,9 +46,11 @@
 {%- endmacro %}
 
 
-{# `text` as a UTC timestamp. An offset or Z in the text counts; without one, the time is in `time_zone`. #}
+{# `text` as a UTC timestamp. An offset or Z in the text counts, also after a space (2025-01-31 10:00:00 -0500); without
+   one, the time is in `time_zone`. #}
 {% macro try_timestamp(text, time_zone='UTC') -%}
-    {{ return(adapter.dispatch('try_timestamp')(text, time_zone)) }}
+    {%- set closed_up = "replace(replace(" ~ text ~ ", ' +', '+'), ' -', '-')" -%}
+    {{ return(adapter.dispatch('try_timestamp')(closed_up, time_zone)) }}
 {%- endmacro %}
 
 {% macro default__try_timestamp(text, time_zone) -%}

@@ -4,10 +4,11 @@
 {# Every delivered row of a table, typed, as an incremental log: rows of deliveries that raw no longer holds go, rows
    of deliveries not yet in the log come. `columns` lists [delivered column, type, options]; types are text, integer,
    decimal, date, timestamp, boolean. Options: required (empty is unreadable, too), decimal (the decimal mark; the
-   other one may then part thousands, and only in threes), thousands (what parts thousands beside a decimal point),
-   ignore (a list of what does not count in numbers, such as currency signs), format (of dates that are not ISO: yyyymmdd,
-   dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy; of timestamps: dd.mm.yyyy hh:mi:ss, mm/dd/yyyy hh:mi am), time_zone (of
-   timestamps without an offset). A row that cannot be read carries `_reject_reason`, and no values in it. #}
+   other one may then part thousands, and only in threes; `either` where a point or a comma is one and nothing parts
+   thousands), thousands (what parts thousands beside a decimal point), ignore (a list of what does not count in numbers,
+   such as currency signs), format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy; of
+   timestamps: dd.mm.yyyy hh:mi:ss, mm/dd/yyyy hh:mi am), time_zone (of timestamps without an offset). A row that cannot
+   be read carries `_reject_reason`, and no values in it. #}
 {% macro typed_deliveries(source_name, table_name, columns) -%}
     {{ config(
         materialized='incremental',
@@ -77,6 +78,8 @@ from new_deliveries
         {{ try_cast(whole_number(number), 'bigint') }}
     {%- elif type == 'decimal' and options.decimal == ',' -%}
         {{ try_cast(without_thousands("replace(translate(" ~ number ~ ", '.,', ',.'), ' ', '')"), 'decimal(18, 6)') }}
+    {%- elif type == 'decimal' and options.decimal == 'either' -%}
+        {{ try_cast(plain_number("replace(" ~ number ~ ", ',', '.')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' and options.thousands -%}
         {{ try_cast(without_thousands("replace(" ~ number ~ ", '" ~ options.thousands ~ "', ',')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' -%}

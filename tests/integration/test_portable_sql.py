@@ -23,7 +23,7 @@ import yaml
 from sqlglot import TokenType, exp
 
 from pipelines.settings import Settings, load_settings
-from pipelines.sources import load_sources
+from pipelines.sources import SHIPPED_DIR, load_sources
 from pipelines.transform.project import SHIPPED_PROJECT_DIR, dbt_command, dbt_environment, dbt_variables
 
 ENGINES = ("duckdb", "spark")
@@ -83,7 +83,10 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
 
 def compile_project(folder: Path, engine: str) -> dict[str, str]:
     """Compile all shipped models with every shipped source, as on any day but the first: the logs of rows are there."""
-    settings = load_settings().model_copy(update={"data_dir": folder, "company_dir": folder / "none"})
+    shipped = sorted(file.stem for file in SHIPPED_DIR.glob("*.yml"))
+    settings = load_settings().model_copy(
+        update={"sources": shipped, "data_dir": folder, "company_dir": folder / "none"}
+    )
     sources = load_sources(settings.sources, settings.company_dir)
     project = folder / "project"
     shutil.copytree(SHIPPED_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))

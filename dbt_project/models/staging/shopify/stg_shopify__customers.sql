@@ -1,0 +1,27 @@
+-- Customers of Shopify as their newest order names them; one row per customer. Orders of nobody have none.
+with
+
+orders as (
+    select
+        *,
+        min(ordered_at) over (partition by customer_id) as first_ordered_at,
+        row_number() over (partition by customer_id order by ordered_at desc, order_id desc) as _order
+    from {{ ref('stg_shopify__order_versions') }}
+    where _version = 1 and customer_id is not null
+)
+
+select
+    customer_id,
+    email_key,
+    name_key,
+    cast(null as string) as segment,
+    region,
+    billing_country as country,
+    first_ordered_at as created_at,
+    cast(null as string) as account_owner_id,
+    cast(null as timestamp) as updated_at,
+    _source_file,
+    _row_number,
+    _delivered_on
+from orders
+where _order = 1

@@ -1,0 +1,89 @@
+-- The order as each export gave it; one row per order and file that holds it.
+-- An order's columns stand on its first line in the file. A file whose first line of an order cannot be read does not
+-- have that order: its version before stays.
+with
+
+delivered_lines as (
+    select
+        name as order_id,
+        {{ email_key('email') }} as email_key,
+        md5(lower({{ quoted('Billing Name') }})) as name_key,
+        {{ quoted('Billing Country') }} as billing_country,
+        {{ quoted('Shipping Country') }} as shipping_country,
+        {{ quoted('Created at') }} as ordered_at,
+        {{ quoted('Cancelled at') }} as cancelled_at,
+        lower({{ quoted('Financial Status') }}) as financial_status,
+        {{ quoted('Payment Method') }} as payment_method,
+        {{ quoted('Refunded Amount') }} as refunded_amount,
+        source,
+        currency,
+        subtotal,
+        coalesce(shipping, 0) as shipping,
+        coalesce(taxes, 0) as taxes,
+        total,
+        _reject_reason,
+        _source_file,
+        _row_number,
+        _delivered_on,
+        row_number() over (partition by name, _delivered_on, _source_file order by _row_number) as _line
+    from {{ ref('base_shopify__orders') }}
+),
+
+first_lines as (
+    select
+        *,
+        subtotal + shipping as total_without_taxes,
+        case when subtotal > 0 then taxes * subtotal / (subtotal + shipping) else 0 end as lines_taxes
+    from delivered_lines
+    where _line = 1 and _reject_reason is null and ordered_at is not null and subtotal is not null
+),
+
+taxed as (
+    select
+        *,
+        cast(round(lines_taxes, 2) as decimal(18, 2)) as product_tax_amount,
+        -- The export does not say so, but only with such prices does the total do without the taxes.
+        coalesce(
+            taxes > 0 and abs(total - total_without_taxes) < abs(total - total_without_taxes - taxes), false
+        ) as prices_include_tax
+    from first_lines
+),
+
+without_tax as (
+    select
+        *,
+        subtotal - case when prices_include_tax then product_tax_amount else 0 end as product_amount
+    from taxed
+)
+
+select
+    order_id,
+    'shopify:' || coalesce(email_key, name_key) as customer_id,
+    email_key,
+    name_key,
+    billing_country,
+    coalesce(shipping_country, billing_country) as region,
+    ordered_at,
+    cancelled_at,
+    case
+        when cancelled_at is not null or financial_status = 'voided' then 'cancelled'
+        else financial_status
+    end as status,
+    upper(currency) as currency_code,
+    {{ clean_label('source') }} as channel,
+    lower(coalesce(payment_method, '')) like '%bogus%' as is_test,
+    prices_include_tax,
+    subtotal as subtotal_amount,
+    product_tax_amount,
+    -- A refund also holds taxes and shipping. Its part for products is that of the order: given back in full, nothing is left.
+    case
+        when refunded_amount > 0 and total > 0
+            then {{ share_to_date('refunded_amount', 'cast(product_amount * 100 as bigint)', 'cast(total * 100 as bigint)') }}
+        else 0
+    end as refunded_product_amount,
+    row_number() over (partition by order_id order by _delivered_on desc, _source_file desc) as _version,
+    row_number() over (partition by order_id, _delivered_on order by _source_file desc) as _version_of_day,
+    _source_file,
+    _row_number,
+    _delivered_on
+from without_tax

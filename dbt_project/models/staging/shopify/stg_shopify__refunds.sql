@@ -1,0 +1,30 @@
+-- What Shopify gave back for products, without tax; one row per order and delivery day on which more had been given back.
+-- The export knows how much, not when. What the first export of an order already holds counts on its cancellation, else on
+-- the order's date: a first load of old orders must not put the refunds of years on one day. What comes later counts on
+-- the day that brought it.
+with
+
+versions as (
+    select
+        *,
+        lag(refunded_product_amount) over (partition by order_id order by _delivered_on) as refunded_before
+    from {{ ref('stg_shopify__order_versions') }}
+    where _version_of_day = 1
+)
+
+select
+    order_id || '/' || _delivered_on as refund_id,
+    order_id,
+    cast(null as string) as order_item_id,
+    case
+        when refunded_before is null then coalesce(cancelled_at, ordered_at)
+        else {{ try_timestamp('cast(_delivered_on as string)', var('time_zone')) }}
+    end as refunded_at,
+    refunded_product_amount - coalesce(refunded_before, 0) as amount,
+    currency_code,
+    cast(null as string) as reason,
+    _source_file,
+    _row_number,
+    _delivered_on
+from versions
+where refunded_product_amount <> coalesce(refunded_before, 0)

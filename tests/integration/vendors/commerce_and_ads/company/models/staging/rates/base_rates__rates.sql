@@ -1,0 +1,7 @@
+-- Every delivered rate, typed; one row per delivered row.
+{{ typed_deliveries('rates', 'rates', [
+    ['rate_date', 'date', {'required': true}],
+    ['from_currency', 'text', {'required': true}],
+    ['to_currency', 'text', {'required': true}],
+    ['rate', 'decimal', {'required': true}],
+]) }}
