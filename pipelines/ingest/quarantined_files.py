@@ -68,13 +68,14 @@ class QuarantinedFiles:
         return [file for file in (self._read(record.parent) for record in homes) if file.state == "open"]
 
     def put_back(self, file: QuarantinedFile) -> None:
-        """Deliver a refused file again; if another has taken its place meanwhile, that one stays and counts."""
-        home = self._home(file)
+        """Deliver a refused file again. If another has taken its place meanwhile, that one counts and this is dismissed."""
         target = self.landing_dir / file.path
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(home / "file", target)
-        shutil.rmtree(home)
+        if target.exists():
+            self.dismiss(file, "replaced by a later delivery")
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(self._home(file) / "file", target)
+        shutil.rmtree(self._home(file))
 
     def dismiss(self, file: QuarantinedFile, note: str) -> None:
         """Record that the file is not wanted. Its day may then be empty."""

@@ -22,6 +22,8 @@ from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.quality.relations import DuckDBTable
 from pipelines.quality.suites import Suite
 from pipelines.quality.validation import validate
+from pipelines.quarantine import Quarantine, Selection, chosen, make_ready, purge, update_rows
+from pipelines.settings import Settings, load_settings
 from pipelines.sources import Source, load_sources
 from pipelines.warehouse import sandboxed
 from tests.conftest import Installation
@@ -217,10 +219,17 @@ class Box:
     """The matrix after landing and one build."""
 
     installation: Installation
+    settings: Settings
     source: Source
     quarantine: QuarantinedFiles
     landed: dict[str, Landed | str]
     land: Callable[[str, date], Landed]
+
+    def build(self) -> None:
+        """Type what has landed, and bring the quarantine up to date."""
+        select = [*(f"base_box__{table}" for table in TABLES), "delivered_row_counts", "quarantined_rows"]
+        self.installation.kpi("dbt", "--", "build", "--exclude-resource-type", "unit_test", "--select", *select)
+        update_rows(self.settings)
 
 
 @pytest.fixture(scope="module")
@@ -268,10 +277,17 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Box:
             landed[case.name] = land_day(case.table, DAYS[case.name])
         except DeliveryError as error:
             landed[case.name] = str(error)
-    installation = Installation(data, company / "kpi.yml")
-    select = [*(f"base_box__{table}" for table in TABLES), "delivered_row_counts", "quarantined_rows"]
-    installation.kpi("dbt", "--", "build", "--exclude-resource-type", "unit_test", "--select", *select)
-    return Box(installation, source, quarantine, landed, land_day)
+    box = Box(
+        Installation(data, company / "kpi.yml"), _settings(company / "kpi.yml"), source, quarantine, landed, land_day
+    )
+    box.build()
+    return box
+
+
+def _settings(path: Path) -> Settings:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("DATA_DIR", raising=False)
+        return load_settings(path)
 
 
 def test_there_are_enough_cases() -> None:
@@ -386,3 +402,61 @@ def test_links_and_odd_names_are_refused_or_inert(box: Box, tmp_path: Path) -> N
         "the file's name holds control ",
     ]
     assert secret.read_text() == HEADER + GOOD
+
+
+def test_what_is_in_quarantine_is_shown_without_what_is_personal(box: Box) -> None:
+    listed = box.installation.kpi("quarantine", "list").stdout
+    assert f"box/plain_{DAYS['31 February']}.csv: row 3: placed: cannot be read as date" in listed
+    assert f"file  box.plain {DAYS['web page']}  open since" in listed
+    assert f"3 rows  box.plain {DAYS['10 % bad']}  open since" in listed
+    rows = {row.delivered_on: row for row in Quarantine.of(box.settings).rows.rows("open")}
+    shown = box.installation.kpi("quarantine", "show", rows[str(DAYS["31 February"])].id[:12]).stdout
+    assert re.search(r"  placed +2025-02-31\n", shown)
+    assert re.search(r"  note +\*\*\*\n", shown)
+    assert "fine" not in shown
+    torn = box.installation.kpi("quarantine", "show", rows[str(DAYS["row too short"])].id).stdout
+    assert re.search(r"  _unreadable_row +\*\*\*\n", torn)  # which part of it is a note nobody can tell
+    unknown = box.installation.kpi("quarantine", "show", "nothing", check=False)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "Nothing in quarantine has an id that begins with 'nothing'" in unknown.stderr
+
+
+def test_a_repaired_rule_lets_rows_out_once_and_a_repaired_file_too(box: Box) -> None:
+    quarantine = Quarantine.of(box.settings)
+    thousands, formula = str(DAYS["thousand separators"]), str(DAYS["formula as amount"])
+    before = {row.delivered_on: row for row in quarantine.rows.rows("open")}
+    model = box.settings.company_dir / "models" / "staging" / "box" / "base_box__plain.sql"
+    model.write_text(model.read_text().replace("['amount', 'decimal', {", "['amount', 'decimal', {'thousands': ',', "))
+    renamed = box.quarantine.of_day("box", "plain", DAYS["renamed column"])
+    box.settings.landing_dir.joinpath(renamed[0].path).write_text(HEADER + GOOD.replace("A", "renamed"))
+    for _ in range(2):  # trying again twice is trying again once
+        files, rows = chosen(quarantine, Selection(source="box", table="plain"), "open")
+        days = make_ready(box.settings, [file for file in files if file.path == renamed[0].path], rows)
+        assert date.fromisoformat(formula) in days
+        box.land("plain", DAYS["renamed column"])
+        box.build()
+        after = {row.delivered_on: row for row in quarantine.rows.rows()}
+        assert after[thousands].state == "resolved"
+        assert after[formula] == before[formula]  # its first sight stays
+        assert box.quarantine.of_day("box", "plain", DAYS["renamed column"]) == []
+    with box.installation.warehouse() as warehouse:
+        read = warehouse.execute(
+            "select amount from staging.base_box__plain where _delivered_on = ? and id = 'B'", [thousands]
+        ).fetchall()
+    assert [str(amount) for [amount] in read] == ["1234.500000"]
+
+
+def test_dismissed_and_resolved_things_can_be_deleted_for_good(box: Box) -> None:
+    quarantine = Quarantine.of(box.settings)
+    day = str(DAYS["NaN"])
+    box.installation.kpi("quarantine", "dismiss", "--reason", "a test order", "--date", day)
+    box.build()
+    [dismissed] = [row for row in quarantine.rows.rows() if row.delivered_on == day]
+    assert (dismissed.state, dismissed.note) == ("dismissed", "a test order")
+    assert purge(quarantine, Selection(), older_than_days=1) == (0, 0)
+    files, rows = purge(quarantine, Selection(), older_than_days=0)
+    assert rows >= 2
+    assert files >= 1
+    assert day not in {row.delivered_on for row in quarantine.rows.rows()}
+    nothing = box.installation.kpi("quarantine", "dismiss", "--reason", "all of it", check=False)
+    assert nothing.returncode == 2

@@ -26,10 +26,10 @@ select
 from accounts
 union all
 select distinct
-    email_key as customer_id,
-    person_id,
+    accounts.email_key as customer_id,
+    accounts.person_id,
     false as is_account
 from accounts
-where
-    email_key is not null
-    and email_key not in (select customer_id from customers where customer_id is not null)
+left join customers as same_number
+    on accounts.email_key = same_number.customer_id
+where accounts.email_key is not null and same_number.customer_id is null
