@@ -35,7 +35,7 @@ SPARK_FUNCTIONS = """
     date_trunc datediff dense_rank exp explode first_value floor from_utc_timestamp greatest lag last_value lead least
     left length ln lower lpad ltrim max max_by md5 median min min_by mod month ntile nullif percent_rank percentile
     power quarter rank replace right round row_number rpad rtrim sequence sign split_part sqrt stddev_pop stddev_samp
-    substring sum to_utc_timestamp trim try_cast try_to_timestamp unix_timestamp upper var_pop var_samp year
+    substring sum to_utc_timestamp translate trim try_cast try_to_timestamp unix_timestamp upper var_pop var_samp year
 """
 SYNTAX_BEFORE_A_BRACKET = """
     all and any as bigint by case decimal distinct else except exists from having in intersect join not on or over

@@ -11,7 +11,8 @@ select
     coalesce({{ quoted('metrics.impressions') }}, 0) as impressions,
     coalesce({{ quoted('metrics.clicks') }}, 0) as clicks,
     -- Millionths of the currency, exactly: a division would be one of doubles.
-    cast(cast({{ quoted('metrics.cost_micros') }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6)) as spend,
+    cast(cast({{ quoted('metrics.cost_micros') }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6))
+        as spend,
     upper({{ quoted('customer.currency_code') }}) as currency_code,
     _source_file,
     _row_number,
