@@ -68,7 +68,7 @@ class QuarantinedFiles:
         return [file for file in (self._read(record.parent) for record in homes) if file.state == "open"]
 
     def put_back(self, file: QuarantinedFile) -> None:
-        """Deliver a refused file again. If another has taken its place meanwhile, that one counts and this is dismissed."""
+        """Deliver a refused file again; if another has taken its place meanwhile, this one is dismissed."""
         target = self.landing_dir / file.path
         if target.exists():
             self.dismiss(file, "replaced by a later delivery")
