@@ -22,6 +22,8 @@ import pandas as pd
 
 from pipelines.warehouse import attach_read_only, escaped, new_file, reader
 
+SCORECARD = "kpi_scorecard__monthly"
+
 
 class AuditError(Exception):
     """The candidate does not hold what the warehouse holds; the message names table and difference."""
@@ -61,7 +63,7 @@ def publish(
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "parquet").mkdir(parents=True)
     try:
-        _build(publication, tables, check_results, warehouse_path, aside)
+        _build(publication, tables, check_results, warehouse_path, published_dir, aside)
         counts = audit(aside, tables, warehouse_path)
         _write_manifest(publication, counts, aside)
         aside.rename(candidate_dir)
@@ -114,7 +116,12 @@ def point_to(publication_dir: Path, published_dir: Path) -> None:
 
 
 def _build(
-    publication: Publication, tables: list[str], check_results: pd.DataFrame, warehouse_path: Path, folder: Path
+    publication: Publication,
+    tables: list[str],
+    check_results: pd.DataFrame,
+    warehouse_path: Path,
+    published_dir: Path,
+    folder: Path,
 ) -> None:
     with new_file(folder / "kpi.duckdb") as connection:
         attach_read_only(connection, warehouse_path, "warehouse")
@@ -148,6 +155,48 @@ def _build(
         )
         connection.register("check_results", check_results)
         connection.execute("create table candidate.meta.check_results as select * from check_results")
+        if SCORECARD in tables:
+            _build_restatements(connection, publication, published_dir / "kpi.duckdb")
+
+
+def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publication, previous: Path) -> None:
+    """`meta.restatements`: values of months that were over and are others now, of this publication and those before it.
+
+    One row per publication and restated value. A value that was not known, not mature or of a month in progress is not
+    restated when it changes, but completed.
+    """
+    connection.execute(
+        """
+        create table candidate.meta.restatements (
+            publication_id varchar, published_at timestamp, period_month date, kpi_id varchar, variant varchar,
+            entity_type varchar, entity_id varchar, value_before decimal(38, 12), value_after decimal(38, 12)
+        )
+        """
+    )
+    if not previous.exists():
+        return
+    attach_read_only(connection, previous, "previous")
+    has_restatements = connection.execute(
+        "select 1 from duckdb_tables() where database_name = 'previous' and table_name = 'restatements'"
+    ).fetchone()
+    if has_restatements:
+        connection.execute("insert into candidate.meta.restatements from previous.meta.restatements order by all")
+    connection.execute(
+        f"""
+        insert into candidate.meta.restatements
+        select
+            ?, ?, before.period_month, before.kpi_id, before.variant, before.entity_type, before.entity_id,
+            before.value, after.value
+        from previous.marts.{SCORECARD} as before
+        left join candidate.marts.{SCORECARD} as after
+            using (period_month, kpi_id, variant, entity_type, entity_id)
+        where before.value is not null and not before.is_partial_period and before.is_mature
+            and after.value is distinct from before.value
+        order by all
+        """,
+        [publication.publication_id, publication.published_at],
+    )
+    connection.execute("detach previous")
 
 
 def _parquet_file(folder: Path, table: str) -> Path:
