@@ -35,8 +35,9 @@ test: setup ## all tests
 test-nightly: setup ## 200 generated delivery histories: incremental builds equal a full refresh (half an hour)
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py
 
-bench: setup ## what dbt costs over plain SQL, at a million orders (SCALE=1 for a tenth)
+bench: setup ## what dbt costs over plain SQL, and a day as history grows, at a million orders (SCALE=1 for a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead
+	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.one_day
 
 lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff check .
