@@ -5,9 +5,9 @@ Does not belong here: any judgement. The target stands in `docs/architecture.md`
 
     SCALE=1 python -m benchmarks.one_day
 
-A model that is built in full writes its whole table and reads all of its inputs; an incremental log writes what the day
-brought, and reads that. CPU time is that of landing the day and of `dbt build`, children included: waiting for a processor
-that other work has does not count.
+A model that is built in full writes its whole table and reads all of its inputs; an incremental log writes what the
+day brought, and reads that. CPU time is that of landing the day and of `dbt build`, children included: waiting for a
+processor that other work has does not count.
 """
 
 import json

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.config_files import ConfigError
+from pipelines.ingest.connectors import fetch
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land, raw_days
 from pipelines.partitions import business_day, days_between
@@ -64,17 +65,24 @@ class Rehearsal:
 def rehearse(settings: Settings, name: str, day: date | None = None, given: Given | None = None) -> Rehearsal:
     """Land and build on a copy: the deliveries of source `name` of one day, else all that have not landed, or a file.
 
+    A source that is asked is asked for that day, else for yesterday.
+
     Raises:
-        ConfigError: the source is not described, or nothing of it was delivered.
+        ConfigError: the source is not described, a variable it names is not set, or nothing of it was delivered.
     """
     [source] = load_sources([name], settings.company_dir)
     if given and given.table not in source.tables:
         raise ConfigError(f"{name} has no table {given.table!r}. Its tables: {', '.join(source.tables)}.")
     found = Rehearsal()
     with _copy_of(settings) as copy:
-        landing = _landing_with(copy, source.tables[given.table], given) if given else settings.landing_dir
-        deliveries = list(_deliveries(settings, source, landing, given.day if given else day))
-        if not deliveries:
+        landing = settings.landing_dir
+        if given:
+            landing, day = _landing_with(copy, source.tables[given.table], given), given.day
+        elif source.connector != "files":
+            day = day or business_day(settings) - timedelta(days=1)
+            landing = _asked(settings.with_data_dir(copy), source, day, found)
+        deliveries = list(_deliveries(settings, source, landing, day))
+        if not deliveries and not found.refused:
             raise ConfigError(
                 f"Nothing of {name} lies in {settings.landing_dir} that has not landed. "
                 "Put files there, or give one: --file FILE --table TABLE."
@@ -89,7 +97,8 @@ def rehearse(settings: Settings, name: str, day: date | None = None, given: Give
                 else:
                     found.landed[table, delivered_on] = landed
                     found.refused += landed.refused
-            _complete_tables(source, landing, raw, database, min(day for _, day in deliveries))
+            if deliveries:
+                _complete_tables(source, landing, raw, database, min(day for _, day in deliveries))
         if any(landed.files for landed in found.landed.values()):
             _build(settings, source, copy, found)
     return found
@@ -158,6 +167,17 @@ def _landing_with(copy: Path, table: Table, given: Given) -> Path:
         if companion.exists():
             shutil.copyfile(companion, target.with_name(target.name + table.row_count_suffix))
     return copy / "landing"
+
+
+def _asked(settings: Settings, source: Source, day: date, found: Rehearsal) -> Path:
+    """A landing folder with what a database or an API has for the day."""
+    for name, table in source.tables.items():
+        try:
+            fetch(source, name, table, day, settings)
+        except DeliveryError as error:
+            found.refused.append(str(error))
+    settings.landing_dir.mkdir(exist_ok=True)
+    return settings.landing_dir
 
 
 def _deliveries(settings: Settings, source: Source, landing: Path, day: date | None) -> Iterator[tuple[str, date]]:

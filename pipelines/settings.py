@@ -99,6 +99,13 @@ class Settings(SettingsFile, BaseSettings):
     def policy(self) -> Policy:
         return POLICIES[self.environment]
 
+    def with_data_dir(self, folder: Path) -> "Settings":
+        """These settings for another data folder."""
+        moved = self.model_copy(update={"data_dir": folder})
+        for name in [name for name, kind in vars(Settings).items() if isinstance(kind, cached_property)]:
+            moved.__dict__.pop(name, None)
+        return moved
+
     @cached_property
     def landing_dir(self) -> Path:
         return self.data_dir / "landing"

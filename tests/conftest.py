@@ -103,6 +103,7 @@ def real_data_dir() -> Path:
     return REAL_DATA_DIR
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep on one worker what shares an installation: tests of the loaded demo company, and else those of one file."""
     for item in items:

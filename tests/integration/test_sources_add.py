@@ -1,5 +1,6 @@
 """`kpi sources add` on a file as an accountant exports it, and what is built from the draft as it stands."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     assert str(place) in printed
     place.parent.mkdir(parents=True)
     file.rename(place)
+    tried = installation.kpi("sources", "check", "webshop").stdout
+    assert "lands    webshop.orders 2025-02-28: 4 rows of webshop/orders_2025-02-28.csv (landed)" in tried
+    assert "4 good, 0 to quarantine, 0 superseded" in tried
+    assert re.search(r"revenue \(net\) +│ 2025-01 +│ +- +│ 1,234\.50", tried), tried
+    assert sorted(entry.name for entry in installation.data_dir.iterdir() if not entry.name.endswith(".lock")) == [
+        "landing"
+    ]
     installation.build()
     return installation
 
@@ -72,6 +80,24 @@ def test_no_name_or_address_of_a_person_gets_past_the_log_of_deliveries(webshop:
             cells = str(connection.execute(f"select * from {table}").fetchall())
             assert "Kowalski" not in cells, table
             assert "example.com" not in cells, table
+
+
+def test_a_broken_file_is_tried_and_nothing_is_touched(webshop: Installation, tmp_path: Path) -> None:
+    def content() -> list[Path]:
+        return sorted(path for path in webshop.data_dir.rglob("*") if path.suffix not in (".lock", ".writer"))
+
+    before = content()
+    broken = tmp_path / "anything.csv"
+    broken.write_bytes(ORDERS.replace("Klient", "Kunde").encode("cp1250"))
+    tried = webshop.kpi("sources", "check", "webshop", "--file", str(broken), "--date", "2025-03-01", check=False)
+    assert tried.returncode == 1
+    assert tried.stdout.startswith("refused  webshop/orders_2025-03-01.csv: row 1 (header): column 'Klient' is missing")
+    assert "This was a dry run: nothing was landed, moved or published." in tried.stdout
+    assert content() == before
+    assert broken.exists()
+    nothing = webshop.kpi("sources", "check", "webshop", "--date", "2025-03-02", check=False)
+    assert nothing.returncode == 2
+    assert "Nothing of webshop lies in" in nothing.stderr
 
 
 def test_a_draft_is_not_written_over(webshop: Installation) -> None:
