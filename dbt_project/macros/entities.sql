@@ -108,10 +108,31 @@
 {%- endmacro %}
 
 
+{# Stops with the names of the entity's columns that a built staging model lacks. #}
+{% macro require_columns(staging_model, entity) -%}
+    {%- if execute -%}
+        {%- set found = adapter.get_columns_in_relation(staging_model) | map(attribute='name') | list -%}
+        {%- set lacking = [] -%}
+        {%- for name, _ in entity_columns(entity) if found and name not in found -%}
+            {%- do lacking.append(name) -%}
+        {%- endfor -%}
+        {%- if lacking -%}
+            {{ exceptions.raise_compiler_error(
+                staging_model.identifier ~ " lacks " ~ lacking | join(", ") ~ ". A staging model of " ~ entity ~ " has every "
+                ~ "column of the entity, NULL where the source does not know it: see macros/entities.sql."
+            ) }}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
 {# The entity's rows of every enabled source, with where each row came from; no rows when no source delivers it. #}
 {% macro union_entity(entity) -%}
     {%- set columns = entity_columns(entity) -%}
     {%- for source_name, is_derived in sources_of(entity) %}
+    {%- if not is_derived -%}
+        {{ require_columns(ref('stg_' ~ source_name ~ '__' ~ entity), entity) }}
+    {%- endif %}
 select
     {%- for name, type in columns %}
     cast({{ name }} as {{ type }}) as {{ name }},
