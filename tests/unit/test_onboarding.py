@@ -310,9 +310,9 @@ def test_lines_that_carry_their_order_and_a_buyer_known_by_mail_only(tmp_path: P
         "#1001,a@b.example,paid,USD,30.00,2025-01-31 10:00:00 +0100,1,Desk,10.00\n",
         encoding="utf-8",
     )
-    add(settings, file, name="shopify")
-    folder = settings.company_dir / "models" / "staging" / "shopify"
-    model = (folder / "stg_shopify__order_items.sql").read_text(encoding="utf-8")
+    add(settings, file, name="my_shop")
+    folder = settings.company_dir / "models" / "staging" / "my_shop"
+    model = (folder / "stg_my_shop__order_items.sql").read_text(encoding="utf-8")
     for line in (
         "{{ surrogate_key(['_source_file', '_row_number']) }} as order_item_id,",
         "Name as order_id,",
@@ -325,7 +325,7 @@ def test_lines_that_carry_their_order_and_a_buyer_known_by_mail_only(tmp_path: P
         "upper(Currency) as currency_code,",
     ):
         assert f"    {line}\n" in model
-    base = (folder / "base_shopify__order_items.sql").read_text(encoding="utf-8")
+    base = (folder / "base_my_shop__order_items.sql").read_text(encoding="utf-8")
     assert "['\"Created at\"', 'timestamp', {'required': true, 'time_zone': var('time_zone')}]," in base
 
 
