@@ -63,7 +63,8 @@ def existing_source(company_dir: Path, source: str) -> Source | None:
     """
     if (SHIPPED_DIR / f"{source}.yml").exists():
         raise ConfigError(
-            f"--name: {source!r} is the name of a shipped source. Give yours another name, such as my_{source}."
+            f"--name: {source!r} is the name of a shipped source. If it is the same system, write it into `sources` of "
+            f"kpi.yml and you are done; else give yours another name, such as my_{source}."
         )
     path = company_dir / "sources" / f"{source}.yml"
     return load_yaml_model(path, SourceFile).model_copy(update={"name": source}) if path.exists() else None

@@ -303,7 +303,7 @@ def test_what_is_required_and_missing_is_drafted_and_said(tmp_path: Path, settin
 
 
 def test_lines_that_carry_their_order_and_a_buyer_known_by_mail_only(tmp_path: Path, settings: Settings) -> None:
-    file = tmp_path / "shopify_export.csv"
+    file = tmp_path / "my_shop_export.csv"
     file.write_text(
         "Name,Email,Financial Status,Currency,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price\n"
         "#1001,a@b.example,paid,USD,30.00,2025-01-31 10:00:00 +0100,2,Chair,10.00\n"
