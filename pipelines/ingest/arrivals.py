@@ -18,9 +18,12 @@ from pipelines.sources import Source, each_table
 
 
 def listings(settings: Settings, sources: Iterable[Source], first: date, end: date) -> dict[str, list[str]]:
-    """For each delivery day in `[first, end)` that has files: of each one a hash of its name, size and time."""
+    """For each delivery day in `[first, end)` that has files: of each one a hash of its name, size and time.
+
+    Files that the pipeline fetches itself do not arrive.
+    """
     found: dict[str, list[str]] = {}
-    for _, _, table in each_table(sources):
+    for table in (table for _, _, table in each_table(sources) if not table.fetch):
         for day in days_between(first, end):
             for path in table.files(settings.landing_dir, day):
                 status = path.lstat()

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines.ingest.arrivals import arrivals_sensor
+from pipelines.ingest.arrivals import arrivals_sensor, listings
 from pipelines.ingest.landing import raw_file
 from pipelines.partitions import business_day
 from pipelines.settings import Settings
@@ -96,3 +96,19 @@ def test_days_that_never_ran_are_left_to_the_schedule_and_old_ones_alone(house: 
     house.has_run(never_run)
     assert [house.look(), house.look()] == [[], []]
     assert list(json.loads(house.cursor or "")["seen"]) == [str(never_run)]
+
+
+def test_what_the_pipeline_fetches_itself_is_no_arrival(tmp_path: Path) -> None:
+    day = business_day(House(tmp_path / "files").settings) - timedelta(days=1)
+    asked = Source.model_validate(
+        {
+            "name": "erp", "description": "E", "connector": "sql", "connection_env": "ERP", "owner": "team:x",
+            "sla": "06:00", "entities": ["orders"],
+            "tables": {"orders": {"description": "T", "columns": ["id"], "key": ["id"], "fetch": {"table": "orders"}}},
+        }
+    )  # fmt: skip
+    settings = House(tmp_path / "erp").settings
+    fetched = settings.landing_dir / asked.tables["orders"].path.format(delivered_on=day)
+    fetched.parent.mkdir(parents=True)
+    fetched.touch()
+    assert listings(settings, [asked], day, day + timedelta(days=1)) == {}
