@@ -208,9 +208,11 @@ from new_deliveries
 
 
 {# The newest readable row of each key of a delivered table, but of keys that were deleted none: those with a tombstone,
-   and those that the newest snapshot lacks. #}
+   and those that the newest snapshot lacks. A snapshot with a row whose key nobody can read says of no key that it is
+   gone; a key whose row cannot be read otherwise is there. #}
 {% macro latest_rows(source_name, table_name) -%}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {}) -%}
+    {%- set log = ref('base_' ~ source_name ~ '__' ~ table_name) -%}
     select * from ({{ rank_rows(source_name, table_name) }}) as versions
     where
         _version = 1
@@ -218,7 +220,26 @@ from new_deliveries
         and not coalesce({{ table['tombstone'] }}, false)
         {%- endif %}
         {%- if table.get('deliveries') == 'snapshot' %}
-        and _delivered_on = (select max(_delivered_on) from {{ ref('base_' ~ source_name ~ '__' ~ table_name) }})
+        and exists (
+            select 1
+            from {{ log }} as present
+            cross join (
+                select max(_delivered_on) as _delivered_on
+                from (
+                    select _delivered_on
+                    from {{ log }}
+                    group by 1
+                    having count(case when {% for column in table['key'] -%}
+                        {{ adapter.quote(column) }} is null{{ ' or ' if not loop.last }}
+                        {%- endfor %} then 1 end) = 0
+                ) as whole_deliveries
+            ) as snapshot
+            where
+                present._delivered_on >= coalesce(snapshot._delivered_on, present._delivered_on)
+                {%- for column in table['key'] %}
+                and present.{{ adapter.quote(column) }} = versions.{{ adapter.quote(column) }}
+                {%- endfor %}
+        )
         {%- endif %}
 {%- endmacro %}
 
