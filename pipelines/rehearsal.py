@@ -31,6 +31,7 @@ from pipelines.sources import Rejects, Source, Table, load_sources
 from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
 
 _SHOWN_ROWS = 5  # of each delivery's unreadable rows
+_SHOWN_GAINS = 30
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,11 @@ def print_rehearsal(found: Rehearsal, source: str, console: Console) -> None:
         say(f"The models cannot be built from it:\n{found.said_by_dbt}")
     elif found.gains:
         grid = Grid("KPI", "month", "before", "after", title="What the KPIs would gain", title_justify="left")
-        for name, month, unit, before, after in found.gains:
+        for name, month, unit, before, after in found.gains[-_SHOWN_GAINS:]:
             grid.add_row(name, f"{month:%Y-%m}", cell_text(before, unit) or "-", cell_text(after, unit) or "-")
         console.print(grid)
+        if len(found.gains) > _SHOWN_GAINS:
+            say(f"and {len(found.gains) - _SHOWN_GAINS:,} values of earlier months")
     elif found.landed:
         say("No KPI of the company would change.")
     say("This was a dry run: nothing was landed, moved or published.")
@@ -209,7 +212,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
         (name, month, unit, before.get(key, (None, ""))[0], value)
         for key, (value, unit) in sorted(after.items(), key=lambda item: (item[0][1], item[0][0]))
         for name, month in [key]
-        if value is not None and value != before.get(key, (None, ""))[0]
+        if value is not None and value != before.get(key, (None, ""))[0] and (value or key in before)
     ]
     with reader(copy / settings.warehouse_path.name) as warehouse:
         try:

@@ -186,7 +186,7 @@ def _next_steps(draft: Draft, named: DayInName, what: str, settings: Settings, c
         steps.append(f"Switch it on in kpi.yml: sources: [{', '.join([*enabled, draft.source])}]")
     if named.day and (named.day < settings.first_delivery or not enabled):
         steps.append(f"Name your first delivery day in kpi.yml: first_delivery: {named.day}")
-    steps += ["Check what you have: kpi sources check", "Run it: kpi run"]
+    steps += [f"Try it: kpi sources check {draft.source}", "Run it: kpi run"]
     console.print("Next:", markup=False)
     for number, step in enumerate(steps, start=1):
         console.print(f"  {number}. {step}", markup=False)
