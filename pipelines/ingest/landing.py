@@ -81,30 +81,32 @@ def land(
 ) -> Landed:
     """Bring the delivery of one day into raw, each of its files as a whole or not at all.
 
-    The same bytes read the same way again change nothing; other bytes replace what was there. A file that is refused
-    goes to `quarantine`, if given, and the day's other files land without it; it never takes away what its older self
-    brought. `database` does the reading and writing; nothing stays in it.
+    The same bytes read the same way again change nothing; other bytes replace what was there. What a file brought
+    stays when the file has left the landing folder. A file that is refused goes to `quarantine`, if given, and the day's
+    other files land without it; it never takes away what its older self brought. `database` does the reading and
+    writing; nothing stays in it.
 
     Raises:
         DeliveryError: nothing was delivered although the table forbids empty days, or no file could be let in.
     """
-    files = table.files(landing_dir, delivered_on)
-    waiting = quarantine.of_day(source, table_name, delivered_on) if quarantine else []
-    if waiting and not files:
-        raise DeliveryError("\n".join(file.still_waiting for file in waiting))
-    if not files and table.empty_day == "forbidden":
-        expected = table.path.format(delivered_on=delivered_on)
-        raise DeliveryError(
-            f"{expected}: nothing was delivered for {delivered_on}. Put the file into {landing_dir} and run the day "
-            f"again, or write `empty_day: allowed` for {source}.{table_name} if days without a delivery are normal."
-        )
     target = raw_file(raw_dir, source, table_name, delivered_on)
     target.parent.parent.mkdir(parents=True, exist_ok=True)
     with database.cursor() as connection, tempfile.TemporaryDirectory(dir=raw_dir, prefix=".reading-") as scratch:
         before = _made_from(connection, target)
+        files = table.files(landing_dir, delivered_on)
+        waiting = quarantine.of_day(source, table_name, delivered_on) if quarantine else []
+        if waiting and not files:
+            raise DeliveryError("\n".join(file.still_waiting for file in waiting))
+        if not files and not (before and before.files) and table.empty_day == "forbidden":
+            expected = table.path.format(delivered_on=delivered_on)
+            raise DeliveryError(
+                f"{expected}: nothing was delivered for {delivered_on}. Put the file into {landing_dir} and run the "
+                f"day again, or write `empty_day: allowed` for {source}.{table_name} if days without a delivery are "
+                "normal."
+            )
         queries: dict[str, str] = {}
         hashes: dict[str, str] = {}
-        refused: dict[Path, str] = {}
+        refused: dict[str, str] = {}
         for file in files:
             label = file.relative_to(landing_dir).as_posix()
             try:
@@ -112,16 +114,17 @@ def land(
                     connection, file, label, table, landing_dir, Path(scratch), target, before
                 )
             except DeliveryError as error:
-                refused[file] = str(error)
+                refused[label] = str(error)
         problems = [*refused.values(), *(file.still_waiting for file in waiting if file.path not in queries)]
         if quarantine:
-            for file, reason in refused.items():
-                quarantine.take(file, reason, source, table_name, delivered_on)
-        known_before = before.files.keys() if before else set()
-        if refused and (
-            not queries or any(file.relative_to(landing_dir).as_posix() in known_before for file in refused)
-        ):
+            for label, reason in refused.items():
+                quarantine.take(landing_dir / label, reason, source, table_name, delivered_on)
+        landed_before = dict(before.files) if before else {}
+        if refused and (not queries or refused.keys() & landed_before.keys()):
             raise DeliveryError("\n".join(problems))
+        delivered = list(queries)
+        for label in sorted(landed_before.keys() - queries.keys()):  # cleared away since
+            queries[label], hashes[label] = _landed_rows(target, label), landed_before[label]
         made_from = MadeFrom(hashes, _read_as(table))
         if before == made_from:
             outcome: Outcome = "unchanged"
@@ -140,7 +143,7 @@ def land(
         files=list(queries),
         rows=rows,
         unreadable_rows=unreadable_rows,
-        size_bytes=sum((landing_dir / label).stat().st_size for label in queries),
+        size_bytes=sum((landing_dir / label).stat().st_size for label in delivered),
         first_date=first_date,
         last_date=last_date,
         undeclared_columns=[name for name in columns if name not in known and not name.startswith("_")],

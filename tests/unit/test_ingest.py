@@ -177,6 +177,21 @@ def test_a_broken_file_is_named_with_row_and_column_and_leaves_raw_as_it_was(
     assert [path.name for path in shop.file().parent.iterdir()] == ["rows.parquet"]
 
 
+def test_what_has_landed_stays_when_the_landing_folder_is_cleared(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.csv", empty_day="allowed")
+    first = shop.deliver("id,amount\n1,2\n", f"orders_{DAY}_a.csv")
+    second = shop.deliver("id,amount\n3,4\n", f"orders_{DAY}_b.csv")
+    shop.land()
+    before = shop.file().read_bytes()
+    first.unlink()
+    second.unlink()
+    assert shop.land().outcome == "unchanged"
+    assert shop.file().read_bytes() == before
+    shop.deliver("id,amount\n5,6\n", f"orders_{DAY}_b.csv")
+    assert shop.land().outcome == "restated"
+    assert sorted(shop.rows("id, amount")) == [("1", "2"), ("5", "6")]
+
+
 @pytest.mark.parametrize(
     ("content", "unreadable", "good"),
     [
