@@ -82,8 +82,8 @@ def land(
     """Bring the delivery of one day into raw, each of its files as a whole or not at all.
 
     The same bytes read the same way again change nothing; other bytes replace what was there. What a file brought
-    stays when the file has left the landing folder. A file that is refused goes to `quarantine`, if given, and the day's
-    other files land without it; it never takes away what its older self brought. `database` does the reading and
+    stays when the file has left the landing folder. A file that is refused goes to `quarantine`, if given, and the
+    day's other files land without it; it never takes away what its older self brought. `database` does the reading and
     writing; nothing stays in it.
 
     Raises:
