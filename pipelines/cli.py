@@ -100,7 +100,7 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     blocked = execute(days, console, full_refresh)
     files, rows = Quarantine.of(settings).counts()
     if files or rows:
-        console.print(f"In quarantine: {files:,} files, {rows:,} rows. See kpi quarantine list.", markup=False)
+        console.print(f"In quarantine: {_counted(files, 'file')}, {_counted(rows, 'row')}. See kpi quarantine list.")
     for title, problems in blocked.items():
         errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
         errors.print(f"  {title}:", markup=False)
@@ -225,7 +225,7 @@ def quarantine_dismiss(
         for file in files:
             quarantine.files.dismiss(file, reason)
         quarantine.rows.dismiss(rows, reason)
-        console.print(f"Dismissed: {len(files):,} files, {len(rows):,} rows.")
+        console.print(f"Dismissed: {_counted(len(files), 'file')}, {_counted(len(rows), 'row')}.")
 
 
 @quarantine_app.command("purge")
@@ -239,7 +239,7 @@ def quarantine_purge(
 
     with _errors_in_words():
         files, rows = purge(Quarantine.of(get_settings()), _selection(None, source, table, None), older_than)
-        console.print(f"Deleted: {files:,} files, {rows:,} rows.")
+        console.print(f"Deleted: {_counted(files, 'file')}, {_counted(rows, 'row')}.")
 
 
 def _selection(ids: list[str] | None, source: str | None, table: str | None, day: datetime | None) -> "Selection":
@@ -359,6 +359,10 @@ def _errors_in_words() -> Iterator[None]:
     except NotPublishedError as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(FAILED) from None
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _date(moment: datetime | None) -> date | None:
