@@ -79,7 +79,7 @@ def rehearse(settings: Settings, name: str, day: date | None = None, given: Give
         landing = settings.landing_dir
         if given:
             landing, day = _landing_with(copy, source.tables[given.table], given), given.day
-        elif source.connector != "files":
+        elif source.is_asked:
             day = day or business_day(settings) - timedelta(days=1)
             landing = _asked(settings.with_data_dir(copy), source, day, found)
         deliveries = list(_deliveries(settings, source, landing, day))

@@ -78,7 +78,7 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
         landed_of_table = raw_days(settings.raw_dir, source.name, name)
         landed |= landed_of_table
         for day in days:
-            if day not in landed_of_table and (table.fetch or table.files(settings.landing_dir, day)):
+            if day not in landed_of_table and (source.is_asked or table.files(settings.landing_dir, day)):
                 waiting.add(day)
     return landed, sorted(waiting)
 

@@ -23,7 +23,7 @@ def listings(settings: Settings, sources: Iterable[Source], first: date, end: da
     Files that the pipeline fetches itself do not arrive.
     """
     found: dict[str, list[str]] = {}
-    for table in (table for _, _, table in each_table(sources) if not table.fetch):
+    for table in (table for source, _, table in each_table(sources) if not source.is_asked):
         for day in days_between(first, end):
             for path in table.files(settings.landing_dir, day):
                 status = path.lstat()

@@ -58,9 +58,10 @@ def _raw_asset(
             for day in context.partition_keys:
                 delivered_on = date.fromisoformat(day)
                 try:
-                    # What has landed stays the delivery of its day: asked again, the source has other rows by now.
+                    # What was fetched stays the delivery of its day: asked again, the source has other rows by now.
                     # Whoever wants them all the same removes the file.
-                    if delivered_on not in landed_before or not table.files(settings.landing_dir, delivered_on):
+                    is_here = delivered_on in landed_before and table.files(settings.landing_dir, delivered_on)
+                    if source.store or not is_here:
                         fetch(source, table_name, table, delivered_on, settings)
                     landed_days[day] = land(
                         source.name,

@@ -126,6 +126,8 @@ class Source(BaseModel):
     rejects: Rejects = Rejects()
     entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
+    # Of connector files: where files are copied from, laid out like the landing folder, as s3://bucket/folder.
+    store: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^@]*$")] | None = None
     connection_env: EnvironmentVariable | None = None  # of connector sql: holds the database's SQLAlchemy URL
     base_url: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")] | None = None  # of connector rest
     base_url_env: EnvironmentVariable | None = None  # holds it instead
@@ -141,11 +143,16 @@ class Source(BaseModel):
 
     @model_validator(mode="after")
     def _has_what_its_connector_needs(self) -> "Source":
-        named = ("connection_env", "base_url", "base_url_env", "auth")
+        named = ("store", "connection_env", "base_url", "base_url_env", "auth")
         written = {setting for setting in named if getattr(self, setting) is not None}
         if problem := connector_problem(self.connector, written):
             raise ValueError(problem)
         return self
+
+    @property
+    def is_asked(self) -> bool:
+        """True when its deliveries are fetched or copied rather than waited for."""
+        return self.connector != "files" or self.store is not None
 
 
 class SourceFile(Source):

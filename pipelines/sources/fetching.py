@@ -119,7 +119,7 @@ class BasicAuth(BaseModel):
 Auth = Annotated[BearerAuth | ApiKeyAuth | BasicAuth, Discriminator("type")]
 
 _NEEDED = {"files": None, "sql": SqlFetch, "rest": RestFetch}  # which kind of `fetch` each connector's tables have
-_CONNECTOR_OF = {"connection_env": "sql", "base_url": "rest", "base_url_env": "rest", "auth": "rest"}
+_CONNECTOR_OF = {"store": "files", "connection_env": "sql", "base_url": "rest", "base_url_env": "rest", "auth": "rest"}
 
 
 def connector_problem(connector: str, written: set[str]) -> str | None:

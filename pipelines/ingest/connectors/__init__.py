@@ -1,7 +1,8 @@
 """Fetches what a source has for a delivery day into the landing folder, where it is a delivery like any other.
 
 Belongs here: choosing the connector, and trying again. Does not belong here: how a database (`sql.py`) or an HTTP API
-(`rest.py`) is asked, how the file is written (`delivery.py`), and what becomes of it (`landing.py`).
+(`rest.py`) is asked, how a store is read (`store.py`), how the file is written (`delivery.py`), and what becomes of it
+(`landing.py`).
 
 Nothing is remembered between days: the rows of a day are those last changed in its window, so any day can be fetched
 again. A file that is there has been fetched whole.
@@ -46,6 +47,11 @@ def fetch(
         DeliveryError: it answers something else than rows, or has none although the table forbids empty days.
         ConfigError: an environment variable that the source names is not set.
     """
+    if source.store:
+        from pipelines.ingest.connectors.store import copy_deliveries
+
+        copied = copy_deliveries(source, table, delivered_on, settings.landing_dir)
+        return copied[0] if copied else None
     if table.fetch is None:
         return None
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential

@@ -1,0 +1,72 @@
+"""Copies what an object store holds for a delivery day into the landing folder: S3, GCS, Azure, whatever fsspec knows.
+
+The store's layout is the landing folder's: `path` of a table counts from the store's root. Credentials are those that
+the store's own tools take from the environment.
+"""
+
+import os
+import tempfile
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipelines.config_files import ConfigError
+from pipelines.ingest.connectors.delivery import UnreachableError
+from pipelines.ingest.gate import DeliveryError, sha256_of
+from pipelines.sources import Source, Table
+
+
+def copy_deliveries(source: Source, table: Table, delivered_on: date, landing_dir: Path) -> list[Path]:
+    """Bring the day's files of a table; those in the landing folder, new or not. An equal file is left as it is.
+
+    Raises:
+        UnreachableError: the store cannot be reached, or lets nobody in.
+        DeliveryError: a file's name leads out of the landing folder.
+        ConfigError: what fsspec needs for such a store is not installed.
+    """
+    assert source.store is not None
+    pattern = table.path.format(delivered_on=delivered_on)
+    try:
+        store, root = _opened(source)
+        found = sorted(store.glob(f"{root.rstrip('/')}/{pattern}"))
+        return [_copied(store, name, root, landing_dir) for name in found if store.isfile(name)]
+    except (ConfigError, DeliveryError):
+        raise
+    except Exception as error:  # each kind of store has its own; their texts may hold addresses with keys in them
+        raise UnreachableError(
+            f"{pattern}: the store of source {source.name} ({urlsplit(source.store).scheme}://…) cannot be read: "
+            f"{type(error).__name__}. See whether it is there and the credentials in the environment are right, and "
+            "run the day again."
+        ) from None
+
+
+def _opened(source: Source) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        return fsspec.core.url_to_fs(source.store)  # type: ignore[no-any-return]
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"source {source.name}: `store`: {error}. Install what this kind of store needs beside the pipeline, "
+            "for example s3fs, gcsfs or adlfs, or correct the address."
+        ) from None
+
+
+def _copied(store: Any, name: str, root: str, landing_dir: Path) -> Path:
+    label = PurePosixPath(name).relative_to(PurePosixPath(root))
+    target = landing_dir / label
+    if ".." in label.parts or not target.resolve().is_relative_to(landing_dir.resolve()):
+        raise DeliveryError(f"{label}: the name leads out of the landing folder. Have it delivered under another name.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".fetching-")
+    os.close(descriptor)
+    aside = Path(aside_name)
+    try:
+        store.get_file(name, str(aside))
+        if not target.exists() or sha256_of(target) != sha256_of(aside):
+            aside.chmod(0o644)
+            aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+    return target
