@@ -40,7 +40,7 @@ class KpiParameters(BaseModel):
     """How the KPIs count; `docs/kpis.md` explains each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    excluded_order_statuses: list[str] = ["cancelled"]
+    excluded_order_statuses: list[str] = ["cancelled", "canceled"]  # both spellings are common
     small_sample: int = Field(default=20, ge=1)
     active_days: int = Field(default=90, ge=1)  # a customer is active for so many days from an order on
     programme_cost_types: list[str] = ["agency"]  # beside media, what counts in blended acquisition cost

@@ -293,3 +293,32 @@ def test_landing_a_day_from_many_threads_leaves_one_whole_file(tmp_path: Path) -
         thread.join()
     assert len(shop.rows()) == 1000
     assert [path.name for path in shop.file().parent.iterdir()] == ["rows.parquet"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from read_csv('{outside}/secret.csv')",
+        "select * from read_text('{outside}/secret.csv')",
+        "select * from glob('{outside}/*')",
+        "copy (select 1) to '{outside}/new.csv'",
+        "attach '{outside}/new.duckdb' as other",
+        "install httpfs",
+        "load httpfs",
+        "select * from read_csv('https://example.com/orders.csv')",
+        "set enable_external_access = true",
+        "set allowed_directories = ['{outside}/']",
+        "set memory_limit = '1TB'",
+    ],
+)
+def test_what_reads_foreign_files_sees_nothing_else_and_cannot_be_told_to(tmp_path: Path, statement: str) -> None:
+    outside, landing = tmp_path / "outside", tmp_path / "landing"
+    outside.mkdir()
+    landing.mkdir()
+    (outside / "secret.csv").write_text("id\n1\n")
+    (landing / "orders.csv").write_text("id\n1\n")
+    with sandboxed(landing) as database:
+        assert database.execute(f"select * from read_csv('{landing}/orders.csv')").fetchall() == [(1,)]
+        with pytest.raises(duckdb.Error):
+            database.execute(statement.format(outside=outside)).fetchall()
+    assert [path.name for path in outside.iterdir()] == ["secret.csv"]
