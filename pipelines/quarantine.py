@@ -61,15 +61,21 @@ def update_rows(settings: Settings) -> int:
         deliveries: dict[tuple[str, str, date], list[tuple[str, str, int, str]]] = {}
         for place_id, source, table, delivered_on, file, number, rule in places:
             deliveries.setdefault((source, table, delivered_on), []).append((place_id, file, number, rule))
+        known = {row.id: row for row in store.rows()}
         found = []
         for (source, table, day), rows in deliveries.items():
-            cells = _delivered_cells(warehouse, raw_file(settings.raw_dir, source, table, day), rows)
+            raw = raw_file(settings.raw_dir, source, table, day)
+            version = str(raw.stat().st_mtime_ns)
+            # What was read before is not read again: years of broken rows must not make each day slower.
+            new = [row for row in rows if row[0] not in known or known[row[0]].read_from != version]
+            cells = _delivered_cells(warehouse, raw, new) if new else {}
             for place_id, file, number, rule in rows:
-                values = cells.get((file, number), {})
+                before = known.get(place_id)
+                values = before.cells if before and before.read_from == version else cells.get((file, number), {})
                 row_hash = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
                 found.append(
                     QuarantinedRow(
-                        place_id, source, table, str(day), file, number, row_hash, rule, values, first_seen=now
+                        place_id, source, table, str(day), file, number, row_hash, version, rule, values, first_seen=now
                     )
                 )
     store.update(found, now)

@@ -26,6 +26,7 @@ class QuarantinedRow:
         id: of the place: source, table, file and row.
         cells: the delivered cells as text, by column; of a row that is no row of cells, its text as `_unreadable_row`.
         row_hash: of the cells.
+        read_from: which version of the raw file the cells were read from.
         rule: why it cannot be read.
         first_seen: UTC, ISO.
         state: `open`; `resolved` when the place is readable now; `dismissed` when somebody said so.
@@ -38,6 +39,7 @@ class QuarantinedRow:
     source_file: str
     row_number: int
     row_hash: str
+    read_from: str
     rule: str
     cells: Mapping[str, str | None]
     first_seen: str
@@ -73,7 +75,7 @@ class QuarantinedRows:
             before = known.get(row.id)
             if before is None or before.state == "resolved" or before.row_hash != row.row_hash:
                 changed.append(row)
-            elif before.rule != row.rule:
+            elif (before.rule, before.read_from) != (row.rule, row.read_from):
                 changed.append(_changed(row, first_seen=before.first_seen, state=before.state, note=before.note))
         changed += [
             _changed(row, state="resolved", note=f"readable since {now}")

@@ -10,7 +10,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -437,7 +437,7 @@ def test_a_repaired_rule_lets_rows_out_once_and_a_repaired_file_too(box: Box) ->
         box.build()
         after = {row.delivered_on: row for row in quarantine.rows.rows()}
         assert after[thousands].state == "resolved"
-        assert after[formula] == before[formula]  # its first sight stays
+        assert replace(after[formula], read_from="") == replace(before[formula], read_from="")  # its first sight stays
         assert box.quarantine.of_day("box", "plain", DAYS["renamed column"]) == []
     with box.installation.warehouse() as warehouse:
         read = warehouse.execute(
