@@ -5,6 +5,7 @@ not go unchecked because its suite is missing.
 Does not belong here: what a suite is and how it runs (`quality/`).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import partial
@@ -21,7 +22,7 @@ from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable, ParquetFiles
 from pipelines.quality.suites import ExpectationSpec, Suite
 from pipelines.settings import PROJECT_DIR, Settings
-from pipelines.sources import Source, Table, each_table
+from pipelines.sources import Rejects, Source, Table, each_table
 
 Suites = Mapping[tuple[str, str], Suite]
 
@@ -136,15 +137,7 @@ def _default_raw_suite(source: Source, name: str, table: Table) -> Suite:
         allow_empty=table.empty_day == "allowed",
         personal_columns=table.personal_columns,
         expectations=[
-            *(
-                _expectation(
-                    "expect_column_values_to_not_be_null",
-                    {"column": column, "mostly": round(1 - source.rejects.block, 6)},
-                    "critical",
-                    f"Without {column} a row cannot be told from another, nor corrected later.",
-                )
-                for column in table.key
-            ),
+            *(_rows_have_key(column, source.rejects) for column in table.key),
             _expectation(
                 "expect_table_columns_to_match_set",
                 {"column_set": sorted({*table.columns, *table.optional_columns, *PROVENANCE}), "exact_match": True},
@@ -153,6 +146,25 @@ def _default_raw_suite(source: Source, name: str, table: Table) -> Suite:
                 name="no_new_columns",
             ),
         ],
+    )
+
+
+def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
+    """Rows that cannot be told apart into cells have no key either; they count among the unreadable ones."""
+    name = column.replace('"', '""')
+    return _expectation(
+        "unexpected_rows_expectation",
+        {
+            "unexpected_rows_query": f"""
+                select _source_file, _row_number, "{name}" from {{batch}}
+                where _problem is null and "{name}" is null
+                qualify count(*) over ()
+                    >= greatest({rejects.at_least}, {rejects.block} * (select count(*) from {{batch}}))
+            """
+        },
+        "critical",
+        f"Without {column} a row cannot be told from another, nor corrected later.",
+        name=f"{re.sub('[^a-z0-9]+', '_', column.lower()).strip('_') or 'key'}_not_null",
     )
 
 

@@ -5,11 +5,12 @@ Does not belong here: landing and building themselves (`ingest/`, `transform/`),
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -148,7 +149,8 @@ def _copy_of(settings: Settings) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".rehearsal-") as folder:
         copy = Path(folder)
         if settings.raw_dir.exists():
-            shutil.copytree(settings.raw_dir, copy / "raw", copy_function=os.link)
+            unfinished = shutil.ignore_patterns(".lock", ".landing-*", ".reading-*")
+            shutil.copytree(settings.raw_dir, copy / "raw", copy_function=os.link, ignore=unfinished)
         (copy / "raw").mkdir(exist_ok=True)
         if settings.warehouse_path.exists():
             hold_writer_lock(settings.warehouse_path, "a dry run", print)
@@ -203,7 +205,9 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
     before = _scorecard(copy / settings.warehouse_path.name)
     enabled = [name for name in settings.sources if name != source.name and _has_landed(settings, name)]
     environment = {**os.environ, "DATA_DIR": str(copy), "KPI_SOURCES": ",".join([*enabled, source.name])}
-    command = [sys.executable, "-m", "pipelines.cli", "dbt", "--", "build", "--exclude-resource-type", "unit_test"]
+    # On a copy everything may be built anew, and a base model whose types were changed has to be.
+    options = ["--full-refresh", "--no-use-colors", "--exclude-resource-type", "unit_test"]
+    command = [sys.executable, "-m", "pipelines.cli", "dbt", "--", "build", *options]
     built = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if built.returncode != 0:
         found.said_by_dbt = _errors_of(built.stdout or built.stderr)
@@ -259,7 +263,10 @@ def _scorecard(warehouse: Path) -> dict[tuple[str, date], tuple[Decimal | None, 
 
 
 def _errors_of(output: str) -> str:
-    """What dbt says went wrong, without its progress."""
-    lines: Iterable[str] = (line.rstrip() for line in output.splitlines())
-    told = [line for line in lines if any(word in line for word in ("Error", "error", "Failure", "Got "))]
-    return "\n".join(f"  {line.strip()}" for line in told[:10]) or output.strip()
+    """What dbt says went wrong, without its progress: each line that names an error, and the two below it."""
+    lines = [re.sub(r"^\d\d:\d\d:\d\d +", "", line).strip() for line in output.splitlines()]
+    told: list[str] = []
+    for number, line in enumerate(lines):
+        if re.search(r"(Error|Failure) in (model|test)|Encountered an error|Compilation Error|^Got ", line):
+            told += [near for near in lines[number : number + 3] if near and near not in told]
+    return "\n".join(f"  {line}" for line in told[:12]) or output.strip()

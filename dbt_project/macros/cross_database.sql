@@ -33,7 +33,11 @@
 
 {# `text` as a DATE, written as yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; NULL when it is not. #}
 {% macro try_date(text, format) -%}
-    {{ return(adapter.dispatch('try_date')(text, format)) }}
+    {#- Years of four digits have four: 31.01.25 is not a day of the year 25. -#}
+    {%- set shape = format | replace('.', '[.]') | replace('yyyy', '[0-9]{4}') | replace('yy', '[0-9]{2}') -%}
+    {%- set digits = '[0-9]{1,2}' if format != 'yyyymmdd' else '[0-9]{2}' -%}
+    {%- set shape = '^ *' ~ (shape | replace('mm', digits) | replace('dd', digits)) ~ ' *$' -%}
+    case when {{ matches(text, shape) }} then {{ adapter.dispatch('try_date')(text, format) }} end
 {%- endmacro %}
 
 {% macro default__try_date(text, format) -%}
@@ -46,27 +50,43 @@
 {%- endmacro %}
 
 
-{# `text` as a UTC timestamp. An offset or Z in the text counts, also after a space (2025-01-31 10:00:00 -0500); without
-   one, the time is in `time_zone`. #}
+{# `text` as a UTC timestamp: a date, or a date and a time, year first. An offset, Z or UTC in the text counts, also after
+   a space (2025-01-31 10:00:00 -0500); without one, the time is in `time_zone`. NULL for anything else. #}
 {% macro try_timestamp(text, time_zone='UTC') -%}
-    {%- set closed_up = "replace(replace(" ~ text ~ ", ' +', '+'), ' -', '-')" -%}
-    {{ return(adapter.dispatch('try_timestamp')(closed_up, time_zone)) }}
-{%- endmacro %}
-
-{% macro default__try_timestamp(text, time_zone) -%}
+    {%- set day = '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}' -%}
+    {%- set time = '[ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?' -%}
+    {%- set written = "replace(replace(trim(" ~ text ~ "), '/', '-'), ' UTC', 'Z')" -%}
+    {%- set closed_up = "replace(replace(replace(" ~ written ~ ", ' +', '+'), ' -', '-'), ' Z', 'Z')" -%}
     case
-        when regexp_matches(trim({{ text }}), '(Z|[+-][0-9][0-9](:?[0-9][0-9])?)$') and trim({{ text }}) like '____-__-__%:%'
-            then timezone('UTC', {{ try_cast(text, 'timestamp with time zone') }})
-        else timezone('UTC', timezone('{{ time_zone }}', {{ try_cast(text, 'timestamp') }}))
+        when {{ matches(closed_up, day ~ time ~ '(Z|[+-][0-9]{2}(:?[0-9]{2})?)$') }}
+            then {{ timestamp_with_offset(closed_up) }}
+        when {{ matches(closed_up, day ~ '(' ~ time ~ ')?$') }}
+            then {{ timestamp_in_zone(closed_up, time_zone) }}
     end
 {%- endmacro %}
 
-{% macro spark__try_timestamp(text, time_zone) -%}
-    case
-        when trim({{ text }}) rlike '(Z|[+-][0-9][0-9](:?[0-9][0-9])?)$' and trim({{ text }}) like '____-__-__%:%'
-            then to_utc_timestamp(try_to_timestamp(trim({{ text }})), current_timezone())
-        else to_utc_timestamp(try_to_timestamp(trim({{ text }})), '{{ time_zone }}')
-    end
+{% macro timestamp_with_offset(text) -%}
+    {{ return(adapter.dispatch('timestamp_with_offset')(text)) }}
+{%- endmacro %}
+
+{% macro default__timestamp_with_offset(text) -%}
+    timezone('UTC', {{ try_cast(text, 'timestamp with time zone') }})
+{%- endmacro %}
+
+{% macro spark__timestamp_with_offset(text) -%}
+    to_utc_timestamp(try_to_timestamp({{ text }}), current_timezone())
+{%- endmacro %}
+
+{% macro timestamp_in_zone(text, time_zone) -%}
+    {{ return(adapter.dispatch('timestamp_in_zone')(text, time_zone)) }}
+{%- endmacro %}
+
+{% macro default__timestamp_in_zone(text, time_zone) -%}
+    timezone('UTC', timezone('{{ time_zone }}', {{ try_cast(text, 'timestamp') }}))
+{%- endmacro %}
+
+{% macro spark__timestamp_in_zone(text, time_zone) -%}
+    to_utc_timestamp(try_to_timestamp({{ text }}), '{{ time_zone }}')
 {%- endmacro %}
 
 

@@ -4,7 +4,7 @@
 {# Every delivered row of a table, typed, as an incremental log: rows of deliveries that raw no longer holds go, rows
    of deliveries not yet in the log come. `columns` lists [delivered column, type, options]; types are text, integer,
    decimal, date, timestamp, boolean. Options: required (empty is unreadable, too), decimal (the decimal mark; the
-   other one may then part thousands, and only in threes; `either` where a point or a comma is one and nothing parts
+   other one may then part thousands, and blanks, too, but only in threes; `either` where a point or a comma is one and nothing parts
    thousands), thousands (what parts thousands beside a decimal point), ignore (a list of what does not count in numbers,
    such as currency signs), format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy; of
    timestamps: dd.mm.yyyy hh:mi:ss, mm/dd/yyyy hh:mi am), time_zone (of timestamps without an offset). A row that cannot
@@ -77,21 +77,23 @@ from new_deliveries
     {%- elif type == 'integer' -%}
         {{ try_cast(whole_number(number), 'bigint') }}
     {%- elif type == 'decimal' and options.decimal == ',' -%}
-        {{ try_cast(without_thousands("replace(translate(" ~ number ~ ", '.,', ',.'), ' ', '')"), 'decimal(18, 6)') }}
+        {{ try_cast(without_thousands("translate(trim(" ~ number ~ "), '., ', ',.,')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' and options.decimal == 'either' -%}
         {{ try_cast(plain_number("replace(" ~ number ~ ", ',', '.')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' and options.thousands -%}
-        {{ try_cast(without_thousands("replace(" ~ number ~ ", '" ~ options.thousands ~ "', ',')"), 'decimal(18, 6)') }}
+        {%- set mark = options.thousands | replace("'", "''") -%}
+        {%- set other = '' if mark == ',' else ',' -%}
+        {{ try_cast(without_thousands("translate(trim(" ~ number ~ "), '" ~ mark ~ other ~ "', ',;')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' -%}
         {{ try_cast(plain_number(number), 'decimal(18, 6)') }}
     {%- elif type == 'timestamp' and options.format -%}
         {{ try_local_timestamp(name, options.format, options.time_zone or 'UTC') }}
     {%- elif type == 'timestamp' -%}
-        {{ try_timestamp(with_year_first(name), options.time_zone or 'UTC') }}
+        {{ try_timestamp(name, options.time_zone or 'UTC') }}
     {%- elif type == 'date' and options.format -%}
         {{ try_date(name, options.format) }}
     {%- elif type == 'date' -%}
-        {{ try_cast(with_year_first(name), type) }}
+        {{ try_cast(iso_date(name), type) }}
     {%- elif type == 'boolean' -%}
         {{ try_cast(name, type) }}
     {%- else -%}
@@ -112,9 +114,9 @@ from new_deliveries
 {%- endmacro %}
 
 
-{# `text` when it begins with a year of four digits; NULL for words like epoch or infinity, which some engines read. #}
-{% macro with_year_first(text) -%}
-    case when {{ matches(text, '^ *[0-9]{4}[-/]') }} then {{ text }} end
+{# `text` when it is a date with the year first, a time behind it or none; NULL for words that some engines read, too. #}
+{% macro iso_date(text) -%}
+    case when {{ matches(text, '^ *[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}([ T][0-9]{1,2}:[-+0-9:.Z ]*)? *$') }} then {{ text }} end
 {%- endmacro %}
 
 
@@ -122,7 +124,7 @@ from new_deliveries
 {% macro without_thousands(text) -%}
     case
         when {{ text }} not like '%,%' then {{ plain_number(text) }}
-        when {{ matches(text, '^ *[-+]?[0-9]{1,3}(,[0-9]{3})+([.][0-9]*)? *$') }} then replace({{ text }}, ',', '')
+        when {{ matches(text, '^ *[-+]?[1-9][0-9]{0,2}(,[0-9]{3})+([.][0-9]*)? *$') }} then replace({{ text }}, ',', '')
     end
 {%- endmacro %}
 

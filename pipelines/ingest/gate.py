@@ -8,6 +8,7 @@ its declared encoding. Does not belong here: header and rows (`readers.py`), and
 import codecs
 import gzip
 import hashlib
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def admit(path: Path, table: Table, label: str, landing_dir: Path, scratch: Path
         copy_to = scratch / f"{hashlib.sha256(label.encode()).hexdigest()[:16]}.txt"
     try:
         is_plain = _check_text(path, table, label, copy_to)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise DeliveryError(
             f"{label}: the archive is damaged or was cut off ({_first_line(error)}). Have it delivered again."
         ) from None
@@ -108,6 +109,8 @@ def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> b
     """Read the whole file once; True when it is plain. Writes it as UTF-8 to `copy_to`, if given."""
     codec = "utf-8-sig" if table.encoding == "utf-8" else table.encoding
     decoder = codecs.getincrementaldecoder(codec)()
+    # What DuckDB's reader and Python's take for different rows or cells.
+    odd_texts = ("\0", "\n\n", "\n\r", "\r\r", f'{table.delimiter} "', '\n "', '\r "')
     read_bytes, lines, last, is_plain = 0, 0, "", True
     with _unpacked(path, label) as file, _writer(copy_to) as copy:
         while True:
@@ -125,7 +128,7 @@ def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> b
                 copy.write(text)
             lines += text.count("\n")
             seen = last + text
-            is_plain = is_plain and not any(odd in seen for odd in ("\0", "\n\n", "\n\r\n", "\r\r"))
+            is_plain = is_plain and not any(odd in seen for odd in odd_texts)
             last = seen[-2:]
             if not chunk:
                 break

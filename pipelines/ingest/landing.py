@@ -13,14 +13,17 @@ made from stands in its own metadata, so that data and record are replaced in on
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
 import duckdb
+from filelock import FileLock
 
 from pipelines.ingest.gate import DeliveryError, admit, check_name, sha256_of
 from pipelines.ingest.quarantined_files import QuarantinedFiles
@@ -90,8 +93,7 @@ def land(
         DeliveryError: nothing was delivered although the table forbids empty days, or no file could be let in.
     """
     target = raw_file(raw_dir, source, table_name, delivered_on)
-    target.parent.parent.mkdir(parents=True, exist_ok=True)
-    with database.cursor() as connection, tempfile.TemporaryDirectory(dir=raw_dir, prefix=".reading-") as scratch:
+    with _alone(target), database.cursor() as connection, _scratch(target) as scratch:
         before = _made_from(connection, target)
         files = table.files(landing_dir, delivered_on)
         waiting = quarantine.of_day(source, table_name, delivered_on) if quarantine else []
@@ -110,20 +112,24 @@ def land(
         for file in files:
             label = file.relative_to(landing_dir).as_posix()
             try:
-                queries[label], hashes[label] = _read(
-                    connection, file, label, table, landing_dir, Path(scratch), target, before
-                )
+                query, sha256 = _read(connection, file, label, table, landing_dir, scratch, target, before)
+                if twin := next((other for other, known in hashes.items() if known == sha256), None):
+                    _check_not_twice(connection, query, label, twin, table)
+                queries[label], hashes[label] = query, sha256
+            except FileNotFoundError:  # taken away since the folder was looked at
+                continue
             except DeliveryError as error:
                 refused[label] = str(error)
         problems = [*refused.values(), *(file.still_waiting for file in waiting if file.path not in queries)]
         if quarantine:
             for label, reason in refused.items():
                 quarantine.take(landing_dir / label, reason, source, table_name, delivered_on)
-        landed_before = dict(before.files) if before else {}
-        if refused and (not queries or refused.keys() & landed_before.keys()):
+        # Of a snapshot that is not whole one cannot say which keys it lacks.
+        if problems and (not queries or table.deliveries == "snapshot"):
             raise DeliveryError("\n".join(problems))
         delivered = list(queries)
-        for label in sorted(landed_before.keys() - queries.keys()):  # cleared away since
+        landed_before = dict(before.files) if before else {}
+        for label in sorted(landed_before.keys() - queries.keys()):  # cleared away since, or refused as it is now
             queries[label], hashes[label] = _landed_rows(target, label), landed_before[label]
         made_from = MadeFrom(hashes, _read_as(table))
         if before == made_from:
@@ -132,10 +138,9 @@ def land(
             _write(connection, queries, made_from, table, delivered_on, target)
             outcome = "restated" if before else "landed" if queries else "empty day"
         rows, unreadable_rows, first_date, last_date, columns = _summary(connection, target, table)
-        if rows >= FEW_ROWS:
-            _remember_files(target, delivered_on, hashes)
+        _remember_files(connection, target, delivered_on)
         if quarantine:
-            for replaced in (file for file in waiting if file.path in queries):
+            for replaced in (file for file in waiting if file.path in delivered):
                 quarantine.dismiss(replaced, "replaced by a later delivery")
     known = {*table.columns, *table.optional_columns}
     return Landed(
@@ -221,12 +226,23 @@ def _check_not_landed_before(
         )
 
 
-def _remember_files(target: Path, delivered_on: date, hashes: Mapping[str, str]) -> None:
-    for sha256 in hashes.values():
+def _check_not_twice(connection: duckdb.DuckDBPyConnection, query: str, label: str, twin: str, table: Table) -> None:
+    """Refuse `orders (1).csv` beside `orders.csv`: where rows have no key they would count twice."""
+    [[rows]] = connection.execute(f"select count(*) from ({query})").fetchall()
+    if rows >= FEW_ROWS and not table.may_repeat_a_file:
+        raise DeliveryError(f"{label}: the same bytes as {twin} of the same day. Remove one of the two.")
+
+
+def _remember_files(connection: duckdb.DuckDBPyConnection, target: Path, delivered_on: date) -> None:
+    """Write down on which day each file that is large enough has landed; the newest day that holds it counts."""
+    found = connection.execute(f"select _file_sha256 from {_raw_rows(target)} group by 1 having count(*) >= {FEW_ROWS}")
+    for [sha256] in found.fetchall():
         marker = _marker(target, sha256)
-        if not marker.exists():
+        if not marker.exists() or marker.read_text(encoding="utf-8") != str(delivered_on):
             marker.parent.mkdir(exist_ok=True)
-            marker.write_text(str(delivered_on), encoding="utf-8")
+            aside = marker.with_name(f".{sha256}-{os.getpid()}")
+            aside.write_text(str(delivered_on), encoding="utf-8")
+            aside.replace(marker)
 
 
 def _marker(target: Path, sha256: str) -> Path:
@@ -264,7 +280,7 @@ def _write(
 
 def stamp_again(database: duckdb.DuckDBPyConnection, target: Path) -> None:
     """Give the raw file at `target` a new `_loaded_at`, so that staging types its rows anew."""
-    with database.cursor() as connection:
+    with _alone(target), database.cursor() as connection:
         made_from = _made_from(connection, target)
         assert made_from is not None, f"{target} is no raw file"
         _replace(connection, f"select * exclude (_loaded_at) from {_raw_rows(target)}", made_from, target)
@@ -319,6 +335,25 @@ def _summary(
     ).fetchone()
     assert row is not None
     return row[0], row[1], row[2], row[3], list(iter_columns(query, connection))
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Let one process at a time land the table of `target`, and clear away what a killed one left of its day."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.parent.parent / ".lock"):
+        for left in target.parent.glob(".landing-*"):
+            left.unlink(missing_ok=True)
+        for left in target.parent.glob(".reading-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+@contextmanager
+def _scratch(target: Path) -> Iterator[Path]:
+    """A folder for copies that reading needs."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".reading-") as folder:
+        yield Path(folder)
 
 
 def _fsync(path: Path) -> None:

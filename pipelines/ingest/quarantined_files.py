@@ -50,13 +50,16 @@ class QuarantinedFiles:
     def take(self, path: Path, reason: str, source: str, table: str, delivered_on: date) -> None:
         """Move a delivered file here. A link is moved as the link it is."""
         label = path.relative_to(self.landing_dir).as_posix()
-        content = "" if path.is_symlink() or not path.is_file() else sha256_of(path)
-        file_id = hashlib.sha256(f"{label} {content}".encode()).hexdigest()[:10]
+        is_file = path.is_file() and not path.is_symlink()
+        file_id = hashlib.sha256(f"{label} {sha256_of(path) if is_file else ''}".encode()).hexdigest()[:10]
         home = self.folder / source / table / str(delivered_on) / file_id
         home.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            path.replace(home / "file")
+        except FileNotFoundError:  # another process was faster
+            return
         self._write(home, QuarantinedFile(file_id, source, table, str(delivered_on), label, reason, now, "open"))
-        shutil.move(path, home / "file")
 
     def all(self) -> list[QuarantinedFile]:
         """Every refused file, in the order they came."""
@@ -74,7 +77,7 @@ class QuarantinedFiles:
             self.dismiss(file, "replaced by a later delivery")
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(self._home(file) / "file", target)
+        (self._home(file) / "file").replace(target)
         shutil.rmtree(self._home(file))
 
     def dismiss(self, file: QuarantinedFile, note: str) -> None:
@@ -95,4 +98,6 @@ class QuarantinedFiles:
         return QuarantinedFile(**json.loads((home / _RECORD).read_text(encoding="utf-8")))
 
     def _write(self, home: Path, file: QuarantinedFile) -> None:
-        (home / _RECORD).write_text(json.dumps(asdict(file), ensure_ascii=False, indent=2), encoding="utf-8")
+        aside = home / f".{_RECORD}"
+        aside.write_text(json.dumps(asdict(file), ensure_ascii=False, indent=2), encoding="utf-8")
+        aside.replace(home / _RECORD)

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
-from zipfile import BadZipFile
 
 import duckdb
 import pandas as pd
@@ -60,9 +59,15 @@ def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: 
     Raises:
         DeliveryError: the header differs from the declared one, or the file is not of its format at all.
     """
+    rows = f"delivered_{_unique(file.label)}"
     try:
-        return _READERS[table.format](connection, file, table)
-    except (OSError, EOFError, UnicodeError, csv.Error, BadZipFile, duckdb.Error) as error:
+        query = _READERS[table.format](connection, file, table)
+        # Read to its end here, where what is wrong with a file is the file's, and no other's.
+        connection.execute(f"create or replace temp table {rows} as {query}")
+        return f"select * from {rows}"
+    except (DeliveryError, MemoryError, duckdb.FatalException, duckdb.OutOfMemoryException):
+        raise
+    except Exception as error:  # whatever a library makes of a damaged file
         raise DeliveryError(
             f"{file.label}: cannot be read as {table.format}: {_first_line(error)}. "
             "Have the file delivered again, or correct `format` in the source's YAML."
@@ -93,7 +98,9 @@ def _named_header(names: Iterable[str | None], table: Table, label: str) -> list
         return header
     known = {*table.columns, *table.optional_columns}
     undeclared = [column[:60] for column in header if column not in known]
-    if undeclared:
+    if undeclared and table.personal_columns and len(missing) == len(table.columns):
+        problems.append(f"what is there is not told, since it may be a row of data: {len(undeclared)} names")
+    elif undeclared:
         problems.append(f"not declared: {', '.join(repr(column) for column in undeclared[:5])}")
     raise DeliveryError(
         f"{label}: row 1 (header): {'; '.join(problems)}. "
@@ -122,6 +129,7 @@ def _read_csv_fast(
             create or replace temp table {name} as
             from read_csv(
                 {sql_text(literal_path(file.path))}, columns = {{{columns}}}, header = true, auto_detect = false,
+                hive_partitioning = false,
                 delim = {sql_text(table.delimiter)}, quote = '"', escape = '"', strict_mode = true,
                 null_padding = false,
                 store_rejects = true, rejects_table = '{name}_rejects', rejects_scan = '{name}_scan', rejects_limit = 1
@@ -239,6 +247,8 @@ def _json_line(number: int, line: str) -> "_Found":
         value = json.loads(line, **_JSON_AS_SENT)
     except json.JSONDecodeError as error:
         return number, None, line, f"not valid JSON: {error.msg}"
+    except RecursionError:
+        return number, None, line, "JSON nested too deeply"
     return number, value, line, None if isinstance(value, dict) else _no_object(value)
 
 
@@ -264,7 +274,7 @@ def _register_records(connection: duckdb.DuckDBPyConnection, found: Sequence[_Fo
 
 
 def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
-    source = f"read_parquet({sql_text(literal_path(file.path))}, file_row_number = true)"
+    source = f"read_parquet({sql_text(literal_path(file.path))}, file_row_number = true, hive_partitioning = false)"
     described = connection.execute(f"describe select * from {source}").fetchall()
     header = _named_header((name for name, *_ in described if name != "file_row_number"), table, file.label)
     columns = ", ".join(f"cast({sql_name(column)} as varchar) as {sql_name(column)}" for column in header)
@@ -286,6 +296,7 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
                 "Correct `sheet` in the source's YAML."
             )
         sheet = workbook[table.sheet] if table.sheet else workbook.worksheets[0]
+        sheet.reset_dimensions()  # some exporters write a range that leaves rows out
         first, *rest = [[_excel_text(value) for value in row] for row in sheet.values] or [[]]
     finally:
         workbook.close()
@@ -338,9 +349,9 @@ def _open_text(path: Path) -> IO[str]:
 
 
 def _json_text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # Half of a character, which JSON can spell and no file can hold.
+    return text if text is None else text.encode("utf-8", "replace").decode()
 
 
 def _no_object(value: Any) -> str:

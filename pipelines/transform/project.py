@@ -25,8 +25,8 @@ DBT = Path(sys.executable).with_name("dbt")  # of this environment, whether or n
 def assemble_project(settings: Settings) -> Path:
     """A dbt project folder that links the shipped project and the user's own models; its path.
 
-    Links rather than copies, so that an edited model is an edited model. Of the shipped sources dbt is shown those that
-    are enabled: it takes its time to read every model there is.
+    Links rather than copies, so that an edited model is an edited model. dbt is shown the sources that are enabled: it
+    takes its time to read every model there is, and those of a draft have nothing to read yet.
     """
     project_dir = settings.dbt_target_dir / "project"
     project_dir.mkdir(parents=True, exist_ok=True)
@@ -39,8 +39,12 @@ def assemble_project(settings: Settings) -> Path:
         link = project_dir / name
         if part.exists() and not link.is_symlink():
             link.symlink_to(part)
-    shipped = (folder.name for folder in (SHIPPED_PROJECT_DIR / "models" / "staging").iterdir() if folder.is_dir())
-    unused = sorted(f"models/staging/{name}/\n" for name in shipped if name not in settings.sources)
+    unused = sorted(
+        f"{root}/staging/{folder.name}/\n"
+        for root in ("models", "company")
+        for folder in (project_dir / root / "staging").glob("*/")
+        if folder.name not in settings.sources
+    )
     (project_dir / ".dbtignore").write_text("".join(unused), encoding="utf-8")
     return project_dir
 

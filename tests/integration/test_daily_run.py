@@ -387,13 +387,13 @@ with dg.DagsterInstance.get() as instance:
         (
             {
                 f"shop/orders/orders_{LAST_DAY}.csv.gz": lambda text: text.replace("order_id;", "order_number;", 1),
-                f"shop/customers/customers_{LAST_DAY}.csv": lambda text: re.sub(r"\nC\d+,", "\n,", text),
+                f"shop/order_items/order_items_{LAST_DAY}.csv.gz": lambda text: re.sub(r"\nI\d+;", "\n;", text),
             },
             [
                 f"shop/orders/orders_{LAST_DAY}.csv.gz: row 1 (header): column 'order_id' is missing",
                 "not declared: 'order_number'",
-                "raw/shop/customers customer_id_not_null: customer_id: ",
-                f"first: shop/customers/customers_{LAST_DAY}.csv row 2",
+                "raw/shop/order_items order_item_id_not_null: ",
+                f"first: shop/order_items/order_items_{LAST_DAY}.csv.gz row 2",
             ],
         ),
         (

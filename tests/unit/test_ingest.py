@@ -14,6 +14,7 @@ from openpyxl import Workbook
 
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land, raw_days, raw_file
+from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.sources import Table
 from pipelines.warehouse import sandboxed
 
@@ -274,6 +275,89 @@ def test_a_zip_archive_of_one_file(tmp_path: Path) -> None:
     shop.land()
     assert shop.rows() == [("żółw", "1", 2)]
     assert [path.name for path in tmp_path.iterdir()] == ["landing", "raw"]
+
+
+def test_a_workbook_whose_stated_range_is_too_small_keeps_its_rows(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel")
+    workbook = Workbook()
+    sheet: Any = workbook.active
+    for row in (["id", "amount"], ["A", 1], ["B", 2]):
+        sheet.append(row)
+    whole = tmp_path / "whole.xlsx"
+    workbook.save(whole)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(shop.landing / f"orders_{DAY}.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1:B1"'))
+    assert shop.land().rows == 2
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(shop.landing / f"orders_{DAY}.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name)[:-40] if "sheet1" in name else old.read(name))
+    with pytest.raises(DeliveryError, match=r"orders_2025-01-31\.xlsx: "):
+        shop.land()
+
+
+def test_a_damaged_file_takes_no_other_along(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.parquet", format="parquet")
+    for part in "ab":
+        path = shop.landing / f"orders_{DAY}_{part}.parquet"
+        duckdb.sql(f"copy (select range as id, repeat('x', 99) as amount from range(9999)) to '{path}'")
+    damaged = bytearray(path.read_bytes())
+    damaged[200:4000] = b"\x07" * 3800
+    path.write_bytes(damaged)
+    landed = shop.land()
+    assert (landed.rows, landed.files) == (9999, [f"orders_{DAY}_a.parquet"])
+    assert [reason.partition(":")[0] for reason in landed.refused] == [path.name]
+
+
+def test_a_broken_new_version_keeps_the_old_and_lets_others_in(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.csv")
+    quarantine = QuarantinedFiles(tmp_path / "quarantine", shop.landing)
+
+    def land_day() -> Landed:
+        with sandboxed(shop.landing, shop.raw) as database:
+            return land("shop", "orders", shop.table, DAY, shop.landing, shop.raw, database, quarantine)
+
+    shop.deliver("id,amount\n1,2\n", f"orders_{DAY}_a.csv")
+    land_day()
+    shop.deliver("id,total\n1,3\n", f"orders_{DAY}_a.csv")
+    shop.deliver("id,amount\n5,6\n", f"orders_{DAY}_b.csv")
+    for _ in range(3):  # the refused one stays open until it is replaced or dismissed
+        landed = land_day()
+        assert len(landed.refused) == 1
+        assert sorted(shop.rows("id, amount")) == [("1", "2"), ("5", "6")]
+    shop.deliver("id,amount\n1,3\n", f"orders_{DAY}_a.csv")
+    assert land_day().refused == []
+    assert sorted(shop.rows("id, amount")) == [("1", "3"), ("5", "6")]
+    assert [(file.state, file.note) for file in quarantine.all()] == [("dismissed", "replaced by a later delivery")]
+
+
+def test_a_snapshot_lands_whole_or_not_at_all(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.csv", deliveries="snapshot")
+    shop.deliver("id,amount\n1,2\n", f"orders_{DAY}_eu.csv")
+    shop.deliver("id,amount\n5,6", f"orders_{DAY}_us.csv")
+    with pytest.raises(DeliveryError, match=r"_us\.csv: row 2: the last row has no line end"):
+        shop.land()
+    assert not shop.file().exists()
+
+
+def test_the_same_bytes_twice_on_one_day_count_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}*.csv", key=["_source_file", "_row_number"])
+    content = "id,amount\n" + "".join(f"{number},1\n" for number in range(20))
+    shop.deliver(content)
+    shop.deliver(content, f"orders_{DAY} (1).csv")
+    landed = shop.land()
+    assert landed.rows == 20
+    assert len(landed.refused) == 1
+    assert "the same bytes as" in landed.refused[0]
+
+
+def test_a_folder_called_like_a_column_is_no_column(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "id=99", path="amount=5/orders_{delivered_on}.csv")
+    shop.deliver("id,amount\n1,7\n", f"amount=5/orders_{DAY}.csv")
+    shop.land()
+    assert duckdb.sql(
+        f"select id, amount from read_parquet('{shop.file()}', hive_partitioning = false)"
+    ).fetchall() == [("1", "7")]
 
 
 def test_names_with_wildcards_quotes_and_spaces_are_just_names(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 {% for name in var('tables') %}
 {%- set source_name, table_name = name.split('.') %}
 select
-    {{ surrogate_key(["'" ~ source_name ~ "'", '_source_file', '_row_number']) }} as quarantine_id,
+    {{ surrogate_key(["'" ~ source_name ~ "'", "'" ~ table_name ~ "'", '_source_file', '_row_number']) }} as quarantine_id,
     '{{ source_name }}' as source,
     '{{ table_name }}' as table_name,
     _delivered_on as delivered_on,
