@@ -133,9 +133,14 @@ def chosen(
     files = [file for file in quarantine.files.all() if selection.fits(file) and (not states or file.state in states)]
     rows = [row for row in quarantine.rows.rows(*states) if selection.fits(row)]
     ids = [file.id for file in files] + [row.id for row in rows]
+    others = {file.id: file.state for file in quarantine.files.all()}
+    others |= {row.id: row.state for row in quarantine.rows.rows()}
     for start in selection.ids:
-        if not any(item_id.startswith(start) for item_id in ids):
-            raise ConfigError(f"Nothing in quarantine has an id that begins with {start!r}. See `kpi quarantine list`.")
+        if any(item_id.startswith(start) for item_id in ids):
+            continue
+        if state := next((state for item_id, state in others.items() if item_id.startswith(start)), None):
+            raise ConfigError(f"{start} is {state} already.")
+        raise ConfigError(f"Nothing in quarantine has an id that begins with {start!r}. See `kpi quarantine list`.")
     return files, rows
 
 

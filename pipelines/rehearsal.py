@@ -87,7 +87,7 @@ def rehearse(settings: Settings, name: str, day: date | None = None, given: Give
         if not deliveries and not found.refused:
             raise ConfigError(
                 f"Nothing of {name} lies in {settings.landing_dir} that has not landed. "
-                "Put files there, or give one: --file FILE --table TABLE."
+                f"Put files there, or give one: --file FILE --table TABLE.{_misnamed(source, settings.landing_dir)}"
             )
         raw = copy / "raw"
         with sandboxed(landing, raw) as database:
@@ -172,6 +172,16 @@ def _landing_with(copy: Path, table: Table, given: Given) -> Path:
         if companion.exists():
             shutil.copyfile(companion, target.with_name(target.name + table.row_count_suffix))
     return copy / "landing"
+
+
+def _misnamed(source: Source, landing: Path) -> str:
+    """Says which files of the source's folders no table's `path` finds, if any."""
+    patterns = [re.sub(r"\{delivered_on[^}]*\}", "*", table.path) for table in source.tables.values()]
+    found = {file for pattern in patterns for file in landing.glob(pattern)}
+    folders = {(landing / pattern).parent for pattern in patterns if "*" not in str(Path(pattern).parent)}
+    others = sorted(file for folder in folders if folder.is_dir() for file in folder.iterdir() if file not in found)
+    names = ", ".join(repr(file.name) for file in others[:5] if file.is_file())
+    return f" These files have a name that no `path` of the source fits: {names}." if names else ""
 
 
 def _asked(settings: Settings, source: Source, day: date, found: Rehearsal) -> Path:

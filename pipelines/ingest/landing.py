@@ -221,8 +221,9 @@ def _check_not_landed_before(
     made_from = _made_from(connection, other) if other != target else None
     if made_from and sha256 in made_from.files.values():
         raise DeliveryError(
-            f"{label}: the same bytes were already delivered for {day}. Have the right file delivered, or write "
-            "`same_file_again: allowed` in the source's YAML if equal files are normal."
+            f"{label}: the same bytes were already delivered for {day}. Have the right file delivered; if there is "
+            "none, `kpi quarantine dismiss` this one; write `same_file_again: allowed` in the source's YAML if equal "
+            "files are normal."
         )
 
 

@@ -41,7 +41,11 @@ def slug(text: str) -> str:
 
 
 def words_of(name: str) -> str:
-    """A column's name as lower-case words with underscores: CustomerID and Customer-Id become customer_id."""
+    """A column's name as lower-case words with underscores: CustomerID and Customer-Id become customer_id.
+
+    A currency in brackets, as in Cost (EUR), is none of its words.
+    """
+    name = re.sub(r"[(\[](EUR|USD|GBP|PLN|CHF|BRL|CZK|SEK|NOK|DKK|€|\$|£|zł)[)\]]", "", name)
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return re.sub(r"[^a-z0-9]+", "_", plain_letters(parted)).strip("_")
 
