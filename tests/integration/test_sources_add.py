@@ -1,6 +1,7 @@
 """`kpi sources add` on a file as an accountant exports it, and what is built from the draft as it stands."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -116,7 +117,11 @@ def test_a_draft_without_what_it_needs_does_not_build_and_says_what(webshop: Ins
     assert (
         "Will not build until mapped: created_at" in webshop.kpi("sources", "add", str(leads), "--name", "crm2").stdout
     )
-    refused = webshop.kpi("dbt", "--", "compile", "--select", "stg_crm2__leads", check=False)
+    webshop.kpi(
+        "dbt", "--", "ls", "--select", "stg_webshop__orders"
+    )  # a draft that is not switched on is in nobody's way
+    switched_on = replace(webshop, environment={"KPI_SOURCES": "webshop,crm2"})
+    refused = switched_on.kpi("dbt", "--", "compile", "--select", "stg_crm2__leads", check=False)
     assert refused.returncode != 0
     assert "stg_crm2__leads: created_at is not mapped" in refused.stdout
 
