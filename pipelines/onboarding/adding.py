@@ -5,7 +5,7 @@ Belongs here: the order of these steps, and what is printed. Does not belong her
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from pipelines.onboarding.mapping import Proposal, propose
 from pipelines.onboarding.names import DayInName, day_in_name, slug
 from pipelines.onboarding.sniffing import Described, describe_file
 from pipelines.onboarding.writing import Draft, Origin, existing_source, write_draft
+from pipelines.partitions import business_day
 from pipelines.settings import Settings
 from pipelines.sources import SHIPPED_DIR
 
@@ -171,7 +172,7 @@ def _plain(cell: str) -> str:
 def _next_steps(draft: Draft, named: DayInName, what: str, settings: Settings, console: Console) -> None:
     steps = []
     if draft.origin.path:
-        day = named.day or date.today()
+        day = named.day or business_day(settings) - timedelta(days=1)
         folder = settings.landing_dir / draft.origin.path.rpartition("/")[0]
         target = draft.origin.path.format(delivered_on=day).rpartition("/")[2]
         unpack = "Put the file there"

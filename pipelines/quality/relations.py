@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.quality.expectation_types import BATCH, quoted
+from pipelines.warehouse import literal_path
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -97,7 +98,7 @@ def _view(relation: Relation) -> list[str]:
             f"use warehouse.{schema}",
             f"create temp view {BATCH} as select * from warehouse.{schema}.{table}",
         ]
-    files = ", ".join(_literal(_without_wildcards(str(path))) for path in relation.paths)
+    files = ", ".join(_literal(literal_path(path)) for path in relation.paths)
     # Raw files hold what was delivered; a folder called `key=value` must not become a column.
     source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
     return [f"create temp view {BATCH} as select * from {source}"]
@@ -105,7 +106,3 @@ def _view(relation: Relation) -> list[str]:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _without_wildcards(path: str) -> str:
-    return "".join(f"[{character}]" if character in "*?[" else character for character in path)

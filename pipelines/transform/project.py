@@ -16,7 +16,7 @@ from pathlib import Path
 from pipelines.config_files import ConfigError
 from pipelines.ingest.landing import raw_days
 from pipelines.settings import PROJECT_DIR, Settings
-from pipelines.sources import Source, each_table
+from pipelines.sources import SHIPPED_DIR, Source, each_table
 
 SHIPPED_PROJECT_DIR = PROJECT_DIR / "dbt_project"
 DBT = Path(sys.executable).with_name("dbt")  # of this environment, whether or not it is on the PATH
@@ -39,12 +39,14 @@ def assemble_project(settings: Settings) -> Path:
         link = project_dir / name
         if part.exists() and not link.is_symlink():
             link.symlink_to(part)
-    unused = sorted(
-        f"{root}/staging/{folder.name}/\n"
+    described = {
+        path.stem for folder in (SHIPPED_DIR, settings.company_dir / "sources") for path in folder.glob("*.yml")
+    }
+    unused = [
+        f"{root}/staging/{name}/\n"
+        for name in sorted(described.difference(settings.sources))
         for root in ("models", "company")
-        for folder in (project_dir / root / "staging").glob("*/")
-        if folder.name not in settings.sources
-    )
+    ]
     (project_dir / ".dbtignore").write_text("".join(unused), encoding="utf-8")
     return project_dir
 

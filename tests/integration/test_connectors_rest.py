@@ -17,7 +17,7 @@ import simplejson
 import yaml
 
 from pipelines.config_files import ConfigError
-from pipelines.ingest.connectors import Retries
+from pipelines.ingest.connectors import Retries, UnreachableError
 from pipelines.ingest.gate import DeliveryError
 from tests.conftest import PROJECT_DIR
 from tests.integration.connectors import AT_ONCE, FIRST_DAY, Pulled
@@ -36,6 +36,7 @@ class Api:
     def __init__(self) -> None:
         self.orders = [order(number, f"2025-01-30T0{number}:00:00Z") for number in range(1, 6)]
         self.faults: list[str] = []
+        self.closed = threading.Event()
         self.between_pages: Callable[[], None] | None = None
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.headers: list[dict[str, str]] = []
@@ -103,7 +104,9 @@ class Api:
 
     def fail(self, request: BaseHTTPRequestHandler, fault: str) -> None:
         half = '{"data": {"orders": [{"id": 1, "tot'
-        if fault == "drop":
+        if fault == "hang":
+            self.closed.wait()  # never answers; whoever asks has to give up by itself
+        elif fault == "drop":
             request.connection.shutdown(socket.SHUT_RDWR)
         elif fault == "half":
             self.send(request, 200, half, {"Content-Length": "1000"})
@@ -131,6 +134,7 @@ class Api:
 def api() -> Iterator[Api]:
     api = Api()
     yield api
+    api.closed.set()
     api.server.shutdown()
     api.server.server_close()
 
@@ -218,6 +222,18 @@ def test_a_passing_fault_is_asked_again_and_no_record_is_lost_or_doubled(
     api.faults = list(faults)
     assert shop(tmp_path, api).ids(SECOND_DAY) == ["1", "2", "3", "4", "5"]
     assert len(api.asked) == 3 + len(faults)
+
+
+def test_an_answer_that_does_not_come_is_given_up_and_asked_for_again(
+    tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.ingest.connectors.rest._TIMEOUT_SECONDS", 0.3)
+    api.faults = ["hang"]
+    assert shop(tmp_path, api).ids(SECOND_DAY) == ["1", "2", "3", "4", "5"]
+    assert len(api.asked) == 4
+    api.faults = ["hang"] * 5
+    with pytest.raises(UnreachableError, match=r"cannot be read \(ReadTimeout, 5 times\)"):
+        shop(tmp_path, api).fetch()
 
 
 def test_waits_grow_and_a_rate_limit_says_how_long(tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

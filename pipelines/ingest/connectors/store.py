@@ -45,12 +45,13 @@ def _opened(source: Source) -> tuple[Any, str]:
     import fsspec
 
     try:
-        return fsspec.core.url_to_fs(source.store)  # type: ignore[no-any-return]
+        store, root = fsspec.core.url_to_fs(source.store)
     except (ImportError, ValueError) as error:
         raise ConfigError(
             f"source {source.name}: `store`: {error}. Install what this kind of store needs beside the pipeline, "
             "for example s3fs, gcsfs or adlfs, or correct the address."
         ) from None
+    return store, root
 
 
 def _copied(store: Any, name: str, root: str, landing_dir: Path) -> Path:
