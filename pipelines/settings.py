@@ -60,6 +60,7 @@ class SettingsFile(BaseModel):
     reporting_currency: str = Field(pattern="^[A-Z]{3}$")
     as_of_date: date | None = None
     late_file_days: int = Field(default=90, ge=1)  # so far back, files that come late have their day run again
+    ui_url: str = "http://127.0.0.1:3000"  # where people open the Dagster UI; alerts link to it
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
 

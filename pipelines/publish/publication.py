@@ -74,6 +74,15 @@ def publish(
     return counts
 
 
+def published_as_of(published_dir: Path) -> date | None:
+    """The as-of date of what analysts read now; None if nothing was published yet."""
+    try:
+        manifest = json.loads((published_dir / "manifest.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return date.fromisoformat(manifest["as_of_date"])
+
+
 def audit(candidate_dir: Path, tables: list[str], warehouse_path: Path) -> dict[str, int]:
     """Compare every table of a candidate with the warehouse, row by row through a checksum; the row counts.
 

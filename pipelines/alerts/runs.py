@@ -1,0 +1,265 @@
+"""What a finished run found, as a report.
+
+Belongs here: reading a run's events in Dagster's history, and telling causes from what they kept from running.
+Does not belong here: who is told, and when (`incidents.py`).
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from pipelines.alerts.reports import Finding, Report
+from pipelines.partitions import days_between
+from pipelines.publish.publication import published_as_of
+from pipelines.quality.history import CheckHistory
+from pipelines.quality.results import CheckResult
+from pipelines.quality.suites import Severity, Suite
+from pipelines.settings import Settings
+
+STEP_FAILED, NOT_CHECKED, RUN_CRASHED = "step_failed", "not_checked", "run_crashed"
+RUN = "run/daily"
+_FAILED_CHECK, _FAILED_DBT = "DagsterAssetCheckFailedError", "DagsterDbtCliRuntimeError"
+_MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
+_LONGEST_MESSAGE = 600
+_EVENTS = {
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_SUCCESS,
+}
+
+Suites = Mapping[tuple[str, str], Suite]
+
+
+def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, settings: Settings) -> Report:
+    """The report of the finished run `run_id`: every check it evaluated, every step that ended, and itself.
+
+    Raises:
+        LookupError: the instance knows no such run.
+    """
+    record = instance.get_run_record_by_id(run_id)
+    if record is None:
+        raise LookupError(f"no run {run_id}")
+    run = record.dagster_run
+    events = _events(instance, run_id)
+    days = days_of(run)
+    details = {
+        (result.stage, result.table, result.check): result
+        for result in CheckHistory(settings.check_history_path).results(run_id)
+    }
+    checks = [event for event in events if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION]
+    findings = [_of_check(event.asset_check_evaluation_data, suites, details, days) for event in checks]
+    findings += _of_steps(events, checks, suites, days)
+    findings.append(_of_the_run(run, any(not finding.passed and finding.blocking for finding in findings), days))
+    causes = {finding.asset for finding in findings if not finding.passed}
+    return Report(
+        report_id=run_id,
+        at=datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC),
+        findings=tuple(findings),
+        impact=tuple(asset for asset in _not_made(events) if asset not in causes) if run.is_failure else (),
+        run_id=run_id,
+        attempt_of=run.parent_run_id,
+        published_as_of=published_as_of(settings.published_dir),
+        links={"run": f"{settings.ui_url}/runs/{run_id}"},
+    )
+
+
+def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
+    events: list[dg.DagsterEvent] = []
+    cursor = None
+    while True:
+        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=_EVENTS, limit=1000)
+        events += [record.event_log_entry.get_dagster_event() for record in page.records]
+        if not page.has_more:
+            return events
+        cursor = page.cursor
+
+
+def _of_check(
+    evaluation: dg.AssetCheckEvaluation,
+    suites: Suites,
+    details: Mapping[tuple[str, str, str], CheckResult],
+    days: tuple[str, ...],
+) -> Finding:
+    asset = "/".join(evaluation.asset_key.path)
+    suite = _suite(suites, asset)
+    spec = next((spec for spec in suite.checks if spec.name == evaluation.check_name), None) if suite else None
+    stage, *table = evaluation.asset_key.path
+    detail = details.get((stage, "__".join(table), evaluation.check_name))
+    severity: Severity = spec.severity if spec else "critical" if evaluation.blocking else "warning"
+    return Finding(
+        asset=asset,
+        check=evaluation.check_name,
+        severity=severity,
+        passed=evaluation.passed,
+        blocking=bool(evaluation.blocking),
+        message=evaluation.description or evaluation.check_name,
+        observed=detail.observed if detail else "",
+        expected=detail.expected if detail else "",
+        failed_rows=detail.unexpected_count if detail else None,
+        rows=detail.element_count if detail else None,
+        examples=tuple(detail.examples) if detail else (),
+        why=spec.why.strip() if spec else "",
+        next_step=_next_step(asset, evaluation.check_name, days),
+        **_about(asset, suite),
+        deliveries=days,
+    )
+
+
+def _of_steps(
+    events: Sequence[dg.DagsterEvent], checks: Iterable[dg.DagsterEvent], suites: Suites, days: tuple[str, ...]
+) -> list[Finding]:
+    """A finding per step that ended; of one that only has failed checks to tell, its checks tell it."""
+    made = _assets_of_steps(events)
+    failed_checks = {event.step_key for event in checks if not event.asset_check_evaluation_data.passed}
+    findings = []
+    for event in events:
+        if event.step_key is None or not (event.is_step_success or event.is_step_failure):
+            continue
+        said = _said(event, event.step_key in failed_checks) if event.is_step_failure else "done"
+        if said is None:
+            continue
+        asset = made.get(event.step_key) or _checked_asset(event.step_key)
+        findings.append(
+            Finding(
+                asset=asset,
+                check=STEP_FAILED if event.step_key in made else NOT_CHECKED,
+                severity="critical",
+                passed=event.is_step_success,
+                blocking=True,
+                message=said,
+                why="What depends on this step was not brought up to date.",
+                next_step=_next_step(asset, STEP_FAILED, days),
+                **_about(asset, _suite(suites, asset)),
+                deliveries=days,
+            )
+        )
+    return findings
+
+
+def _checked_asset(step: str) -> str:
+    """`check_raw__shop__orders` checks `raw/shop/orders`, `check_marts__dim_date` checks `marts/dim_date`."""
+    stage, _, table = step.removeprefix("check_").partition("__")
+    return f"{stage}/{table.replace('__', '/', 1) if stage == 'raw' else table}"
+
+
+def _assets_of_steps(events: Iterable[dg.DagsterEvent]) -> dict[str, str]:
+    """What to call each step: the asset it makes; the step's own name where it makes several."""
+    assets: dict[str, set[str]] = {}
+    for event in events:
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED and event.step_key and event.asset_key:
+            assets.setdefault(event.step_key, set()).add("/".join(event.asset_key.path))
+    return {step: names.copy().pop() if len(names) == 1 else step for step, names in assets.items()}
+
+
+def _said(event: dg.DagsterEvent, has_failed_checks: bool) -> str | None:
+    """What a failed step said; None where its failed checks say it better."""
+    data = event.step_failure_data
+    error = data.error
+    if error and error.cls_name == _FAILED_CHECK:
+        return None
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    cause = (error.cause or error) if error else None
+    if cause is None:
+        return f"{event.step_key} failed"
+    said = readable_error(cause.message)
+    if cause.cls_name == _FAILED_DBT and has_failed_checks and " in model " not in said:
+        return None
+    return said
+
+
+def readable_error(message: str) -> str:
+    """An error's text without colours, calls of dbt, blank lines, and values that a delivery brought."""
+    _, _, said_by_dbt = message.partition("Errors parsed from dbt logs:")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", said_by_dbt or message).splitlines()
+    text = "\n".join(line.rstrip() for line in lines if line.strip())
+    if _MENTIONS_VALUES.search(text):
+        text = re.sub(r"'[^'\n]*'", "'…'", text)
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"
+
+
+def _of_the_run(run: dg.DagsterRun, explained: bool, days: tuple[str, ...]) -> Finding:
+    """A run that failed though no step of it did was ended from outside."""
+    crashed = run.is_failure and not explained
+    return Finding(
+        asset=RUN,
+        check=RUN_CRASHED,
+        severity="critical",
+        passed=not crashed,
+        blocking=True,
+        message=f"run {run.run_id[:8]} ended without a word: its process was killed, or the machine went down"
+        if crashed
+        else "ended by itself",
+        why="Nobody knows how far it came. Nothing of it was published.",
+        next_step=f"Run it again: {_run_command(days)}. What landed already is not landed twice.",
+        runbook="docs/operations.md#a-run-crashed",
+        deliveries=days,
+    )
+
+
+def _not_made(events: Iterable[dg.DagsterEvent]) -> list[str]:
+    """The assets a run was to make and did not, in the order it would have made them."""
+    planned: dict[str, None] = {}
+    for event in events:
+        if event.asset_key is None:
+            continue
+        name = "/".join(event.asset_key.path)
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+            planned[name] = None
+        elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            planned.pop(name, None)
+    return list(planned)
+
+
+def days_of(run: dg.DagsterRun) -> tuple[str, ...]:
+    """The delivery days of a run, in order; none of a run without partitions."""
+    first, last = (run.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
+    if first and last:
+        end = date.fromisoformat(last) + timedelta(days=1)
+        return tuple(map(str, days_between(date.fromisoformat(first), end)))
+    day = run.tags.get("dagster/partition")
+    return (day,) if day else ()
+
+
+def _suite(suites: Suites, asset: str) -> Suite | None:
+    stage, _, table = asset.partition("/")
+    return suites.get((stage, table.replace("/", "__")))
+
+
+def _about(asset: str, suite: Suite | None) -> dict[str, Any]:
+    stage, _, table = asset.partition("/")
+    source = table.split("/")[0] if stage == "raw" else re.sub(r"^(base|stg)_|__.*$", "", table)
+    tags = (stage, source) if stage in ("raw", "staging") and "__" in table.replace("/", "__") else (stage,)
+    about: dict[str, Any] = {"tags": tags}
+    if suite:
+        about["owner"] = suite.owner
+        if suite.runbook:
+            about["runbook"] = suite.runbook
+    return about
+
+
+def _next_step(asset: str, check: str, days: tuple[str, ...]) -> str:
+    stage, _, table = asset.partition("/")
+    again = _run_command(days)
+    if stage == "raw":
+        return (
+            f"Put a corrected delivery in its place and run the day again: {again}. Refused files: kpi quarantine list"
+        )
+    if check in ("rows_are_readable", "most_rows_are_readable"):
+        source = re.sub(r"^base_|__.*$", "", table)
+        return (
+            f"See the rows: kpi quarantine list --source {source}. Repair the delivery or the rule, "
+            f"then kpi quarantine replay --source {source}"
+        )
+    return f"Find the failing rows on the run's page, repair the delivery or the rule, and run the day again: {again}"
+
+
+def _run_command(days: tuple[str, ...]) -> str:
+    if len(days) > 1:
+        return f"kpi run --from {days[0]} --to {days[-1]}"
+    return f"kpi run --date {days[0]}" if days else "kpi run"

@@ -1,0 +1,205 @@
+"""What no run tells: a run that never started, one that stopped talking, numbers that grow old, a daemon that is down.
+
+Belongs here: one look at the installation, as a report, and ending runs whose process is gone.
+Does not belong here: when looks are taken (`sensors.py`, `kpi alerts watchdog`), and who is told (`incidents.py`).
+
+Nobody is told of a missing day or of old numbers where no schedule runs: there, a person decides when to run.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.alerts.reports import Finding, Report
+from pipelines.alerts.runs import RUN, days_of
+from pipelines.publish.publication import published_as_of
+from pipelines.settings import Settings
+
+JOB, SCHEDULE = "daily", "daily_at_ten"
+_UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+class Watch(BaseModel):
+    """When a watch says that something is wrong.
+
+    Attributes:
+        run_due: the time of day, in the business time zone, by which yesterday's delivery day has a run.
+        stale_after_days: published numbers may be so many days behind yesterday.
+        silent_after_minutes: a run that logs nothing for so long is stuck.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    run_due: time = time(12, 0)
+    stale_after_days: int = Field(default=1, ge=0)
+    silent_after_minutes: int = Field(default=30, ge=1)
+
+
+def look(instance: dg.DagsterInstance, settings: Settings, watch: Watch, now: datetime) -> Report:
+    """What there is to say at `now` (UTC). What cannot be judged yet is not in the report."""
+    findings = [_of_runs_under_way(instance, watch, now)]
+    if _schedule_is_running(instance, settings):
+        local = now.astimezone(ZoneInfo(settings.time_zone))
+        yesterday = local.date() - timedelta(days=1)
+        if local.time() >= watch.run_due and yesterday >= settings.first_delivery:
+            findings.append(_of_the_schedule(instance, settings, watch, yesterday))
+        as_of = published_as_of(settings.published_dir)
+        if as_of:
+            findings.append(_of_what_is_published(as_of, yesterday, watch))
+    return Report(
+        report_id=f"watch {now.isoformat()}",
+        at=now,
+        findings=tuple(findings),
+        published_as_of=published_as_of(settings.published_dir),
+        links={"runs": f"{settings.ui_url}/runs"},
+    )
+
+
+def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> Report:
+    """Whether the daemon lives. Only somebody outside of it can ask."""
+    statuses = instance.get_daemon_statuses().values()
+    down = sorted(status.daemon_type for status in statuses if status.required and not status.healthy)
+    beats = [status.last_heartbeat for status in statuses if status.last_heartbeat]
+    last = f"its last sign is of {_utc(max(beat.timestamp for beat in beats))}" if beats else "it has never run here"
+    return Report(
+        report_id=f"watchdog {now.isoformat()}",
+        at=now,
+        findings=(
+            Finding(
+                asset="daemon/dagster",
+                check="heartbeat",
+                severity="critical",
+                passed=not down,
+                blocking=True,
+                message=f"the Dagster daemon is down, {last}" if down else "the Dagster daemon lives",
+                observed=f"down: {', '.join(down)}".lower() if down else "",
+                expected="a sign of life every minute",
+                why="Without it nothing runs by itself: no schedule, no late file, no retry, no notice.",
+                next_step="Start it again: kpi dev, or what runs it in production",
+                runbook="docs/operations.md#the-daemon-is-down",
+            ),
+        ),
+        published_as_of=published_as_of(settings.published_dir),
+    )
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark as failed what is said to run while its process is gone, and return the ids.
+
+    Such a run, of a killed `kpi run` or of a machine that went down, would keep all others waiting in the queue.
+    """
+    ended = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
+        run = record.dagster_run
+        process = _process_of(instance, run.run_id)
+        if process is not None and not _is_alive(process):
+            instance.report_run_failed(run, f"The process of this run ({process}) is gone.")
+            ended.append(run.run_id)
+    return ended
+
+
+def finished_runs(instance: dg.DagsterInstance, since: datetime) -> Iterator[str]:
+    """The ids of runs that succeeded or failed after `since`, in the order they ended."""
+    ended = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE], updated_after=since)
+    records = instance.get_run_records(ended)
+    for record in sorted(records, key=lambda record: (record.update_timestamp, record.storage_id)):
+        yield record.dagster_run.run_id
+
+
+def _of_runs_under_way(instance: dg.DagsterInstance, watch: Watch, now: datetime) -> Finding:
+    silent = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
+        run_id = record.dagster_run.run_id
+        last = instance.get_records_for_run(run_id, limit=1, ascending=False).records
+        minutes = (now.timestamp() - last[0].event_log_entry.timestamp) / 60 if last else 0
+        if minutes >= watch.silent_after_minutes:
+            silent.append(f"run {run_id[:8]} has said nothing for {minutes:.0f} minutes")
+    return Finding(
+        asset=RUN,
+        check="silent",
+        severity="critical",
+        passed=not silent,
+        blocking=True,
+        message="; ".join(silent) or "every run under way talks",
+        expected=f"a word every {watch.silent_after_minutes} minutes",
+        why="As long as it hangs no other run starts.",
+        next_step="Look at its log in the UI; terminate it there, and run the day again: kpi run --date DAY",
+        runbook="docs/operations.md#a-run-hangs",
+    )
+
+
+def _of_the_schedule(instance: dg.DagsterInstance, settings: Settings, watch: Watch, day: date) -> Finding:
+    ran = any(
+        str(day) in days_of(record.dagster_run)
+        for record in instance.get_run_records(
+            dg.RunsFilter(created_after=datetime.combine(day, time(), ZoneInfo(settings.time_zone)).astimezone(UTC))
+        )
+    )
+    return Finding(
+        asset=f"job/{JOB}",
+        check="missed_schedule",
+        severity="critical",
+        passed=ran,
+        blocking=True,
+        message=f"delivery day {day} has a run" if ran else f"delivery day {day} has no run",
+        expected=f"a run by {watch.run_due:%H:%M} ({settings.time_zone})",
+        why="Analysts go on reading older numbers.",
+        next_step=f"See whether daemon and schedule run, then: kpi run --date {day}",
+        runbook="docs/operations.md#a-day-was-not-run",
+        deliveries=(str(day),),
+    )
+
+
+def _of_what_is_published(as_of: date, yesterday: date, watch: Watch) -> Finding:
+    behind = (yesterday - as_of).days
+    return Finding(
+        asset="published/kpi",
+        check="stale",
+        severity="critical",
+        passed=behind <= watch.stale_after_days,
+        blocking=False,
+        message=f"published numbers are as of {as_of}, {behind} days behind {yesterday}",
+        observed=f"{behind} days behind",
+        expected=f"at most {watch.stale_after_days} days behind",
+        why="Whoever reads them takes them for today's.",
+        next_step="See what the last runs were blocked by: kpi alerts list",
+        runbook="docs/operations.md#published-numbers-are-old",
+    )
+
+
+def _schedule_is_running(instance: dg.DagsterInstance, settings: Settings) -> bool:
+    """As switched in the UI; where nobody touched the switch, as the environment's policy has it."""
+    for state in instance.all_instigator_state():
+        if state.name == SCHEDULE and state.status.value in ("RUNNING", "STOPPED"):
+            return state.status.value == "RUNNING"
+    return settings.policy.schedule_running
+
+
+def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """The process that executes a run, as its first event of the executor names it."""
+    events = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records
+    for record in events:
+        event = record.event_log_entry.dagster_event
+        pid = event.engine_event_data.metadata.get("pid") if event else None
+        if pid is not None:
+            return int(str(pid.value))
+    return None
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # signal 0 asks on POSIX; elsewhere it ends the process
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _utc(timestamp: float) -> str:
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M} UTC"
