@@ -154,6 +154,38 @@ def sql(
             raise ConfigError(str(error)) from None
 
 
+@app.command()
+def versions() -> None:
+    """List the publications that are kept, newest first."""
+    from pipelines.publish.versions import versions as kept
+
+    with _errors_in_words():
+        for version in kept(get_settings().published_dir):
+            console.print(
+                f"{version.publication_id}  as of {version.as_of_date}  published {version.published_at} UTC"
+                f"{'  <- analysts read this one' if version.is_current else ''}",
+                markup=False,
+            )
+
+
+@app.command()
+def rollback(
+    publication: Annotated[
+        str | None, typer.Argument(help="Its id, or how that begins; default: the one before.")
+    ] = None,
+) -> None:
+    """Let analysts read an earlier publication, until a run publishes again."""
+    from pipelines.publish.versions import NoSuchVersionError, roll_back
+
+    with _errors_in_words():
+        try:
+            version = roll_back(get_settings().published_dir, publication)
+        except NoSuchVersionError as error:
+            raise ConfigError(str(error)) from None
+        console.print(f"Analysts now read {version.publication_id}, as of {version.as_of_date}.", markup=False)
+        console.print("The next run that passes publishes again.")
+
+
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids, or their beginnings.")]
 OfSource = Annotated[str | None, typer.Option("--source", help="Only of this source.")]
 OfTable = Annotated[str | None, typer.Option("--table", help="Only of this table.")]

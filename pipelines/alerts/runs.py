@@ -13,7 +13,7 @@ import dagster as dg
 
 from pipelines.alerts.reports import Finding, Report
 from pipelines.partitions import days_between
-from pipelines.publish.publication import published_as_of
+from pipelines.publish.versions import published_as_of
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Severity, Suite

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.runs import RUN, days_of
-from pipelines.publish.publication import published_as_of
+from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
 
 JOB, SCHEDULE = "daily", "daily_at_ten"

@@ -1,7 +1,8 @@
 """Write, audit, publish: what analysts read is replaced in one step, or not at all.
 
-Belongs here: building a publication, auditing it against the warehouse, swapping it in, keeping the ones before.
-Does not belong here: whether this run may publish at all (`assets.py` asks the checks).
+Belongs here: building a publication, auditing it against the warehouse, swapping it in.
+Does not belong here: whether this run may publish at all (`assets.py` asks the checks), and earlier publications
+(`versions.py`).
 
 A publication is a folder, `publications/<id>/`, with `kpi.duckdb` (schemas `marts` and `meta`), `parquet/<table>/` and
 `manifest.json`. `published` is a link to the current one, so that one rename swaps all three together, and readers who
@@ -10,7 +11,6 @@ have an old file open keep it.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -20,6 +20,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from pipelines.publish.versions import point_to, prune
 from pipelines.warehouse import attach_read_only, escaped, new_file, reader
 
 SCORECARD = "kpi_scorecard__monthly"
@@ -70,17 +71,8 @@ def publish(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     point_to(candidate_dir, published_dir)
-    _prune(versions_dir, published_dir, keep)
+    prune(published_dir, keep)
     return counts
-
-
-def published_as_of(published_dir: Path) -> date | None:
-    """The as-of date of what analysts read now; None if nothing was published yet."""
-    try:
-        manifest = json.loads((published_dir / "manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return date.fromisoformat(manifest["as_of_date"])
 
 
 def audit(candidate_dir: Path, tables: list[str], warehouse_path: Path) -> dict[str, int]:
@@ -114,14 +106,6 @@ def audit(candidate_dir: Path, tables: list[str], warehouse_path: Path) -> dict[
                     )
             counts[table], _ = found["warehouse"]
     return counts
-
-
-def point_to(publication_dir: Path, published_dir: Path) -> None:
-    """Make `published_dir` the link to `publication_dir`, in one step."""
-    link = published_dir.with_name(f".{published_dir.name}-{os.getpid()}")
-    link.unlink(missing_ok=True)
-    link.symlink_to(publication_dir.relative_to(published_dir.parent), target_is_directory=True)
-    link.replace(published_dir)
 
 
 def _build(
@@ -225,11 +209,3 @@ def _write_manifest(publication: Publication, counts: dict[str, int], folder: Pa
         },
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
-
-
-def _prune(versions_dir: Path, published_dir: Path, keep: int) -> None:
-    current = published_dir.resolve()
-    versions = sorted(folder for folder in versions_dir.iterdir() if not folder.name.startswith("."))
-    for folder in versions[:-keep]:
-        if folder.resolve() != current:
-            shutil.rmtree(folder)

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.publish import publication as publishing
 from pipelines.publish.publication import AuditError, Publication, publish
+from pipelines.publish.versions import NoSuchVersionError, prune, published_as_of, roll_back, versions
 from pipelines.warehouse import NotPublishedError, published
 
 CHECKS = pd.DataFrame({"run_id": ["r"], "passed": [True]})
@@ -132,3 +133,33 @@ def test_what_changed_in_months_that_were_over_is_recorded_for_good(warehouse: W
     assert publish_with("b", 10, 2, 6) == []  # a month in progress and a young cohort go on, nothing is restated
     assert publish_with("c", 9.5, 2, 6) == [("c", january, 10, 9.5)]
     assert publish_with("d", 12, 3, 6) == [("c", january, 10, 9.5), ("d", january, 9.5, 12)]
+
+
+def test_analysts_can_be_given_an_earlier_publication_again(warehouse: Warehouse) -> None:
+    for name in ("one", "three", "two"):  # ids sort by time; their names here sort as "one", "three", "two"
+        warehouse.publish(name)
+    assert [version.publication_id for version in versions(warehouse.published_dir)] == ["two", "three", "one"]
+    assert roll_back(warehouse.published_dir).publication_id == "three"
+    assert roll_back(warehouse.published_dir).publication_id == "one"
+    with pytest.raises(NoSuchVersionError, match=r"No publication is older .* Kept are: two, three, one\."):
+        roll_back(warehouse.published_dir)
+    assert roll_back(warehouse.published_dir, "tw").publication_id == "two"
+    with pytest.raises(NoSuchVersionError, match="More than one publication has an id that begins with t"):
+        roll_back(warehouse.published_dir, "t")
+    assert published_as_of(warehouse.published_dir) == date(2025, 1, 1)
+
+
+def test_there_is_nothing_to_go_back_to_before_the_first_publication(warehouse: Warehouse) -> None:
+    assert versions(warehouse.published_dir) == []
+    assert published_as_of(warehouse.published_dir) is None
+    with pytest.raises(NotPublishedError):
+        roll_back(warehouse.published_dir)
+
+
+def test_the_publication_that_is_read_is_never_deleted(warehouse: Warehouse) -> None:
+    warehouse.publish("one")
+    warehouse.publish("two")
+    roll_back(warehouse.published_dir)
+    prune(warehouse.published_dir, keep=1)
+    assert [version.publication_id for version in versions(warehouse.published_dir)] == ["two", "one"]
+    assert warehouse.read() == [(1,), (2,), (3,)]

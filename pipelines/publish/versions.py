@@ -1,0 +1,96 @@
+"""What was published, and which of it analysts read.
+
+Belongs here: the publications that are kept, the link to the current one, going back to an earlier one.
+Does not belong here: making a publication (`publication.py`).
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from pipelines.warehouse import NotPublishedError
+
+
+class NoSuchVersionError(Exception):
+    """There is no such publication to go back to; the message lists those there are."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One publication that is kept."""
+
+    publication_id: str
+    published_at: datetime  # UTC
+    as_of_date: date
+    run_id: str
+    is_current: bool
+
+
+def versions(published_dir: Path) -> list[Version]:
+    """The publications that are kept, newest first; none before the first publication."""
+    current = published_dir.resolve().name if published_dir.exists() else None
+    manifests = sorted(_folder(published_dir).glob("[!.]*/manifest.json"), reverse=True)
+    return [_version(json.loads(path.read_text(encoding="utf-8")), current) for path in manifests]
+
+
+def published_as_of(published_dir: Path) -> date | None:
+    """The as-of date of what analysts read now; None if nothing was published yet."""
+    return next((version.as_of_date for version in versions(published_dir) if version.is_current), None)
+
+
+def roll_back(published_dir: Path, publication_id: str | None = None) -> Version:
+    """Let analysts read an earlier publication: the one whose id begins so, by default the one before the current.
+
+    Nothing is deleted; the next run that passes publishes anew. Readers who have a file open keep it.
+
+    Raises:
+        NotPublishedError: nothing was published yet.
+        NoSuchVersionError: there is none, or there are several.
+    """
+    kept = versions(published_dir)
+    if not kept:
+        raise NotPublishedError("Nothing was published yet. Run `kpi run` first.")
+    if publication_id:
+        found = [version for version in kept if version.publication_id.startswith(publication_id)]
+    else:
+        newer = [position for position, version in enumerate(kept) if version.is_current]
+        found = kept[newer[0] + 1 : newer[0] + 2] if newer else kept[:1]
+    if len(found) != 1:
+        problem = "No publication" if not found else "More than one publication"
+        wanted = f"has an id that begins with {publication_id}" if publication_id else "is older than the current one"
+        kept_ids = ", ".join(version.publication_id for version in kept)
+        raise NoSuchVersionError(f"{problem} {wanted}. Kept are: {kept_ids}.")
+    point_to(_folder(published_dir) / found[0].publication_id, published_dir)
+    return found[0]
+
+
+def point_to(publication_dir: Path, published_dir: Path) -> None:
+    """Make `published_dir` the link to `publication_dir`, in one step."""
+    link = published_dir.with_name(f".{published_dir.name}-{os.getpid()}")
+    link.unlink(missing_ok=True)
+    link.symlink_to(publication_dir.relative_to(published_dir.parent), target_is_directory=True)
+    link.replace(published_dir)
+
+
+def prune(published_dir: Path, keep: int) -> None:
+    """Delete all but the newest `keep` publications, and never the current one."""
+    for version in versions(published_dir)[keep:]:
+        if not version.is_current:
+            shutil.rmtree(_folder(published_dir) / version.publication_id)
+
+
+def _folder(published_dir: Path) -> Path:
+    return published_dir.with_name("publications")
+
+
+def _version(manifest: dict[str, str], current: str | None) -> Version:
+    return Version(
+        manifest["publication_id"],
+        datetime.fromisoformat(manifest["published_at"]),
+        date.fromisoformat(manifest["as_of_date"]),
+        manifest["run_id"],
+        manifest["publication_id"] == current,
+    )
