@@ -62,7 +62,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         findings=tuple(findings),
         impact=tuple(asset for asset in _not_made(events) if asset not in causes) if run.is_failure else (),
         run_id=run_id,
-        attempt_of=run.parent_run_id,
+        attempt_of=run.tags.get("dagster/parent_run_id"),
         published_as_of=published_as_of(settings.published_dir),
         links={"run": f"{settings.ui_url}/runs/{run_id}"},
     )

@@ -7,6 +7,7 @@ Nobody is told of a missing day or of old numbers where no schedule runs: there,
 """
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -179,13 +180,12 @@ def _schedule_is_running(instance: dg.DagsterInstance, settings: Settings) -> bo
 
 
 def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """The process that executes a run, as its first event of the executor names it."""
-    events = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records
-    for record in events:
+    """The process that executes a run, as the executor says when it starts; None before it does."""
+    for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records:
         event = record.event_log_entry.dagster_event
-        pid = event.engine_event_data.metadata.get("pid") if event else None
-        if pid is not None:
-            return int(str(pid.value))
+        named = re.search(r"\(pid: (\d+)\)", event.message or "") if event else None
+        if named:
+            return int(named[1])
     return None
 
 
