@@ -5,7 +5,6 @@ Does not belong here: the job (`definitions.py`), and reading arguments (`cli.py
 """
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -22,9 +20,6 @@ from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 
 class NothingDeliveredError(Exception):
@@ -98,7 +93,8 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
     """
     import dagster as dg
 
-    from pipelines.definitions import daily_job, defs, settings
+    from pipelines.alerts.runs import report_of_run
+    from pipelines.definitions import daily_job, defs, settings, suites
     from pipelines.progress import shown
     from pipelines.quality.data_docs import build_data_docs
 
@@ -117,8 +113,9 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
                     tags=_tags(run_days, full_refresh),
                 )
             release_writer_lock(settings.warehouse_path)
-            if problems := _problems(result):
-                blocked[title] = problems
+            report = report_of_run(instance, result.run_id, suites, settings)
+            if report.blocked_by:
+                blocked[title] = report.blocked_by
             build_data_docs(settings.data_docs_dir)
     return blocked
 
@@ -138,33 +135,3 @@ def _quiet_stdout() -> Iterator[None]:
     """dbt's own lines go to the run's log in the UI, not between ours."""
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         yield
-
-
-def _problems(result: "dg.ExecuteInProcessResult") -> list[str]:
-    """What went wrong in a run, a line each: failed steps in their own words, failed blocking checks in theirs."""
-    import dagster as dg
-
-    problems: list[str] = []
-    for event in result.all_events:
-        if event.event_type is dg.DagsterEventType.STEP_FAILURE:
-            failure = event.step_failure_data
-            if failure.error and failure.error.cls_name == "DagsterAssetCheckFailedError":
-                continue  # said better by the evaluations below
-            said = failure.user_failure_data.description if failure.user_failure_data else None
-            error = failure.error.cause or failure.error if failure.error else None
-            problems += _lines_of(said or (error.message if error else f"{event.step_key} failed"))
-    for evaluation in result.get_asset_check_evaluations():
-        if not evaluation.passed and evaluation.blocking:
-            problems.append(
-                f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}: {evaluation.description}"
-            )
-    if not result.success and not problems:
-        problems.append(f"run {result.run_id} failed; its log is in the UI.")
-    return problems
-
-
-def _lines_of(message: str) -> list[str]:
-    """A failure's message without colours and blank lines; of a failed dbt command, what dbt said and not its call."""
-    _, _, said_by_dbt = message.partition("Errors parsed from dbt logs:")
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", said_by_dbt or message).splitlines()
-    return [line.rstrip() for line in lines if line.strip()]

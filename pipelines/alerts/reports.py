@@ -10,6 +10,8 @@ from typing import Any
 
 from pipelines.quality.suites import Severity
 
+STEP_FAILED = "step_failed"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -75,3 +77,13 @@ class Report:
     attempt_of: str | None = None
     published_as_of: date | None = None
     links: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def blocked_by(self) -> list[str]:
+        """What held something back, a line each: failed steps in their own words, failed checks with their names."""
+        lines: list[str] = []
+        for finding in self.findings:
+            if not finding.passed and finding.blocking:
+                name = "" if finding.check == STEP_FAILED else f"{finding.asset} {finding.check}: "
+                lines += f"{name}{finding.message}".splitlines()
+        return list(dict.fromkeys(lines))

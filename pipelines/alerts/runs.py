@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.alerts.reports import Finding, Report
+from pipelines.alerts.reports import STEP_FAILED, Finding, Report
 from pipelines.partitions import days_between
 from pipelines.publish.versions import published_as_of
 from pipelines.quality.history import CheckHistory
@@ -19,7 +19,7 @@ from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Severity, Suite
 from pipelines.settings import Settings
 
-STEP_FAILED, NOT_CHECKED, RUN_CRASHED = "step_failed", "not_checked", "run_crashed"
+NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
 RUN = "run/daily"
 _FAILED_CHECK, _FAILED_DBT = "DagsterAssetCheckFailedError", "DagsterDbtCliRuntimeError"
 _MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
