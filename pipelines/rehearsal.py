@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.config_files import ConfigError
+from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.ingest.connectors import fetch
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land, raw_days
@@ -87,7 +88,7 @@ def rehearse(settings: Settings, name: str, day: date | None = None, given: Give
         if not deliveries and not found.refused:
             raise ConfigError(
                 f"Nothing of {name} lies in {settings.landing_dir} that has not landed. "
-                f"Put files there, or give one: --file FILE --table TABLE.{_misnamed(source, settings.landing_dir)}"
+                f"Put files there, or give one: --file FILE --table TABLE.{_misnamed(settings, source)}"
             )
         raw = copy / "raw"
         with sandboxed(landing, raw) as database:
@@ -174,14 +175,10 @@ def _landing_with(copy: Path, table: Table, given: Given) -> Path:
     return copy / "landing"
 
 
-def _misnamed(source: Source, landing: Path) -> str:
-    """Says which files of the source's folders no table's `path` finds, if any."""
-    patterns = [re.sub(r"\{delivered_on[^}]*\}", "*", table.path) for table in source.tables.values()]
-    found = {file for pattern in patterns for file in landing.glob(pattern)}
-    folders = {(landing / pattern).parent for pattern in patterns if "*" not in str(Path(pattern).parent)}
-    others = sorted(file for folder in folders if folder.is_dir() for file in folder.iterdir() if file not in found)
-    names = ", ".join(repr(file.name) for file in others[:5] if file.is_file())
-    return f" These files have a name that no `path` of the source fits: {names}." if names else ""
+def _misnamed(settings: Settings, source: Source) -> str:
+    """Says which files of the source's folders no run will read, if any."""
+    names = ", ".join(repr(path.name) for path in unclaimed_files(settings, [source])[:5])
+    return f" These files have a name that no `path` of the source fits, or an earlier day: {names}." if names else ""
 
 
 def _asked(settings: Settings, source: Source, day: date, found: Rehearsal) -> Path:

@@ -1,4 +1,4 @@
-"""What no run tells: a run that never started, one that stopped talking, numbers that grow old, a daemon that is down.
+"""What no run tells: late deliveries, files nobody reads, runs that never started or hang, numbers that grow old.
 
 Belongs here: one look at the installation, as a report, and ending runs whose process is gone.
 Does not belong here: when looks are taken (`sensors.py`, `kpi alerts watchdog`), and who is told (`incidents.py`).
@@ -8,7 +8,7 @@ Nobody is told of a missing day or of old numbers where no schedule runs: there,
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,8 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.runs import RUN, days_of
+from pipelines.ingest.arrivals import unclaimed_files
+from pipelines.ingest.landing import raw_days
 from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
+from pipelines.sources import Source, each_table
 
 JOB, SCHEDULE = "daily", "daily_at_ten"
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -39,12 +42,16 @@ class Watch(BaseModel):
     silent_after_minutes: int = Field(default=30, ge=1)
 
 
-def look(instance: dg.DagsterInstance, settings: Settings, watch: Watch, now: datetime) -> Report:
+def look(
+    instance: dg.DagsterInstance, settings: Settings, sources: Sequence[Source], watch: Watch, now: datetime
+) -> Report:
     """What there is to say at `now` (UTC). What cannot be judged yet is not in the report."""
-    findings = [_of_runs_under_way(instance, watch, now)]
+    findings = [_of_runs_under_way(instance, watch, now), *_of_the_landing_folder(settings, sources)]
     if _schedule_is_running(instance, settings):
         local = now.astimezone(ZoneInfo(settings.time_zone))
         yesterday = local.date() - timedelta(days=1)
+        if yesterday >= settings.first_delivery:
+            findings += _of_deliveries(settings, sources, yesterday, local.time())
         if local.time() >= watch.run_due and yesterday >= settings.first_delivery:
             findings.append(_of_the_schedule(instance, settings, watch, yesterday))
         as_of = published_as_of(settings.published_dir)
@@ -130,6 +137,51 @@ def _of_runs_under_way(instance: dg.DagsterInstance, watch: Watch, now: datetime
         next_step="Look at its log in the UI; terminate it there, and run the day again: kpi run --date DAY",
         runbook="docs/operations.md#a-run-hangs",
     )
+
+
+def _of_the_landing_folder(settings: Settings, sources: Sequence[Source]) -> Iterator[Finding]:
+    """Per source, files that nobody will ever read."""
+    for source in sources:
+        if source.is_asked:
+            continue
+        files = unclaimed_files(settings, [source])
+        yield Finding(
+            asset=f"landing/{source.name}",
+            check="unclaimed_files",
+            severity="warning",
+            passed=not files,
+            message=f"{len(files)} files that no run will read: {', '.join(map(str, files[:5]))}"
+            if files
+            else "every file belongs to a table",
+            expected="names as in the source's YAML, days since first_delivery",
+            owner=source.owner,
+            why="What was delivered under another name is missing in every KPI.",
+            next_step="Rename the files, correct `path` in the source's YAML, or move them out of the landing folder",
+            runbook="docs/operations.md#files-that-nobody-reads",
+            tags=("landing", source.name),
+        )
+
+
+def _of_deliveries(settings: Settings, sources: Sequence[Source], day: date, now: time) -> Iterator[Finding]:
+    """Per table that delivers every day, whether the day is here, once its source's `sla` has passed."""
+    for source, name, table in each_table(sources):
+        if source.is_asked or table.empty_day == "allowed" or now < time.fromisoformat(source.sla):
+            continue
+        is_here = bool(table.files(settings.landing_dir, day)) or day in raw_days(settings.raw_dir, source.name, name)
+        yield Finding(
+            asset=f"raw/{source.name}/{name}",
+            check="late",
+            severity="warning",
+            passed=is_here,
+            message=f"the delivery of {day} is here" if is_here else f"the delivery of {day} is not here",
+            expected=f"here by {source.sla} ({settings.time_zone})",
+            owner=source.owner,
+            why="The day's run will fail for want of it.",
+            next_step=f"Ask who delivers it; put it at {table.path.format(delivered_on=day)} in the landing folder",
+            runbook="docs/operations.md#delivery-missing-or-small",
+            tags=("raw", source.name),
+            deliveries=(str(day),),
+        )
 
 
 def _of_the_schedule(instance: dg.DagsterInstance, settings: Settings, watch: Watch, day: date) -> Finding:

@@ -1,6 +1,6 @@
-"""Which delivery days have files that came, or changed, after the day was run.
+"""What lies in the landing folder: files that came after their day was run, and files that nobody will ever read.
 
-Belongs here: telling such days from what lies in the landing folder, and the sensor that has them run again.
+Belongs here: telling them, and the sensor that has days run again.
 Does not belong here: landing (`landing.py`).
 """
 
@@ -8,13 +8,14 @@ import hashlib
 import json
 from collections.abc import Iterable
 from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 
 from pipelines.ingest.landing import raw_days
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
-from pipelines.sources import Source, each_table
+from pipelines.sources import Source, Table, each_table
 
 
 def listings(settings: Settings, sources: Iterable[Source], first: date, end: date) -> dict[str, list[str]]:
@@ -30,6 +31,27 @@ def listings(settings: Settings, sources: Iterable[Source], first: date, end: da
                 file = f"{path.relative_to(settings.landing_dir)} {status.st_size} {status.st_mtime_ns}"
                 found.setdefault(str(day), []).append(hashlib.sha256(file.encode()).hexdigest()[:8])
     return {day: sorted(files) for day, files in found.items()}
+
+
+def unclaimed_files(settings: Settings, sources: Iterable[Source]) -> list[Path]:
+    """Files in the folders of `sources` that no run will read: no table's `path` fits, or their day is too early.
+
+    Relative to the landing folder, sorted. Folders that no table's `path` names are others' business.
+    """
+    tables: dict[str, list[Table]] = {}
+    for source, _, table in each_table(sources):
+        if not source.is_asked and len(Path(table.path).parts) > 1:
+            tables.setdefault(Path(table.path).parts[0], []).append(table)
+    unclaimed = []
+    for folder in tables:
+        for path in (settings.landing_dir / folder).rglob("*"):
+            name = path.relative_to(settings.landing_dir)
+            if path.is_dir() or any(part.startswith(".") for part in name.parts):
+                continue
+            days = [day for table in tables[folder] if (day := table.day_of(name.as_posix()))]
+            if not days or max(days) < settings.first_delivery:
+                unclaimed.append(name)
+    return sorted(unclaimed)
 
 
 def touched_days(before: dict[str, list[str]], now: dict[str, list[str]], run_before: set[str]) -> list[str]:

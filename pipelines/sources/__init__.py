@@ -4,8 +4,9 @@ Belongs here: the files' schema and loading. Does not belong here: how a deliver
 columns mean (the staging models).
 """
 
+import re
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,6 +102,39 @@ class Table(BaseModel):
         """The files of one delivery day, sorted by name; none when nothing was delivered."""
         found = sorted(landing_dir.glob(self.path.format(delivered_on=delivered_on)))
         return [path for path in found if not (self.row_count_suffix and path.name.endswith(self.row_count_suffix))]
+
+    def day_of(self, name: str) -> date | None:
+        """The delivery day of the file called so (relative to the landing folder); None if it is none of this table."""
+        before, *rest = re.split(r"\{delivered_on(?::([^}]*))?\}", self.path)
+        formats = [form or "%Y-%m-%d" for form in rest[::2]]
+        pattern = _matching(before)
+        for form, following in zip(formats, rest[1::2], strict=True):
+            pattern += f"({_matching_dates(form)}){_matching(following)}"
+        suffix = f"(?:{re.escape(self.row_count_suffix or '')})?"
+        found = re.fullmatch(pattern + suffix, name)
+        for text, form in zip(found.groups(), formats, strict=True) if found else ():
+            try:
+                day = datetime.strptime(text, form).date()
+            except ValueError:
+                continue
+            if re.fullmatch(_matching(self.path.format(delivered_on=day)) + suffix, name):
+                return day
+        return None
+
+
+def _matching(glob: str) -> str:
+    """A part of a path pattern as a regular expression; `*` and `?` stay within a folder, as they do for files."""
+    wild = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    parts = re.findall(r"\*\*/|\*|\?|\[[^\]]+\]|.", glob)
+    return "".join(wild.get(part, part if len(part) > 1 else re.escape(part)) for part in parts)
+
+
+def _matching_dates(form: str) -> str:
+    """What dates of a format look like; of names of months and the like, whatever lies within a folder's name."""
+    digits = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%j": 3, "%H": 2, "%M": 2, "%S": 2}
+    patterns = {directive: rf"\d{{{length}}}" for directive, length in digits.items()}
+    parts = re.findall("%.|.", form)
+    return "".join(patterns.get(part, "[^/]+?" if part[0] == "%" else re.escape(part)) for part in parts)
 
 
 class Rejects(BaseModel):

@@ -11,10 +11,42 @@ import pytest
 
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.watching import Watch, _process_of, end_dead_runs, finished_runs, look, look_at_daemon
+from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.settings import Settings
+from pipelines.sources import Source
 
 NOON = datetime(2026, 1, 9, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
 WATCH = Watch(run_due=time(12, 0), stale_after_days=1, silent_after_minutes=30)
+
+
+SHOP = Source.model_validate(
+    {
+        "name": "shop",
+        "description": "The shop.",
+        "connector": "files",
+        "owner": "team:commerce",
+        "sla": "06:00",
+        "entities": ["orders"],
+        "tables": {
+            "orders": {
+                "description": "Orders.",
+                "path": "shop/orders_{delivered_on}*.csv",
+                "format": "csv",
+                "columns": ["id"],
+                "key": ["id"],
+            },
+            "lines": {
+                "description": "Lines.",
+                "path": "shop/{delivered_on:%Y%m}/lines.{delivered_on:%d.%m.%y}.csv",
+                "format": "csv",
+                "columns": ["id"],
+                "key": ["id"],
+                "empty_day": "allowed",
+                "row_count_suffix": ".count",
+            },
+        },
+    }
+)
 
 
 @pytest.fixture
@@ -24,6 +56,12 @@ def on_schedule(settings: Settings) -> Settings:
 
 def found(report: Report, check: str) -> Finding | None:
     return next((finding for finding in report.findings if finding.check == check), None)
+
+
+def deliver(settings: Settings, name: str) -> None:
+    path = settings.landing_dir / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("id\n1\n")
 
 
 def publish(settings: Settings, as_of: date) -> None:
@@ -59,7 +97,7 @@ def test_a_delivery_day_without_a_run_when_it_is_due(
 ) -> None:
     if partition:
         instance.create_run_for_job(dg.job(name="daily")(lambda: None), tags={"dagster/partition": partition})
-    finding = found(look(instance, on_schedule, WATCH, now), "missed_schedule")
+    finding = found(look(instance, on_schedule, [SHOP], WATCH, now), "missed_schedule")
     assert (finding.passed if finding else None) == passed
     if finding and not passed:
         assert finding.message == "delivery day 2026-01-08 has no run"
@@ -69,7 +107,7 @@ def test_a_delivery_day_without_a_run_when_it_is_due(
 def test_a_range_of_days_counts_for_each_of_them(on_schedule: Settings, instance: dg.DagsterInstance) -> None:
     tags = {"dagster/asset_partition_range_start": "2026-01-05", "dagster/asset_partition_range_end": "2026-01-08"}
     instance.create_run_for_job(dg.job(name="daily")(lambda: None), tags=tags)
-    finding = found(look(instance, on_schedule, WATCH, NOON), "missed_schedule")
+    finding = found(look(instance, on_schedule, [SHOP], WATCH, NOON), "missed_schedule")
     assert finding
     assert finding.passed
 
@@ -78,7 +116,8 @@ def test_nobody_is_told_of_days_and_age_where_no_schedule_runs(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
     publish(settings, date(2020, 1, 1))
-    assert {finding.check for finding in look(instance, settings, WATCH, NOON).findings} == {"silent"}
+    checks = {finding.check for finding in look(instance, settings, [SHOP], WATCH, NOON).findings}
+    assert checks == {"silent", "unclaimed_files"}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +127,7 @@ def test_published_numbers_grow_old(
     on_schedule: Settings, instance: dg.DagsterInstance, as_of: date, passed: bool
 ) -> None:
     publish(on_schedule, as_of)
-    report = look(instance, on_schedule, WATCH, NOON)
+    report = look(instance, on_schedule, [SHOP], WATCH, NOON)
     finding = found(report, "stale")
     assert finding
     assert finding.passed == passed
@@ -98,8 +137,8 @@ def test_published_numbers_grow_old(
 def test_a_run_that_says_nothing_is_named(settings: Settings, instance: dg.DagsterInstance) -> None:
     run = start_run(instance, os.getpid())
     soon, late = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (29, 31))
-    quiet = found(look(instance, settings, WATCH, soon), "silent")
-    silent = found(look(instance, settings, WATCH, late), "silent")
+    quiet = found(look(instance, settings, [SHOP], WATCH, soon), "silent")
+    silent = found(look(instance, settings, [SHOP], WATCH, late), "silent")
     assert quiet
     assert silent
     assert (quiet.passed, silent.passed) == (True, False)
@@ -125,6 +164,37 @@ def test_the_executor_says_which_process_it_is(instance: dg.DagsterInstance) -> 
 
     run_id = dg.materialize([numbers], instance=instance).run_id
     assert _process_of(instance, run_id) == os.getpid()
+
+
+def test_a_delivery_that_is_late_by_its_sources_sla(on_schedule: Settings, instance: dg.DagsterInstance) -> None:
+    early = datetime(2026, 1, 9, 4, 59, tzinfo=UTC)
+    due = early + timedelta(minutes=1)  # 06:00 in Warsaw
+    assert found(look(instance, on_schedule, [SHOP], WATCH, early), "late") is None
+    late = found(look(instance, on_schedule, [SHOP], WATCH, due), "late")
+    assert late
+    assert (late.asset, late.passed, late.owner) == ("raw/shop/orders", False, "team:commerce")
+    assert late.message == "the delivery of 2026-01-08 is not here"
+    deliver(on_schedule, "shop/orders_2026-01-08.csv")
+    here = found(look(instance, on_schedule, [SHOP], WATCH, due), "late")
+    assert here
+    assert here.passed
+
+
+def test_files_that_nobody_will_ever_read_are_named(on_schedule: Settings, instance: dg.DagsterInstance) -> None:
+    read = ["shop/orders_2026-01-08.csv", "shop/orders_2026-01-08_part2.csv", "shop/202601/lines.08.01.26.csv",
+            "shop/202601/lines.08.01.26.csv.count", "elsewhere/notes.txt", "shop/.hidden"]  # fmt: skip
+    unread = ["shop/202601/lines.08.02.26.csv", "shop/order_2026-01-08.csv", "shop/orders_2025-12-31.csv",
+              "shop/orders_2026-02-30.csv", "shop/sub/orders_2026-01-08.csv"]  # fmt: skip
+    for name in read:
+        deliver(on_schedule, name)
+    assert unclaimed_files(on_schedule, [SHOP]) == []
+    for name in unread:
+        deliver(on_schedule, name)
+    assert [str(name) for name in unclaimed_files(on_schedule, [SHOP])] == unread
+    finding = found(look(instance, on_schedule, [SHOP], WATCH, NOON), "unclaimed_files")
+    assert finding
+    assert not finding.passed
+    assert finding.message == f"5 files that no run will read: {', '.join(unread)}"
 
 
 def test_a_daemon_that_never_ran_is_down(settings: Settings, instance: dg.DagsterInstance) -> None:
