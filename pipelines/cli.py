@@ -8,11 +8,12 @@ need them, so that the others answer at once.
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,7 @@ from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.warehouse import NotPublishedError, hold_writer_lock
 
 if TYPE_CHECKING:
+    from pipelines.alerts.desk import Desk
     from pipelines.quality.quarantined_rows import State
     from pipelines.quarantine import Selection
     from pipelines.run import Plan
@@ -35,6 +37,8 @@ quarantine_app = typer.Typer(help="Refused files and unreadable rows.", no_args_
 app.add_typer(quarantine_app, name="quarantine")
 sources_app = typer.Typer(help="Your own sources.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
+alerts_app = typer.Typer(help="Incidents, and who is told of them.", no_args_is_help=True)
+app.add_typer(alerts_app, name="alerts")
 console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -278,6 +282,120 @@ def _selection(ids: list[str] | None, source: str | None, table: str | None, day
     from pipelines.quarantine import Selection
 
     return Selection(tuple(ids or ()), source, table, str(day.date()) if day else None)
+
+
+Incidents = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of incidents, or their beginnings.")]
+By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is logged in.")]
+
+
+@alerts_app.command("list")
+def alerts_list(
+    everything: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
+) -> None:
+    """List the open incidents, then dead letters and notices that wait."""
+    from pipelines.alerts.commands import print_list
+
+    with _alerts() as desk:
+        print_list(desk, everything, _now(), console)
+
+
+@alerts_app.command("show")
+def alerts_show(ids: Incidents) -> None:
+    """Show all that is known of incidents, and what happened to them."""
+    from pipelines.alerts.commands import chosen, print_incident
+
+    with _alerts() as desk:
+        for incident in chosen(desk, ids, resolved=True):
+            print_incident(desk, incident, _now(), console)
+
+
+@alerts_app.command("ack")
+def alerts_ack(
+    ids: Incidents, by: By = None, reason: Annotated[str, typer.Option(help="What is being done.")] = ""
+) -> None:
+    """Say that somebody is on it: no reminders until it ends or gets worse."""
+    from pipelines.alerts.commands import chosen, login_name, print_chosen
+
+    with _alerts() as desk:
+        incidents = chosen(desk, ids)
+        desk.acknowledge(incidents, by or login_name(), reason, _now())
+        print_chosen("Acknowledged", incidents, console)
+
+
+@alerts_app.command("mute")
+def alerts_mute(
+    ids: Incidents,
+    reason: Annotated[str, typer.Option(help="Why it does not matter now; kept with the incident.")],
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Until then, in the business time zone."),
+    ] = None,
+    duration: Annotated[str | None, typer.Option("--for", help="For so long: 90m, 4h, 2d, 1w.")] = None,
+    by: By = None,
+) -> None:
+    """Say nothing of incidents for a while, then again if they still fail."""
+    from pipelines.alerts.commands import chosen, login_name, print_chosen
+    from pipelines.alerts.commands import until as end_of_mute
+
+    with _alerts() as desk:
+        now = _now()
+        end = end_of_mute(until, duration, now, desk.zone)
+        incidents = chosen(desk, ids)
+        desk.mute(incidents, end, by or login_name(), reason, now)
+        print_chosen(f"Muted until {end.astimezone(desk.zone):%Y-%m-%d %H:%M}", incidents, console)
+
+
+@alerts_app.command("unmute")
+def alerts_unmute(ids: Incidents, by: By = None) -> None:
+    """Have incidents told again."""
+    from pipelines.alerts.commands import chosen, login_name, print_chosen
+
+    with _alerts() as desk:
+        incidents = chosen(desk, ids)
+        if loud := [incident.id for incident in incidents if incident.state != "muted"]:
+            raise ConfigError(f"Not muted: {', '.join(loud)}.")
+        desk.unmute(incidents, by or login_name(), _now())
+        print_chosen("Unmuted", incidents, console)
+
+
+@alerts_app.command("test")
+def alerts_test(
+    channel: Annotated[str | None, typer.Option(help="Only over this channel of alerts.yml.")] = None,
+) -> None:
+    """Send a test notice over every channel, at once, and say for each whether it went out."""
+    from pipelines.alerts.commands import test_channels
+
+    with _alerts() as desk:
+        if not test_channels(desk, channel, _now(), console):
+            raise typer.Exit(FAILED)
+
+
+@alerts_app.command("flush")
+def alerts_flush(dead: Annotated[bool, typer.Option("--dead", help="Try dead letters again, too.")] = False) -> None:
+    """Send what is due. Fails as long as there are dead letters."""
+    from pipelines.alerts.commands import flush
+
+    with _alerts() as desk:
+        if not flush(desk, dead, _now(), console):
+            raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _alerts() -> Iterator["Desk"]:
+    """The desk of this installation; a store that cannot be used is told in words."""
+    from pipelines.alerts.desk import Desk
+
+    with _errors_in_words():
+        settings = get_settings()
+        try:
+            yield Desk.of(settings)
+        except (sqlite3.Error, OSError) as error:
+            errors.print(f"{settings.alerts_path} cannot be used: {error}.", markup=False, style="red")
+            raise typer.Exit(FAILED) from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @app.command()

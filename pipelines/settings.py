@@ -55,6 +55,7 @@ class SettingsFile(BaseModel):
     environment: Environment = "local"
     sources: Annotated[list[str], NoDecode, Field(min_length=1)]
     company_dir: Path = Path("company")
+    alerts: Path | None = None  # default: alerts.yml beside the settings file, or else the shipped one
     first_delivery: date
     time_zone: str
     reporting_currency: str = Field(pattern="^[A-Z]{3}$")
@@ -132,6 +133,14 @@ class Settings(SettingsFile, BaseSettings):
         return self.data_dir / "check_history.sqlite"
 
     @cached_property
+    def alerts_path(self) -> Path:
+        return self.data_dir / "alerts.sqlite"
+
+    @property
+    def alerts_file(self) -> Path:
+        return self.alerts or PROJECT_DIR / "alerts.yml"
+
+    @cached_property
     def data_docs_dir(self) -> Path:
         return self.data_dir / "data_docs"
 
@@ -164,9 +173,11 @@ def load_settings(path: Path | None = None) -> Settings:
         ]
         raise ConfigError("\n".join(problems)) from None
     data_dir = os.environ.get("DATA_DIR")
+    own_alerts = path.parent / (settings.alerts or "alerts.yml")
     return settings.model_copy(
         update={
             "company_dir": path.parent / settings.company_dir,
+            "alerts": own_alerts if settings.alerts or own_alerts.exists() else None,
             "data_dir": Path(data_dir).absolute() if data_dir else path.parent / settings.data_dir,
         }
     )

@@ -1,0 +1,190 @@
+"""What `kpi alerts` does.
+
+Belongs here: finding the incidents that are meant, and what is printed.
+Does not belong here: arguments and exit codes (`cli.py`), and what becomes of incidents (`desk.py`).
+"""
+
+import getpass
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+
+from pipelines.alerts.channels import DeliveryError, Letter, Post
+from pipelines.alerts.desk import Desk
+from pipelines.alerts.incidents import Because, Incident
+from pipelines.alerts.masking import harmless
+from pipelines.alerts.messages import as_text, content, key_of, test_content
+from pipelines.alerts.outbox import Flushed
+from pipelines.config_files import ConfigError
+
+_SHOWN_ID = 8
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def print_list(desk: Desk, everything: bool, now: datetime, console: Console) -> None:
+    """Incidents, the oldest first, those that have ended only if asked for; then what is not delivered."""
+    zone = desk.zone
+    with desk.store.transaction() as transaction:
+        found = transaction.incidents(resolved=everything)
+        dead, queued = transaction.notices("dead"), transaction.notices("queued")
+    if not found:
+        console.print("No incident on record." if everything else "No incident is open.")
+    for incident in found:
+        standing = f"{incident.state}{', flapping' if incident.flapping else ''}"
+        who = f" by {incident.by}" if incident.by and incident.state in ("acknowledged", "muted") else ""
+        until = (
+            f" until {_time(incident.muted_until, zone)}" if incident.state == "muted" and incident.muted_until else ""
+        )
+        _print(console, f"{incident.id[:_SHOWN_ID]}  {standing}{until}{who}  {incident.severity}  {incident.title}")
+        _print(console, f"    {incident.finding.message}")
+        ended = f", resolved {_time(incident.resolved_at, zone)}" if incident.resolved_at else ""
+        _print(
+            console,
+            f"    since {_time(incident.opened_at, zone)}, last seen {_time(incident.last_seen_at, zone)}"
+            f", {incident.times:,}x{ended}, owner {incident.finding.owner}",
+        )
+    for notice in dead:
+        _print(console, f"dead letter  {notice.channel}  {notice.content['subject']}")
+        _print(console, f"    given up after {notice.attempts} attempts: {notice.last_error}")
+    for notice in queued:
+        tried = f", tried {notice.attempts}x: {notice.last_error}" if notice.last_error else ""
+        when = "at the next flush" if notice.next_try_at <= now else f"at {_time(notice.next_try_at, zone)}"
+        _print(console, f"waiting  {notice.channel}  {notice.content['subject']}")
+        _print(console, f"    is sent {when}{tried}")
+    if found and not everything:
+        _print(console, "kpi alerts show ID says all of it; ack ID: I am on it; mute ID: not now.")
+    if dead:
+        _print(console, "kpi alerts flush --dead tries dead letters again; kpi alerts test tries the channels.")
+
+
+def print_incident(desk: Desk, incident: Incident, now: datetime, console: Console) -> None:
+    """All that is known of an incident, and its history."""
+    with desk.store.transaction() as transaction:
+        history = transaction.history(incident)
+        notices = transaction.notices_about(incident.thread)
+    because: Because = "new" if incident.times == 1 else "reminder"
+    said = (
+        content("resolved", [(incident, "resolved")], now, desk.settings.time_zone)
+        if incident.state == "resolved"
+        else content("problem", [(incident, because)], now, desk.settings.time_zone)
+    )
+    _print(console, as_text(said))
+    _print(console, f"State: {incident.state}{', flapping' if incident.flapping else ''}. Its history:")
+    for event in history:
+        who = f" by {event.who}" if event.who else ""
+        detail = f": {event.detail}" if event.detail else ""
+        _print(console, f"  {_time(event.at, desk.zone)}  {event.what}{who}{detail}")
+    for notice in notices:
+        when = _time(notice.sent_at, desk.zone) if notice.sent_at else f"{notice.attempts} attempts"
+        problem = f", {notice.last_error}" if notice.last_error else ""
+        _print(console, f"  notice over {notice.channel}: {notice.state}, {when}{problem}")
+
+
+def chosen(desk: Desk, starts: Sequence[str], resolved: bool = False) -> list[Incident]:
+    """The incidents whose ids begin so, open ones unless others are asked for, too.
+
+    Raises:
+        ConfigError: a beginning that no incident's id has, or several have.
+    """
+    with desk.store.transaction() as transaction:
+        everything = transaction.incidents(resolved=True)
+    found: dict[str, Incident] = {}
+    for start in starts:
+        fitting = [incident for incident in everything if incident.id.startswith(start.lower())]
+        if not fitting:
+            raise ConfigError(f"No incident has an id that begins with {start!r}. See `kpi alerts list --all`.")
+        if len(fitting) > 1:
+            raise ConfigError(
+                f"{len(fitting)} incidents have ids that begin with {start!r}: "
+                f"{', '.join(incident.id for incident in fitting[:5])}. Write more of the id."
+            )
+        [incident] = fitting
+        if incident.state == "resolved" and not resolved:
+            raise ConfigError(f"{incident.id} is resolved already.")
+        found[incident.id] = incident
+    return list(found.values())
+
+
+def until(moment: datetime | None, duration: str | None, now: datetime, zone: ZoneInfo) -> datetime:
+    """When a mute ends, given as a time in the business time zone or as a duration like 4h.
+
+    Raises:
+        ConfigError: neither or both are given, or it is over already.
+    """
+    if moment is not None and duration is None:
+        end = moment.replace(tzinfo=zone).astimezone(UTC)
+        if end <= now:
+            raise ConfigError(f"--until {moment:%Y-%m-%d %H:%M} is over already.")
+        return end
+    if moment is None and duration is not None:
+        if not (parts := re.fullmatch(r"(\d{1,4})([mhdw])", duration.strip().lower())):
+            raise ConfigError(f"--for {duration}: expected a number and m, h, d or w, like 90m or 2d.")
+        return now + timedelta(**{_UNITS[parts[2]]: int(parts[1])})
+    raise ConfigError("Say how long: --until 2026-01-31, or --for 4h (m, h, d, w).")
+
+
+def print_chosen(done: str, incidents: Sequence[Incident], console: Console) -> None:
+    """What a command did to which incidents."""
+    for incident in incidents:
+        _print(console, f"{done}: {incident.id[:_SHOWN_ID]}  {incident.title}")
+
+
+def test_channels(desk: Desk, only: str | None, now: datetime, console: Console) -> bool:
+    """Send a notice that says it is a test over each channel, at once; True if all went out.
+
+    Raises:
+        ConfigError: there is no channel of this name.
+    """
+    channels = desk.alerts.channels
+    if only is not None and only not in channels:
+        raise ConfigError(f"alerts.yml has no channel {only!r}. It has: {', '.join(channels)}.")
+    well = True
+    for name in [only] if only else list(channels):
+        delivery = desk.alerts.delivery
+        said = test_content(name, now, desk.settings.time_zone)
+        letter = Letter(key_of(f"test at {now}", name, ()), said)
+        try:
+            Post(desk.settings.data_dir, delivery, now).send(channels[name], letter, delivery.flush_seconds)
+        except DeliveryError as error:
+            well = False
+            _print(console, f"{name}: failed: {harmless(error, desk.alerts.secrets())}")
+        else:
+            _print(console, f"{name}: sent")
+    return well
+
+
+def flush(desk: Desk, revive: bool, now: datetime, console: Console) -> bool:
+    """Send what is due; with `revive` dead letters, too. True if none is dead and no other process was in the way."""
+    if revive:
+        revived, withdrawn = desk.outbox.revive(now)
+        _print(console, f"Dead letters: {revived} to be tried again, {withdrawn} withdrawn that nobody needs any more.")
+    desk.tend(now)
+    done: Flushed = desk.outbox.flush(now, wait_seconds=2 * desk.alerts.delivery.flush_seconds)
+    if done.busy:
+        _print(console, "Another process is sending and does not end. Try again later.")
+        return False
+    for channel, reason in done.problems:
+        _print(console, f"{channel}: failed: {reason}")
+    with desk.store.transaction() as transaction:
+        dead, waiting = len(transaction.notices("dead")), len(transaction.notices("queued"))
+    _print(console, f"Sent: {done.sent}. Waiting: {waiting}. Dead letters: {dead}.")
+    return dead == 0
+
+
+def login_name() -> str:
+    """Who runs the command, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"
+
+
+def _time(moment: datetime, zone: ZoneInfo) -> str:
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, markup=False)

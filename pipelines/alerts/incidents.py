@@ -1,0 +1,251 @@
+"""What is wrong and since when: one incident for each (asset, check), from its first failing finding to a passing one.
+
+Belongs here: an incident, and what each finding, each act of a person and time make of it. Nothing here reads a clock.
+Does not belong here: where incidents are kept (`store.py`), and who is told (`routes.py`, `desk.py`).
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from pipelines.alerts.reports import Finding, Report
+from pipelines.alerts.routes import Flapping, RenotifyHours
+from pipelines.quality.suites import Severity
+
+State = Literal["open", "notified", "repeated", "acknowledged", "muted", "resolved"]
+Because = Literal["new", "worse", "reminder", "flapping", "mute_over", "unacknowledged", "resolved"]
+
+RANK: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
+
+# A daily run is some minutes early or late. Without an allowance, a reminder due after 24 hours would come after 48.
+_ALLOWANCE = 0.95
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that is wrong, or was.
+
+    Attributes:
+        id: of this incident; `kpi alerts show` takes its beginning.
+        thread: what receivers know it by: its id, or the id of the one that was told when its check began to flap.
+        finding: the latest failing one. Its texts are harmless and masked.
+        times: how many reports found it failing.
+        told: the channels on which it was told, and which hear of its end.
+        worst_told: the severity that it was told with.
+        notices: how often it was told; an escalation is none of them.
+        escalated_to: the channels that heard that nobody acknowledged it.
+        ended: whether nothing more is to be told. A flapping incident's end is told when it has been quiet.
+        resolution: what the passing finding said.
+        by, reason: who acknowledged or muted it, and why.
+    """
+
+    id: str
+    asset: str
+    check: str
+    state: State
+    severity: Severity
+    finding: Finding
+    opened_at: datetime
+    last_seen_at: datetime
+    times: int
+    thread: str
+    report_id: str
+    run_id: str | None = None
+    impact: tuple[str, ...] = ()
+    links: dict[str, str] | None = None
+    published_as_of: date | None = None
+    told: tuple[str, ...] = ()
+    worst_told: Severity | None = None
+    first_told_at: datetime | None = None
+    last_told_at: datetime | None = None
+    notices: int = 0
+    escalated_to: tuple[str, ...] = ()
+    flapping: bool = False
+    muted_until: datetime | None = None
+    by: str = ""
+    reason: str = ""
+    resolved_at: datetime | None = None
+    resolution: str = ""
+    ended: bool = False
+
+    def muted(self, now: datetime) -> bool:
+        """True while nobody is to be told of it."""
+        return self.muted_until is not None and now < self.muted_until
+
+    @property
+    def title(self) -> str:
+        return f"{self.asset} {self.check}"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The numbers that decide when an incident is told again."""
+
+    renotify: RenotifyHours
+    flapping: Flapping
+
+
+def failed(
+    current: Incident | None,
+    before: Incident | None,
+    openings: int,
+    finding: Finding,
+    report: Report,
+    now: datetime,
+    rules: Rules,
+) -> tuple[Incident, Because | None]:
+    """The incident after a failing finding, and why it is to be told now; None if it is not.
+
+    `current` is the open incident of the same asset and check, `before` the last one that was resolved, `openings` how
+    many of them were opened within the window of flapping.
+    """
+    if current is None:
+        return _opened(before, openings, finding, report, now, rules)
+    incident = replace(
+        current,
+        severity=finding.severity,
+        finding=finding,
+        last_seen_at=max(report.at, current.last_seen_at),
+        times=current.times + 1,
+        report_id=report.report_id,
+        run_id=report.run_id,
+        impact=report.impact,
+        links=report.links,
+        published_as_of=report.published_as_of,
+    )
+    if incident.muted(now):
+        return incident, None
+    if current.state == "muted":
+        return unmuted(incident), "mute_over"
+    if incident.worst_told is None:
+        return incident, "new"
+    if RANK[incident.severity] > RANK[incident.worst_told]:
+        return incident, "worse"
+    if incident.state == "acknowledged" or report.attempt_of is not None:
+        return incident, None
+    return incident, "reminder" if _reminder_is_due(incident, now, rules) else None
+
+
+def _opened(
+    before: Incident | None, openings: int, finding: Finding, report: Report, now: datetime, rules: Rules
+) -> tuple[Incident, Because | None]:
+    name = "\0".join((finding.asset, finding.check, report.report_id, report.at.isoformat()))
+    incident_id = hashlib.sha256(name.encode()).hexdigest()[:12]
+    incident = Incident(
+        id=incident_id,
+        asset=finding.asset,
+        check=finding.check,
+        state="open",
+        severity=finding.severity,
+        finding=finding,
+        opened_at=report.at,
+        last_seen_at=report.at,
+        times=1,
+        thread=incident_id,
+        report_id=report.report_id,
+        run_id=report.run_id,
+        impact=report.impact,
+        links=report.links,
+        published_as_of=report.published_as_of,
+    )
+    if before is not None and before.muted(now):
+        incident = replace(incident, state="muted", muted_until=before.muted_until, by=before.by, reason=before.reason)
+    if (
+        before is not None
+        and before.flapping
+        and before.resolved_at
+        and now < before.resolved_at + rules.flapping.window
+    ):
+        incident = replace(
+            incident,
+            state="muted" if incident.state == "muted" else "notified" if before.told else "open",
+            flapping=True,
+            thread=before.thread,
+            told=before.told,
+            worst_told=before.worst_told,
+            first_told_at=before.first_told_at,
+            last_told_at=before.last_told_at,
+            notices=before.notices,
+            escalated_to=before.escalated_to,
+        )
+        if incident.state == "muted" or incident.worst_told is None:
+            return incident, None
+        return incident, "worse" if RANK[incident.severity] > RANK[incident.worst_told] else None
+    if openings >= rules.flapping.reopened:
+        incident = replace(incident, flapping=True)
+    if incident.state == "muted":
+        return incident, None
+    return incident, "flapping" if incident.flapping else "new"
+
+
+def _reminder_is_due(incident: Incident, now: datetime, rules: Rules) -> bool:
+    interval = rules.renotify.interval(incident.severity)
+    if interval is None or incident.last_told_at is None:
+        return False
+    since = incident.last_told_at
+    if incident.flapping:  # it comes and goes as people know; what they do not know is that it stays
+        since = max(since, incident.opened_at)
+    return now - since >= interval * _ALLOWANCE
+
+
+def told(incident: Incident, because: Because, channels: tuple[str, ...], now: datetime) -> Incident:
+    """The incident once a notice of it is queued for `channels`. Without channels nobody was told."""
+    if not channels:
+        return incident
+    worst = incident.worst_told
+    if worst is None or RANK[incident.severity] > RANK[worst]:
+        worst = incident.severity
+    return replace(
+        incident,
+        state="notified" if incident.notices == 0 else "repeated",
+        told=tuple(dict.fromkeys((*incident.told, *channels))),
+        worst_told=worst,
+        first_told_at=incident.first_told_at or now,
+        last_told_at=now,
+        notices=incident.notices + 1,
+        # Whoever acknowledged a warning has not acknowledged what it has become.
+        by="" if because == "worse" else incident.by,
+        reason="" if because == "worse" else incident.reason,
+    )
+
+
+def passed(incident: Incident, finding: Finding, report: Report) -> tuple[Incident, bool]:
+    """The incident after a passing finding, and whether its end is to be told now."""
+    tell = bool(incident.told) and not incident.flapping
+    return replace(
+        incident,
+        state="resolved",
+        resolved_at=max(report.at, incident.last_seen_at),
+        resolution=finding.message,
+        ended=tell or not incident.told,
+    ), tell
+
+
+def acknowledged(incident: Incident, by: str, reason: str) -> Incident:
+    """Somebody is on it: no more notices until it ends or gets worse."""
+    return replace(incident, state="acknowledged", muted_until=None, by=by, reason=reason)
+
+
+def muted(incident: Incident, until: datetime, by: str, reason: str) -> Incident:
+    """Nothing of it is told until then."""
+    return replace(incident, state="muted", muted_until=until, by=by, reason=reason)
+
+
+def unmuted(incident: Incident) -> Incident:
+    """As if it had never been muted."""
+    state: State = "open" if incident.notices == 0 else "notified" if incident.notices == 1 else "repeated"
+    return replace(incident, state=state, muted_until=None, by="", reason="")
+
+
+def awaits_somebody(incident: Incident, now: datetime) -> timedelta | None:
+    """For how long a critical incident has been told and not acknowledged; None if nobody needs to be called."""
+    waiting = incident.state in ("notified", "repeated") and incident.severity == "critical"
+    return now - incident.first_told_at if waiting and incident.first_told_at else None
+
+
+def is_calm(incident: Incident, now: datetime, rules: Rules) -> bool:
+    """True when a resolved flapping incident has stayed away long enough for its end to be told."""
+    if incident.ended or incident.resolved_at is None:
+        return False
+    return now >= incident.resolved_at + rules.flapping.window

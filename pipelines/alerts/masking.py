@@ -1,0 +1,70 @@
+"""Secrets and hostile characters stay out of whatever is stored, logged, printed or sent.
+
+Belongs here: which texts are secret, masking them, and making a text one harmless line.
+Does not belong here: the escaping of one format (`messages.py`).
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+HIDDEN = "***"
+
+_SHORTEST = 4  # masking shorter texts would make every message unreadable and protect nothing
+_SHORTEST_PATH_PART = 8  # tokens in a webhook's path are long, `api` and `services` are not
+_USER_INFO = re.compile(r"(\w+://)[^\s/@]+@")  # `scheme://user:password@`, known or not
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The texts that must not be seen, longest first."""
+
+    texts: tuple[str, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of_variables(cls, names: Iterable[str]) -> "Secrets":
+        """The values of these environment variables, and what is secret within them if they are URLs."""
+        found = {text for name in names for text in _within(os.environ.get(name, ""))}
+        return cls(tuple(sorted(found, key=lambda text: (-len(text), text))))
+
+
+def masked(text: str, secrets: Secrets) -> str:
+    """`text` without any of the secrets, and without users and passwords in URLs."""
+    for secret in secrets.texts:
+        text = text.replace(secret, HIDDEN)
+    return _USER_INFO.sub(rf"\1{HIDDEN}@", text)
+
+
+def one_line(text: str, longest: int = 1000) -> str:
+    """`text` as one line of printable characters, cut where it is too long.
+
+    Line ends would forge headers of a mail, control and direction characters what a terminal shows.
+    """
+    text = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in " ".join(text.split())
+    )
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def harmless(value: Any, secrets: Secrets, longest: int = 1000) -> str:
+    """What may be stored of a text or a value that came from outside."""
+    return one_line(masked(str(value), secrets), longest)
+
+
+def _within(value: str) -> Iterator[str]:
+    """Every part of the value that is a secret by itself, as written and decoded. A value may list several URLs."""
+    parts = [value, *value.replace(",", " ").split()]
+    for url in parts[1:]:
+        try:
+            split = urlsplit(url)
+        except ValueError:
+            continue
+        if not split.scheme:
+            continue
+        parts += [split.netloc.rpartition("@")[0], split.username or "", split.password or ""]
+        path = [part for part in split.path.split("/") if len(part) >= _SHORTEST_PATH_PART]
+        parts += [split.path if path else "", *path, *(value for _, value in parse_qsl(split.query))]
+    yield from {form for part in parts for form in (part, unquote(part)) if len(form) >= _SHORTEST}

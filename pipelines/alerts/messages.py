@@ -1,0 +1,305 @@
+"""What a notice says, as text, as Markdown and as JSON.
+
+Belongs here: the content of a notice, and writing it so that nothing in data acts as markup, mention, link or command.
+Does not belong here: when a notice is due, and how it is sent. The texts of incidents are one harmless line each, and
+without secrets, before they get here (`desk.py`).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from pipelines.alerts.incidents import RANK, Because, Incident
+from pipelines.alerts.masking import one_line
+from pipelines.quality.suites import Severity
+
+Kind = Literal["problem", "escalation", "acknowledged", "resolved", "test"]
+
+SHOWN_IMPACT = 10
+_LONGEST_SUBJECT = 200
+_LONGEST_MARKDOWN = 2800  # what Slack shows of one text is 3,000 characters; others allow more
+_SAID: dict[Because, str] = {
+    "new": "new",
+    "worse": "got worse",
+    "reminder": "still failing",
+    "flapping": "flapping: it comes and goes, so nothing more is sent until it stays or stays away",
+    "mute_over": "no longer muted, still failing",
+    "unacknowledged": "nobody has acknowledged it",
+    "resolved": "resolved",
+}
+_BEFORE_SUBJECT: dict[Because, str] = {
+    "reminder": "still failing: ",
+    "worse": "got worse: ",
+    "flapping": "flapping: ",
+    "mute_over": "no longer muted: ",
+    "unacknowledged": "nobody acknowledged: ",
+}
+
+
+def content(kind: Kind, parts: Sequence[tuple[Incident, Because]], now: datetime, time_zone: str) -> dict[str, Any]:
+    """What a notice about these incidents says; the most severe comes first.
+
+    The dictionary is what webhooks and the file get (`docs/alerts.md` describes it), and what is kept in the outbox.
+    """
+    parts = sorted(parts, key=lambda part: -RANK[part[0].severity])
+    incidents = [incident for incident, _ in parts]
+    impact = sorted({asset for incident in incidents for asset in incident.impact}) if kind != "resolved" else []
+    links = {name: url for incident in incidents for name, url in (incident.links or {}).items()}
+    dates = [incident.published_as_of for incident in incidents if incident.published_as_of]
+    return {
+        "version": 1,
+        "kind": kind,
+        "subject": _subject(kind, parts),
+        "severity": incidents[0].severity,
+        "at": now.isoformat(timespec="seconds"),
+        "time_zone": time_zone,
+        "run_id": incidents[0].run_id,
+        "published_as_of": max(dates).isoformat() if dates else None,
+        "impact": {"count": len(impact), "assets": impact[:SHOWN_IMPACT]},
+        "links": links,
+        "incidents": [_part(incident, because) for incident, because in parts],
+    }
+
+
+def test_content(channel: str, now: datetime, time_zone: str) -> dict[str, Any]:
+    """A notice that says of itself that it is a test."""
+    return {
+        "version": 1,
+        "kind": "test",
+        "subject": f"[test] This is a test of the channel {channel}. Nothing is wrong.",
+        "severity": "info",
+        "at": now.isoformat(timespec="seconds"),
+        "time_zone": time_zone,
+        "run_id": None,
+        "published_as_of": None,
+        "impact": {"count": 0, "assets": []},
+        "links": {},
+        "incidents": [],
+    }
+
+
+def key_of(notice: str, channel: str, threads: Iterable[str]) -> str:
+    """The key by which a notice, and every repetition of it, is known. `notice` says what made it."""
+    return hashlib.sha256("\0".join((notice, channel, *sorted(threads))).encode()).hexdigest()[:32]
+
+
+def without(said: dict[str, Any], thread: str) -> dict[str, Any] | None:
+    """What is left to say when this incident is over before anybody heard of it; None if nothing is."""
+    incidents = [part for part in said["incidents"] if part["thread"] != thread]
+    if not incidents:
+        return None
+    most_severe = max(incidents, key=lambda part: RANK[part["severity"]])
+    return {
+        **said,
+        "incidents": incidents,
+        "severity": most_severe["severity"],
+        "subject": _written_subject([(part["subject"], part["severity"]) for part in incidents]),
+    }
+
+
+def for_one(said: dict[str, Any], thread: str) -> dict[str, Any]:
+    """What is said about one of several incidents, for receivers that know each by itself."""
+    [part] = [part for part in said["incidents"] if part["thread"] == thread]
+    tag = "resolved" if said["kind"] == "resolved" else part["severity"]
+    return {**said, "incidents": [part], "severity": part["severity"], "subject": _tagged(tag, part["subject"])}
+
+
+def as_json(said: dict[str, Any], key: str) -> str:
+    """One line of JSON, ASCII only."""
+    return json.dumps({"key": key, **said}, separators=(",", ":"))
+
+
+def as_text(said: dict[str, Any]) -> str:
+    """For mails and the terminal."""
+    lines = [] if said["kind"] == "test" else [said["subject"], ""]
+    for part in said["incidents"]:
+        lines.append(f"{part['asset']} {part['check']} ({', '.join(_standing(part, said['kind']))})")
+        lines += [f"  {label:<11} {value}" for label, value in _facts(part, said)]
+        lines.append("")
+    lines += _around(said)
+    lines += [f"{name}: {url}" for name, url in said["links"].items()]
+    return "\n".join(lines).strip() + "\n"
+
+
+def as_markdown(said: dict[str, Any]) -> str:
+    """For chats. Everything that was not written here stands in code spans, where it is only text."""
+    blocks = []
+    for part in said["incidents"]:
+        lines = [f"**{_code(part['asset'])} {_code(part['check'])}** ({', '.join(_standing(part, said['kind']))})", ""]
+        lines += [f"- {label}: {_code(value)}" for label, value in _facts(part, said)]
+        blocks.append("\n".join(lines))
+    if around := _around(said, _code):
+        blocks.append("\n\n".join(around))
+    if links := [f"[{_only_words(name)}]({url})" for name, url in _safe_links(said["links"])]:
+        blocks.append(" · ".join(links))
+    shown: list[str] = []
+    for number, block in enumerate(blocks):
+        if sum(map(len, shown)) + len(block) > _LONGEST_MARKDOWN and shown:
+            shown.append(f"… and {len(blocks) - number} more paragraphs: `kpi alerts list`")
+            break
+        shown.append(block if len(block) <= _LONGEST_MARKDOWN else _first_lines(block))
+    return "\n\n".join(shown) or _code(said["subject"])
+
+
+def chat_title(said: dict[str, Any]) -> str:
+    """The subject, with mentions and links broken."""
+    return _broken(str(said["subject"])).replace("`", "'")
+
+
+def _part(incident: Incident, because: Because) -> dict[str, Any]:
+    finding = incident.finding
+    return {
+        "id": incident.id,
+        "thread": incident.thread,
+        "because": because,
+        "subject": _sentence(incident, because),
+        "state": incident.state,
+        "asset": incident.asset,
+        "check": incident.check,
+        "severity": incident.severity,
+        "blocking": finding.blocking,
+        "message": finding.message,
+        "observed": finding.observed,
+        "expected": finding.expected,
+        "failed_rows": finding.failed_rows,
+        "rows": finding.rows,
+        "examples": list(finding.examples),
+        "deliveries": list(finding.deliveries),
+        "since": incident.opened_at.isoformat(timespec="seconds"),
+        "last_seen": incident.last_seen_at.isoformat(timespec="seconds"),
+        "times": incident.times,
+        "owner": finding.owner,
+        "tags": list(finding.tags),
+        "why": finding.why,
+        "next_step": finding.next_step,
+        "runbook": finding.runbook,
+        "by": incident.by,
+        "reason": incident.reason,
+        "resolved_at": incident.resolved_at.isoformat(timespec="seconds") if incident.resolved_at else None,
+        "resolution": incident.resolution,
+    }
+
+
+def _sentence(incident: Incident, because: Because) -> str:
+    if because == "resolved":
+        return incident.title
+    return f"{_BEFORE_SUBJECT.get(because, '')}{incident.title}: {incident.finding.message.rstrip('.')}"
+
+
+def _subject(kind: Kind, parts: Sequence[tuple[Incident, Because]]) -> str:
+    if kind == "resolved":
+        more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
+        return _tagged("resolved", f"{parts[0][0].title}{more}")
+    return _written_subject([(_sentence(incident, because), incident.severity) for incident, because in parts])
+
+
+def _written_subject(sentences: Sequence[tuple[str, Severity]]) -> str:
+    first, severity = max(sentences, key=lambda sentence: RANK[sentence[1]])
+    more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
+    return _tagged(severity, f"{one_line(first, _LONGEST_SUBJECT - 40)}{more}")
+
+
+def _tagged(tag: str, sentence: str) -> str:
+    return one_line(f"[{tag}] {sentence}", _LONGEST_SUBJECT)
+
+
+def _standing(part: dict[str, Any], kind: Kind) -> list[str]:
+    if kind == "resolved":
+        return [part["severity"], "resolved"]
+    return [part["severity"], *(["holds back what depends on it"] if part["blocking"] else []), _SAID[part["because"]]]
+
+
+def _facts(part: dict[str, Any], said: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is known of an incident, by label; empty facts are left out."""
+    zone = ZoneInfo(said["time_zone"])
+    since = f"{_local(part['since'], zone)}, found {_times(part['times'])}"
+    if said["kind"] == "resolved":
+        facts = [
+            ("was", part["message"]),
+            ("now", part["resolution"]),
+            ("since", since),
+            ("until", _local(part["resolved_at"], zone)),
+            ("owner", part["owner"]),
+            ("incident", part["id"]),
+        ]
+        return [(label, value) for label, value in facts if value]
+    failed = part["failed_rows"]
+    of_rows = f" of {part['rows']:,}" if part["rows"] is not None else ""
+    facts = [
+        ("what", part["message"]),
+        ("observed", part["observed"]),
+        ("expected", part["expected"]),
+        ("failed rows", f"{failed:,}{of_rows}" if failed is not None else ""),
+        *(
+            ("example", ", ".join(f"{name}: {'' if value is None else value}" for name, value in example.items()))
+            for example in part["examples"]
+        ),
+        ("delivery", ", ".join(part["deliveries"])),
+        ("since", since),
+        ("owner", part["owner"]),
+        ("why", part["why"]),
+        ("repair", part["next_step"]),
+        ("runbook", part["runbook"]),
+        ("incident", f"{part['id']}: kpi alerts ack {part['id']}"),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+def _around(said: dict[str, Any], code: Any = str) -> list[str]:
+    """What concerns the notice as a whole."""
+    if said["kind"] == "test":
+        return ["Sent by `kpi alerts test`. Nothing is wrong and there is nothing to do."]
+    lines = []
+    impact = said["impact"]
+    if impact["count"]:
+        hidden = impact["count"] - len(impact["assets"])
+        more = f" and {hidden} more" if hidden else ""
+        lines.append(
+            f"Not brought up to date because of it ({impact['count']}): {code(', '.join(impact['assets']))}{more}."
+        )
+    if said["published_as_of"]:
+        still = "still " if said["kind"] != "resolved" and impact["count"] else ""
+        lines.append(f"Published data {still}as of {said['published_as_of']}.")
+    return lines
+
+
+def _local(moment: str, zone: ZoneInfo) -> str:
+    return datetime.fromisoformat(moment).astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"
+
+
+def _code(value: str) -> str:
+    """A Markdown code span. Backticks would end it; mentions work in some chats even there."""
+    return f"`{_broken(str(value)).replace('`', chr(39)).strip() or ' '}`"
+
+
+def _broken(text: str) -> str:
+    return text.replace("@", "@\N{ZERO WIDTH SPACE}").replace("://", ":\N{ZERO WIDTH SPACE}//")
+
+
+def _only_words(text: str) -> str:
+    return "".join(character if character.isalnum() else " " for character in text).strip()
+
+
+def _safe_links(links: dict[str, str]) -> list[tuple[str, str]]:
+    return [
+        (name, quote(url, safe="/:?#@!$&'*+,;=%-._~[]").replace("[", "%5B").replace("]", "%5D"))
+        for name, url in links.items()
+        if urlsplit(url).scheme in ("http", "https")
+    ]
+
+
+def _first_lines(block: str) -> str:
+    shown = ""
+    for line in block.splitlines():
+        if len(shown) + len(line) > _LONGEST_MARKDOWN:
+            break
+        shown += line + "\n"
+    return shown + "- … `kpi alerts show` has the rest"

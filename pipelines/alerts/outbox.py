@@ -1,0 +1,174 @@
+"""Sends what is queued: bounded retries, one process at a time, and dead letters that stay in sight.
+
+Belongs here: which notice is tried when, and what becomes of it.
+Does not belong here: what is queued (`desk.py`), and how a channel is spoken to (`channels.py`).
+
+Before it is sent, a notice is marked as tried, with the time of its next try. A process that dies between sending and
+marking it as sent leaves it queued: it is sent once more, with the same key.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipelines.alerts.channels import DeliveryError, Letter, Post
+from pipelines.alerts.masking import harmless
+from pipelines.alerts.routes import AlertsFile, PagerDutyChannel
+from pipelines.alerts.store import Notice, Store
+
+_AFTER_OTHERS = ("resolved", "acknowledged")  # the end of an incident must not overtake its beginning
+_LONGEST_REQUESTED_WAIT = 24 * 3600  # seconds; whoever asks for more is asked again
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """What a flush did.
+
+    Attributes:
+        sent, failed, dead: notices delivered; to be tried again; given up now.
+        busy: another process is sending, nothing was done.
+        problems: why, as (channel, reason), masked.
+    """
+
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+    busy: bool = False
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """The notices in `store`, sent as `alerts` says."""
+
+    store: Store
+    alerts: AlertsFile
+    data_dir: Path
+
+    def flush(self, now: datetime, wait_seconds: float = 0) -> Flushed:
+        """Send what is due, in the order in which it was queued.
+
+        After a failure the rest of that channel waits for the next flush, so that an endpoint that hangs costs one
+        timeout. While another process sends, this one waits up to `wait_seconds` for it.
+
+        Raises:
+            sqlite3.Error, OSError: the store or its lock cannot be used.
+        """
+        lock = FileLock(f"{self.store.path}.lock")
+        try:
+            self.store.path.parent.mkdir(parents=True, exist_ok=True)
+            with lock.acquire(timeout=wait_seconds):
+                return self._flush(now, time.monotonic)
+        except Timeout:
+            return Flushed(busy=True)
+
+    def revive(self, now: datetime) -> tuple[int, int]:
+        """Queue dead letters anew; how many, and how many were withdrawn since nobody needs them any more.
+
+        Nobody needs a letter to a channel that is gone, or about an incident that is over: its receivers would never
+        hear of its end.
+        """
+        with self.store.transaction() as transaction:
+            open_threads = {incident.thread for incident in transaction.incidents()}
+            revived = withdrawn = 0
+            for notice in transaction.notices("dead"):
+                over = notice.content["kind"] != "resolved" and open_threads.isdisjoint(notice.threads)
+                if over or notice.channel not in self.alerts.channels:
+                    transaction.update(replace(notice, state="withdrawn"))
+                    withdrawn += 1
+                else:
+                    transaction.update(replace(notice, state="queued", attempts=0, next_try_at=now))
+                    revived += 1
+        return revived, withdrawn
+
+    def _flush(self, now: datetime, clock: Callable[[], float]) -> Flushed:
+        limit = clock() + self.alerts.delivery.flush_seconds
+        done = Flushed()
+        failed_channels: set[str] = set()
+        waiting: set[tuple[str, str]] = set()  # (channel, thread) with an earlier notice that is not sent yet
+        with self.store.transaction() as transaction:
+            queued = transaction.notices("queued")
+        for notice in queued:
+            seconds = limit - clock()
+            places = {(notice.channel, thread) for thread in notice.threads}
+            overtakes = notice.content["kind"] in _AFTER_OTHERS and places & waiting
+            if notice.next_try_at > now or notice.channel in failed_channels or overtakes or seconds <= 0:
+                waiting |= places
+                continue
+            begun = self._begin(notice, now)
+            if begun is None:
+                continue
+            if begun.state == "dead":
+                done = replace(done, dead=done.dead + 1)
+                continue
+            try:
+                self._send(begun, now, min(seconds, self._longest))
+            except DeliveryError as error:
+                ended = self._failed(begun, error, now)
+                failed_channels.add(notice.channel)
+                waiting |= places if ended.state == "queued" else set()
+                done = replace(
+                    done,
+                    failed=done.failed + (ended.state == "queued"),
+                    dead=done.dead + (ended.state == "dead"),
+                    problems=(*done.problems, (notice.channel, ended.last_error)),
+                )
+            else:
+                self._write(replace(begun, state="sent", sent_at=now, last_error=""))
+                done = replace(done, sent=done.sent + 1)
+        return done
+
+    @property
+    def _longest(self) -> float:
+        # Connecting and reading have a limit each; a mail server is asked several times.
+        return 2 * (self.alerts.delivery.connect_seconds + self.alerts.delivery.read_seconds)
+
+    def _begin(self, queued: Notice, now: datetime) -> Notice | None:
+        """Mark a notice as tried before it is; None if it has been withdrawn meanwhile."""
+        with self.store.transaction() as transaction:
+            current = {notice.notice_id: notice for notice in transaction.notices("queued")}.get(queued.notice_id)
+            if current is None:
+                return None
+            if current.attempts >= self.alerts.delivery.attempts:  # the process ended during the last attempt
+                ended = replace(current, state="dead", last_error=current.last_error or "interrupted while sending.")
+            else:
+                attempts = current.attempts + 1
+                ended = replace(current, attempts=attempts, next_try_at=now + self.alerts.delivery.wait(attempts))
+            transaction.update(ended)
+            return ended
+
+    def _send(self, notice: Notice, now: datetime, seconds: float) -> None:
+        channel = self.alerts.channels.get(notice.channel)
+        if channel is None:
+            raise DeliveryError(f"alerts.yml has no channel {notice.channel} any more.", final=True)
+        letter = Letter(notice.key, notice.content, notice.delivered)
+        Post(self.data_dir, self.alerts.delivery, now).send(channel, letter, seconds)
+
+    def _failed(self, notice: Notice, error: DeliveryError, now: datetime) -> Notice:
+        given_up = error.final or notice.attempts >= self.alerts.delivery.attempts
+        asked = now + timedelta(seconds=min(error.retry_after or 0, _LONGEST_REQUESTED_WAIT))
+        ended = replace(
+            notice,
+            state="dead" if given_up else "queued",
+            next_try_at=max(notice.next_try_at, asked),
+            last_error=harmless(error, self.alerts.secrets(), 500),
+            delivered=error.delivered or notice.delivered,
+        )
+        with self.store.transaction() as transaction:
+            transaction.update(ended)
+            if error.retry_after is not None:  # it was asked of the channel, not of this notice
+                transaction.postpone(notice.channel, asked)
+        return ended
+
+    def _write(self, notice: Notice) -> None:
+        with self.store.transaction() as transaction:
+            transaction.update(notice)
+
+
+def is_per_incident(alerts: AlertsFile, channel: str) -> bool:
+    """True for channels whose receiver keeps incidents itself, so that a notice is about one of them."""
+    return isinstance(alerts.channels.get(channel), PagerDutyChannel)

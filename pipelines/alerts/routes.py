@@ -1,0 +1,294 @@
+"""`alerts.yml`: over which channels whom of what is told, and when.
+
+Belongs here: the shape of the file, and which channels an incident goes to at a moment.
+Does not belong here: sending (`channels.py`), and when an incident is worth a notice (`incidents.py`).
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, field_validator, model_validator
+
+from pipelines.alerts.masking import Secrets
+from pipelines.config_files import load_yaml_model
+from pipelines.quality.suites import Severity
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Hours = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _name_of_variable(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError(
+            "expected the name of an environment variable, like ALERTS_MAIL_URL. "
+            "The secret itself does not belong in this file, where it would be read and kept by everybody."
+        )
+    return value
+
+
+_EnvironmentVariable = Annotated[str, Field(min_length=1)]
+
+
+class _Channel(_Part):
+    @model_validator(mode="before")
+    @classmethod
+    def _no_secrets(cls, data: Any) -> Any:
+        for name in ("url", "urls", "secret", "routing_key", "password", "token"):
+            if isinstance(data, dict) and name in data:
+                raise ValueError(
+                    f"`{name}` would put a secret into this file. Set an environment variable to it, and write "
+                    f"`{'url' if name == 'urls' else name}_env: NAME_OF_THE_VARIABLE`."
+                )
+        return data
+
+    @field_validator("url_env", "secret_env", "routing_key_env", mode="before", check_fields=False)
+    @classmethod
+    def _variables_are_named(cls, value: Any) -> Any:
+        return _name_of_variable(value)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that hold its secrets."""
+        return ()
+
+
+class AppriseChannel(_Channel):
+    """Whatever Apprise knows: e-mail, Slack, Teams, and the rest. The variable holds one or more of its URLs."""
+
+    kind: Literal["apprise"]
+    url_env: _EnvironmentVariable
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return (self.url_env,)
+
+
+class WebhookChannel(_Channel):
+    """A signed POST of the notice as JSON."""
+
+    kind: Literal["webhook"]
+    url_env: _EnvironmentVariable
+    secret_env: _EnvironmentVariable
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return (self.url_env, self.secret_env)
+
+
+class PagerDutyChannel(_Channel):
+    """PagerDuty's Events API v2: an incident here is one there, acknowledged and resolved with it."""
+
+    kind: Literal["pagerduty"]
+    routing_key_env: _EnvironmentVariable
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$")] = "https://events.pagerduty.com/v2/enqueue"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return (self.routing_key_env,)
+
+
+class FileChannel(_Channel):
+    """Notices as lines of JSON, in a file below the data folder."""
+
+    kind: Literal["file"]
+    path: Path = Path("alerts/notices.jsonl")
+
+    @field_validator("path")
+    @classmethod
+    def _stays_in_the_data_folder(cls, value: Path) -> Path:
+        if value.is_absolute() or ".." in value.parts:
+            raise ValueError("the path leaves the data folder. Write it relative to that folder, without `..`.")
+        return value
+
+
+class TerminalChannel(_Channel):
+    """What the process that sends prints, on standard error."""
+
+    kind: Literal["terminal"]
+
+
+Channel = Annotated[
+    AppriseChannel | WebhookChannel | PagerDutyChannel | FileChannel | TerminalChannel, Discriminator("kind")
+]
+
+
+class OfficeHours(_Part):
+    """When notices of a route are sent, in the business time zone; what comes outside is held until they begin."""
+
+    weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] = WEEKDAYS[:5]
+    begin: time = Field(alias="from")
+    end: time = Field(alias="to")  # earlier than `from`: on the next day
+    critical: Literal["at_once", "held"] = "at_once"
+
+    @field_validator("begin", "end", mode="before")
+    @classmethod
+    def _clock(cls, value: Any) -> Any:
+        if isinstance(value, int) and 60 <= value < 24 * 60:  # YAML reads an unquoted 18:00 as a number of minutes
+            return time(value // 60, value % 60)
+        if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+            return time.fromisoformat(value)
+        raise ValueError('expected a time of day in quotes, like "08:00".')
+
+    @model_validator(mode="after")
+    def _open_at_all(self) -> "OfficeHours":
+        if self.begin == self.end:
+            raise ValueError("`from` and `to` are the same time. Leave `hours` out for a route that is always open.")
+        return self
+
+    def opening(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """The first moment from `now` on that lies within the hours, UTC; `now` itself where it does."""
+        today = now.astimezone(zone).date()
+        for offset in range(-1, 15):  # two weeks, since a clock change can swallow short hours
+            day = today + timedelta(days=offset)
+            if WEEKDAYS[day.weekday()] not in self.weekdays:
+                continue
+            last_day = day if self.begin < self.end else day + timedelta(days=1)
+            begin = datetime.combine(day, self.begin, zone).astimezone(UTC)
+            end = datetime.combine(last_day, self.end, zone).astimezone(UTC)
+            if now < end and begin < end:
+                return max(now, begin)
+        return now
+
+
+class Route(_Part):
+    """Who is told of what. An incident takes every route that it fits; no channel gets it twice."""
+
+    severities: Annotated[tuple[Severity, ...], Field(min_length=1)] = ("critical", "warning")
+    owners: tuple[str, ...] = ()  # any of them; without any: of all owners
+    tags: tuple[str, ...] = ()  # any of them; without any: with all tags or none
+    channels: Annotated[tuple[str, ...], Field(min_length=1)]
+    hours: OfficeHours | None = None
+    escalate_to: tuple[str, ...] = ()
+    escalate_after_hours: Hours = 4
+
+    def fits(self, severity: Severity, owner: str, tags: tuple[str, ...]) -> bool:
+        """True when an incident takes this route."""
+        return (
+            severity in self.severities
+            and (not self.owners or owner in self.owners)
+            and (not self.tags or not set(self.tags).isdisjoint(tags))
+        )
+
+    def due(self, severity: Severity, now: datetime, zone: ZoneInfo) -> datetime:
+        """When a notice of it may be sent."""
+        if self.hours is None or (severity == "critical" and self.hours.critical == "at_once"):
+            return now
+        return self.hours.opening(now, zone)
+
+
+class RenotifyHours(_Part):
+    """After how many hours of failing on, people are told again; null: never."""
+
+    critical: Hours | None = 24
+    warning: Hours | None = 72
+    info: Hours | None = None
+
+    def interval(self, severity: Severity) -> timedelta | None:
+        """The time between two notices of an incident."""
+        hours: float | None = getattr(self, severity)
+        return None if hours is None else timedelta(hours=hours)
+
+
+class Flapping(_Part):
+    """An incident that came back `reopened` times `within_days` is flapping, until it stays away for as many days."""
+
+    reopened: int = Field(default=3, ge=1)
+    within_days: float = Field(default=7, gt=0, le=60)  # resolved incidents are kept for ninety
+
+    @property
+    def window(self) -> timedelta:
+        return timedelta(days=self.within_days)
+
+
+class Delivery(_Part):
+    """How long is waited for an endpoint, and how often it is tried."""
+
+    connect_seconds: float = Field(default=5, gt=0)
+    read_seconds: float = Field(default=10, gt=0)
+    flush_seconds: float = Field(default=20, gt=0)  # all sends of one flush together
+    attempts: int = Field(default=8, ge=1)
+    first_retry_seconds: float = Field(default=60, ge=0)  # doubled at each further one
+    longest_retry_seconds: float = Field(default=3600, gt=0)
+
+    def wait(self, attempts: int) -> timedelta:
+        """The time between the attempt of this number, from one, and the next."""
+        return timedelta(seconds=min(self.first_retry_seconds * 2 ** (attempts - 1), self.longest_retry_seconds))
+
+
+class AlertsFile(_Part):
+    """What `alerts.yml` may say."""
+
+    channels: Annotated[dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Channel], Field(min_length=1)]
+    routes: Annotated[tuple[Route, ...], Field(min_length=1)]
+    renotify_hours: RenotifyHours = RenotifyHours()
+    flapping: Flapping = Flapping()
+    delivery: Delivery = Delivery()
+
+    @model_validator(mode="after")
+    def _everything_is_connected(self) -> "AlertsFile":
+        for number, route in enumerate(self.routes, start=1):
+            for name in (*route.channels, *route.escalate_to):
+                if name not in self.channels:
+                    raise ValueError(
+                        f"route {number} names the channel {name!r}, which is not among the channels: "
+                        f"{', '.join(self.channels)}."
+                    )
+        if not any("critical" in route.severities and not route.owners and not route.tags for route in self.routes):
+            raise ValueError(
+                "there is a critical incident that no route fits, so that nobody would be told. "
+                "Add a route for critical ones without `owners` and `tags`."
+            )
+        return self
+
+    @cached_property
+    def variables(self) -> tuple[str, ...]:
+        """Every environment variable that holds a secret."""
+        return tuple(name for channel in self.channels.values() for name in channel.variables)
+
+    def secrets(self) -> Secrets:
+        """The secrets that are set in this process."""
+        return Secrets.of_variables(self.variables)
+
+    def channels_for(
+        self, severity: Severity, owner: str, tags: tuple[str, ...], now: datetime, zone: ZoneInfo
+    ) -> dict[str, datetime]:
+        """The channels that an incident is told over, and from when on each may be used."""
+        found: dict[str, datetime] = {}
+        for route in self._routes(severity, owner, tags):
+            due = route.due(severity, now, zone)
+            for name in route.channels:
+                found[name] = min(due, found.get(name, due))
+        return found
+
+    def escalations(
+        self, severity: Severity, owner: str, tags: tuple[str, ...], told_for: timedelta, now: datetime, zone: ZoneInfo
+    ) -> dict[str, datetime]:
+        """The channels that hear of an incident that nobody acknowledged since it was told so long ago, and when."""
+        return {
+            name: route.due(severity, now, zone)
+            for route in self._routes(severity, owner, tags)
+            if told_for >= timedelta(hours=route.escalate_after_hours)
+            for name in route.escalate_to
+        }
+
+    def _routes(self, severity: Severity, owner: str, tags: tuple[str, ...]) -> Iterator[Route]:
+        return (route for route in self.routes if route.fits(severity, owner, tags))
+
+
+def load_alerts(path: Path) -> AlertsFile:
+    """Read `alerts.yml`.
+
+    Raises:
+        ConfigError: it cannot be used; every problem as `file:line: setting: problem`.
+    """
+    return load_yaml_model(path, AlertsFile)

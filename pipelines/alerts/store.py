@@ -1,0 +1,300 @@
+"""Incidents, their history and the outbox in one SQLite file: what is known and what is to be told cannot differ.
+
+Belongs here: the tables, and reading and writing them within one transaction.
+Does not belong here: what becomes of an incident (`incidents.py`), and sending (`outbox.py`).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from pipelines.alerts.incidents import Incident
+
+NoticeState = Literal["queued", "sent", "dead", "withdrawn"]
+
+_BUSY_SECONDS = 5  # a sensor that waits longer keeps others from their turn
+_TABLES = """
+create table if not exists incidents (
+    id text primary key,
+    asset text not null,
+    "check" text not null,
+    state text not null,
+    opened_at text not null,
+    resolved_at text,
+    body text not null
+);
+create unique index if not exists one_open_incident on incidents (asset, "check") where state <> 'resolved';
+create index if not exists incidents_of_a_check on incidents (asset, "check", opened_at);
+create table if not exists events (
+    event_id integer primary key,
+    incident_id text not null,
+    at text not null,
+    what text not null,
+    who text not null,
+    detail text not null
+);
+create index if not exists events_of_an_incident on events (incident_id);
+create table if not exists reports (report_id text primary key, taken_at text not null);
+create table if not exists notices (
+    notice_id integer primary key,
+    key text not null unique,
+    channel text not null,
+    threads text not null,
+    content text not null,
+    state text not null,
+    attempts integer not null,
+    queued_at text not null,
+    next_try_at text not null,
+    sent_at text,
+    last_error text not null,
+    delivered text not null
+);
+create index if not exists notices_by_state on notices (state, next_try_at);
+"""
+_OPEN = "state <> 'resolved'"
+_NOTICE = (
+    "notice_id, key, channel, threads, content, state, attempts, queued_at, next_try_at, sent_at, last_error, delivered"
+)
+_incident: TypeAdapter[Incident] = TypeAdapter(Incident)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message for one channel, in the outbox.
+
+    Attributes:
+        key: the same at every attempt; receivers can tell a repetition by it.
+        threads: what it is about, see `Incident.thread`.
+        content: see `messages.py`.
+        attempts: how often sending began.
+        delivered: of a channel with several receivers, which of them have it, as hashes.
+    """
+
+    notice_id: int
+    key: str
+    channel: str
+    threads: tuple[str, ...]
+    content: dict[str, Any]
+    state: NoticeState
+    attempts: int
+    queued_at: datetime
+    next_try_at: datetime
+    sent_at: datetime | None
+    last_error: str
+    delivered: tuple[str, ...]
+
+    @property
+    def untouched(self) -> bool:
+        """True while nobody can have received it."""
+        return self.state == "queued" and self.attempts == 0 and not self.last_error
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to an incident."""
+
+    at: datetime
+    what: str
+    who: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """The file `path`, which is made when it is first needed."""
+
+    path: Path
+
+    @contextmanager
+    def transaction(self) -> Iterator["Transaction"]:
+        """All that is done in the block is done, or nothing of it; other writers wait.
+
+        Raises:
+            sqlite3.Error: the file cannot be used.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma secure_delete = on")
+            if connection.execute("pragma user_version").fetchone() == (0,):
+                connection.executescript(f"begin immediate; {_TABLES} pragma user_version = 1; commit;")
+            connection.execute("begin immediate")
+            try:
+                yield Transaction(connection)
+                connection.execute("commit")
+            except BaseException:
+                connection.execute("rollback")
+                raise
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """The tables, within one transaction."""
+
+    connection: sqlite3.Connection
+
+    def is_new(self, report_id: str, now: datetime) -> bool:
+        """Whether this report was not taken before; from now on it was."""
+        added = self.connection.execute("insert or ignore into reports values (?, ?)", (report_id, _text(now)))
+        return added.rowcount == 1
+
+    def incident(self, asset: str, check: str) -> Incident | None:
+        """The open incident of a check."""
+        found = self._incidents(f'where asset = ? and "check" = ? and {_OPEN}', (asset, check))
+        return found[0] if found else None
+
+    def last_resolved(self, asset: str, check: str) -> Incident | None:
+        """The latest incident of a check that has ended."""
+        found = self._incidents(
+            "where asset = ? and \"check\" = ? and state = 'resolved' order by resolved_at desc limit 1", (asset, check)
+        )
+        return found[0] if found else None
+
+    def openings(self, asset: str, check: str, since: datetime) -> int:
+        """How many incidents of a check were opened since."""
+        query = 'select count(*) from incidents where asset = ? and "check" = ? and opened_at >= ?'
+        return int(self.connection.execute(query, (asset, check, _text(since))).fetchone()[0])
+
+    def incidents(self, resolved: bool = False) -> list[Incident]:
+        """The open incidents, and those that have ended if asked for, the oldest first."""
+        return self._incidents(f"where {'true' if resolved else _OPEN} order by opened_at, id")
+
+    def untold_ends(self) -> list[Incident]:
+        """Resolved incidents whose end is still to be told."""
+        return self._incidents("where state = 'resolved' and not json_extract(body, '$.ended')")
+
+    def put(self, incident: Incident) -> None:
+        """Write an incident, over its older self."""
+        self.connection.execute(
+            "insert or replace into incidents values (?, ?, ?, ?, ?, ?, ?)",
+            (
+                incident.id,
+                incident.asset,
+                incident.check,
+                incident.state,
+                _text(incident.opened_at),
+                _text(incident.resolved_at) if incident.resolved_at else None,
+                _incident.dump_json(incident).decode(),
+            ),
+        )
+
+    def log(self, incident: Incident, at: datetime, what: str, who: str = "", detail: str = "") -> None:
+        """Add to an incident's history."""
+        self.connection.execute(
+            "insert into events (incident_id, at, what, who, detail) values (?, ?, ?, ?, ?)",
+            (incident.id, _text(at), what, who, detail),
+        )
+
+    def history(self, incident: Incident) -> list[Event]:
+        """What happened to an incident, in the order of time."""
+        rows = self.connection.execute(
+            "select at, what, who, detail from events where incident_id = ? order by event_id", (incident.id,)
+        )
+        return [Event(datetime.fromisoformat(at), *rest) for at, *rest in rows]
+
+    def queue(
+        self, key: str, channel: str, threads: Iterable[str], content: dict[str, Any], now: datetime, due: datetime
+    ) -> None:
+        """Put a notice into the outbox; one whose key is there already is the same notice."""
+        self.connection.execute(
+            "insert or ignore into notices "
+            "(key, channel, threads, content, state, attempts, queued_at, next_try_at, last_error, delivered) "
+            "values (?, ?, ?, ?, 'queued', 0, ?, ?, '', '[]')",
+            (key, channel, json.dumps(list(threads)), json.dumps(content), _text(now), _text(due)),
+        )
+
+    def notices(self, *states: NoticeState) -> list[Notice]:
+        """The notices in one of `states`, in the order in which they were queued."""
+        marks = ", ".join("?" for _ in states)
+        rows = self.connection.execute(
+            f"select {_NOTICE} from notices where state in ({marks}) order by notice_id", states
+        )
+        return [_notice(row) for row in rows]
+
+    def update(self, notice: Notice) -> None:
+        """Write what may change of a notice."""
+        self.connection.execute(
+            "update notices set threads = ?, content = ?, state = ?, attempts = ?, next_try_at = ?, sent_at = ?, "
+            "last_error = ?, delivered = ? where notice_id = ?",
+            (
+                json.dumps(notice.threads),
+                json.dumps(notice.content),
+                notice.state,
+                notice.attempts,
+                _text(notice.next_try_at),
+                _text(notice.sent_at) if notice.sent_at else None,
+                notice.last_error,
+                json.dumps(notice.delivered),
+                notice.notice_id,
+            ),
+        )
+
+    def postpone(self, channel: str, until: datetime) -> None:
+        """Try none of a channel's notices before."""
+        self.connection.execute(
+            "update notices set next_try_at = ? where channel = ? and state = 'queued' and next_try_at < ?",
+            (_text(until), channel, _text(until)),
+        )
+
+    def notices_about(self, thread: str) -> list[Notice]:
+        """The notices of one thread, withdrawn ones, too."""
+        rows = self.connection.execute(
+            f"select {_NOTICE} from notices "
+            "where exists (select 1 from json_each(notices.threads) where value = ?) order by notice_id",
+            (thread,),
+        )
+        return [_notice(row) for row in rows]
+
+    def prune(self, now: datetime, days: int) -> None:
+        """Forget what ended, was sent or taken so long ago. Dead letters stay until somebody deals with them."""
+        before = _text(now - timedelta(days=days))
+        old = "(select id from incidents where state = 'resolved' and resolved_at < ?)"
+        self.connection.execute(f"delete from events where incident_id in {old}", (before,))
+        self.connection.execute("delete from incidents where state = 'resolved' and resolved_at < ?", (before,))
+        self.connection.execute("delete from notices where state in ('sent', 'withdrawn') and queued_at < ?", (before,))
+        self.connection.execute("delete from reports where taken_at < ?", (before,))
+
+    def _incidents(self, rest: str, values: tuple[str, ...] = ()) -> list[Incident]:
+        rows = self.connection.execute(f"select body from incidents {rest}", values)
+        return [_incident.validate_json(body) for (body,) in rows]
+
+
+def _notice(row: tuple[Any, ...]) -> Notice:
+    (notice_id, key, channel, threads, content, state, attempts, queued_at, next_try_at, sent_at, error, delivered) = (
+        row
+    )
+    return Notice(
+        notice_id,
+        key,
+        channel,
+        tuple(json.loads(threads)),
+        json.loads(content),
+        state,
+        attempts,
+        datetime.fromisoformat(queued_at),
+        datetime.fromisoformat(next_try_at),
+        datetime.fromisoformat(sent_at) if sent_at else None,
+        error,
+        tuple(json.loads(delivered)),
+    )
+
+
+def _text(moment: datetime) -> str:
+    """A time as text that sorts as time does.
+
+    Raises:
+        ValueError: it has no time zone, so nobody can say when it is.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone. Pass datetime.now(UTC).")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
