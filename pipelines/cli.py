@@ -105,6 +105,9 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     files, rows = Quarantine.of(settings).counts()
     if files or rows:
         console.print(f"In quarantine: {_counted(files, 'file')}, {_counted(rows, 'row')}. See kpi quarantine list.")
+    with _alerts() as desk:
+        if told := desk.told():
+            console.print(f"Open: {_counted(len(told), 'incident')}. See kpi alerts list.")
     for title, problems in blocked.items():
         errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
         errors.print(f"  {title}:", markup=False)
@@ -378,6 +381,32 @@ def alerts_flush(dead: Annotated[bool, typer.Option("--dead", help="Try dead let
     with _alerts() as desk:
         if not flush(desk, dead, _now(), console):
             raise typer.Exit(FAILED)
+
+
+@alerts_app.command("watchdog")
+def alerts_watchdog() -> None:
+    """For cron: look around, for the daemon, too, and send what is due. Fails as long as something is wrong."""
+    from pipelines.alerts.sensors import watchdog
+    from pipelines.checks import complete_suites
+    from pipelines.quality.suites import load_suites
+    from pipelines.run import prepare_instance
+    from pipelines.sources import load_sources
+
+    with _alerts() as desk:
+        settings = desk.settings
+        prepare_instance(settings)
+        sources = load_sources(settings.sources, settings.company_dir)
+        suites = complete_suites(
+            load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources
+        )
+        wrong = watchdog(settings, sources, suites)
+    for line in wrong:
+        errors.print(line, markup=False)
+    if wrong:
+        errors.print("kpi alerts list says more.")
+        raise typer.Exit(FAILED)
+    if console.is_terminal:  # cron sends mail for every word
+        console.print("Nothing is wrong.")
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import warnings
 
 import dagster as dg
 
+from pipelines.alerts.routes import load_alerts
+from pipelines.alerts.sensors import alert_sensors, kept_fresh
 from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites, data_docs_sensors
 from pipelines.ingest.arrivals import arrivals_sensor
 from pipelines.ingest.assets import raw_assets
@@ -28,6 +30,8 @@ models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "
 history = CheckHistory(settings.check_history_path)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
 
+alerts = load_alerts(settings.alerts_file)
+
 checks = [
     *checks_of_raw(settings, sources, suites, history, partitions),
     *checks_of_models(settings, models, suites, history),
@@ -49,17 +53,20 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
     else dg.DefaultScheduleStatus.STOPPED,
 )
 
+assets = [
+    *raw_assets(settings, sources, partitions),
+    *model_assets(settings, sources, manifest),
+    published_asset(settings, sources, models["marts"], blocking(checks, suites), history),
+]
+
 defs = dg.Definitions(
-    assets=[
-        *raw_assets(settings, sources, partitions),
-        *model_assets(settings, sources, manifest),
-        published_asset(settings, sources, models["marts"], blocking(checks, suites), history),
-    ],
+    assets=kept_fresh(assets, settings, alerts.watch),
     asset_checks=checks,
     jobs=[daily_job],
     schedules=[daily_schedule],
     sensors=[
         *data_docs_sensors(settings),
+        *alert_sensors(settings, sources, suites),
         arrivals_sensor(settings, sources, daily_job.name, running=settings.policy.schedule_running),
     ],
     loggers={"steps": step_logger},

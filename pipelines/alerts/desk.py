@@ -121,6 +121,24 @@ class Desk:
             self._queue(transaction, "resolved", report.report_id, ends, now)
         return replace(taken, told=len(problems) + len(ends))
 
+    def has_taken(self, report_id: str) -> bool:
+        """Whether a report was taken before.
+
+        Raises:
+            sqlite3.Error, OSError: the store cannot be used.
+        """
+        with self.store.transaction() as transaction:
+            return transaction.knows(report_id)
+
+    def told(self) -> list[Incident]:
+        """The open incidents that somebody was told of.
+
+        Raises:
+            sqlite3.Error, OSError: the store cannot be used.
+        """
+        with self.store.transaction() as transaction:
+            return [incident for incident in transaction.incidents() if incident.told]
+
     def tend(self, now: datetime) -> None:
         """What time alone brings about: escalations, the ends of incidents that stopped flapping, forgetting.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, field_validator, model_validator
 
 from pipelines.alerts.masking import Secrets
 from pipelines.config_files import load_yaml_model
@@ -122,22 +122,24 @@ Channel = Annotated[
 ]
 
 
+def _clock(value: Any) -> Any:
+    if isinstance(value, int) and 0 <= value < 24 * 60:  # YAML reads an unquoted 18:00 as a number of minutes
+        return time(value // 60, value % 60)
+    if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        return time.fromisoformat(value)
+    raise ValueError('expected a time of day in quotes, like "08:00".')
+
+
+TimeOfDay = Annotated[time, BeforeValidator(_clock)]
+
+
 class OfficeHours(_Part):
     """When notices of a route are sent, in the business time zone; what comes outside is held until they begin."""
 
     weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] = WEEKDAYS[:5]
-    begin: time = Field(alias="from")
-    end: time = Field(alias="to")  # earlier than `from`: on the next day
+    begin: TimeOfDay = Field(alias="from")
+    end: TimeOfDay = Field(alias="to")  # earlier than `from`: on the next day
     critical: Literal["at_once", "held"] = "at_once"
-
-    @field_validator("begin", "end", mode="before")
-    @classmethod
-    def _clock(cls, value: Any) -> Any:
-        if isinstance(value, int) and 60 <= value < 24 * 60:  # YAML reads an unquoted 18:00 as a number of minutes
-            return time(value // 60, value % 60)
-        if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
-            return time.fromisoformat(value)
-        raise ValueError('expected a time of day in quotes, like "08:00".')
 
     @model_validator(mode="after")
     def _open_at_all(self) -> "OfficeHours":
@@ -225,6 +227,22 @@ class Delivery(_Part):
         return timedelta(seconds=min(self.first_retry_seconds * 2 ** (attempts - 1), self.longest_retry_seconds))
 
 
+class Watch(_Part):
+    """When a watch says that something is wrong.
+
+    Attributes:
+        run_due: the time of day, in the business time zone, by which yesterday's delivery day has a run.
+        stale_after_days: published numbers may be so many days behind yesterday.
+        silent_after_minutes: a run that logs nothing for so long hangs.
+        daemon: whether the watchdog expects a Dagster daemon; false where `kpi run` is started by cron.
+    """
+
+    run_due: TimeOfDay = time(12, 0)
+    stale_after_days: int = Field(default=1, ge=0)
+    silent_after_minutes: int = Field(default=30, ge=1)
+    daemon: bool = True
+
+
 class AlertsFile(_Part):
     """What `alerts.yml` may say."""
 
@@ -233,6 +251,7 @@ class AlertsFile(_Part):
     renotify_hours: RenotifyHours = RenotifyHours()
     flapping: Flapping = Flapping()
     delivery: Delivery = Delivery()
+    watch: Watch = Watch()
 
     @model_validator(mode="after")
     def _everything_is_connected(self) -> "AlertsFile":

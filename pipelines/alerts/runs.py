@@ -60,7 +60,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         report_id=run_id,
         at=datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC),
         findings=tuple(findings),
-        impact=tuple(asset for asset in _not_made(events) if asset not in causes) if run.is_failure else (),
+        impact=_impact(events, causes) if run.is_failure else (),
         run_id=run_id,
         attempt_of=run.tags.get("dagster/parent_run_id"),
         published_as_of=published_as_of(settings.published_dir),
@@ -97,7 +97,7 @@ def _of_check(
         severity=severity,
         passed=evaluation.passed,
         blocking=bool(evaluation.blocking),
-        message=evaluation.description or evaluation.check_name,
+        message=(evaluation.description or evaluation.check_name).removeprefix(f"{evaluation.check_name}: "),
         observed=detail.observed if detail else "",
         expected=detail.expected if detail else "",
         failed_rows=detail.unexpected_count if detail else None,
@@ -202,8 +202,8 @@ def _of_the_run(run: dg.DagsterRun, explained: bool, days: tuple[str, ...]) -> F
     )
 
 
-def _not_made(events: Iterable[dg.DagsterEvent]) -> list[str]:
-    """The assets a run was to make and did not, in the order it would have made them."""
+def _impact(events: Iterable[dg.DagsterEvent], causes: set[str]) -> tuple[str, ...]:
+    """The assets a run was to make and did not, beside the causes; first those that people read."""
     planned: dict[str, None] = {}
     for event in events:
         if event.asset_key is None:
@@ -213,7 +213,12 @@ def _not_made(events: Iterable[dg.DagsterEvent]) -> list[str]:
             planned[name] = None
         elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
             planned.pop(name, None)
-    return list(planned)
+    beginnings = ("published/", "marts/kpi_", "marts/")
+
+    def distance(asset: str) -> int:
+        return next((rank for rank, start in enumerate(beginnings) if asset.startswith(start)), len(beginnings))
+
+    return tuple(sorted((asset for asset in planned if asset not in causes), key=distance))
 
 
 def days_of(run: dg.DagsterRun) -> tuple[str, ...]:

@@ -148,6 +148,10 @@ class Transaction:
         added = self.connection.execute("insert or ignore into reports values (?, ?)", (report_id, _text(now)))
         return added.rowcount == 1
 
+    def knows(self, report_id: str) -> bool:
+        """Whether this report was taken before."""
+        return bool(self.connection.execute("select 1 from reports where report_id = ?", (report_id,)).fetchone())
+
     def incident(self, asset: str, check: str) -> Incident | None:
         """The open incident of a check."""
         found = self._incidents(f'where asset = ? and "check" = ? and {_OPEN}', (asset, check))

@@ -13,9 +13,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.alerts.reports import Finding, Report
+from pipelines.alerts.routes import Watch
 from pipelines.alerts.runs import RUN, days_of
 from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.ingest.landing import raw_days
@@ -25,21 +25,6 @@ from pipelines.sources import Source, each_table
 
 JOB, SCHEDULE = "daily", "daily_at_ten"
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-
-
-class Watch(BaseModel):
-    """When a watch says that something is wrong.
-
-    Attributes:
-        run_due: the time of day, in the business time zone, by which yesterday's delivery day has a run.
-        stale_after_days: published numbers may be so many days behind yesterday.
-        silent_after_minutes: a run that logs nothing for so long is stuck.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    run_due: time = time(12, 0)
-    stale_after_days: int = Field(default=1, ge=0)
-    silent_after_minutes: int = Field(default=30, ge=1)
 
 
 def look(

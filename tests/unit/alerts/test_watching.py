@@ -4,19 +4,20 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from pipelines.alerts.reports import Finding, Report
-from pipelines.alerts.watching import Watch, _process_of, end_dead_runs, finished_runs, look, look_at_daemon
+from pipelines.alerts.routes import Watch
+from pipelines.alerts.watching import _process_of, end_dead_runs, finished_runs, look, look_at_daemon
 from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.settings import Settings
 from pipelines.sources import Source
 
 NOON = datetime(2026, 1, 9, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
-WATCH = Watch(run_due=time(12, 0), stale_after_days=1, silent_after_minutes=30)
+WATCH = Watch(run_due="12:00", stale_after_days=1, silent_after_minutes=30)
 
 
 SHOP = Source.model_validate(

@@ -1,0 +1,134 @@
+"""What the Dagster daemon does for the alerts: it reports every run that ends, looks around, and sends what is due.
+
+Belongs here: sensors, the watchdog that needs no daemon, and by which policy the UI shows that marts are fresh.
+Does not belong here: what is reported (`runs.py`, `watching.py`), and what becomes of it (`desk.py`).
+
+Nothing here raises: what cannot be told now is in the log, and told at a later look.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from pipelines.alerts.desk import Desk, report_safely, tend_safely
+from pipelines.alerts.outbox import Flushed
+from pipelines.alerts.reports import Report
+from pipelines.alerts.routes import Watch
+from pipelines.alerts.runs import Suites, report_of_run
+from pipelines.alerts.watching import end_dead_runs, finished_runs, look, look_at_daemon
+from pipelines.settings import Settings
+from pipelines.sources import Source
+
+_LOOK_BACK = timedelta(days=3)  # what ended while nobody looked is reported when somebody looks again
+
+logger = logging.getLogger("pipelines.alerts")
+
+
+def alert_sensors(
+    settings: Settings, sources: Sequence[Source], suites: Suites, tick_seconds: int = 30
+) -> list[dg.SensorDefinition]:
+    """Sensors that report every run as it ends, and one that sees what no run tells."""
+
+    def tell(context: dg.RunStatusSensorContext) -> None:
+        tell_of_run(context.instance, context.dagster_run.run_id, suites, settings)
+
+    @dg.sensor(
+        name="alert_watch",
+        minimum_interval_seconds=tick_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Sees what no run tells: late deliveries, a missed day, a run that died or hangs, old numbers.",
+    )
+    def alert_watch(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        watch_once(context.instance, settings, sources, suites)
+        return dg.SkipReason("Looked around; what there was to tell is on its way.")
+
+    return [
+        dg.run_status_sensor(
+            run_status=status,
+            name=f"alerts_after_{status.value.lower()}",
+            minimum_interval_seconds=tick_seconds,
+            description="Opens and ends incidents by what the run's checks and steps found, and tells people.",
+            default_status=dg.DefaultSensorStatus.RUNNING,
+        )(tell)
+        for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+    ] + [alert_watch]
+
+
+def tell_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, settings: Settings) -> Report | None:
+    """Report a finished run and send what is due; returns its report, or None if there was no reading it."""
+    try:
+        report = report_of_run(instance, run_id, suites, settings)
+    except Exception as error:
+        logger.error("Run %s could not be reported: %s", run_id, type(error).__name__)
+        return None
+    report_safely(settings, report, datetime.now(UTC))
+    tend_safely(settings, datetime.now(UTC))
+    return report
+
+
+def watch_once(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    sources: Sequence[Source],
+    suites: Suites,
+    more: Iterable[Report] = (),
+) -> Flushed | None:
+    """Take a look, report it, `more`, and runs that nobody reported; then send what is due.
+
+    Returns:
+        What came of sending; None if something could not be done, which is in the log.
+    """
+    now = datetime.now(UTC)
+    try:
+        end_dead_runs(instance)
+        desk = Desk.of(settings)
+        unreported = [run for run in finished_runs(instance, now - _LOOK_BACK) if not desk.has_taken(run)]
+        reports = [report_of_run(instance, run, suites, settings) for run in unreported]
+        reports += [look(instance, settings, sources, desk.alerts.watch, now), *more]
+    except Exception as error:
+        logger.error("Nobody could look around: %s: %s", type(error).__name__, error)
+        return None
+    not_taken = [report for report in reports if not report_safely(settings, report, now)]
+    flushed = tend_safely(settings, now)
+    return None if not_taken else flushed
+
+
+def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> list[str]:
+    """Look around without a daemon, and for one; returns what is wrong, a line each."""
+    desk = Desk.of(settings)
+    with dg.DagsterInstance.get() as instance:
+        daemon = [look_at_daemon(instance, settings, datetime.now(UTC))] if desk.alerts.watch.daemon else []
+        flushed = watch_once(instance, settings, sources, suites, daemon)
+    if flushed is None:
+        return ["It was not possible to look around or to send; see the messages above."]
+    with desk.store.transaction() as transaction:
+        wrong = [
+            f"{incident.severity}  {incident.title}: {incident.finding.message}"
+            for incident in transaction.incidents()
+            if incident.severity == "critical" and incident.state not in ("acknowledged", "muted")
+        ]
+        wrong += [
+            f"dead letter  {notice.channel}: {notice.content['subject']}: {notice.last_error}"
+            for notice in transaction.notices("dead")
+        ]
+    return wrong
+
+
+def kept_fresh(
+    assets: Iterable[dg.AssetsDefinition], settings: Settings, watch: Watch
+) -> Sequence[dg.AssetsDefinition]:
+    """`assets`, with the policy that marts and what is published are made each day by the time a run is due."""
+    due = watch.run_due
+    policy = dg.FreshnessPolicy.cron(
+        deadline_cron=f"{due.minute} {due.hour} * * *",
+        lower_bound_delta=timedelta(hours=due.hour, minutes=due.minute) or timedelta(days=1),
+        timezone=settings.time_zone,
+    )
+
+    def with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
+        is_mart = spec.key.path[0] in ("marts", "published")
+        return spec.replace_attributes(freshness_policy=policy) if is_mart else spec
+
+    return dg.map_asset_specs(with_policy, assets)
