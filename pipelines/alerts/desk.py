@@ -148,8 +148,8 @@ class Desk:
         with self.store.transaction() as transaction:
             for incident in chosen:
                 after = incidents.muted(incident, until, self._harmless(by), self._harmless(reason))
+                after = replace(after, told=self._withdraw(transaction, after))
                 transaction.put(after)
-                self._withdraw(transaction, after)
                 transaction.log(
                     after, now, f"muted until {until.isoformat(timespec='minutes')}", after.by, after.reason
                 )
@@ -245,7 +245,8 @@ class Desk:
         for notice in transaction.notices_about(incident.thread):
             if notice.state == "withdrawn" or (only is not None and notice.channel not in only):
                 continue
-            if not notice.untouched or notice.content["kind"] == "resolved":
+            # What was tried may have been received, whatever the channel answered.
+            if notice.attempts or notice.last_error or notice.content["kind"] == "resolved":
                 received.add(notice.channel)
                 continue
             withdrawn.add(notice.channel)
