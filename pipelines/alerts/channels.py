@@ -90,7 +90,6 @@ class Post:
         elif isinstance(channel, FileChannel):
             _append(self.data_dir / channel.path, as_json(letter.said, letter.key) + "\n")
         elif isinstance(channel, TerminalChannel):
-            sys.stderr.write(f"{letter.said['subject']}\n" if letter.said["kind"] == "test" else "")
             sys.stderr.write(as_text(letter.said) + "\n")
             sys.stderr.flush()
 

@@ -102,6 +102,9 @@ class Desk:
                 if finding.passed:
                     if current is None or report.at < current.last_seen_at:
                         continue
+                    if left := incidents.days_left(current, finding):
+                        problems += self._still_failing(transaction, current, left, now)
+                        continue
                     ended, tell = incidents.passed(current, finding, report)
                     transaction.put(ended)
                     transaction.log(ended, now, "resolved", detail=finding.message)
@@ -113,10 +116,8 @@ class Desk:
                 before = transaction.last_resolved(finding.asset, finding.check)
                 if current is None and before and before.resolved_at and report.at < before.resolved_at:
                     continue
-                telling = self._failed(transaction, current, before, finding, report, now)
+                problems += self._failed(transaction, current, before, finding, report, now)
                 taken = replace(taken, opened=taken.opened + (current is None))
-                if telling:
-                    problems.append(telling)
             self._queue(transaction, "problem", report.report_id, problems, now)
             self._queue(transaction, "resolved", report.report_id, ends, now)
         return replace(taken, told=len(problems) + len(ends))
@@ -166,8 +167,8 @@ class Desk:
         with self.store.transaction() as transaction:
             for incident in chosen:
                 after = incidents.muted(incident, until, self._harmless(by), self._harmless(reason))
+                after = replace(after, told=self._withdraw(transaction, after))
                 transaction.put(after)
-                self._withdraw(transaction, after)
                 transaction.log(
                     after, now, f"muted until {until.isoformat(timespec='minutes')}", after.by, after.reason
                 )
@@ -188,8 +189,8 @@ class Desk:
         finding: Finding,
         report: Report,
         now: datetime,
-    ) -> Telling | None:
-        """Write what a failing finding makes of its incident; what is to be told of it, if anything."""
+    ) -> list[Telling]:
+        """Write what a failing finding makes of its incident, and return what is to be told of it, if anything."""
         openings = transaction.openings(finding.asset, finding.check, now - self.rules.flapping.window)
         incident, because = incidents.failed(current, before, openings, finding, report, now, self.rules)
         if current is None:
@@ -198,13 +199,28 @@ class Desk:
                 transaction.put(replace(before, ended=True))  # its end is this one's
         elif current.severity != incident.severity:
             transaction.log(incident, now, f"{current.severity} became {incident.severity}", detail=finding.message)
+        return self._told(transaction, incident, because, now)
+
+    def _still_failing(
+        self, transaction: Transaction, current: Incident, days: tuple[str, ...], now: datetime
+    ) -> list[Telling]:
+        """Write that only some of its delivery days fail on, and return what is to be told of it, if anything."""
+        incident, because = incidents.still_failing(current, days, now, self.rules)
+        if days != current.finding.deliveries:
+            transaction.log(incident, now, "still failing", detail=", ".join(days))
+        return self._told(transaction, incident, because, now)
+
+    def _told(
+        self, transaction: Transaction, incident: Incident, because: Because | None, now: datetime
+    ) -> list[Telling]:
+        """Write an incident that is to be told; nothing is, when no route takes it."""
         channels = self._channels_for(incident, now) if because else {}
         if because and channels:
             transaction.log(incident, now, f"told: {because}", detail=", ".join(channels))
             self._withdraw(transaction, incident, channels)  # what waited for its hours says less than this
             incident = incidents.told(incident, because, tuple(channels), now)
         transaction.put(incident)
-        return Telling(incident, because, channels) if because and channels else None
+        return [Telling(incident, because, channels)] if because and channels else []
 
     def _escalate(self, transaction: Transaction, now: datetime) -> None:
         """Call in others for critical incidents that nobody has acknowledged in time."""
@@ -263,7 +279,8 @@ class Desk:
         for notice in transaction.notices_about(incident.thread):
             if notice.state == "withdrawn" or (only is not None and notice.channel not in only):
                 continue
-            if not notice.untouched or notice.content["kind"] == "resolved":
+            # What was tried may have been received, whatever the channel answered.
+            if notice.attempts or notice.last_error or notice.content["kind"] == "resolved":
                 received.add(notice.channel)
                 continue
             withdrawn.add(notice.channel)

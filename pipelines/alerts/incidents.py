@@ -102,10 +102,12 @@ def failed(
     """
     if current is None:
         return _opened(before, openings, finding, report, now, rules)
+    days = {*current.finding.deliveries, *finding.deliveries}
+    both_by_delivery = finding.by_delivery and current.finding.by_delivery
     incident = replace(
         current,
         severity=finding.severity,
-        finding=finding,
+        finding=replace(finding, deliveries=tuple(sorted(days))) if both_by_delivery else finding,
         last_seen_at=max(report.at, current.last_seen_at),
         times=current.times + 1,
         report_id=report.report_id,
@@ -208,6 +210,28 @@ def told(incident: Incident, because: Because, channels: tuple[str, ...], now: d
         by="" if because == "worse" else incident.by,
         reason="" if because == "worse" else incident.reason,
     )
+
+
+def days_left(incident: Incident, finding: Finding) -> tuple[str, ...]:
+    """The delivery days that fail on although those of the passing `finding` do not.
+
+    None of an acknowledged incident: somebody knows of them, and must hear when another day fails.
+    """
+    if not incident.finding.by_delivery or incident.state == "acknowledged":
+        return ()
+    return tuple(day for day in incident.finding.deliveries if day not in finding.deliveries)
+
+
+def still_failing(
+    incident: Incident, days: tuple[str, ...], now: datetime, rules: Rules
+) -> tuple[Incident, Because | None]:
+    """The incident when only these of its delivery days fail on, and why it is to be told now; None if it is not."""
+    incident = replace(incident, finding=replace(incident.finding, deliveries=days))
+    if incident.muted(now) or incident.worst_told is None:
+        return incident, None
+    if incident.state == "muted":
+        return unmuted(incident), "mute_over"
+    return incident, "reminder" if _reminder_is_due(incident, now, rules) else None
 
 
 def passed(incident: Incident, finding: Finding, report: Report) -> tuple[Incident, bool]:

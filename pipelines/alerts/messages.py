@@ -115,7 +115,7 @@ def as_json(said: dict[str, Any], key: str) -> str:
 
 def as_text(said: dict[str, Any]) -> str:
     """For mails and the terminal."""
-    lines = [] if said["kind"] == "test" else [said["subject"], ""]
+    lines = [said["subject"], ""]
     for part in said["incidents"]:
         lines.append(f"{part['asset']} {part['check']} ({', '.join(_standing(part, said['kind']))})")
         lines += [f"  {label:<11} {value}" for label, value in _facts(part, said)]

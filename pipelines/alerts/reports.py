@@ -34,6 +34,7 @@ class Finding:
         next_step: the command or act that repairs it, in words.
         tags: what routes may ask for beside severity and owner, such as the source's name.
         deliveries: the delivery days it is about (ISO dates).
+        by_delivery: whether it is about those days only. Another day's delivery that passes then says nothing of them.
     """
 
     asset: str
@@ -53,6 +54,7 @@ class Finding:
     next_step: str = ""
     tags: tuple[str, ...] = ()
     deliveries: tuple[str, ...] = ()
+    by_delivery: bool = False
 
 
 @dataclass(frozen=True)

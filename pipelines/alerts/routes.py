@@ -123,7 +123,7 @@ Channel = Annotated[
 
 
 def _clock(value: Any) -> Any:
-    if isinstance(value, int) and 0 <= value < 24 * 60:  # YAML reads an unquoted 18:00 as a number of minutes
+    if isinstance(value, int) and 60 <= value < 24 * 60:  # YAML reads an unquoted 18:00 as a number of minutes
         return time(value // 60, value % 60)
     if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
         return time.fromisoformat(value)

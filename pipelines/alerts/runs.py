@@ -105,8 +105,7 @@ def _of_check(
         examples=tuple(detail.examples) if detail else (),
         why=spec.why.strip() if spec else "",
         next_step=_next_step(asset, evaluation.check_name, days),
-        **_about(asset, suite),
-        deliveries=days,
+        **_about(asset, suite, days),
     )
 
 
@@ -134,8 +133,7 @@ def _of_steps(
                 message=said,
                 why="What depends on this step was not brought up to date.",
                 next_step=_next_step(asset, STEP_FAILED, days),
-                **_about(asset, _suite(suites, asset)),
-                deliveries=days,
+                **_about(asset, _suite(suites, asset), days),
             )
         )
     return findings
@@ -236,11 +234,12 @@ def _suite(suites: Suites, asset: str) -> Suite | None:
     return suites.get((stage, table.replace("/", "__")))
 
 
-def _about(asset: str, suite: Suite | None) -> dict[str, Any]:
+def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, Any]:
+    """What is the same for everything that is found of an asset. Of a range of days nobody knows which one failed."""
     stage, _, table = asset.partition("/")
     source = table.split("/")[0] if stage == "raw" else re.sub(r"^(base|stg)_|__.*$", "", table)
     tags = (stage, source) if stage in ("raw", "staging") and "__" in table.replace("/", "__") else (stage,)
-    about: dict[str, Any] = {"tags": tags}
+    about: dict[str, Any] = {"tags": tags, "deliveries": days, "by_delivery": stage == "raw" and len(days) == 1}
     if suite:
         about["owner"] = suite.owner
         if suite.runbook:

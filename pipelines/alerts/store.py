@@ -90,11 +90,6 @@ class Notice:
     last_error: str
     delivered: tuple[str, ...]
 
-    @property
-    def untouched(self) -> bool:
-        """True while nobody can have received it."""
-        return self.state == "queued" and self.attempts == 0 and not self.last_error
-
 
 @dataclass(frozen=True)
 class Event:

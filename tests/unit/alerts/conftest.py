@@ -1,21 +1,120 @@
-"""An installation without data, and a Dagster instance of its own."""
+"""A desk whose notices can be read, and time that passes when a test says so; a Dagster instance of its own."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from pipelines.alerts.desk import Desk, Taken
+from pipelines.alerts.incidents import Incident
+from pipelines.alerts.outbox import Flushed
+from pipelines.alerts.reports import Finding, Report
+from pipelines.alerts.routes import AlertsFile
+from pipelines.alerts.store import Store
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
+
+MONDAY = datetime(2026, 1, 12, 5, tzinfo=UTC)  # 06:00 in Warsaw
+
+ONE_FILE = {"channels": {"people": {"kind": "file", "path": "people.jsonl"}}, "routes": [{"channels": ["people"]}]}
+
+
+def finding(asset: str = "staging/orders", check: str = "order_id_unique", **values: Any) -> Finding:
+    """A critical finding that failed, unless `values` say else."""
+    usual = {"severity": "critical", "passed": False, "message": "3 of 100 rows are duplicates"}
+    return Finding(asset, check, **{**usual, **values})
+
+
+@dataclass
+class World:
+    """An installation in `folder` that tells what `alerts.yml`, here a dictionary, says."""
+
+    folder: Path
+    said: dict[str, Any] = field(default_factory=lambda: ONE_FILE)
+    now: datetime = MONDAY
+    reports: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(
+            sources=["shop"],
+            first_delivery=date(2026, 1, 1),
+            time_zone="Europe/Warsaw",
+            reporting_currency="EUR",
+            data_dir=self.folder,
+        )
+
+    @property
+    def desk(self) -> Desk:
+        return Desk(Store(self.settings.alerts_path), AlertsFile.model_validate(self.said), self.settings)
+
+    def later(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+    def report(self, *findings: Finding, flush: bool = True, **values: Any) -> Taken:
+        """Take a report of now, and send what is due."""
+        self.reports += 1
+        report = Report(**{"report_id": f"run {self.reports}", "at": self.now, "findings": findings, **values})
+        taken = self.desk.take(report, self.now)
+        if flush:
+            self.flush()
+        return taken
+
+    def fails(self, **values: Any) -> Taken:
+        return self.report(finding(**values))
+
+    def passes(self, **values: Any) -> Taken:
+        return self.report(finding(passed=True, message="All rows differ.", **values))
+
+    def flush(self) -> Flushed:
+        return self.desk.outbox.flush(self.now)
+
+    def tend(self) -> None:
+        self.desk.tend(self.now)
+        self.flush()
+
+    def notices(self, channel: str = "people") -> list[dict[str, Any]]:
+        """What was sent over a file channel."""
+        path = self.folder / f"{channel}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def heard(self, channel: str = "people") -> list[str]:
+        """What was sent, in short: why each notice's first incident was told."""
+        return [notice["incidents"][0]["because"] for notice in self.notices(channel)]
+
+    def incidents(self) -> list[Incident]:
+        """All incidents, the oldest first."""
+        with self.desk.store.transaction() as transaction:
+            return transaction.incidents(resolved=True)
+
+    def incident(self) -> Incident:
+        """The newest incident."""
+        return self.incidents()[-1]
+
+    def queued(self) -> int:
+        with self.desk.store.transaction() as transaction:
+            return len(transaction.notices("queued"))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """An installation with one channel, `people`, that hears of every critical and warning incident."""
+    return World(tmp_path)
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
+    """The shipped settings, with a data folder that is empty."""
     return load_settings(PROJECT_DIR / "kpi.yml").with_data_dir(tmp_path)
 
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance without history."""
     home = tmp_path / "dagster"
     home.mkdir()
     with dg.DagsterInstance.local_temp(str(home)) as instance:
