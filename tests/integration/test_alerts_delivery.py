@@ -1,13 +1,11 @@
 """Notices over real servers on loopback: what arrives, what is tried again, and what never gets out."""
 
-import hashlib
-import hmac
 import json
 import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from apprise.plugins.slack import NotifySlack
 from rich.console import Console
 
 from pipelines.alerts.commands import print_incident, print_list, test_channels
+from tests.conftest import PROJECT_DIR
 from tests.integration.endpoints import Answer, certificate, http, nobodys_port, silence, smtp
 from tests.unit.alerts.conftest import MONDAY, World, finding
 
@@ -57,9 +56,14 @@ def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Wor
     return made
 
 
-def signature(body: bytes, timestamp: str) -> str:
-    """As the documentation has receivers compute it."""
-    return "v1=" + hmac.new(SECRET.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+def documented_check() -> Callable[..., bool]:
+    """`is_genuine` as docs/alerts.md has receivers write it."""
+    text = (PROJECT_DIR / "docs" / "alerts.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    check: Callable[..., bool] = names["is_genuine"]
+    return check
 
 
 def letter(world: World, *states: Any) -> Any:
@@ -90,9 +94,11 @@ def test_a_webhook_gets_signed_json_and_the_end_after_it(hook: Callable[[str], W
     assert said["key"] == problem.headers["Idempotency-Key"] != end.headers["Idempotency-Key"]
     assert (json.loads(end.body)["kind"], json.loads(end.body)["incidents"][0]["thread"]) == ("resolved", part["id"])
     for request in (problem, end):
-        timestamp = request.headers["X-Kpi-Timestamp"]
-        assert request.headers["X-Kpi-Signature"] == signature(request.body, timestamp)
-        assert int(timestamp) == int(MONDAY.timestamp())
+        is_genuine = documented_check()
+        assert is_genuine(request.headers, request.body, SECRET, MONDAY.timestamp() + 60)
+        assert not is_genuine(request.headers, request.body + b" ", SECRET, MONDAY.timestamp())
+        assert not is_genuine(request.headers, request.body, "another", MONDAY.timestamp())
+        assert not is_genuine(request.headers, request.body, SECRET, MONDAY.timestamp() + 600)
 
 
 FAILING_ANSWERS = [
@@ -363,7 +369,7 @@ def test_testing_channels_says_of_each_whether_it_went_out(
 
 
 NASTY = (
-    '=HYPERLINK("http://evil.example")\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script> `x` **b** '
+    '=HYPERLINK("http://evil.example")\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script> odd ` one **b** '
     "[click](http://evil.example) ![i](http://evil.example/i.png) <!here> @channel @everyone <@U1> "
     "\x1b[31mred\x1b[0m \u202egnp.exe \x00 \ud800 | a | <http://evil.example|good>"
 )
@@ -487,11 +493,3 @@ def test_no_secret_gets_anywhere(
         assert "canary" not in text.lower()
     # What endpoints got is theirs: they, too, see only their own secret.
     assert "canary" not in endpoint.received[0].body.decode()
-
-
-def test_the_clock_of_the_signature_is_the_callers(hook: Callable[[str], World]) -> None:
-    with http() as endpoint:
-        world = hook(endpoint.url)
-        world.now = datetime(2027, 1, 1, tzinfo=UTC)
-        world.fails()
-    assert endpoint.received[0].headers["X-Kpi-Timestamp"] == "1798761600"
