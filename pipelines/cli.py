@@ -443,10 +443,12 @@ def dev(port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0
 
 @app.command()
 def validate() -> None:
-    """Check that settings, sources, suites and models load, and that Dagster can load every definition."""
+    """Check that settings, sources, suites, alerts and models load, and that Dagster can load every definition."""
+    from pipelines.alerts.routes import load_alerts
     from pipelines.run import prepare_instance
 
     with _errors_in_words():
+        load_alerts(get_settings().alerts_file)
         prepare_instance(get_settings())
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "--workspace", "workspace.yaml"]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT_DIR, check=False).returncode)

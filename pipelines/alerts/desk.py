@@ -96,31 +96,26 @@ class Desk:
             if not transaction.is_new(report.report_id, now):
                 return Taken()
             self._tell_what_is_calm(transaction, now)
-            taken, problems, ends = Taken(), [], []
+            opened, resolved = 0, 0
+            problems: list[Telling] = []
+            ends: list[Telling] = []
             for finding in _one_per_check(report.findings):
                 current = transaction.incident(finding.asset, finding.check)
-                if finding.passed:
-                    if current is None or report.at < current.last_seen_at:
-                        continue
-                    if left := incidents.days_left(current, finding):
-                        problems += self._still_failing(transaction, current, left, now)
-                        continue
-                    ended, tell = incidents.passed(current, finding, report)
-                    transaction.put(ended)
-                    transaction.log(ended, now, "resolved", detail=finding.message)
-                    taken = replace(taken, resolved=taken.resolved + 1)
-                    told = self._withdraw(transaction, ended)
-                    if tell and (channels := self._hears_of_end(ended, told, now)):
-                        ends.append(Telling(ended, "resolved", channels))
-                    continue
                 before = transaction.last_resolved(finding.asset, finding.check)
-                if current is None and before and before.resolved_at and report.at < before.resolved_at:
+                known = current.last_seen_at if current else before.resolved_at if before else None
+                if known is not None and report.at < known:
                     continue
-                problems += self._failed(transaction, current, before, finding, report, now)
-                taken = replace(taken, opened=taken.opened + (current is None))
+                if not finding.passed:
+                    opened += current is None
+                    problems += self._failed(transaction, current, before, finding, report, now)
+                elif current is not None and (left := incidents.days_left(current, finding)):
+                    problems += self._still_failing(transaction, current, left, now)
+                elif current is not None:
+                    resolved += 1
+                    ends += self._passed(transaction, current, finding, report, now)
             self._queue(transaction, "problem", report.report_id, problems, now)
             self._queue(transaction, "resolved", report.report_id, ends, now)
-        return replace(taken, told=len(problems) + len(ends))
+        return Taken(opened, resolved, len(problems) + len(ends))
 
     def has_taken(self, report_id: str) -> bool:
         """Whether a report was taken before.
@@ -190,7 +185,7 @@ class Desk:
         report: Report,
         now: datetime,
     ) -> list[Telling]:
-        """Write what a failing finding makes of its incident, and return what is to be told of it, if anything."""
+        """Write what a failing finding makes of its incident; what is to be told of it, if anything."""
         openings = transaction.openings(finding.asset, finding.check, now - self.rules.flapping.window)
         incident, because = incidents.failed(current, before, openings, finding, report, now, self.rules)
         if current is None:
@@ -221,6 +216,16 @@ class Desk:
             incident = incidents.told(incident, because, tuple(channels), now)
         transaction.put(incident)
         return [Telling(incident, because, channels)] if because and channels else []
+
+    def _passed(
+        self, transaction: Transaction, current: Incident, finding: Finding, report: Report, now: datetime
+    ) -> list[Telling]:
+        """Write the end of an incident; what is to be told of it, if anything."""
+        incident, tell = incidents.passed(current, finding, report)
+        transaction.put(incident)
+        transaction.log(incident, now, "resolved", detail=finding.message)
+        channels = self._hears_of_end(incident, self._withdraw(transaction, incident), now)
+        return [Telling(incident, "resolved", channels)] if tell and channels else []
 
     def _escalate(self, transaction: Transaction, now: datetime) -> None:
         """Call in others for critical incidents that nobody has acknowledged in time."""

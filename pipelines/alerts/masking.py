@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 HIDDEN = "***"
 
 _SHORTEST = 4  # masking shorter texts would make every message unreadable and protect nothing
-_SHORTEST_PATH_PART = 8  # tokens in a webhook's path are long, `api` and `services` are not
+_SHORTEST_TOKEN = 8
 _USER_INFO = re.compile(r"(\w+://)[^\s/@]+@")  # `scheme://user:password@`, known or not
 
 
@@ -65,6 +65,12 @@ def _within(value: str) -> Iterator[str]:
         if not split.scheme:
             continue
         parts += [split.netloc.rpartition("@")[0], split.username or "", split.password or ""]
-        path = [part for part in split.path.split("/") if len(part) >= _SHORTEST_PATH_PART]
-        parts += [split.path if path else "", *path, *(value for _, value in parse_qsl(split.query))]
+        path = [part for part in split.path.split("/") if _may_be_token(part)]
+        parts += [split.path if path else "", *path, *(pair.partition("=")[2] for pair in split.query.split("&"))]
     yield from {form for part in parts for form in (part, unquote(part)) if len(form) >= _SHORTEST}
+
+
+def _may_be_token(part: str) -> bool:
+    """Whether a part of a path may be a secret; `services` is a word that messages need."""
+    is_a_word = part.isalpha() and part.islower() and len(part) < 2 * _SHORTEST_TOKEN
+    return len(part) >= _SHORTEST_TOKEN and not is_a_word

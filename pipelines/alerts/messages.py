@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pipelines.alerts.incidents import RANK, Because, Incident
@@ -22,6 +22,7 @@ Kind = Literal["problem", "escalation", "acknowledged", "resolved", "test"]
 SHOWN_IMPACT = 10
 _LONGEST_SUBJECT = 200
 _LONGEST_MARKDOWN = 2800  # what Slack shows of one text is 3,000 characters; others allow more
+_LONGEST_CODE = 400
 _SAID: dict[Because, str] = {
     "new": "new",
     "worse": "got worse",
@@ -116,33 +117,35 @@ def as_json(said: dict[str, Any], key: str) -> str:
 def as_text(said: dict[str, Any]) -> str:
     """For mails and the terminal."""
     lines = [said["subject"], ""]
-    for part in said["incidents"]:
-        lines.append(f"{part['asset']} {part['check']} ({', '.join(_standing(part, said['kind']))})")
+    for number, part in enumerate(said["incidents"], start=1):
+        lines.append(f"{number}. {part['asset']} {part['check']} ({', '.join(_standing(part, said['kind']))})")
         lines += [f"  {label:<11} {value}" for label, value in _facts(part, said)]
         lines.append("")
     lines += _around(said)
-    lines += [f"{name}: {url}" for name, url in said["links"].items()]
+    lines += [f"{_only_words(name)}: {url}" for name, url in said["links"].items()]
     return "\n".join(lines).strip() + "\n"
 
 
 def as_markdown(said: dict[str, Any]) -> str:
-    """For chats. Everything that was not written here stands in code spans, where it is only text."""
-    blocks = []
-    for part in said["incidents"]:
+    """For chats. Everything that was not written here stands in code spans, where it is only text.
+
+    What is too long loses facts of incidents, then incidents, but not what the notice ends with.
+    """
+    end = ["\n\n".join(_around(said, _code))]
+    end.append(" · ".join(f"[{_only_words(name)}]({url})" for name, url in _safe_links(said["links"])))
+    room = _LONGEST_MARKDOWN - sum(map(len, end))
+    shown: list[str] = []
+    for number, part in enumerate(said["incidents"]):
         lines = [f"**{_code(part['asset'])} {_code(part['check'])}** ({', '.join(_standing(part, said['kind']))})", ""]
         lines += [f"- {label}: {_code(value)}" for label, value in _facts(part, said)]
-        blocks.append("\n".join(lines))
-    if around := _around(said, _code):
-        blocks.append("\n\n".join(around))
-    if links := [f"[{_only_words(name)}]({url})" for name, url in _safe_links(said["links"])]:
-        blocks.append(" · ".join(links))
-    shown: list[str] = []
-    for number, block in enumerate(blocks):
-        if sum(map(len, shown)) + len(block) > _LONGEST_MARKDOWN and shown:
-            shown.append(f"… and {len(blocks) - number} more paragraphs: `kpi alerts list`")
+        if sum(map(len, lines)) > room and shown:
+            shown.append(f"… and {len(said['incidents']) - number} more: `kpi alerts list`")
             break
-        shown.append(block if len(block) <= _LONGEST_MARKDOWN else _first_lines(block))
-    return "\n\n".join(shown) or _code(said["subject"])
+        while sum(map(len, lines)) > room and len(lines) > 3:
+            lines = [*lines[:-2], "- … the rest: `kpi alerts show`"]
+        shown.append("\n".join(lines))
+        room -= len(shown[-1])
+    return "\n\n".join(block for block in (*shown, *end) if block)
 
 
 def chat_title(said: dict[str, Any]) -> str:
@@ -277,7 +280,7 @@ def _times(number: int) -> str:
 
 def _code(value: str) -> str:
     """A Markdown code span. Backticks would end it; mentions work in some chats even there."""
-    return f"`{_broken(str(value)).replace('`', chr(39)).strip() or ' '}`"
+    return f"`{_broken(one_line(str(value), _LONGEST_CODE)).replace('`', chr(39)).strip() or ' '}`"
 
 
 def _broken(text: str) -> str:
@@ -290,16 +293,7 @@ def _only_words(text: str) -> str:
 
 def _safe_links(links: dict[str, str]) -> list[tuple[str, str]]:
     return [
-        (name, quote(url, safe="/:?#@!$&'*+,;=%-._~[]").replace("[", "%5B").replace("]", "%5D"))
+        (name, quote(url, safe="/:?#@!$&'*+,;=%-._~"))  # brackets of any kind would end the link early
         for name, url in links.items()
-        if urlsplit(url).scheme in ("http", "https")
+        if url.startswith(("http://", "https://"))
     ]
-
-
-def _first_lines(block: str) -> str:
-    shown = ""
-    for line in block.splitlines():
-        if len(shown) + len(line) > _LONGEST_MARKDOWN:
-            break
-        shown += line + "\n"
-    return shown + "- … `kpi alerts show` has the rest"

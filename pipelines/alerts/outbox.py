@@ -87,6 +87,7 @@ class Outbox:
 
     def _flush(self, now: datetime, clock: Callable[[], float]) -> Flushed:
         limit = clock() + self.alerts.delivery.flush_seconds
+        too_little = self.alerts.delivery.flush_seconds / 10  # seconds in which no attempt could succeed
         done = Flushed()
         failed_channels: set[str] = set()
         waiting: set[tuple[str, str]] = set()  # (channel, thread) with an earlier notice that is not sent yet
@@ -96,7 +97,7 @@ class Outbox:
             seconds = limit - clock()
             places = {(notice.channel, thread) for thread in notice.threads}
             overtakes = notice.content["kind"] in _AFTER_OTHERS and places & waiting
-            if notice.next_try_at > now or notice.channel in failed_channels or overtakes or seconds <= 0:
+            if notice.next_try_at > now or notice.channel in failed_channels or overtakes or seconds < too_little:
                 waiting |= places
                 continue
             begun = self._begin(notice, now)
@@ -130,8 +131,8 @@ class Outbox:
     def _begin(self, queued: Notice, now: datetime) -> Notice | None:
         """Mark a notice as tried before it is; None if it has been withdrawn meanwhile."""
         with self.store.transaction() as transaction:
-            current = {notice.notice_id: notice for notice in transaction.notices("queued")}.get(queued.notice_id)
-            if current is None:
+            current = transaction.notice(queued.notice_id)
+            if current is None or current.state != "queued":
                 return None
             if current.attempts >= self.alerts.delivery.attempts:  # the process ended during the last attempt
                 ended = replace(current, state="dead", last_error=current.last_error or "interrupted while sending.")

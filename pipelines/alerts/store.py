@@ -220,6 +220,11 @@ class Transaction:
         )
         return [_notice(row) for row in rows]
 
+    def notice(self, notice_id: int) -> Notice | None:
+        """One notice, as it is now."""
+        rows = self.connection.execute(f"select {_NOTICE} from notices where notice_id = ?", (notice_id,))
+        return next(map(_notice, rows), None)
+
     def update(self, notice: Notice) -> None:
         """Write what may change of a notice."""
         self.connection.execute(

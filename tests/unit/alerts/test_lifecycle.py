@@ -205,6 +205,22 @@ def test_what_flapped_and_stays_is_reminded_of(world: World) -> None:
     assert world.heard()[-2:] == ["flapping", "reminder"]
 
 
+def test_what_flaps_on_is_not_reminded_of(world: World) -> None:
+    for _ in range(3):
+        world.fails()
+        world.later(hours=1)
+        world.passes()
+        world.later(hours=1)
+    world.fails()
+    assert world.heard()[-1] == "flapping"
+    world.passes()
+    world.later(hours=23)
+    world.fails()
+    world.later(hours=2)  # it has failed for two hours, although it was told a day ago
+    world.fails()
+    assert world.heard()[-1] == "flapping"
+
+
 def test_what_flaps_and_gets_worse_is_told(world: World) -> None:
     for _ in range(4):
         world.fails(severity="warning")
@@ -329,7 +345,8 @@ def test_an_old_report_does_not_undo_a_newer_one(world: World) -> None:
     earlier = world.now - timedelta(hours=1)
     world.fails()
     world.report(finding(passed=True), at=earlier)
-    assert world.incident().state == "notified"
+    world.report(finding(severity="info", message="older"), at=earlier)
+    assert (world.incident().state, world.incident().severity, world.incident().times) == ("notified", "critical", 1)
     world.passes()
     world.report(finding(), at=earlier)
     assert world.incident().state == "resolved"
@@ -374,6 +391,8 @@ def test_what_ended_long_ago_is_forgotten(world: World) -> None:
     world.later(days=2)
     world.tend()
     assert [incident.check for incident in world.incidents()] == ["stays"]
+    with world.desk.store.transaction() as transaction:
+        assert transaction.notices("sent", "withdrawn") == []
     world.passes(check="stays")
     assert world.heard() == ["new", "resolved", "new", "resolved"]
 
