@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import duckdb
@@ -26,6 +27,41 @@ ENTITY = {  # of delivered tables that are called otherwise
     "responses": "nps_responses",
     "costs": "sales_marketing_costs",
 }
+
+
+CANARY = re.compile(rb"canary", re.IGNORECASE)
+CANARY_ROWS = (  # a good row, one without its key, one with too few cells, one with too many
+    "C999991,canary1@example.com,Canary One,retail,PL,north,2026-01-09,2026-01-09T10:00:00Z\n"
+    ",canary2@example.com,Canary Two,retail,PL,north,2026-01-09,2026-01-09T10:00:00Z\n"
+    "C999993,canary3@example.com,Canary Three\n"
+    "C999994,canary4@example.com,Canary Four,retail,PL,north,2026-01-09,2026-01-09T10:00:00Z,canary\n"
+) * 20
+ALERTS = """
+channels:
+  file: {kind: file}
+  mail: {kind: apprise, url_env: MAIL_URL}
+  hook: {kind: webhook, url_env: HOOK_URL, secret_env: HOOK_SECRET}
+routes:
+  - channels: [file, mail, hook]
+"""
+
+
+@pytest.fixture(scope="module")
+def alerting(demo: Installation, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The demo company with a mail server and a webhook to alert; neither answers, and their secrets are known."""
+    alerts = tmp_path_factory.mktemp("alerts") / "alerts.yml"
+    alerts.write_text(ALERTS)
+    nowhere = "127.0.0.1:1"
+    return replace(
+        demo,
+        environment={
+            **demo.environment,
+            "KPI_ALERTS": str(alerts),
+            "MAIL_URL": f"mailto://canary-user:canary-password@{nowhere}?from=kpi@example.org&to=data@example.org",
+            "HOOK_URL": f"http://canary-user:canary-password@{nowhere}/canary-token",
+            "HOOK_SECRET": "canary-secret",
+        },
+    )
 
 
 def tables_in(connection: duckdb.DuckDBPyConnection, schema: str) -> set[str]:
@@ -386,6 +422,7 @@ with dg.DagsterInstance.get() as instance:
     [
         (
             {
+                f"shop/customers/customers_{LAST_DAY}.csv": lambda text: text + CANARY_ROWS,
                 f"shop/orders/orders_{LAST_DAY}.csv.gz": lambda text: text.replace("order_id;", "order_number;", 1),
                 f"shop/order_items/order_items_{LAST_DAY}.csv.gz": lambda text: re.sub(r"\nI\d+;", "\n;", text),
             },
@@ -394,6 +431,7 @@ with dg.DagsterInstance.get() as instance:
                 "not declared: 'order_number'",
                 "raw/shop/order_items order_item_id_not_null: ",
                 f"first: shop/order_items/order_items_{LAST_DAY}.csv.gz row 2",
+                "raw/shop/customers customer_id_not_null: ",
             ],
         ),
         (
@@ -407,7 +445,7 @@ with dg.DagsterInstance.get() as instance:
     ids=["a wrong header, and rows without their key", "a key that cannot be read"],
 )
 def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
-    demo: Installation, spoil: dict[str, Callable[[str], str]], messages: list[str]
+    demo: Installation, alerting: Installation, spoil: dict[str, Callable[[str], str]], messages: list[str]
 ) -> None:
     published = demo.data_dir / "published" / "kpi.duckdb"
     before = published.read_bytes()
@@ -418,7 +456,7 @@ def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
             spoilt = change((gzip.decompress(content) if zipped else content).decode()).encode()
             assert spoilt not in (content, gzip.decompress(content) if zipped else b"")
             delivery.write_bytes(gzip.compress(spoilt) if zipped else spoilt)
-        finished = demo.kpi("run", "--date", LAST_DAY, check=False)
+        finished = alerting.kpi("run", "--date", LAST_DAY, check=False)
     finally:
         for delivery, content in sound.items():
             delivery.write_bytes(content)
@@ -427,6 +465,41 @@ def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
     for message in messages:
         assert message in finished.stderr
     assert published.read_bytes() == before
+    assert "canary" not in (finished.stdout + finished.stderr).lower()
+
+
+def test_a_blocked_run_is_one_notice_that_says_what_is_held_back_and_how_to_repair_it(demo: Installation) -> None:
+    """Of the first run of the test above; the endpoint that was to hear of it, too, does not answer."""
+    notice = json.loads((demo.data_dir / "alerts" / "notices.jsonl").read_text().splitlines()[0])
+    told = {(incident["asset"], incident["check"]) for incident in notice["incidents"]}
+    assert notice["kind"] == "problem"
+    assert told >= {
+        ("raw/shop/orders", "step_failed"),
+        ("raw/shop/order_items", "order_item_id_not_null"),
+        ("raw/shop/customers", "customer_id_not_null"),
+    }
+    assert {incident["owner"] for incident in notice["incidents"]} == {"team:commerce"}
+    assert notice["incidents"][0]["next_step"].endswith(
+        f"kpi run --date {LAST_DAY}. Refused files: kpi quarantine list"
+    )
+    assert notice["impact"]["assets"][0] == "published/kpi"
+    assert notice["published_as_of"] == LAST_DAY
+    listed = demo.kpi("alerts", "list").stdout
+    assert "critical  raw/shop/orders step_failed" in listed
+
+
+def test_secrets_and_personal_values_occur_nowhere_but_in_the_data(demo: Installation, alerting: Installation) -> None:
+    """The data: deliveries, raw, the warehouse, and what is kept of unreadable rows. Masked where it is shown."""
+    data = ("landing", "raw", "quarantine", "demo_truth", "warehouse.duckdb")
+    files = [path for path in demo.data_dir.rglob("*") if path.is_file()]
+    read = [path for path in files if path.relative_to(demo.data_dir).parts[0] not in data]
+    assert {path.suffix for path in read} >= {".db", ".html", ".json", ".jsonl", ".sqlite", ".log", ".duckdb"}
+    assert [path for path in read if CANARY.search(path.read_bytes())] == []
+    listed = alerting.kpi("quarantine", "list").stdout
+    ids = re.findall(r"(?m)\b[0-9a-f]{10}\b", listed)
+    assert ids
+    for shown in (listed, alerting.kpi("quarantine", "show", *ids).stdout, alerting.kpi("alerts", "list").stdout):
+        assert not CANARY.search(shown.encode())
 
 
 def test_the_repaired_day_run_again_gives_byte_equal_marts(demo: Installation) -> None:
