@@ -48,7 +48,9 @@ def content(kind: Kind, parts: Sequence[tuple[Incident, Because]], now: datetime
     """
     parts = sorted(parts, key=lambda part: -RANK[part[0].severity])
     incidents = [incident for incident, _ in parts]
-    impact = sorted({asset for incident in incidents for asset in incident.impact}) if kind != "resolved" else []
+    impact = list(dict.fromkeys(asset for incident in incidents for asset in incident.impact))
+    if kind == "resolved":
+        impact = []
     links = {name: url for incident in incidents for name, url in (incident.links or {}).items()}
     dates = [incident.published_as_of for incident in incidents if incident.published_as_of]
     return {

@@ -65,7 +65,7 @@ class Report:
         report_id: taking the same report twice changes nothing: the run's id, or what names the look.
         at: when it was made, UTC.
         findings: everything that was looked at, what passed, too: only a passed finding ends an incident.
-        impact: assets that were not brought up to date because of the findings, as `marts/kpi_revenue__monthly`.
+        impact: assets that were not brought up to date because of the findings, those that people read first.
         attempt_of: the id of the run that this one retries, None if it retries none: a retry alerts nobody again.
         published_as_of: the as-of date of what analysts read now; None if nothing was published yet.
         links: what to open, by name: run, checks, quarantine.
