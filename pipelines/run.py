@@ -93,7 +93,8 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
     """
     import dagster as dg
 
-    from pipelines.alerts.sensors import tell_of_run
+    from pipelines.alerts.runs import report_of_run
+    from pipelines.alerts.sensors import tell_of_runs
     from pipelines.definitions import daily_job, defs, settings, suites
     from pipelines.progress import shown
     from pipelines.quality.data_docs import build_data_docs
@@ -113,9 +114,9 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
                     tags=_tags(run_days, full_refresh),
                 )
             release_writer_lock(settings.warehouse_path)
-            report = tell_of_run(instance, result.run_id, suites, settings)
             if not result.success:
-                blocked[title] = (report.blocked_by if report else []) or [f"run {result.run_id} failed; see the UI."]
+                blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
+            tell_of_runs(instance, settings, suites)
             build_data_docs(settings.data_docs_dir)
     return blocked
 

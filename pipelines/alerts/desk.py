@@ -85,8 +85,8 @@ class Desk:
     def take(self, report: Report, now: datetime) -> Taken:
         """Bring incidents up to what a report found, and queue what is to be told of it.
 
-        A report that was taken before changes nothing, nor do findings older than what is known of their check:
-        reports may come in any order.
+        A report that was taken before changes nothing, nor do findings older than what is known of their check; those
+        of single delivery days have to come in the order in which they were made.
 
         Raises:
             sqlite3.Error, OSError: the store cannot be used. Nothing of the report was taken then.
@@ -103,7 +103,7 @@ class Desk:
                 current = transaction.incident(finding.asset, finding.check)
                 before = transaction.last_resolved(finding.asset, finding.check)
                 known = current.last_seen_at if current else before.resolved_at if before else None
-                if known is not None and report.at < known:
+                if known is not None and report.at < known and not finding.by_delivery:
                     continue
                 if not finding.passed:
                     opened += current is None

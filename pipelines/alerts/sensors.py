@@ -15,7 +15,7 @@ import dagster as dg
 from pipelines.alerts.desk import Desk, report_safely, tend_safely
 from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import Report
-from pipelines.alerts.routes import Watch
+from pipelines.alerts.routes import Watch, load_alerts
 from pipelines.alerts.runs import Suites, report_of_run
 from pipelines.alerts.watching import end_dead_runs, finished_runs, look, look_at_daemon
 from pipelines.settings import Settings
@@ -32,7 +32,7 @@ def alert_sensors(
     """Sensors that report every run as it ends, and one that sees what no run tells."""
 
     def tell(context: dg.RunStatusSensorContext) -> None:
-        tell_of_run(context.instance, context.dagster_run.run_id, suites, settings)
+        tell_of_runs(context.instance, settings, suites)
 
     @dg.sensor(
         name="alert_watch",
@@ -56,43 +56,42 @@ def alert_sensors(
     ] + [alert_watch]
 
 
-def tell_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, settings: Settings) -> Report | None:
-    """Report a finished run and send what is due; returns its report, or None if there was no reading it."""
-    try:
-        report = report_of_run(instance, run_id, suites, settings)
-    except Exception as error:
-        logger.error("Run %s could not be reported: %s", run_id, type(error).__name__)
-        return None
-    report_safely(settings, report, datetime.now(UTC))
-    tend_safely(settings, datetime.now(UTC))
-    return report
-
-
-def watch_once(
-    instance: dg.DagsterInstance,
-    settings: Settings,
-    sources: Sequence[Source],
-    suites: Suites,
-    more: Iterable[Report] = (),
+def tell_of_runs(
+    instance: dg.DagsterInstance, settings: Settings, suites: Suites, more: Iterable[Report] = ()
 ) -> Flushed | None:
-    """Take a look, report it, `more`, and runs that nobody reported; then send what is due.
+    """Report the finished runs that nobody reported, in the order they ended, and `more`; then send what is due.
 
     Returns:
         What came of sending; None if something could not be done, which is in the log.
     """
     now = datetime.now(UTC)
     try:
-        end_dead_runs(instance)
         desk = Desk.of(settings)
         unreported = [run for run in finished_runs(instance, now - _LOOK_BACK) if not desk.has_taken(run)]
-        reports = [report_of_run(instance, run, suites, settings) for run in unreported]
-        reports += [look(instance, settings, sources, desk.alerts.watch, now), *more]
+        reports = [*(report_of_run(instance, run, suites, settings) for run in unreported), *more]
     except Exception as error:
-        logger.error("Nobody could look around: %s: %s", type(error).__name__, error)
+        logger.error("Runs could not be reported: %s", type(error).__name__)
         return None
     not_taken = [report for report in reports if not report_safely(settings, report, now)]
     flushed = tend_safely(settings, now)
     return None if not_taken else flushed
+
+
+def watch_once(
+    instance: dg.DagsterInstance, settings: Settings, sources: Sequence[Source], suites: Suites, *more: Report
+) -> Flushed | None:
+    """End runs that died, take a look, report it, `more` and what runs found, and send what is due.
+
+    Returns:
+        What came of sending; None if something could not be done, which is in the log.
+    """
+    try:
+        end_dead_runs(instance)
+        seen = look(instance, settings, sources, load_alerts(settings.alerts_file).watch, datetime.now(UTC))
+    except Exception as error:
+        logger.error("Nobody could look around: %s", type(error).__name__)
+        return None
+    return tell_of_runs(instance, settings, suites, (seen, *more))
 
 
 def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> list[str]:
@@ -100,7 +99,7 @@ def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> l
     desk = Desk.of(settings)
     with dg.DagsterInstance.get() as instance:
         daemon = [look_at_daemon(instance, settings, datetime.now(UTC))] if desk.alerts.watch.daemon else []
-        flushed = watch_once(instance, settings, sources, suites, daemon)
+        flushed = watch_once(instance, settings, sources, suites, *daemon)
     if flushed is None:
         return ["It was not possible to look around or to send; see the messages above."]
     with desk.store.transaction() as transaction:

@@ -1,6 +1,6 @@
 """What fails for one delivery day is not mended by another day's delivery."""
 
-from tests.unit.alerts.conftest import World
+from tests.unit.alerts.conftest import World, finding
 
 
 def fails(world: World, *days: str) -> None:
@@ -66,3 +66,12 @@ def test_of_a_range_that_failed_nobody_knows_the_day_and_any_day_ends_it(world: 
     fails(world, "2026-01-05", "2026-01-06")
     passes(world, "2026-01-07")
     assert world.incident().state == "resolved"
+
+
+def test_an_older_report_of_another_day_is_not_lost(world: World) -> None:
+    earlier = world.now
+    world.later(hours=1)
+    fails(world, "2026-01-09")
+    world.report(finding(asset="raw/shop/orders", deliveries=("2026-01-08",), by_delivery=True), at=earlier)
+    passes(world, "2026-01-09")
+    assert world.incident().finding.deliveries == ("2026-01-08",)
