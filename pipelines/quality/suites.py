@@ -87,6 +87,8 @@ class ExpectationSpec(BaseModel):
             raise ValueError("column names must be text.")
         if name == UNEXPECTED_ROWS and BATCH_PLACEHOLDER not in value["unexpected_rows_query"]:
             raise ValueError(f"the query must read from {BATCH_PLACEHOLDER}, the table under test.")
+        if kind.refuse is not None:
+            kind.refuse(value)
         return value
 
     @model_validator(mode="before")
@@ -112,6 +114,13 @@ class ExpectationSpec(BaseModel):
     @property
     def kind(self) -> ExpectationType:
         return ALLOWED[self.type]
+
+    @property
+    def rule(self) -> str | None:
+        """The query for the rows that break it; None for a type that Great Expectations evaluates by itself."""
+        if self.kind.query is not None:
+            return self.kind.query(self.kwargs)
+        return str(self.kwargs["unexpected_rows_query"]) if self.type == UNEXPECTED_ROWS else None
 
     @property
     def columns(self) -> tuple[str, ...]:

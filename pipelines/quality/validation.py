@@ -24,8 +24,9 @@ from pipelines.quality.expectation_types import (
     quoted,
     rule_query,
 )
-from pipelines.quality.relations import NoFilesError, OpenBatch, Relation, opened
+from pipelines.quality.relations import CHECK_TIMEOUT_SECONDS, NoFilesError, OpenBatch, Relation, opened
 from pipelines.quality.results import CheckResult
+from pipelines.quality.statement_timeout import StatementTimeoutError
 from pipelines.quality.suites import ExpectationSpec, Suite
 
 HIDDEN = "***"
@@ -41,19 +42,22 @@ _ERRORS_WITHOUT_VALUES = (
     "Parser Error",
     "IO Error",
     "Connection Error",
+    "stopped, it took longer than",
     "Great Expectations refuses the kwargs",
     "Great Expectations returned no result",
 )
 
 
-def validate(suite: Suite, relation: Relation) -> list[CheckResult]:
-    """Check the table `relation` against `suite`.
+def validate(
+    suite: Suite, relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS
+) -> list[CheckResult]:
+    """Check the table `relation` against `suite`; a statement that takes longer than `timeout_seconds` is stopped.
 
     Returns one result per check of the suite, in the suite's order. Does not raise: what goes wrong is in the results.
     No lock on a DuckDB file outlives the call.
     """
     try:
-        with opened(relation) as batch:
+        with opened(relation, timeout_seconds) as batch:
             return _validate_open(suite, batch)
     except NoFilesError:
         return [_nothing_to_check(suite, spec, "no files") for spec in suite.checks]
@@ -73,7 +77,7 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
     results: dict[str, CheckResult] = {}
     for spec in suite.checks:
         missing = [column for column in spec.columns if column not in batch.columns]
-        if missing and not spec.kind.judges_shape:
+        if missing and spec.kind.measure != COLUMN_LIST:
             error = f"column {listed(missing)} is missing. The table has {listed(batch.columns, 50)}"
             results[spec.name] = failed_with_error(suite, spec, error)
         elif batch.row_count == 0 and not _says_something_of_no_rows(suite, spec):
@@ -177,14 +181,14 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
 
     try:
         rows = _failing_rows(spec, batch)
-    except SQLAlchemyError as error:  # the verdict stands, only its rows cannot be shown
+    except (SQLAlchemyError, StatementTimeoutError) as error:  # the verdict stands, only its rows cannot be shown
         return [], f"unknown, {_readable(suite, str(error))}"
     place = [column for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns] or list(suite.key_columns)
     # Behind an alias in a query, a personal value could not be told from any other; what the pipeline itself adds to a
     # row is named with an underscore, and is never personal.
-    named = list(rows[0]) if rows else []
+    named = list(rows[0]) if rows and spec.kind.failing_rows is None else []
     free = [column for column in named if column.startswith("_") or not suite.personal_columns]
-    shown = dict.fromkeys([*place, *(spec.columns or free[:_MOST_COLUMNS])])
+    shown = dict.fromkeys([*place, *spec.columns, *free[:_MOST_COLUMNS]])
     examples = [
         {column: _example_value(suite, column, row[column]) for column in shown if column in row} for row in rows
     ]
@@ -193,7 +197,8 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
 
 def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any]]:
     if spec.kind.failing_rows is None:
-        return batch.rows(f"{rule_query(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH)} limit {EXAMPLES}")
+        assert spec.rule is not None
+        return batch.rows(f"{rule_query(spec.rule).replace(BATCH_PLACEHOLDER, BATCH)} limit {EXAMPLES}")
     condition = spec.kind.failing_rows(spec.kwargs)
     order = [quoted(column) for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns]
     order_by = f"order by {', '.join(order)}" if order else ""
@@ -203,9 +208,10 @@ def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any
 def _first(spec: ExpectationSpec, example: dict[str, Any], place: Sequence[str]) -> str:
     """Where a failing row lies, and of a query's row what else it says."""
     said = [f"{column} {value}" for column, value in example.items() if column not in place and value is not None]
-    if spec.type != UNEXPECTED_ROWS or not said:
-        return _place(example, place)
-    return f"{_place(example, place)} ({', '.join(said)})".strip()
+    where = _place(example, place)
+    if spec.rule is None or not said:
+        return where
+    return f"{where} ({', '.join(said)})" if where else ", ".join(said)
 
 
 def _place(example: dict[str, Any], place: Sequence[str]) -> str:
@@ -232,6 +238,9 @@ def _measured(
         observed = _column_differences(spec, batch.columns)
     elif spec.kind.shows_values and set(spec.columns) & set(suite.personal_columns):
         observed = HIDDEN
+    elif spec.kind.observe is not None:
+        [row] = batch.rows(spec.kind.observe(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH))
+        observed = str(row["observed"])
     else:
         observed = _number(result.get("observed_value"))
     found = f"{spec.kind.measure} is {observed}"
@@ -255,6 +264,9 @@ def _number(value: Any) -> str:
         return f"{value:.10g}"
     if isinstance(value, list | set | tuple):
         return listed(sorted(value, key=str))
+    if isinstance(value, dict) and "quantiles" in value:
+        pairs = zip(value["quantiles"], value["values"], strict=True)
+        return ", ".join(f"{quantile:g}: {_number(found)}" for quantile, found in pairs)
     if isinstance(value, dict):  # the row counts of two tables
         return listed(value.values())
     return "unknown" if value is None else str(value)
