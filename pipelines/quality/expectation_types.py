@@ -6,8 +6,8 @@ not imported: that costs seconds, and suites are read whenever definitions load.
 classes of Great Expectations, and another runs every type on data that passes and on data that fails.
 
 Three kinds of types are allowed: those that Great Expectations evaluates on DuckDB by itself; those that it does with
-the metrics of gx_engine.py (patterns, formats, quantiles, finite numbers); and those of ours that are a query of their
-kwargs. What remains has a reason to be missing: `REFUSED` names it and says what to use instead.
+the metrics of gx_engine.py (patterns, formats, finite numbers); and those that are a query of their kwargs here, two of
+them under the names of Great Expectations. What remains has a reason to be missing: `REFUSED` names it and says what to use instead.
 `unexpected_rows_expectation` can say anything SQL can.
 """
 
@@ -165,21 +165,46 @@ def _sentence(error: duckdb.Error) -> str:
     return str(error).splitlines()[0].partition(": ")[2].rstrip(".")
 
 
-def _refuse_quantiles(kwargs: Kwargs) -> None:
-    problem = ValueError(
-        "quantile_ranges must be like {quantiles: [0.5, 0.9], value_ranges: [[1, 10], [null, 100]]}: as many ranges "
-        "of a minimum and a maximum as there are quantiles between 0 and 1; null is no limit."
+def _quantiles(kwargs: Kwargs) -> str:
+    """The quantiles as a list, `found`, in a table of one row. Between two values they are interpolated."""
+    shares = ", ".join(str(float(quantile)) for quantile in kwargs["quantile_ranges"]["quantiles"])
+    return f"select quantile_cont({quoted(kwargs['column'])}, [{shares}]) as found from {BATCH_PLACEHOLDER}"
+
+
+def _wrong_quantiles(kwargs: Kwargs) -> str:
+    limits = []
+    for position, (low, high) in enumerate(kwargs["quantile_ranges"]["value_ranges"], start=1):
+        limits += [f"found[{position}] >= {low}"] if low is not None else []
+        limits += [f"found[{position}] <= {high}"] if high is not None else []
+    return f"select * from ({_quantiles(kwargs)}) where not coalesce({' and '.join(limits)}, false)"
+
+
+def _observed_quantiles(kwargs: Kwargs) -> str:
+    found = ", ".join(
+        f"concat('{quantile:g}: ', coalesce(cast(found[{position}] as varchar), 'unknown'))"
+        for position, quantile in enumerate(kwargs["quantile_ranges"]["quantiles"], start=1)
     )
+    return f"select concat_ws(', ', {found}) as observed from ({_quantiles(kwargs)})"
+
+
+def _refuse_quantiles(kwargs: Kwargs) -> None:
     wanted = kwargs["quantile_ranges"]
-    if not isinstance(wanted, dict) or set(wanted) != {"quantiles", "value_ranges"}:
-        raise problem
-    quantiles, ranges = wanted["quantiles"], wanted["value_ranges"]
-    if not isinstance(quantiles, list) or not isinstance(ranges, list) or not len(quantiles) == len(ranges) > 0:
-        raise problem
-    if not all(isinstance(quantile, int | float) and 0 <= quantile <= 1 for quantile in quantiles):
-        raise problem
-    if not all(isinstance(limits, list) and len(limits) == 2 and limits != [None, None] for limits in ranges):
-        raise problem
+    try:
+        pairs = list(zip(wanted["quantiles"], wanted["value_ranges"], strict=True))
+        fits = len(pairs) > 0 and all(_is_limited_quantile(*pair) for pair in pairs)
+    except (KeyError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            "quantile_ranges must be like {quantiles: [0.5, 0.9], value_ranges: [[1, 10], [null, 100]]}: for each "
+            "quantile, from 0 to 1, a minimum and a maximum, one of which may be null."
+        )
+
+
+def _is_limited_quantile(quantile: float, limits: list[float | None]) -> bool:
+    low, high = limits
+    numbers = [number for number in (quantile, low, high) if number is not None]
+    return 0 <= quantile <= 1 and len(numbers) > 1 and all(isinstance(number, int | float) for number in numbers)
 
 
 def _quantile_ranges(kwargs: Kwargs) -> str:
@@ -188,6 +213,13 @@ def _quantile_ranges(kwargs: Kwargs) -> str:
         f"{quantile:g}: {in_range({'min_value': low, 'max_value': high})}"
         for quantile, (low, high) in zip(ranges["quantiles"], ranges["value_ranges"], strict=True)
     )
+
+
+def _refuse_position(kwargs: Kwargs) -> None:
+    if kwargs.get("column_index") == 0:
+        raise ValueError(
+            "column_index: Great Expectations does not look at position 0; use expect_table_columns_to_match_ordered_list."
+        )
 
 
 _RANGE = ("min_value", "max_value", "strict_min", "strict_max")
@@ -391,6 +423,7 @@ ALLOWED: Mapping[str, ExpectationType] = {
         lambda k: f"with {k['column']}",
         measure=COLUMN_LIST,
         judges_shape=True,
+        refuse=_refuse_position,
     ),
     # every row
     "expect_column_values_to_not_be_null": ExpectationType(
@@ -558,6 +591,17 @@ ALLOWED: Mapping[str, ExpectationType] = {
         observe=lambda k: f"select column_type as observed from ({_column_type(k)})",
         refuse=_refuse_type,
     ),
+    "expect_column_quantile_values_to_be_between": ExpectationType(
+        "quantiles_between",
+        ("column", "quantile_ranges"),
+        (),
+        _quantile_ranges,
+        measure="list of quantiles",
+        shows_values=True,
+        query=_wrong_quantiles,
+        observe=_observed_quantiles,
+        refuse=_refuse_quantiles,
+    ),
     "expect_column_newest_value_to_be_recent": ExpectationType(
         "recent",
         ("column", "relative_to"),
@@ -576,15 +620,6 @@ ALLOWED: Mapping[str, ExpectationType] = {
     "expect_column_median_to_be_between": _statistic("median_between", "median"),
     "expect_column_sum_to_be_between": _statistic("sum_between", "sum"),
     "expect_column_stdev_to_be_between": _statistic("stdev_between", "standard deviation"),
-    "expect_column_quantile_values_to_be_between": ExpectationType(
-        "quantiles_between",
-        ("column", "quantile_ranges"),
-        (),
-        _quantile_ranges,
-        measure="quantiles",
-        shows_values=True,
-        refuse=_refuse_quantiles,
-    ),
     "expect_column_unique_value_count_to_be_between": _statistic(
         "distinct_count_between", "number of distinct values", shows_values=False
     ),
@@ -658,5 +693,7 @@ REFUSED: Mapping[str, str] = {
     "expect_column_values_to_be_dateutil_parseable": _query(
         "try_cast(column as timestamp) is null and column is not null"
     ),
-    "expect_column_values_to_match_json_schema": _query("json_type(column, '$.name') is distinct from 'VARCHAR'"),
+    "expect_column_values_to_match_json_schema": _query(
+        "json_type(try_cast(column as json), '$.name') is distinct from 'VARCHAR'"
+    ),
 }

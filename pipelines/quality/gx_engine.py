@@ -10,7 +10,6 @@ declared for `DuckDBExecutionEngine` is used instead of GX's own, on DuckDB only
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -19,7 +18,6 @@ from great_expectations.core.id_dict import BatchSpec
 from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
 from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.expectations.expectation import ColumnMapExpectation
-from great_expectations.expectations.metrics.column_aggregate_metric_provider import ColumnAggregateMetricProvider
 from great_expectations.expectations.metrics.map_metric_provider import (
     ColumnMapMetricProvider,
     MulticolumnMapMetricProvider,
@@ -165,32 +163,6 @@ class ExpectColumnValuesToBeFinite(ColumnMapExpectation):
     map_metric: ClassVar[str | None] = "column_values.finite"
 
 
-class _Quantiles(ColumnAggregateMetricProvider):
-    """The values that lie nearest to the quantiles' places, as GX's pandas engine takes them."""
-
-    metric_name = "column.quantile_values"
-    value_keys = ("quantiles", "allow_relative_error")
-
-    @metric_value(engine=DuckDBExecutionEngine)
-    def _nearest(
-        cls,
-        execution_engine: DuckDBExecutionEngine,
-        metric_domain_kwargs: dict[str, Any],
-        metric_value_kwargs: dict[str, Any],
-        **_: Any,
-    ) -> list[Any]:
-        column: sa.ColumnElement[Any] = sa.column(metric_domain_kwargs["column"])
-        quantiles = metric_value_kwargs["quantiles"]
-        count = execution_engine.execute_query(sa.select(sa.func.count(column)).select_from(_BATCH)).scalar()
-        if not count:
-            return [None] * len(quantiles)
-        # `quantile_disc` takes the value at the first place that covers the share: half a place on, it is that place's.
-        shares = [(round(quantile * (count - 1)) + 0.5) / count for quantile in quantiles]
-        values = [sa.func.quantile_disc(column, sa.literal_column(f"{share!r}")) for share in shares]
-        found = execution_engine.execute_query(sa.select(*values).select_from(_BATCH)).one()
-        return [float(value) if isinstance(value, Decimal) else value for value in found]
-
-
 class _RepeatedValues(MetricProvider):
     """How many rows share their value with another one. GX counts in a window, which keeps every row in memory."""
 
@@ -198,9 +170,7 @@ class _RepeatedValues(MetricProvider):
     domain_keys = ColumnMapMetricProvider.condition_domain_keys
 
     @metric_value(engine=DuckDBExecutionEngine)
-    def _counted(
-        cls, execution_engine: DuckDBExecutionEngine, metric_domain_kwargs: dict[str, Any], **_: Any
-    ) -> int:
+    def _counted(cls, execution_engine: DuckDBExecutionEngine, metric_domain_kwargs: dict[str, Any], **_: Any) -> int:
         return _count_repeated(execution_engine, [metric_domain_kwargs["column"]])
 
 
@@ -211,9 +181,7 @@ class _RepeatedCombinations(MetricProvider):
     domain_keys = MulticolumnMapMetricProvider.condition_domain_keys
 
     @metric_value(engine=DuckDBExecutionEngine)
-    def _counted(
-        cls, execution_engine: DuckDBExecutionEngine, metric_domain_kwargs: dict[str, Any], **_: Any
-    ) -> int:
+    def _counted(cls, execution_engine: DuckDBExecutionEngine, metric_domain_kwargs: dict[str, Any], **_: Any) -> int:
         return _count_repeated(execution_engine, metric_domain_kwargs["column_list"])
 
 

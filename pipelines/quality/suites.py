@@ -63,7 +63,7 @@ class ExpectationSpec(BaseModel):
     @classmethod
     def _type_works_on_duckdb(cls, value: str) -> str:
         if value in REFUSED:
-            raise ValueError(f"{value} does not work on DuckDB: {REFUSED[value]}.")
+            raise ValueError(f"{value} is not run here: {REFUSED[value]}.")
         if value not in ALLOWED:
             raise ValueError(f"{value} is not an expectation this project runs. Allowed: {', '.join(sorted(ALLOWED))}.")
         return value

@@ -13,7 +13,7 @@ values are hidden, and so are texts of errors that can quote a value.
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.quality.expectation_types import (
     BATCH,
@@ -29,12 +29,15 @@ from pipelines.quality.results import CheckResult
 from pipelines.quality.statement_timeout import StatementTimeoutError
 from pipelines.quality.suites import ExpectationSpec, Suite
 
+if TYPE_CHECKING:
+    from pipelines.quality.gx_duckdb import Outcome
+
 HIDDEN = "***"
 EXAMPLES = 5
 _MOST_COLUMNS = 8
 _SOURCE_FILE, _ROW_NUMBER = "_source_file", "_row_number"
 _LONGEST_VALUE = 100
-_SINGULAR = {"are": "is", "have": "has", "break": "breaks"}
+_SINGULAR = {"are": "is", "have": "has", "break": "breaks", "do": "does", "match": "matches"}
 # Errors about names, grammar, files and the suite; all others (conversion, range, …) may quote a value of the table.
 _ERRORS_WITHOUT_VALUES = (
     "Binder Error",
@@ -48,9 +51,7 @@ _ERRORS_WITHOUT_VALUES = (
 )
 
 
-def validate(
-    suite: Suite, relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS
-) -> list[CheckResult]:
+def validate(suite: Suite, relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -> list[CheckResult]:
     """Check the table `relation` against `suite`; a statement that takes longer than `timeout_seconds` is stopped.
 
     Returns one result per check of the suite, in the suite's order. Does not raise: what goes wrong is in the results.
@@ -85,14 +86,19 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
     rest = [spec for spec in suite.checks if spec.name not in results]
     outcomes = run_expectations(batch.engine, rest)
     for spec in rest:
-        outcome = outcomes[spec.name]
-        if outcome.error is not None:
-            results[spec.name] = failed_with_error(suite, spec, _readable(suite, outcome.error))
-        elif spec.kind.fault is not None:
-            results[spec.name] = _judged_rows(suite, spec, batch, outcome.passed, outcome.result)
-        else:
-            results[spec.name] = _measured(suite, spec, batch, outcome.passed, outcome.result)
+        try:
+            results[spec.name] = _told(suite, spec, batch, outcomes[spec.name])
+        except Exception as error:  # a verdict without words cannot be trusted; those of the others can
+            results[spec.name] = failed_with_error(suite, spec, _readable(suite, str(error)))
     return [results[spec.name] for spec in suite.checks]
+
+
+def _told(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, outcome: "Outcome") -> CheckResult:
+    if outcome.error is not None:
+        return failed_with_error(suite, spec, _readable(suite, outcome.error))
+    if spec.kind.fault is not None:
+        return _judged_rows(suite, spec, batch, outcome.passed, outcome.result)
+    return _measured(suite, spec, batch, outcome.passed, outcome.result)
 
 
 def _says_something_of_no_rows(suite: Suite, spec: ExpectationSpec) -> bool:
@@ -264,9 +270,6 @@ def _number(value: Any) -> str:
         return f"{value:.10g}"
     if isinstance(value, list | set | tuple):
         return listed(sorted(value, key=str))
-    if isinstance(value, dict) and "quantiles" in value:
-        pairs = zip(value["quantiles"], value["values"], strict=True)
-        return ", ".join(f"{quantile:g}: {_number(found)}" for quantile, found in pairs)
     if isinstance(value, dict):  # the row counts of two tables
         return listed(value.values())
     return "unknown" if value is None else str(value)
