@@ -49,6 +49,7 @@ class ExpectationSpec(BaseModel):
         type: its Great Expectations name; see `expectation_types.ALLOWED`.
         name: the check's name, unique in the suite; by default made from columns and type.
         why: what goes wrong in the business when it fails; whoever is alerted reads this.
+        next_step: what to do then, a command or a few words.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +58,7 @@ class ExpectationSpec(BaseModel):
     name: str = ""
     severity: Severity = "critical"
     why: str = Field(min_length=1)
+    next_step: str | None = None
     kwargs: dict[str, Any] = Field(default_factory=dict, validate_default=True)
 
     @field_validator("type")
