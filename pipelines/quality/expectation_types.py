@@ -11,7 +11,7 @@ them under the names of Great Expectations. What remains has a reason to be miss
 `unexpected_rows_expectation` can say anything SQL can.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,19 +117,17 @@ def _out_of_range(expression: str, kwargs: Kwargs) -> Condition:
     return Condition(" or ".join(sql) or "false", tuple(values))
 
 
+def repeated_keys(columns: Sequence[str]) -> str:
+    """The table of the values that occur twice in `columns`, made when they are counted, as a SQL identifier."""
+    return quoted(f"repeated {', '.join(columns)}")
+
+
 def _repeated(columns: tuple[str, ...]) -> Condition:
     """Rows whose values occur twice; a missing value equals a missing one, but a row without any is no duplicate."""
-    names = ", ".join(quoted(column) for column in columns)
-    values = ", ".join(f"'{number}': {quoted(column)}" for number, column in enumerate(columns))
     # Missing values are equal inside a struct, and only there.
-    return Condition(
-        f"{{{values}}} in (select {{{values}}} from {BATCH} where {_filled(columns)} "
-        f"group by {names} having count(*) > 1)"
-    )
-
-
-def _filled(columns: tuple[str, ...]) -> str:
-    return "(" + " or ".join(f"{quoted(column)} is not null" for column in columns) + ")"
+    fields = ", ".join(f"'{number}': {quoted(column)}" for number, column in enumerate(columns))
+    value = f"{{{fields}}}" if len(columns) > 1 else quoted(columns[0])
+    return Condition(f"{value} in (select {value} from {repeated_keys(columns)})")
 
 
 def _in_list(column: str, operator: str, values: Any) -> Condition:

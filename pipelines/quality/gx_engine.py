@@ -27,9 +27,7 @@ from great_expectations.expectations.metrics.metric_provider import MetricProvid
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
-from pipelines.quality.expectation_types import BATCH
-
-_BATCH = sa.table(BATCH)
+from pipelines.quality.expectation_types import BATCH, quoted, repeated_keys
 
 # What GX collects of failing rows to show them. They may be personal; we find them ourselves, and fewer of them.
 _FAILING_VALUES = (".unexpected_values", ".unexpected_index_list", ".unexpected_index_query", "_rows_query.table")
@@ -185,17 +183,17 @@ class _RepeatedCombinations(MetricProvider):
         return _count_repeated(execution_engine, metric_domain_kwargs["column_list"])
 
 
-def _count_repeated(engine: DuckDBExecutionEngine, names: list[str]) -> int:
-    columns: list[sa.ColumnElement[Any]] = [sa.column(name) for name in names]
-    repeated = (
-        sa.select(sa.func.count().label("rows"))
-        .select_from(_BATCH)
-        .where(sa.or_(*(column.is_not(None) for column in columns)))
-        .group_by(*columns)
-        .having(sa.func.count() > 1)
-        .subquery()
-    )
-    return int(engine.execute_query(sa.select(sa.func.coalesce(sa.func.sum(repeated.c.rows), 0))).scalar())
+def _count_repeated(engine: DuckDBExecutionEngine, columns: list[str]) -> int:
+    """Counted by way of a table of the values, because the examples of failing rows need them, too."""
+    names = ", ".join(quoted(column) for column in columns)
+    filled = " or ".join(f"{quoted(column)} is not null" for column in columns)
+    with engine.get_connection() as connection:
+        connection.exec_driver_sql(f"""
+            create or replace temp table {repeated_keys(columns)} as
+            select {names}, count(*) as "rows of it" from {BATCH} where {filled} group by {names} having count(*) > 1
+        """)
+        total = connection.exec_driver_sql(f'select coalesce(sum("rows of it"), 0) from {repeated_keys(columns)}')
+        return int(total.scalar_one())
 
 
 def _text(column: Any) -> Any:
