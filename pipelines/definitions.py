@@ -14,7 +14,7 @@ from pipelines.quality.history import CheckHistory
 from pipelines.quality.suites import load_suites
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.sources import load_sources
-from pipelines.transform.assets import dbt_resource, model_assets, models_in_schema
+from pipelines.transform.assets import blocking_tests, dbt_resource, model_assets, models_in_schema
 from pipelines.transform.project import ensure_manifest
 
 for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose new features we use
@@ -28,6 +28,7 @@ models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "
 history = CheckHistory(settings.check_history_path)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
 
+transform = model_assets(settings, sources, manifest)
 checks = [
     *checks_of_raw(settings, sources, suites, history, partitions),
     *checks_of_models(settings, models, suites, history),
@@ -52,8 +53,10 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
 defs = dg.Definitions(
     assets=[
         *raw_assets(settings, sources, partitions),
-        *model_assets(settings, sources, manifest),
-        published_asset(settings, sources, models["marts"], blocking(checks, suites), history),
+        *transform,
+        published_asset(
+            settings, sources, models["marts"], blocking(checks, suites), history, blocking_tests(transform)
+        ),
     ],
     asset_checks=checks,
     jobs=[daily_job],
