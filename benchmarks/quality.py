@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -38,21 +39,22 @@ from pipelines.quality.suites import Suite
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 
 ROWS = int(os.environ.get("ROWS") or 10_000_000)
-ROUNDS = int(os.environ.get("ROUNDS") or 3)
+ROUNDS = int(os.environ.get("ROUNDS") or 1)
 SCALE = float(os.environ.get("SCALE") or 10)
 LAST_DAY = date(2026, 1, 9)
 BENCH = PROJECT_DIR / "data" / "bench"
 
-# Ids are unique but for two; one row in 997 breaks each of some rules; one in 50 has no customer.
+# Columns as in the staging table of orders. Ids are unique but for two; one row in 997 breaks each of some rules; one
+# in 50 has no customer.
 _ORDERS = f"""
     select
-        case when range = 1 then 0 else range end as order_id,
-        case when range % 50 > 0 then range % 100_003 end as customer_id,
+        concat('O', case when range = 1 then 0 else range end) as order_id,
+        case when range % 50 > 0 then concat('C', range % 100_003) end as customer_id,
         case when range % 997 = 0 then 'lost' else ['paid', 'open', 'void', 'sent'][1 + range % 4] end as status,
         round((hash(range) % 1_000_000) / 100, 2) as amount,
         case when range % 997 = 0 then 'EURO' else ['EUR', 'PLN', 'CZK'][1 + range % 3] end as currency_code,
-        date '2024-01-01' + cast(range % 700 as integer) as ordered_on,
-        date '2024-01-01' + cast(range % 700 + range % 7 as integer) as shipped_on
+        timestamp '2024-01-01' + to_minutes(range % 1_000_000) as ordered_at,
+        timestamp '2024-01-01' + to_minutes(range % 1_000_000 + range % 777) as shipped_at
     from range({ROWS})
 """
 
@@ -66,7 +68,7 @@ _EXPECTATIONS: list[tuple[str, dict[str, Any]]] = [
     ("expect_column_values_to_match_regex", {"column": "currency_code", "regex": "^[A-Z]{3}$"}),
     (
         "expect_column_pair_values_a_to_be_greater_than_b",
-        {"column_A": "shipped_on", "column_B": "ordered_on", "or_equal": True},
+        {"column_A": "shipped_at", "column_B": "ordered_at", "or_equal": True},
     ),
     ("expect_column_mean_to_be_between", {"column": "amount", "min_value": 4_900, "max_value": 5_100}),
     ("expect_column_unique_value_count_to_be_between", {"column": "customer_id", "max_value": 200_000}),
@@ -168,10 +170,10 @@ def _on_pandas(file: Path) -> Side:
     import great_expectations as gx
     from great_expectations.core import ExpectationSuite
 
-    from pipelines.quality.gx_duckdb import configuration
+    from pipelines.quality.gx_duckdb import check_of, configuration
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]  # GX reads it as a dictionary
     before = time.perf_counter(), time.process_time()
     with duckdb.connect(str(file), read_only=True) as connection:
         frame = connection.table("orders").df()
@@ -183,10 +185,7 @@ def _on_pandas(file: Path) -> Side:
         "orders", expectations=[configuration(spec, spec.kwargs).to_domain_obj() for spec in specs]
     )
     found = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 5})
-    verdicts = {
-        item.expectation_config.meta["check"]: (bool(item.success), item.result.get("unexpected_count"))
-        for item in found.results
-    }
+    verdicts = {check_of(item): (bool(item.success), item.result.get("unexpected_count")) for item in found.results}
     return _side(before, read, [verdicts[spec.name] for spec in specs])
 
 
@@ -239,12 +238,13 @@ def _print_engines(console: Console, rounds: list[tuple[Side, Side]]) -> None:
     table = Table(title=f"{len(_EXPECTATIONS)} expectations on {ROWS:,} rows, {ROUNDS} rounds", title_justify="left")
     for heading in ("", "GX on DuckDB", "GX on pandas", "ratio"):
         table.add_column(heading, justify="left" if not heading else "right")
-    for label, unit, value in (
-        ("checking", "s", lambda side: side.checking),
-        ("reading and checking", "s", lambda side: side.reading + side.checking),
-        ("processor time", "s", lambda side: side.cpu_seconds),
-        ("most memory", "MB", lambda side: side.peak_mb),
-    ):
+    measures: dict[str, tuple[str, Callable[[Side], float]]] = {
+        "checking": ("s", lambda side: side.checking),
+        "reading and checking": ("s", lambda side: side.reading + side.checking),
+        "processor time": ("s", lambda side: side.cpu_seconds),
+        "most memory": ("MB", lambda side: side.peak_mb),
+    }
+    for label, (unit, value) in measures.items():
         on_duckdb, on_pandas = (statistics.median(value(turn[side]) for turn in rounds) for side in (0, 1))
         ratio = statistics.median(value(second) / value(first) for first, second in rounds)
         table.add_row(label, f"{on_duckdb:,.1f} {unit}", f"{on_pandas:,.1f} {unit}", f"{ratio:.1f}")

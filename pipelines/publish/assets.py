@@ -30,8 +30,8 @@ def published_asset(
 ) -> dg.AssetsDefinition:
     """The published file, after every mart of `mart_tables`.
 
-    Deny by default: each of `blocking_checks` (stage, table, check) needs a passing result of this very run in `history`,
-    and each of `blocking_tests`, which dbt ran, one among the run's events.
+    Deny by default: each of `blocking_checks` (stage, table, check) needs a passing result of this very run in
+    `history`, and each of `blocking_tests`, which dbt ran, one among the run's events.
     """
     required, tests = list(blocking_checks), list(blocking_tests)
 
@@ -93,8 +93,8 @@ def _unproven_tests(instance: dg.DagsterInstance, run_id: str, tests: Iterable[d
         found = entry.dagster_event.event_specific_data if entry.dagster_event else None
         if isinstance(found, dg.AssetCheckEvaluation):
             passed[dg.AssetCheckKey(found.asset_key, found.check_name)] = found.passed
+    outcomes = {test: "failed" if test in passed else "did not run" for test in tests if not passed.get(test)}
     return [
-        f"{test.asset_key.to_user_string()} {test.name}: {'failed' if test in passed else 'did not run'} in run {run_id}."
-        for test in tests
-        if not passed.get(test)
+        f"{test.asset_key.to_user_string()} {test.name}: {outcome} in run {run_id}."
+        for test, outcome in outcomes.items()
     ]

@@ -6,7 +6,7 @@ Does not belong here: what the results say. Pages are made from `CheckResult`s, 
 Under the folder lie `results/` (GX validation results as JSON) and `site/` (`index.html`). Results are stored as checks
 run; the site is built once per run, new pages only, because the cost of building them all grows with the history.
 GX's pages load styles, scripts and pictures from the internet, and without it its index is empty. Ours ask nobody for
-anything: what they need of the styles is in `data_docs.css`, sorting and folding they do without, and the index is ours.
+anything: what they need of the styles is in `data_docs.css`, they do without folding, and the index is our own.
 """
 
 import datetime

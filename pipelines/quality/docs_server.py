@@ -1,6 +1,6 @@
 """Serves Data Docs to this machine's browser while `kpi dev` runs, so that the links in the UI lead somewhere.
 
-Belongs here: a web server for one folder of pages on the loopback interface, which ends with the process that started it.
+Belongs here: a web server for one folder of pages on the loopback interface, which ends with who started it.
 Does not belong here: the pages. Where other people should read them, any web server does, and `data_docs_url` names it.
 
     python -m pipelines.quality.docs_server <folder> <host> <port> <process to end with>

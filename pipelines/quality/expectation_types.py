@@ -7,8 +7,8 @@ classes of Great Expectations, and another runs every type on data that passes a
 
 Three kinds of types are allowed: those that Great Expectations evaluates on DuckDB by itself; those that it does with
 the metrics of gx_engine.py (patterns, formats, finite numbers); and those that are a query of their kwargs here, two of
-them under the names of Great Expectations. What remains has a reason to be missing: `REFUSED` names it and says what to use instead.
-`unexpected_rows_expectation` can say anything SQL can.
+them under names of Great Expectations. Of its other types, those that need another one on DuckDB are `REFUSED`, which
+names it. `unexpected_rows_expectation` can say anything SQL can.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -216,7 +216,8 @@ def _quantile_ranges(kwargs: Kwargs) -> str:
 def _refuse_position(kwargs: Kwargs) -> None:
     if kwargs.get("column_index") == 0:
         raise ValueError(
-            "column_index: Great Expectations does not look at position 0; use expect_table_columns_to_match_ordered_list."
+            "column_index: Great Expectations does not look at position 0; "
+            "use expect_table_columns_to_match_ordered_list."
         )
 
 

@@ -144,7 +144,14 @@ def _run(engine: sa.Engine, expectations: list[Expectation]) -> dict[str, Outcom
             found = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 0})
         finally:
             datasource.let_go()
-    return {item.expectation_config.meta[_CHECK]: _outcome(item) for item in found.results}
+    return {check_of(item): _outcome(item) for item in found.results}
+
+
+def check_of(item: ExpectationValidationResult) -> str:
+    """The name of the check that a result is of."""
+    assert item.expectation_config is not None
+    name: str = item.expectation_config.meta[_CHECK]
+    return name
 
 
 @cache

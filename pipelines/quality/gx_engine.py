@@ -1,7 +1,7 @@
 """Great Expectations' (GX) SQL engine as DuckDB needs it. Importing this module imports GX, which takes seconds.
 
-Belongs here: how GX runs statements on DuckDB, and the metrics that it lacks there, is wrong about, or computes in a way
-that costs a multiple of what DuckDB needs for it.
+Belongs here: how GX runs statements on DuckDB, and the metrics that it lacks there, is wrong about, or computes at a
+multiple of what DuckDB needs for it.
 Does not belong here: contexts, data sources and suites (gx_duckdb.py), and which expectations a suite may use
 (expectation_types.py).
 
@@ -9,6 +9,7 @@ GX finds a metric by the name of the engine's class, and by those of its base cl
 declared for `DuckDBExecutionEngine` is used instead of GX's own, on DuckDB only.
 """
 
+# ruff: noqa: N805  # GX hands a metric its class by the name `cls`
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -18,10 +19,14 @@ from great_expectations.core.id_dict import BatchSpec
 from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
 from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.expectations.expectation import ColumnMapExpectation
-from great_expectations.expectations.metrics.map_metric_provider import (
-    ColumnMapMetricProvider,
-    MulticolumnMapMetricProvider,
+from great_expectations.expectations.metrics.map_metric_provider.column_condition_partial import (
     column_condition_partial,
+)
+from great_expectations.expectations.metrics.map_metric_provider.column_map_metric_provider import (
+    ColumnMapMetricProvider,
+)
+from great_expectations.expectations.metrics.map_metric_provider.multicolumn_map_metric_provider import (
+    MulticolumnMapMetricProvider,
 )
 from great_expectations.expectations.metrics.metric_provider import MetricProvider, metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
@@ -86,7 +91,7 @@ class _ColumnTypes(TableMetricProvider):
 
     metric_name = "table.column_types"
     value_keys = ("include_nested",)
-    default_kwarg_values: ClassVar[dict[str, Any]] = {"include_nested": True}
+    default_kwarg_values = {"include_nested": True}  # noqa: RUF012  # GX declares it so
 
     @metric_value(engine=DuckDBExecutionEngine)
     def _described(cls, execution_engine: DuckDBExecutionEngine, **_: Any) -> list[dict[str, Any]]:
@@ -173,7 +178,7 @@ class _RepeatedValues(MetricProvider):
 
 
 class _RepeatedCombinations(MetricProvider):
-    """The same of several columns. As in GX's pandas engine a missing value equals a missing one; in its SQL it does not."""
+    """The same of several columns. A missing value equals a missing one, as on pandas, and unlike in GX's own SQL."""
 
     metric_name = "compound_columns.unique.unexpected_count"
     domain_keys = MulticolumnMapMetricProvider.condition_domain_keys

@@ -1,4 +1,4 @@
-"""Every type of expectation, on data that passes and on data that fails, held against Great Expectations' pandas engine.
+"""Every type of expectation, on data that passes and on data that fails, held against Great Expectations on pandas.
 
 All cases on one table are one suite: what goes together in one scan must not disturb its neighbours either.
 """
@@ -44,7 +44,8 @@ TABLES = {
     ''',
     "text": """
         select * from (values
-            ('2025-01-31', '{"a": 1}', '1'), ('2025-02-01', '[1, 2]', '2'), ('31.1.2025', '{a: 1}', 'x'), (null, null, null)
+            ('2025-01-31', '{"a": 1}', '1'), ('2025-02-01', '[1, 2]', '2'), ('31.1.2025', '{a: 1}', 'x'),
+            (null, null, null)
         ) as text (day, document, number)
     """,
     # Two sums are NaN and infinite, and one is missing.
@@ -54,14 +55,15 @@ TABLES = {
     """,
     "days": """
         select * from (values
-            ('a', date '2025-01-01', 1), ('a', date '2025-01-02', 2), ('a', date '2025-01-05', 3), ('b', date '2025-01-01', 5),
-            ('b', date '2025-01-02', 4), ('b', date '2025-01-03', 4), ('b', null, null)
+            ('a', date '2025-01-01', 1), ('a', date '2025-01-02', 2), ('a', date '2025-01-05', 3),
+            ('b', date '2025-01-01', 5), ('b', date '2025-01-02', 4), ('b', date '2025-01-03', 4), ('b', null, null)
         ) as days (shop, day, total)
     """,
     # One pair twice, one pair twice of which half is missing, and two rows of which both are.
     "pairs": """
-        select * from (values ('a', 1), ('a', 1), ('b', null), ('b', null), (null, null), (null, null), ('c', 1), ('c', 2))
-        as pairs (shop, number)
+        select * from (values
+            ('a', 1), ('a', 1), ('b', null), ('b', null), (null, null), (null, null), ('c', 1), ('c', 2)
+        ) as pairs (shop, number)
     """,
 }
 
@@ -591,7 +593,8 @@ def test_the_advised_condition_holds_and_does_not_hold(file, name):
     with duckdb.connect(str(file)) as connection:
         connection.execute("""
             create or replace table tail as
-            select range % 3 as value, '{"name": "x"}' as document from range(100) union all select 1000, '{"name": "y"}'
+            select range % 3 as value, '{"name": "x"}' as document from range(100)
+            union all select 1000, '{"name": "y"}'
         """)
     [advice] = re.findall("`(select … from {batch} where .*)`", REFUSED[name])
     verdicts = []

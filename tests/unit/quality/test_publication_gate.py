@@ -209,9 +209,12 @@ def run_and_be_killed(folder: Path) -> None:
         record(*arguments)
         os.kill(os.getpid(), signal.SIGKILL)
 
+    def publish(*_: Any) -> None:
+        (folder / "published").write_text("published")
+
     with (
         mock.patch.object(CheckHistory, "record", record_and_end),
-        mock.patch.object(publishing, "publish", lambda *_: (folder / "published").write_text("published")),
+        mock.patch.object(publishing, "publish", publish),
     ):
         run(definitions(folder))
 

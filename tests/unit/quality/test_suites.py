@@ -88,7 +88,8 @@ def test_two_checks_of_one_name_are_refused(tmp_path):
         ),
         *(
             (
-                f"{{type: expect_column_quantile_values_to_be_between, kwargs: {{column: a, quantile_ranges: {ranges}}}, why: w}}",
+                "{type: expect_column_quantile_values_to_be_between, "
+                f"kwargs: {{column: a, quantile_ranges: {ranges}}}, why: w}}",
                 "quantile_ranges must be like {quantiles: [0.5, 0.9]",
             )
             for ranges in (
