@@ -36,9 +36,10 @@ test-nightly: setup ## a million rows; 200 generated delivery histories, whose i
 	$(BIN)/python -m pytest -m nightly tests/nightly
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py
 
-bench: setup ## what dbt costs over plain SQL, and a day as history grows, at a million orders (SCALE=1 for a tenth)
+bench: setup ## what dbt costs over plain SQL, checks, and a day as history grows, at a million orders (SCALE=1 for a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.one_day
+	$(BIN)/python -m benchmarks.quality
 
 lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff check .

@@ -61,6 +61,7 @@ def checks_of_models(
             partial(_whole_table, DuckDBTable(settings.warehouse_path, schema, table)),
             history=history,
             docs_folder=settings.data_docs_dir,
+            docs_url=settings.data_docs_url,
         )
         for schema, tables in models.items()
         for table in tables
@@ -124,6 +125,7 @@ def _raw_checks(
         delivered,
         history=history,
         docs_folder=settings.data_docs_dir,
+        docs_url=settings.data_docs_url,
     )
 
 
@@ -170,6 +172,7 @@ def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
 
 def _default_base_suite(source: Source, name: str, table: Table) -> Suite:
     rejects = source.rejects
+    list_them = f"kpi quarantine list --source {source.name} --table {name}"
     return Suite(
         stage="staging",
         name=f"base_{source.name}__{name}",
@@ -182,12 +185,14 @@ def _default_base_suite(source: Source, name: str, table: Table) -> Suite:
                 "warning",
                 _unreadable_share(rejects.warn, rejects.at_least),
                 f"{rejects.warn:.0%} of a delivery or more is in quarantine; the KPIs lack those rows until repaired.",
+                list_them,
             ),
             _unexpected_rows(
                 "most_rows_are_readable",
                 "critical",
                 _unreadable_share(rejects.block, rejects.at_least),
                 f"{rejects.block:.0%} of a delivery or more cannot be read: it is broken, or its format has changed.",
+                list_them,
             ),
         ],
     )
@@ -200,11 +205,14 @@ def _unreadable_share(share: float, at_least: int) -> str:
     )
 
 
-def _unexpected_rows(name: str, severity: str, query: str, why: str) -> ExpectationSpec:
-    return _expectation("unexpected_rows_expectation", {"unexpected_rows_query": query}, severity, why, name)
+def _unexpected_rows(name: str, severity: str, query: str, why: str, next_step: str) -> ExpectationSpec:
+    kwargs = {"unexpected_rows_query": query}
+    return _expectation("unexpected_rows_expectation", kwargs, severity, why, name, next_step)
 
 
-def _expectation(kind: str, kwargs: dict[str, Any], severity: str, why: str, name: str = "") -> ExpectationSpec:
+def _expectation(
+    kind: str, kwargs: dict[str, Any], severity: str, why: str, name: str = "", next_step: str | None = None
+) -> ExpectationSpec:
     return ExpectationSpec.model_validate(
-        {"type": kind, "name": name, "severity": severity, "kwargs": kwargs, "why": why}
+        {"type": kind, "name": name, "severity": severity, "kwargs": kwargs, "why": why, "next_step": next_step}
     )

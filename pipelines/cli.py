@@ -430,11 +430,15 @@ def _now() -> datetime:
 @app.command()
 def dev(port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0.1.")] = 3000) -> None:
     """The Dagster UI, with schedule and sensors, over the same history as `kpi run`."""
+    from pipelines.quality import docs_server
     from pipelines.run import prepare_instance
 
     with _errors_in_words():
-        prepare_instance(get_settings())
+        settings = get_settings()
+        prepare_instance(settings)
     os.chdir(PROJECT_DIR)
+    if docs_server.start(settings.data_docs_dir / "site", settings.data_docs_url):
+        console.print(f"Data Docs of the last runs: {settings.data_docs_url}", markup=False)
     os.execv(
         sys.executable,
         [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],

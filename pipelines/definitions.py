@@ -16,7 +16,7 @@ from pipelines.quality.history import CheckHistory
 from pipelines.quality.suites import load_suites
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.sources import load_sources
-from pipelines.transform.assets import dbt_resource, model_assets, models_in_schema
+from pipelines.transform.assets import blocking_tests, dbt_resource, model_assets, models_in_schema
 from pipelines.transform.project import ensure_manifest
 
 for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose new features we use
@@ -29,9 +29,9 @@ manifest = ensure_manifest(settings, sources)
 models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
 history = CheckHistory(settings.check_history_path)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
-
 alerts = load_alerts(settings.alerts_file)
 
+transform = model_assets(settings, sources, manifest)
 checks = [
     *checks_of_raw(settings, sources, suites, history, partitions),
     *checks_of_models(settings, models, suites, history),
@@ -55,8 +55,8 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
 
 assets = [
     *raw_assets(settings, sources, partitions),
-    *model_assets(settings, sources, manifest),
-    published_asset(settings, sources, models["marts"], blocking(checks, suites), history),
+    *transform,
+    published_asset(settings, sources, models["marts"], blocking(checks, suites), history, blocking_tests(transform)),
 ]
 
 defs = dg.Definitions(

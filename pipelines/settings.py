@@ -62,6 +62,7 @@ class SettingsFile(BaseModel):
     as_of_date: date | None = None
     late_file_days: int = Field(default=90, ge=1)  # so far back, files that come late have their day run again
     ui_url: str = "http://127.0.0.1:3000"  # where people open the Dagster UI; alerts link to it
+    data_docs_url: str = "http://127.0.0.1:3001"  # where checks link to; `kpi dev` serves it if it is this machine
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
 
@@ -70,6 +71,13 @@ class SettingsFile(BaseModel):
     def _split_names(cls, value: Any) -> Any:
         """`KPI_SOURCES=shop,crm` is what people type in a shell."""
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("data_docs_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is not a web address like http://127.0.0.1:3001.")
+        return value.rstrip("/")
 
     @field_validator("time_zone")
     @classmethod

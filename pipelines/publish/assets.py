@@ -26,12 +26,14 @@ def published_asset(
     mart_tables: list[str],
     blocking_checks: Iterable[tuple[str, str, str]],
     history: CheckHistory,
+    blocking_tests: Iterable[dg.AssetCheckKey] = (),
 ) -> dg.AssetsDefinition:
     """The published file, after every mart of `mart_tables`.
 
-    Deny by default: each of `blocking_checks` (stage, table, check) needs a passing result of this very run.
+    Deny by default: each of `blocking_checks` (stage, table, check) needs a passing result of this very run in
+    `history`, and each of `blocking_tests`, which dbt ran, one among the run's events.
     """
-    required = list(blocking_checks)
+    required, tests = list(blocking_checks), list(blocking_tests)
 
     @dg.asset(
         key=PUBLISHED_KEY,
@@ -45,7 +47,10 @@ def published_asset(
         kinds={"duckdb", "parquet"},
     )
     def published_file(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        problems = history.blocking_problems(context.run.run_id, required)
+        problems = [
+            *history.blocking_problems(context.run.run_id, required),
+            *_unproven_tests(context.instance, context.run.run_id, tests),
+        ]
         if problems:
             raise dg.Failure(
                 description="Not published, the previous file stays:\n" + "\n".join(problems), allow_retries=False
@@ -79,3 +84,17 @@ def published_asset(
         )
 
     return published_file
+
+
+def _unproven_tests(instance: dg.DagsterInstance, run_id: str, tests: Iterable[dg.AssetCheckKey]) -> list[str]:
+    """A line for each of `tests` that has not passed in run `run_id`, whether it failed or did not run."""
+    passed: dict[dg.AssetCheckKey, bool] = {}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        found = entry.dagster_event.event_specific_data if entry.dagster_event else None
+        if isinstance(found, dg.AssetCheckEvaluation):
+            passed[dg.AssetCheckKey(found.asset_key, found.check_name)] = found.passed
+    outcomes = {test: "failed" if test in passed else "did not run" for test in tests if not passed.get(test)}
+    return [
+        f"{test.asset_key.to_user_string()} {test.name}: {outcome} in run {run_id}."
+        for test, outcome in outcomes.items()
+    ]

@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 
@@ -28,13 +29,15 @@ def asset_checks(
     *,
     history: CheckHistory,
     docs_folder: Path | None = None,
+    docs_url: str = "",
     partitions_def: dg.PartitionsDefinition[str] | None = None,
 ) -> dg.AssetChecksDefinition:
     """The checks of `suite` on the asset `asset_key`, as one op.
 
     `relation` says where the table lies in this run; of a partitioned asset it should cover all of
     `context.partition_keys`, which are several in a range run. A critical check is blocking: when it fails, nothing
-    downstream runs and the run fails. Results go to `history`, and for Data Docs to `docs_folder`.
+    downstream runs and the run fails. Results go to `history`, and for Data Docs to `docs_folder`, whose site is read
+    at `docs_url`.
 
     Every check always gets a result. It is a failed one when the table cannot be read, and also when the result
     cannot be recorded, because publishing relies on the record.
@@ -44,10 +47,10 @@ def asset_checks(
     @dg.multi_asset_check(name=f"check_{'__'.join(asset_key.path)}", specs=list(specs.values()), can_subset=False)
     def check_table(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         results = _checked_and_recorded(suite, context, relation, history)
-        if docs_folder is not None:
-            _store_for_docs(suite, context, docs_folder, results)
+        page = _store_for_docs(suite, context, docs_folder, results) if docs_folder else None
+        link = f"{docs_url}/{quote(page)}" if docs_url and page else None
         for result in results:
-            yield _check_result(suite, asset_key, result)
+            yield _check_result(suite, asset_key, result, link)
 
     return check_table
 
@@ -92,11 +95,13 @@ def _checked_and_recorded(
 
 def _store_for_docs(
     suite: Suite, context: dg.AssetCheckExecutionContext, folder: Path, results: Sequence[CheckResult]
-) -> None:
+) -> str | None:
+    """Where in the site the page will be, if there will be one."""
     try:
-        store_results(folder, context.run.run_id, suite, results)
+        return store_results(folder, context.run.run_id, suite, results)
     except Exception as error:  # a page that is missing from the site says nothing about the data
         context.log.warning(f"{suite.stage}/{suite.name} will be missing from Data Docs: {_named(error)}")
+        return None
 
 
 def _delivered_on(context: dg.AssetCheckExecutionContext) -> str | None:
@@ -107,7 +112,7 @@ def _delivered_on(context: dg.AssetCheckExecutionContext) -> str | None:
     return keys[0] if len(keys) == 1 else None
 
 
-def _check_result(suite: Suite, asset_key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:
+def _check_result(suite: Suite, asset_key: dg.AssetKey, result: CheckResult, link: str | None) -> dg.AssetCheckResult:
     metadata: dict[str, Any] = {
         "observed": result.observed,
         "expected": result.expected,
@@ -121,6 +126,11 @@ def _check_result(suite: Suite, asset_key: dg.AssetKey, result: CheckResult) -> 
         metadata["examples"] = dg.MetadataValue.md(_markdown_table(result.examples))
     if result.error is not None:
         metadata["error"] = result.error
+    next_step = next((spec.next_step for spec in suite.checks if spec.name == result.check), None)
+    if next_step and not result.passed:
+        metadata["next step"] = next_step
+    if link is not None:
+        metadata["data docs"] = dg.MetadataValue.url(link)
     return dg.AssetCheckResult(
         asset_key=asset_key,
         check_name=result.check,

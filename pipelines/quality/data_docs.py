@@ -5,14 +5,18 @@ Does not belong here: what the results say. Pages are made from `CheckResult`s, 
 
 Under the folder lie `results/` (GX validation results as JSON) and `site/` (`index.html`). Results are stored as checks
 run; the site is built once per run, new pages only, because the cost of building them all grows with the history.
-The pages load their styles from the internet; without it they are plain but complete.
+GX's pages load styles, scripts and pictures from the internet, and without it its index is empty. Ours ask nobody for
+anything: what they need of the styles is in `data_docs.css`, they do without folding, and the index is our own.
 """
 
 import datetime
 import html
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Suite
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
 _SITE = "checks"
 
 
-def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[CheckResult]) -> None:
-    """Keep the results of one table for the next build.
+def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[CheckResult]) -> str:
+    """Keep the results of one table for the next build; returns where in the site their page will be.
 
     Raises:
         OSError: `folder` cannot be written.
@@ -61,6 +65,7 @@ def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[Che
     )
     key = ValidationResultIdentifier(ExpectationSuiteIdentifier(name), run, batch_identifier=name)
     _context(folder).validation_results_store.set(key, document)
+    return _page(key)
 
 
 def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
@@ -78,15 +83,60 @@ def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
     for key in sorted(store.list_keys(), key=lambda key: key.run_id.run_time, reverse=True):
         if key.run_id.run_name not in runs:
             runs.append(key.run_id.run_name)
-        if len(runs) <= keep_runs:
+        if key.run_id.run_name in runs[:keep_runs]:
             kept.append(key)
         else:
             store.remove_key(key)
     site = folder / "site"
-    new = [key for key in kept if not Path(f"{site.joinpath('validations', *key.to_tuple())}.html").exists()]
+    new = [key for key in kept if not (site / _page(key)).exists()]
     # An empty list would mean "all pages" to GX.
-    context.build_data_docs(site_names=[_SITE], resource_identifiers=new or kept[:1])
-    return site / "index.html"
+    built = new or kept[:1]
+    context.build_data_docs(site_names=[_SITE], resource_identifiers=built)
+    for key in built:
+        _make_self_contained(site / _page(key))
+    index = site / "index.html"
+    index.write_text(_index(folder, kept), encoding="utf-8")
+    return index
+
+
+def _index(folder: Path, kept: Sequence[Any]) -> str:
+    """The first page: every result kept, by run, newest first."""
+    runs: dict[str, list[str]] = {}
+    for key in kept:
+        result = json.loads(Path(f"{folder.joinpath('results', *key.to_tuple())}.json").read_text(encoding="utf-8"))
+        counts = result["statistics"]
+        stopped = "" if result["success"] else '<span class="text-danger">critical ones failed</span>'
+        runs.setdefault(key.run_id.run_name, [f"{key.run_id.run_time:%Y-%m-%d %H:%M} UTC"]).append(
+            f'<tr><td><a href="{quote(_page(key))}">{html.escape(result["suite_name"])}</a></td>'
+            f"<td>{counts['successful_expectations']} of {counts['evaluated_expectations']} passed</td>"
+            f"<td>{stopped}</td></tr>"
+        )
+    tables = "\n".join(
+        f"<h3>{time}, run {html.escape(run)}</h3>\n<table>{''.join(sorted(rows))}</table>"
+        for run, (time, *rows) in runs.items()
+    )
+    head = f'<head><meta charset="utf-8"><title>Check results</title><style>\n{_style()}</style></head>'
+    content = tables or "<p>No run has left results yet.</p>"
+    return f'<!DOCTYPE html>\n<html>\n{head}\n<body class="index"><h1>Check results</h1>\n{content}\n</body>\n</html>\n'
+
+
+def _page(key: Any) -> str:
+    """The path of a result's page in the site, as GX forms it."""
+    return "/".join(("validations", *key.to_tuple())) + ".html"
+
+
+def _make_self_contained(page: Path) -> None:
+    """Take out of a page all that it would load from elsewhere, and links to pages that we do not build."""
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"<link\b[^>]*>|<script\b[^>]*\bsrc=[^>]*>\s*</script>", "", text)
+    text = re.sub(r"<img\b[^>]*>", "Check results", text)
+    text = re.sub(r"<footer>.*?</footer>|background: url\([^)]*\)[^;]*;", "", text, flags=re.DOTALL)
+    text = re.sub(r'<a href="[^"]*expectations/[^"]*"\s*>([^<]*)</a>', r"\1", text)
+    page.write_text(text.replace("</head>", f"<style>\n{_style()}</style>\n</head>", 1), encoding="utf-8")
+
+
+def _style() -> str:
+    return Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 
 
 def _gx_results(suite: Suite, results: Sequence[CheckResult]) -> "list[ExpectationValidationResult]":
@@ -95,10 +145,11 @@ def _gx_results(suite: Suite, results: Sequence[CheckResult]) -> "list[Expectati
     from pipelines.quality.gx_duckdb import configuration
 
     specs = {spec.name: spec for spec in suite.checks}
+    kwargs = {spec.name: {"unexpected_rows_query": spec.rule} if spec.rule else spec.kwargs for spec in suite.checks}
     return [
         ExpectationValidationResult(
             success=result.passed,
-            expectation_config=configuration(specs[result.check], specs[result.check].kwargs),
+            expectation_config=configuration(specs[result.check], kwargs[result.check]),
             result=_gx_result(result),
             exception_info={
                 "raised_exception": result.error is not None,

@@ -3,17 +3,22 @@
 Belongs here: what a type takes, how its result is told in words, and which rows break it.
 Does not belong here: running expectations (gx_duckdb.py) or reading suites (suites.py). Great Expectations itself is
 not imported: that costs seconds, and suites are read whenever definitions load. A test compares this table with the
-classes of Great Expectations.
+classes of Great Expectations, and another runs every type on data that passes and on data that fails.
 
-A type that is missing from `ALLOWED` either does not work on DuckDB (`REFUSED` says what to use instead) or has not
-been needed; `unexpected_rows_expectation` can say anything SQL can.
+Three kinds of types are allowed: those that Great Expectations evaluates on DuckDB by itself; those that it does with
+the metrics of gx_engine.py (patterns, formats, finite numbers); and those that are a query of their kwargs here, two of
+them under names of Great Expectations. Of its other types, those that need another one on DuckDB are `REFUSED`, which
+names it. `unexpected_rows_expectation` can say anything SQL can.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
+
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
+FINITE = "expect_column_values_to_be_finite"  # the one of ours that Great Expectations counts like its own
 BATCH = "batch"  # what the table under test is called inside the database
 BATCH_PLACEHOLDER = "{batch}"  # and inside a query of a suite
 
@@ -43,6 +48,10 @@ class ExpectationType:
         measure: what a type without a fault looks at ("row count").
         judges_shape: the table's rows or columns are counted, no value is read: worth running on an empty table.
         shows_values: the observed value is, or may be, a value out of the column, to be hidden for a personal one.
+        query: of a type of ours: what makes a query of the kwargs that returns the rows that break it. Great
+            Expectations runs it as an `unexpected_rows_expectation`.
+        observe: beside `query`, of a type with a measure: what makes the query for the observed value, one text.
+        refuse: raises a ValueError that says what is wrong with kwargs of the right names.
     """
 
     short: str
@@ -54,6 +63,9 @@ class ExpectationType:
     measure: str = ""
     judges_shape: bool = False
     shows_values: bool = False
+    query: Callable[[Kwargs], str] | None = None
+    observe: Callable[[Kwargs], str] | None = None
+    refuse: Callable[[Kwargs], None] | None = None
 
     def columns(self, kwargs: Kwargs) -> tuple[str, ...]:
         """The columns an expectation with these kwargs is about; empty when it is about the whole table."""
@@ -62,10 +74,10 @@ class ExpectationType:
         return tuple(kwargs[key] for key in ("column", "column_A", "column_B") if key in self.required)
 
 
-def rule_query(kwargs: Kwargs) -> str:
-    """The query of an `unexpected_rows_expectation` as one that can stand in another, whatever ends it."""
-    query = kwargs["unexpected_rows_query"].rstrip("; \t\r\n")
-    return f"select * from ({query}\n) as failing"  # the line break ends a comment
+def rule_query(query: str) -> str:
+    """The query for the rows that break a rule as one that can stand in another, whatever ends it."""
+    stripped = query.rstrip("; \t\r\n")
+    return f"select * from ({stripped}\n) as failing"  # the line break ends a comment
 
 
 def quoted(name: str) -> str:
@@ -105,9 +117,17 @@ def _out_of_range(expression: str, kwargs: Kwargs) -> Condition:
     return Condition(" or ".join(sql) or "false", tuple(values))
 
 
+def repeated_keys(columns: Sequence[str]) -> str:
+    """The table of the values that occur twice in `columns`, made when they are counted, as a SQL identifier."""
+    return quoted(f"repeated {', '.join(columns)}")
+
+
 def _repeated(columns: tuple[str, ...]) -> Condition:
-    names = ", ".join(quoted(column) for column in columns)
-    return Condition(f"({names}) in (select {names} from {BATCH} group by {names} having count(*) > 1)")
+    """Rows whose values occur twice; a missing value equals a missing one, but a row without any is no duplicate."""
+    # Missing values are equal inside a struct, and only there.
+    fields = ", ".join(f"'{number}': {quoted(column)}" for number, column in enumerate(columns))
+    value = f"{{{fields}}}" if len(columns) > 1 else quoted(columns[0])
+    return Condition(f"{value} in (select {value} from {repeated_keys(columns)})")
 
 
 def _in_list(column: str, operator: str, values: Any) -> Condition:
@@ -119,7 +139,238 @@ def _pair_comparison(kwargs: Kwargs) -> str:
     return ">=" if kwargs.get("or_equal") else ">"
 
 
+def _as_text(kwargs: Kwargs) -> str:
+    return f"cast({quoted(kwargs['column'])} as varchar)"
+
+
+def _refuse_regex(kwargs: Kwargs) -> None:
+    try:
+        duckdb.execute("select regexp_matches('', ?)", [kwargs["regex"]])
+    except duckdb.Error as error:
+        raise ValueError(f"regex: DuckDB cannot read {kwargs['regex']!r}: {_sentence(error)}.") from None
+
+
+def _refuse_format(kwargs: Kwargs) -> None:
+    try:
+        duckdb.execute("select try_strptime('', ?)", [kwargs["strftime_format"]])
+    except duckdb.Error as error:
+        raise ValueError(
+            f"strftime_format: DuckDB cannot read {kwargs['strftime_format']!r}: {_sentence(error)}."
+        ) from None
+
+
+def _sentence(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0].partition(": ")[2].rstrip(".")
+
+
+def _quantiles(kwargs: Kwargs) -> str:
+    """The quantiles as a list, `found`, in a table of one row. Between two values they are interpolated."""
+    shares = ", ".join(str(float(quantile)) for quantile in kwargs["quantile_ranges"]["quantiles"])
+    return f"select quantile_cont({quoted(kwargs['column'])}, [{shares}]) as found from {BATCH_PLACEHOLDER}"
+
+
+def _wrong_quantiles(kwargs: Kwargs) -> str:
+    limits = []
+    for position, (low, high) in enumerate(kwargs["quantile_ranges"]["value_ranges"], start=1):
+        limits += [f"found[{position}] >= {low}"] if low is not None else []
+        limits += [f"found[{position}] <= {high}"] if high is not None else []
+    return f"select * from ({_quantiles(kwargs)}) where not coalesce({' and '.join(limits)}, false)"
+
+
+def _observed_quantiles(kwargs: Kwargs) -> str:
+    found = ", ".join(
+        f"concat('{quantile:g}: ', coalesce(cast(found[{position}] as varchar), 'unknown'))"
+        for position, quantile in enumerate(kwargs["quantile_ranges"]["quantiles"], start=1)
+    )
+    return f"select concat_ws(', ', {found}) as observed from ({_quantiles(kwargs)})"
+
+
+def _refuse_quantiles(kwargs: Kwargs) -> None:
+    wanted = kwargs["quantile_ranges"]
+    try:
+        pairs = list(zip(wanted["quantiles"], wanted["value_ranges"], strict=True))
+        fits = len(pairs) > 0 and all(_is_limited_quantile(*pair) for pair in pairs)
+    except (KeyError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            "quantile_ranges must be like {quantiles: [0.5, 0.9], value_ranges: [[1, 10], [null, 100]]}: for each "
+            "quantile, from 0 to 1, a minimum and a maximum, one of which may be null."
+        )
+
+
+def _is_limited_quantile(quantile: float, limits: list[float | None]) -> bool:
+    low, high = limits
+    numbers = [number for number in (quantile, low, high) if number is not None]
+    return 0 <= quantile <= 1 and len(numbers) > 1 and all(isinstance(number, int | float) for number in numbers)
+
+
+def _quantile_ranges(kwargs: Kwargs) -> str:
+    ranges = kwargs["quantile_ranges"]
+    return ", ".join(
+        f"{quantile:g}: {in_range({'min_value': low, 'max_value': high})}"
+        for quantile, (low, high) in zip(ranges["quantiles"], ranges["value_ranges"], strict=True)
+    )
+
+
+def _refuse_position(kwargs: Kwargs) -> None:
+    if kwargs.get("column_index") == 0:
+        raise ValueError(
+            "column_index: Great Expectations does not look at position 0; "
+            "use expect_table_columns_to_match_ordered_list."
+        )
+
+
 _RANGE = ("min_value", "max_value", "strict_min", "strict_max")
+
+
+def _pattern(short: str, key: str, words: str, fault: str, condition: str) -> ExpectationType:
+    """A type that holds a column's text against a pattern, the kwarg `key`; `condition` has {text} for the former."""
+    return ExpectationType(
+        short,
+        ("column", key),
+        ("mostly",),
+        lambda k: f"{words} {k[key]}",
+        fault=lambda k: f"{fault} {k[key]}",
+        failing_rows=lambda k: Condition(condition.format(text=_as_text(k)), (k[key],)),
+        refuse={"regex": _refuse_regex, "strftime_format": _refuse_format}.get(key),
+    )
+
+
+def _column_type(kwargs: Kwargs) -> str:
+    """The column's type as a table of one row; DuckDB's own name of the wanted type beside it."""
+    column = kwargs["column"].replace("'", "''")
+    return f"""
+        select column_type, typeof(cast(null as {kwargs["type_"]})) as expected_type
+        from (describe {BATCH_PLACEHOLDER}) where column_name = '{column}'
+    """
+
+
+def _refuse_type(kwargs: Kwargs) -> None:
+    try:
+        duckdb.execute(f"select typeof(cast(null as {kwargs['type_']}))")
+    except duckdb.Error as error:
+        raise ValueError(f"type_: DuckDB has no type {kwargs['type_']!r}: {_sentence(error)}.") from None
+
+
+def _age(kwargs: Kwargs) -> str:
+    """The newest value, what it is compared with, and the time between, as a table of one row.
+
+    `relative_to` is a column of the table, or `schema.table.column`. A date stands for its whole day: hours count from
+    the day's end, days from date to date.
+    """
+    *table, column = kwargs["relative_to"].rsplit(".", 2)
+    source = ".".join(quoted(part) for part in table) or BATCH_PLACEHOLDER
+    return f"""
+        select
+            newest,
+            reference,
+            date_diff('day', cast(newest as date), cast(reference as date)) as days,
+            date_diff('second', newest, reference + case when is_date then interval 1 day else interval 0 day end)
+                / 3600 as hours
+        from (select max(try_cast({quoted(kwargs["column"])} as timestamp)) as newest from {BATCH_PLACEHOLDER})
+        cross join (
+            select
+                try_cast(max({quoted(column)}) as timestamp) as reference,
+                typeof(max({quoted(column)})) = 'DATE' as is_date
+            from {source}
+        )
+    """
+
+
+def _oldest_age(kwargs: Kwargs) -> tuple[str, float]:
+    """The unit in which age is limited, and the limit."""
+    return next((unit, kwargs[f"max_age_{unit}"]) for unit in ("days", "hours") if f"max_age_{unit}" in kwargs)
+
+
+def _refuse_age(kwargs: Kwargs) -> None:
+    limits = [kwargs[key] for key in ("max_age_days", "max_age_hours") if key in kwargs]
+    if len(limits) != 1 or not isinstance(limits[0], int | float) or limits[0] < 0:
+        raise ValueError("give either max_age_days or max_age_hours, a number from 0.")
+    if not isinstance(kwargs["relative_to"], str) or kwargs["relative_to"].count(".") == 1:
+        raise ValueError("relative_to must be a column of the table, such as _delivered_on, or schema.table.column.")
+
+
+def _stale(kwargs: Kwargs) -> str:
+    unit, limit = _oldest_age(kwargs)
+    return f"select * from ({_age(kwargs)}) where coalesce({unit} > {limit}, true)"
+
+
+def _observed_age(kwargs: Kwargs) -> str:
+    unit, _ = _oldest_age(kwargs)
+    reference = kwargs["relative_to"].replace("'", "''")
+    return f"""
+        select
+            case
+                when newest is null then 'unknown, there is no value'
+                when reference is null then concat(newest, ', but {reference} has no value')
+                when {unit} < 0 then concat(newest, ', ', round(-{unit}, 1), ' {unit} after {reference} ', reference)
+                else concat(newest, ', ', round({unit}, 1), ' {unit} before {reference} ', reference)
+            end as observed
+        from (select * replace (
+            regexp_replace(cast(newest as varchar), ' 00:00:00$', '') as newest,
+            regexp_replace(cast(reference as varchar), ' 00:00:00$', '') as reference
+        ) from ({_age(kwargs)}))
+    """
+
+
+_UNITS = ("day", "week", "month")
+
+
+def _grouped(kwargs: Kwargs) -> list[str]:
+    return [quoted(column) for column in kwargs.get("group_by", [])]
+
+
+def _gaps(kwargs: Kwargs) -> str:
+    """The last date before each gap, and the first one after it."""
+    column, groups = quoted(kwargs["column"]), _grouped(kwargs)
+    unit = kwargs.get("unit", "day")
+    partition = f"partition by {', '.join(groups)}" if groups else ""
+    selected = ", ".join([*groups, column])
+    return f"""
+        select {selected}, next_value from (
+            select {selected}, cast(lead({column}) over ({partition} order by {column}) as date) as next_value
+            from (
+                select distinct {", ".join([*groups, ""])}
+                    cast(date_trunc('{unit}', try_cast({column} as date)) as date) as {column}
+                from {BATCH_PLACEHOLDER} where {column} is not null
+            )
+        ) where next_value > {column} + interval 1 {unit}
+    """
+
+
+def _refuse_gaps(kwargs: Kwargs) -> None:
+    if kwargs.get("unit", "day") not in _UNITS:
+        raise ValueError(f"unit must be one of {', '.join(_UNITS)}.")
+    _refuse_lists(kwargs, "group_by")
+
+
+def _drops(kwargs: Kwargs) -> str:
+    """Rows whose value is less than the one before it, which stands beside it."""
+    column, groups = quoted(kwargs["column"]), _grouped(kwargs)
+    order = [quoted(name) for name in kwargs["order_by"]]
+    partition = f"partition by {', '.join(groups)}" if groups else ""
+    return f"""
+        select {", ".join(dict.fromkeys([*groups, *order, column]))},
+            lag({column}) over ({partition} order by {", ".join(order)}) as previous_value
+        from {BATCH_PLACEHOLDER} where {column} is not null
+        qualify {column} {"<=" if kwargs.get("strictly") else "<"} previous_value
+    """
+
+
+def _refuse_drops(kwargs: Kwargs) -> None:
+    _refuse_lists(kwargs, "order_by", "group_by")
+
+
+def _refuse_lists(kwargs: Kwargs, *keys: str) -> None:
+    for key in keys:
+        columns = kwargs.get(key, [""])
+        if not isinstance(columns, list) or not columns or not all(isinstance(column, str) for column in columns):
+            raise ValueError(f"{key} must be a list of columns.")
+
+
+def _of_each(kwargs: Kwargs) -> str:
+    return f" of each {', '.join(kwargs['group_by'])}" if kwargs.get("group_by") else ""
 
 
 def _statistic(short: str, measure: str, *, shows_values: bool = True) -> ExpectationType:
@@ -171,6 +422,7 @@ ALLOWED: Mapping[str, ExpectationType] = {
         lambda k: f"with {k['column']}",
         measure=COLUMN_LIST,
         judges_shape=True,
+        refuse=_refuse_position,
     ),
     # every row
     "expect_column_values_to_not_be_null": ExpectationType(
@@ -271,6 +523,95 @@ ALLOWED: Mapping[str, ExpectationType] = {
         lambda k: "no row that breaks the rule",
         fault=lambda k: "break the rule",
     ),
+    # every row, with the metrics of gx_engine.py
+    "expect_column_values_to_match_regex": _pattern(
+        "match_regex", "regex", "matching", "do not match", "not regexp_matches({text}, ?)"
+    ),
+    "expect_column_values_to_not_match_regex": _pattern(
+        "not_match_regex", "regex", "not matching", "match", "regexp_matches({text}, ?)"
+    ),
+    "expect_column_values_to_match_like_pattern": _pattern(
+        "like", "like_pattern", "like", "are not like", "{text} not like ?"
+    ),
+    "expect_column_values_to_not_match_like_pattern": _pattern(
+        "not_like", "like_pattern", "not like", "are like", "{text} like ?"
+    ),
+    "expect_column_values_to_match_strftime_format": _pattern(
+        "match_format",
+        "strftime_format",
+        "of the format",
+        "are not of the format",
+        "{text} is not null and try_strptime({text}, ?) is null",
+    ),
+    "expect_column_values_to_be_json_parseable": ExpectationType(
+        "json",
+        ("column",),
+        ("mostly",),
+        lambda k: "JSON",
+        fault=lambda k: "are not JSON",
+        failing_rows=lambda k: Condition(f"not json_valid({_as_text(k)})"),
+    ),
+    FINITE: ExpectationType(
+        "finite",
+        ("column",),
+        ("mostly",),
+        lambda k: "a finite number",
+        fault=lambda k: "are NaN or infinite",
+        failing_rows=lambda k: Condition(f"not isfinite({quoted(k['column'])})"),
+    ),
+    # every row, by queries of ours
+    "expect_column_values_to_increase": ExpectationType(
+        "increasing",
+        ("column", "order_by"),
+        ("group_by", "strictly"),
+        lambda k: f"{'rising' if k.get('strictly') else 'not falling'} by {', '.join(k['order_by'])}{_of_each(k)}",
+        fault=lambda k: f"are {'not more' if k.get('strictly') else 'less'} than the one before",
+        query=_drops,
+        refuse=_refuse_drops,
+    ),
+    "expect_column_dates_to_have_no_gaps": ExpectationType(
+        "no_gaps",
+        ("column",),
+        ("unit", "group_by"),
+        lambda k: f"every {k.get('unit', 'day')} from the first to the last{_of_each(k)}",
+        fault=lambda k: "are followed by a gap",
+        query=_gaps,
+        refuse=_refuse_gaps,
+    ),
+    # the column as a whole, by queries of ours
+    "expect_column_type_to_be": ExpectationType(
+        "type",
+        ("column", "type_"),
+        (),
+        lambda k: str(k["type_"]),
+        measure="type",
+        judges_shape=True,
+        query=lambda k: f"select * from ({_column_type(k)}) where column_type <> expected_type",
+        observe=lambda k: f"select column_type as observed from ({_column_type(k)})",
+        refuse=_refuse_type,
+    ),
+    "expect_column_quantile_values_to_be_between": ExpectationType(
+        "quantiles_between",
+        ("column", "quantile_ranges"),
+        (),
+        _quantile_ranges,
+        measure="list of quantiles",
+        shows_values=True,
+        query=_wrong_quantiles,
+        observe=_observed_quantiles,
+        refuse=_refuse_quantiles,
+    ),
+    "expect_column_newest_value_to_be_recent": ExpectationType(
+        "recent",
+        ("column", "relative_to"),
+        ("max_age_days", "max_age_hours"),
+        lambda k: "at most {1} {0} before {2}".format(*_oldest_age(k), k["relative_to"]),
+        measure="newest value",
+        shows_values=True,
+        query=_stale,
+        observe=_observed_age,
+        refuse=_refuse_age,
+    ),
     # the column as a whole
     "expect_column_min_to_be_between": _statistic("min_between", "minimum"),
     "expect_column_max_to_be_between": _statistic("max_between", "maximum"),
@@ -318,43 +659,40 @@ def _query(condition: str) -> str:
     return f"use {UNEXPECTED_ROWS} with `select … from {BATCH_PLACEHOLDER} where {condition}`"
 
 
-_REGEX = _query("not regexp_matches(column, 'pattern')")
-_NO_REGEX = _query("regexp_matches(column, 'pattern')")
-_LIKE = _query("column not like 'pattern'")
-_NO_LIKE = _query("column like 'pattern'")
-_TYPES = "column types belong in the dbt model's contract; for raw text " + _query(
-    "try_cast(column as decimal(18, 2)) is null and column is not null"
+def _instead(name: str, how: str) -> str:
+    return f"use {name} with {how}"
+
+
+_TYPES = _instead("expect_column_type_to_be", "DuckDB's name of the type, such as `decimal(18, 2)`")
+_STEADY = "rows of a table have no order: " + _instead(
+    "expect_column_values_to_increase", "`order_by: [column, …]`, and `group_by` where each group has its own order"
 )
-_STEADY = (
-    f"use {UNEXPECTED_ROWS} with `select … from {BATCH_PLACEHOLDER} qualify column < lag(column) over (order by …)`"
+_ANY_REGEX = _instead("expect_column_values_to_match_regex", "the alternatives in one: `^(one|other)$`")
+_NO_REGEX = _instead("expect_column_values_to_not_match_regex", "the alternatives in one: `^(one|other)$`")
+_QUANTILES = _instead(
+    "expect_column_quantile_values_to_be_between", "the limits that the tails of the distribution must keep"
 )
-_DISTRIBUTION = f"use {UNEXPECTED_ROWS} on quantile_cont(column, …), or test the statistic in a mart"
-_JSON = _query("not json_valid(column)")
 
 REFUSED: Mapping[str, str] = {
-    "expect_column_values_to_match_regex": _REGEX,
-    "expect_column_values_to_match_regex_list": _REGEX,
-    "expect_column_values_to_not_match_regex": _NO_REGEX,
+    "expect_column_values_to_match_regex_list": _ANY_REGEX,
     "expect_column_values_to_not_match_regex_list": _NO_REGEX,
-    "expect_column_values_to_match_like_pattern": _LIKE,
-    "expect_column_values_to_match_like_pattern_list": _LIKE,
-    "expect_column_values_to_not_match_like_pattern": _NO_LIKE,
-    "expect_column_values_to_not_match_like_pattern_list": _NO_LIKE,
+    "expect_column_values_to_match_like_pattern_list": _ANY_REGEX,
+    "expect_column_values_to_not_match_like_pattern_list": _NO_REGEX,
     "expect_column_values_to_be_of_type": _TYPES,
     "expect_column_values_to_be_in_type_list": _TYPES,
-    "expect_column_type_to_be": _TYPES,
     "expect_column_values_to_be_increasing": _STEADY,
     "expect_column_values_to_be_decreasing": _STEADY,
-    "expect_column_quantile_values_to_be_between": _DISTRIBUTION,
-    "expect_column_value_z_scores_to_be_less_than": _DISTRIBUTION,
-    "expect_column_values_to_not_be_outliers": _DISTRIBUTION,
-    "expect_column_kl_divergence_to_be_less_than": _DISTRIBUTION,
-    "expect_column_values_to_match_strftime_format": _query(
-        "try_strptime(column, 'format') is null and column is not null"
+    "expect_column_value_z_scores_to_be_less_than": _query(
+        "abs(column - (select avg(column) from {batch})) > 3 * (select stddev_samp(column) from {batch})"
     ),
+    "expect_column_values_to_not_be_outliers": _query(
+        "abs(column - (select median(column) from {batch})) > 5 * (select mad(column) from {batch})"
+    ),
+    "expect_column_kl_divergence_to_be_less_than": _QUANTILES,
     "expect_column_values_to_be_dateutil_parseable": _query(
         "try_cast(column as timestamp) is null and column is not null"
     ),
-    "expect_column_values_to_be_json_parseable": _JSON,
-    "expect_column_values_to_match_json_schema": _JSON,
+    "expect_column_values_to_match_json_schema": _query(
+        "json_type(try_cast(column as json), '$.name') is distinct from 'VARCHAR'"
+    ),
 }

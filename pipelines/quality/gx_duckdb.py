@@ -1,38 +1,39 @@
 """Runs expectations with Great Expectations (GX) on DuckDB. Importing this module imports GX, which takes seconds.
 
 Belongs here: the data source that GX lacks, and turning what GX returns into something that cannot be misread.
-Does not belong here: opening the table (relations.py), words and examples for people (validation.py).
+Does not belong here: the engine beneath and its metrics (gx_engine.py), opening the table (relations.py), words and
+examples for people (validation.py).
 
 GX has no DuckDB data source, and its generic one opens connections of its own. Ours uses the one connection that
 relations.py opened, set up so that GX can read a result after handing the connection back, which it does. It also shows
 GX the view `batch` as a table rather than as a subquery, so that `{batch}` in a query can be aliased and joined.
 
-What GX does not see: NaN passes not_null and any minimum. Say so with an `unexpected_rows_expectation`.
+What GX does not see: NaN passes not_null and any minimum. Say so with `expect_column_values_to_be_finite`.
 """
 
 import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import great_expectations as gx
 import sqlalchemy as sa
 from great_expectations.compatibility.pydantic import ValidationError
 from great_expectations.core import ExpectationSuite
-from great_expectations.core.batch import BatchMarkers
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
-from great_expectations.core.id_dict import BatchSpec
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
-from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
 from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.expectations.metadata_types import FailureSeverity
 
-from pipelines.quality.expectation_types import BATCH, BATCH_PLACEHOLDER, UNEXPECTED_ROWS, rule_query
+from pipelines.quality.expectation_types import BATCH, BATCH_PLACEHOLDER, FINITE, UNEXPECTED_ROWS, rule_query
+from pipelines.quality.gx_engine import DuckDBExecutionEngine
 from pipelines.quality.suites import ExpectationSpec
+from pipelines.quality.validation import expected
 
 # GX keeps the current context in a global of the process.
 _GX_IS_NOT_THREAD_SAFE = threading.Lock()
@@ -52,17 +53,6 @@ class Outcome:
     error: str | None = None
 
 
-class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
-    """GX's SQL engine with the batch as a plain table, over a connection that is not its own to close."""
-
-    def close(self) -> None:
-        """Nothing: GX closes when it is garbage collected, at any time, and examples may still have to be read."""
-
-    def get_batch_data_and_markers(self, batch_spec: BatchSpec) -> tuple[SqlAlchemyBatchData, BatchMarkers]:
-        _, markers = super().get_batch_data_and_markers(batch_spec)
-        return SqlAlchemyBatchData(execution_engine=self, table_name=batch_spec["table_name"]), markers
-
-
 class DuckDBDatasource(SQLDatasource):
     """A GX data source over an engine that is already open; `use` hands it over before anything is asked."""
 
@@ -71,7 +61,11 @@ class DuckDBDatasource(SQLDatasource):
 
     def use(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._execution_engine = DuckDBExecutionEngine(engine=engine, create_temp_table=False)
+        self._execution_engine = DuckDBExecutionEngine(engine)
+
+    def let_go(self) -> None:
+        """Forget the engine, so that nothing of GX holds it when it is closed."""
+        self._engine = self._execution_engine = None
 
     @property
     def execution_engine_type(self) -> _EngineType:
@@ -93,8 +87,14 @@ class DuckDBDatasource(SQLDatasource):
 
 def configuration(spec: ExpectationSpec, kwargs: Mapping[str, Any]) -> ExpectationConfiguration:
     """`spec` with these kwargs in GX's terms. Its check name travels in `meta`, because GX does not keep the order."""
+    is_ours = spec.kind.query is not None
     return ExpectationConfiguration(
-        type=spec.type, kwargs=dict(kwargs), meta={_CHECK: spec.name}, severity=FailureSeverity(spec.severity)
+        type=spec.type if spec.rule is None else UNEXPECTED_ROWS,
+        kwargs=dict(kwargs),
+        meta={_CHECK: spec.name},
+        # GX has words for the types it knows; for the others Data Docs show a description.
+        description=f"{', '.join(spec.columns)}: {expected(spec)}" if is_ours or spec.type == FINITE else None,
+        severity=FailureSeverity(spec.severity),
     )
 
 
@@ -104,9 +104,9 @@ def _runnable_kwargs(spec: ExpectationSpec) -> Mapping[str, Any]:
     The braces of a regular expression must survive the one, and a colon before a word, which would be a parameter,
     the other.
     """
-    if spec.type != UNEXPECTED_ROWS:
+    if spec.rule is None:
         return spec.kwargs
-    query = rule_query(spec.kwargs).replace("{", "{{").replace("}", "}}").replace("{{batch}}", BATCH_PLACEHOLDER)
+    query = rule_query(spec.rule).replace("{", "{{").replace("}", "}}").replace("{{batch}}", BATCH_PLACEHOLDER)
     return {"unexpected_rows_query": re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", query)}
 
 
@@ -133,21 +133,38 @@ def run_expectations(engine: sa.Engine, specs: Sequence[ExpectationSpec]) -> dic
 
 def _run(engine: sa.Engine, expectations: list[Expectation]) -> dict[str, Outcome]:
     with _GX_IS_NOT_THREAD_SAFE:
-        # A new context costs 2 ms and leaves nothing behind that could hold the closed engine.
-        config = DataContextConfig(
-            store_backend_defaults=InMemoryStoreBackendDefaults(),
-            analytics_enabled=False,
-            progress_bars={"globally": False},  # type: ignore[arg-type]  # GX reads it as a dictionary
-        )
-        context = gx.get_context(mode="ephemeral", project_config=config)
-        datasource = context.data_sources.add_open_duckdb(name="duckdb")
+        datasource = _datasource()
         datasource.use(engine)
-        asset = datasource.add_table_asset(name=BATCH)
-        batch = asset.get_batch(asset.build_batch_request())
-        suite = ExpectationSuite(name=BATCH, expectations=expectations)
-        # No failing values: they may be personal, and there may be millions of them.
-        found = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 0})
-    return {item.expectation_config.meta[_CHECK]: _outcome(item) for item in found.results}
+        try:
+            # The asset can only be added when there is something that it can be tested on.
+            asset = datasource.assets[0] if datasource.assets else datasource.add_table_asset(name=BATCH)
+            batch = asset.get_batch(asset.build_batch_request())
+            suite = ExpectationSuite(name=BATCH, expectations=expectations)
+            # No failing values: they may be personal, and there may be millions of them.
+            found = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 0})
+        finally:
+            datasource.let_go()
+    return {check_of(item): _outcome(item) for item in found.results}
+
+
+def check_of(item: ExpectationValidationResult) -> str:
+    """The name of the check that a result is of."""
+    assert item.expectation_config is not None
+    name: str = item.expectation_config.meta[_CHECK]
+    return name
+
+
+@cache
+def _datasource() -> DuckDBDatasource:
+    """One for the process: to make its context takes longer than most suites."""
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        analytics_enabled=False,
+        progress_bars={"globally": False},  # type: ignore[arg-type]  # GX reads it as a dictionary
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
+    datasource: DuckDBDatasource = context.data_sources.add_open_duckdb(name="duckdb")
+    return datasource
 
 
 def _outcome(item: ExpectationValidationResult) -> Outcome:

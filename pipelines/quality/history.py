@@ -1,6 +1,6 @@
 """Remembers every check result, in a SQLite file of its own that survives a failed or rebuilt warehouse.
 
-Belongs here: recording, reading back, and the verdict whether a run may publish.
+Belongs here: recording, reading back, forgetting what is old, and the verdict whether a run may publish.
 Does not belong here: making checks, or deciding which of them a publication needs.
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BUSY_SECONDS = 30
+KEPT_RUNS = 400  # a year of daily runs, and some repeated ones
 
 _TABLE = """
 create table if not exists check_results (
@@ -41,17 +42,24 @@ create table if not exists check_results (
     error text
 )
 """
+_INDEX = "create index if not exists check_results_of_run on check_results (run_id)"
+_FORGET = """
+delete from check_results where run_id not in (
+    select run_id from check_results group by run_id order by max(result_id) desc limit ?
+)
+"""
 _RESULT_FIELDS = [field.name for field in fields(CheckResult)]
 
 
 @dataclass(frozen=True)
 class CheckHistory:
-    """The check results of all runs, in the SQLite file `path`, which is made when it is first needed."""
+    """The check results of the newest `kept_runs` runs, in the SQLite file `path`, which is made when first needed."""
 
     path: Path
+    kept_runs: int = KEPT_RUNS
 
     def record(self, run_id: str, delivered_on: str | None, checked_at: str, results: Sequence[CheckResult]) -> None:
-        """Add `results` of run `run_id`, all or none of them.
+        """Add `results` of run `run_id`, all or none of them. The first ones of a run make room for it.
 
         `delivered_on` is the delivery day they are about (ISO date), None if they are about all deliveries;
         `checked_at` an ISO time.
@@ -63,6 +71,8 @@ class CheckHistory:
         columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" for _ in names)
         rows = [(run_id, delivered_on, checked_at, *_to_row(result)) for result in results]
         with self._connection() as connection:
+            if not connection.execute("select 1 from check_results where run_id = ?", (run_id,)).fetchone():
+                connection.execute(_FORGET, (self.kept_runs - 1,))
             connection.executemany(f"insert into check_results ({columns}) values ({marks})", rows)
 
     def results(self, run_id: str) -> list[CheckResult]:
@@ -128,6 +138,7 @@ class CheckHistory:
         try:
             connection.execute("pragma journal_mode = wal")
             connection.execute(_TABLE)
+            connection.execute(_INDEX)
             with connection:
                 yield connection
         finally:

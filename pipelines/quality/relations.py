@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipelines.quality.expectation_types import BATCH, quoted
+from pipelines.quality.statement_timeout import stopping_statements
 from pipelines.warehouse import literal_path
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class ParquetFiles:
 
 Relation = DuckDBTable | ParquetFiles
 
+CHECK_TIMEOUT_SECONDS = 600.0  # of one statement; those on a table of ten million rows take a few seconds
+
 
 class NoFilesError(Exception):
     """There is no Parquet file, so that not even the columns are known."""
@@ -56,13 +60,15 @@ class OpenBatch:
 
 
 @contextmanager
-def opened(relation: Relation) -> Iterator[OpenBatch]:
+def opened(relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -> Iterator[OpenBatch]:
     """Open `relation` as the view `batch` of a DuckDB database in memory.
 
-    The file of a `DuckDBTable` is attached read-only, and let go when the block ends, however it ends.
+    The file of a `DuckDBTable` is attached read-only, and let go when the block ends, however it ends. What does not
+    fit into memory goes to a temporary folder that ends with the block, too.
 
     Raises:
         NoFilesError: `relation` is an empty list of Parquet files.
+        StatementTimeoutError: a statement took longer than `timeout_seconds`.
         sqlalchemy.exc.DBAPIError: the file, schema or table is missing, or another process is writing the file.
     """
     import sqlalchemy as sa  # not needed to load definitions
@@ -77,17 +83,24 @@ def opened(relation: Relation) -> Iterator[OpenBatch]:
         skip_autocommit_rollback=True,
         pool_reset_on_return=None,
     )
-    try:
-        with engine.connect() as connection:
-            for statement in _view(relation):
-                connection.exec_driver_sql(statement)
-            columns: Sequence[str] = (
-                connection.exec_driver_sql(f"select column_name from (describe {BATCH})").scalars().all()
-            )
-            row_count: int = connection.exec_driver_sql(f"select count(*) from {BATCH}").scalar_one()
-        yield OpenBatch(engine, tuple(columns), row_count)
-    finally:
-        engine.dispose()
+    with TemporaryDirectory(prefix="checks-") as spill:
+        try:
+            with stopping_statements(engine, timeout_seconds):
+                with engine.connect() as connection:
+                    for statement in [*_settings(spill), *_view(relation)]:
+                        connection.exec_driver_sql(statement)
+                    columns: Sequence[str] = (
+                        connection.exec_driver_sql(f"select column_name from (describe {BATCH})").scalars().all()
+                    )
+                    row_count: int = connection.exec_driver_sql(f"select count(*) from {BATCH}").scalar_one()
+                yield OpenBatch(engine, tuple(columns), row_count)
+        finally:
+            engine.dispose()
+
+
+def _settings(spill: str) -> list[str]:
+    """What must not depend on the machine: a database in memory spills into the current folder, in local time."""
+    return [f"set temp_directory = {_literal(spill)}", "set TimeZone = 'UTC'"]
 
 
 def _view(relation: Relation) -> list[str]:

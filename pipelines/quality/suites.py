@@ -49,6 +49,7 @@ class ExpectationSpec(BaseModel):
         type: its Great Expectations name; see `expectation_types.ALLOWED`.
         name: the check's name, unique in the suite; by default made from columns and type.
         why: what goes wrong in the business when it fails; whoever is alerted reads this.
+        next_step: what to do then, a command or a few words.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,13 +58,14 @@ class ExpectationSpec(BaseModel):
     name: str = ""
     severity: Severity = "critical"
     why: str = Field(min_length=1)
+    next_step: str | None = None
     kwargs: dict[str, Any] = Field(default_factory=dict, validate_default=True)
 
     @field_validator("type")
     @classmethod
     def _type_works_on_duckdb(cls, value: str) -> str:
         if value in REFUSED:
-            raise ValueError(f"{value} does not work on DuckDB: {REFUSED[value]}.")
+            raise ValueError(f"{value} is not run here: {REFUSED[value]}.")
         if value not in ALLOWED:
             raise ValueError(f"{value} is not an expectation this project runs. Allowed: {', '.join(sorted(ALLOWED))}.")
         return value
@@ -87,6 +89,8 @@ class ExpectationSpec(BaseModel):
             raise ValueError("column names must be text.")
         if name == UNEXPECTED_ROWS and BATCH_PLACEHOLDER not in value["unexpected_rows_query"]:
             raise ValueError(f"the query must read from {BATCH_PLACEHOLDER}, the table under test.")
+        if kind.refuse is not None:
+            kind.refuse(value)
         return value
 
     @model_validator(mode="before")
@@ -112,6 +116,13 @@ class ExpectationSpec(BaseModel):
     @property
     def kind(self) -> ExpectationType:
         return ALLOWED[self.type]
+
+    @property
+    def rule(self) -> str | None:
+        """The query for the rows that break it; None for a type that Great Expectations evaluates by itself."""
+        if self.kind.query is not None:
+            return self.kind.query(self.kwargs)
+        return str(self.kwargs["unexpected_rows_query"]) if self.type == UNEXPECTED_ROWS else None
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ values are hidden, and so are texts of errors that can quote a value.
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.quality.expectation_types import (
     BATCH,
@@ -24,16 +24,20 @@ from pipelines.quality.expectation_types import (
     quoted,
     rule_query,
 )
-from pipelines.quality.relations import NoFilesError, OpenBatch, Relation, opened
+from pipelines.quality.relations import CHECK_TIMEOUT_SECONDS, NoFilesError, OpenBatch, Relation, opened
 from pipelines.quality.results import CheckResult
+from pipelines.quality.statement_timeout import StatementTimeoutError
 from pipelines.quality.suites import ExpectationSpec, Suite
+
+if TYPE_CHECKING:
+    from pipelines.quality.gx_duckdb import Outcome
 
 HIDDEN = "***"
 EXAMPLES = 5
 _MOST_COLUMNS = 8
 _SOURCE_FILE, _ROW_NUMBER = "_source_file", "_row_number"
 _LONGEST_VALUE = 100
-_SINGULAR = {"are": "is", "have": "has", "break": "breaks"}
+_SINGULAR = {"are": "is", "have": "has", "break": "breaks", "do": "does", "match": "matches"}
 # Errors about names, grammar, files and the suite; all others (conversion, range, …) may quote a value of the table.
 _ERRORS_WITHOUT_VALUES = (
     "Binder Error",
@@ -41,19 +45,20 @@ _ERRORS_WITHOUT_VALUES = (
     "Parser Error",
     "IO Error",
     "Connection Error",
+    "stopped, it took longer than",
     "Great Expectations refuses the kwargs",
     "Great Expectations returned no result",
 )
 
 
-def validate(suite: Suite, relation: Relation) -> list[CheckResult]:
-    """Check the table `relation` against `suite`.
+def validate(suite: Suite, relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -> list[CheckResult]:
+    """Check the table `relation` against `suite`; a statement that takes longer than `timeout_seconds` is stopped.
 
     Returns one result per check of the suite, in the suite's order. Does not raise: what goes wrong is in the results.
     No lock on a DuckDB file outlives the call.
     """
     try:
-        with opened(relation) as batch:
+        with opened(relation, timeout_seconds) as batch:
             return _validate_open(suite, batch)
     except NoFilesError:
         return [_nothing_to_check(suite, spec, "no files") for spec in suite.checks]
@@ -73,7 +78,7 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
     results: dict[str, CheckResult] = {}
     for spec in suite.checks:
         missing = [column for column in spec.columns if column not in batch.columns]
-        if missing and not spec.kind.judges_shape:
+        if missing and spec.kind.measure != COLUMN_LIST:
             error = f"column {listed(missing)} is missing. The table has {listed(batch.columns, 50)}"
             results[spec.name] = failed_with_error(suite, spec, error)
         elif batch.row_count == 0 and not _says_something_of_no_rows(suite, spec):
@@ -81,14 +86,19 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
     rest = [spec for spec in suite.checks if spec.name not in results]
     outcomes = run_expectations(batch.engine, rest)
     for spec in rest:
-        outcome = outcomes[spec.name]
-        if outcome.error is not None:
-            results[spec.name] = failed_with_error(suite, spec, _readable(suite, outcome.error))
-        elif spec.kind.fault is not None:
-            results[spec.name] = _judged_rows(suite, spec, batch, outcome.passed, outcome.result)
-        else:
-            results[spec.name] = _measured(suite, spec, batch, outcome.passed, outcome.result)
+        try:
+            results[spec.name] = _told(suite, spec, batch, outcomes[spec.name])
+        except Exception as error:  # a verdict without words cannot be trusted; those of the others can
+            results[spec.name] = failed_with_error(suite, spec, _readable(suite, str(error)))
     return [results[spec.name] for spec in suite.checks]
+
+
+def _told(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, outcome: "Outcome") -> CheckResult:
+    if outcome.error is not None:
+        return failed_with_error(suite, spec, _readable(suite, outcome.error))
+    if spec.kind.fault is not None:
+        return _judged_rows(suite, spec, batch, outcome.passed, outcome.result)
+    return _measured(suite, spec, batch, outcome.passed, outcome.result)
 
 
 def _says_something_of_no_rows(suite: Suite, spec: ExpectationSpec) -> bool:
@@ -177,14 +187,14 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
 
     try:
         rows = _failing_rows(spec, batch)
-    except SQLAlchemyError as error:  # the verdict stands, only its rows cannot be shown
+    except (SQLAlchemyError, StatementTimeoutError) as error:  # the verdict stands, only its rows cannot be shown
         return [], f"unknown, {_readable(suite, str(error))}"
     place = [column for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns] or list(suite.key_columns)
     # Behind an alias in a query, a personal value could not be told from any other; what the pipeline itself adds to a
     # row is named with an underscore, and is never personal.
-    named = list(rows[0]) if rows else []
+    named = list(rows[0]) if rows and spec.kind.failing_rows is None else []
     free = [column for column in named if column.startswith("_") or not suite.personal_columns]
-    shown = dict.fromkeys([*place, *(spec.columns or free[:_MOST_COLUMNS])])
+    shown = dict.fromkeys([*place, *spec.columns, *free[:_MOST_COLUMNS]])
     examples = [
         {column: _example_value(suite, column, row[column]) for column in shown if column in row} for row in rows
     ]
@@ -193,7 +203,8 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
 
 def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any]]:
     if spec.kind.failing_rows is None:
-        return batch.rows(f"{rule_query(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH)} limit {EXAMPLES}")
+        assert spec.rule is not None
+        return batch.rows(f"{rule_query(spec.rule).replace(BATCH_PLACEHOLDER, BATCH)} limit {EXAMPLES}")
     condition = spec.kind.failing_rows(spec.kwargs)
     order = [quoted(column) for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns]
     order_by = f"order by {', '.join(order)}" if order else ""
@@ -203,9 +214,10 @@ def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any
 def _first(spec: ExpectationSpec, example: dict[str, Any], place: Sequence[str]) -> str:
     """Where a failing row lies, and of a query's row what else it says."""
     said = [f"{column} {value}" for column, value in example.items() if column not in place and value is not None]
-    if spec.type != UNEXPECTED_ROWS or not said:
-        return _place(example, place)
-    return f"{_place(example, place)} ({', '.join(said)})".strip()
+    where = _place(example, place)
+    if spec.rule is None or not said:
+        return where
+    return f"{where} ({', '.join(said)})" if where else ", ".join(said)
 
 
 def _place(example: dict[str, Any], place: Sequence[str]) -> str:
@@ -232,6 +244,9 @@ def _measured(
         observed = _column_differences(spec, batch.columns)
     elif spec.kind.shows_values and set(spec.columns) & set(suite.personal_columns):
         observed = HIDDEN
+    elif spec.kind.observe is not None:
+        [row] = batch.rows(spec.kind.observe(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH))
+        observed = str(row["observed"])
     else:
         observed = _number(result.get("observed_value"))
     found = f"{spec.kind.measure} is {observed}"

@@ -7,7 +7,7 @@ Does not belong here: the project itself (`project.py`), and any SQL (`dbt_proje
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,11 @@ def model_assets(settings: Settings, sources: list[Source], manifest: Path) -> l
         yield from build(context, dbt)
 
     return [transform_staging, transform_marts]
+
+
+def blocking_tests(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetCheckKey]:
+    """The dbt tests without whose passing nothing may be published: all but those of severity `warn`."""
+    return [spec.key for asset in assets for spec in asset.check_specs if spec.blocking]
 
 
 def build_arguments(variables: Mapping[str, object], full_refresh: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from urllib.parse import unquote
 
 import dagster as dg
 import duckdb
@@ -98,6 +99,25 @@ def test_the_metadata_shows_failing_rows_as_they_are(orders, write_suite, histor
     (spec,) = (spec for spec in checks.check_specs if spec.name == "status_in_set")
     assert spec.description == "Because. Expected: one of lost."
     assert spec.metadata["runbook"] == "docs/runbook.md"
+
+
+def test_the_metadata_links_to_the_page_and_names_the_next_step(
+    orders, write_suite, expect_not_null, history, tmp_path
+):
+    suite = write_suite(
+        expect_not_null("order_id", next_step="kpi quarantine list --source shop"),
+        expect_not_null("_source_file", next_step="never shown"),
+    )
+    checks = asset_checks(
+        suite, ORDERS, lambda _: orders, history=history, docs_folder=tmp_path, docs_url="http://127.0.0.1:3001"
+    )
+    found = evaluations(run(checks))
+    build_data_docs(tmp_path)
+    assert found["order_id_not_null"].metadata["next step"].value == "kpi quarantine list --source shop"
+    assert "next step" not in found["_source_file_not_null"].metadata
+    for evaluation in found.values():
+        link = evaluation.metadata["data docs"].url
+        assert (tmp_path / "site" / unquote(link.removeprefix("http://127.0.0.1:3001/"))).exists()
 
 
 def test_a_table_that_cannot_be_located_fails_every_check(write_suite, expect_not_null, history):

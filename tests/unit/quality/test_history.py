@@ -88,3 +88,27 @@ def test_recording_is_all_or_nothing(history):
     with pytest.raises(Exception, match="NOT NULL"):
         history.record("run-1", None, NOON, [PASSED, broken])
     assert history.results("run-1") == []
+
+
+def test_the_oldest_runs_are_forgotten(tmp_path):
+    history = CheckHistory(tmp_path / "checks.sqlite", kept_runs=2)
+    for run in ("run-1", "run-2", "run-3"):
+        history.record(run, None, NOON, [PASSED])
+        history.record(run, None, NOON, [FAILED])
+    assert list(history.frame()["run_id"]) == ["run-2", "run-2", "run-3", "run-3"]
+
+
+def test_a_run_that_goes_on_forgets_nothing_of_its_own(tmp_path):
+    history = CheckHistory(tmp_path / "checks.sqlite", kept_runs=1)
+    history.record("run-1", None, NOON, [PASSED])
+    history.record("run-2", None, NOON, [PASSED])
+    history.record("run-2", "2025-11-11", NOON, [FAILED])
+    assert list(history.frame()["passed"]) == [True, False]
+
+
+def test_nothing_is_forgotten_when_nothing_can_be_recorded(tmp_path):
+    history = CheckHistory(tmp_path / "checks.sqlite", kept_runs=1)
+    history.record("run-1", None, NOON, [PASSED])
+    with pytest.raises(Exception, match="NOT NULL"):
+        history.record("run-2", None, NOON, [replace(PASSED, message=None)])  # type: ignore[arg-type]
+    assert history.results("run-1") == [PASSED]
