@@ -304,8 +304,10 @@ def _observed_age(kwargs: Kwargs) -> str:
             case
                 when newest is null then 'unknown, there is no value'
                 when reference is null then concat(newest, ', but {reference} has no value')
-                when {unit} < 0 then concat(newest, ', ', round(-{unit}, 1), ' {unit} after {reference} ', reference)
-                else concat(newest, ', ', round({unit}, 1), ' {unit} before {reference} ', reference)
+                else concat(
+                    newest, ', ', round(abs({unit}), 1), if(abs({unit}) = 1, ' {unit[:-1]} ', ' {unit} '),
+                    if({unit} < 0, 'after', 'before'), ' {reference} ', reference
+                )
             end as observed
         from (select * replace (
             regexp_replace(cast(newest as varchar), ' 00:00:00$', '') as newest,

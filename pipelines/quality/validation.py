@@ -242,7 +242,7 @@ def _measured(
 ) -> CheckResult:
     if spec.kind.measure == COLUMN_LIST:
         observed = _column_differences(spec, batch.columns)
-    elif spec.kind.shows_values and set(spec.columns) & set(suite.personal_columns):
+    elif spec.kind.shows_values and {*spec.columns, spec.kwargs.get("relative_to")} & set(suite.personal_columns):
         observed = HIDDEN
     elif spec.kind.observe is not None:
         [row] = batch.rows(spec.kind.observe(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH))

@@ -89,6 +89,13 @@ def test_a_wrong_environment_variable_is_named(tmp_path: Path, monkeypatch: pyte
         load_settings(settings_file(tmp_path))
 
 
+def test_a_wrong_address_of_data_docs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"kpi.yml:6: data_docs_url: 'docs.example.com' is not a web address like"):
+        load_settings(settings_file(tmp_path, SETTINGS + "data_docs_url: docs.example.com\n"))
+    settings = load_settings(settings_file(tmp_path, SETTINGS + "data_docs_url: https://docs.example.com/\n"))
+    assert settings.data_docs_url == "https://docs.example.com"
+
+
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yml: no such file"):
         load_settings(tmp_path / "nowhere.yml")

@@ -149,7 +149,54 @@ def test_times_are_universal_wherever_the_checks_run(tmp_path, write_suite):
     kwargs = {"column": "changed_at", "relative_to": "_delivered_on", "max_age_days": 1}
     suite = write_suite({"type": "expect_column_newest_value_to_be_recent", "kwargs": kwargs}, allow_empty=True)
     (result,) = validate(suite, ParquetFiles((tmp_path / "rows.parquet",)))
-    assert result.observed == "2025-01-01 23:30:00, 1 days before _delivered_on 2025-01-02"
+    assert result.observed == "2025-01-01 23:30:00, 1 day before _delivered_on 2025-01-02"
+
+
+def test_freshness_is_told_in_words(orders, write_suite):
+    """Hours count from the end of a date, days from date to date."""
+    kind = "expect_column_newest_value_to_be_recent"
+    suite = write_suite(
+        {"type": kind, "name": "days", "kwargs": {"column": "paid_on", "relative_to": "ordered_on", "max_age_days": 0}},
+        {
+            "type": kind,
+            "name": "hours",
+            "kwargs": {"column": "paid_on", "relative_to": "ordered_on", "max_age_hours": 48},
+        },
+        {
+            "type": kind,
+            "name": "ahead",
+            "kwargs": {"column": "ordered_on", "relative_to": "paid_on", "max_age_days": 0},
+        },
+        {"type": kind, "name": "never", "kwargs": {"column": "code", "relative_to": "paid_on", "max_age_days": 0}},
+        {"type": kind, "name": "nothing", "kwargs": {"column": "paid_on", "relative_to": "code", "max_age_days": 0}},
+    )
+    found = {result.check: (result.passed, result.message) for result in validate(suite, orders)}
+    assert found["days"] == (
+        False,
+        "paid_on: newest value is 2025-01-04, 1 day before ordered_on 2025-01-05, "
+        "expected at most 0 days before ordered_on",
+    )
+    assert found["hours"] == (True, "paid_on: newest value is 2025-01-04, 48.0 hours before ordered_on 2025-01-05")
+    assert found["ahead"] == (True, "ordered_on: newest value is 2025-01-05, 1 day after paid_on 2025-01-04")
+    assert found["never"][1].startswith("code: newest value is unknown, there is no value, expected")
+    assert found["nothing"][1].startswith("paid_on: newest value is 2025-01-04, but code has no value, expected")
+
+
+def test_gaps_and_falls_are_told_with_what_lies_beside_them(orders, write_suite):
+    suite = write_suite(
+        {"type": "expect_column_dates_to_have_no_gaps", "kwargs": {"column": "ordered_on"}},
+        {
+            "type": "expect_column_values_to_increase",
+            "kwargs": {"column": "order_id", "order_by": ["amount"], "strictly": True},
+        },
+    )
+    gaps, falls = validate(suite, orders)[1:]
+    assert gaps.message == (
+        "ordered_on: 2 of 4 rows are followed by a gap, first: ordered_on 2025-01-01, next_value 2025-01-03"
+    )
+    assert falls.message == (
+        "order_id: 1 of 4 rows is not more than the one before, first: order_id 2, amount 30.0, previous_value 2"
+    )
 
 
 def test_what_does_not_fit_into_memory_does_not_go_into_the_current_folder(orders):
@@ -373,6 +420,25 @@ def test_no_result_shows_a_value_of_a_personal_column(orders, write_suite):
         {"type": "expect_column_distinct_values_to_be_in_set", "kwargs": {"column": "email", "value_set": ["x"]}},
         {"type": "expect_column_max_to_be_between", "kwargs": {"column": "email", "max_value": "2025-01-01"}},
         {"type": "expect_column_sum_to_be_between", "kwargs": {"column": "email", "max_value": 1}},
+        {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "email", "regex": "^x"}},
+        {
+            "type": "expect_column_values_to_increase",
+            "kwargs": {"column": "email", "order_by": ["status"]},
+            "name": "up",
+        },
+        {
+            "type": "expect_column_newest_value_to_be_recent",
+            "kwargs": {"column": "email", "relative_to": "paid_on", "max_age_days": 0},
+        },
+        {
+            "type": "expect_column_newest_value_to_be_recent",
+            "name": "reference",
+            "kwargs": {"column": "paid_on", "relative_to": "email", "max_age_days": 0},
+        },
+        {
+            "type": "expect_column_quantile_values_to_be_between",
+            "kwargs": {"column": "email", "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 1]]}},
+        },
         {"type": "unexpected_rows_expectation", "name": "rule", "kwargs": {"unexpected_rows_query": rule}},
         {"type": "unexpected_rows_expectation", "name": "cast", "kwargs": {"unexpected_rows_query": failing_cast}},
         {
