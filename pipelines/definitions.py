@@ -30,7 +30,7 @@ suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.comp
 
 checks = [
     *checks_of_raw(settings, sources, suites, history, partitions),
-    *checks_of_models(settings, models, suites, history),
+    *checks_of_models(settings, sources, models, suites, history),
 ]
 
 daily_job = dg.define_asset_job(

@@ -60,14 +60,32 @@ class SettingsFile(BaseModel):
     reporting_currency: str = Field(pattern="^[A-Z]{3}$")
     as_of_date: date | None = None
     late_file_days: int = Field(default=90, ge=1)  # so far back, files that come late have their day run again
+    holiday_country: str | None = None  # ISO code; on its public holidays few rows are no surprise
+    unusual_days: Annotated[list[date], NoDecode] = []  # days whose rows are not counted against what is usual
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
 
-    @field_validator("sources", mode="before")
+    @field_validator("sources", "unusual_days", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """`KPI_SOURCES=shop,crm` is what people type in a shell."""
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("holiday_country")
+    @classmethod
+    def _known_country(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        import holidays  # takes a moment, and only who names a country needs it
+
+        country, _, subdivision = value.partition("-")
+        known = holidays.list_supported_countries(include_aliases=False)
+        if country not in known or (subdivision and subdivision not in known[country]):
+            raise ValueError(
+                f"no public holidays are known of {value!r}. Name a country like PL, or a part of one like DE-BY; "
+                "without one, list the days under unusual_days."
+            )
+        return value
 
     @field_validator("time_zone")
     @classmethod

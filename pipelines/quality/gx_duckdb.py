@@ -93,8 +93,9 @@ class DuckDBDatasource(SQLDatasource):
 
 def configuration(spec: ExpectationSpec, kwargs: Mapping[str, Any]) -> ExpectationConfiguration:
     """`spec` with these kwargs in GX's terms. Its check name travels in `meta`, because GX does not keep the order."""
+    type_of_gx = spec.type if spec.rule is None else UNEXPECTED_ROWS
     return ExpectationConfiguration(
-        type=spec.type, kwargs=dict(kwargs), meta={_CHECK: spec.name}, severity=FailureSeverity(spec.severity)
+        type=type_of_gx, kwargs=dict(kwargs), meta={_CHECK: spec.name}, severity=FailureSeverity(spec.severity)
     )
 
 
@@ -104,9 +105,9 @@ def _runnable_kwargs(spec: ExpectationSpec) -> Mapping[str, Any]:
     The braces of a regular expression must survive the one, and a colon before a word, which would be a parameter,
     the other.
     """
-    if spec.type != UNEXPECTED_ROWS:
+    if spec.rule is None:
         return spec.kwargs
-    query = rule_query(spec.kwargs).replace("{", "{{").replace("}", "}}").replace("{{batch}}", BATCH_PLACEHOLDER)
+    query = rule_query(spec.rule).replace("{", "{{").replace("}", "}}").replace("{{batch}}", BATCH_PLACEHOLDER)
     return {"unexpected_rows_query": re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", query)}
 
 

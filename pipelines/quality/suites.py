@@ -35,6 +35,7 @@ from pipelines.quality.expectation_types import (
     REFUSED,
     UNEXPECTED_ROWS,
     ExpectationType,
+    quoted,
 )
 
 Severity = Literal["critical", "warning", "info"]
@@ -49,6 +50,7 @@ class ExpectationSpec(BaseModel):
         type: its Great Expectations name; see `expectation_types.ALLOWED`.
         name: the check's name, unique in the suite; by default made from columns and type.
         why: what goes wrong in the business when it fails; whoever is alerted reads this.
+        runbook: what to do then, as `file#anchor`; by default the suite's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +59,7 @@ class ExpectationSpec(BaseModel):
     name: str = ""
     severity: Severity = "critical"
     why: str = Field(min_length=1)
+    runbook: str | None = None
     kwargs: dict[str, Any] = Field(default_factory=dict, validate_default=True)
 
     @field_validator("type")
@@ -87,6 +90,12 @@ class ExpectationSpec(BaseModel):
             raise ValueError("column names must be text.")
         if name == UNEXPECTED_ROWS and BATCH_PLACEHOLDER not in value["unexpected_rows_query"]:
             raise ValueError(f"the query must read from {BATCH_PLACEHOLDER}, the table under test.")
+        try:
+            for make in (kind.query, kind.figures):
+                if make is not None:
+                    make(value)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{name} cannot be made of these kwargs: {error}.") from None
         return value
 
     @model_validator(mode="before")
@@ -112,6 +121,21 @@ class ExpectationSpec(BaseModel):
     @property
     def kind(self) -> ExpectationType:
         return ALLOWED[self.type]
+
+    @property
+    def figures_table(self) -> str:
+        """What the table of its figures is called while the check is made, if its type judges figures."""
+        return f"figures of {self.name}"
+
+    @property
+    def rule(self) -> str | None:
+        """The query for the rows that break it; None for a type that Great Expectations evaluates by itself."""
+        if self.kind.figures is not None:
+            # Great Expectations wants a query to name the table under test.
+            return f"select * from {quoted(self.figures_table)} where is_unexpected -- of {BATCH_PLACEHOLDER}"
+        if self.kind.query is not None:
+            return self.kind.query(self.kwargs)
+        return str(self.kwargs["unexpected_rows_query"]) if self.type == UNEXPECTED_ROWS else None
 
     @property
     def columns(self) -> tuple[str, ...]:
