@@ -353,7 +353,7 @@ ALLOWED: Mapping[str, ExpectationType] = {
     "expect_daily_values_to_be_usual": ExpectationType(
         "usual",
         ("day", "value"),
-        ("where", "calendar", "deviations", "change", "counts", "days_late", "days_of_history"),
+        ("where", "calendar", "deviations", "change", "events", "days_late", "days_of_history"),
         lambda k: f"with a {k['value']} that is usual for its weekday",
         measure="day",
         figures=usual.daily_values_usual,

@@ -92,10 +92,18 @@ class DuckDBDatasource(SQLDatasource):
 
 
 def configuration(spec: ExpectationSpec, kwargs: Mapping[str, Any]) -> ExpectationConfiguration:
-    """`spec` with these kwargs in GX's terms. Its check name travels in `meta`, because GX does not keep the order."""
-    type_of_gx = spec.type if spec.rule is None else UNEXPECTED_ROWS
+    """`spec` with these kwargs in GX's terms. Its check name travels in `meta`, because GX does not keep the order.
+
+    A type of ours is a rule to GX, with a description that says what it is about.
+    """
+    is_ours = spec.rule is not None and spec.type != UNEXPECTED_ROWS
+    subject = ", ".join(spec.columns)
     return ExpectationConfiguration(
-        type=type_of_gx, kwargs=dict(kwargs), meta={_CHECK: spec.name}, severity=FailureSeverity(spec.severity)
+        type=UNEXPECTED_ROWS if is_ours else spec.type,
+        kwargs={"unexpected_rows_query": kwargs.get("unexpected_rows_query", spec.rule)} if is_ours else dict(kwargs),
+        meta={_CHECK: spec.name},
+        severity=FailureSeverity(spec.severity),
+        description=f"{subject} {spec.kind.measure} {spec.kind.words(spec.kwargs)}".strip() if is_ours else None,
     )
 
 

@@ -38,7 +38,8 @@ _BULK_DAYS = 31  # rows dated longer before their delivery are history that was 
 def row_counts_usual(kwargs: Kwargs) -> str:
     """Deliveries whose number of rows is not within median ± `deviations` spreads of deliveries like them.
 
-    The spread of counts is at least the square root of their median, since so much is chance, and 5 % of it.
+    The spread of counts is at least 5 % of their median, and its square root, since so much is chance; upwards the root
+    of twice the median, because small counts are skewed that way.
     """
     return f"""
         {_deliveries_compared(kwargs)}
@@ -99,9 +100,10 @@ def row_counts_plausible(kwargs: Kwargs) -> str:
 def daily_values_usual(kwargs: Kwargs) -> str:
     """The newest day of a table, when what `value` makes of its rows is `deviations` spreads away from days like it.
 
-    A difference of less than `change` of the median is none, nor is one of a few when the value `counts` something.
-    A day without rows has the value 0; where that is usual, nothing is judged. `days_late` leaves out the newest days,
-    whose rows are still coming. With a `calendar`, a table with a column date_day, the newest day is that one's.
+    A difference of less than `change` of the median is none. Nor is what chance makes of a value that sums up so many
+    `events` a day: the spread is at least the median times the root of 2 / events. A day without rows has the value 0;
+    where that is usual, nothing is judged. `days_late` leaves out the newest days, whose rows are still coming. With a
+    `calendar`, a table with a column date_day, the newest day is that one's.
     """
     day, calendar = _quoted(kwargs["day"]), kwargs.get("calendar")
     where = f"where {kwargs['where']}" if kwargs.get("where") else ""
@@ -109,7 +111,9 @@ def daily_values_usual(kwargs: Kwargs) -> str:
     return f"""
         with
         totals as (
-            select cast({day} as date) as day, cast({kwargs["value"]} as double) as value
+            select
+                cast({day} as date) as day, cast({kwargs["value"]} as double) as value,
+                cast({kwargs.get("events", "null")} as double) as events
             from {{batch}}
             {where}
             group by 1
@@ -122,17 +126,20 @@ def daily_values_usual(kwargs: Kwargs) -> str:
                 '' as series,
                 cast(days.day as date) as day,
                 coalesce(totals.value, 0) as value,
+                totals.events,
                 days.day = newest.day as is_judged,
                 false as is_first,
                 days_off.name as day_off,
                 coalesce(days_off.is_unusual, false) as is_unusual
             from newest
-            cross join generate_series((select min(day) from totals)::timestamp, newest.day, interval 1 day) as days (day)
+            cross join generate_series(
+                cast((select min(day) from totals) as timestamp), newest.day, interval 1 day
+            ) as days (day)
             left join totals on totals.day = cast(days.day as date)
             left join {DAYS_OFF} as days_off on days_off.day = cast(days.day as date)
         ),
         {_compared_with_days_like_it(kwargs, default_deviations=5)},
-        described as ({_described(counts=bool(kwargs.get("counts")))})
+        described as ({_described("greatest(spread, abs(middle) * sqrt(2 / events_alike))")})
         select
             day as position,
             is_judgeable
@@ -158,13 +165,14 @@ def monthly_values_usual(kwargs: Kwargs) -> str:
         ),
         alike as (
             select judged.series, judged.day, judged.value, earlier.value as earlier_value
-            from series as judged
+            from (select *, max(day) over (partition by series) as newest from series) as judged
             inner join series as earlier on earlier.series = judged.series and earlier.day < judged.day
                 and earlier.day >= judged.day - interval {_MONTHS} month
-            where judged.day = (select max(day) from series)
+            where judged.day = judged.newest
         ),
         middles as (
-            select series, day, any_value(value) as value, median(earlier_value) as middle, count(*) as days_alike
+            select series, day, any_value(value) as value, median(earlier_value) as middle, min(earlier_value) as least,
+                count(*) as days_alike
             from alike
             group by 1, 2
         ),
@@ -177,7 +185,7 @@ def monthly_values_usual(kwargs: Kwargs) -> str:
             trim(series || ' ' || {_number("value")}) || ' in ' || strftime(day, '%Y-%m') || case
                 when days_alike < {_FEWEST_MONTHS}
                     then ': only ' || days_alike || ' earlier months, judged from {_FEWEST_MONTHS} on'
-                else ', usual are ' || {_number(f"middle - {deviations} * spread")} || ' to '
+                else ', usual are ' || {_number(_not_below_zero(f"middle - {deviations} * spread"))} || ' to '
                     || {_number(f"middle + {deviations} * spread")}
                     || ' (median ' || {_number("middle")} || ' of ' || days_alike || ' months)'
             end as finding
@@ -234,13 +242,14 @@ def _deliveries_compared(kwargs: Kwargs) -> str:
         with
         series as (
             select
-                '' as series, deliveries.day, cast(deliveries.row_count as double) as value, deliveries.is_judged,
+                '' as series, deliveries.day, cast(deliveries.row_count as double) as value, null::double as events,
+                deliveries.is_judged,
                 deliveries.is_first, days_off.name as day_off, coalesce(days_off.is_unusual, false) as is_unusual
             from (select * from {DELIVERIES} {since}) as deliveries
             left join {DAYS_OFF} as days_off using (day)
         ),
         {_compared_with_days_like_it(kwargs, default_deviations=4)},
-        described as ({_described(counts=True)})
+        described as ({_described(_chance("middle"), _chance("2 * middle"), counts=True)})
     """
 
 
@@ -249,7 +258,7 @@ def _compared_with_days_like_it(kwargs: Kwargs, default_deviations: float) -> st
     return f"""
         history as (
             select
-                judged.series, judged.day, judged.value, earlier.value as earlier_value,
+                judged.series, judged.day, judged.value, earlier.value as earlier_value, earlier.events,
                 earlier.day_off is null and not earlier.is_first and not earlier.is_unusual as is_a_measure,
                 isodow(earlier.day) = isodow(judged.day) as is_same_weekday,
                 (isodow(earlier.day) >= 6) = (isodow(judged.day) >= 6) as is_same_kind
@@ -272,7 +281,8 @@ def _compared_with_days_like_it(kwargs: Kwargs, default_deviations: float) -> st
         middles as (
             select
                 series, day, any_value(value) as value, any_value(is_by_weekday) as is_by_weekday,
-                median(earlier_value) as middle, count(*) as days_alike
+                median(earlier_value) as middle, min(earlier_value) as least, nullif(median(events), 0) as events_alike,
+                count(*) as days_alike
             from alike
             group by 1, 2
         ),
@@ -297,12 +307,11 @@ _SPREADS = """
 """
 
 
-def _described(counts: bool) -> str:
+def _described(spread: str, spread_above: str = "", counts: bool = False) -> str:
     """Every judged day with its usual range, and how to call the days like it."""
-    spread = f"greatest(spread, sqrt(greatest(middle, 0)), {_SAYS_NOTHING} * middle)" if counts else "spread"
-    low, high = f"middle - deviations * {spread}", f"middle + deviations * {spread}"
+    low, high = _not_below_zero(f"middle - deviations * {spread}"), f"middle + deviations * {spread_above or spread}"
     if counts:
-        low, high = f"ceil(greatest({low}, 0))", f"floor({high})"
+        low, high = f"ceil({low})", f"floor({high})"
     return f"""
         select
             series.day, series.value, series.day_off, series.is_unusual, middle,
@@ -325,6 +334,16 @@ def _described(counts: bool) -> str:
         left join spreads using (series, day)
         where series.is_judged
     """
+
+
+def _chance(variance: str) -> str:
+    """The spread of counts that have at least this variance."""
+    return f"greatest(spread, sqrt({variance}), {_SAYS_NOTHING} * middle)"
+
+
+def _not_below_zero(low: str) -> str:
+    """The lower end of what is usual; what has never been negative is not usual below zero either."""
+    return f"case when least >= 0 then greatest({low}, 0) else {low} end"
 
 
 def _finding(value: str, unit: str = "") -> str:
