@@ -28,11 +28,18 @@ Suites = Mapping[tuple[str, str], Suite]
 
 
 def complete_suites(written: Suites, sources: Iterable[Source]) -> dict[tuple[str, str], Suite]:
-    """The suites people wrote, and default ones for delivered tables that have none."""
+    """The suites people wrote, and those that follow from the sources: of delivered tables that have none, and of those
+    whose suite extends it.
+    """
     suites = dict(written)
     for source, name, table in each_table(sources):
         for suite in suites_of(source, name, table):
-            suites.setdefault((suite.stage, suite.name), suite)
+            key = (suite.stage, suite.name)
+            own = suites.get(key)
+            if own is None:
+                suites[key] = suite
+            elif own.shipped_suite == "extended":
+                suites[key] = suite.extended_by(own)
     return suites
 
 

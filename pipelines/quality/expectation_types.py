@@ -145,6 +145,10 @@ def _rows_unless_few(kwargs: Kwargs, failing: Condition) -> str:
     """
 
 
+def _but_for_few(kwargs: Kwargs) -> str:
+    return f" (fewer than {kwargs['at_least']} rows may not be)" if "at_least" in kwargs else ""
+
+
 def _unknown(kwargs: Kwargs) -> Condition:
     column, other = quoted(kwargs["column"]), quoted(kwargs.get("other_column", kwargs["column"]))
     table = ".".join(quoted(part) for part in kwargs["table"].split("."))
@@ -315,7 +319,7 @@ ALLOWED: Mapping[str, ExpectationType] = {
         "known",
         ("column", "table"),
         ("other_column", "mostly", "at_least"),
-        lambda k: f"in {k['table']}",
+        lambda k: f"in {k['table']}{_but_for_few(k)}",
         fault=lambda k: f"are not in {k['table']}",
         failing_rows=_unknown,
         query=lambda k: _rows_unless_few(k, _unknown(k)),
@@ -324,7 +328,7 @@ ALLOWED: Mapping[str, ExpectationType] = {
         "not_ahead",
         ("column",),
         ("days", "than", "mostly", "at_least"),
-        lambda k: f"at most {k.get('days', 1)} days after {k.get('than', '_delivered_on')}",
+        lambda k: f"at most {k.get('days', 1)} days after {k.get('than', '_delivered_on')}{_but_for_few(k)}",
         fault=lambda k: f"are more than {k.get('days', 1)} days after {k.get('than', '_delivered_on')}",
         failing_rows=_ahead,
         query=lambda k: _rows_unless_few(k, _ahead(k)),

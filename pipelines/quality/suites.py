@@ -153,6 +153,7 @@ class _SuiteFile(BaseModel):
     allow_empty: bool = False
     personal_columns: list[str] = Field(default_factory=list)
     runbook: str | None = None
+    shipped_suite: Literal["extended", "replaced"] | None = None
     expectations: list[ExpectationSpec] = Field(default_factory=list)
 
     @field_validator("expectations")
@@ -178,6 +179,8 @@ class Suite(_SuiteFile):
         stage, name: the folder and the stem of the suite's file; `name` is the table.
         path: the suite's file.
         personal_columns: columns whose values must not leave the table: no result shows them.
+        runbook: what to do when a check fails, as `file#anchor`.
+        shipped_suite: what becomes of the one that the project has for the table; without it, two are refused.
     """
 
     stage: str
@@ -196,6 +199,25 @@ class Suite(_SuiteFile):
             why="An empty table satisfies every other rule.",
         )
         return (not_empty, *self.expectations)
+
+    def extended_by(self, other: "Suite") -> "Suite":
+        """This suite with the expectations and personal columns of `other`, too.
+
+        Raises:
+            ConfigError: both have a check of the same name.
+        """
+        names = {spec.name for spec in self.expectations}
+        if twice := [spec.name for spec in other.expectations if spec.name in names]:
+            raise ConfigError(
+                f"{other.path}:1: {', '.join(twice)} already is a check of {self.stage}/{self.name} "
+                f"({self.path.name}). Give yours another `name`."
+            )
+        return self.model_copy(
+            update={
+                "expectations": [*self.expectations, *other.expectations],
+                "personal_columns": [*dict.fromkeys([*self.personal_columns, *other.personal_columns])],
+            }
+        )
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -217,7 +239,8 @@ def load_suite(path: Path) -> Suite:
 def load_suites(*folders: Path) -> dict[tuple[str, str], Suite]:
     """Read every suite under `folders` by stage and table, in the order of their names.
 
-    A later folder, such as a user's own, adds tables; it cannot quietly replace a suite of an earlier one.
+    A later folder, such as a user's own, adds tables; it cannot quietly replace a suite of an earlier one, but say
+    `shipped_suite: extended` or `replaced`.
 
     Raises:
         ConfigError: a file cannot be used, or two files are about the same table.
@@ -231,11 +254,27 @@ def load_suites(*folders: Path) -> dict[tuple[str, str], Suite]:
             except ConfigError as error:
                 problems.append(str(error))
                 continue
-            known = suites.setdefault((suite.stage, suite.name), suite)
-            if known is not suite:
-                problems.append(
-                    f"{path}:1: {known.path} already is the suite of {suite.stage}/{suite.name}. Merge them."
-                )
+            known = suites.get((suite.stage, suite.name))
+            try:
+                suites[suite.stage, suite.name] = joined(known, suite)
+            except ConfigError as error:
+                problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
     return suites
+
+
+def joined(known: Suite | None, suite: Suite) -> Suite:
+    """The suite of a table that has `known` already, and `suite` in a file that comes later.
+
+    Raises:
+        ConfigError: the later file does not say what becomes of the other.
+    """
+    if known is None or suite.shipped_suite == "replaced":
+        return suite
+    if suite.shipped_suite == "extended":
+        return known.extended_by(suite)
+    raise ConfigError(
+        f"{suite.path}:1: {known.path} already is the suite of {suite.stage}/{suite.name}. Write "
+        "`shipped_suite: extended` to add to it, or `replaced` to have this one instead."
+    )
