@@ -212,12 +212,11 @@ class Suite(_SuiteFile):
                 f"{other.path}:1: {', '.join(twice)} already is a check of {self.stage}/{self.name} "
                 f"({self.path.name}). Give yours another `name`."
             )
-        return self.model_copy(
-            update={
-                "expectations": [*self.expectations, *other.expectations],
-                "personal_columns": [*dict.fromkeys([*self.personal_columns, *other.personal_columns])],
-            }
-        )
+        joint = {
+            "expectations": [*self.expectations, *other.expectations],
+            "personal_columns": [*dict.fromkeys([*self.personal_columns, *other.personal_columns])],
+        }
+        return Suite(**{name: getattr(self, name) for name in Suite.model_fields} | joint)
 
     @property
     def key_columns(self) -> tuple[str, ...]:

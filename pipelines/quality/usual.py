@@ -346,9 +346,9 @@ def _not_below_zero(low: str) -> str:
     return f"case when least >= 0 then greatest({low}, 0) else {low} end"
 
 
-def _finding(value: str, unit: str = "") -> str:
+def _finding(value: str, unit: str = "''") -> str:
     return f"""
-        {_number(value)} || '{unit} on ' || day || case
+        {_number(value)} || {unit} || ' on ' || day || case
             when is_unusual then ': one of unusual_days, not judged'
             when days_known < days_of_history
                 then ': ' || days_known || ' earlier days are known, judged from ' || days_of_history || ' on'
@@ -370,7 +370,7 @@ def _number(value: str) -> str:
     )
 
 
-_FINDING_OF_COUNTS = _finding("value", " rows")
+_FINDING_OF_COUNTS = _finding("value", "case when value = 1 then ' row' else ' rows' end")
 
 
 def _date(value: Any) -> date:
