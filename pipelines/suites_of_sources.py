@@ -161,7 +161,7 @@ def _window(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
 
     words = (
         f"hold dates before {window.earliest} or later than {window.days_ahead} days after their delivery: days and "
-        "months may be swapped, or years mistyped. What lies ahead counts in no month yet."
+        "months may be swapped, or years mistyped. If they are right, widen date_window in the source's YAML."
     )
     return [
         _rule(check, severity, query(share), f"{share:.0%} of the rows {words}", "dates")

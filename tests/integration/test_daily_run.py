@@ -234,7 +234,7 @@ def test_every_asset_of_raw_staging_and_marts_was_checked_and_every_blocking_che
 
 
 def test_nothing_warns_of_sound_deliveries(demo: Installation) -> None:
-    """61 days in one load, each judged by those before it: weekends, holidays and the bulk of the first day are fine."""
+    """61 days in one load, each judged by those before it: weekends, holidays and the first day's bulk are fine."""
     with demo.published() as connection:
         failed = connection.execute(
             'select distinct severity, "check" from meta.check_results where not passed order by all'
