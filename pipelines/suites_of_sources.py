@@ -144,17 +144,16 @@ def _window(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
         return []
     column = '"' + table.date_column.replace('"', '""') + '"'
     window = table.date_window
-    outside = (
-        f"(cast({column} as date) > _delivered_on + {window.days_ahead} "
-        f"or cast({column} as date) < date '{window.earliest}')"
-    )
+    outside = f"day > _delivered_on + {window.days_ahead} or day < date '{window.earliest}'"
 
     def query(share: float) -> str:
+        # A log may leave the column out. Its name then means that of `absent`, which is NULL.
         return f"""
             select
                 _delivered_on, count(*) filter (where {outside}) as rows_outside, count(*) as delivered_rows,
-                min({column}) as first_date, max({column}) as last_date
-            from {{batch}}
+                min(day) as first_date, max(day) as last_date
+            from (select cast(null as date) as {column}) as absent
+            cross join lateral (select _delivered_on, try_cast({column} as date) as day from {{batch}}) as dated
             group by 1
             having {_too_many(f"count(*) filter (where {outside})", share, rejects.at_least)}
         """

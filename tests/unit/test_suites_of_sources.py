@@ -90,6 +90,11 @@ def test_dates_lie_between_the_earliest_and_the_day_after_the_delivery(
         assert "_delivered_on 2025-03-03" in found["dates_lie_in_window"]
 
 
+def test_a_log_without_the_date_column_is_in_no_window_and_neither_is_text_that_is_no_date(tmp_path: Path) -> None:
+    assert failed(tmp_path, f"select * exclude (ordered_on) from ({log(100)})") == {}
+    assert failed(tmp_path, f"select * replace ('soon' as ordered_on) from ({log(100)})") == {}
+
+
 def test_a_column_that_is_mostly_empty_and_cannot_be_read_has_changed_its_type(tmp_path: Path) -> None:
     """Four of a hundred rows have an amount, and none of them can be read: a share of rows would only warn."""
     reason = "case when range < 4 then 'amount: cannot be read as decimal' end"
