@@ -267,4 +267,5 @@ def test_mapping_holds_for_what_is_not_in_these_files(vendors: Installation) -> 
 
 
 def test_what_is_odd_in_the_samples_is_told_by_their_suites(vendors: Installation) -> None:
-    assert failed_staging_checks(vendors, [source for source in SOURCES if source != "finance"]) == set()
+    # Somebody answered without leaving an address.
+    assert failed_staging_checks(vendors, SOURCES) == {("stg_typeform__nps_responses", "customer_id_not_null")}
