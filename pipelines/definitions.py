@@ -34,7 +34,7 @@ alerts = load_alerts(settings.alerts_file)
 transform = model_assets(settings, sources, manifest)
 checks = [
     *checks_of_raw(settings, sources, suites, history, partitions),
-    *checks_of_models(settings, models, suites, history),
+    *checks_of_models(settings, sources, models, suites, history),
 ]
 
 daily_job = dg.define_asset_job(

@@ -63,10 +63,12 @@ class SettingsFile(BaseModel):
     late_file_days: int = Field(default=90, ge=1)  # so far back, files that come late have their day run again
     ui_url: str = "http://127.0.0.1:3000"  # where people open the Dagster UI; alerts link to it
     data_docs_url: str = "http://127.0.0.1:3001"  # where checks link to; `kpi dev` serves it if it is this machine
+    holiday_country: str | None = None  # ISO code; on its public holidays few rows are no surprise
+    unusual_days: Annotated[list[date], NoDecode] = []  # days whose rows are not counted against what is usual
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
 
-    @field_validator("sources", mode="before")
+    @field_validator("sources", "unusual_days", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """`KPI_SOURCES=shop,crm` is what people type in a shell."""
@@ -78,6 +80,22 @@ class SettingsFile(BaseModel):
         if not value.startswith(("http://", "https://")):
             raise ValueError(f"{value!r} is not a web address like http://127.0.0.1:3001.")
         return value.rstrip("/")
+
+    @field_validator("holiday_country")
+    @classmethod
+    def _known_country(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        import holidays  # takes a moment, and only who names a country needs it
+
+        country, _, subdivision = value.partition("-")
+        known = holidays.list_supported_countries(include_aliases=False)
+        if country not in known or (subdivision and subdivision not in known[country]):
+            raise ValueError(
+                f"no public holidays are known of {value!r}. Name a country like PL, or a part of one like DE-BY; "
+                "without one, list the days under unusual_days."
+            )
+        return value
 
     @field_validator("time_zone")
     @classmethod

@@ -105,7 +105,7 @@ def _of_check(
         examples=tuple(detail.examples) if detail else (),
         why=spec.why.strip() if spec else "",
         next_step=_next_step(asset, evaluation.check_name, days),
-        **_about(asset, suite, days),
+        **_about(asset, suite, days) | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
     )
 
 

@@ -64,12 +64,13 @@ def _check_spec(
         "expectation": spec.type,
         "suite": f"{suite.stage}/{suite.path.name}",
     }
+    runbook = spec.runbook or suite.runbook
     return dg.AssetCheckSpec(
         name=spec.name,
         asset=asset_key,
         description=f"{spec.why.strip()} Expected: {expected(spec)}.",
         blocking=spec.severity == "critical",
-        metadata=metadata | ({"runbook": suite.runbook} if suite.runbook else {}),
+        metadata=metadata | ({"runbook": runbook} if runbook else {}),
         partitions_def=partitions_def,
     )
 

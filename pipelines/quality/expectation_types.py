@@ -17,6 +17,8 @@ from typing import Any
 
 import duckdb
 
+from pipelines.quality import usual
+
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
 FINITE = "expect_column_values_to_be_finite"  # the one of ours that Great Expectations counts like its own
 BATCH = "batch"  # what the table under test is called inside the database
@@ -52,6 +54,9 @@ class ExpectationType:
             Expectations runs it as an `unexpected_rows_expectation`.
         observe: beside `query`, of a type with a measure: what makes the query for the observed value, one text.
         refuse: raises a ValueError that says what is wrong with kwargs of the right names.
+        figures: of a type of ours that judges figures made of many rows: what makes the query with one row per figure
+            and the sentences that tell them (`usual.py`); `measure` is what there is one figure of.
+        needs: the views that its query reads beside the table under test.
     """
 
     short: str
@@ -66,6 +71,8 @@ class ExpectationType:
     query: Callable[[Kwargs], str] | None = None
     observe: Callable[[Kwargs], str] | None = None
     refuse: Callable[[Kwargs], None] | None = None
+    figures: Callable[[Kwargs], str] | None = None
+    needs: tuple[str, ...] = ()
 
     def columns(self, kwargs: Kwargs) -> tuple[str, ...]:
         """The columns an expectation with these kwargs is about; empty when it is about the whole table."""
@@ -85,10 +92,10 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def listed(values: Any, limit: int = 10) -> str:
+def listed(values: Any, limit: int = 10, separator: str = ", ") -> str:
     """The first `limit` values for a message: `a, b, c and 4 more`."""
     items = [str(value) for value in values]
-    shown = ", ".join(items[:limit])
+    shown = separator.join(items[:limit])
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
 
 
@@ -219,6 +226,39 @@ def _refuse_position(kwargs: Kwargs) -> None:
             "column_index: Great Expectations does not look at position 0; "
             "use expect_table_columns_to_match_ordered_list."
         )
+
+
+def _share(kwargs: Kwargs) -> str:
+    return f"{float(kwargs['mostly']):.6g}" if "mostly" in kwargs else "1"
+
+
+def _rows_unless_few(kwargs: Kwargs, failing: Condition) -> str:
+    """The failing rows, if they are more than `mostly` allows, and at least `at_least` of them."""
+    return f"""
+        select * from {BATCH_PLACEHOLDER}
+        where {failing.sql}
+        qualify count(*) over () >= {int(kwargs.get("at_least", 1))}
+            and count(*) over () > (1 - {_share(kwargs)}) * (
+                select count({quoted(kwargs["column"])}) from {BATCH_PLACEHOLDER}
+            )
+    """
+
+
+def _but_for_few(kwargs: Kwargs) -> str:
+    return f" (fewer than {kwargs['at_least']} rows may not be)" if "at_least" in kwargs else ""
+
+
+def _unknown(kwargs: Kwargs) -> Condition:
+    column, other = quoted(kwargs["column"]), quoted(kwargs.get("other_column", kwargs["column"]))
+    table = ".".join(quoted(part) for part in kwargs["table"].split("."))
+    return Condition(
+        f"{column} is not null and {column} not in (select {other} from {table} where {other} is not null)"
+    )
+
+
+def _ahead(kwargs: Kwargs) -> Condition:
+    than = quoted(kwargs.get("than", "_delivered_on"))
+    return Condition(f"cast({quoted(kwargs['column'])} as date) > {than} + {int(kwargs.get('days', 1))}")
 
 
 _RANGE = ("min_value", "max_value", "strict_min", "strict_max")
@@ -613,6 +653,72 @@ ALLOWED: Mapping[str, ExpectationType] = {
         query=_stale,
         observe=_observed_age,
         refuse=_refuse_age,
+    ),
+    # rows, but for a few, by queries of ours
+    "expect_column_values_to_be_known": ExpectationType(
+        "known",
+        ("column", "table"),
+        ("other_column", "mostly", "at_least"),
+        lambda k: f"in {k['table']}{_but_for_few(k)}",
+        fault=lambda k: f"are not in {k['table']}",
+        failing_rows=_unknown,
+        query=lambda k: _rows_unless_few(k, _unknown(k)),
+    ),
+    "expect_column_dates_not_to_lie_ahead": ExpectationType(
+        "not_ahead",
+        ("column",),
+        ("days", "than", "mostly", "at_least"),
+        lambda k: f"at most {k.get('days', 1)} days after {k.get('than', '_delivered_on')}{_but_for_few(k)}",
+        fault=lambda k: f"are more than {k.get('days', 1)} days after {k.get('than', '_delivered_on')}",
+        failing_rows=_ahead,
+        query=lambda k: _rows_unless_few(k, _ahead(k)),
+    ),
+    # figures made of many rows
+    "expect_row_counts_to_be_usual": ExpectationType(
+        "row_counts_usual",
+        (),
+        ("deviations", "days_of_history", "since"),
+        lambda k: "with as many rows as is usual",
+        measure="delivery",
+        figures=usual.row_counts_usual,
+        needs=(usual.DELIVERIES, usual.DAYS_OFF),
+        judges_shape=True,
+    ),
+    "expect_row_counts_to_be_plausible": ExpectationType(
+        "row_counts_plausible",
+        (),
+        ("below", "above", "at_least", "days_of_history", "since", "date_column"),
+        lambda k: f"with {k.get('below', 0.5):.0%} to {k.get('above', 3):.0%} of the rows that are usual",
+        measure="delivery",
+        figures=usual.row_counts_plausible,
+        needs=(usual.DELIVERIES, usual.DAYS_OFF),
+        judges_shape=True,
+    ),
+    "expect_daily_values_to_be_usual": ExpectationType(
+        "usual",
+        ("day", "value"),
+        ("where", "calendar", "deviations", "change", "events", "days_late", "days_of_history"),
+        lambda k: f"with a {k['value']} that is usual for its weekday",
+        measure="day",
+        figures=usual.daily_values_usual,
+        needs=(usual.DAYS_OFF,),
+    ),
+    "expect_monthly_values_to_be_usual": ExpectationType(
+        "usual",
+        ("month", "value"),
+        ("by", "where", "deviations", "change"),
+        lambda k: f"with a {k['value']} that is usual",
+        measure="month",
+        figures=usual.monthly_values_usual,
+    ),
+    "expect_closed_months_to_stay": ExpectationType(
+        "closed_months_stay",
+        (),
+        ("share", "days_before", "where"),
+        lambda k: f"as published, or within {k.get('share', 0.02):.0%}, unless a delivery explains it",
+        measure="closed month",
+        figures=usual.closed_months_stay,
+        needs=(usual.PUBLISHED_MONTHS, usual.DELIVERED_MONTHS),
     ),
     # the column as a whole
     "expect_column_min_to_be_between": _statistic("min_between", "minimum"),

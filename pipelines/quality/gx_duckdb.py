@@ -87,7 +87,7 @@ class DuckDBDatasource(SQLDatasource):
 
 def configuration(spec: ExpectationSpec, kwargs: Mapping[str, Any]) -> ExpectationConfiguration:
     """`spec` with these kwargs in GX's terms. Its check name travels in `meta`, because GX does not keep the order."""
-    is_ours = spec.kind.query is not None
+    is_ours = spec.rule is not None and spec.type != UNEXPECTED_ROWS
     return ExpectationConfiguration(
         type=spec.type if spec.rule is None else UNEXPECTED_ROWS,
         kwargs=dict(kwargs),

@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class View:
+    """What a table is compared with, as a view beside it. `sql` may name the DuckDB files of `attached`."""
+
+    name: str
+    sql: str
+    attached: tuple[tuple[str, Path], ...] = ()
+
+
+@dataclass(frozen=True)
 class DuckDBTable:
     """A table or view in a DuckDB file. Queries of its suite may name other tables of the file as `schema.table`."""
 
     path: Path
     schema: str
     table: str
+    views: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class ParquetFiles:
     """Parquet files read as one table. Columns are matched by name; one that a file lacks is NULL there."""
 
     paths: tuple[Path, ...]
+    views: tuple[View, ...] = ()
 
 
 Relation = DuckDBTable | ParquetFiles
@@ -57,6 +68,11 @@ class OpenBatch:
         with self.engine.connect() as connection:
             result = connection.exec_driver_sql(sql, values)
             return [dict(row) for row in result.mappings()]
+
+    def execute(self, sql: str) -> None:
+        """Run a statement that has no rows to read."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql(sql)
 
 
 @contextmanager
@@ -87,7 +103,7 @@ def opened(relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -
         try:
             with stopping_statements(engine, timeout_seconds):
                 with engine.connect() as connection:
-                    for statement in [*_settings(spill), *_view(relation)]:
+                    for statement in [*_settings(spill), *_view(relation), *_views_beside(relation)]:
                         connection.exec_driver_sql(statement)
                     columns: Sequence[str] = (
                         connection.exec_driver_sql(f"select column_name from (describe {BATCH})").scalars().all()
@@ -115,6 +131,14 @@ def _view(relation: Relation) -> list[str]:
     # Raw files hold what was delivered; a folder called `key=value` must not become a column.
     source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
     return [f"create temp view {BATCH} as select * from {source}"]
+
+
+def _views_beside(relation: Relation) -> list[str]:
+    attached = dict(item for view in relation.views for item in view.attached)
+    return [
+        *(f"attach {_literal(str(path))} as {quoted(name)} (read_only)" for name, path in attached.items()),
+        *(f"create temp view {quoted(view.name)} as {view.sql}" for view in relation.views),
+    ]
 
 
 def _literal(text: str) -> str:

@@ -35,6 +35,7 @@ from pipelines.quality.expectation_types import (
     REFUSED,
     UNEXPECTED_ROWS,
     ExpectationType,
+    quoted,
 )
 
 Severity = Literal["critical", "warning", "info"]
@@ -50,6 +51,7 @@ class ExpectationSpec(BaseModel):
         name: the check's name, unique in the suite; by default made from columns and type.
         why: what goes wrong in the business when it fails; whoever is alerted reads this.
         next_step: what to do then, a command or a few words.
+        runbook: what to do then, as `file#anchor`; by default the suite's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +61,7 @@ class ExpectationSpec(BaseModel):
     severity: Severity = "critical"
     why: str = Field(min_length=1)
     next_step: str | None = None
+    runbook: str | None = None
     kwargs: dict[str, Any] = Field(default_factory=dict, validate_default=True)
 
     @field_validator("type")
@@ -91,6 +94,12 @@ class ExpectationSpec(BaseModel):
             raise ValueError(f"the query must read from {BATCH_PLACEHOLDER}, the table under test.")
         if kind.refuse is not None:
             kind.refuse(value)
+        try:
+            for make in (kind.query, kind.figures):
+                if make is not None:
+                    make(value)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{name} cannot be made of these kwargs: {error}.") from None
         return value
 
     @model_validator(mode="before")
@@ -118,8 +127,16 @@ class ExpectationSpec(BaseModel):
         return ALLOWED[self.type]
 
     @property
+    def figures_table(self) -> str:
+        """What the table of its figures is called while the check is made, if its type judges figures."""
+        return f"figures of {self.name}"
+
+    @property
     def rule(self) -> str | None:
         """The query for the rows that break it; None for a type that Great Expectations evaluates by itself."""
+        if self.kind.figures is not None:
+            # Great Expectations wants a query to name the table under test.
+            return f"select * from {quoted(self.figures_table)} where is_unexpected -- of {BATCH_PLACEHOLDER}"
         if self.kind.query is not None:
             return self.kind.query(self.kwargs)
         return str(self.kwargs["unexpected_rows_query"]) if self.type == UNEXPECTED_ROWS else None
@@ -140,6 +157,7 @@ class _SuiteFile(BaseModel):
     allow_empty: bool = False
     personal_columns: list[str] = Field(default_factory=list)
     runbook: str | None = None
+    shipped_suite: Literal["extended", "replaced"] | None = None
     expectations: list[ExpectationSpec] = Field(default_factory=list)
 
     @field_validator("expectations")
@@ -165,6 +183,8 @@ class Suite(_SuiteFile):
         stage, name: the folder and the stem of the suite's file; `name` is the table.
         path: the suite's file.
         personal_columns: columns whose values must not leave the table: no result shows them.
+        runbook: what to do when a check fails, as `file#anchor`.
+        shipped_suite: what becomes of the one that the project has for the table; without it, two are refused.
     """
 
     stage: str
@@ -183,6 +203,24 @@ class Suite(_SuiteFile):
             why="An empty table satisfies every other rule.",
         )
         return (not_empty, *self.expectations)
+
+    def extended_by(self, other: "Suite") -> "Suite":
+        """This suite with the expectations and personal columns of `other`, too.
+
+        Raises:
+            ConfigError: both have a check of the same name.
+        """
+        names = {spec.name for spec in self.expectations}
+        if twice := [spec.name for spec in other.expectations if spec.name in names]:
+            raise ConfigError(
+                f"{other.path}:1: {', '.join(twice)} already is a check of {self.stage}/{self.name} "
+                f"({self.path.name}). Give yours another `name`."
+            )
+        joint = {
+            "expectations": [*self.expectations, *other.expectations],
+            "personal_columns": [*dict.fromkeys([*self.personal_columns, *other.personal_columns])],
+        }
+        return Suite(**{name: getattr(self, name) for name in Suite.model_fields} | joint)
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -204,7 +242,8 @@ def load_suite(path: Path) -> Suite:
 def load_suites(*folders: Path) -> dict[tuple[str, str], Suite]:
     """Read every suite under `folders` by stage and table, in the order of their names.
 
-    A later folder, such as a user's own, adds tables; it cannot quietly replace a suite of an earlier one.
+    A later folder, such as a user's own, adds tables; it cannot quietly replace a suite of an earlier one, but say
+    `shipped_suite: extended` or `replaced`.
 
     Raises:
         ConfigError: a file cannot be used, or two files are about the same table.
@@ -218,11 +257,27 @@ def load_suites(*folders: Path) -> dict[tuple[str, str], Suite]:
             except ConfigError as error:
                 problems.append(str(error))
                 continue
-            known = suites.setdefault((suite.stage, suite.name), suite)
-            if known is not suite:
-                problems.append(
-                    f"{path}:1: {known.path} already is the suite of {suite.stage}/{suite.name}. Merge them."
-                )
+            known = suites.get((suite.stage, suite.name))
+            try:
+                suites[suite.stage, suite.name] = joined(known, suite)
+            except ConfigError as error:
+                problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
     return suites
+
+
+def joined(known: Suite | None, suite: Suite) -> Suite:
+    """The suite of a table that has `known` already, and `suite` in a file that comes later.
+
+    Raises:
+        ConfigError: the later file does not say what becomes of the other.
+    """
+    if known is None or suite.shipped_suite == "replaced":
+        return suite
+    if suite.shipped_suite == "extended":
+        return known.extended_by(suite)
+    raise ConfigError(
+        f"{suite.path}:1: {known.path} already is the suite of {suite.stage}/{suite.name}. Write "
+        "`shipped_suite: extended` to add to it, or `replaced` to have this one instead."
+    )

@@ -20,6 +20,7 @@ from pipelines.quality.expectation_types import (
     BATCH_PLACEHOLDER,
     COLUMN_LIST,
     UNEXPECTED_ROWS,
+    Condition,
     listed,
     quoted,
     rule_query,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "***"
 EXAMPLES = 5
+FIGURES_TOLD = 3
 _MOST_COLUMNS = 8
 _SOURCE_FILE, _ROW_NUMBER = "_source_file", "_row_number"
 _LONGEST_VALUE = 100
@@ -83,6 +85,8 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
             results[spec.name] = failed_with_error(suite, spec, error)
         elif batch.row_count == 0 and not _says_something_of_no_rows(suite, spec):
             results[spec.name] = _nothing_to_check(suite, spec, "no rows")
+        elif spec.kind.figures is not None and (problem := _make_figures(suite, spec, batch)):
+            results[spec.name] = failed_with_error(suite, spec, problem)
     rest = [spec for spec in suite.checks if spec.name not in results]
     outcomes = run_expectations(batch.engine, rest)
     for spec in rest:
@@ -96,6 +100,8 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
 def _told(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, outcome: "Outcome") -> CheckResult:
     if outcome.error is not None:
         return failed_with_error(suite, spec, _readable(suite, outcome.error))
+    if spec.kind.figures is not None:
+        return _judged_figures(suite, spec, batch, outcome.passed)
     if spec.kind.fault is not None:
         return _judged_rows(suite, spec, batch, outcome.passed, outcome.result)
     return _measured(suite, spec, batch, outcome.passed, outcome.result)
@@ -119,7 +125,8 @@ def _result(
     error: str | None = None,
 ) -> CheckResult:
     """A result whose message is what the check is about, and then what was `found`."""
-    subject = ", ".join(spec.columns) or (spec.name if spec.type == UNEXPECTED_ROWS else "table")
+    is_named = spec.type == UNEXPECTED_ROWS or spec.kind.figures is not None
+    subject = ", ".join(spec.columns) or (spec.name if is_named else "table")
     return CheckResult(
         stage=suite.stage,
         table=suite.name,
@@ -160,6 +167,8 @@ def _judged_rows(
     if not isinstance(failing, int):
         return failed_with_error(suite, spec, "Great Expectations did not count the failing rows")
     assert spec.kind.fault is not None
+    if passed and spec.kind.query and spec.kind.failing_rows:  # the query returns no rows when they are few enough
+        failing = _count_failing_rows(spec.kind.failing_rows(spec.kwargs), batch)
     observed = f"{failing} of {total} rows {_agreeing(spec.kind.fault(spec.kwargs), failing)}"
     found = observed
     if spec.type == UNEXPECTED_ROWS and failing:
@@ -172,6 +181,45 @@ def _judged_rows(
         found += f", first: {first}" if first else ""
     return _result(
         suite, spec, passed=passed, observed=observed, found=found, failing=failing, total=total, examples=examples
+    )
+
+
+def _count_failing_rows(condition: Condition, batch: OpenBatch) -> int:
+    [row] = batch.rows(f"select count(*) as failing from {BATCH} where {condition.sql}", condition.values)
+    return int(row["failing"])
+
+
+def _make_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> str | None:
+    """Compute the figures that `spec` judges, once for all who read them; what went wrong, if anything did."""
+    from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
+
+    assert spec.kind.figures is not None
+    query = spec.kind.figures(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH)
+    try:
+        batch.execute(f"create temp table {quoted(spec.figures_table)} as {query}")
+    except (SQLAlchemyError, StatementTimeoutError) as error:
+        return _readable(suite, str(error))
+    return None
+
+
+def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool) -> CheckResult:
+    """Figures tell themselves, those that are not as expected first, then the newest."""
+    figures = batch.rows(
+        f"select is_unexpected, finding from {quoted(spec.figures_table)} "
+        "order by is_unexpected desc, position desc, finding"
+    )
+    unexpected = [figure for figure in figures if figure["is_unexpected"]]
+    told = [str(figure["finding"]) for figure in (unexpected or figures[:1])]
+    observed = listed(told, FIGURES_TOLD, separator="; ") or f"no {spec.kind.measure} to judge"
+    return _result(
+        suite,
+        spec,
+        passed=passed,
+        observed=observed,
+        found=observed,
+        failing=len(unexpected),
+        total=len(figures),
+        examples=[] if passed else [{"finding": _example_value(suite, "finding", text)} for text in told[:EXAMPLES]],
     )
 
 

@@ -20,6 +20,27 @@ SHIPPED_DIR = Path(__file__).parent
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 
+class Volume(BaseModel):
+    """How many rows a delivery may have, beside those before it; `quality/usual.py` has the formulas."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deviations: float = Field(default=4, gt=0)  # so many spreads from the median, a warning
+    below: float = Field(default=0.5, ge=0, lt=1)  # less than this share of the median is not published
+    above: float = Field(default=3, gt=1)  # nor is more than so many times the median
+    at_least: int = Field(default=50, ge=1)  # fewer rows than these, where as few are usual, are no share of anything
+    since: date | None = None  # deliveries before it are no measure: the business was another
+
+
+class DateWindow(BaseModel):
+    """Which dates a table's `date_column` may hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    earliest: date = date(1990, 1, 1)
+    days_ahead: int = Field(default=1, ge=0)  # after the delivery day; one day is what time zones may make
+
+
 class Table(BaseModel):
     """One delivered table: where its files lie, how they are read and which columns make a row's key."""
 
@@ -40,6 +61,8 @@ class Table(BaseModel):
     deliveries: Literal["changes", "snapshot"] = "changes"  # a snapshot is complete: a key it lacks was deleted
     tombstone: str | None = None  # a column of the base model that is true where the row says that its key was deleted
     date_column: str | None = None  # its smallest and largest value are shown with each delivery
+    date_window: DateWindow = DateWindow()  # what they may be
+    volume: Volume | Literal[False] = Volume()  # `off`, which YAML reads as false, for a table without a rhythm
     empty_day: Literal["allowed", "forbidden"] = "forbidden"
     last_line_end: Literal["required", "optional"] = "required"  # a text file without one may have been cut
     row_count_suffix: str | None = None  # `orders.csv` comes with `orders.csv<suffix>`, which holds its number of rows

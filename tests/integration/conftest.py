@@ -1,11 +1,17 @@
 """Installations with the demo company's deliveries."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Installation
+from pipelines.checks import complete_suites
+from pipelines.quality.relations import DuckDBTable
+from pipelines.quality.suites import load_suites
+from pipelines.quality.validation import validate
+from pipelines.sources import load_sources
+from tests.conftest import PROJECT_DIR, Installation
 
 
 def deliver_demo(data_dir: Path, **environment: str) -> Installation:
@@ -21,6 +27,21 @@ def published_hashes(installation: Installation) -> dict[str, str]:
     files = sorted(folder.glob("*/*.parquet"))
     assert files, f"nothing published in {folder}"
     return {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def failed_staging_checks(installation: Installation, sources: Iterable[str]) -> set[tuple[str, str]]:
+    """(model, check) of what fails on the staging models of shipped sources; each of their checks could be made."""
+    suites = complete_suites(load_suites(PROJECT_DIR / "expectations"), load_sources(sources, PROJECT_DIR / "company"))
+    warehouse = installation.data_dir / "warehouse.duckdb"
+    checked = [
+        result
+        for (stage, name), suite in suites.items()
+        if stage == "staging" and any(f"_{source}__" in name for source in sources)
+        for result in validate(suite, DuckDBTable(warehouse, stage, name))
+    ]
+    assert [(result.table, result.check, result.error) for result in checked if result.error] == []
+    assert len(checked) > 20
+    return {(result.table, result.check) for result in checked if not result.passed}
 
 
 @pytest.fixture(scope="session")

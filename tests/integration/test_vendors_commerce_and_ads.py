@@ -14,6 +14,7 @@ import pytest
 
 from pipelines.sources import SHIPPED_DIR, load_sources
 from tests.conftest import Installation
+from tests.integration.conftest import failed_staging_checks
 
 HERE = Path(__file__).parent / "vendors"
 VENDORS = ("shopify", "stripe", "google_ads", "meta_ads")
@@ -208,3 +209,7 @@ def test_the_personal_columns_are_those_that_hold_people() -> None:
     shopify, stripe = load_sources(["shopify", "stripe"], SHIPPED_DIR)
     assert {"Email", "Billing Name", "Shipping Address1", "Notes"} <= set(shopify.tables["orders"].personal_columns)
     assert {"Customer Email", "Card Name", "Description"} <= set(stripe.tables["payments"].personal_columns)
+
+
+def test_what_is_odd_in_the_samples_is_told_by_their_suites(shop: Installation) -> None:
+    assert failed_staging_checks(shop, VENDORS) == set()

@@ -11,6 +11,7 @@ import pytest
 from openpyxl import Workbook
 
 from tests.conftest import Installation
+from tests.integration.conftest import failed_staging_checks
 
 VENDORS = Path(__file__).parent / "vendors"
 SOURCES = ("hubspot", "salesforce", "pipedrive", "typeform", "delighted")
@@ -263,3 +264,8 @@ def test_no_address_or_name_of_a_customer_leaves_the_logs(vendors: Installation)
 def test_mapping_holds_for_what_is_not_in_these_files(vendors: Installation) -> None:
     paths = [f"test_type:unit,path:models/staging/{source}" for source in SOURCES]
     assert "PASS=6 WARN=0 ERROR=0" in vendors.kpi("dbt", "--", "test", "--select", *paths).stdout
+
+
+def test_what_is_odd_in_the_samples_is_told_by_their_suites(vendors: Installation) -> None:
+    # Somebody answered without leaving an address.
+    assert failed_staging_checks(vendors, SOURCES) == {("stg_typeform__nps_responses", "customer_id_not_null")}

@@ -42,6 +42,23 @@ def test_a_share_of_failing_rows_may_be_allowed(orders, write_suite):
     assert result.message == "order_id: 1 of 4 rows is empty, expected not empty in at least 75 % of rows"
 
 
+def test_few_unknown_values_may_be_allowed_and_are_told(orders, write_suite):
+    known = {"column": "amount", "table": "raw.customers", "other_column": "customer_id"}
+    spec = {"type": "expect_column_values_to_be_known", "name": "known"}
+
+    def result(**kwargs):
+        return validate(write_suite({**spec, "kwargs": known | kwargs}, allow_empty=True), orders)[0]
+
+    assert not result(mostly=0.1).passed
+    assert result(at_least=4).passed
+    assert result(at_least=4).message == (
+        "amount: 3 of 4 rows are not in raw.customers, expected in raw.customers (fewer than 4 rows may not be)"
+    )
+    assert result(mostly=0).message == (
+        "amount: 3 of 4 rows are not in raw.customers, expected in raw.customers in at least 0 % of rows"
+    )
+
+
 def test_a_broken_rule_says_why_it_is_one(orders, write_suite):
     rule = {"unexpected_rows_query": "select _source_file, _row_number from {batch} where status is null"}
     suite = write_suite(

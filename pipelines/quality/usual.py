@@ -1,0 +1,385 @@
+"""What is usual, as SQL: rows of a delivery, what a KPI's day or month comes to, months that stay as they were.
+
+Belongs here: the statistics, and the sentences they are told in.
+Does not belong here: where the figures come from (the views of `pipelines/comparisons.py`), and severities (suites).
+
+Each function makes one query of the kwargs of an expectation type. It has one row per figure that was judged:
+`position` (the day or month, for the order), `is_unexpected`, and `finding`, a sentence.
+
+Median and median absolute deviation (MAD) instead of mean and standard deviation, because the figures that one looks
+for would move these themselves. 1.4826 MAD estimates a standard deviation; where more than half of the figures are
+equal, so that it is zero, the mean absolute deviation times 1.2533 does (Iglewicz and Hoaglin, How to Detect and Handle
+Outliers, 1993).
+
+A day is compared with days like it in the 8 weeks before: those of its weekday, or, as long as fewer than four of these
+are known, all working days or all days of the weekend. Days off, and a table's first delivery, which may hold years,
+are no measure for others.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+Kwargs = Mapping[str, Any]
+
+DELIVERIES, DAYS_OFF = "deliveries", "days_off"  # views beside the table under test
+PUBLISHED_MONTHS, DELIVERED_MONTHS = "published_months", "delivered_months"
+
+DAYS_OF_HISTORY = 14  # deliveries, or days, that must be known before one is judged
+_ENOUGH_LIKE_IT = 4  # days of the same weekday; with fewer, more days are taken for like it
+_FEWEST_LIKE_IT = 3
+_WEEKS = 8
+_MONTHS = 12
+_FEWEST_MONTHS = 6
+_SAYS_NOTHING = 0.05  # of the median; the spread of counts is never taken for less
+_BULK_DAYS = 31  # rows dated longer before their delivery are history that was delivered again
+
+
+def row_counts_usual(kwargs: Kwargs) -> str:
+    """Deliveries whose number of rows is not within median ± `deviations` spreads of deliveries like them.
+
+    The spread of counts is at least 5 % of their median, and its square root, since so much is chance; upwards the root
+    of twice the median, because small counts are skewed that way.
+    """
+    return f"""
+        {_deliveries_compared(kwargs)}
+        select
+            day as position,
+            is_judgeable
+                and (value > high or (value < low and day_off is null)) as is_unexpected,
+            {_FINDING_OF_COUNTS} as finding
+        from described
+    """
+
+
+def row_counts_plausible(kwargs: Kwargs) -> str:
+    """Deliveries with less than `below` or more than `above` times the median of deliveries like them.
+
+    Not among them: deliveries of fewer than `at_least` rows where as few are usual; those of a table that is so erratic
+    that a quarter of the deliveries like them are beyond the line, too; and, of a table with a `date_column`, those
+    that are large by rows dated more than a month before their delivery: history that was delivered again.
+    """
+    below, above = float(kwargs.get("below", 0.5)), float(kwargs.get("above", 3))
+    at_least = int(kwargs.get("at_least", 50))
+    old_rows = "select cast(null as date) as day, 0 as old_rows where false"
+    if column := kwargs.get("date_column"):
+        old_rows = f"""
+            select _delivered_on as day, count(*) as old_rows
+            from {{batch}}
+            where try_cast({_quoted(column)} as timestamp) < _delivered_on - interval {_BULK_DAYS} day
+            group by 1
+        """
+    return f"""
+        {_deliveries_compared(kwargs)},
+        history_again as ({old_rows}),
+        as_far_off as (
+            select
+                day,
+                avg(case when earlier_value < {below} * middle then 1 else 0 end) as share_below,
+                avg(case when earlier_value > {above} * middle then 1 else 0 end) as share_above
+            from alike join middles using (series, day)
+            group by 1
+        )
+        select
+            day as position,
+            is_judgeable and greatest(value, middle) >= {at_least} and (
+                (value < {below} * middle and day_off is null and coalesce(share_below, 0) < 0.25)
+                or (value - coalesce(old_rows, 0) > {above} * middle and coalesce(share_above, 0) < 0.25)
+            ) as is_unexpected,
+            {_FINDING_OF_COUNTS} || case
+                when is_judgeable and value > {above} * middle and coalesce(old_rows, 0) > 0
+                    then format(', {{:,}} of them dated more than a month before', old_rows)
+                else ''
+            end as finding
+        from described
+        left join history_again using (day)
+        left join as_far_off using (day)
+    """
+
+
+def daily_values_usual(kwargs: Kwargs) -> str:
+    """The newest day of a table, when what `value` makes of its rows is `deviations` spreads away from days like it.
+
+    A difference of less than `change` of the median is none. Nor is what chance makes of a value that sums up so many
+    `events` a day: the spread is at least the median times the root of 2 / events. A day without rows has the value 0;
+    where that is usual, nothing is judged. `days_late` leaves out the newest days, whose rows are still coming. With a
+    `calendar`, a table with a column date_day, the newest day is that one's.
+    """
+    day, calendar = _quoted(kwargs["day"]), kwargs.get("calendar")
+    where = f"where {kwargs['where']}" if kwargs.get("where") else ""
+    days = f"select date_day as day from {_relation(calendar)}" if calendar else f"select {day} as day from {{batch}}"
+    return f"""
+        with
+        totals as (
+            select
+                cast({day} as date) as day, cast({kwargs["value"]} as double) as value,
+                cast({kwargs.get("events", "null")} as double) as events
+            from {{batch}}
+            {where}
+            group by 1
+        ),
+        newest as (
+            select cast(max(day) as date) - {int(kwargs.get("days_late", 0))} as day from ({days}) as days
+        ),
+        series as (
+            select
+                '' as series,
+                cast(days.day as date) as day,
+                coalesce(totals.value, 0) as value,
+                totals.events,
+                days.day = newest.day as is_judged,
+                false as is_first,
+                days_off.name as day_off,
+                coalesce(days_off.is_unusual, false) as is_unusual
+            from newest
+            cross join generate_series(
+                cast((select min(day) from totals) as timestamp), newest.day, interval 1 day
+            ) as days (day)
+            left join totals on totals.day = cast(days.day as date)
+            left join {DAYS_OFF} as days_off on days_off.day = cast(days.day as date)
+        ),
+        {_compared_with_days_like_it(kwargs, default_deviations=5)},
+        described as ({_described("greatest(spread, abs(middle) * sqrt(2 / events_alike))")})
+        select
+            day as position,
+            is_judgeable
+                and (value > high or (value < low and day_off is null))
+                and abs(value - middle) > {float(kwargs.get("change", 0.25))} * abs(middle) as is_unexpected,
+            {_finding("round(value, 2)")} as finding
+        from described
+    """
+
+
+def monthly_values_usual(kwargs: Kwargs) -> str:
+    """Values of the newest month that are `deviations` spreads away from those of the twelve months before."""
+    month, by = _quoted(kwargs["month"]), [_quoted(column) for column in kwargs.get("by", [])]
+    series = f"concat_ws(' ', {', '.join(by)})" if by else "''"
+    where = f"and ({kwargs['where']})" if kwargs.get("where") else ""
+    deviations, change = float(kwargs.get("deviations", 5)), float(kwargs.get("change", 0.25))
+    return f"""
+        with
+        series as (
+            select {series} as series, cast({month} as date) as day, cast({kwargs["value"]} as double) as value
+            from {{batch}}
+            where {kwargs["value"]} is not null {where}
+        ),
+        alike as (
+            select judged.series, judged.day, judged.value, earlier.value as earlier_value
+            from (select *, max(day) over (partition by series) as newest from series) as judged
+            inner join series as earlier on earlier.series = judged.series and earlier.day < judged.day
+                and earlier.day >= judged.day - interval {_MONTHS} month
+            where judged.day = judged.newest
+        ),
+        middles as (
+            select series, day, any_value(value) as value, median(earlier_value) as middle, min(earlier_value) as least,
+                count(*) as days_alike
+            from alike
+            group by 1, 2
+        ),
+        spreads as ({_SPREADS})
+        select
+            day as position,
+            days_alike >= {_FEWEST_MONTHS}
+                and abs(value - middle) > {deviations} * spread
+                and abs(value - middle) > {change} * abs(middle) as is_unexpected,
+            trim(series || ' ' || {_number("value")}) || ' in ' || strftime(day, '%Y-%m') || case
+                when days_alike < {_FEWEST_MONTHS}
+                    then ': only ' || days_alike || ' earlier months, judged from {_FEWEST_MONTHS} on'
+                else ', usual are ' || {_number(_not_below_zero(f"middle - {deviations} * spread"))} || ' to '
+                    || {_number(f"middle + {deviations} * spread")}
+                    || ' (median ' || {_number("middle")} || ' of ' || days_alike || ' months)'
+            end as finding
+        from middles join spreads using (series, day)
+    """
+
+
+def closed_months_stay(kwargs: Kwargs) -> str:
+    """Company-level values of months that were over, which are others by more than `share` than when last published.
+
+    Not among them: months for which a delivery that has come since holds rows, dated in the month or in the
+    `days_before` that its value looks back on.
+    """
+    share, days_before = float(kwargs.get("share", 0.02)), int(kwargs.get("days_before", 0))
+    where = f"and ({kwargs['where']})" if kwargs.get("where") else ""
+    return f"""
+        with
+        published as (
+            select * from {PUBLISHED_MONTHS}
+            where entity_type = 'company' and value is not null and not is_partial_period and is_mature {where}
+        ),
+        compared as (
+            select
+                published.period_month, kpi_id, variant, published.value as before, batch.value as after,
+                exists (
+                    select 1 from {DELIVERED_MONTHS} as delivered
+                    where delivered.month is null
+                        or delivered.month between
+                            date_trunc('month', published.period_month - {days_before}) and published.period_month
+                ) as is_explained
+            from published
+            left join {{batch}} as batch using (period_month, kpi_id, variant, entity_type, entity_id)
+        ),
+        judged as (
+            select *, coalesce(abs(after - before) > {share} * abs(before), true) as is_restated from compared
+        )
+        select
+            period_month as position,
+            is_restated and not is_explained as is_unexpected,
+            kpi_id || ' ' || variant || ' of ' || strftime(period_month, '%Y-%m') || ' was '
+                || {_number("before")} || ', is ' || coalesce({_number("after")}, 'gone')
+                || case
+                    when is_explained then ': rows of that time were delivered since'
+                    else ', and no row of that time was delivered since'
+                end as finding
+        from judged
+        where is_restated
+    """
+
+
+def _deliveries_compared(kwargs: Kwargs) -> str:
+    since = f"where day >= date '{_date(kwargs['since'])}'" if kwargs.get("since") else ""
+    return f"""
+        with
+        series as (
+            select
+                '' as series, deliveries.day, cast(deliveries.row_count as double) as value, null::double as events,
+                deliveries.is_judged,
+                deliveries.is_first, days_off.name as day_off, coalesce(days_off.is_unusual, false) as is_unusual
+            from (select * from {DELIVERIES} {since}) as deliveries
+            left join {DAYS_OFF} as days_off using (day)
+        ),
+        {_compared_with_days_like_it(kwargs, default_deviations=4)},
+        described as ({_described(_chance("middle"), _chance("2 * middle"), counts=True)})
+    """
+
+
+def _compared_with_days_like_it(kwargs: Kwargs, default_deviations: float) -> str:
+    """CTEs that go from `series` to `spreads`: the middle and the spread of the days like each judged one."""
+    return f"""
+        history as (
+            select
+                judged.series, judged.day, judged.value, earlier.value as earlier_value, earlier.events,
+                earlier.day_off is null and not earlier.is_first and not earlier.is_unusual as is_a_measure,
+                isodow(earlier.day) = isodow(judged.day) as is_same_weekday,
+                (isodow(earlier.day) >= 6) = (isodow(judged.day) >= 6) as is_same_kind
+            from series as judged
+            inner join series as earlier on earlier.series = judged.series and earlier.day < judged.day
+                and earlier.day >= judged.day - {7 * _WEEKS}
+            where judged.is_judged
+        ),
+        counted as (
+            select *,
+                count(*) over (partition by series, day) as days_known,
+                sum(case when is_same_weekday and is_a_measure then 1 else 0 end) over (partition by series, day)
+                    >= {_ENOUGH_LIKE_IT} as is_by_weekday
+            from history
+        ),
+        alike as (
+            select * from counted
+            where is_a_measure and case when is_by_weekday then is_same_weekday else is_same_kind end
+        ),
+        middles as (
+            select
+                series, day, any_value(value) as value, any_value(is_by_weekday) as is_by_weekday,
+                median(earlier_value) as middle, min(earlier_value) as least, nullif(median(events), 0) as events_alike,
+                count(*) as days_alike
+            from alike
+            group by 1, 2
+        ),
+        known as (select series, day, any_value(days_known) as days_known from counted group by 1, 2),
+        spreads as ({_SPREADS}),
+        settings as (
+            select
+                {float(kwargs.get("deviations", default_deviations))} as deviations,
+                {int(kwargs.get("days_of_history", DAYS_OF_HISTORY))} as days_of_history
+        )
+    """
+
+
+_SPREADS = """
+    select
+        series, day,
+        coalesce(
+            nullif(1.4826 * median(abs(earlier_value - middle)), 0), 1.2533 * avg(abs(earlier_value - middle))
+        ) as spread
+    from alike join middles using (series, day)
+    group by 1, 2
+"""
+
+
+def _described(spread: str, spread_above: str = "", counts: bool = False) -> str:
+    """Every judged day with its usual range, and how to call the days like it."""
+    low, high = _not_below_zero(f"middle - deviations * {spread}"), f"middle + deviations * {spread_above or spread}"
+    if counts:
+        low, high = f"ceil({low})", f"floor({high})"
+    return f"""
+        select
+            series.day, series.value, series.day_off, series.is_unusual, middle,
+            coalesce(days_alike, 0) as days_alike, coalesce(days_known, 0) as days_known, days_of_history,
+            {low} as low, {high} as high,
+            coalesce(
+                not series.is_unusual and days_known >= days_of_history and days_alike >= {_FEWEST_LIKE_IT}
+                    and middle > 0,
+                false
+            ) as is_judgeable,
+            case
+                when is_by_weekday then 'a ' || dayname(series.day)
+                when isodow(series.day) >= 6 then 'a day of the weekend'
+                else 'a working day'
+            end as kind_of_day
+        from series
+        cross join settings
+        left join known using (series, day)
+        left join middles using (series, day)
+        left join spreads using (series, day)
+        where series.is_judged
+    """
+
+
+def _chance(variance: str) -> str:
+    """The spread of counts that have at least this variance."""
+    return f"greatest(spread, sqrt({variance}), {_SAYS_NOTHING} * middle)"
+
+
+def _not_below_zero(low: str) -> str:
+    """The lower end of what is usual; what has never been negative is not usual below zero either."""
+    return f"case when least >= 0 then greatest({low}, 0) else {low} end"
+
+
+def _finding(value: str, unit: str = "''") -> str:
+    return f"""
+        {_number(value)} || {unit} || ' on ' || day || case
+            when is_unusual then ': one of unusual_days, not judged'
+            when days_known < days_of_history
+                then ': ' || days_known || ' earlier days are known, judged from ' || days_of_history || ' on'
+            when days_alike < {_FEWEST_LIKE_IT} then ': too few days like it are known'
+            when middle <= 0 then ': nothing is usual for ' || kind_of_day
+            else ', usual for ' || kind_of_day || ' are ' || {_number("low")} || ' to ' || {_number("high")}
+                || ' (median ' || {_number("middle")} || ' of ' || days_alike || ')'
+                || coalesce('; ' || day_off, '')
+        end
+    """
+
+
+def _number(value: str) -> str:
+    """A number as people read it: whole ones without decimals."""
+    return (
+        f"case when {value} = round({value}) then format('{{:,}}', cast({value} as bigint)) "
+        f"when abs({value}) < 10 then format('{{:.3f}}', cast({value} as double)) "
+        f"else format('{{:,.2f}}', cast({value} as double)) end"
+    )
+
+
+_FINDING_OF_COUNTS = _finding("value", "case when value = 1 then ' row' else ' rows' end")
+
+
+def _date(value: Any) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(str(value))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _relation(name: str) -> str:
+    return ".".join(_quoted(part) for part in name.split("."))

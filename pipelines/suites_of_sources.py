@@ -1,0 +1,250 @@
+"""The suites that follow from a source's YAML: of each delivered table, and of its log in staging.
+
+Belongs here: what every delivered table is checked for, with the thresholds of its source.
+Does not belong here: checks of what one certain table means (`expectations/`). A suite file of the same name replaces
+the one made here.
+"""
+
+import re
+from typing import Any
+
+from pipelines.ingest.readers import PROVENANCE
+from pipelines.quality.suites import ExpectationSpec, Suite
+from pipelines.settings import PROJECT_DIR
+from pipelines.sources import Rejects, Source, Table
+
+_RUNBOOK = "docs/operations.md#"
+
+
+def suites_of(source: Source, name: str, table: Table) -> tuple[Suite, Suite]:
+    """The suite of a delivered table, and that of its log."""
+    return _raw_suite(source, name, table), _base_suite(source, name, table)
+
+
+def _raw_suite(source: Source, name: str, table: Table) -> Suite:
+    return Suite(
+        stage="raw",
+        name=f"{source.name}__{name}",
+        path=PROJECT_DIR / "pipelines" / "suites_of_sources.py",
+        owner=source.owner,
+        description=table.description,
+        runbook=_RUNBOOK + "delivery-missing-or-small",
+        allow_empty=table.empty_day == "allowed",
+        personal_columns=table.personal_columns,
+        expectations=[
+            *(_rows_have_key(column, source.rejects) for column in table.key),
+            _rule(
+                "most_rows_are_whole",
+                "critical",
+                f"""
+                    select _delivered_on, count(_problem) as broken_rows, count(*) as delivered_rows
+                    from {{batch}}
+                    group by 1
+                    having {_too_many("count(_problem)", source.rejects.block, source.rejects.at_least)}
+                """,
+                f"{source.rejects.block:.0%} of a delivery or more cannot be told apart into cells: it is broken.",
+                "unreadable-rows",
+            ),
+            _expectation(
+                "expect_table_columns_to_match_set",
+                {"column_set": sorted({*table.columns, *table.optional_columns, *PROVENANCE}), "exact_match": True},
+                "warning",
+                "A new column lands, but nobody uses it: declare it in the source's YAML, and map it if it matters.",
+                "columns-changed",
+                name="no_new_columns",
+            ),
+            *_volume(table),
+        ],
+    )
+
+
+def _volume(table: Table) -> list[ExpectationSpec]:
+    if not table.volume:
+        return []
+    volume = table.volume
+    since = {"since": volume.since} if volume.since else {}
+    date_column = {"date_column": table.date_column} if table.date_column else {}
+    plausible = {"below": volume.below, "above": volume.above, "at_least": volume.at_least, **since, **date_column}
+    return [
+        _expectation(
+            "expect_row_counts_to_be_usual",
+            {"deviations": volume.deviations, **since},
+            "warning",
+            "A part of the delivery may be missing, or have come twice.",
+            "delivery-missing-or-small",
+            name="row_count_is_usual",
+        ),
+        _expectation(
+            "expect_row_counts_to_be_plausible",
+            plausible,
+            "critical",
+            f"Less than {volume.below:.0%} or more than {volume.above:.0%} of what is usual is a delivery gone wrong "
+            "more often than a day like that. If it is right, write the day under unusual_days in kpi.yml.",
+            "delivery-missing-or-small",
+            name="row_count_is_plausible",
+        ),
+    ]
+
+
+def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
+    """Rows that cannot be told apart into cells have no key either; they count among the unreadable ones."""
+    name = column.replace('"', '""')
+    return _rule(
+        f"{re.sub('[^a-z0-9]+', '_', column.lower()).strip('_') or 'key'}_not_null",
+        "critical",
+        f"""
+            select _source_file, _row_number, "{name}" from {{batch}}
+            where _problem is null and "{name}" is null
+            qualify count(*) over ()
+                >= greatest({rejects.at_least}, {rejects.block} * (select count(*) from {{batch}}))
+        """,
+        f"Without {column} a row cannot be told from another, nor corrected later.",
+        "keys-and-duplicates",
+    )
+
+
+def _base_suite(source: Source, name: str, table: Table) -> Suite:
+    rejects = source.rejects
+    see_them = f"kpi quarantine list --source {source.name} --table {name}"
+    return Suite(
+        stage="staging",
+        name=f"base_{source.name}__{name}",
+        path=PROJECT_DIR / "pipelines" / "suites_of_sources.py",
+        owner=source.owner,
+        description=f"Every delivered row of {source.name}.{name}, typed.",
+        runbook=_RUNBOOK + "unreadable-rows",
+        personal_columns=table.personal_columns,
+        expectations=[
+            _rule(
+                "rows_are_readable",
+                "warning",
+                _unreadable_share(rejects.warn, rejects.at_least),
+                f"{rejects.warn:.0%} of a delivery or more is in quarantine; the KPIs lack those rows until repaired.",
+                next_step=see_them,
+            ),
+            _rule(
+                "most_rows_are_readable",
+                "critical",
+                _unreadable_share(rejects.block, rejects.at_least),
+                f"{rejects.block:.0%} of a delivery or more cannot be read: it is broken, or its format has changed.",
+                next_step=see_them,
+            ),
+            _rule(
+                "columns_keep_their_type",
+                "critical",
+                _retyped_columns(rejects.at_least),
+                "Most of what a column holds cannot be read as what it is declared to be: the source has changed it.",
+                "columns-changed",
+            ),
+            *_window(table, rejects),
+        ],
+    )
+
+
+def _window(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
+    """Dates of rows that cannot be read are NULL in the log, and out of no window."""
+    if not table.date_column:
+        return []
+    column = '"' + table.date_column.replace('"', '""') + '"'
+    window = table.date_window
+    outside = f"day > _delivered_on + {window.days_ahead} or day < date '{window.earliest}'"
+
+    def query(share: float) -> str:
+        # A log may leave the column out. Its name then means that of `absent`, which is NULL.
+        return f"""
+            select
+                _delivered_on, count(*) filter (where {outside}) as rows_outside, count(*) as delivered_rows,
+                min(day) as first_date, max(day) as last_date
+            from (select cast(null as date) as {column}) as absent
+            cross join lateral (select _delivered_on, try_cast({column} as date) as day from {{batch}}) as dated
+            group by 1
+            having {_too_many(f"count(*) filter (where {outside})", share, rejects.at_least)}
+        """
+
+    words = (
+        f"hold dates before {window.earliest} or later than {window.days_ahead} days after their delivery: days and "
+        "months may be swapped, or years mistyped. If they are right, widen date_window in the source's YAML."
+    )
+    return [
+        _rule(check, severity, query(share), f"{share:.0%} of the rows {words}", "dates")
+        for check, severity, share in (
+            ("dates_lie_in_window", "warning", rejects.warn),
+            ("most_dates_lie_in_window", "critical", rejects.block),
+        )
+    ]
+
+
+def _unreadable_share(share: float, at_least: int) -> str:
+    return (
+        "select _delivered_on, count(_reject_reason) as unreadable_rows, count(*) as delivered_rows from {batch} "
+        f"group by 1 having {_too_many('count(_reject_reason)', share, at_least)}"
+    )
+
+
+def _too_many(counted: str, share: float, at_least: int) -> str:
+    return f"{counted} >= {share} * count(*) and {counted} >= {at_least}"
+
+
+def _retyped_columns(at_least: int) -> str:
+    """Columns of a delivery of which more cells could not be read than could.
+
+    A share of rows does not show them when most rows leave the column empty.
+    """
+    return f"""
+        with
+        reasons as (
+            select _delivered_on, unnest(string_split(_reject_reason, '; ')) as reason
+            from {{batch}}
+            where _reject_reason is not null
+        ),
+        unreadable as (
+            select
+                _delivered_on, split_part(reason, ': cannot be read as ', 1) as column_name,
+                split_part(reason, ': cannot be read as ', 2) as declared_type, count(*) as unreadable_cells
+            from reasons
+            where reason like '%: cannot be read as %'
+            group by 1, 2, 3
+            having count(*) >= {at_least}
+        ),
+        readable as (
+            select
+                unreadable._delivered_on, column_name,
+                count(json_extract_string(to_json(delivered), '$."' || column_name || '"')) as readable_cells
+            from unreadable
+            inner join {{batch}} as delivered on delivered._delivered_on = unreadable._delivered_on
+            group by 1, 2
+        )
+        select _delivered_on, column_name, declared_type, unreadable_cells, readable_cells
+        from unreadable
+        inner join readable using (_delivered_on, column_name)
+        where unreadable_cells > readable_cells
+    """
+
+
+def _rule(
+    name: str, severity: str, query: str, why: str, anchor: str = "", next_step: str | None = None
+) -> ExpectationSpec:
+    kwargs = {"unexpected_rows_query": query}
+    return _expectation("unexpected_rows_expectation", kwargs, severity, why, anchor, name, next_step)
+
+
+def _expectation(
+    kind: str,
+    kwargs: dict[str, Any],
+    severity: str,
+    why: str,
+    anchor: str = "",
+    name: str = "",
+    next_step: str | None = None,
+) -> ExpectationSpec:
+    return ExpectationSpec.model_validate(
+        {
+            "type": kind,
+            "name": name,
+            "severity": severity,
+            "kwargs": kwargs,
+            "why": why,
+            "runbook": _RUNBOOK + anchor if anchor else None,
+            "next_step": next_step,
+        }
+    )

@@ -1,0 +1,179 @@
+"""What every delivered table is checked for, as its source's YAML says: on raw rows and on logs made for it."""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipelines.checks import complete_suites
+from pipelines.quality.relations import DuckDBTable
+from pipelines.quality.suites import load_suites
+from pipelines.quality.validation import validate
+from pipelines.sources import Source, load_sources
+from pipelines.suites_of_sources import suites_of
+
+TABLE: dict[str, Any] = {
+    "description": "Orders.",
+    "path": "orders_{delivered_on}.csv",
+    "format": "csv",
+    "columns": ["order_id", "ordered_on", "amount", "email"],
+    "personal_columns": ["email"],
+    "key": ["order_id"],
+    "date_column": "ordered_on",
+}
+
+
+def source(**table: Any) -> Source:
+    return Source.model_validate(
+        {
+            "name": "shop",
+            "description": "A shop.",
+            "connector": "files",
+            "owner": "team:commerce",
+            "sla": "06:00",
+            "entities": ["orders"],
+            "tables": {"orders": {**TABLE, **table}},
+        }
+    )
+
+
+def failed(folder: Path, rows: str, stage: int = 1, **table: Any) -> dict[str, str]:
+    """The messages of the checks that fail on a delivery of these rows, of raw (0) or of the log (1)."""
+    shop = source(**table)
+    suite = suites_of(shop, "orders", shop.tables["orders"])[stage]
+    path = folder / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"create or replace table rows as {rows}")
+    return {
+        result.check: result.message
+        for result in validate(suite, DuckDBTable(path, "main", "rows"))
+        if not result.passed and "row_count_is" not in result.check
+    }
+
+
+def log(count: int, day: str = "'2025-03-03'", amount: str = "1.5", reason: str = "null") -> str:
+    return f"""
+        select
+            'o' || range as order_id, cast({day} as date) as ordered_on, {amount} as amount, 'a@example.com' as email,
+            'orders.csv' as _source_file, range as _row_number, date '2025-03-03' as _delivered_on,
+            cast({reason} as varchar) as _reject_reason
+        from range({count})
+    """
+
+
+def test_a_good_delivery_passes(tmp_path: Path) -> None:
+    assert failed(tmp_path, log(100)) == {}
+
+
+@pytest.mark.parametrize(
+    ("day", "table", "checks"),
+    [
+        ("'2025-03-04'", {}, []),
+        ("case when range < 2 then '2025-03-05' else '2025-03-03' end", {}, []),
+        ("case when range < 3 then '2025-03-05' else '2025-03-03' end", {}, ["dates_lie_in_window"]),
+        ("case when range < 10 then '2025-03-05' else '2025-03-03' end", {}, [
+            "dates_lie_in_window", "most_dates_lie_in_window",
+        ]),
+        ("case when range < 3 then '1970-01-01' else '2025-03-03' end", {}, ["dates_lie_in_window"]),
+        ("'2025-12-31'", {"date_window": {"days_ahead": 400}}, []),
+        ("'1970-01-01'", {"date_window": {"earliest": "1950-01-01"}}, []),
+        ("'2099-01-01'", {"date_column": None}, []),
+    ],
+)  # fmt: skip
+def test_dates_lie_between_the_earliest_and_the_day_after_the_delivery(
+    tmp_path: Path, day: str, table: dict[str, Any], checks: list[str]
+) -> None:
+    found = failed(tmp_path, log(100, day=day), **table)
+    assert list(found) == checks
+    if "dates_lie_in_window" in found:
+        assert "_delivered_on 2025-03-03" in found["dates_lie_in_window"]
+
+
+def test_a_log_without_the_date_column_is_in_no_window_and_neither_is_text_that_is_no_date(tmp_path: Path) -> None:
+    assert failed(tmp_path, f"select * exclude (ordered_on) from ({log(100)})") == {}
+    assert failed(tmp_path, f"select * replace ('soon' as ordered_on) from ({log(100)})") == {}
+
+
+def test_a_column_that_is_mostly_empty_and_cannot_be_read_has_changed_its_type(tmp_path: Path) -> None:
+    """Four of a hundred rows have an amount, and none of them can be read: a share of rows would only warn."""
+    reason = "case when range < 4 then 'amount: cannot be read as decimal' end"
+    empty = log(100, amount="cast(null as double)", reason=reason)
+    found = failed(tmp_path, empty)
+    assert list(found) == ["rows_are_readable", "columns_keep_their_type"]
+    assert "_delivered_on 2025-03-03, column_name amount" not in found["columns_keep_their_type"]  # no alias is shown
+    filled = log(100, amount="case when range >= 4 then 1.5 end", reason=reason)
+    assert list(failed(tmp_path, filled)) == ["rows_are_readable"]
+
+
+def test_columns_with_odd_names_keep_their_type_too(tmp_path: Path) -> None:
+    rows = f"""
+        select *, cast(null as integer) as "segments.date" from (
+            {log(100, reason="case when range < 4 then 'segments.date: cannot be read as date; amount: empty' end")}
+        )
+    """
+    assert "columns_keep_their_type" in failed(tmp_path, rows)
+
+
+def test_raw_rows_without_cells_or_key_and_new_columns_are_told(tmp_path: Path) -> None:
+    raw = """
+        select
+            case when range >= 3 then 'o' || range end as order_id, '2025-03-03' as ordered_on, '1' as amount,
+            'a@example.com' as email, range as _row_number, null as _unreadable_row,
+            case when range < {broken} then '2 cells where the header has 4' end as _problem,
+            'orders.csv' as _source_file, 'x' as _file_sha256, date '2025-03-03' as _delivered_on,
+            timestamp '2025-03-03' as _loaded_at {more}
+        from range(30)
+    """
+    assert failed(tmp_path, raw.format(broken=3, more=""), stage=0).keys() == {"most_rows_are_whole"}
+    assert failed(tmp_path, raw.format(broken=0, more=", 'x' as colour"), stage=0).keys() == {
+        "order_id_not_null", "no_new_columns",
+    }  # fmt: skip
+
+
+def test_a_table_without_a_rhythm_has_no_volume_and_thresholds_are_the_tables(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    text = """
+description: A shop.
+connector: files
+owner: team:commerce
+sla: "06:00"
+entities: [orders]
+tables:
+  orders: &orders
+    description: Orders.
+    path: own/orders_{delivered_on}.csv
+    format: csv
+    columns: [id]
+    key: [id]
+    volume: off
+  lines:
+    <<: *orders
+    path: own/lines_{delivered_on}.csv
+    volume: {below: 0.2, at_least: 500, since: 2025-02-01}
+"""
+    (tmp_path / "sources" / "own.yml").write_text(text)
+    [own] = load_sources(["own"], tmp_path)
+    off, [*_, usual, plausible] = (suites_of(own, name, table)[0].expectations for name, table in own.tables.items())
+    assert not [spec for spec in off if "row_count" in spec.name]
+    assert (usual.severity, plausible.severity) == ("warning", "critical")
+    assert {name: str(value) for name, value in plausible.kwargs.items()} == {
+        "below": "0.2", "above": "3", "at_least": "500", "since": "2025-02-01",
+    }  # fmt: skip
+
+
+def test_a_suite_of_ones_own_extends_or_replaces_what_follows_from_the_source(tmp_path: Path) -> None:
+    path = tmp_path / "raw" / "shop__orders.yml"
+    path.parent.mkdir()
+    text = (
+        "owner: me\ndescription: mine\nexpectations:\n  - {type: expect_column_to_exist, kwargs: {column: a}, why: w}\n"
+    )
+    path.write_text("shipped_suite: extended\n" + text)
+    generated = suites_of(source(), "orders", source().tables["orders"])[0]
+    extended = complete_suites(load_suites(tmp_path), [source()])["raw", "shop__orders"]
+    assert [spec.name for spec in extended.checks] == [*(spec.name for spec in generated.checks), "a_exists"]
+    assert extended.personal_columns == ["email"]
+    path.write_text("shipped_suite: replaced\n" + text)
+    assert len(complete_suites(load_suites(tmp_path), [source()])["raw", "shop__orders"].expectations) == 1
+    path.write_text(text)
+    assert len(complete_suites(load_suites(tmp_path), [source()])["raw", "shop__orders"].expectations) == 1
