@@ -20,7 +20,7 @@ from pipelines.quality.suites import Severity, Suite
 from pipelines.settings import Settings
 
 NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
-RUN = "run/daily"
+RUN, PUBLISHED = "run/daily", "published/kpi"
 _FAILED_CHECK, _FAILED_DBT = "DagsterAssetCheckFailedError", "DagsterDbtCliRuntimeError"
 _MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
 _LONGEST_MESSAGE = 600
@@ -54,6 +54,9 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
     checks = [event for event in events if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION]
     findings = [_of_check(event.asset_check_evaluation_data, suites, details, days) for event in checks]
     findings += _of_steps(events, checks, suites, days)
+    if any(not finding.passed and finding.blocking and finding.asset != PUBLISHED for finding in findings):
+        # That nothing was published then is no second thing that went wrong.
+        findings = [finding for finding in findings if finding.passed or finding.asset != PUBLISHED]
     findings.append(_of_the_run(run, any(not finding.passed and finding.blocking for finding in findings), days))
     causes = {finding.asset for finding in findings if not finding.passed}
     return Report(

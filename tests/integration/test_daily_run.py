@@ -503,8 +503,8 @@ def test_a_blocked_run_is_one_notice_that_says_what_is_held_back_and_how_to_repa
     )
     assert notice["impact"]["assets"][0] == "published/kpi"
     assert notice["published_as_of"] == LAST_DAY
-    listed = demo.kpi("alerts", "list").stdout
-    assert "critical  raw/shop/orders step_failed" in listed
+    listed = demo.kpi("alerts", "list", "--all").stdout
+    assert "resolved  critical  raw/shop/orders step_failed" in listed
 
 
 def test_secrets_and_personal_values_occur_nowhere_but_in_the_data(demo: Installation, alerting: Installation) -> None:
