@@ -22,8 +22,9 @@
         incremental_strategy='append',
         on_schema_change='fail',
         pre_hook=[
+            "{{ compare_deliveries(" ~ hook_arguments ~ ") }}",
             "{{ unrank_keys_that_lose_rows(" ~ hook_arguments ~ ") }}",
-            "{{ forget_replaced_deliveries(" ~ hook_arguments ~ ") }}",
+            "{{ forget_replaced_deliveries() }}",
         ],
         post_hook="{{ rank_unranked_keys(" ~ hook_arguments ~ ") }}",
     ) }}
@@ -38,8 +39,9 @@ delivered as (
 new_deliveries as (
     select delivered.*
     from delivered
-    inner join ({{ deliveries_missing(source(source_name, table_name), this) }}) as new
-        on delivered._delivered_on = new._delivered_on and delivered._loaded_at = new._loaded_at
+    inner join {{ this.identifier }}__deliveries as deliveries
+        on delivered._delivered_on = deliveries._delivered_on and delivered._loaded_at = deliveries._loaded_at
+    where deliveries.is_new
 ),
 {%- else -%}
 new_deliveries as (
@@ -178,11 +180,20 @@ from typed
 {%- endmacro %}
 
 
-{# The deliveries, days with their load time, that one relation holds and the other does not. #}
-{% macro deliveries_missing(one, other) -%}
-    select distinct _delivered_on, _loaded_at from {{ one }}
-    except
-    select distinct _delivered_on, _loaded_at from {{ other }}
+{# The deliveries, days with their load time, that only raw or only the log holds, in a temporary table: all that follows
+   in the transaction needs them, and whoever asks reads all days. #}
+{% macro compare_deliveries(source_name, table_name) -%}
+    {%- if is_incremental() -%}
+    create or replace temporary table {{ this.identifier }}__deliveries as
+    select
+        coalesce(delivered._delivered_on, seen._delivered_on) as _delivered_on,
+        coalesce(delivered._loaded_at, seen._loaded_at) as _loaded_at,
+        seen._delivered_on is null as is_new
+    from (select distinct _delivered_on, _loaded_at from {{ source(source_name, table_name) }}) as delivered
+    full join (select distinct _delivered_on, _loaded_at from {{ this }}) as seen
+        on delivered._delivered_on = seen._delivered_on and delivered._loaded_at = seen._loaded_at
+    where delivered._delivered_on is null or seen._delivered_on is null
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -195,22 +206,25 @@ from typed
     from (
         select distinct {{ quoted_names(table['key'], 'going') | join(', ') }}
         from {{ this }} as going
-        inner join ({{ deliveries_missing(this, source(source_name, table_name)) }}) as replaced
+        inner join {{ this.identifier }}__deliveries as replaced
             on going._delivered_on = replaced._delivered_on and going._loaded_at = replaced._loaded_at
-        where going._is_newest
+        where going._is_newest and not replaced.is_new
     ) as lost
     where kept._reject_reason is null and {{ same_key('lost', 'kept', table['key']) }}
     {%- endif -%}
 {%- endmacro %}
 
 
-{% macro forget_replaced_deliveries(source_name, table_name) -%}
+{% macro forget_replaced_deliveries() -%}
     {%- if is_incremental() -%}
     delete from {{ this }} as seen
     where exists (
         select 1
-        from ({{ deliveries_missing(this, source(source_name, table_name)) }}) as replaced
-        where replaced._delivered_on = seen._delivered_on and replaced._loaded_at = seen._loaded_at
+        from {{ this.identifier }}__deliveries as replaced
+        where
+            not replaced.is_new
+            and replaced._delivered_on = seen._delivered_on
+            and replaced._loaded_at = seen._loaded_at
     )
     {%- endif -%}
 {%- endmacro %}
