@@ -27,7 +27,7 @@ from rich.table import Table
 from pipelines.ingest.landing import land
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 from pipelines.sources import Source, each_table, load_sources
-from pipelines.transform.project import assemble_project, dbt_command, dbt_environment, dbt_variables
+from pipelines.transform.project import DBT, assemble_project, dbt_command, dbt_environment, dbt_variables
 from pipelines.warehouse import sandboxed
 
 SCALE = float(os.environ.get("SCALE") or 1)
@@ -59,18 +59,18 @@ class Installation:
             self.settings.landing_dir.symlink_to(landing)
         days = [first + timedelta(days=number) for number in range((LAST_DAY - first).days)]
         self.rows_of_history = _land(self.settings, self.sources, days)
-        _build(self.settings, self.sources, days[-1], ["dbt.cli.main"])
+        _build(self.settings, self.sources, days[-1], [str(DBT)])
         self._before = self.settings.warehouse_path.with_suffix(".before")
         shutil.copy(self.settings.warehouse_path, self._before)
 
-    def run_last_day(self, runner: list[str]) -> tuple[int, float]:
+    def run_last_day(self, dbt: list[str]) -> tuple[int, float]:
         """Rows of the last day, and the CPU seconds it took."""
         for file in self.settings.raw_dir.glob(f"*/*/delivered_on={LAST_DAY}/*"):
             file.unlink()
         shutil.copy(self._before, self.settings.warehouse_path)
         before = _cpu_seconds()
         delivered = _land(self.settings, self.sources, [LAST_DAY])
-        _build(self.settings, self.sources, LAST_DAY, runner)
+        _build(self.settings, self.sources, LAST_DAY, dbt)
         return delivered, _cpu_seconds() - before
 
 
@@ -86,13 +86,13 @@ def main() -> None:
         for name, first in HISTORIES.items()
     }
     rounds = [
-        {name: installation.run_last_day(["dbt.cli.main"])[1] for name, installation in installations.items()}
+        {name: installation.run_last_day([str(DBT)])[1] for name, installation in installations.items()}
         for _ in range(ROUNDS)
     ]
     counts = bench / "one_day_counts.json"
     costs = {}
     for name, installation in installations.items():
-        rows, _ = installation.run_last_day(["benchmarks.counted_dbt", str(counts)])
+        rows, _ = installation.run_last_day([sys.executable, "-m", "benchmarks.counted_dbt", str(counts)])
         counted = json.loads(counts.read_text(encoding="utf-8"))
         cpu = statistics.median(cpu_seconds[name] for cpu_seconds in rounds)
         costs[name] = Cost(rows, installation.rows_of_history, counted["written"], counted["read"], cpu)
@@ -111,12 +111,12 @@ def _land(settings: Settings, sources: list[Source], days: list[date]) -> int:
     return rows
 
 
-def _build(settings: Settings, sources: list[Source], as_of: date, runner: list[str]) -> None:
-    """`dbt build` in a process of its own; `runner` is the module that runs dbt, and what it wants first."""
+def _build(settings: Settings, sources: list[Source], as_of: date, dbt: list[str]) -> None:
+    """`dbt build` in a process of its own; `dbt` is the command that takes dbt's arguments."""
     environment = {**os.environ, **dbt_environment(settings, as_of)}
     build = ["build", "--exclude-resource-type", "unit_test", "--quiet"]
     _, *arguments = dbt_command(build, assemble_project(settings), dbt_variables(settings, sources))
-    subprocess.run([sys.executable, "-m", *runner, *arguments], env=environment, check=True, cwd=PROJECT_DIR)
+    subprocess.run([*dbt, *arguments], env=environment, check=True, cwd=PROJECT_DIR)
 
 
 def _cpu_seconds() -> float:

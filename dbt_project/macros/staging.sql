@@ -23,8 +23,7 @@
         on_schema_change='fail',
         pre_hook=[
             "{{ compare_deliveries(" ~ hook_arguments ~ ") }}",
-            "{{ unrank_keys_that_lose_rows(" ~ hook_arguments ~ ") }}",
-            "{{ forget_replaced_deliveries() }}",
+            "{{ forget_replaced_deliveries(" ~ hook_arguments ~ ") }}",
         ],
         post_hook="{{ rank_unranked_keys(" ~ hook_arguments ~ ") }}",
     ) }}
@@ -197,26 +196,21 @@ from typed
 {%- endmacro %}
 
 
-{# Marks the keys whose newest row is about to go. #}
-{% macro unrank_keys_that_lose_rows(source_name, table_name) -%}
-    {%- if is_incremental() -%}
-    {%- set table = var('tables')[source_name ~ '.' ~ table_name] -%}
+{# Deletes the rows of deliveries that only the log holds, and marks the keys whose newest row is among them. On most days
+   there are none, and the log is not read. #}
+{% macro forget_replaced_deliveries(source_name, table_name) -%}
+    {%- if is_incremental() and run_query('select 1 from ' ~ this.identifier ~ '__deliveries where not is_new').rows -%}
+    {%- set key = var('tables')[source_name ~ '.' ~ table_name]['key'] -%}
     update {{ this }} as kept
     set _is_newest = null
     from (
-        select distinct {{ quoted_names(table['key'], 'going') | join(', ') }}
+        select distinct {{ quoted_names(key, 'going') | join(', ') }}
         from {{ this }} as going
         inner join {{ this.identifier }}__deliveries as replaced
             on going._delivered_on = replaced._delivered_on and going._loaded_at = replaced._loaded_at
         where going._is_newest and not replaced.is_new
     ) as lost
-    where kept._reject_reason is null and {{ same_key('lost', 'kept', table['key']) }}
-    {%- endif -%}
-{%- endmacro %}
-
-
-{% macro forget_replaced_deliveries() -%}
-    {%- if is_incremental() -%}
+    where kept._reject_reason is null and {{ same_key('lost', 'kept', key) }};
     delete from {{ this }} as seen
     where exists (
         select 1
