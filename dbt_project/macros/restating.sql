@@ -6,7 +6,7 @@
    equal rows, whatever made them equal: nobody has to know what depends on what, and a day run twice, a rate, a segment
    or a team that changes later, an order that goes, or a build that dies restate just what they touch.
 
-   `<model>__periods` keeps a fingerprint of each period's inputs, and of the model's SQL. It is written in the
+   `fingerprints.<model>` keeps a fingerprint of each period's inputs, and of the model's SQL. It is written in the
    transaction that writes the model. The model reads its inputs where `is_restated`. #}
 {% macro restated_by(period, inputs) -%}
     {{ config(
@@ -40,6 +40,7 @@
     {%- set kept = fingerprints_of(this) -%}
     {#- The same whether or not the model is there already. -#}
     {%- set made_by = local_md5(model.compiled_code | replace(is_restated(period), '')) -%}
+    create schema if not exists {{ kept.without_identifier() }};
     create table if not exists {{ kept }} (period date, fingerprint hugeint, made_by string);
     create or replace temporary table {{ this.identifier }}__now as
     select
@@ -68,6 +69,7 @@
 {%- endmacro %}
 
 
+{# Beside the models' schemas, since it is none. #}
 {% macro fingerprints_of(relation) -%}
-    {{ return(relation.incorporate(path={'schema': 'intermediate', 'identifier': relation.identifier ~ '__periods'})) }}
+    {{ return(relation.incorporate(path={'schema': 'fingerprints'})) }}
 {%- endmacro %}
