@@ -183,6 +183,11 @@ from typed
    in the transaction needs them, and whoever asks reads all days. #}
 {% macro compare_deliveries(source_name, table_name) -%}
     {%- if is_incremental() -%}
+    {%- if '_is_newest' not in adapter.get_columns_in_relation(this) | map(attribute='name') -%}
+        {{ exceptions.raise_compiler_error(
+            this.identifier ~ " was made by an older version of this pipeline. Have it made anew from raw: kpi run --full-refresh"
+        ) }}
+    {%- endif -%}
     create or replace temporary table {{ this.identifier }}__deliveries as
     select
         coalesce(delivered._delivered_on, seen._delivered_on) as _delivered_on,
