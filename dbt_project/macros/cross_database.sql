@@ -212,3 +212,17 @@
 {% macro quoted(name) -%}
     {{ adapter.quote(name) }}
 {%- endmacro %}
+
+
+{# A whole number that is the same for equal rows of `relation`, an alias; other rows have another but by a rare chance. #}
+{% macro row_hash(relation) -%}
+    {{ return(adapter.dispatch('row_hash')(relation)) }}
+{%- endmacro %}
+
+{% macro default__row_hash(relation) -%}
+    hash({{ relation }})
+{%- endmacro %}
+
+{% macro spark__row_hash(relation) -%}
+    cast(xxhash64(struct({{ relation }}.*)) as decimal(38, 0))
+{%- endmacro %}

@@ -8,13 +8,24 @@
    thousands), thousands (what parts thousands beside a decimal point), ignore (a list of what does not count in numbers,
    such as currency signs), format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy; of
    timestamps: dd.mm.yyyy hh:mi:ss, mm/dd/yyyy hh:mi am), time_zone (of timestamps without an offset). A row that cannot
-   be read carries `_reject_reason`, and no values in it. #}
+   be read carries `_reject_reason`, and no values in it.
+
+   `_is_newest` tells the newest readable row of each key. It is NULL where a key must be ranked anew, which never
+   outlives the transaction: before, the keys of rows that go are marked so; new rows come so; after, such keys are ranked.
+   `_ranked_by` says by which rule a row was ranked, so that another key in the source's YAML ranks all rows anew. #}
 {% macro typed_deliveries(source_name, table_name, columns) -%}
+    {#- dbt parses the models of sources that are not enabled, too. -#}
+    {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': ['_row_number'], 'newest_by': []}) -%}
+    {%- set hook_arguments = "'" ~ source_name ~ "', '" ~ table_name ~ "'" -%}
     {{ config(
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='fail',
-        pre_hook="{{ forget_replaced_deliveries('" ~ source_name ~ "', '" ~ table_name ~ "') }}",
+        pre_hook=[
+            "{{ compare_deliveries(" ~ hook_arguments ~ ") }}",
+            "{{ forget_replaced_deliveries(" ~ hook_arguments ~ ") }}",
+        ],
+        post_hook="{{ rank_unranked_keys(" ~ hook_arguments ~ ") }}",
     ) }}
 with
 
@@ -22,50 +33,67 @@ delivered as (
     select * from {{ source(source_name, table_name) }}
 ),
 
+{% if is_incremental() -%}
+-- Joined rather than filtered by `exists`, since files of other days are skipped then.
 new_deliveries as (
     select delivered.*
     from delivered
-    {%- if is_incremental() %}
-    where not exists (
-        select 1
-        from {{ this }} as seen
-        where seen._delivered_on = delivered._delivered_on and seen._loaded_at = delivered._loaded_at
-    )
-    {%- endif %}
+    inner join {{ this.identifier }}__deliveries as deliveries
+        on delivered._delivered_on = deliveries._delivered_on and delivered._loaded_at = deliveries._loaded_at
+    where deliveries.is_new
+),
+{%- else -%}
+new_deliveries as (
+    select * from delivered
+),
+{%- endif %}
+
+typed as (
+    select
+        {%- for column in columns %}
+        {{ typed_cell(column) }} as {{ column[0] }},
+        {%- endfor %}
+        _source_file,
+        _row_number,
+        _delivered_on,
+        _loaded_at,
+        coalesce(
+            _problem,
+            nullif(
+                concat_ws(
+                    '; '
+                    {%- for column in columns %}
+                    {%- if column[1] != 'text' %},
+                    case
+                        when trim({{ column[0] }}) <> '' and {{ typed_cell(column) }} is null
+                            then '{{ column[0] | replace('"', '') | replace("'", "''") }}: cannot be read as {{ column[1] }}'
+                    end
+                    {%- endif %}
+                    {%- if (column[2] or {}).required %},
+                    case
+                        when coalesce(trim({{ column[0] }}), '') = ''
+                            then '{{ column[0] | replace('"', '') | replace("'", "''") }}: empty'
+                    end
+                    {%- endif %}
+                    {%- endfor %}
+                ),
+                ''
+            )
+        ) as _reject_reason
+    from new_deliveries
 )
 
 select
-    {%- for column in columns %}
-    {{ typed_cell(column) }} as {{ column[0] }},
-    {%- endfor %}
-    _source_file,
-    _row_number,
-    _delivered_on,
-    _loaded_at,
-    coalesce(
-        _problem,
-        nullif(
-            concat_ws(
-                '; '
-                {%- for column in columns %}
-                {%- if column[1] != 'text' %},
-                case
-                    when trim({{ column[0] }}) <> '' and {{ typed_cell(column) }} is null
-                        then '{{ column[0] | replace('"', '') | replace("'", "''") }}: cannot be read as {{ column[1] }}'
-                end
-                {%- endif %}
-                {%- if (column[2] or {}).required %},
-                case
-                    when coalesce(trim({{ column[0] }}), '') = ''
-                        then '{{ column[0] | replace('"', '') | replace("'", "''") }}: empty'
-                end
-                {%- endif %}
-                {%- endfor %}
-            ),
-            ''
-        )
-    ) as _reject_reason
-from new_deliveries
+    *,
+    {%- if is_incremental() %}
+    case when _reject_reason is not null then false end as _is_newest,
+    cast(null as string) as _ranked_by
+    {%- else %}
+    _reject_reason is null
+    and {{ version_number(['_reject_reason is null'] + quoted_names(table['key']), table['newest_by']) }} = 1 as _is_newest,
+    case when _reject_reason is null then '{{ ranking_rule(table) }}' end as _ranked_by
+    {%- endif %}
+from typed
 {%- endmacro %}
 
 
@@ -151,61 +179,135 @@ from new_deliveries
 {%- endmacro %}
 
 
-{% macro forget_replaced_deliveries(source_name, table_name) -%}
+{# The deliveries, days with their load time, that only raw or only the log holds, in a temporary table: all that follows
+   in the transaction needs them, and whoever asks reads all days. #}
+{% macro compare_deliveries(source_name, table_name) -%}
     {%- if is_incremental() -%}
+    {%- if '_is_newest' not in adapter.get_columns_in_relation(this) | map(attribute='name') -%}
+        {{ exceptions.raise_compiler_error(
+            this.identifier ~ " was made by an older version of this pipeline. Have it made anew from raw: kpi run --full-refresh"
+        ) }}
+    {%- endif -%}
+    create or replace temporary table {{ this.identifier }}__deliveries as
+    select
+        coalesce(delivered._delivered_on, seen._delivered_on) as _delivered_on,
+        coalesce(delivered._loaded_at, seen._loaded_at) as _loaded_at,
+        seen._delivered_on is null as is_new
+    from (select distinct _delivered_on, _loaded_at from {{ source(source_name, table_name) }}) as delivered
+    full join (select distinct _delivered_on, _loaded_at from {{ this }}) as seen
+        on delivered._delivered_on = seen._delivered_on and delivered._loaded_at = seen._loaded_at
+    where delivered._delivered_on is null or seen._delivered_on is null
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Deletes the rows of deliveries that only the log holds, and marks the keys whose newest row is among them. On most days
+   there are none, and the log is not read. #}
+{% macro forget_replaced_deliveries(source_name, table_name) -%}
+    {%- if is_incremental() and run_query('select 1 from ' ~ this.identifier ~ '__deliveries where not is_new').rows -%}
+    {%- set key = var('tables')[source_name ~ '.' ~ table_name]['key'] -%}
+    update {{ this }} as kept
+    set _is_newest = null
+    from (
+        select distinct {{ quoted_names(key, 'going') | join(', ') }}
+        from {{ this }} as going
+        inner join {{ this.identifier }}__deliveries as replaced
+            on going._delivered_on = replaced._delivered_on and going._loaded_at = replaced._loaded_at
+        where going._is_newest and not replaced.is_new
+    ) as lost
+    where kept._reject_reason is null and {{ same_key('lost', 'kept', key) }};
     delete from {{ this }} as seen
-    where not exists (
+    where exists (
         select 1
-        from {{ source(source_name, table_name) }} as delivered
-        where delivered._delivered_on = seen._delivered_on and delivered._loaded_at = seen._loaded_at
+        from {{ this.identifier }}__deliveries as replaced
+        where
+            not replaced.is_new
+            and replaced._delivered_on = seen._delivered_on
+            and replaced._loaded_at = seen._loaded_at
     )
     {%- endif -%}
 {%- endmacro %}
 
 
-{# Every row with `_version`, 1 for the newest of its key: the greatest `newest_by` wins, then the later delivery, then
-   the later row. #}
-{% macro rank_versions(relation, key, newest_by=[]) -%}
-    select
-        *,
-        row_number() over (
-            partition by {% for column in key %}{{ adapter.quote(column) }}{{ ', ' if not loop.last }}{% endfor %}
-            order by
-                {%- for column in newest_by %}
-                {{ adapter.quote(column) }} desc nulls last,
-                {%- endfor %}
-                _delivered_on desc,
-                _source_file desc,
-                _row_number desc
-        ) as _version
-    from {{ relation }}
+{# Ranks all readable rows of the keys that have an unranked one, or one that was ranked by another rule. #}
+{% macro rank_unranked_keys(source_name, table_name) -%}
+    {%- if is_incremental() -%}
+    {%- set table = var('tables')[source_name ~ '.' ~ table_name] -%}
+    update {{ this }} as ranked
+    set
+        _is_newest = versions._version = 1,
+        _ranked_by = '{{ ranking_rule(table) }}'
+    from (
+        select
+            log._delivered_on,
+            log._source_file,
+            log._row_number,
+            {{ version_number(quoted_names(table['key'], 'log'), table['newest_by'], 'log') }} as _version
+        from {{ this }} as log
+        inner join (
+            select distinct {{ quoted_names(table['key']) | join(', ') }}
+            from {{ this }}
+            where _is_newest is null or _ranked_by <> '{{ ranking_rule(table) }}'
+        ) as unranked
+            on {{ same_key('unranked', 'log', table['key']) }}
+        where log._reject_reason is null
+    ) as versions
+    where
+        ranked._delivered_on = versions._delivered_on
+        and ranked._source_file = versions._source_file
+        and ranked._row_number = versions._row_number
+    {%- endif -%}
 {%- endmacro %}
 
 
-{% macro readable_rows(source_name, table_name) -%}
-    (select * from {{ ref('base_' ~ source_name ~ '__' ~ table_name) }} where _reject_reason is null) as readable
+{# What decides which row of a key is the newest, as one text. #}
+{% macro ranking_rule(table) -%}
+    {{ ('key ' ~ table['key'] | join(', ') ~ '; newest by ' ~ table['newest_by'] | join(', ')) | replace("'", "''") }}
 {%- endmacro %}
 
 
-{# The readable rows of a delivered table, ranked; key and order stand in the source's YAML. #}
-{% macro rank_rows(source_name, table_name) -%}
-    {#- dbt parses the models of sources that are not enabled, too. -#}
-    {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': [], 'newest_by': []}) -%}
-    {{ rank_versions(readable_rows(source_name, table_name), table['key'], table['newest_by']) }}
+{% macro same_key(one, other, key) -%}
+    {%- for column in key -%}
+    {{ one }}.{{ adapter.quote(column) }} is not distinct from {{ other }}.{{ adapter.quote(column) }}{{ ' and ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{# Column names in the marks that this engine puts around names, each with `relation` before it if one is given. #}
+{% macro quoted_names(columns, relation='') -%}
+    {%- set names = [] -%}
+    {%- for column in columns -%}
+        {%- do names.append((relation ~ '.' if relation else '') ~ adapter.quote(column)) -%}
+    {%- endfor -%}
+    {{ return(names) }}
+{%- endmacro %}
+
+
+{# 1 for the newest row of its `partition`: the greatest `newest_by` wins, then the later delivery, then the later row. #}
+{% macro version_number(partition, newest_by, relation='') -%}
+    {%- set order = [] -%}
+    {%- for name in quoted_names(newest_by, relation) -%}
+        {%- do order.append(name ~ ' desc nulls last') -%}
+    {%- endfor -%}
+    {%- for name in ['_delivered_on', '_source_file', '_row_number'] -%}
+        {%- do order.append((relation ~ '.' if relation else '') ~ name ~ ' desc') -%}
+    {%- endfor -%}
+    row_number() over (partition by {{ partition | join(', ') }} order by {{ order | join(', ') }})
 {%- endmacro %}
 
 
 {# The readable versions of each key of a delivered table, one for each day that delivered one: its history. #}
 {% macro versions_by_day(source_name, table_name) -%}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': [], 'newest_by': []}) -%}
-    select * from (
-        {{ rank_versions(
-            readable_rows(source_name, table_name),
-            table['key'] + ['_delivered_on'],
-            table['newest_by'],
-        ) }}
+    select *
+    from (
+        select
+            *,
+            {{ version_number(quoted_names(table['key']) + ['_delivered_on'], table['newest_by']) }} as _version_of_day
+        from {{ ref('base_' ~ source_name ~ '__' ~ table_name) }}
+        where _reject_reason is null
     ) as versions
-    where _version = 1
+    where _version_of_day = 1
 {%- endmacro %}
 
 
@@ -215,9 +317,10 @@ from new_deliveries
 {% macro latest_rows(source_name, table_name) -%}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {}) -%}
     {%- set log = ref('base_' ~ source_name ~ '__' ~ table_name) -%}
-    select * from ({{ rank_rows(source_name, table_name) }}) as versions
+    select *
+    from {{ log }} as newest
     where
-        _version = 1
+        newest._is_newest
         {%- if table.get('tombstone') %}
         and not coalesce({{ table['tombstone'] }}, false)
         {%- endif %}
@@ -239,7 +342,7 @@ from new_deliveries
             where
                 present._delivered_on >= coalesce(snapshot._delivered_on, present._delivered_on)
                 {%- for column in table['key'] %}
-                and present.{{ adapter.quote(column) }} = versions.{{ adapter.quote(column) }}
+                and present.{{ adapter.quote(column) }} = newest.{{ adapter.quote(column) }}
                 {%- endfor %}
         )
         {%- endif %}

@@ -65,7 +65,8 @@ _order = _mostly("O1", "O2", "O3", "O4", rarely=("O9", ""))
 _item = _mostly("I1", "I2", "I3", "I4", "I5", rarely=("",))
 _amount = _mostly("100,00", "19,99", "0,01", "0", "-5,50", rarely=("ten", "", "1.234,5"))
 _region = _mostly("north", "south", "", rarely=("N/A",))
-_currency = _mostly("EUR", "eur")
+_currency = _mostly("EUR", "eur", "PLN")
+_rep = _mostly("R1", "R2", rarely=("",))
 
 CELLS: dict[str, dict[str, st.SearchStrategy[str]]] = {
     "customers": {
@@ -93,7 +94,7 @@ CELLS: dict[str, dict[str, st.SearchStrategy[str]]] = {
         "currency": _currency,
         "channel": _mostly("web", "store", "(not set)"),
         "region": _region,
-        "sales_rep_id": _mostly("", "R1"),
+        "sales_rep_id": _mostly("", "R1", "R2"),
         "updated_at": _updated,
         "is_deleted": _mostly("false", "true", "", rarely=("maybe",)),
     },
@@ -116,6 +117,19 @@ CELLS: dict[str, dict[str, st.SearchStrategy[str]]] = {
         "currency": _currency,
         "reason": _mostly("broken", ""),
     },
+    # Beside the shop: where its customers came from, what money was worth, who sat in which team.
+    "touches": {
+        "touch_id": _mostly("T1", "T2", "T3", "T4", rarely=("",)),
+        "customer": _customer,
+        "channel": _mostly("social", "email", ""),
+        "touched_at": _happened,
+    },
+    "rates": {
+        "day": _mostly("2024-12-01", "2025-01-15", "2025-03-01", "2025-03-20", rarely=("31 February", "")),
+        "currency": _mostly("PLN"),
+        "rate": _mostly("0.25", "0.24", rarely=("a quarter",)),
+    },
+    "reps": {"rep": _rep, "team": _mostly("north", "south", "")},
 }
 
 
@@ -132,7 +146,7 @@ def _rows(draw: st.DrawFn, table: str) -> tuple[Row, ...]:
 def deliveries(draw: st.DrawFn) -> list[Land]:
     """What arrives in a history, in the order of its days, each table of each day at most once."""
     days = draw(st.integers(2, 6))
-    which = st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=4, unique=True)
+    which = st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=6, unique=True)
     return [
         Land(table, FIRST_DAY + timedelta(days=day), draw(_rows(table)))
         for day in range(days)

@@ -65,8 +65,8 @@ def alerting(demo: Installation, tmp_path_factory: pytest.TempPathFactory) -> In
 
 
 def tables_in(connection: duckdb.DuckDBPyConnection, schema: str) -> set[str]:
-    """The names of the tables in a schema."""
-    query = "select table_name from duckdb_tables() where schema_name = ?"
+    """The names of the tables and views in a schema."""
+    query = "select table_name from information_schema.tables where table_schema = ?"
     return {row[0] for row in connection.execute(query, [schema]).fetchall()}
 
 

@@ -92,7 +92,7 @@ def compile_project(folder: Path, engine: str) -> dict[str, str]:
     shutil.copytree(SHIPPED_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
     if engine == "spark":
         speak_spark(project)
-    create_logs(settings, project)
+    create_increments(settings, project)
     finished = subprocess.run(
         dbt_command(["compile", "--quiet"], project, dbt_variables(settings, sources)),
         env={**os.environ, **dbt_environment(settings, settings.first_delivery)},
@@ -129,12 +129,15 @@ def speak_spark(project: Path) -> None:
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
 
-def create_logs(settings: Settings, project: Path) -> None:
-    """Empty logs of delivered rows, so that their models compile as increments."""
+def create_increments(settings: Settings, project: Path) -> None:
+    """Empty tables in place of the incremental models, so that these compile as increments."""
     with duckdb.connect(str(settings.warehouse_path)) as warehouse:
         warehouse.execute("create schema staging")
-        for log in (project / "models").rglob("base_*.sql"):
-            warehouse.execute(f"create table staging.{log.stem} (_delivered_on date)")
+        warehouse.execute("create schema marts")
+        for model in (project / "models").rglob("*.sql"):
+            for schema, macro in (("staging", "typed_deliveries("), ("marts", "restated_by(")):
+                if macro in model.read_text(encoding="utf-8"):
+                    warehouse.execute(f"create table {schema}.{model.stem} (day date)")
 
 
 def unknown_to_spark(sql: str) -> set[str]:
@@ -178,8 +181,9 @@ def test_the_engines_differ_where_a_macro_says_so(compiled: dict[str, dict[str, 
     assert "date_diff('day'" not in compiled["spark"]["fct_leads"]
 
 
-def test_the_logs_of_delivered_rows_are_compiled_as_increments(compiled: dict[str, dict[str, str]]) -> None:
-    assert "from warehouse.staging.base_shop__orders as seen" in compiled["spark"]["base_shop__orders"]
+def test_logs_and_facts_are_compiled_as_increments(compiled: dict[str, dict[str, str]]) -> None:
+    assert "join base_shop__orders__deliveries" in compiled["spark"]["base_shop__orders"]
+    assert "from fct_order_items__unchanged" in compiled["spark"]["fct_order_items"]
 
 
 def test_nothing_that_only_duckdb_reads_stands_in_a_model() -> None:

@@ -3,68 +3,17 @@
 -- amounts to its sales (gross − discounts, before refunds), to the cent.
 -- Time decay halves a touch's weight for every 7 days before the last one; position gives 40 % to the first, 40 % to the last.
 {% set models = ['first', 'last', 'linear', 'position', 'time_decay'] %}
+{{ restated_by('ordered_on', inputs='int_order_touches') }}
 with
-
-orders as (
-    select * from {{ ref('int_counted_orders') }}
-),
-
-sales as (
-    select
-        order_id,
-        sum(gross_amount - discount_amount) as sales_amount
-    from {{ ref('fct_order_items') }}
-    group by 1
-),
-
-identities as (
-    select * from {{ ref('int_customer_identities') }}
-),
-
-campaigns as (
-    select * from {{ ref('dim_campaign') }}
-),
-
-touches as (
-    select
-        touchpoints.touchpoint_id,
-        coalesce(identities.person_id, touchpoints.customer_id) as customer_id,
-        touchpoints.campaign_id,
-        coalesce(campaigns.channel, touchpoints.channel, 'unassigned') as channel,
-        coalesce(campaigns.is_paid, false) as is_paid,
-        touchpoints.touched_at
-    from {{ ref('int_touchpoints') }} as touchpoints
-    left join identities
-        on touchpoints.customer_id = identities.customer_id
-    left join campaigns
-        on touchpoints.campaign_id = campaigns.campaign_id
-    where touchpoints.customer_id is not null
-),
 
 owed as (
     select
-        orders.order_id,
-        orders.customer_id,
-        orders.ordered_on,
-        orders.is_first_order,
-        touches.touchpoint_id,
-        touches.campaign_id,
-        coalesce(touches.channel, 'unattributed') as channel,
-        coalesce(touches.is_paid, false) as is_paid,
-        touches.touched_at,
-        coalesce(sales.sales_amount, 0) as sales_amount,
-        row_number() over in_order as touch_number,
-        count(*) over (partition by orders.order_id) as touches,
-        max(touches.touched_at) over (partition by orders.order_id) as last_touched_at
-    from orders
-    left join sales
-        on orders.order_id = sales.order_id
-    left join touches
-        on
-            orders.customer_id = touches.customer_id
-            and orders.ordered_at >= touches.touched_at
-    window
-        in_order as (partition by orders.order_id order by touches.touched_at, touches.touchpoint_id)
+        *,
+        row_number() over (partition by order_id order by touched_at, touchpoint_id) as touch_number,
+        count(*) over (partition by order_id) as touches,
+        max(touched_at) over (partition by order_id) as last_touched_at
+    from {{ ref('int_order_touches') }}
+    where {{ is_restated('ordered_on') }}
 ),
 
 decayed as (

@@ -1,5 +1,6 @@
 -- What the CRM said of each SDR, account executive and manager, and from when; one row per person and delivery that named them.
 -- The CRM keeps no history of its own, so that a version holds from the day it was delivered.
+{{ config(materialized='table') }}
 with
 
 versions as (

@@ -1,4 +1,5 @@
 -- NPS answers given to Delighted, newest version; one row per answer. Answers to its other surveys are left out.
+{{ config(materialized='table') }}
 with
 
 latest as (

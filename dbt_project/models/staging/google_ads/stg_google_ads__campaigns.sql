@@ -1,4 +1,5 @@
 -- Campaigns of Google Ads, as the newest day names them; one row per campaign. Their channel is where the ads are shown.
+{{ config(materialized='table') }}
 with
 
 latest as (

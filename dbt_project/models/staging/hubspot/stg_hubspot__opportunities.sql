@@ -1,5 +1,6 @@
 -- Deals of HubSpot, newest version; one row per deal.
 -- A stage is known by its label, behind which the export may name the pipeline: Closed Won (Sales Pipeline).
+{{ config(materialized='table') }}
 with
 
 latest as (

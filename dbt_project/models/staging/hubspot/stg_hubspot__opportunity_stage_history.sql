@@ -1,6 +1,7 @@
 -- Stages that HubSpot's deals were delivered in; one row per deal, stage and time it was entered.
 -- The export tells the current stage and since when. What deliveries have told stays known, so that history grows with each; a
 -- stage that was entered and left between two deliveries is not in it.
+{{ config(materialized='table') }}
 with
 
 delivered as (

@@ -1,4 +1,5 @@
 -- Campaigns of Meta Ads, as the newest day names them; one row per campaign.
+{{ config(materialized='table') }}
 with
 
 latest as (

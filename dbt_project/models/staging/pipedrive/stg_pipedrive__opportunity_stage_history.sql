@@ -1,6 +1,7 @@
 -- Stages that Pipedrive's deals were delivered in; one row per deal, stage and time it was entered.
 -- The export tells the current stage and since when; before its first move, a deal is in the stage it was created in. What
 -- deliveries have told stays known; a stage that was entered and left between two deliveries is not in it.
+{{ config(materialized='table') }}
 with
 
 delivered as (

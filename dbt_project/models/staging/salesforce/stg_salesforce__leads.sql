@@ -1,5 +1,6 @@
 -- Leads of Salesforce, newest version; one row per lead, deleted ones included.
 -- What Salesforce calls conversion is that a lead becomes an opportunity: sales accepts it. It converts here when that is won.
+{{ config(materialized='table') }}
 with
 
 leads as (

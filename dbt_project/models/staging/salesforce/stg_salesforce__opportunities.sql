@@ -1,5 +1,6 @@
 -- Opportunities of Salesforce, newest version; one row per opportunity that was not deleted.
 -- Salesforce knows the day of a close only, which ends after whatever happened on it: hence the day's last second.
+{{ config(materialized='table') }}
 with
 
 latest as (

@@ -1,5 +1,6 @@
 -- Stage changes of Salesforce's opportunities; one row per opportunity, stage and time.
 -- OpportunityHistory has a row for each change of amount, probability or close date, too: only those that move the stage count.
+{{ config(materialized='table') }}
 with
 
 latest as (

@@ -1,5 +1,6 @@
 -- What Salesforce said of each user, and from when; one row per person and delivery that named them.
 -- Salesforce keeps no day of leaving: a user has left by the time of the first known version that is not active.
+{{ config(materialized='table') }}
 with
 
 users as (

@@ -1,5 +1,6 @@
 -- Users of Salesforce as sales people, newest version; one row per person, without portals and machines.
 -- Salesforce keeps no day of leaving: a user has left by the time of the first known version that is not active.
+{{ config(materialized='table') }}
 with
 
 users as (

@@ -1,4 +1,5 @@
 -- Customers of Shopify as their newest order names them; one row per customer. Orders of nobody have none.
+{{ config(materialized='table') }}
 with
 
 orders as (

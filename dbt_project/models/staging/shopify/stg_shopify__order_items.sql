@@ -1,6 +1,7 @@
 -- Order lines of Shopify, newest export; one row per line, amounts in the order's currency, excluding tax and shipping.
 -- What an order's lines cost is its subtotal. What the lines' prices add up to beyond it is discount: first each line's own,
 -- the rest in proportion to what the lines cost. Parts are differences of rounded running sums, so that cents add up.
+{{ config(materialized='table') }}
 with
 
 delivered_lines as (

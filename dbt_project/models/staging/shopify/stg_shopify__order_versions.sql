@@ -1,6 +1,7 @@
 -- The order as each export gave it; one row per order and file that holds it.
 -- An order's columns stand on its first line in the file. A file whose first line of an order cannot be read does not
 -- have that order: its version before stays.
+{{ config(materialized='table') }}
 with
 
 delivered_lines as (

@@ -1,4 +1,5 @@
 -- What was ordered at Shopify, under its newest name; one row per product.
+{{ config(materialized='table') }}
 with
 
 lines as (

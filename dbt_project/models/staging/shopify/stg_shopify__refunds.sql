@@ -2,6 +2,7 @@
 -- The export knows how much, not when. What the first export of an order already holds counts on its cancellation, else on
 -- the order's date: a first load of old orders must not put the refunds of years on one day. What comes later counts on
 -- the day that brought it.
+{{ config(materialized='table') }}
 with
 
 versions as (

@@ -1,4 +1,5 @@
 -- Customers of Stripe as their newest charge names them; one row per customer. Charges of nobody have none.
+{{ config(materialized='table') }}
 with
 
 latest as (

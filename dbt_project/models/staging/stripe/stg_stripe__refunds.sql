@@ -1,6 +1,7 @@
 -- What Stripe gave back; one row per charge and delivery day on which more had been given back.
 -- Today's export says when; the older ones do not. Then, what the first export of a charge already holds counts on the
 -- charge's date, and what comes later on the day that brought it.
+{{ config(materialized='table') }}
 with
 
 orders as (

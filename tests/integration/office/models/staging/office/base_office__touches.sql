@@ -1,0 +1,7 @@
+-- Every delivered row of office.touches, typed; one row per delivered row, unreadable ones with the reason.
+{{ typed_deliveries('office', 'touches', [
+    ['touch_id', 'text', {'required': true}],
+    ['customer', 'text'],
+    ['channel', 'text'],
+    ['touched_at', 'timestamp', {'required': true}],
+]) }}
