@@ -105,7 +105,10 @@ def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
 
 def _base_suite(source: Source, name: str, table: Table) -> Suite:
     rejects = source.rejects
-    see_them = f"kpi quarantine list --source {source.name} --table {name}"
+    of_this = f"--source {source.name} --table {name}"
+    see_them = (
+        f"kpi quarantine list {of_this}; when the delivery or the rule is repaired, kpi quarantine replay {of_this}"
+    )
     return Suite(
         stage="staging",
         name=f"base_{source.name}__{name}",

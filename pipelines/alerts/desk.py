@@ -323,10 +323,19 @@ def report_safely(settings: Settings, report: Report, now: datetime) -> bool:
     """
     try:
         Desk.of(settings).take(report, now)
-    except Exception as error:
+    except Exception as error:  # whatever it is, a run or a sensor must not fail for it
         _log("A report of checks was not taken", error)
         return False
     return True
+
+
+def told_safely(settings: Settings) -> list[Incident]:
+    """The open incidents that somebody was told of. Never raises; none if the store cannot be read."""
+    try:
+        return Desk.of(settings).told()
+    except Exception as error:  # as above
+        _log("Open incidents could not be read", error)
+        return []
 
 
 def tend_safely(settings: Settings, now: datetime) -> Flushed | None:
@@ -339,7 +348,7 @@ def tend_safely(settings: Settings, now: datetime) -> Flushed | None:
         desk = Desk.of(settings)
         desk.tend(now)
         flushed = desk.outbox.flush(now)
-    except Exception as error:
+    except Exception as error:  # as above
         _log("Alerts could not be sent", error)
         return None
     for channel, reason in flushed.problems:

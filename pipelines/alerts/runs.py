@@ -107,7 +107,7 @@ def _of_check(
         rows=detail.element_count if detail else None,
         examples=tuple(detail.examples) if detail else (),
         why=spec.why.strip() if spec else "",
-        next_step=_next_step(asset, evaluation.check_name, days),
+        next_step=(spec.next_step if spec else None) or _next_step(asset, days),
         **_about(asset, suite, days) | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
     )
 
@@ -135,7 +135,7 @@ def _of_steps(
                 blocking=True,
                 message=said,
                 why="What depends on this step was not brought up to date.",
-                next_step=_next_step(asset, STEP_FAILED, days),
+                next_step=_next_step(asset, days),
                 **_about(asset, _suite(suites, asset), days),
             )
         )
@@ -250,18 +250,11 @@ def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, 
     return about
 
 
-def _next_step(asset: str, check: str, days: tuple[str, ...]) -> str:
-    stage, _, table = asset.partition("/")
+def _next_step(asset: str, days: tuple[str, ...]) -> str:
     again = _run_command(days)
-    if stage == "raw":
+    if asset.startswith("raw/"):
         return (
             f"Put a corrected delivery in its place and run the day again: {again}. Refused files: kpi quarantine list"
-        )
-    if check in ("rows_are_readable", "most_rows_are_readable"):
-        source = re.sub(r"^base_|__.*$", "", table)
-        return (
-            f"See the rows: kpi quarantine list --source {source}. Repair the delivery or the rule, "
-            f"then kpi quarantine replay --source {source}"
         )
     return f"Find the failing rows on the run's page, repair the delivery or the rule, and run the day again: {again}"
 

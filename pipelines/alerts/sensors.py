@@ -7,8 +7,9 @@ Nothing here raises: what cannot be told now is in the log, and told at a later 
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 
@@ -57,48 +58,66 @@ def alert_sensors(
 
 
 def tell_of_runs(
-    instance: dg.DagsterInstance, settings: Settings, suites: Suites, more: Iterable[Report] = ()
+    instance: dg.DagsterInstance, settings: Settings, suites: Suites, *looks: Callable[[], Report]
 ) -> Flushed | None:
-    """Report the finished runs that nobody reported, in the order they ended, and `more`; then send what is due.
+    """Report the finished runs that nobody reported, in the order they ended, and `looks`; then send what is due.
 
     Returns:
         What came of sending; None if something could not be done, which is in the log.
     """
     now = datetime.now(UTC)
-    try:
-        desk = Desk.of(settings)
-        unreported = [run for run in finished_runs(instance, now - _LOOK_BACK) if not desk.has_taken(run)]
-        reports = [*(report_of_run(instance, run, suites, settings) for run in unreported), *more]
-    except Exception as error:
-        logger.error("Runs could not be reported: %s", type(error).__name__)
-        return None
-    not_taken = [report for report in reports if not report_safely(settings, report, now)]
+    reports: list[Report] = []
+    complete = True
+    for make in (*_unreported(instance, settings, suites, now), *looks):
+        try:
+            reports.append(make())
+        except Exception as error:  # whatever it is, it must not keep the other reports from being made
+            logger.error("A report could not be made: %s", type(error).__name__)
+            complete = False
+    for report in reports:
+        complete = report_safely(settings, report, now) and complete
     flushed = tend_safely(settings, now)
-    return None if not_taken else flushed
+    return flushed if complete else None
 
 
 def watch_once(
-    instance: dg.DagsterInstance, settings: Settings, sources: Sequence[Source], suites: Suites, *more: Report
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    sources: Sequence[Source],
+    suites: Suites,
+    *looks: Callable[[], Report],
 ) -> Flushed | None:
-    """End runs that died, take a look, report it, `more` and what runs found, and send what is due.
+    """End runs that died, look around, and tell what was seen, what `looks` see and what runs found.
 
     Returns:
-        What came of sending; None if something could not be done, which is in the log.
+        As `tell_of_runs`.
     """
-    try:
+
+    def look_around() -> Report:
         end_dead_runs(instance)
-        seen = look(instance, settings, sources, load_alerts(settings.alerts_file).watch, datetime.now(UTC))
-    except Exception as error:
-        logger.error("Nobody could look around: %s", type(error).__name__)
-        return None
-    return tell_of_runs(instance, settings, suites, (seen, *more))
+        return look(instance, settings, sources, load_alerts(settings.alerts_file).watch, datetime.now(UTC))
+
+    return tell_of_runs(instance, settings, suites, look_around, *looks)
+
+
+def _unreported(
+    instance: dg.DagsterInstance, settings: Settings, suites: Suites, now: datetime
+) -> list[Callable[[], Report]]:
+    """What makes the reports of the runs that ended lately and were not reported."""
+    try:
+        desk = Desk.of(settings)
+        runs = [run for run in finished_runs(instance, now - _LOOK_BACK) if not desk.has_taken(run)]
+    except Exception as error:  # of a store or a file that cannot be read `report_safely` says more
+        logger.error("Nobody could see which runs were reported: %s", type(error).__name__)
+        return []
+    return [partial(report_of_run, instance, run, suites, settings) for run in runs]
 
 
 def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> list[str]:
     """Look around without a daemon, and for one; returns what is wrong, a line each."""
     desk = Desk.of(settings)
     with dg.DagsterInstance.get() as instance:
-        daemon = [look_at_daemon(instance, settings, datetime.now(UTC))] if desk.alerts.watch.daemon else []
+        daemon = [partial(look_at_daemon, instance, settings, datetime.now(UTC))] if desk.alerts.watch.daemon else []
         flushed = watch_once(instance, settings, sources, suites, *daemon)
     if flushed is None:
         return ["It was not possible to look around or to send; see the messages above."]

@@ -58,6 +58,7 @@ create table if not exists notices (
 );
 create index if not exists notices_by_state on notices (state, next_try_at);
 """
+_REPORTS_KEPT_DAYS = 7  # longer than anybody looks back for runs to report; a watch makes thousands a day
 _OPEN = "state <> 'resolved'"
 _NOTICE = (
     "notice_id, key, channel, threads, content, state, attempts, queued_at, next_try_at, sent_at, last_error, delivered"
@@ -266,7 +267,8 @@ class Transaction:
         self.connection.execute(f"delete from events where incident_id in {old}", (before,))
         self.connection.execute("delete from incidents where state = 'resolved' and resolved_at < ?", (before,))
         self.connection.execute("delete from notices where state in ('sent', 'withdrawn') and queued_at < ?", (before,))
-        self.connection.execute("delete from reports where taken_at < ?", (before,))
+        lately = _text(now - timedelta(days=_REPORTS_KEPT_DAYS))
+        self.connection.execute("delete from reports where taken_at < ?", (lately,))
 
     def _incidents(self, rest: str, values: tuple[str, ...] = ()) -> list[Incident]:
         rows = self.connection.execute(f"select body from incidents {rest}", values)

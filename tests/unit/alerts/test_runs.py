@@ -1,11 +1,15 @@
 """A run's report: what failed, what that kept from being made, and nothing twice."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import duckdb
 import pytest
 
+from pipelines.alerts.desk import Desk
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.runs import readable_error, report_of_run
+from pipelines.alerts.sensors import tell_of_runs
 from pipelines.quality.asset_checks import asset_checks
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable
@@ -167,3 +171,21 @@ def test_a_retry_says_whose_retry_it_is(settings: Settings, instance: dg.Dagster
 def test_an_unknown_run_is_an_error(settings: Settings, instance: dg.DagsterInstance) -> None:
     with pytest.raises(LookupError, match="no run nothing"):
         report_of_run(instance, "nothing", SUITES, settings)
+
+
+def test_a_report_that_cannot_be_made_keeps_no_other_from_being_told(
+    settings: Settings, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks() -> Report:
+        raise OSError("a canary")
+
+    seen = Report(
+        "a look", datetime.now(UTC), (Finding("landing/shop", "unclaimed_files", "warning", False, "1 file"),)
+    )
+    report = run(settings, instance, [(1, "a@example.com"), (1, "b@example.com")])
+    assert tell_of_runs(instance, settings, SUITES, breaks, lambda: seen) is None
+    desk = Desk.of(settings)
+    assert desk.has_taken(report.report_id)
+    assert {incident.check for incident in desk.told()} == {"order_id_unique", "unclaimed_files"}
+    assert "A report could not be made: OSError" in caplog.text
+    assert "canary" not in caplog.text
