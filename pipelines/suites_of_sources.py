@@ -209,18 +209,20 @@ def _retyped_columns(at_least: int) -> str:
             group by 1, 2, 3
             having count(*) >= {at_least}
         ),
+        filled as (
+            select _delivered_on, count(columns(* exclude (_delivered_on)))
+            from {{batch}}
+            where _delivered_on in (select _delivered_on from unreadable)
+            group by 1
+        ),
         readable as (
             select
-                unreadable._delivered_on, column_name,
-                count(json_extract_string(to_json(delivered), '$."' || column_name || '"')) as readable_cells
+                _delivered_on, column_name, declared_type, unreadable_cells,
+                cast(json_extract_string(to_json(filled), '$."' || column_name || '"') as bigint) as readable_cells
             from unreadable
-            inner join {{batch}} as delivered on delivered._delivered_on = unreadable._delivered_on
-            group by 1, 2
+            inner join filled using (_delivered_on)
         )
-        select _delivered_on, column_name, declared_type, unreadable_cells, readable_cells
-        from unreadable
-        inner join readable using (_delivered_on, column_name)
-        where unreadable_cells > readable_cells
+        select * from readable where unreadable_cells > readable_cells
     """
 
 
