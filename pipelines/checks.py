@@ -66,14 +66,7 @@ def checks_of_models(
 ) -> list[dg.AssetChecksDefinition]:
     """The checks of the warehouse's tables, over all they hold. `models`: the tables of each schema."""
     return [
-        asset_checks(
-            suites[schema, table],
-            dg.AssetKey([schema, table]),
-            partial(_whole_table, settings, list(sources), suites[schema, table]),
-            history=history,
-            docs_folder=settings.data_docs_dir,
-            docs_url=settings.data_docs_url,
-        )
+        _model_checks(settings, list(sources), suites[schema, table], history)
         for schema, tables in models.items()
         for table in tables
         if (schema, table) in suites
@@ -110,9 +103,8 @@ def blocking(checks: Iterable[dg.AssetChecksDefinition], suites: Suites) -> list
     ]
 
 
-def _whole_table(
-    settings: Settings, sources: list[Source], suite: Suite, _: dg.AssetCheckExecutionContext
-) -> DuckDBTable:
+def whole_table(settings: Settings, sources: Iterable[Source], suite: Suite) -> DuckDBTable:
+    """The table of the warehouse that `suite` is about, beside what it is compared with."""
     views = views_for(
         suite,
         {
@@ -122,6 +114,31 @@ def _whole_table(
         },
     )
     return DuckDBTable(settings.warehouse_path, suite.stage, suite.name, views)
+
+
+def delivered_days(settings: Settings, source: str, table: str, suite: Suite, days: list[date]) -> ParquetFiles:
+    """What was delivered of a table on `days`, beside what it is compared with."""
+    views = views_for(
+        suite,
+        {
+            DELIVERIES: partial(deliveries, settings.raw_dir, source, table, days),
+            DAYS_OFF: partial(days_off, settings),
+        },
+    )
+    return ParquetFiles(tuple(raw_file(settings.raw_dir, source, table, day) for day in days), views)
+
+
+def _model_checks(
+    settings: Settings, sources: list[Source], suite: Suite, history: CheckHistory
+) -> dg.AssetChecksDefinition:
+    return asset_checks(
+        suite,
+        _asset_key(suite),
+        lambda _: whole_table(settings, sources, suite),
+        history=history,
+        docs_folder=settings.data_docs_dir,
+        docs_url=settings.data_docs_url,
+    )
 
 
 def _asset_key(suite: Suite) -> dg.AssetKey:
@@ -138,14 +155,7 @@ def _raw_checks(
 ) -> dg.AssetChecksDefinition:
     def delivered(context: dg.AssetCheckExecutionContext) -> ParquetFiles:
         days = [date.fromisoformat(key) for key in context.partition_keys]
-        views = views_for(
-            suite,
-            {
-                DELIVERIES: partial(deliveries, settings.raw_dir, source, table, days),
-                DAYS_OFF: partial(days_off, settings),
-            },
-        )
-        return ParquetFiles(tuple(raw_file(settings.raw_dir, source, table, day) for day in days), views)
+        return delivered_days(settings, source, table, suite, days)
 
     return asset_checks(
         suite,

@@ -21,15 +21,19 @@ import duckdb
 from rich.console import Console
 from rich.table import Table as Grid
 
+from pipelines.checks import complete_suites, delivered_days, whole_table
 from pipelines.config_files import ConfigError
 from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.ingest.connectors import fetch
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land, raw_days
 from pipelines.partitions import business_day, days_between
-from pipelines.settings import Settings
+from pipelines.quality.results import CheckResult
+from pipelines.quality.suites import load_suites
+from pipelines.quality.validation import validate
+from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.show import cell_text
-from pipelines.sources import Rejects, Source, Table, load_sources
+from pipelines.sources import Source, Table, load_sources
 from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
 
 _SHOWN_ROWS = 5  # of each delivery's unreadable rows
@@ -55,14 +59,13 @@ class Rehearsal:
     row_counts: dict[tuple[str, date], tuple[int, int, int, int]] = field(default_factory=dict)
     unreadable: dict[tuple[str, date], list[tuple[str, int, str]]] = field(default_factory=dict)
     gains: list[tuple[str, date, str, Decimal | None, Decimal | None]] = field(default_factory=list)
+    failed_checks: list[CheckResult] = field(default_factory=list)
+    as_published: int = 0  # checks that fail just as they do in what is published
 
-    def too_many_unreadable(self, rejects: Rejects) -> bool:
-        """True when a delivery that lands here would block publication."""
-        return any(
-            self.row_counts[delivery][2] >= max(rejects.at_least, rejects.block * self.row_counts[delivery][0])
-            for delivery in self.landed
-            if delivery in self.row_counts
-        )
+    @property
+    def is_blocked(self) -> bool:
+        """True when a check failed that would keep the real run from publishing."""
+        return any(result.severity == "critical" for result in self.failed_checks)
 
 
 def rehearse(settings: Settings, name: str, day: date | None = None, given: Given | None = None) -> Rehearsal:
@@ -129,6 +132,13 @@ def print_rehearsal(found: Rehearsal, source: str, console: Console) -> None:
             say(f"         and {len(unreadable) - _SHOWN_ROWS:,} more")
         if landed.undeclared_columns:
             say(f"         new columns, which nobody uses: {', '.join(landed.undeclared_columns)}")
+    for result in sorted(found.failed_checks, key=lambda result: result.severity != "critical"):
+        effect = "blocks  " if result.severity == "critical" else "warns   "
+        say(f"{effect} {result.stage}.{result.table}: {result.message}")
+    if found.as_published:
+        say(f"         {found.as_published:,} more fail as they do in what is published: kpi alerts list")
+    if found.is_blocked:
+        say("         The real run would publish nothing until this is repaired; docs/operations.md says how.")
     if found.said_by_dbt:
         say(f"The models cannot be built from it:\n{found.said_by_dbt}")
     elif found.gains:
@@ -153,6 +163,7 @@ def _copy_of(settings: Settings) -> Iterator[Path]:
             unfinished = shutil.ignore_patterns(".lock", ".landing-*", ".reading-*")
             shutil.copytree(settings.raw_dir, copy / "raw", copy_function=os.link, ignore=unfinished)
         (copy / "raw").mkdir(exist_ok=True)
+        (copy / "published").symlink_to(settings.published_dir.absolute())  # checks compare with what is published
         if settings.warehouse_path.exists():
             hold_writer_lock(settings.warehouse_path, "a dry run", print)
             try:
@@ -211,7 +222,8 @@ def _complete_tables(source: Source, landing: Path, raw: Path, database: duckdb.
 def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> None:
     before = _scorecard(copy / settings.warehouse_path.name)
     enabled = [name for name in settings.sources if name != source.name and _has_landed(settings, name)]
-    environment = {**os.environ, "DATA_DIR": str(copy), "KPI_SOURCES": ",".join([*enabled, source.name])}
+    enabled.append(source.name)
+    environment = {**os.environ, "DATA_DIR": str(copy), "KPI_SOURCES": ",".join(enabled)}
     # On a copy everything may be built anew, and a base model whose types were changed has to be.
     options = ["--full-refresh", "--no-use-colors", "--exclude-resource-type", "unit_test"]
     command = [sys.executable, "-m", "pipelines.cli", "dbt", "--", "build", *options]
@@ -225,7 +237,12 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
         for name, month in [key]
         if value is not None and value != before.get(key, (None, ""))[0] and (value or key in before)
     ]
-    with reader(copy / settings.warehouse_path.name) as warehouse:
+    copied = settings.with_data_dir(copy)
+    known = _failures_published(copied)
+    failed = _failed_checks(copied, load_sources(enabled, settings.company_dir), source.name, found)
+    found.failed_checks = [result for result in failed if _words(result) not in known]
+    found.as_published = len(failed) - len(found.failed_checks)
+    with reader(copied.warehouse_path) as warehouse:
         try:
             counted = warehouse.execute(
                 "select table_name, delivered_on, raw_rows, good_rows, quarantined_rows, superseded_rows "
@@ -242,6 +259,51 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
     found.row_counts = {(table, day): tuple(counts) for table, day, *counts in counted}
     for table, day, file, number, reason in rejected:
         found.unreadable.setdefault((table, day), []).append((file, number, reason))
+
+
+def _failed_checks(settings: Settings, sources: list[Source], tried: str, found: Rehearsal) -> list[CheckResult]:
+    """The checks that fail on the deliveries of the source `tried` and, when models could be built, on those."""
+    suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
+    landed: dict[str, list[date]] = {}
+    for (table, day), delivery in sorted(found.landed.items()):
+        if delivery.files:
+            landed.setdefault(table, []).append(day)
+    results = [
+        result
+        for table, days in landed.items()
+        for suite in [suites["raw", f"{tried}__{table}"]]
+        for result in validate(suite, delivered_days(settings, tried, table, suite, days))
+    ]
+    if not found.said_by_dbt:
+        with reader(settings.warehouse_path) as warehouse:
+            built = warehouse.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+            built += warehouse.execute("select schema_name, view_name from duckdb_views()").fetchall()
+        results += [
+            result
+            for stage, table in built
+            if (stage, table) in suites
+            for result in validate(suites[stage, table], whole_table(settings, sources, suites[stage, table]))
+        ]
+    return [result for result in results if not result.passed]
+
+
+def _failures_published(settings: Settings) -> set[tuple[str, ...]]:
+    """What checks say that failed in the run which was published last."""
+    published = settings.published_dir / "kpi.duckdb"
+    if not published.exists():
+        return set()
+    with reader(published) as connection:
+        rows = connection.execute(
+            """
+            select stage, "table", "check", message from meta.check_results
+            where not passed and run_id = (select arg_max(run_id, checked_at) from meta.check_results)
+            """
+        ).fetchall()
+    return set(rows)
+
+
+def _words(result: CheckResult) -> tuple[str, ...]:
+    return (result.stage, result.table, result.check, result.message)
 
 
 def _has_landed(settings: Settings, name: str) -> bool:

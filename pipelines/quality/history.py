@@ -128,7 +128,8 @@ class CheckHistory:
         """
         with self._connection() as connection:
             frame = pd.read_sql_query(query, connection, params=(-1 if last_runs is None else last_runs,))
-        return frame.astype({"passed": "bool", "unexpected_count": "Int64", "element_count": "Int64"})
+        texts = dict.fromkeys(["delivered_on", "column", "error"], "string")  # also where every row has none
+        return frame.astype({"passed": "bool", "unexpected_count": "Int64", "element_count": "Int64", **texts})
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

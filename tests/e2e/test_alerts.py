@@ -186,7 +186,8 @@ def test_each_thing_that_goes_wrong_is_told_once_and_so_is_its_end(site: Site) -
     assert missed["incidents"][0]["message"] == f"delivery day {YESTERDAY} has no run"
 
     site.run()
-    site.expect("resolved", "missed_schedule")
+    site.expect("resolved", "missed_schedule")  # told as soon as there is a run
+    site.wait("the first run", lambda: site.finished() == 1)
 
     site.run(second_id=1)
     blocked = site.expect("problem", "order_id_unique")

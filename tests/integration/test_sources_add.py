@@ -101,6 +101,17 @@ def test_a_broken_file_is_tried_and_nothing_is_touched(webshop: Installation, tm
     assert "Nothing of webshop lies in" in nothing.stderr
 
 
+def test_a_dry_run_says_which_checks_would_keep_it_from_being_published(webshop: Installation, tmp_path: Path) -> None:
+    header, first, *_ = ORDERS.splitlines(keepends=True)
+    file = tmp_path / "orders.csv"
+    file.write_bytes((header + first + 3 * first.replace("1.234,50 zł", "viel")).encode("cp1250"))
+    tried = webshop.kpi("sources", "check", "webshop", "--file", str(file), "--date", "2025-03-01", check=False)
+    assert tried.returncode == 1
+    assert "blocks   staging.base_webshop__orders: most_rows_are_readable: 1 of" in tried.stdout
+    assert "warns    staging.base_webshop__orders: rows_are_readable: 1 of" in tried.stdout
+    assert "The real run would publish nothing until this is repaired" in tried.stdout
+
+
 def test_a_draft_is_not_written_over(webshop: Installation) -> None:
     file = webshop.data_dir / "landing" / "webshop" / "orders_2025-02-28.csv"
     model = webshop.config.parent / "company" / "models" / "staging" / "webshop" / "stg_webshop__orders.sql"

@@ -77,6 +77,8 @@ def test_the_frame_holds_the_newest_runs(history):
     assert len(frame) == 6
     assert list(frame["passed"][:2]) == [True, False]
     assert frame["unexpected_count"].dtype == "Int64"
+    assert frame["error"].isna().all()
+    assert frame["error"].dtype == "string"  # published as text whatever the day brought
 
 
 def test_an_empty_history_has_an_empty_frame(history):
