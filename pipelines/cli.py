@@ -107,7 +107,7 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     if files or rows:
         console.print(f"In quarantine: {_counted(files, 'file')}, {_counted(rows, 'row')}. See kpi quarantine list.")
     if told := told_safely(settings):
-        console.print(f"Open: {_counted(len(told), 'incident')}. See kpi alerts list.")
+        console.print(f"Alerts: {_counted(len(told), 'open incident')}. See kpi alerts list.")
     for title, problems in blocked.items():
         errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
         errors.print(f"  {title}:", markup=False)
@@ -345,7 +345,7 @@ def alerts_mute(
         end = end_of_mute(until, duration, now, desk.zone)
         incidents = chosen(desk, ids)
         desk.mute(incidents, end, by or login_name(), reason, now)
-        print_chosen(f"Muted until {end.astimezone(desk.zone):%Y-%m-%d %H:%M}", incidents, console)
+        print_chosen(f"Muted until {end.astimezone(desk.zone):%Y-%m-%d %H:%M %Z}", incidents, console)
 
 
 @alerts_app.command("unmute")

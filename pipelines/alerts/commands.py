@@ -33,7 +33,8 @@ def print_list(desk: Desk, everything: bool, now: datetime, console: Console) ->
     if not found:
         console.print("No incident on record." if everything else "No incident is open.")
     for incident in found:
-        standing = f"{incident.state}{', flapping' if incident.flapping else ''}"
+        told = "" if incident.told or incident.state != "open" else ", nobody was told"
+        standing = f"{incident.state}{told}{', flapping' if incident.flapping else ''}"
         who = f" by {incident.by}" if incident.by and incident.state in ("acknowledged", "muted") else ""
         until = (
             f" until {_time(incident.muted_until, zone)}" if incident.state == "muted" and incident.muted_until else ""
@@ -183,7 +184,7 @@ def login_name() -> str:
 
 
 def _time(moment: datetime, zone: ZoneInfo) -> str:
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
 def _print(console: Console, line: str) -> None:

@@ -66,16 +66,10 @@ def tell_of_runs(
         What came of sending; None if something could not be done, which is in the log.
     """
     now = datetime.now(UTC)
-    reports: list[Report] = []
-    complete = True
-    for make in (*_unreported(instance, settings, suites, now), *looks):
-        try:
-            reports.append(make())
-        except Exception as error:  # whatever it is, it must not keep the other reports from being made
-            logger.error("A report could not be made: %s", type(error).__name__)
-            complete = False
-    for report in reports:
-        complete = report_safely(settings, report, now) and complete
+    seen, all_looked = _made(looks)  # first, since a look ends runs that died
+    of_runs, all_read = _made(_unreported(instance, settings, suites, now))
+    told = [report_safely(settings, report, now) for report in (*of_runs, *seen)]
+    complete = all_looked and all_read and all(told)
     flushed = tend_safely(settings, now)
     return flushed if complete else None
 
@@ -98,6 +92,19 @@ def watch_once(
         return look(instance, settings, sources, load_alerts(settings.alerts_file).watch, datetime.now(UTC))
 
     return tell_of_runs(instance, settings, suites, look_around, *looks)
+
+
+def _made(makers: Iterable[Callable[[], Report]]) -> tuple[list[Report], bool]:
+    """The reports that could be made, and whether all could."""
+    reports: list[Report] = []
+    complete = True
+    for make in makers:
+        try:
+            reports.append(make())
+        except Exception as error:  # whatever it is, it must not keep the other reports from being made
+            logger.error("A report could not be made: %s", type(error).__name__)
+            complete = False
+    return reports, complete
 
 
 def _unreported(

@@ -20,6 +20,7 @@ from pipelines.alerts.runs import RUN, days_of
 from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.ingest.landing import raw_days
 from pipelines.publish.versions import published_as_of
+from pipelines.quality.expectation_types import listed
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 
@@ -135,9 +136,7 @@ def _of_the_landing_folder(settings: Settings, sources: Sequence[Source]) -> Ite
             check="unclaimed_files",
             severity="warning",
             passed=not files,
-            message=f"{len(files)} files that no run will read: {', '.join(map(str, files[:5]))}"
-            if files
-            else "every file belongs to a table",
+            message=f"no run will read {listed(files, 5)}" if files else "every file belongs to a table",
             expected="names as in the source's YAML, days since first_delivery",
             owner=source.owner,
             why="What was delivered under another name is missing in every KPI.",

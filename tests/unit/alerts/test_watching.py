@@ -9,8 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 
+from pipelines.alerts.desk import Desk
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Watch
+from pipelines.alerts.sensors import watch_once
 from pipelines.alerts.watching import _process_of, end_dead_runs, finished_runs, look, look_at_daemon
 from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.settings import Settings
@@ -157,6 +159,14 @@ def test_a_run_whose_process_is_gone_is_ended_and_others_are_not(instance: dg.Da
     assert list(finished_runs(instance, datetime.now(UTC) - timedelta(days=1))) == [dead.run_id]
 
 
+def test_one_look_ends_a_run_that_died_and_tells_of_it(settings: Settings, instance: dg.DagsterInstance) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    start_run(instance, gone.pid)
+    assert watch_once(instance, settings, [SHOP], {}) is not None
+    assert [incident.check for incident in Desk.of(settings).told()] == ["run_crashed"]
+
+
 def test_the_executor_says_which_process_it_is(instance: dg.DagsterInstance) -> None:
     """The test above writes by hand what Dagster writes; this one holds it against Dagster."""
 
@@ -195,7 +205,7 @@ def test_files_that_nobody_will_ever_read_are_named(on_schedule: Settings, insta
     finding = found(look(instance, on_schedule, [SHOP], WATCH, NOON), "unclaimed_files")
     assert finding
     assert not finding.passed
-    assert finding.message == f"5 files that no run will read: {', '.join(unread)}"
+    assert finding.message == f"no run will read {', '.join(unread)}"
 
 
 def test_a_daemon_that_never_ran_is_down(settings: Settings, instance: dg.DagsterInstance) -> None:
