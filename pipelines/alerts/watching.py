@@ -110,7 +110,7 @@ def _of_runs_under_way(instance: dg.DagsterInstance, watch: Watch, now: datetime
         last = instance.get_records_for_run(run_id, limit=1, ascending=False).records
         minutes = (now.timestamp() - last[0].event_log_entry.timestamp) / 60 if last else 0
         if minutes >= watch.silent_after_minutes:
-            silent.append(f"run {run_id[:8]} has said nothing for {minutes:.0f} minutes")
+            silent.append(f"run {run_id[:8]} has said nothing for {minutes:.0f} min")
     return Finding(
         asset=RUN,
         check="silent",

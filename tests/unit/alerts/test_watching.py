@@ -145,7 +145,7 @@ def test_a_run_that_says_nothing_is_named(settings: Settings, instance: dg.Dagst
     assert quiet
     assert silent
     assert (quiet.passed, silent.passed) == (True, False)
-    assert silent.message == f"run {run.run_id[:8]} has said nothing for 31 minutes"
+    assert silent.message == f"run {run.run_id[:8]} has said nothing for 31 min"
 
 
 def test_a_run_whose_process_is_gone_is_ended_and_others_are_not(instance: dg.DagsterInstance) -> None:
