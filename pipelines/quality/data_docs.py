@@ -100,20 +100,23 @@ def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
 
 
 def _index(folder: Path, kept: Sequence[Any]) -> str:
-    """The first page: every result kept, by run, newest first."""
-    runs: dict[str, list[str]] = {}
+    """The first page: every result kept, by run, newest first, and in a run those that something failed in first."""
+    runs: dict[str, list[tuple[bool, bool, str, str]]] = {}
+    times: dict[str, str] = {}
     for key in kept:
         result = json.loads(Path(f"{folder.joinpath('results', *key.to_tuple())}.json").read_text(encoding="utf-8"))
-        counts = result["statistics"]
-        stopped = "" if result["success"] else '<span class="text-danger">critical ones failed</span>'
-        runs.setdefault(key.run_id.run_name, [f"{key.run_id.run_time:%Y-%m-%d %H:%M} UTC"]).append(
+        passed, made = (result["statistics"][f"{which}_expectations"] for which in ("successful", "evaluated"))
+        stopped = "" if result["success"] else "critical ones failed"
+        row = (
             f'<tr><td><a href="{quote(_page(key))}">{html.escape(result["suite_name"])}</a></td>'
-            f"<td>{counts['successful_expectations']} of {counts['evaluated_expectations']} passed</td>"
-            f"<td>{stopped}</td></tr>"
+            f"<td>{passed} of {made} passed</td>"
+            f'<td><span class="text-danger">{stopped}</span></td></tr>'
         )
+        times.setdefault(key.run_id.run_name, f"{key.run_id.run_time:%Y-%m-%d %H:%M} UTC")
+        runs.setdefault(key.run_id.run_name, []).append((result["success"], passed == made, result["suite_name"], row))
     tables = "\n".join(
-        f"<h3>{time}, run {html.escape(run)}</h3>\n<table>{''.join(sorted(rows))}</table>"
-        for run, (time, *rows) in runs.items()
+        f"<h3>{times[run]}, run {html.escape(run)}</h3>\n<table>{''.join(row for *_, row in sorted(rows))}</table>"
+        for run, rows in runs.items()
     )
     head = f'<head><meta charset="utf-8"><title>Check results</title><style>\n{_style()}</style></head>'
     content = tables or "<p>No run has left results yet.</p>"

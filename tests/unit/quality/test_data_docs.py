@@ -107,6 +107,16 @@ def test_pages_that_exist_are_not_built_again(tmp_path, orders, write_suite):
     assert first.read_text() == "kept"
 
 
+def test_of_a_run_the_first_page_names_first_what_failed(tmp_path, orders, write_suite, expect_not_null):
+    fails = {"critical": "zz", "warning": "yy", None: "aa"}
+    for severity, table in fails.items():
+        expected = expect_not_null("order_id", severity=severity) if severity else expect_not_null("_source_file")
+        suite = write_suite(expected).model_copy(update={"name": table})
+        store_results(tmp_path, "run-1", suite, validate(suite, orders))
+    text = build_data_docs(tmp_path).read_text()
+    assert re.findall(r"raw[.]([a-z]+)</a>", text) == ["zz", "yy", "aa"]
+
+
 def test_without_results_there_is_an_index(tmp_path):
     assert build_data_docs(tmp_path).exists()
 
