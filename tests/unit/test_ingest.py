@@ -74,6 +74,14 @@ def test_gzipped_csv_with_semicolons_and_quoted_line_breaks(tmp_path: Path) -> N
     assert shop.rows() == [("1", "1,50", 2), ("2", "a\nb", 3), ("3", "x", 4)]
 
 
+def test_nothing_is_remembered_of_a_file_that_may_be_replaced(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n1,1.50\n")
+    with sandboxed(shop.landing, shop.raw) as database:
+        assert land("shop", "orders", shop.table, DAY, shop.landing, shop.raw, database).rows == 1
+        assert database.execute("select * from duckdb_external_file_cache()").fetchall() == []
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1250", "latin-1"])
 def test_declared_encodings_are_read(tmp_path: Path, encoding: Any) -> None:
     shop = Shop(tmp_path, encoding=encoding)
