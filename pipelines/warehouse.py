@@ -69,7 +69,7 @@ def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to no file, for reading and writing others."""
     with duckdb.connect() as connection:
         connection.execute("set global TimeZone = 'UTC'")  # given at connect, it asks for an extension to be downloaded
-        # Of a raw file that is replaced twice in a moment, DuckDB 1.5 now and then (3 of 10,000) takes a part from there.
+        # Of a raw file replaced twice in a moment, DuckDB 1.5 now and then (3 of 10,000) takes a part from there.
         connection.execute("set global enable_external_file_cache = false")
         yield connection
 
