@@ -31,9 +31,9 @@ select
     movements.customer_id,
     movements.moved_on,
     {{ days_from('customers.first_ordered_on', 'movements.moved_on') }} as age_days,
-    sum(movements.net_amount) as net_amount,
-    sum(movements.margin_amount) as margin_amount,
-    sum(movements.items_without_cost) as items_without_cost
+    cast(sum(movements.net_amount) as decimal(18, 2)) as net_amount,
+    cast(sum(movements.margin_amount) as decimal(18, 2)) as margin_amount,
+    cast(sum(movements.items_without_cost) as bigint) as items_without_cost
 from movements
 inner join customers
     on movements.customer_id = customers.customer_id

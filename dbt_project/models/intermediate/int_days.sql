@@ -6,21 +6,21 @@ parameters as (
 ),
 
 first_days as (
-    select min({{ business_date('ordered_at') }}) as first_day from {{ ref('int_orders') }}
+    select {{ business_date('min(ordered_at)') }} as first_day from {{ ref('int_orders') }}
     union all
-    select min({{ business_date('refunded_at') }}) as first_day from {{ ref('int_refunds') }}
+    select {{ business_date('min(refunded_at)') }} as first_day from {{ ref('int_refunds') }}
     union all
-    select min({{ business_date('created_at') }}) as first_day from {{ ref('int_leads') }}
+    select {{ business_date('min(created_at)') }} as first_day from {{ ref('int_leads') }}
     union all
-    select min({{ business_date('created_at') }}) as first_day from {{ ref('int_opportunities') }}
+    select {{ business_date('min(created_at)') }} as first_day from {{ ref('int_opportunities') }}
     union all
     select min(spend_date) as first_day from {{ ref('int_ad_spend') }}
     union all
     select min(cost_month) as first_day from {{ ref('int_sales_marketing_costs') }}
     union all
-    select min({{ business_date('sent_at') }}) as first_day from {{ ref('int_nps_invitations') }}
+    select {{ business_date('min(sent_at)') }} as first_day from {{ ref('int_nps_invitations') }}
     union all
-    select min({{ business_date('responded_at') }}) as first_day from {{ ref('int_nps_responses') }}
+    select {{ business_date('min(responded_at)') }} as first_day from {{ ref('int_nps_responses') }}
 ),
 
 bounds as (

@@ -5,7 +5,7 @@ with
 sales as (
     select
         order_id,
-        sum(gross_amount - discount_amount) as sales_amount
+        cast(sum(gross_amount - discount_amount) as decimal(18, 2)) as sales_amount
     from {{ ref('fct_order_items') }}
     group by 1
 ),

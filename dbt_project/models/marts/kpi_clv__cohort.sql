@@ -18,14 +18,18 @@ parameters as (
     select * from {{ ref('int_run_parameters') }}
 ),
 
--- First per cohort and day of age, then per horizon: the days are few, the customers many.
-days as (
+-- First per cohort and the shortest horizon that has it, then per horizon: those are few, the customers many.
+earned as (
     select
         customers.cohort_month,
         customers.segment,
         customers.region,
         customers.first_channel,
-        movements.age_days,
+        case
+            {%- for days in horizons %}
+            when movements.age_days < {{ days }} then {{ days }}
+            {%- endfor %}
+        end as from_horizon_days,
         sum(movements.net_amount) as net_amount,
         sum(movements.margin_amount) as margin_amount,
         sum(movements.items_without_cost) as items_without_cost
@@ -61,16 +65,16 @@ horizons as (
 sums as (
     {%- for entity_type, entity_id in cuts.items() %}
     select
-        days.cohort_month as period_month,
+        earned.cohort_month as period_month,
         '{{ entity_type }}' as entity_type,
         {{ entity_id }} as entity_id,
         horizons.horizon,
-        sum(days.net_amount) as net_amount,
-        sum(days.margin_amount) as margin_amount,
-        sum(days.items_without_cost) as items_without_cost
-    from days
+        sum(earned.net_amount) as net_amount,
+        sum(earned.margin_amount) as margin_amount,
+        sum(earned.items_without_cost) as items_without_cost
+    from earned
     inner join horizons
-        on days.age_days < horizons.horizon_days or horizons.horizon_days is null
+        on earned.from_horizon_days <= horizons.horizon_days or horizons.horizon_days is null
     group by 1, 2, 3, 4
     {{ 'union all' if not loop.last }}
     {%- endfor %}
