@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.alerts.messages import as_json, as_markdown, as_text, chat_title
+from pipelines.alerts.messages import as_card, as_json, as_markdown, as_text, chat_title
 from pipelines.alerts.routes import (
     AppriseChannel,
     Channel,
@@ -224,11 +224,15 @@ def _receivers(channel: AppriseChannel, delivery: Delivery, salt: str) -> Iterat
 def _notify(service: "apprise.NotifyBase", said: dict[str, Any]) -> str | None:
     """Send over one service of Apprise; None, or why it failed. Apprise itself only logs that."""
     apprise = _apprise()
+    from apprise.plugins.workflows import NotifyWorkflows
+
     mail = service.secure_protocol == "mailtos"
     formats = service.notify_format if isinstance(service.notify_format, tuple) else (service.notify_format,)
     chat = not mail and apprise.NotifyFormat.MARKDOWN in formats
     if mail:
         service.notify_format = apprise.NotifyFormat.TEXT  # nothing in it can be markup
+    if isinstance(service, NotifyWorkflows):  # Teams reads Markdown and mentions in what Apprise makes of a text
+        service.gen_payload = lambda **_: as_card(said)  # type: ignore[method-assign]
     types = {"critical": apprise.NotifyType.FAILURE, "warning": apprise.NotifyType.WARNING}
     kind = apprise.NotifyType.SUCCESS if said["kind"] == "resolved" else types.get(said["severity"])
     sender = apprise.Apprise(asset=service.asset)

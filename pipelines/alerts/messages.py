@@ -23,6 +23,7 @@ SHOWN_IMPACT = 10
 _LONGEST_SUBJECT = 200
 _LONGEST_MARKDOWN = 2800  # what Slack shows of one text is 3,000 characters; others allow more
 _LONGEST_CODE = 400
+_LONGEST_CARD = 12_000  # characters of text; Teams refuses cards of more than 28 KB
 _SAID: dict[Because, str] = {
     "new": "new",
     "worse": "got worse",
@@ -148,6 +149,42 @@ def as_markdown(said: dict[str, Any]) -> str:
         shown.append("\n".join(lines))
         room -= len(shown[-1])
     return "\n\n".join(block for block in (*shown, *end) if block)
+
+
+def as_card(said: dict[str, Any]) -> dict[str, Any]:
+    """For Teams, as an Adaptive Card: its runs of text know neither Markdown nor mentions. Links are buttons."""
+    blocks: list[dict[str, Any]] = []
+    room, is_new_paragraph = _LONGEST_CARD, False
+    for line in as_text(said | {"links": {}}).splitlines():
+        words = " ".join(line.split())
+        room -= len(words)
+        if room < 0:
+            words = "… the rest: kpi alerts list"
+        style = {} if blocks else {"weight": "Bolder", "size": "Large"}
+        if words:
+            blocks.append(
+                {
+                    "type": "RichTextBlock",
+                    "inlines": [{"type": "TextRun", "text": words, **style}],
+                    "spacing": "Medium" if is_new_paragraph else "None",
+                }
+            )
+        is_new_paragraph = not words
+        if room < 0:
+            break
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "msteams": {"width": "full"},
+        "body": blocks,
+        "actions": [
+            {"type": "Action.OpenUrl", "title": _only_words(name), "url": url}
+            for name, url in _safe_links(said["links"])
+        ],
+    }
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
 
 
 def chat_title(said: dict[str, Any]) -> str:

@@ -242,6 +242,27 @@ def test_slack_gets_code_spans_and_its_text_of_an_error_is_a_failure(
     assert "*`staging/orders` `order_id_unique`* (critical, new)" in attachment["text"]
 
 
+def test_teams_gets_a_card_in_which_data_is_only_text(mail: Callable[[str], World], tmp_path: Path) -> None:
+    planted = "<at>all</at> [x](http://127.0.0.1/) **bold**"
+    with http(Answer(400, b"no such flow"), Answer(202), tls=certificate(tmp_path)) as endpoint:
+        world = mail(f"workflows://{endpoint.url.removeprefix('https://')}/WORKFLOW/SIGNATURE?verify=no")
+        world.report(finding(message=planted), links={"run": "http://127.0.0.1:3000/runs/1"})
+        world.flush()
+        assert "400" in letter(world, "queued").last_error
+        world.later(minutes=1)
+        assert world.flush().sent == 1
+    assert "sig=SIGNATURE" in endpoint.received[1].path
+    [attachment] = json.loads(endpoint.received[1].body)["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card = attachment["content"]
+    assert card["msteams"] == {"width": "full"}  # nobody is mentioned
+    assert card["actions"] == [{"type": "Action.OpenUrl", "title": "run", "url": "http://127.0.0.1:3000/runs/1"}]
+    assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
+    texts = [run["text"] for block in card["body"] for run in block["inlines"]]
+    assert texts[0].startswith("[critical] staging/orders order_id_unique")
+    assert any(planted in text for text in texts[1:])
+
+
 def mail_url(port: int, to: str = "a@example.org", scheme: str = "mailto", login: str = "") -> str:
     mode = "&mode=starttls" if scheme == "mailtos" else ""
     return f"{scheme}://{login}127.0.0.1:{port}?from=kpi@example.org&to={to}{mode}"
