@@ -23,7 +23,7 @@ SHOWN_IMPACT = 10
 _LONGEST_SUBJECT = 200
 _LONGEST_MARKDOWN = 2800  # what Slack shows of one text is 3,000 characters; others allow more
 _LONGEST_CODE = 400
-_LONGEST_CARD = 12_000  # characters of text; Teams refuses cards of more than 28 KB
+_LONGEST_CARD = 20_000  # characters; Teams refuses cards of more than 28 KB
 _SAID: dict[Because, str] = {
     "new": "new",
     "worse": "got worse",
@@ -152,32 +152,28 @@ def as_markdown(said: dict[str, Any]) -> str:
 
 
 def as_card(said: dict[str, Any]) -> dict[str, Any]:
-    """For Teams, as an Adaptive Card: its runs of text know neither Markdown nor mentions. Links are buttons."""
-    blocks: list[dict[str, Any]] = []
-    room, is_new_paragraph = _LONGEST_CARD, False
-    for line in as_text(said | {"links": {}}).splitlines():
-        words = " ".join(line.split())
-        room -= len(words)
-        if room < 0:
-            words = "… the rest: kpi alerts list"
-        style = {} if blocks else {"weight": "Bolder", "size": "Large"}
-        if words:
-            blocks.append(
-                {
-                    "type": "RichTextBlock",
-                    "inlines": [{"type": "TextRun", "text": words, **style}],
-                    "spacing": "Medium" if is_new_paragraph else "None",
-                }
-            )
-        is_new_paragraph = not words
-        if room < 0:
+    """For Teams, as an Adaptive Card: its runs of text know neither Markdown nor mentions. Links are buttons.
+
+    What is too long loses incidents, but not what the notice ends with.
+    """
+    shown: list[dict[str, Any]] = []
+    end = [_block([line], spacing="Medium") for line in _around(said)]
+    room = _LONGEST_CARD - sum(len(str(block)) for block in end)
+    for number, part in enumerate(said["incidents"]):
+        heading = f"{part['asset']} {part['check']} ({', '.join(_standing(part, said['kind']))})"
+        blocks = [_block([], heading, spacing="Medium")]
+        blocks += [_block([f" {one_line(str(value), _LONGEST_CODE)}"], label) for label, value in _facts(part, said)]
+        room -= sum(len(str(block)) for block in blocks)
+        if room < 0 and shown:
+            shown.append(_block([f"… and {len(said['incidents']) - number} more: kpi alerts list"], spacing="Medium"))
             break
+        shown += blocks
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "msteams": {"width": "full"},
-        "body": blocks,
+        "body": [_block([], said["subject"], size="Medium"), *shown, *end],
         "actions": [
             {"type": "Action.OpenUrl", "title": _only_words(name), "url": url}
             for name, url in _safe_links(said["links"])
@@ -185,6 +181,13 @@ def as_card(said: dict[str, Any]) -> dict[str, Any]:
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _block(texts: Sequence[str], bold: str = "", spacing: str = "None", **style: str) -> dict[str, Any]:
+    """A line of a card: what is bold in it, and then `texts`."""
+    runs: list[dict[str, Any]] = [{"type": "TextRun", "text": bold, "weight": "Bolder", **style}] if bold else []
+    runs += [{"type": "TextRun", "text": text} for text in texts]
+    return {"type": "RichTextBlock", "inlines": runs, "spacing": spacing}
 
 
 def chat_title(said: dict[str, Any]) -> str:

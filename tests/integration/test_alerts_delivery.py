@@ -263,6 +263,18 @@ def test_teams_gets_a_card_in_which_data_is_only_text(mail: Callable[[str], Worl
     assert any(planted in text for text in texts[1:])
 
 
+def test_a_card_of_many_incidents_is_not_larger_than_teams_takes(mail: Callable[[str], World], tmp_path: Path) -> None:
+    with http(Answer(202), tls=certificate(tmp_path)) as endpoint:
+        world = mail(f"workflows://{endpoint.url.removeprefix('https://')}/WORKFLOW/SIGNATURE?verify=no")
+        many = [finding(check=f"check_{number}", message="long " * 200) for number in range(40)]
+        world.report(*many, impact=("marts/kpi_revenue__monthly",))
+        assert world.flush().sent == 1
+    body = endpoint.received[0].body
+    assert 15_000 < len(body) < 28_000
+    assert b"more: kpi alerts list" in body
+    assert b"marts/kpi_revenue__monthly" in body
+
+
 def mail_url(port: int, to: str = "a@example.org", scheme: str = "mailto", login: str = "") -> str:
     mode = "&mode=starttls" if scheme == "mailtos" else ""
     return f"{scheme}://{login}127.0.0.1:{port}?from=kpi@example.org&to={to}{mode}"
