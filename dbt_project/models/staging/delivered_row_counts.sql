@@ -16,9 +16,9 @@ with
 {{ source_name }}__{{ table_name }}_typed as (
     select
         _delivered_on,
-        sum(case when _is_newest then 1 else 0 end) as good_rows,
-        sum(case when _reject_reason is not null then 1 else 0 end) as quarantined_rows,
-        sum(case when _reject_reason is null and not _is_newest then 1 else 0 end) as superseded_rows
+        count(case when _is_newest then 1 end) as good_rows,
+        count(_reject_reason) as quarantined_rows,
+        count(case when _reject_reason is null and not _is_newest then 1 end) as superseded_rows
     from {{ ref('base_' ~ source_name ~ '__' ~ table_name) }}
     group by 1
 ){{ ',' if not loop.last }}
@@ -30,9 +30,9 @@ select
     '{{ table_name }}' as table_name,
     delivered._delivered_on as delivered_on,
     delivered.raw_rows,
-    cast(coalesce(typed.good_rows, 0) as bigint) as good_rows,
-    cast(coalesce(typed.quarantined_rows, 0) as bigint) as quarantined_rows,
-    cast(coalesce(typed.superseded_rows, 0) as bigint) as superseded_rows
+    coalesce(typed.good_rows, 0) as good_rows,
+    coalesce(typed.quarantined_rows, 0) as quarantined_rows,
+    coalesce(typed.superseded_rows, 0) as superseded_rows
 from {{ source_name }}__{{ table_name }}_raw as delivered
 left join {{ source_name }}__{{ table_name }}_typed as typed
     on delivered._delivered_on = typed._delivered_on
