@@ -99,7 +99,9 @@ select
             then greatest(opportunities.closed_on, ordered.entered_on)
         else ordered.next_entered_on
     end as left_on,
-    opportunities.closed_on is null or ordered.entered_on < opportunities.closed_on as is_open_stage,
+    -- Of a deal that was deleted, or has not been delivered yet, nothing is in the pipeline.
+    opportunities.opportunity_id is not null
+    and (opportunities.closed_on is null or ordered.entered_on < opportunities.closed_on) as is_open_stage,
     ordered.is_derived,
     ordered._source_file,
     ordered._row_number
