@@ -23,7 +23,7 @@ SHOWN_IMPACT = 10
 _LONGEST_SUBJECT = 200
 _LONGEST_MARKDOWN = 2800  # what Slack shows of one text is 3,000 characters; others allow more
 _LONGEST_CODE = 400
-_LONGEST_CARD = 20_000  # characters; Teams refuses cards of more than 28 KB
+_LONGEST_CARD = 20_000  # bytes; Teams refuses cards of more than 28 KB
 _SAID: dict[Because, str] = {
     "new": "new",
     "worse": "got worse",
@@ -157,23 +157,24 @@ def as_card(said: dict[str, Any]) -> dict[str, Any]:
     What is too long loses incidents, but not what the notice ends with.
     """
     shown: list[dict[str, Any]] = []
-    end = [_block([line], spacing="Medium") for line in _around(said)]
-    room = _LONGEST_CARD - sum(len(str(block)) for block in end)
+    end = [_line("", line, spacing="Medium") for line in _around(said)]
+    room = _LONGEST_CARD - len(json.dumps(end))
     for number, part in enumerate(said["incidents"]):
         heading = f"{part['asset']} {part['check']} ({', '.join(_standing(part, said['kind']))})"
-        blocks = [_block([], heading, spacing="Medium")]
-        blocks += [_block([f" {one_line(str(value), _LONGEST_CODE)}"], label) for label, value in _facts(part, said)]
-        room -= sum(len(str(block)) for block in blocks)
+        lines = [_line(heading, spacing="Medium")]
+        lines += [_line(label, f" {one_line(str(value), _LONGEST_CODE)}") for label, value in _facts(part, said)]
+        room -= len(json.dumps(lines))
         if room < 0 and shown:
-            shown.append(_block([f"… and {len(said['incidents']) - number} more: kpi alerts list"], spacing="Medium"))
+            rest = len(said["incidents"]) - number
+            shown.append(_line("", f"… and {rest} more: kpi alerts list", spacing="Medium"))
             break
-        shown += blocks
+        shown += lines
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "msteams": {"width": "full"},
-        "body": [_block([], said["subject"], size="Medium"), *shown, *end],
+        "body": [_line(said["subject"], size="Medium"), *shown, *end],
         "actions": [
             {"type": "Action.OpenUrl", "title": _only_words(name), "url": url}
             for name, url in _safe_links(said["links"])
@@ -183,11 +184,10 @@ def as_card(said: dict[str, Any]) -> dict[str, Any]:
     return {"type": "message", "attachments": [attachment]}
 
 
-def _block(texts: Sequence[str], bold: str = "", spacing: str = "None", **style: str) -> dict[str, Any]:
-    """A line of a card: what is bold in it, and then `texts`."""
-    runs: list[dict[str, Any]] = [{"type": "TextRun", "text": bold, "weight": "Bolder", **style}] if bold else []
-    runs += [{"type": "TextRun", "text": text} for text in texts]
-    return {"type": "RichTextBlock", "inlines": runs, "spacing": spacing}
+def _line(bold: str, text: str = "", spacing: str = "None", **style: str) -> dict[str, Any]:
+    """A line of a card, of which `bold` is bold, and in `style`."""
+    runs = [{"type": "TextRun", "text": bold, "weight": "Bolder", **style}, {"type": "TextRun", "text": text}]
+    return {"type": "RichTextBlock", "inlines": [run for run in runs if run["text"]], "spacing": spacing}
 
 
 def chat_title(said: dict[str, Any]) -> str:

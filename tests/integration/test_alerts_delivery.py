@@ -262,10 +262,13 @@ def test_teams_gets_a_card_in_which_data_is_only_text(mail: Callable[[str], Worl
     assert any(planted in text for text in texts[1:])
 
 
-def test_a_card_of_many_incidents_is_not_larger_than_teams_takes(mail: Callable[[str], World], tmp_path: Path) -> None:
+@pytest.mark.parametrize("word", ["long ", "długi ", "長い"])
+def test_a_card_of_many_incidents_is_not_larger_than_teams_takes(
+    mail: Callable[[str], World], tmp_path: Path, word: str
+) -> None:
     with http(Answer(202), tls=certificate(tmp_path)) as endpoint:
         world = mail(f"workflows://{endpoint.url.removeprefix('https://')}/WORKFLOW/SIGNATURE?verify=no")
-        many = [finding(check=f"check_{number}", message="long " * 200) for number in range(40)]
+        many = [finding(check=f"check_{number}", message=word * 200) for number in range(40)]
         world.report(*many, impact=("marts/kpi_revenue__monthly",))
     [body] = [received.body for received in endpoint.received]
     assert 15_000 < len(body) < 28_000

@@ -99,7 +99,7 @@ def test_threads_take_turns(log: EventLog) -> None:
     assert sorted(messages(log, "a")) == sorted(f"{name}{n}" for name in "xyz" for n in range(25))
 
 
-def test_the_ui_in_another_process_sees_events_as_they_come(tmp_path: Path, log: EventLog) -> None:
+def test_who_watches_a_run_sees_events_as_another_log_stores_them(tmp_path: Path, log: EventLog) -> None:
     log.store_event(event("a", "1"))
     ui = EventLog(str(tmp_path))
     seen: list[str] = []
