@@ -232,8 +232,8 @@ def _notify(service: "apprise.NotifyBase", said: dict[str, Any]) -> str | None:
     if mail:
         service.notify_format = apprise.NotifyFormat.TEXT  # nothing in it can be markup
     if isinstance(service, NotifyWorkflows):
-        # Teams reads Markdown and mentions in what Apprise makes of a text. Apprise makes the object from its URL, so that
-        # there is no class of ours to override it in.
+        # Teams reads Markdown and mentions in what Apprise makes of a text. Apprise makes the object from its URL, so
+        # there is no class of ours to override that in.
         service.gen_payload = lambda **_: as_card(said)  # type: ignore[method-assign]  # hence on the object
     types = {"critical": apprise.NotifyType.FAILURE, "warning": apprise.NotifyType.WARNING}
     kind = apprise.NotifyType.SUCCESS if said["kind"] == "resolved" else types.get(said["severity"])
