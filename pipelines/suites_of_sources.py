@@ -1,6 +1,8 @@
 """The suites that follow from a source's YAML: of each delivered table, and of its log in staging.
 
-Belongs here: what every delivered table is checked for, with the thresholds of its source.
+Belongs here: what every delivered table is checked for, with the thresholds of its source. Each check judges every
+delivery by itself and names its `_delivered_on`, so that a day gets the same verdict in a run of its own and in one of
+many days.
 Does not belong here: checks of what one certain table means (`expectations/`). A suite file of the same name replaces
 the one made here.
 """
@@ -29,9 +31,10 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
         owner=source.owner,
         description=table.description,
         runbook=_RUNBOOK + "delivery-missing-or-small",
-        allow_empty=table.empty_day == "allowed",
+        allow_empty=True,  # `delivery_not_empty` looks at each delivery; that all days together have rows says little
         personal_columns=table.personal_columns,
         expectations=[
+            *_not_empty(table),
             *(_rows_have_key(column, source.rejects) for column in table.key),
             _rule(
                 "most_rows_are_whole",
@@ -56,6 +59,21 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
             *_volume(table),
         ],
     )
+
+
+def _not_empty(table: Table) -> list[ExpectationSpec]:
+    if table.empty_day == "allowed":
+        return []
+    return [
+        _expectation(
+            "expect_deliveries_to_have_rows",
+            {},
+            "critical",
+            "A file without rows came. If days like that are normal, write `empty_day: allowed` in the source's YAML.",
+            "delivery-missing-or-small",
+            name="delivery_not_empty",
+        )
+    ]
 
 
 def _volume(table: Table) -> list[ExpectationSpec]:
@@ -89,14 +107,18 @@ def _volume(table: Table) -> list[ExpectationSpec]:
 def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
     """Rows that cannot be told apart into cells have no key either; they count among the unreadable ones."""
     name = column.replace('"', '""')
+    lacks_key = f'_problem is null and "{name}" is null'
     return _rule(
         f"{re.sub('[^a-z0-9]+', '_', column.lower()).strip('_') or 'key'}_not_null",
         "critical",
         f"""
-            select _source_file, _row_number, "{name}" from {{batch}}
-            where _problem is null and "{name}" is null
-            qualify count(*) over ()
-                >= greatest({rejects.at_least}, {rejects.block} * (select count(*) from {{batch}}))
+            select _delivered_on, _source_file, _row_number, "{name}"
+            from {{batch}}
+            where {lacks_key} and _delivered_on in (
+                select _delivered_on from {{batch}}
+                group by 1
+                having {_too_many(f"count(*) filter (where {lacks_key})", rejects.block, rejects.at_least)}
+            )
         """,
         f"Without {column} a row cannot be told from another, nor corrected later.",
         "keys-and-duplicates",

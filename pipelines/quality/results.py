@@ -21,6 +21,9 @@ class CheckResult:
         unexpected_count, element_count: failing and all rows; None where no single row is at fault.
         message: one sentence that names column, counts and, when known, the first failing file and row.
         examples: up to five failing rows: where the row lies and the values at fault, `***` for personal columns.
+        error: why the check could not be made.
+        failing_days: of a failed check, the delivery days (ISO dates, in order) of all failing rows and figures; empty
+            where they name none.
     """
 
     stage: str
@@ -37,3 +40,4 @@ class CheckResult:
     message: str
     examples: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
+    failing_days: tuple[str, ...] = ()

@@ -35,6 +35,18 @@ _SAYS_NOTHING = 0.05  # of the median; the spread of counts is never taken for l
 _BULK_DAYS = 31  # rows dated longer before their delivery are history that was delivered again
 
 
+def row_counts_above_zero(kwargs: Kwargs) -> str:
+    """Deliveries without a row."""
+    return f"""
+        select
+            day as position, row_count = 0 as is_unexpected,
+            case row_count when 0 then 'no rows' when 1 then '1 row' else format('{{:,}} rows', row_count) end
+                || ' on ' || day as finding
+        from {DELIVERIES}
+        where is_judged
+    """
+
+
 def row_counts_usual(kwargs: Kwargs) -> str:
     """Deliveries whose number of rows is not within median ± `deviations` spreads of deliveries like them.
 

@@ -29,6 +29,7 @@ from pipelines.quality.relations import CHECK_TIMEOUT_SECONDS, NoFilesError, Ope
 from pipelines.quality.results import CheckResult
 from pipelines.quality.statement_timeout import StatementTimeoutError
 from pipelines.quality.suites import ExpectationSpec, Suite
+from pipelines.quality.usual import DELIVERIES
 
 if TYPE_CHECKING:
     from pipelines.quality.gx_duckdb import Outcome
@@ -37,7 +38,7 @@ HIDDEN = "***"
 EXAMPLES = 5
 FIGURES_TOLD = 3
 _MOST_COLUMNS = 8
-_SOURCE_FILE, _ROW_NUMBER = "_source_file", "_row_number"
+_SOURCE_FILE, _ROW_NUMBER, _DELIVERED_ON = "_source_file", "_row_number", "_delivered_on"
 _LONGEST_VALUE = 100
 _SINGULAR = {"are": "is", "have": "has", "break": "breaks", "do": "does", "match": "matches"}
 # Errors about names, grammar, files and the suite; all others (conversion, range, …) may quote a value of the table.
@@ -123,6 +124,7 @@ def _result(
     total: int | None = None,
     examples: Sequence[dict[str, Any]] = (),
     error: str | None = None,
+    failing_days: Sequence[str] = (),
 ) -> CheckResult:
     """A result whose message is what the check is about, and then what was `found`."""
     is_named = spec.type == UNEXPECTED_ROWS or spec.kind.figures is not None
@@ -142,6 +144,7 @@ def _result(
         message=f"{subject}: {found}",
         examples=list(examples),
         error=error,
+        failing_days=tuple(failing_days),
     )
 
 
@@ -154,7 +157,7 @@ def expected(spec: ExpectationSpec) -> str:
 
 def _nothing_to_check(suite: Suite, spec: ExpectationSpec, observed: str) -> CheckResult:
     if suite.allow_empty:
-        found = f"{observed}, which {suite.path.name} allows"
+        found = f"{observed} to check"
     else:
         found = f"{observed} to check, and {suite.path.name} does not say allow_empty: true"
     return _result(suite, spec, passed=suite.allow_empty, observed=observed, found=found)
@@ -176,11 +179,21 @@ def _judged_rows(
     if passed and failing:
         found += f", expected {expected(spec)}"
     examples: list[dict[str, Any]] = []
+    failing_days: list[str] = []
     if not passed:
         examples, first = _examples(suite, spec, batch)
+        failing_days = _failing_days(spec, batch)
         found += f", first: {first}" if first else ""
     return _result(
-        suite, spec, passed=passed, observed=observed, found=found, failing=failing, total=total, examples=examples
+        suite,
+        spec,
+        passed=passed,
+        observed=observed,
+        found=found,
+        failing=failing,
+        total=total,
+        examples=examples,
+        failing_days=failing_days,
     )
 
 
@@ -205,7 +218,7 @@ def _make_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> str 
 def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool) -> CheckResult:
     """Figures tell themselves, those that are not as expected first, then the newest."""
     figures = batch.rows(
-        f"select is_unexpected, finding from {quoted(spec.figures_table)} "
+        f"select is_unexpected, finding, position from {quoted(spec.figures_table)} "
         "order by is_unexpected desc, position desc, finding"
     )
     unexpected = [figure for figure in figures if figure["is_unexpected"]]
@@ -220,7 +233,13 @@ def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passe
         failing=len(unexpected),
         total=len(figures),
         examples=[] if passed else [{"finding": _example_value(suite, "finding", text)} for text in told[:EXAMPLES]],
+        failing_days=sorted({str(figure["position"]) for figure in unexpected}) if _judges_deliveries(spec) else (),
     )
+
+
+def _judges_deliveries(spec: ExpectationSpec) -> bool:
+    """Its figures are one per delivery, and their position is the delivery's day."""
+    return DELIVERIES in spec.kind.needs
 
 
 def _agreeing(fault: str, count: int) -> str:
@@ -251,12 +270,34 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
 
 def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any]]:
     if spec.kind.failing_rows is None:
-        assert spec.rule is not None
-        return batch.rows(f"{rule_query(spec.rule).replace(BATCH_PLACEHOLDER, BATCH)} limit {EXAMPLES}")
+        return batch.rows(f"{_rule_rows(spec)} limit {EXAMPLES}")
     condition = spec.kind.failing_rows(spec.kwargs)
     order = [quoted(column) for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns]
     order_by = f"order by {', '.join(order)}" if order else ""
     return batch.rows(f"select * from {BATCH} where {condition.sql} {order_by} limit {EXAMPLES}", condition.values)
+
+
+def _failing_days(spec: ExpectationSpec, batch: OpenBatch) -> list[str]:
+    """The delivery days of all failing rows; none where the rows do not name theirs, or cannot be asked."""
+    from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
+
+    condition = spec.kind.failing_rows(spec.kwargs) if spec.kind.failing_rows else Condition("true")
+    rows = f"(select * from {BATCH} where {condition.sql})" if spec.kind.failing_rows else f"({_rule_rows(spec)})"
+    try:
+        columns = batch.rows(f"select column_name from (describe {rows})", condition.values)
+        if _DELIVERED_ON not in {column["column_name"] for column in columns}:
+            return []
+        found = batch.rows(
+            f"select distinct try_cast({_DELIVERED_ON} as date) as day from {rows} order by day", condition.values
+        )
+    except (SQLAlchemyError, StatementTimeoutError):  # the verdict stands
+        return []
+    return [str(row["day"]) for row in found if row["day"] is not None]
+
+
+def _rule_rows(spec: ExpectationSpec) -> str:
+    assert spec.rule is not None
+    return rule_query(spec.rule).replace(BATCH_PLACEHOLDER, BATCH)
 
 
 def _first(spec: ExpectationSpec, example: dict[str, Any], place: Sequence[str]) -> str:

@@ -119,6 +119,7 @@ def test_a_delivery_that_is_a_tenth_of_what_is_usual_is_blocked_with_the_figures
         "row_count_is_plausible: 12 rows on 2025-03-18, usual for a working day are 60 to 156 (median 100 of 10)"
     )
     assert (blocked.unexpected_count, blocked.element_count) == (1, 1)
+    assert blocked.failing_days == ("2025-03-18",)
     assert blocked.expected == "delivery with 50% to 300% of the rows that are usual"
 
 
@@ -130,6 +131,23 @@ def test_an_empty_delivery_is_judged_too(tmp_path: Path) -> None:
     results = {result.check: result for result in validate(suite, ParquetFiles((files[15],), views))}
     assert results["row_count_is_plausible"].observed.startswith("0 rows on 2025-03-18, usual for a working day")
     assert not results["row_count_is_plausible"].passed
+
+
+def test_a_file_without_rows_fails_among_others_with_rows_as_it_does_alone(tmp_path: Path) -> None:
+    files = {day: land_rows(tmp_path, date(2025, 3, day), rows) for day, rows in ((3, 9), (4, 0), (5, 7), (6, 0))}
+    suite = suites_of(SOURCE, "orders", SOURCE.tables["orders"])[0]
+
+    def failed(*days: int) -> dict[str, tuple[str, ...]]:
+        views = (
+            deliveries(tmp_path, "shop", "orders", [date(2025, 3, day) for day in days]),
+            days_off(settings(tmp_path)),
+        )
+        results = validate(suite, ParquetFiles(tuple(files[day] for day in days), views))
+        return {result.check: result.failing_days for result in results if not result.passed}
+
+    assert failed(3, 4, 5, 6) == {"delivery_not_empty": ("2025-03-04", "2025-03-06")}
+    assert failed(4) == {"delivery_not_empty": ("2025-03-04",)}
+    assert failed(3, 5) == {}
 
 
 def test_holidays_of_the_country_and_unusual_days_are_days_off(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from pipelines.checks import complete_suites
 from pipelines.quality.relations import DuckDBTable
+from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import load_suites
+from pipelines.quality.usual import DELIVERIES
 from pipelines.quality.validation import validate
 from pipelines.sources import Source, load_sources
 from pipelines.suites_of_sources import suites_of
@@ -38,18 +40,24 @@ def source(**table: Any) -> Source:
     )
 
 
-def failed(folder: Path, rows: str, stage: int = 1, **table: Any) -> dict[str, str]:
-    """The messages of the checks that fail on a delivery of these rows, of raw (0) or of the log (1)."""
+def failures(folder: Path, rows: str, stage: int = 1, **table: Any) -> list[CheckResult]:
+    """What fails on these rows, of raw (0) or of the log (1), but for the checks that count deliveries by their files.
+
+    Those are tested in test_comparisons.py.
+    """
     shop = source(**table)
     suite = suites_of(shop, "orders", shop.tables["orders"])[stage]
     path = folder / "warehouse.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute(f"create or replace table rows as {rows}")
-    return {
-        result.check: result.message
-        for result in validate(suite, DuckDBTable(path, "main", "rows"))
-        if not result.passed and "row_count_is" not in result.check
-    }
+    of_files = {spec.name for spec in suite.checks if DELIVERIES in spec.kind.needs}
+    results = validate(suite, DuckDBTable(path, "main", "rows"))
+    return [result for result in results if not result.passed and result.check not in of_files]
+
+
+def failed(folder: Path, rows: str, stage: int = 1, **table: Any) -> dict[str, str]:
+    """The messages of the checks that fail on a delivery of these rows."""
+    return {result.check: result.message for result in failures(folder, rows, stage, **table)}
 
 
 def log(count: int, day: str = "'2025-03-03'", amount: str = "1.5", reason: str = "null") -> str:
@@ -115,20 +123,55 @@ def test_columns_with_odd_names_keep_their_type_too(tmp_path: Path) -> None:
     assert "columns_keep_their_type" in failed(tmp_path, rows)
 
 
-def test_raw_rows_without_cells_or_key_and_new_columns_are_told(tmp_path: Path) -> None:
-    raw = """
+def raw(count: int, broken: int, without_key: int, day: str = "2025-03-03") -> str:
+    """Rows of one delivery: the first ones are no rows of cells, the next ones have no key."""
+    return f"""
         select
-            case when range >= 3 then 'o' || range end as order_id, '2025-03-03' as ordered_on, '1' as amount,
-            'a@example.com' as email, range as _row_number, null as _unreadable_row,
+            case when range >= {broken + without_key} then 'o' || range end as order_id, '2025-03-03' as ordered_on,
+            '1' as amount, 'a@example.com' as email, range as _row_number, null as _unreadable_row,
             case when range < {broken} then '2 cells where the header has 4' end as _problem,
-            'orders.csv' as _source_file, 'x' as _file_sha256, date '2025-03-03' as _delivered_on,
-            timestamp '2025-03-03' as _loaded_at {more}
-        from range(30)
+            'orders.csv' as _source_file, 'x' as _file_sha256, date '{day}' as _delivered_on,
+            timestamp '2025-03-03' as _loaded_at
+        from range({count})
     """
-    assert failed(tmp_path, raw.format(broken=3, more=""), stage=0).keys() == {"most_rows_are_whole"}
-    assert failed(tmp_path, raw.format(broken=0, more=", 'x' as colour"), stage=0).keys() == {
-        "order_id_not_null", "no_new_columns",
-    }  # fmt: skip
+
+
+def test_raw_rows_without_cells_or_key_and_new_columns_are_told(tmp_path: Path) -> None:
+    assert failed(tmp_path, raw(30, broken=3, without_key=0), stage=0).keys() == {"most_rows_are_whole"}
+    with_another = f"select *, 'x' as colour from ({raw(30, broken=0, without_key=3)})"
+    assert failed(tmp_path, with_another, stage=0).keys() == {"order_id_not_null", "no_new_columns"}
+
+
+@pytest.mark.parametrize(
+    ("broken", "without_key", "check"), [(3, 0, "most_rows_are_whole"), (0, 3, "order_id_not_null")]
+)
+def test_raw_rows_of_a_small_bad_delivery_fail_among_many_good_ones_and_name_its_day(
+    tmp_path: Path, broken: int, without_key: int, check: str
+) -> None:
+    good, bad = raw(1000, broken=2, without_key=2), raw(30, broken, without_key, day="2025-03-04")
+    [alone] = failures(tmp_path, bad, stage=0)
+    [together] = failures(tmp_path, f"{good} union all {bad}", stage=0)
+    assert (alone.check, alone.failing_days) == (together.check, together.failing_days) == (check, ("2025-03-04",))
+    assert alone.unexpected_count == together.unexpected_count
+
+
+@pytest.mark.parametrize(
+    ("bad", "checks"),
+    [
+        ({"day": "'2099-01-01'"}, ["dates_lie_in_window", "most_dates_lie_in_window"]),
+        ({"reason": "'email: empty'"}, ["rows_are_readable", "most_rows_are_readable"]),
+        (
+            {"amount": "null::double", "reason": "case when range < 4 then 'amount: cannot be read as decimal' end"},
+            ["rows_are_readable", "columns_keep_their_type"],
+        ),
+    ],
+)
+def test_rows_of_the_log_name_the_day_of_a_bad_delivery_among_good_ones(
+    tmp_path: Path, bad: dict[str, str], checks: list[str]
+) -> None:
+    bad_day = f"select * replace (date '2025-03-02' as _delivered_on) from ({log(100, **bad)})"
+    found = failures(tmp_path, f"{log(5000)} union all {bad_day}")
+    assert [(result.check, result.failing_days) for result in found] == [(check, ("2025-03-02",)) for check in checks]
 
 
 def test_a_table_without_a_rhythm_has_no_volume_and_thresholds_are_the_tables(tmp_path: Path) -> None:
