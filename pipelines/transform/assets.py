@@ -7,7 +7,7 @@ Does not belong here: the project itself (`project.py`), and any SQL (`dbt_proje
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 
 from pipelines.checks import Suites, judge_log
 from pipelines.deliveries.left_out import write_left_out
-from pipelines.deliveries.standing import Standing
+from pipelines.deliveries.standing import Delivery, Standing
 from pipelines.deliveries.store import DeliveryStore
 from pipelines.partitions import days_of_run
 from pipelines.quarantine import update_rows
@@ -84,11 +84,12 @@ def model_assets(
     were that a raw one, a first load of 61 days would plan 61 events for each of the unpartitioned assets, too.
     """
     variables = dbt_variables(settings, sources)
-    store = DeliveryStore(settings.deliveries_path)
+
+    def lock(context: dg.AssetExecutionContext) -> None:
+        """Held to the end of the run: what is published must be what its checks have seen."""
+        hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
 
     def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        # Held to the end of the run: what is published must be what its checks have seen.
-        hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
         os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
         arguments = build_arguments(variables, full_refresh="full_refresh" in context.run.tags)
         yield from dbt.cli(arguments, context=context).stream()
@@ -97,18 +98,15 @@ def model_assets(
         manifest=manifest, name="transform_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=Translator()
     )
     def transform_staging(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        for source, name, _ in each_table(sources_that_leave_out(sources)):  # what is run again is read again
-            store.forget(source.name, name, days_of_run(context.run.tags), "staging")
-        write_left_out(settings, Standing(settings, sources).left_out)
-        yield from build(context, dbt)
-        before = {str(delivery) for delivery in Standing(settings, sources).left_out}
-        for source, name, _ in each_table(sources_that_leave_out(sources)):
-            judge_log(settings, source, name, suites[STAGING, f"base_{source.name}__{name}"], context.run.run_id)
-        left_out = Standing(settings, sources).left_out
-        if before != {str(delivery) for delivery in left_out}:
-            write_left_out(settings, left_out)
+        lock(context)
+
+        def build_again() -> None:
             arguments = build_arguments(variables, full_refresh=False)
             dbt.cli([*arguments, "--select", f"fqn:{STAGING}"]).wait()
+
+        left_out = yield from staged_without_rejected(
+            settings, sources, suites, context.run, lambda: build(context, dbt), build_again
+        )
         for delivery in left_out:
             context.log.warning(f"{delivery} is left out: {'; '.join(delivery.problems) or delivery.reason}")
         if open_rows := update_rows(settings):
@@ -118,14 +116,39 @@ def model_assets(
         manifest=manifest, name="transform_marts", exclude=f"fqn:{STAGING}", dagster_dbt_translator=Translator()
     )
     def transform_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        lock(context)
         yield from build(context, dbt)
 
     return [transform_staging, transform_marts]
 
 
-def sources_that_leave_out(sources: Iterable[Source]) -> list[Source]:
-    """The sources whose rejected deliveries hold nothing up."""
-    return [source for source in sources if source.rejected == "leave_out"]
+def staged_without_rejected(
+    settings: Settings,
+    sources: Sequence[Source],
+    suites: Suites,
+    run: dg.DagsterRun,
+    build: Callable[[], Iterator[Any]],
+    build_again: Callable[[], None],
+) -> Generator[Any, None, list[Delivery]]:
+    """Build staging without what is left out, and once more where only the built logs show that something must be.
+
+    Returns:
+        The deliveries that are left out.
+    """
+    leaving_out = [source for source in sources if source.rejected == "leave_out"]
+    store = DeliveryStore(settings.deliveries_path)
+    for source, name, _ in each_table(leaving_out):  # a day that is run again is read again
+        store.forget(source.name, name, days_of_run(run.tags), "staging")
+    before = Standing(settings, sources).left_out
+    write_left_out(settings, before)
+    yield from build()
+    for source, name, _ in each_table(leaving_out):
+        judge_log(settings, source, name, suites[STAGING, f"base_{source.name}__{name}"], run.run_id)
+    left_out = Standing(settings, sources).left_out
+    if set(map(str, left_out)) != set(map(str, before)):
+        write_left_out(settings, left_out)
+        build_again()
+    return left_out
 
 
 def blocking_tests(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetCheckKey]:
