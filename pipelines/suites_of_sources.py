@@ -82,7 +82,8 @@ def _volume(table: Table) -> list[ExpectationSpec]:
     volume = table.volume
     since = {"since": volume.since} if volume.since else {}
     date_column = {"date_column": table.date_column} if table.date_column else {}
-    plausible = {"below": volume.below, "above": volume.above, "at_least": volume.at_least, **since, **date_column}
+    may_be_empty = {"may_be_empty": True} if table.empty_day == "allowed" else {}
+    thresholds = {"below": volume.below, "above": volume.above, "at_least": volume.at_least}
     return [
         _expectation(
             "expect_row_counts_to_be_usual",
@@ -94,10 +95,10 @@ def _volume(table: Table) -> list[ExpectationSpec]:
         ),
         _expectation(
             "expect_row_counts_to_be_plausible",
-            plausible,
+            {**thresholds, **since, **date_column, **may_be_empty},
             "critical",
             f"Less than {volume.below:.0%} or more than {volume.above:.0%} of what is usual is a delivery gone wrong "
-            "more often than a day like that. If it is right, write the day under unusual_days in kpi.yml.",
+            "more often than a day like that.",
             "delivery-missing-or-small",
             name="row_count_is_plausible",
         ),
