@@ -38,6 +38,7 @@ HIDDEN = "***"
 EXAMPLES = 5
 FIGURES_TOLD = 3
 _MOST_COLUMNS = 8
+_FEW_DAYS = 7  # more are no exception any more
 _SOURCE_FILE, _ROW_NUMBER, _DELIVERED_ON = "_source_file", "_row_number", "_delivered_on"
 _LONGEST_VALUE = 100
 _SINGULAR = {"are": "is", "have": "has", "break": "breaks", "do": "does", "match": "matches"}
@@ -264,8 +265,12 @@ def _answer(spec: ExpectationSpec, batch: OpenBatch, failing_days: list[str]) ->
             break
         right |= following
     more = day_ranges(right - set(failing_days))
-    why_more = f" (once the others are, {more} would be blocked)" if more else ""
-    return f". If it is right, add to unusual_days in kpi.yml: {', '.join(sorted(right))}{why_more}"
+    answer = f". If it is right, add to unusual_days in kpi.yml: {', '.join(sorted(right))}"
+    if more:
+        answer += f" (once the others are, {more} would be blocked)"
+    if len(right) > _FEW_DAYS:
+        answer += f". If it stays like that, write `volume: {{since: {min(right)}}}` in the source's YAML instead"
+    return answer
 
 
 def _agreeing(fault: str, count: int) -> str:

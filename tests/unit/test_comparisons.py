@@ -183,6 +183,13 @@ def test_the_answer_to_blocked_days_holds_those_that_would_be_blocked_next(tmp_p
     assert judged(tmp_path / "all", counts, last=15, unusual_days=answer)["row_count_is_plausible"].passed
 
 
+def test_what_has_changed_for_good_is_answered_by_a_new_start(tmp_path: Path) -> None:
+    blocked = judged(tmp_path, [100] * 28 + [40] * 8, last=8)["row_count_is_plausible"]
+    assert blocked.message.endswith(
+        ". If it stays like that, write `volume: {since: 2025-03-31}` in the source's YAML instead"
+    )
+
+
 def test_a_file_without_rows_fails_among_others_with_rows_as_it_does_alone(tmp_path: Path) -> None:
     files = {day: land_rows(tmp_path, date(2025, 3, day), rows) for day, rows in ((3, 9), (4, 0), (5, 7), (6, 0))}
     suite = suites_of(SOURCE, "orders", SOURCE.tables["orders"])[0]
