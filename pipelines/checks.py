@@ -12,12 +12,16 @@ from functools import partial
 import dagster as dg
 
 from pipelines.comparisons import days_off, delivered_months, deliveries, published_months, views_for
+from pipelines.deliveries.judging import Judged, judge_landed, judge_logged
+from pipelines.deliveries.proof import loads_of_log
+from pipelines.deliveries.standing import Standing
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import raw_file
 from pipelines.quality.asset_checks import asset_checks
 from pipelines.quality.data_docs import build_data_docs
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable, ParquetFiles
+from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Suite
 from pipelines.quality.usual import DAYS_OFF, DELIVERED_MONTHS, DELIVERIES, PUBLISHED_MONTHS
 from pipelines.settings import Settings
@@ -44,15 +48,11 @@ def complete_suites(written: Suites, sources: Iterable[Source]) -> dict[tuple[st
 
 
 def checks_of_raw(
-    settings: Settings,
-    sources: Iterable[Source],
-    suites: Suites,
-    history: CheckHistory,
-    partitions: dg.DailyPartitionsDefinition,
+    settings: Settings, sources: Iterable[Source], suites: Suites, history: CheckHistory
 ) -> list[dg.AssetChecksDefinition]:
-    """The checks of every delivered table, on the delivery days of the run."""
+    """The checks of every delivered table, on the delivery days of the run and all that have not passed."""
     return [
-        _raw_checks(settings, suites["raw", f"{source.name}__{name}"], source.name, name, history, partitions)
+        _raw_checks(settings, suites["raw", f"{source.name}__{name}"], source, name, history)
         for source, name, _ in each_table(sources)
     ]
 
@@ -92,18 +92,20 @@ def data_docs_sensors(settings: Settings) -> list[dg.SensorDefinition]:
 
 
 def blocking(checks: Iterable[dg.AssetChecksDefinition], suites: Suites) -> list[tuple[str, str, str]]:
-    """(stage, table, check) of every critical check among `checks`."""
+    """(stage, table, check) of every critical check among `checks` but those of raw: deliveries have verdicts."""
     names = {key.asset_key for check in checks for key in check.check_keys}
     return [
         (suite.stage, suite.name, spec.name)
         for suite in suites.values()
-        if _asset_key(suite) in names
+        if suite.stage != "raw" and _asset_key(suite) in names
         for spec in suite.checks
         if spec.severity == "critical"
     ]
 
 
-def whole_table(settings: Settings, sources: Iterable[Source], suite: Suite) -> DuckDBTable:
+def whole_table(
+    settings: Settings, sources: Iterable[Source], suite: Suite, without_days: Iterable[date] = ()
+) -> DuckDBTable:
     """The table of the warehouse that `suite` is about, beside what it is compared with."""
     views = views_for(
         suite,
@@ -113,7 +115,7 @@ def whole_table(settings: Settings, sources: Iterable[Source], suite: Suite) -> 
             DELIVERED_MONTHS: partial(delivered_months, settings, sources),
         },
     )
-    return DuckDBTable(settings.warehouse_path, suite.stage, suite.name, views)
+    return DuckDBTable(settings.warehouse_path, suite.stage, suite.name, views, tuple(without_days))
 
 
 def delivered_days(settings: Settings, source: str, table: str, suite: Suite, days: list[date]) -> ParquetFiles:
@@ -128,13 +130,30 @@ def delivered_days(settings: Settings, source: str, table: str, suite: Suite, da
     return ParquetFiles(tuple(raw_file(settings.raw_dir, source, table, day) for day in days), views)
 
 
+def judge_log(settings: Settings, source: Source, name: str, suite: Suite, run_id: str) -> list[CheckResult]:
+    """The results of `suite` on a table's log of deliveries, each of which gets its verdict."""
+    judged = Judged(Standing(settings, [source]), source, name, suite, run_id)
+    return judge_logged(
+        judged,
+        loads_of_log(settings, suite.name),
+        lambda without: whole_table(settings, [source], suite, without),
+    )
+
+
 def _model_checks(
     settings: Settings, sources: list[Source], suite: Suite, history: CheckHistory
 ) -> dg.AssetChecksDefinition:
+    logs = {f"base_{source.name}__{name}": (source, name) for source, name, _ in each_table(sources)}
+
+    def check(context: dg.AssetCheckExecutionContext) -> DuckDBTable | list[CheckResult]:
+        if suite.stage == "staging" and suite.name in logs:
+            return judge_log(settings, *logs[suite.name], suite, context.run.run_id)
+        return whole_table(settings, sources, suite)
+
     return asset_checks(
         suite,
         _asset_key(suite),
-        lambda _: whole_table(settings, sources, suite),
+        check,
         history=history,
         docs_folder=settings.data_docs_dir,
         docs_url=settings.data_docs_url,
@@ -146,21 +165,19 @@ def _asset_key(suite: Suite) -> dg.AssetKey:
 
 
 def _raw_checks(
-    settings: Settings,
-    suite: Suite,
-    source: str,
-    table: str,
-    history: CheckHistory,
-    partitions: dg.DailyPartitionsDefinition,
+    settings: Settings, suite: Suite, source: Source, table: str, history: CheckHistory
 ) -> dg.AssetChecksDefinition:
-    def delivered(context: dg.AssetCheckExecutionContext) -> ParquetFiles:
-        days = [date.fromisoformat(key) for key in context.partition_keys]
-        return delivered_days(settings, source, table, suite, days)
+    def check(context: dg.AssetCheckExecutionContext) -> list[CheckResult]:
+        return judge_landed(
+            Judged(Standing(settings, [source]), source, table, suite, context.run.run_id),
+            [date.fromisoformat(key) for key in context.partition_keys],
+            lambda days: delivered_days(settings, source.name, table, suite, days),
+        )
 
     return asset_checks(
         suite,
-        raw_key(source, table),
-        delivered,
+        raw_key(source.name, table),
+        check,
         history=history,
         docs_folder=settings.data_docs_dir,
         docs_url=settings.data_docs_url,

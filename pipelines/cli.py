@@ -55,6 +55,7 @@ class Format(StrEnum):
 
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is logged in.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to this file instead of the screen.")]
 
 
@@ -69,8 +70,8 @@ def run(
 
     Without a day: all that was delivered and has not landed yet.
     """
-    from pipelines.partitions import business_day
-    from pipelines.run import NothingDeliveredError, plan
+    from pipelines.partitions import business_day, days_in_words
+    from pipelines.run import NothingDeliveredError, delivered_again, plan
     from pipelines.sources import load_sources
 
     if (first is None) != (last is None) or (day and first):
@@ -90,6 +91,14 @@ def run(
         except NothingDeliveredError as error:
             errors.print(f"[red]Nothing to run.[/red] {error}")
             raise typer.Exit(FAILED) from None
+        again = [] if begin else [day for day in delivered_again(settings, sources) if day not in days.days]
+        if again:
+            each = "; ".join(f"kpi run --date {day}" for day in again[:3])
+            console.print(
+                f"Files other than those that have landed lie there for {days_in_words(again)}. Not part of this run: "
+                + (each if len(again) <= 3 else f"kpi run --from {again[0]} --to {again[-1]}"),
+                markup=False,
+            )
         _run_and_report(days, full_refresh)
 
 
@@ -120,6 +129,44 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
     kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
     console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, http://127.0.0.1:3000.")
+
+
+@app.command()
+def accept(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="For example shop.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="For example orders.")],
+    day: Annotated[datetime, typer.Argument(metavar="DAY", formats=["%Y-%m-%d"], help="The delivery day.")],
+    reason: Annotated[str, typer.Option(help="Why; kept, and shown with what is published.")],
+    by: By = None,
+    without_rows: Annotated[
+        bool, typer.Option("--without-rows", help="Go on without the delivery instead: its rows stay out.")
+    ] = False,
+) -> None:
+    """Decide about a delivery that its checks reject, or that never came. The decision ends when other bytes come."""
+    from pipelines.alerts.commands import login_name
+    from pipelines.deliveries.accepting import accept as decide
+    from pipelines.sources import load_sources
+
+    with _errors_in_words():
+        settings = get_settings()
+        sources = load_sources(settings.sources, settings.company_dir)
+        delivery = decide(
+            settings,
+            sources,
+            source,
+            table,
+            day.date(),
+            by=by or login_name(),
+            reason=reason,
+            with_rows=not without_rows,
+        )
+    what = "counts as it is" if delivery.state == "accepted" and delivery.is_landed else "is not waited for"
+    console.print(
+        f"{delivery} {'is left out' if delivery.state == 'left_out' else what}, decided by {delivery.decided_by}: "
+        f"{delivery.reason}",
+        markup=False,
+    )
+    console.print(f"The next run publishes accordingly: kpi run --date {day.date()}")
 
 
 @app.command()
@@ -241,7 +288,7 @@ def quarantine_replay(ids: Ids = None, source: OfSource = None, table: OfTable =
             console.print("Nothing of that is open in quarantine.")
             return
         days = make_ready(settings, files, rows)
-        _run_and_report(Plan(days, in_one_run=False))
+        _run_and_report(Plan.day_by_day(days))
 
 
 @quarantine_app.command("dismiss")
@@ -288,7 +335,6 @@ def _selection(ids: list[str] | None, source: str | None, table: str | None, day
 
 
 Incidents = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of incidents, or their beginnings.")]
-By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is logged in.")]
 
 
 @alerts_app.command("list")

@@ -31,9 +31,9 @@ history = CheckHistory(settings.check_history_path)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
 alerts = load_alerts(settings.alerts_file)
 
-transform = model_assets(settings, sources, manifest)
+transform = model_assets(settings, sources, manifest, suites)
 checks = [
-    *checks_of_raw(settings, sources, suites, history, partitions),
+    *checks_of_raw(settings, sources, suites, history),
     *checks_of_models(settings, sources, models, suites, history),
 ]
 

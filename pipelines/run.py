@@ -6,7 +6,7 @@ Does not belong here: the job (`definitions.py`), and reading arguments (`cli.py
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipelines.ingest.landing import raw_days
-from pipelines.partitions import business_day, days_between
+from pipelines.ingest.gate import sha256_of
+from pipelines.ingest.landing import delivered_files, raw_days, raw_file
+from pipelines.partitions import business_day, days_between, stretches
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
@@ -26,42 +27,90 @@ class NothingDeliveredError(Exception):
     """The landing folder holds no delivery that could be run."""
 
 
+MOST_SINGLE_DAYS = 7  # more days than these in a row are caught up in one run
+
+
 @dataclass(frozen=True)
 class Plan:
-    """The delivery days to run, in order; a first load goes in one run, anything else a run per day."""
+    """The runs to make, in order, each of one or more delivery days in a row."""
 
-    days: list[date]
-    in_one_run: bool
+    runs: list[list[date]]
+    is_first_load: bool = False
+
+    @classmethod
+    def day_by_day(cls, days: Iterable[date]) -> "Plan":
+        """A run per day: what a day holds back is held back alone."""
+        return cls([[day] for day in sorted(set(days))])
+
+    @property
+    def days(self) -> list[date]:
+        """All delivery days of the plan, in order."""
+        return [day for run in self.runs for day in run]
 
     def __str__(self) -> str:
-        if len(self.days) == 1:
-            return f"delivery day {self.days[0]}"
-        how = "first load, one run" if self.in_one_run else "one run per day"
-        return f"{len(self.days)} delivery days, {self.days[0]} to {self.days[-1]} ({how})"
+        days = self.days
+        if len(days) == 1:
+            return f"delivery day {days[0]}"
+        if len(self.runs) == 1:
+            how = "first load, one run" if self.is_first_load else "one run"
+        else:
+            how = "one run per day" if len(self.runs) == len(days) else f"{len(self.runs)} runs"
+        return f"{len(days)} delivery days, {days[0]} to {days[-1]} ({how})"
 
 
 def plan(settings: Settings, sources: list[Source], first: date | None = None, last: date | None = None) -> Plan:
     """What to run: the days asked for, else those with a delivery that has not landed, else the newest landed one.
+
+    A range that was asked for is one run. So are a first load and many days in a row; a few days run one by one.
 
     Raises:
         NothingDeliveredError: no day was asked for, and none was delivered.
     """
     landed, waiting = _landed_and_waiting(settings, sources)
     if first and last:
-        days = list(days_between(first, last + timedelta(days=1)))
-        return Plan(days, in_one_run=len(days) > 1 and not landed.intersection(days))
+        return Plan([list(days_between(first, last + timedelta(days=1)))], is_first_load=not landed)
     if waiting:
         whole = list(days_between(waiting[0], waiting[-1] + timedelta(days=1)))
-        if landed.intersection(whole):
-            return Plan(waiting, in_one_run=False)
-        return Plan(whole, in_one_run=len(whole) > 1)
+        if not landed.intersection(whole):
+            return Plan([whole], is_first_load=not landed)
+        return Plan(
+            [
+                run
+                for stretch in stretches(waiting)
+                for run in ([stretch] if len(stretch) > MOST_SINGLE_DAYS else [[day] for day in stretch])
+            ]
+        )
     if landed:
-        return Plan([max(landed)], in_one_run=False)
+        return Plan([[max(landed)]])
     raise NothingDeliveredError(
         f"{settings.landing_dir} holds no delivery since {settings.first_delivery} (setting first_delivery) "
         f"of any of these sources: {', '.join(source.name for source in sources)}. "
         "Put deliveries there, or make the demo company's: python -m demo_company."
     )
+
+
+def delivered_again(settings: Settings, sources: list[Source]) -> list[date]:
+    """The landed days of which files lie in the landing folder that have not landed as they are, in order.
+
+    It looks back over the setting `late_file_days`.
+    """
+    found = set()
+    oldest = business_day(settings) - timedelta(days=settings.late_file_days)
+    for source, name, table in each_table(sources):
+        if source.is_asked:
+            continue
+        for day in sorted(raw_days(settings.raw_dir, source.name, name)):
+            if day < oldest:
+                continue
+            raw = raw_file(settings.raw_dir, source.name, name, day)
+            files = table.files(settings.landing_dir, day)
+            # Hashes are taken only of what is newer than its landing: a copy may be old, but it is never read before.
+            if any(max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > raw.stat().st_mtime_ns for file in files):
+                landed = delivered_files(raw)
+                names = {file: file.relative_to(settings.landing_dir).as_posix() for file in files}
+                if any(landed.get(name) != sha256_of(file) for file, name in names.items()):
+                    found.add(day)
+    return sorted(found)
 
 
 def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[date], list[date]]:
@@ -86,7 +135,7 @@ def prepare_instance(settings: Settings) -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
-def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[str, list[str]]:
+def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict[str, list[str]]:
     """Run the daily job over the days of the plan; per run that was blocked, what blocked it.
 
     A day that fails does not keep later days from landing: each run publishes, or does not, by itself.
@@ -102,8 +151,8 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
     job = defs.resolve_job_def(daily_job.name)
     blocked: dict[str, list[str]] = {}
     with dg.DagsterInstance.get() as instance:
-        for run_days in [days.days] if days.in_one_run else [[day] for day in days.days]:
-            title = str(Plan(run_days, days.in_one_run))
+        for run_days in planned.runs:
+            title = str(Plan([run_days], planned.is_first_load))
             hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
             with shown(console, title, steps=len(job.nodes)), _quiet_stdout():
                 result = job.execute_in_process(

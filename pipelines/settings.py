@@ -159,6 +159,10 @@ class Settings(SettingsFile, BaseSettings):
         return self.data_dir / "check_history.sqlite"
 
     @cached_property
+    def deliveries_path(self) -> Path:
+        return self.data_dir / "deliveries.sqlite"
+
+    @cached_property
     def alerts_path(self) -> Path:
         return self.data_dir / "alerts.sqlite"
 

@@ -34,7 +34,7 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
         allow_empty=True,  # `delivery_not_empty` looks at each delivery; that all days together have rows says little
         personal_columns=table.personal_columns,
         expectations=[
-            *_not_empty(table),
+            *_not_empty(source, name, table),
             *(_rows_have_key(column, source.rejects) for column in table.key),
             _rule(
                 "most_rows_are_whole",
@@ -56,12 +56,12 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
                 "columns-changed",
                 name="no_new_columns",
             ),
-            *_volume(table),
+            *_volume(source, name, table),
         ],
     )
 
 
-def _not_empty(table: Table) -> list[ExpectationSpec]:
+def _not_empty(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
     if table.empty_day == "allowed":
         return []
     return [
@@ -72,11 +72,12 @@ def _not_empty(table: Table) -> list[ExpectationSpec]:
             "A file without rows came. If days like that are normal, write `empty_day: allowed` in the source's YAML.",
             "delivery-missing-or-small",
             name="delivery_not_empty",
+            next_step=_accept(source, name),
         )
     ]
 
 
-def _volume(table: Table) -> list[ExpectationSpec]:
+def _volume(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
     if not table.volume:
         return []
     volume = table.volume
@@ -101,8 +102,13 @@ def _volume(table: Table) -> list[ExpectationSpec]:
             "more often than a day like that.",
             "delivery-missing-or-small",
             name="row_count_is_plausible",
+            next_step=_accept(source, name),
         ),
     ]
+
+
+def _accept(source: Source, name: str) -> str:
+    return f"have the delivery sent again; if it is right, kpi accept {source.name} {name} DAY --reason TEXT"
 
 
 def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:

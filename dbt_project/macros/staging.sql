@@ -30,7 +30,7 @@
 with
 
 delivered as (
-    select * from {{ source(source_name, table_name) }}
+    {{ deliveries_that_count(source_name, table_name) }}
 ),
 
 {% if is_incremental() -%}
@@ -94,6 +94,22 @@ select
     case when _reject_reason is null then '{{ ranking_rule(table) }}' end as _ranked_by
     {%- endif %}
 from typed
+{%- endmacro %}
+
+
+{# The delivered rows of a table, without those of deliveries that the run was told to leave out. #}
+{% macro deliveries_that_count(source_name, table_name) -%}
+    select delivered.*
+    from {{ source(source_name, table_name) }} as delivered
+    where
+        not exists (
+            select 1
+            from {{ source('pipeline', 'left_out_deliveries') }} as left_out
+            where
+                left_out.source = '{{ source_name }}'
+                and left_out.table_name = '{{ table_name }}'
+                and left_out.delivered_on = delivered._delivered_on
+        )
 {%- endmacro %}
 
 
@@ -193,7 +209,9 @@ from typed
         coalesce(delivered._delivered_on, seen._delivered_on) as _delivered_on,
         coalesce(delivered._loaded_at, seen._loaded_at) as _loaded_at,
         seen._delivered_on is null as is_new
-    from (select distinct _delivered_on, _loaded_at from {{ source(source_name, table_name) }}) as delivered
+    from (
+        select distinct _delivered_on, _loaded_at from ({{ deliveries_that_count(source_name, table_name) }}) as counted
+    ) as delivered
     full join (select distinct _delivered_on, _loaded_at from {{ this }}) as seen
         on delivered._delivered_on = seen._delivered_on and delivered._loaded_at = seen._loaded_at
     where delivered._delivered_on is null or seen._delivered_on is null

@@ -6,13 +6,13 @@ Does not belong here: who is told, and when (`incidents.py`).
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from pipelines.alerts.reports import STEP_FAILED, Finding, Report
-from pipelines.partitions import days_between
+from pipelines.partitions import days_of_run
 from pipelines.publish.versions import published_as_of
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.results import CheckResult
@@ -93,13 +93,17 @@ def _of_check(
     spec = next((spec for spec in suite.checks if spec.name == evaluation.check_name), None) if suite else None
     stage, *table = evaluation.asset_key.path
     detail = details.get((stage, "__".join(table), evaluation.check_name))
-    severity: Severity = spec.severity if spec else "critical" if evaluation.blocking else "warning"
+    at_fault = (detail.failing_days if detail else ()) or days
+    blocks = bool(evaluation.blocking) and evaluation.severity is dg.AssetCheckSeverity.ERROR
+    severity: Severity = spec.severity if spec else "critical" if blocks else "warning"
+    if severity == "critical" and evaluation.blocking and not evaluation.passed and not blocks:
+        severity = "warning"  # what failed is left out
     return Finding(
         asset=asset,
         check=evaluation.check_name,
         severity=severity,
         passed=evaluation.passed,
-        blocking=bool(evaluation.blocking),
+        blocking=blocks,
         message=(evaluation.description or evaluation.check_name).removeprefix(f"{evaluation.check_name}: "),
         observed=detail.observed if detail else "",
         expected=detail.expected if detail else "",
@@ -107,8 +111,11 @@ def _of_check(
         rows=detail.element_count if detail else None,
         examples=tuple(detail.examples) if detail else (),
         why=spec.why.strip() if spec else "",
-        next_step=(spec.next_step if spec else None) or _next_step(asset, days),
-        **_about(asset, suite, days) | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
+        next_step=(spec.next_step if spec else None) or _next_step(asset, at_fault),
+        # Every run judges all that has not passed, so that a check that passes says so of every delivery.
+        **_about(asset, suite, at_fault)
+        | {"by_delivery": False}
+        | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
     )
 
 
@@ -224,12 +231,7 @@ def _impact(events: Iterable[dg.DagsterEvent], causes: set[str]) -> tuple[str, .
 
 def days_of(run: dg.DagsterRun) -> tuple[str, ...]:
     """The delivery days of a run, in order; none of a run without partitions."""
-    first, last = (run.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
-    if first and last:
-        end = date.fromisoformat(last) + timedelta(days=1)
-        return tuple(map(str, days_between(date.fromisoformat(first), end)))
-    day = run.tags.get("dagster/partition")
-    return (day,) if day else ()
+    return tuple(map(str, days_of_run(run.tags)))
 
 
 def _suite(suites: Suites, asset: str) -> Suite | None:
@@ -253,8 +255,11 @@ def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, 
 def _next_step(asset: str, days: tuple[str, ...]) -> str:
     again = _run_command(days)
     if asset.startswith("raw/"):
+        of = " ".join(asset.split("/")[1:])
+        accepted = f'; if it is right as it is: kpi accept {of} {days[0] if len(days) == 1 else "DAY"} --reason "…"'
         return (
             f"Put a corrected delivery in its place and run the day again: {again}. Refused files: kpi quarantine list"
+            f"{accepted}"
         )
     return f"Find the failing rows on the run's page, repair the delivery or the rule, and run the day again: {again}"
 

@@ -27,11 +27,11 @@ from typing import Literal
 import duckdb
 from filelock import FileLock
 
-from pipelines.ingest.gate import DeliveryError, admit, check_name, sha256_of
+from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, admit, check_name, sha256_of
 from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.ingest.readers import READING_COLUMNS, iter_columns, read_delivery, sql_name, sql_text
 from pipelines.sources import Table
-from pipelines.warehouse import literal_path
+from pipelines.warehouse import in_memory, literal_path
 
 READER_VERSION = "2"  # raw files of an older one are made anew when their day is run again
 
@@ -107,6 +107,20 @@ def history_days(database: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> 
         return {_day_of(Path(name)) for [name] in found.fetchall()}
 
 
+def delivered_files(raw: Path) -> dict[str, str]:
+    """The delivered files that the raw file `raw` was made from (relative to the landing folder), with their hashes."""
+    with in_memory() as connection:
+        made_from = _made_from(connection, raw)
+    return dict(made_from.files) if made_from else {}
+
+
+def loaded_at(raw: Path) -> datetime | None:
+    """When the rows of the raw file `raw` were loaded, as they say themselves; None where there are none."""
+    with in_memory() as connection:
+        [[moment]] = connection.execute(f"select max(_loaded_at) from {_raw_rows(raw)}").fetchall()
+    return moment  # type: ignore[no-any-return]
+
+
 def land(
     source: str,
     table_name: str,
@@ -138,7 +152,7 @@ def land(
             raise DeliveryError("\n".join(file.still_waiting for file in waiting))
         if not files and not (before and before.files) and table.empty_day == "forbidden":
             expected = table.path.format(delivered_on=delivered_on)
-            raise DeliveryError(
+            raise MissingDeliveryError(
                 f"{expected}: nothing was delivered for {delivered_on}. Put the file into {landing_dir} and run the "
                 f"day again, or write `empty_day: allowed` for {source}.{table_name} if days without a delivery are "
                 "normal."

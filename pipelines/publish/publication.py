@@ -20,6 +20,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from pipelines.deliveries import Delivery
 from pipelines.publish.versions import point_to, prune
 from pipelines.warehouse import attach_read_only, escaped, new_file, reader
 
@@ -40,6 +41,7 @@ class Publication:
     as_of_date: date
     data_through: dict[str, date]  # per source, its newest delivery day
     code_version: str
+    deliveries_in_question: tuple[Delivery, ...] = ()  # those that have not simply passed their checks
 
 
 def publish(
@@ -139,17 +141,44 @@ def _build(
                 {**asdict(publication), "source": source, "data_through": day}
                 for source, day in publication.data_through.items()
             ]
-        )
+        ).drop(columns="deliveries_in_question")
         connection.register("publication_rows", publication_rows)
         connection.execute(
             "create table candidate.meta.publication as select publication_id, run_id, published_at, "
             "cast(as_of_date as date) as as_of_date, source, cast(data_through as date) as data_through, code_version "
             "from publication_rows"
         )
+        _build_deliveries_in_question(connection, publication)
         connection.register("check_results", check_results)
         connection.execute("create table candidate.meta.check_results as select * from check_results")
         if SCORECARD in tables:
             _build_restatements(connection, publication, published_dir / "kpi.duckdb")
+
+
+def _build_deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:
+    """`meta.deliveries_in_question`: what these numbers lack, and what is in them because somebody said so.
+
+    One row per delivery that has not simply passed its checks.
+    """
+    connection.execute(
+        """
+        create table candidate.meta.deliveries_in_question (
+            source varchar, table_name varchar, delivered_on date, state varchar, problems varchar,
+            decided_by varchar, reason varchar, decided_at varchar
+        )
+        """
+    )
+    rows = [
+        (
+            delivery.source, delivery.table, delivery.delivered_on, delivery.state, "\n".join(delivery.problems),
+            delivery.decided_by or None, delivery.reason or None, delivery.decided_at or None,
+        )
+        for delivery in publication.deliveries_in_question
+    ]  # fmt: skip
+    if rows:
+        connection.executemany(
+            "insert into candidate.meta.deliveries_in_question values (?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
 
 
 def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publication, previous: Path) -> None:

@@ -15,9 +15,14 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
+from pipelines.checks import Suites, judge_log
+from pipelines.deliveries.left_out import write_left_out
+from pipelines.deliveries.standing import Standing
+from pipelines.deliveries.store import DeliveryStore
+from pipelines.partitions import days_of_run
 from pipelines.quarantine import update_rows
 from pipelines.settings import Settings
-from pipelines.sources import Source
+from pipelines.sources import Source, each_table
 from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_environment, dbt_variables
 from pipelines.warehouse import hold_writer_lock
 
@@ -66,13 +71,20 @@ def opening_comment(sql: str) -> str:
     return " ".join(line.removeprefix("--").strip() for line in lines)
 
 
-def model_assets(settings: Settings, sources: list[Source], manifest: Path) -> list[dg.AssetsDefinition]:
+def model_assets(
+    settings: Settings, sources: list[Source], manifest: Path, suites: Suites
+) -> list[dg.AssetsDefinition]:
     """The staging step and the marts step.
+
+    Staging leaves out what is rejected of sources that say `rejected: leave_out`. Whether a delivery can be read is
+    known only when staging has read it, so those sources' logs are judged by their `suites` at once, and staging is
+    built again without what fails.
 
     Their names sort after the raw steps'. Dagster 1.13 plans a run's events by the partitions of the last step's asset:
     were that a raw one, a first load of 61 days would plan 61 events for each of the unpartitioned assets, too.
     """
     variables = dbt_variables(settings, sources)
+    store = DeliveryStore(settings.deliveries_path)
 
     def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         # Held to the end of the run: what is published must be what its checks have seen.
@@ -85,7 +97,20 @@ def model_assets(settings: Settings, sources: list[Source], manifest: Path) -> l
         manifest=manifest, name="transform_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=Translator()
     )
     def transform_staging(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        for source, name, _ in each_table(sources_that_leave_out(sources)):  # what is run again is read again
+            store.forget(source.name, name, days_of_run(context.run.tags), "staging")
+        write_left_out(settings, Standing(settings, sources).left_out)
         yield from build(context, dbt)
+        before = {str(delivery) for delivery in Standing(settings, sources).left_out}
+        for source, name, _ in each_table(sources_that_leave_out(sources)):
+            judge_log(settings, source, name, suites[STAGING, f"base_{source.name}__{name}"], context.run.run_id)
+        left_out = Standing(settings, sources).left_out
+        if before != {str(delivery) for delivery in left_out}:
+            write_left_out(settings, left_out)
+            arguments = build_arguments(variables, full_refresh=False)
+            dbt.cli([*arguments, "--select", f"fqn:{STAGING}"]).wait()
+        for delivery in left_out:
+            context.log.warning(f"{delivery} is left out: {'; '.join(delivery.problems) or delivery.reason}")
         if open_rows := update_rows(settings):
             context.log.warning(f"{open_rows:,} delivered rows are in quarantine: `kpi quarantine list`.")
 
@@ -96,6 +121,11 @@ def model_assets(settings: Settings, sources: list[Source], manifest: Path) -> l
         yield from build(context, dbt)
 
     return [transform_staging, transform_marts]
+
+
+def sources_that_leave_out(sources: Iterable[Source]) -> list[Source]:
+    """The sources whose rejected deliveries hold nothing up."""
+    return [source for source in sources if source.rejected == "leave_out"]
 
 
 def blocking_tests(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetCheckKey]:

@@ -1,14 +1,16 @@
 """Which days `kpi run` runs."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.landing import raw_file
-from pipelines.run import NothingDeliveredError, Plan, plan
+from pipelines.ingest.landing import land, raw_file
+from pipelines.partitions import business_day
+from pipelines.run import NothingDeliveredError, Plan, delivered_again, plan
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.warehouse import sandboxed
 
 JANUARY = [date(2025, 1, day) for day in range(1, 32)]
 
@@ -58,13 +60,13 @@ def landed(settings: Settings, table: str, *days: date) -> None:
 
 def test_a_first_load_goes_in_one_run_gaps_included(settings: Settings, sources: list[Source]) -> None:
     deliver(settings, "orders", JANUARY[0], JANUARY[2])
-    assert plan(settings, sources) == Plan(JANUARY[0:3], in_one_run=True)
+    assert plan(settings, sources) == Plan([JANUARY[0:3]], is_first_load=True)
 
 
 def test_new_days_after_a_first_load_go_in_one_run_too(settings: Settings, sources: list[Source]) -> None:
     deliver(settings, "orders", *JANUARY[0:4])
     landed(settings, "orders", *JANUARY[0:2])
-    assert plan(settings, sources) == Plan(JANUARY[2:4], in_one_run=True)
+    assert plan(settings, sources) == Plan([JANUARY[2:4]])
 
 
 def test_a_table_delivered_late_makes_its_day_run_again(settings: Settings, sources: list[Source]) -> None:
@@ -72,18 +74,50 @@ def test_a_table_delivered_late_makes_its_day_run_again(settings: Settings, sour
         deliver(settings, table, *JANUARY[0:3])
     landed(settings, "orders", *JANUARY[0:3])
     landed(settings, "refunds", JANUARY[0], JANUARY[2])
-    assert plan(settings, sources) == Plan([JANUARY[1]], in_one_run=False)
+    assert plan(settings, sources) == Plan([[JANUARY[1]]])
 
 
 def test_when_nothing_is_new_the_newest_day_runs_again(settings: Settings, sources: list[Source]) -> None:
     deliver(settings, "orders", *JANUARY[0:2])
     landed(settings, "orders", *JANUARY[0:2])
-    assert plan(settings, sources) == Plan([JANUARY[1]], in_one_run=False)
+    assert plan(settings, sources) == Plan([[JANUARY[1]]])
 
 
-def test_a_repair_of_several_days_is_a_run_per_day(settings: Settings, sources: list[Source]) -> None:
-    landed(settings, "orders", JANUARY[1])
-    assert plan(settings, sources, JANUARY[0], JANUARY[2]) == Plan(JANUARY[0:3], in_one_run=False)
+def test_a_range_that_is_asked_for_is_one_run_also_when_it_has_landed(
+    settings: Settings, sources: list[Source]
+) -> None:
+    landed(settings, "orders", *JANUARY)
+    asked = plan(settings, sources, JANUARY[0], JANUARY[30])
+    assert asked == Plan([JANUARY])
+    assert str(asked) == "31 delivery days, 2025-01-01 to 2025-01-31 (one run)"
+
+
+def test_many_late_days_in_a_row_are_one_run_and_a_few_run_one_by_one(
+    settings: Settings, sources: list[Source]
+) -> None:
+    deliver(settings, "orders", *JANUARY[0:20], *JANUARY[25:27])
+    landed(settings, "orders", *JANUARY[10:12], JANUARY[28])
+    assert plan(settings, sources).runs == [
+        JANUARY[0:10],
+        JANUARY[12:20],
+        [JANUARY[25]],
+        [JANUARY[26]],
+    ]
+
+
+def test_a_corrected_file_of_a_landed_day_is_seen_and_one_that_was_only_touched_is_not(
+    settings: Settings, sources: list[Source]
+) -> None:
+    days = [business_day(settings) - timedelta(days=back) for back in (4, 3, 2)]
+    deliver(settings, "orders", *days)
+    with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+        for day in days:
+            table = sources[0].tables["orders"]
+            land("shop", "orders", table, day, settings.landing_dir, settings.raw_dir, database)
+    assert delivered_again(settings, sources) == []
+    (settings.landing_dir / f"orders_{days[0]}.csv").touch()
+    (settings.landing_dir / f"orders_{days[1]}.csv").write_text("id\n1\n2\n")
+    assert delivered_again(settings, sources) == [days[1]]
 
 
 def test_no_delivery_at_all_says_where_to_put_one(settings: Settings, sources: list[Source]) -> None:

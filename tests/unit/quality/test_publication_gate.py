@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -91,7 +92,7 @@ def publications(monkeypatch) -> list[str]:
         return {}
 
     monkeypatch.setattr(publishing, "publish", publish)
-    monkeypatch.setattr(publishing, "as_of_date", lambda *_: None)
+    monkeypatch.setattr(publishing, "built_as_of", lambda _: date(2025, 1, 31))
     return made
 
 

@@ -1,0 +1,10 @@
+"""Deliveries and what is known of each: judged by its checks, accepted by a person, left out, missing.
+
+Belongs here: the record of verdicts and acceptances, and what follows from it: which deliveries numbers may rest on,
+and through which day deliveries are complete. A delivery is what one table received on one day.
+Does not belong here: landing (`ingest/`), making checks (`quality/`), Dagster.
+"""
+
+from pipelines.deliveries.standing import Delivery, complete_through, deliveries_in_question
+
+__all__ = ["Delivery", "complete_through", "deliveries_in_question"]
