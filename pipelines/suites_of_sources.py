@@ -34,7 +34,7 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
         allow_empty=True,  # `delivery_not_empty` looks at each delivery; that all days together have rows says little
         personal_columns=table.personal_columns,
         expectations=[
-            *_not_empty(table),
+            *_not_empty(source, name, table),
             *(_rows_have_key(column, source.rejects) for column in table.key),
             _rule(
                 "most_rows_are_whole",
@@ -56,12 +56,12 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
                 "columns-changed",
                 name="no_new_columns",
             ),
-            *_volume(table),
+            *_volume(source, name, table),
         ],
     )
 
 
-def _not_empty(table: Table) -> list[ExpectationSpec]:
+def _not_empty(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
     if table.empty_day == "allowed":
         return []
     return [
@@ -72,17 +72,19 @@ def _not_empty(table: Table) -> list[ExpectationSpec]:
             "A file without rows came. If days like that are normal, write `empty_day: allowed` in the source's YAML.",
             "delivery-missing-or-small",
             name="delivery_not_empty",
+            next_step=_accept(source, name),
         )
     ]
 
 
-def _volume(table: Table) -> list[ExpectationSpec]:
+def _volume(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
     if not table.volume:
         return []
     volume = table.volume
     since = {"since": volume.since} if volume.since else {}
     date_column = {"date_column": table.date_column} if table.date_column else {}
-    plausible = {"below": volume.below, "above": volume.above, "at_least": volume.at_least, **since, **date_column}
+    may_be_empty = {"may_be_empty": True} if table.empty_day == "allowed" else {}
+    thresholds = {"below": volume.below, "above": volume.above, "at_least": volume.at_least}
     return [
         _expectation(
             "expect_row_counts_to_be_usual",
@@ -94,14 +96,19 @@ def _volume(table: Table) -> list[ExpectationSpec]:
         ),
         _expectation(
             "expect_row_counts_to_be_plausible",
-            plausible,
+            {**thresholds, **since, **date_column, **may_be_empty},
             "critical",
             f"Less than {volume.below:.0%} or more than {volume.above:.0%} of what is usual is a delivery gone wrong "
-            "more often than a day like that. If it is right, write the day under unusual_days in kpi.yml.",
+            "more often than a day like that.",
             "delivery-missing-or-small",
             name="row_count_is_plausible",
+            next_step=_accept(source, name),
         ),
     ]
+
+
+def _accept(source: Source, name: str) -> str:
+    return f"have the delivery sent again; if it is right, kpi accept {source.name} {name} DAY --reason TEXT"
 
 
 def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:

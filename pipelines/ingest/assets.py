@@ -13,7 +13,7 @@ from pipelines.config_files import ConfigError
 from pipelines.deliveries.standing import Standing
 from pipelines.ingest.connectors import UnreachableError, fetch
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError
-from pipelines.ingest.landing import Landed, land, raw_days
+from pipelines.ingest.landing import Landed, first_live_day, land, raw_days
 from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
@@ -59,6 +59,8 @@ def _raw_asset(
         landed_before = raw_days(settings.raw_dir, source.name, table_name)
         quarantine = QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir)
         with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+            days = [date.fromisoformat(day) for day in context.partition_keys]
+            live_from = first_live_day(database, settings.raw_dir, source.name, table_name, days)
             for day in context.partition_keys:
                 delivered_on = date.fromisoformat(day)
                 try:
@@ -76,6 +78,7 @@ def _raw_asset(
                         settings.raw_dir,
                         database,
                         quarantine,
+                        is_history=delivered_on < live_from,
                     )
                     refused[day] = landed_days[day].refused
                 except (UnreachableError, ConfigError) as error:  # the other days would fare no better

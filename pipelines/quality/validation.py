@@ -26,10 +26,10 @@ from pipelines.quality.expectation_types import (
     rule_query,
 )
 from pipelines.quality.relations import CHECK_TIMEOUT_SECONDS, NoFilesError, OpenBatch, Relation, opened
-from pipelines.quality.results import CheckResult
+from pipelines.quality.results import CheckResult, day_ranges
 from pipelines.quality.statement_timeout import StatementTimeoutError
 from pipelines.quality.suites import ExpectationSpec, Suite
-from pipelines.quality.usual import DELIVERIES
+from pipelines.quality.usual import ALSO_UNUSUAL, DAYS_OFF, DELIVERIES
 
 if TYPE_CHECKING:
     from pipelines.quality.gx_duckdb import Outcome
@@ -38,6 +38,7 @@ HIDDEN = "***"
 EXAMPLES = 5
 FIGURES_TOLD = 3
 _MOST_COLUMNS = 8
+_FEW_DAYS = 7  # more are no exception any more
 _SOURCE_FILE, _ROW_NUMBER, _DELIVERED_ON = "_source_file", "_row_number", "_delivered_on"
 _LONGEST_VALUE = 100
 _SINGULAR = {"are": "is", "have": "has", "break": "breaks", "do": "does", "match": "matches"}
@@ -184,6 +185,7 @@ def _judged_rows(
         examples, first = _examples(suite, spec, batch)
         failing_days = _failing_days(spec, batch)
         found += f", first: {first}" if first else ""
+        found += f"; delivered on {day_ranges(failing_days)}" if len(failing_days) > 1 else ""
     return _result(
         suite,
         spec,
@@ -206,13 +208,16 @@ def _make_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> str 
     """Compute the figures that `spec` judges, once for all who read them; what went wrong, if anything did."""
     from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
 
-    assert spec.kind.figures is not None
-    query = spec.kind.figures(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH)
     try:
-        batch.execute(f"create temp table {quoted(spec.figures_table)} as {query}")
+        batch.execute(f"create temp table {quoted(spec.figures_table)} as {_figures_query(spec)}")
     except (SQLAlchemyError, StatementTimeoutError) as error:
         return _readable(suite, str(error))
     return None
+
+
+def _figures_query(spec: ExpectationSpec, **more: Any) -> str:
+    assert spec.kind.figures is not None
+    return spec.kind.figures({**spec.kwargs, **more}).replace(BATCH_PLACEHOLDER, BATCH)
 
 
 def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool) -> CheckResult:
@@ -224,22 +229,48 @@ def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passe
     unexpected = [figure for figure in figures if figure["is_unexpected"]]
     told = [str(figure["finding"]) for figure in (unexpected or figures[:1])]
     observed = listed(told, FIGURES_TOLD, separator="; ") or f"no {spec.kind.measure} to judge"
+    failing_days: list[str] = []
+    found = observed
+    if DELIVERIES in spec.kind.needs:  # its figures are one per delivery, and `position` is the delivery's day
+        failing_days = sorted({str(figure["position"]) for figure in unexpected})
+        if len(failing_days) > FIGURES_TOLD:
+            observed = f"{listed(told[:FIGURES_TOLD], separator='; ')}; in all {len(told)}: {day_ranges(failing_days)}"
+        found = observed + _answer(spec, batch, failing_days)
     return _result(
         suite,
         spec,
         passed=passed,
         observed=observed,
-        found=observed,
+        found=found,
         failing=len(unexpected),
         total=len(figures),
         examples=[] if passed else [{"finding": _example_value(suite, "finding", text)} for text in told[:EXAMPLES]],
-        failing_days=sorted({str(figure["position"]) for figure in unexpected}) if _judges_deliveries(spec) else (),
+        failing_days=failing_days,
     )
 
 
-def _judges_deliveries(spec: ExpectationSpec) -> bool:
-    """Its figures are one per delivery, and their position is the delivery's day."""
-    return DELIVERIES in spec.kind.needs
+def _answer(spec: ExpectationSpec, batch: OpenBatch, failing_days: list[str]) -> str:
+    """How to say that blocked days are right, at once for those that would be blocked next because these are excused.
+
+    An unusual day is no measure for others, so that what is usual moves with every one.
+    """
+    if not failing_days or spec.severity != "critical" or DAYS_OFF not in spec.kind.needs:
+        return ""
+    right = set(failing_days)
+    while True:
+        query = _figures_query(spec, **{ALSO_UNUSUAL: sorted(right)})
+        rows = batch.rows(f"select distinct position from ({query}) as figures where is_unexpected")
+        following = {str(row["position"]) for row in rows} - right
+        if not following:
+            break
+        right |= following
+    more = day_ranges(right - set(failing_days))
+    answer = f". If it is right, add to unusual_days in kpi.yml: {', '.join(sorted(right))}"
+    if more:
+        answer += f" (once the others are, {more} would be blocked)"
+    if len(right) > _FEW_DAYS:
+        answer += f". If it stays like that, write `volume: {{since: {min(right)}}}` in the source's YAML instead"
+    return answer
 
 
 def _agreeing(fault: str, count: int) -> str:

@@ -278,7 +278,7 @@ def test_nothing_warns_of_sound_deliveries(demo: Installation) -> None:
         ).fetchall()
         judged = connection.execute(
             'select "table", observed from meta.check_results '
-            "where \"check\" = 'row_count_is_plausible' and observed like '%usual for a %'"
+            "where \"check\" = 'row_count_is_plausible' and observed like '%plausible for a %'"
         ).fetchall()
     # Deals that somebody entered after they were signed are a habit, not a mistake.
     assert failed == [("info", "close_follows_creation"), ("info", "closed_after_it_was_created")]
