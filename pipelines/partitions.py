@@ -3,17 +3,21 @@
 Belongs here: which delivery days exist. Does not belong here: which of them have landed (`ingest/landing.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-import dagster as dg
 
 from pipelines.settings import Settings
 
+if TYPE_CHECKING:
+    import dagster as dg
 
-def delivery_days(settings: Settings) -> dg.DailyPartitionsDefinition:
+
+def delivery_days(settings: Settings) -> "dg.DailyPartitionsDefinition":
     """One partition per delivery day in the business time zone; a day exists once it has ended."""
+    import dagster as dg  # takes seconds, and commands that only count days must answer at once
+
     return dg.DailyPartitionsDefinition(start_date=str(settings.first_delivery), timezone=settings.time_zone)
 
 
@@ -26,3 +30,31 @@ def days_between(first: date, end: date) -> Iterator[date]:
     """The days in `[first, end)`."""
     for offset in range((end - first).days):
         yield first + timedelta(days=offset)
+
+
+def stretches(days: Iterable[date]) -> list[list[date]]:
+    """`days` in order, split where a day is missing between two of them."""
+    found: list[list[date]] = []
+    for day in sorted(set(days)):
+        if found and day == found[-1][-1] + timedelta(days=1):
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return found
+
+
+def days_in_words(days: Iterable[date]) -> str:
+    """`2025-01-03, 2025-01-05 to 2025-01-07`: every day, stretches of three or more as one."""
+    words: list[str] = []
+    for stretch in stretches(days):
+        words += [f"{stretch[0]} to {stretch[-1]}"] if len(stretch) > 2 else map(str, stretch)
+    return ", ".join(words)
+
+
+def days_of_run(tags: Mapping[str, str]) -> list[date]:
+    """The delivery days of a run with these Dagster tags, in order; none of a run without partitions."""
+    first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
+    day = tags.get("dagster/partition")
+    if first and last:
+        return list(days_between(date.fromisoformat(first), date.fromisoformat(last) + timedelta(days=1)))
+    return [date.fromisoformat(day)] if day else []

@@ -64,6 +64,7 @@ class Table(BaseModel):
     date_window: DateWindow = DateWindow()  # what they may be
     volume: Volume | Literal[False] = Volume()  # `off`, which YAML reads as false, for a table without a rhythm
     empty_day: Literal["allowed", "forbidden"] = "forbidden"
+    late: Literal["block", "publish_without"] = "block"  # whether a run waits for a delivery that is not there
     last_line_end: Literal["required", "optional"] = "required"  # a text file without one may have been cut
     row_count_suffix: str | None = None  # `orders.csv` comes with `orders.csv<suffix>`, which holds its number of rows
     same_file_again: Literal["refused", "allowed"] | None = None  # on another day; default: only snapshots may
@@ -181,6 +182,7 @@ class Source(BaseModel):
     owner: str = Field(pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+)$")
     sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # when, on the day after the delivery day, the delivery must be here
     rejects: Rejects = Rejects()
+    rejected: Literal["block", "leave_out"] = "block"  # what a delivery does that its checks reject
     entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
     # Of connector files: where files are copied from, laid out like the landing folder, as s3://bucket/folder.
