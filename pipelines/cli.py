@@ -67,7 +67,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        console.print(f"kpi {version('sales-kpi-pipeline')}")
+        typer.echo(f"kpi {version('sales-kpi-pipeline')}")
         raise typer.Exit
 
 
