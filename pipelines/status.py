@@ -8,7 +8,7 @@ the machine (`doctor.py`). Nothing here imports Dagster, dbt, Great Expectations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -32,6 +32,7 @@ from pipelines.sources import Source
 _DAEMON_SILENT = timedelta(minutes=5)  # it gives a sign every half minute
 _LONGEST_RUN = timedelta(hours=2)  # as in dagster.yaml; a run whose process was killed stays under way for ever
 _LONGEST_CAUSE = 200  # characters
+_NAMED = 3  # tables in a sentence
 _SHOWN = 5  # of a list; the commands that are named show all of it
 
 _STATES = {
@@ -371,7 +372,7 @@ def _repair(delivery: Delivery) -> str:
     if delivery.state == "missing":
         return f"Put it into the landing folder, then: kpi run --date {day}"
     if delivery.state == "unjudged":
-        return f"Have it judged: kpi run --date {day}"
+        return "Have it judged: kpi run"
     return (
         f"Have it sent again and run the day: kpi run --date {day}. "
         f"If it is right as it is: kpi accept {of} --by NAME --reason TEXT"
@@ -501,12 +502,7 @@ def _topics(facts: Facts) -> dict[str, list[str]]:
             f"due by {state.source.sla}  {state.in_words}"
             for state in facts.sources
         ],
-        "Deliveries": _shortened(
-            [
-                f"{_STATES[found.state]}: {found.source}.{found.table} {found.delivered_on}{_why(found)}"
-                for found in facts.questions
-            ]
-        ),
+        "Deliveries": _deliveries_in_words(facts),
         "Incidents": _incidents_in_words(facts),
         "Schedule": [_started_daily(facts).sentence],
     }
@@ -524,6 +520,19 @@ def _last_run_in_words(facts: Facts) -> list[str]:
         f"{_of_days(run.days)}: {how}{ended} (run {run.run_id[:8]})",
         *_shortened([_cause(found) for found in facts.blocked_by]),
     ]
+
+
+def _deliveries_in_words(facts: Facts) -> list[str]:
+    """What is in question by state and table, with the reason of its newest day."""
+    groups: dict[tuple[str, str], list[Delivery]] = {}
+    for found in facts.questions:
+        groups.setdefault((_STATES[found.state], f"{found.source}.{found.table}"), []).append(found)
+    return _shortened(
+        [
+            f"{state}: {table} of {days_in_words(delivery.delivered_on for delivery in those)}{_why(those[0])}"
+            for (state, table), those in groups.items()
+        ]
+    )
 
 
 def _incidents_in_words(facts: Facts) -> list[str]:
@@ -567,12 +576,14 @@ def _in_one_line(text: str) -> str:
     return shorten(text, _LONGEST_CAUSE, placeholder=" …")
 
 
-def _grouped(deliveries: Iterable[Delivery]) -> str:
-    """Tables with their days: `shop.orders of 2026-01-03 to 2026-01-05`."""
+def _grouped(deliveries: Sequence[Delivery]) -> str:
+    """Tables with their days, `shop.orders of 2026-01-03 to 2026-01-05`; how many, if they are many."""
     days: dict[str, list[date]] = {}
     for delivery in deliveries:
         days.setdefault(f"{delivery.source}.{delivery.table}", []).append(delivery.delivered_on)
-    return ", ".join(_shortened([f"{table} of {days_in_words(found)}" for table, found in days.items()]))
+    if len(days) > _NAMED:
+        return f"{len(deliveries):,} deliveries of {len(days)} tables"
+    return ", ".join(f"{table} of {days_in_words(found)}" for table, found in days.items())
 
 
 def _of_days(days: Sequence[date]) -> str:

@@ -257,7 +257,7 @@ def test_what_a_person_decided_needs_nobody_and_is_shown(state: str) -> None:
     assert line("complete", decided) == (
         "Every delivery passed, or a person decided about it: shop.orders of 2026-01-07."
     )
-    assert "shop.orders 2026-01-07 (ada: a holiday)" in printed(decided)
+    assert "shop.orders of 2026-01-07 (ada: a holiday)" in printed(decided)
 
 
 def test_an_incident_that_somebody_is_on_needs_nobody_else() -> None:
@@ -289,10 +289,13 @@ def test_a_sentence_changes_only_when_something_does() -> None:
 
 
 def test_long_lists_are_cut_and_notes_only_counted() -> None:
-    many = [question("missing", date(2026, 1, 7) - timedelta(days=days)) for days in range(7)]
+    days = [date(2026, 1, 7) - timedelta(days=days) for days in range(7)]
+    missing = [Delivery("shop", f"table{number}", day, "missing") for number in range(7) for day in days]
     noted = [incident(id=f"{number}", severity="info") for number in range(3)]
-    said = printed(facts(questions=tuple(many), incidents=tuple(noted)))
-    assert "Missing: shop.orders of 2026-01-01 to 2026-01-07." in said
+    said = printed(facts(questions=tuple(missing), incidents=tuple(noted)))
+    assert "Incomplete. Missing: 49 deliveries of 7 tables." in said
+    assert "missing: shop.table4 of 2026-01-01 to 2026-01-07" in said
+    assert "shop.table5" not in said
     assert "and 2 more" in said
     assert "3 of severity info: kpi alerts list" in said
 
