@@ -97,7 +97,11 @@ class SourceState:
             return f"late: {', '.join(self.late)}"
         if self.waiting:
             return f"here, not run yet: {', '.join(self.waiting)}"
-        return "asked by the run" if self.source.is_asked else "in time"
+        if self.source.is_asked:
+            return "asked by the run"
+        if not _must_deliver(self.source):
+            return "no fixed rhythm"
+        return "in time" if self.through else ""
 
 
 @dataclass(frozen=True)
@@ -198,8 +202,13 @@ def gather(settings: Settings, sources: Sequence[Source], now: datetime) -> Fact
     )
 
 
+def _must_deliver(source: Source) -> bool:
+    """Whether each day has a delivery of some table of it."""
+    return any(table.empty_day == "forbidden" for table in source.tables.values())
+
+
 def _through(settings: Settings, source: Source) -> date | None:
-    if any(table.empty_day == "forbidden" for table in source.tables.values()):
+    if _must_deliver(source):
         return complete_through(settings, [source])
     landed = [raw_days(settings.raw_dir, source.name, name) for name in source.tables]
     return max((max(days) for days in landed if days), default=None)
@@ -232,9 +241,16 @@ def headline(facts: Facts) -> str:
     wrong = next((line for line in lines(facts) if not line.ok), None)
     running = f" A run is under way since {facts.time(facts.under_way.started_at)}." if facts.under_way else ""
     if wrong:
-        word = "Empty" if wrong.name == "fresh" and not facts.published else _HEADLINES[wrong.name]
-        return f"{word}. {wrong.sentence}{running}"
+        return f"{_word(wrong, facts)}. {wrong.sentence}{running}"
     return f"Today is good. {_fresh(facts).sentence}{running}"
+
+
+def _word(wrong: Line, facts: Facts) -> str:
+    if wrong.name == "fresh" and facts.published is None:
+        return "Empty"
+    if wrong.name == "gate_passed" and not facts.is_blocked:
+        return "Unknown" if "runs" in facts.unreadable else "Stuck"
+    return _HEADLINES[wrong.name]
 
 
 def _gate_passed(facts: Facts) -> Line:
@@ -332,7 +348,7 @@ def _delivered_on_time(facts: Facts) -> Line:
     return Line(
         "delivered_on_time",
         False,
-        f"Not here of delivery day {day}: {said}.",
+        f"Deliveries of {day} are not here: {said}.",
         f"Ask {first.owner} for {path}; when it is in the landing folder: kpi run --date {day}",
     )
 
@@ -497,9 +513,8 @@ def _topics(facts: Facts) -> dict[str, list[str]]:
         "Last run": _last_run_in_words(facts),
         "Numbers": [numbers],
         "Sources": [
-            f"{state.source.name:<{width}}  "
-            f"{f'through {state.through}' if state.through else 'nothing yet':<18}  "
-            f"due by {state.source.sla}  {state.in_words}"
+            f"{state.source.name:<{width}}  {f'through {state.through}' if state.through else 'nothing yet':<18}  "
+            f"due by {state.source.sla}  {state.in_words}".rstrip()
             for state in facts.sources
         ],
         "Deliveries": _deliveries_in_words(facts),

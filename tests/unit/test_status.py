@@ -155,7 +155,7 @@ def test_a_good_day() -> None:
         ),
         pytest.param(
             {"sources": (SourceState(SHOP, date(2026, 1, 7), (due(has_landed=False, has_files=False),)),)},
-            "Late. Not here of delivery day 2026-01-08: shop (orders), due by 06:00.",
+            "Late. Deliveries of 2026-01-08 are not here: shop (orders), due by 06:00.",
             id="a late file",
         ),
         pytest.param(
@@ -183,12 +183,12 @@ def test_a_good_day() -> None:
         ),
         pytest.param(
             {"unreadable": {"runs": "runs.db cannot be read: no such table: runs."}},
-            "Blocked. Nobody can tell how the last run went: runs.db cannot be read: no such table: runs.",
+            "Unknown. Nobody can tell how the last run went: runs.db cannot be read: no such table: runs.",
             id="a history that cannot be read",
         ),
         pytest.param(
             {"runs": (run("STARTED", started_at=NOON - timedelta(hours=3)),)},
-            "Blocked. Run aaaa of delivery day 2026-01-08 is under way since 2026-01-09 09:00 CET and keeps all "
+            "Stuck. Run aaaa of delivery day 2026-01-08 is under way since 2026-01-09 09:00 CET and keeps all "
             "others waiting.",
             id="a run that never ends",
         ),
