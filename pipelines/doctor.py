@@ -9,8 +9,10 @@ import getpass
 import os
 import platform
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -26,6 +28,7 @@ from rich.console import Console
 
 from pipelines.alerts.routes import load_alerts
 from pipelines.config_files import ConfigError
+from pipelines.dagster_history import DagsterHistory, HistoryError
 from pipelines.processes import is_alive, listener
 from pipelines.publish.versions import Version, versions
 from pipelines.quality.suites import load_suites
@@ -83,7 +86,7 @@ def examine(load: Callable[[], Settings], now: datetime) -> Diagnosis:
         return Diagnosis((*found, Found("fail", "settings", str(error), remedy)), is_misconfigured=True)
     configured = [*_configuration(settings)]
     found += configured
-    for look in (_disk, _permissions, _ports, _lock, _leftovers, _published_file):
+    for look in (_disk, _permissions, _ports, _lock, _leftovers, _records, _published_file):
         found += look(settings)
     found += _clock(settings, now)
     return Diagnosis(tuple(found), is_misconfigured=any(item.level == "fail" for item in configured))
@@ -303,6 +306,33 @@ def _leftovers(settings: Settings) -> Iterator[Found]:
             f"{journal}: the last process that wrote the warehouse was killed",
             "The next run takes it up. Does the warehouse not open then, delete both: kpi run builds it from raw",
         )
+
+
+def _records(settings: Settings) -> Iterator[Found]:
+    """The SQLite files in which alerts, checks, deliveries and Dagster keep what they know."""
+    problems = []
+    files = sorted(settings.data_dir.glob("*.sqlite"))
+    for file in files:
+        try:
+            with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+                connection.execute("select count(*) from sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            problems.append(f"{file} cannot be read: {error}")
+    history = DagsterHistory(settings.dagster_home)
+    try:
+        history.runs(limit=1)
+        history.switch()
+    except HistoryError as error:
+        problems.append(str(error).rstrip("."))
+    if problems:
+        yield Found(
+            "fail",
+            "records",
+            "\n".join(problems),
+            "Bring it back from a backup, or move it away: it is made anew, without what it held",
+        )
+    else:
+        yield Found("ok", "records", f"{', '.join(file.stem for file in files) or 'none yet'}; Dagster's history")
 
 
 def _published_file(settings: Settings) -> Iterator[Found]:

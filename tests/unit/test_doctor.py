@@ -25,6 +25,12 @@ NOW = datetime(2026, 1, 9, 11, 0, tzinfo=UTC)
 BUILT = Path("publications/20260109T104100Z-aaaa")
 
 
+@pytest.fixture(autouse=True)
+def _without_suites(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading all suites takes longer than all the rest; the command, in a process of its own, reads them."""
+    monkeypatch.setattr(doctor, "load_suites", lambda *_: {})
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A new installation on ports that nobody listens on."""
@@ -206,6 +212,15 @@ def test_a_published_file_that_does_not_open(used: Settings, spoil: Any, said: s
     found = the_only_wrong(used)
     assert (found.level, found.topic) == ("fail", "published")
     assert said in found.said
+
+
+@pytest.mark.parametrize("name", ["alerts.sqlite", "dagster/history/runs.db", "dagster/schedules/schedules.db"])
+def test_a_record_that_cannot_be_read_is_named(used: Settings, name: str) -> None:
+    path = used.data_dir / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("no database, and longer than the header of one would have to be" * 9)
+    found = the_only_wrong(used)
+    assert (found.level, found.said) == ("fail", f"{path} cannot be read: file is not a database")
 
 
 def test_a_clock_that_lies_before_what_was_published(used: Settings) -> None:
