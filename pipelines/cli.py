@@ -32,7 +32,12 @@ if TYPE_CHECKING:
     from pipelines.quarantine import Selection
     from pipelines.run import Plan
 
-app = typer.Typer(help="Deliveries in, sales KPIs out.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Deliveries in, sales KPIs out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # commands take it over from here
+)
 quarantine_app = typer.Typer(help="Refused files and unreadable rows.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
 sources_app = typer.Typer(help="Your own sources.", no_args_is_help=True)
@@ -57,6 +62,60 @@ class Format(StrEnum):
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
 By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is logged in.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to this file instead of the screen.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"kpi {version('sales-kpi-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Deliveries in, sales KPIs out."""
+
+
+class Shown(StrEnum):
+    """How an answer in words is printed."""
+
+    text = "text"
+    json = "json"
+
+
+@app.command()
+def status(output: Annotated[Shown, typer.Option("--format")] = Shown.text) -> None:
+    """Is today good? If not, what is wrong and what to do. Exit code 1 if something needs a person."""
+    from pipelines.sources import load_sources
+    from pipelines.status import as_json, gather, lines, print_status
+
+    with _errors_in_words():
+        settings = get_settings()
+        facts = gather(settings, load_sources(settings.sources, settings.company_dir), _now())
+    if output is Shown.json:
+        console.print(as_json(facts), markup=False)
+    else:
+        print_status(facts, console)
+    if not all(line.ok for line in lines(facts)):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def doctor() -> None:
+    """Is the installation sound? Programs, settings, disk, permissions, ports, leftovers, clock; with remedies."""
+    from pipelines.doctor import examine, print_diagnosis
+
+    diagnosis = examine(get_settings, _now())
+    print_diagnosis(diagnosis, console)
+    if diagnosis.is_misconfigured:
+        raise typer.Exit(USAGE)
+    if diagnosis.failed:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

@@ -5,7 +5,7 @@ import warnings
 import dagster as dg
 
 from pipelines.alerts.routes import load_alerts
-from pipelines.alerts.sensors import alert_sensors, kept_fresh
+from pipelines.alerts.sensors import alert_sensors
 from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites, data_docs_sensors
 from pipelines.ingest.arrivals import arrivals_sensor
 from pipelines.ingest.assets import raw_assets
@@ -29,7 +29,7 @@ manifest = ensure_manifest(settings, sources)
 models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
 history = CheckHistory(settings.check_history_path)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
-alerts = load_alerts(settings.alerts_file)
+load_alerts(settings.alerts_file)  # one that cannot be used is to be noticed before it is needed
 
 transform = model_assets(settings, sources, manifest, suites)
 checks = [
@@ -49,7 +49,7 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
     hour_of_day=10,
     minute_of_hour=30,
     default_status=dg.DefaultScheduleStatus.RUNNING
-    if settings.policy.schedule_running
+    if settings.started_by == "daemon"
     else dg.DefaultScheduleStatus.STOPPED,
 )
 
@@ -60,14 +60,14 @@ assets = [
 ]
 
 defs = dg.Definitions(
-    assets=kept_fresh(assets, settings, alerts.watch),
+    assets=assets,
     asset_checks=checks,
     jobs=[daily_job],
     schedules=[daily_schedule],
     sensors=[
         *data_docs_sensors(settings),
         *alert_sensors(settings, sources, suites),
-        arrivals_sensor(settings, sources, daily_job.name, running=settings.policy.schedule_running),
+        arrivals_sensor(settings, sources, daily_job.name, running=settings.started_by == "daemon"),
     ],
     loggers={"steps": step_logger},
     resources={"dbt": dbt_resource(settings)},

@@ -20,19 +20,20 @@ from pipelines.config_files import ConfigError, load_yaml_model
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 Environment = Literal["local", "test", "production"]
+Schedule = Literal["daemon", "cron", "none"]
 
 
 class Policy(BaseModel):
     """What differs between environments."""
 
     model_config = ConfigDict(frozen=True)
-    schedule_running: bool  # does the daily schedule start by itself?
+    schedule: Schedule  # what starts the daily run where the settings do not say
 
 
 POLICIES: dict[Environment, Policy] = {
-    "local": Policy(schedule_running=False),
-    "test": Policy(schedule_running=False),
-    "production": Policy(schedule_running=True),
+    "local": Policy(schedule="none"),
+    "test": Policy(schedule="none"),
+    "production": Policy(schedule="daemon"),
 }
 
 
@@ -57,6 +58,8 @@ class SettingsFile(BaseModel):
     company_dir: Path = Path("company")
     alerts: Path | None = None  # default: alerts.yml beside the settings file, or else the shipped one
     first_delivery: date
+    last_delivery: date | None = None  # no delivery is expected after it; default: they go on
+    schedule: Schedule | None = None  # what starts the daily run; default: the daemon in production, else a person
     time_zone: str
     reporting_currency: str = Field(pattern="^[A-Z]{3}$")
     as_of_date: date | None = None
@@ -126,6 +129,11 @@ class Settings(SettingsFile, BaseSettings):
     @property
     def policy(self) -> Policy:
         return POLICIES[self.environment]
+
+    @property
+    def started_by(self) -> Schedule:
+        """What starts the daily run: Dagster's daemon, cron, or a person whenever it suits them (none)."""
+        return self.schedule or self.policy.schedule
 
     def with_data_dir(self, folder: Path) -> "Settings":
         """These settings for another data folder."""

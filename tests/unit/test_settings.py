@@ -35,7 +35,7 @@ tables:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KPI_CONFIG", "KPI_TIME_ZONE", "KPI_SOURCES", "KPI_ENVIRONMENT", "DATA_DIR"):
+    for name in ("KPI_CONFIG", "KPI_TIME_ZONE", "KPI_SOURCES", "KPI_ENVIRONMENT", "KPI_SCHEDULE", "DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -134,3 +134,19 @@ def test_a_users_source_cannot_quietly_replace_a_shipped_one(tmp_path: Path) -> 
     (tmp_path / "sources" / "shop.yml").write_text(SOURCE)
     with pytest.raises(ConfigError, match="'shop' is the name of a shipped source"):
         load_sources(["shop"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "started_by"),
+    [
+        ("", "none"),
+        ("environment: production\n", "daemon"),
+        ("environment: production\nschedule: cron\n", "cron"),
+        ("environment: production\nschedule: none\n", "none"),
+        ("schedule: daemon\n", "daemon"),
+    ],
+    ids=["by default", "in production", "cron in production", "a person in production", "the daemon anywhere"],
+)
+def test_what_starts_the_daily_run(tmp_path: Path, lines: str, started_by: str) -> None:
+    (tmp_path / "kpi.yml").write_text(SETTINGS + lines)
+    assert load_settings(tmp_path / "kpi.yml").started_by == started_by
