@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
+from pipelines.interruption import ended_with_the_run
 from pipelines.quarantine import update_rows
 from pipelines.settings import Settings
 from pipelines.sources import Source
@@ -79,7 +80,11 @@ def model_assets(settings: Settings, sources: list[Source], manifest: Path) -> l
         hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
         os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
         arguments = build_arguments(variables, full_refresh="full_refresh" in context.run.tags)
-        yield from dbt.cli(arguments, context=context).stream()
+        # Each step's folder is its own and used again: one for each run, as dagster-dbt has it, would never be cleared.
+        target = settings.dbt_target_dir / "target" / context.op.name
+        invocation = dbt.cli(arguments, context=context, target_path=target)
+        with ended_with_the_run(invocation.process):
+            yield from invocation.stream()
 
     @dbt_assets(
         manifest=manifest, name="transform_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=Translator()
