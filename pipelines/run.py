@@ -102,6 +102,7 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
         from pipelines.alerts.runs import report_of_run
         from pipelines.alerts.sensors import tell_of_runs
         from pipelines.definitions import daily_job, defs, settings, suites
+        from pipelines.housekeeping import tidy_safely
         from pipelines.interruption import can_be_interrupted
         from pipelines.progress import shown
         from pipelines.quality.data_docs import build_data_docs
@@ -133,6 +134,7 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
                     blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
                 tell_of_runs(instance, settings, suites)
                 build_data_docs(settings.data_docs_dir)
+            tidy_safely(instance, settings)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Interrupted {standing}") from None
     return blocked

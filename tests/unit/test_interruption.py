@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from pipelines import __main__ as entry
 from tests.conftest import PROJECT_DIR
 
-RUNS = '''
+RUNS = """
 import json, logging, os, signal, subprocess, sys, uuid
 import dagster as dg
 from pipelines.cli import console
@@ -85,7 +84,7 @@ if __name__ == "__main__":
         }
     found["children left"] = [child.poll() is None for child in children]
     open(sys.argv[1], "w").write(json.dumps(found))
-'''
+"""
 
 
 @pytest.fixture(scope="module")
