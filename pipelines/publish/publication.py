@@ -156,8 +156,8 @@ def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publ
     """`meta.restatements`: values of months that were over and are others now, of this publication and those before it.
 
     One row per publication and restated value. A value that was not known, not mature or of a month in progress is not
-    restated when it changes, but completed. Nor is one that never settles, as `kpi_variants` has it: what was predicted,
-    or counted so far, changes from day to day.
+    restated when it changes, but completed. Nor is one that never settles, as `kpi_variants` has it: a prediction, or
+    what is counted so far, changes from day to day.
     """
     connection.execute(
         """

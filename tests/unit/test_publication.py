@@ -126,7 +126,9 @@ def test_what_changed_in_months_that_were_over_is_recorded_for_good(warehouse: W
             rows = SCORECARD_ROWS.format(january=january, march=march, immature=immature, predicted=predicted)
             connection.execute(rows)
         publication = Publication(name, "run", datetime(2025, 4, 1), date(2025, 4, 1), {"shop": date(2025, 4, 1)}, "1")
-        publish(publication, ["kpi_scorecard__monthly", "kpi_variants"], CHECKS, warehouse.path, warehouse.published_dir)
+        publish(
+            publication, ["kpi_scorecard__monthly", "kpi_variants"], CHECKS, warehouse.path, warehouse.published_dir
+        )
         with published(warehouse.published_dir) as connection:
             return [
                 (publication_id, month, float(before), float(after))
