@@ -1,13 +1,14 @@
 """The `kpi` command.
 
 Belongs here: arguments, exit codes, and turning errors into words. Exit codes: 0 fine, 1 the job failed or was blocked,
-2 a wrong argument or setting.
+2 a wrong argument or setting, 130 somebody interrupted it.
 Does not belong here: anything a command does. Dagster, dbt and Great Expectations are imported by the commands that
 need them, so that the others answer at once.
 """
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -44,10 +45,20 @@ sources_app = typer.Typer(help="Your own sources.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
 alerts_app = typer.Typer(help="Incidents, and who is told of them.", no_args_is_help=True)
 app.add_typer(alerts_app, name="alerts")
-console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-FAILED, USAGE = 1, 2
+
+class _Screen(Console):
+    """Where commands print. Whoever stops reading, as `head` does, does not stop the command."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
+console = _Screen(file=sys.stdout, highlight=False, soft_wrap=True)
+errors = _Screen(stderr=True, highlight=False, soft_wrap=True)
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 class Format(StrEnum):
@@ -650,6 +661,9 @@ def _errors_in_words() -> Iterator[None]:
     except NotPublishedError as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt as interrupt:
+        errors.print(str(interrupt) or "Interrupted.", markup=False)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _counted(number: int, thing: str) -> str:
@@ -661,7 +675,8 @@ def _date(moment: datetime | None) -> date | None:
 
 
 def main() -> None:
-    """Entry point of the `kpi` command."""
+    """Run the command that was typed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end by the machine: as by Ctrl-C
     app()
 
 

@@ -7,6 +7,7 @@ import dagster as dg
 from pipelines.alerts.routes import load_alerts
 from pipelines.alerts.sensors import alert_sensors
 from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites, data_docs_sensors
+from pipelines.housekeeping import housekeeping_sensor
 from pipelines.ingest.arrivals import arrivals_sensor
 from pipelines.ingest.assets import raw_assets
 from pipelines.partitions import delivery_days
@@ -68,6 +69,7 @@ defs = dg.Definitions(
         *data_docs_sensors(settings),
         *alert_sensors(settings, sources, suites),
         arrivals_sensor(settings, sources, daily_job.name, running=settings.started_by == "daemon"),
+        housekeeping_sensor(settings),
     ],
     loggers={"steps": step_logger},
     resources={"dbt": dbt_resource(settings)},

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from rich.console import Console
 
@@ -139,34 +140,52 @@ def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict
     """Run the daily job over the days of the plan; per run that was blocked, what blocked it.
 
     A day that fails does not keep later days from landing: each run publishes, or does not, by itself.
+
+    Raises:
+        KeyboardInterrupt: somebody asked the process to end; the message says what became of the days.
     """
-    import dagster as dg
+    standing = "before a run began: nothing was changed."
+    try:
+        import dagster as dg
 
-    from pipelines.alerts.runs import report_of_run
-    from pipelines.alerts.sensors import tell_of_runs
-    from pipelines.definitions import daily_job, defs, settings, suites
-    from pipelines.progress import shown
-    from pipelines.quality.data_docs import build_data_docs
+        from pipelines.alerts.runs import report_of_run
+        from pipelines.alerts.sensors import tell_of_runs
+        from pipelines.definitions import daily_job, defs, settings, suites
+        from pipelines.housekeeping import tidy_safely
+        from pipelines.interruption import can_be_interrupted
+        from pipelines.progress import shown
+        from pipelines.quality.data_docs import build_data_docs
 
-    job = defs.resolve_job_def(daily_job.name)
-    blocked: dict[str, list[str]] = {}
-    with dg.DagsterInstance.get() as instance:
-        for run_days in planned.runs:
-            title = str(Plan([run_days], planned.is_first_load))
-            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
-            with shown(console, title, steps=len(job.nodes)), _quiet_stdout():
-                result = job.execute_in_process(
-                    instance=instance,
-                    run_config={"loggers": {"steps": {}}},
-                    raise_on_error=False,
-                    partition_key=str(run_days[0]) if len(run_days) == 1 else None,
-                    tags=_tags(run_days, full_refresh),
-                )
-            release_writer_lock(settings.warehouse_path)
-            if not result.success:
-                blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
-            tell_of_runs(instance, settings, suites)
-            build_data_docs(settings.data_docs_dir)
+        job = defs.resolve_job_def(daily_job.name)
+        blocked: dict[str, list[str]] = {}
+        with dg.DagsterInstance.get() as instance:
+            for run_days in planned.runs:
+                title = str(Plan([run_days], planned.is_first_load))
+                hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
+                standing = f"in {title}: it published nothing, and the same command goes on from what has landed."
+                run_id = str(uuid4())
+                with (
+                    shown(console, title, steps=len(job.nodes)),
+                    _quiet_stdout(),
+                    can_be_interrupted(instance, run_id),
+                ):
+                    result = job.execute_in_process(
+                        run_id=run_id,
+                        instance=instance,
+                        run_config={"loggers": {"steps": {}}},
+                        raise_on_error=False,
+                        partition_key=str(run_days[0]) if len(run_days) == 1 else None,
+                        tags=_tags(run_days, full_refresh),
+                    )
+                standing = f"after {title}, which was over."
+                release_writer_lock(settings.warehouse_path)
+                if not result.success:
+                    blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
+                tell_of_runs(instance, settings, suites)
+                build_data_docs(settings.data_docs_dir)
+            tidy_safely(instance, settings)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted {standing}") from None
     return blocked
 
 

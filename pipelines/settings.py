@@ -64,6 +64,7 @@ class SettingsFile(BaseModel):
     reporting_currency: str = Field(pattern="^[A-Z]{3}$")
     as_of_date: date | None = None
     late_file_days: int = Field(default=90, ge=1)  # so far back, files that come late have their day run again
+    keep_runs: int = Field(default=100, ge=1)  # so many runs stay in the UI, with their logs
     ui_url: str = "http://127.0.0.1:3000"  # where people open the Dagster UI; alerts link to it
     data_docs_url: str = "http://127.0.0.1:3001"  # where checks link to; `kpi dev` serves it if it is this machine
     holiday_country: str | None = None  # ISO code; on its public holidays few rows are no surprise

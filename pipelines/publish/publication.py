@@ -185,7 +185,8 @@ def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publ
     """`meta.restatements`: values of months that were over and are others now, of this publication and those before it.
 
     One row per publication and restated value. A value that was not known, not mature or of a month in progress is not
-    restated when it changes, but completed.
+    restated when it changes, but completed. Nor is one that never settles, as `kpi_variants` has it: a prediction, or
+    what is counted so far, changes from day to day.
     """
     connection.execute(
         """
@@ -198,11 +199,18 @@ def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publ
     if not previous.exists():
         return
     attach_read_only(connection, previous, "previous")
+    settling = "select kpi_id, variant from candidate.marts.kpi_variants where settles"
     has_restatements = connection.execute(
         "select 1 from duckdb_tables() where database_name = 'previous' and table_name = 'restatements'"
     ).fetchone()
     if has_restatements:
-        connection.execute("insert into candidate.meta.restatements from previous.meta.restatements order by all")
+        connection.execute(
+            f"""
+            insert into candidate.meta.restatements
+            from previous.meta.restatements semi join ({settling}) using (kpi_id, variant)
+            order by all
+            """
+        )
     connection.execute(
         f"""
         insert into candidate.meta.restatements
@@ -212,6 +220,7 @@ def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publ
         from previous.marts.{SCORECARD} as before
         left join candidate.marts.{SCORECARD} as after
             using (period_month, kpi_id, variant, entity_type, entity_id)
+        semi join ({settling}) using (kpi_id, variant)
         where before.value is not null and not before.is_partial_period and before.is_mature
             and after.value is distinct from before.value
         order by all

@@ -19,6 +19,7 @@ from pipelines.checks import Suites, judge_log
 from pipelines.deliveries.left_out import write_left_out
 from pipelines.deliveries.standing import Delivery, Standing
 from pipelines.deliveries.store import DeliveryStore
+from pipelines.interruption import ended_with_the_run
 from pipelines.partitions import days_of_run
 from pipelines.quarantine import update_rows
 from pipelines.settings import Settings
@@ -89,10 +90,22 @@ def model_assets(
         """Held to the end of the run: what is published must be what its checks have seen."""
         hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
 
-    def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def invoked(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, arguments: list[str], streams: bool
+    ) -> Iterator[Any]:
         os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
+        # Each step's folder is its own and used again: one for each run, as dagster-dbt has it, would never be cleared.
+        target = settings.dbt_target_dir / "target" / context.op.name
+        invocation = dbt.cli(arguments, context=context if streams else None, target_path=target)
+        with ended_with_the_run(invocation.process):
+            if streams:
+                yield from invocation.stream()
+            else:
+                invocation.wait()
+
+    def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         arguments = build_arguments(variables, full_refresh="full_refresh" in context.run.tags)
-        yield from dbt.cli(arguments, context=context).stream()
+        yield from invoked(context, dbt, arguments, streams=True)
 
     @dbt_assets(
         manifest=manifest, name="transform_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=Translator()
@@ -101,8 +114,8 @@ def model_assets(
         lock(context)
 
         def build_again() -> None:
-            arguments = build_arguments(variables, full_refresh=False)
-            dbt.cli([*arguments, "--select", f"fqn:{STAGING}"]).wait()
+            arguments = [*build_arguments(variables, full_refresh=False), "--select", f"fqn:{STAGING}"]
+            list(invoked(context, dbt, arguments, streams=False))
 
         left_out = yield from staged_without_rejected(
             settings, sources, suites, context.run, lambda: build(context, dbt), build_again
