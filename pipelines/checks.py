@@ -11,6 +11,7 @@ from functools import partial
 
 import dagster as dg
 
+from pipelines.code_location import STARTED_BY
 from pipelines.comparisons import days_off, delivered_months, deliveries, published_months, views_for
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import raw_file
@@ -74,9 +75,14 @@ def checks_of_models(
 
 
 def data_docs_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Build Data Docs once after each run that the UI or the schedule started, whether it succeeded or not."""
+    """Build Data Docs once after each run that the UI or the schedule started, whether it succeeded or not.
+
+    `kpi run` builds them itself, so that they are there when it ends.
+    """
 
     def build(context: dg.RunStatusSensorContext) -> None:
+        if STARTED_BY in context.dagster_run.tags:
+            return
         index = build_data_docs(settings.data_docs_dir)
         context.log.info(f"Data Docs: {index}")
 

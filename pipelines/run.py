@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipelines.code_location import STARTED_BY, belong_to_code_location
 from pipelines.ingest.landing import raw_days
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
@@ -102,6 +103,7 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
     job = defs.resolve_job_def(daily_job.name)
     blocked: dict[str, list[str]] = {}
     with dg.DagsterInstance.get() as instance:
+        belong_to_code_location(instance, daily_job.name)
         for run_days in [days.days] if days.in_one_run else [[day] for day in days.days]:
             title = str(Plan(run_days, days.in_one_run))
             hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
@@ -122,7 +124,7 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
 
 
 def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
-    tags = {".dagster/repository": "__repository__@pipelines.definitions"}  # the UI lists a job's runs by it
+    tags = {STARTED_BY: "kpi run"}
     if full_refresh:
         tags["full_refresh"] = "true"
     if len(days) > 1:
