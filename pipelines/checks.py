@@ -5,6 +5,7 @@ Does not belong here: what a suite is and how it runs (`quality/`), the suites o
 what tables are compared with (`comparisons.py`).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import partial
@@ -13,6 +14,7 @@ import dagster as dg
 
 from pipelines.code_location import STARTED_BY
 from pipelines.comparisons import days_off, delivered_months, deliveries, published_months, views_for
+from pipelines.config_files import ConfigError
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import raw_file
 from pipelines.quality.asset_checks import asset_checks
@@ -22,7 +24,7 @@ from pipelines.quality.relations import DuckDBTable, ParquetFiles
 from pipelines.quality.suites import Suite
 from pipelines.quality.usual import DAYS_OFF, DELIVERED_MONTHS, DELIVERIES, PUBLISHED_MONTHS
 from pipelines.settings import Settings
-from pipelines.sources import Source, each_table
+from pipelines.sources import OWNER, Source, each_table
 from pipelines.suites_of_sources import suites_of
 
 Suites = Mapping[tuple[str, str], Suite]
@@ -42,6 +44,23 @@ def complete_suites(written: Suites, sources: Iterable[Source]) -> dict[tuple[st
             elif own.shipped_suite == "extended":
                 suites[key] = suite.extended_by(own)
     return suites
+
+
+def owners_of_models(suites: Suites) -> dict[tuple[str, str], str]:
+    """Who owns each model that has a suite, by (layer, model): whoever owns the suite.
+
+    Raises:
+        ConfigError: an owner is neither a team nor an e-mail address; names the suite's file.
+    """
+    owners = {}
+    for key, suite in suites.items():
+        if not re.fullmatch(OWNER, suite.owner):
+            raise ConfigError(
+                f"{suite.path}: owner {suite.owner!r} is neither a team nor an e-mail address. "
+                "Write it like team:sales or anna@example.org."
+            )
+        owners[key] = suite.owner
+    return owners
 
 
 def checks_of_raw(

@@ -6,11 +6,19 @@ import dagster as dg
 
 from pipelines.alerts.routes import load_alerts
 from pipelines.alerts.sensors import alert_sensors, kept_fresh
-from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites, data_docs_sensors
-from pipelines.ingest.arrivals import arrivals_sensor
+from pipelines.checks import (
+    blocking,
+    checks_of_models,
+    checks_of_raw,
+    complete_suites,
+    data_docs_sensors,
+    owners_of_models,
+)
+from pipelines.ingest.arrivals import arrivals_sensor, newest_delivery
 from pipelines.ingest.assets import raw_assets
 from pipelines.partitions import delivery_days
 from pipelines.progress import step_logger
+from pipelines.publish.asset_checks import published_checks, standing_sensor
 from pipelines.publish.assets import published_asset
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.suites import load_suites
@@ -24,14 +32,14 @@ for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose n
 
 settings = get_settings()
 sources = load_sources(settings.sources, settings.company_dir)
-partitions = delivery_days(settings)
+partitions = delivery_days(settings, newest_delivery(settings, sources))
 manifest = ensure_manifest(settings, sources)
 models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
 history = CheckHistory(settings.check_history_path)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
 alerts = load_alerts(settings.alerts_file)
 
-transform = model_assets(settings, sources, manifest)
+transform = model_assets(settings, sources, manifest, owners_of_models(suites))
 checks = [
     *checks_of_raw(settings, sources, suites, history, partitions),
     *checks_of_models(settings, sources, models, suites, history),
@@ -61,12 +69,13 @@ assets = [
 
 defs = dg.Definitions(
     assets=kept_fresh(assets, settings, alerts.watch),
-    asset_checks=checks,
+    asset_checks=[*checks, published_checks(settings, sources)],
     jobs=[daily_job],
     schedules=[daily_schedule],
     sensors=[
         *data_docs_sensors(settings),
         *alert_sensors(settings, sources, suites),
+        standing_sensor(settings, sources),
         arrivals_sensor(settings, sources, daily_job.name, running=settings.policy.schedule_running),
     ],
     loggers={"steps": step_logger},

@@ -16,6 +16,8 @@ from pathlib import Path
 from rich.console import Console
 
 from pipelines.code_location import STARTED_BY, belong_to_code_location
+from pipelines.config_files import ConfigError
+from pipelines.ingest.arrivals import newest_delivery
 from pipelines.ingest.landing import raw_days
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
@@ -46,7 +48,15 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
 
     Raises:
         NothingDeliveredError: no day was asked for, and none was delivered.
+        ConfigError: a day was asked for after the last delivery there will ever be.
     """
+    if last and settings.last_delivery and last > settings.last_delivery:
+        newest = newest_delivery(settings, sources)
+        if newest is None or last > newest:
+            raise ConfigError(
+                f"{last} lies after last_delivery, {settings.last_delivery}, of the settings, and nothing was "
+                "delivered for it. Deliver it, or move last_delivery."
+            )
     landed, waiting = _landed_and_waiting(settings, sources)
     if first and last:
         days = list(days_between(first, last + timedelta(days=1)))
@@ -74,7 +84,8 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
         landed_of_table = raw_days(settings.raw_dir, source.name, name)
         landed |= landed_of_table
         for day in days:
-            if day not in landed_of_table and (source.is_asked or table.files(settings.landing_dir, day)):
+            is_asked = source.is_asked and day <= (settings.last_delivery or day)
+            if day not in landed_of_table and (is_asked or table.files(settings.landing_dir, day)):
                 waiting.add(day)
     return landed, sorted(waiting)
 
@@ -96,8 +107,9 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
 
     from pipelines.alerts.runs import report_of_run
     from pipelines.alerts.sensors import tell_of_runs
-    from pipelines.definitions import daily_job, defs, settings, suites
+    from pipelines.definitions import daily_job, defs, settings, sources, suites
     from pipelines.progress import shown
+    from pipelines.publish.asset_checks import report_standing
     from pipelines.quality.data_docs import build_data_docs
 
     job = defs.resolve_job_def(daily_job.name)
@@ -120,6 +132,7 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
                 blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
             tell_of_runs(instance, settings, suites)
             build_data_docs(settings.data_docs_dir)
+        report_standing(instance, settings, sources)
     return blocked
 
 

@@ -57,6 +57,7 @@ class SettingsFile(BaseModel):
     company_dir: Path = Path("company")
     alerts: Path | None = None  # default: alerts.yml beside the settings file, or else the shipped one
     first_delivery: date
+    last_delivery: date | None = None  # no delivery is expected after it; default: they go on
     time_zone: str
     reporting_currency: str = Field(pattern="^[A-Z]{3}$")
     as_of_date: date | None = None

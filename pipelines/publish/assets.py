@@ -11,6 +11,7 @@ from importlib.metadata import version
 import dagster as dg
 
 from pipelines.ingest.landing import raw_days
+from pipelines.publish.metadata import publication_metadata
 from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.quality.history import CheckHistory
 from pipelines.settings import Settings
@@ -74,14 +75,7 @@ def published_asset(
             )
         except AuditError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
-        return dg.MaterializeResult(
-            metadata={
-                "publication": publication.publication_id,
-                "as of": str(publication.as_of_date),
-                "file": dg.MetadataValue.path(str(settings.published_dir / "kpi.duckdb")),
-                "dagster/row_count": sum(counts.values()),
-            }
-        )
+        return dg.MaterializeResult(metadata=publication_metadata(publication, counts, settings.published_dir))
 
     return published_file
 
