@@ -6,19 +6,22 @@ what tables are compared with (`comparisons.py`).
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 
 import dagster as dg
 
+from pipelines.alerts.runs import days_of, report_of_run
 from pipelines.code_location import STARTED_BY
 from pipelines.comparisons import days_off, delivered_months, deliveries, published_months, views_for
 from pipelines.config_files import ConfigError
+from pipelines.docs_pages import write_pages
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import raw_file
 from pipelines.quality.asset_checks import asset_checks
-from pipelines.quality.data_docs import build_data_docs
+from pipelines.quality.data_docs import Outcome, build_data_docs, store_outcome
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable, ParquetFiles
 from pipelines.quality.suites import Suite
@@ -93,17 +96,19 @@ def checks_of_models(
     ]
 
 
-def data_docs_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+def data_docs_sensors(settings: Settings, suites: Suites) -> list[dg.SensorDefinition]:
     """Build Data Docs once after each run that the UI or the schedule started, whether it succeeded or not.
 
     `kpi run` builds them itself, so that they are there when it ends.
     """
 
     def build(context: dg.RunStatusSensorContext) -> None:
-        if STARTED_BY in context.dagster_run.tags:
+        run = context.dagster_run
+        if STARTED_BY in run.tags:
             return
-        index = build_data_docs(settings.data_docs_dir)
-        context.log.info(f"Data Docs: {index}")
+        failed = run.status is dg.DagsterRunStatus.FAILURE
+        reasons = report_of_run(context.instance, run.run_id, suites, settings).blocked_by if failed else []
+        context.log.info(f"Data Docs: {build_docs_of_run(settings, run, reasons)}")
 
     return [
         dg.run_status_sensor(
@@ -114,6 +119,25 @@ def data_docs_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         )(build)
         for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
     ]
+
+
+def build_docs_of_run(settings: Settings, run: dg.DagsterRun, reasons: Sequence[str]) -> Path:
+    """Build Data Docs after `run`, which ended just now, and why it failed if it did; the path of the first page."""
+    days = days_of(run)
+    outcome = Outcome(
+        run_id=run.run_id,
+        ended_at=datetime.now(UTC),
+        failed=run.status is dg.DagsterRunStatus.FAILURE,
+        days=f"delivery day {days[0]}"
+        if len(days) == 1
+        else f"delivery days {days[0]} to {days[-1]}"
+        if days
+        else "no day",
+        reasons=tuple(reasons),
+    )
+    store_outcome(settings.data_docs_dir, outcome)
+    write_pages(settings.data_docs_dir / "site")
+    return build_data_docs(settings.data_docs_dir)
 
 
 def blocking(checks: Iterable[dg.AssetChecksDefinition], suites: Suites) -> list[tuple[str, str, str]]:

@@ -25,6 +25,7 @@ from pipelines.quality.suites import load_suites
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.sources import load_sources
 from pipelines.transform.assets import blocking_tests, dbt_resource, model_assets, models_in_schema
+from pipelines.transform.descriptions import descriptions_of_models
 from pipelines.transform.project import ensure_manifest
 
 for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose new features we use
@@ -64,7 +65,15 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
 assets = [
     *raw_assets(settings, sources, partitions),
     *transform,
-    published_asset(settings, sources, models["marts"], blocking(checks, suites), history, blocking_tests(transform)),
+    published_asset(
+        settings,
+        sources,
+        models["marts"],
+        blocking(checks, suites),
+        history,
+        blocking_tests(transform),
+        descriptions_of_models(manifest),
+    ),
 ]
 
 defs = dg.Definitions(
@@ -73,7 +82,7 @@ defs = dg.Definitions(
     jobs=[daily_job],
     schedules=[daily_schedule],
     sensors=[
-        *data_docs_sensors(settings),
+        *data_docs_sensors(settings, suites),
         *alert_sensors(settings, sources, suites),
         standing_sensor(settings, sources),
         arrivals_sensor(settings, sources, daily_job.name, running=settings.policy.schedule_running),

@@ -107,10 +107,10 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
 
     from pipelines.alerts.runs import report_of_run
     from pipelines.alerts.sensors import tell_of_runs
+    from pipelines.checks import build_docs_of_run
     from pipelines.definitions import daily_job, defs, settings, sources, suites
     from pipelines.progress import shown
     from pipelines.publish.asset_checks import report_standing
-    from pipelines.quality.data_docs import build_data_docs
 
     job = defs.resolve_job_def(daily_job.name)
     blocked: dict[str, list[str]] = {}
@@ -131,7 +131,8 @@ def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[st
             if not result.success:
                 blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
             tell_of_runs(instance, settings, suites)
-            build_data_docs(settings.data_docs_dir)
+            if run := instance.get_run_by_id(result.run_id):
+                build_docs_of_run(settings, run, blocked.get(title, []))
         report_standing(instance, settings, sources)
     return blocked
 

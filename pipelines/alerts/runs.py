@@ -72,7 +72,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         run_id=run_id,
         attempt_of=run.tags.get("dagster/parent_run_id"),
         published_as_of=published_as_of(settings.published_dir),
-        links={"run": f"{settings.ui_url}/runs/{run_id}"},
+        links={"run": f"{settings.ui_url}/runs/{run_id}", "checks": f"{settings.data_docs_url}/index.html"},
     )
 
 

@@ -4,7 +4,7 @@ Belongs here: deciding whether this run may publish, and telling Dagster what wa
 Does not belong here: how a publication is made (`publication.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -16,6 +16,7 @@ from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.quality.history import CheckHistory
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.transform.descriptions import Description
 from pipelines.transform.project import as_of_date
 
 PUBLISHED_KEY = dg.AssetKey(["published", "kpi"])
@@ -28,11 +29,13 @@ def published_asset(
     blocking_checks: Iterable[tuple[str, str, str]],
     history: CheckHistory,
     blocking_tests: Iterable[dg.AssetCheckKey] = (),
+    descriptions: Mapping[str, Description] | None = None,
 ) -> dg.AssetsDefinition:
     """The published file, after every mart of `mart_tables`.
 
     Deny by default: each of `blocking_checks` (stage, table, check) needs a passing result of this very run in
-    `history`, and each of `blocking_tests`, which dbt ran, one among the run's events.
+    `history`, and each of `blocking_tests`, which dbt ran, one among the run's events. `descriptions` of tables become
+    comments in the file.
     """
     required, tests = list(blocking_checks), list(blocking_tests)
 
@@ -71,7 +74,12 @@ def published_asset(
         )
         try:
             counts = publish(
-                publication, mart_tables, history.frame(last_runs=20), settings.warehouse_path, settings.published_dir
+                publication,
+                mart_tables,
+                history.frame(last_runs=20),
+                settings.warehouse_path,
+                settings.published_dir,
+                descriptions=descriptions,
             )
         except AuditError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None

@@ -45,7 +45,7 @@ def test_a_dbt_test_blocks_unless_it_warns(tmp_path: Path, monkeypatch):
         yield from built(invocation, tmp_path / "tiny.duckdb", context.log)
 
     published: list[str] = []
-    monkeypatch.setattr(publishing, "publish", lambda publication, *_: published.append(publication.run_id))
+    monkeypatch.setattr(publishing, "publish", lambda publication, *_, **__: published.append(publication.run_id))
     tests = blocking_tests([models])
     publication = published_asset(load_settings(), [], ["orders"], [], CheckHistory(tmp_path / "c.sqlite"), tests)
     job = dg.Definitions(
