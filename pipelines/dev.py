@@ -21,6 +21,8 @@ from pipelines.quality import docs_server
 from pipelines.run import prepare_instance
 from pipelines.settings import PROJECT_DIR, Settings, at_ports, remember_addresses
 
+_SUPERSEDED = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which wants a project laid out for it
+
 
 def serve(settings: Settings, port: int, docs_port: int, console: Console) -> int:
     """Run the UI on `port` and the pages on `docs_port` of 127.0.0.1 until they are ended; the UI's exit code."""
@@ -31,10 +33,10 @@ def serve(settings: Settings, port: int, docs_port: int, console: Console) -> in
     write_pages(site)
     _write_first_page(site)
     docs = docs_server.start(site, settings.data_docs_url)
-    listen = ["-h", "127.0.0.1", "-p", str(port)]
-    ui = subprocess.Popen(
-        [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", *listen], cwd=PROJECT_DIR
-    )
+    # A shell that starts this in the background has interrupts ignored, and Dagster would then ignore its end, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    dagster_dev = [sys.executable, "-W", _SUPERSEDED, "-m", "dagster", "dev"]
+    ui = subprocess.Popen([*dagster_dev, "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)], cwd=PROJECT_DIR)
     signal.signal(signal.SIGTERM, lambda *_: ui.terminate())
 
     def say_ready() -> None:

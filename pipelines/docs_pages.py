@@ -27,7 +27,9 @@ def write_pages(site: Path) -> None:
         titles[name.as_posix()] = text.partition("\n")[0].lstrip("# ")
         page = site / "docs" / name
         page.parent.mkdir(exist_ok=True)
-        page.write_text(_page(titles[name.as_posix()], _linked(markdown.render(text)), style), encoding="utf-8")
+        page.write_text(
+            _page(titles[name.as_posix()], _linked(markdown.render(text), path.parent), style), encoding="utf-8"
+        )
     items = "".join(f'<li><a href="{name}">{html.escape(title)}</a></li>' for name, title in titles.items())
     index = _page("Documentation", f"<h1>Documentation</h1><ul>{items}</ul>", style)
     (site / "docs" / "index.html").write_text(index, encoding="utf-8")
@@ -49,15 +51,23 @@ def anchor_of(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-def _linked(body: str) -> str:
-    """`body` with an anchor at each heading, and with links between pages to the pages made of them."""
+def _linked(body: str, folder: Path) -> str:
+    """`body`, of a file in `folder`, with an anchor at each heading, and with links to pages instead of files.
+
+    What is no page of the documentation, like the README, is named, and not linked to.
+    """
 
     def anchored(found: re.Match[str]) -> str:
         level, title = found.groups()
         return f'<h{level} id="{anchor_of(html.unescape(re.sub("<[^>]+>", "", title)))}">{title}</h{level}>'
 
+    def to_page(found: re.Match[str]) -> str:
+        target, anchor, text = found.groups(default="")
+        is_page = target.endswith(".md") and (folder / target).resolve().is_relative_to(_DOCS)
+        return f'<a href="{target.removesuffix(".md")}.html{anchor}">{text}</a>' if is_page else text
+
     body = re.sub(r"<h([1-6])>(.*?)</h\1>", anchored, body)
-    return re.sub(r'href="(?!\w+:)([^"#]+)\.md([#"])', r'href="\1.html\2', body)
+    return re.sub(r'<a href="(?!\w+:)([^"#]+)(#[^"]*)?">(.*?)</a>', to_page, body)
 
 
 def _page(title: str, body: str, style: str) -> str:
