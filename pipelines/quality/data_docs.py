@@ -161,7 +161,10 @@ def _index(
     )
     head = f'<head><meta charset="utf-8"><title>Check results</title><style>\n{_style()}</style></head>'
     content = sections or "<p>No run has left results yet.</p>"
-    return f'<!DOCTYPE html>\n<html>\n{head}\n<body class="index"><h1>Check results</h1>\n{content}\n</body>\n</html>\n'
+    # Whoever serves these pages serves those of the documentation, if they were made beside them (`docs_pages.py`).
+    documented = (folder / "site" / "docs" / "index.html").exists()
+    about = '<p><a href="docs/index.html">Documentation</a></p>\n' if documented else ""
+    return f'<!DOCTYPE html>\n<html>\n{head}\n<body class="index"><h1>Check results</h1>\n{about}{content}\n</body>\n</html>\n'
 
 
 def _ended(outcome: Outcome | None) -> str:

@@ -133,7 +133,7 @@ def built(invocation: DbtCliInvocation, warehouse_path: Path, log: dg.DagsterLog
     tables = built_tables(warehouse_path, invocation.manifest["nodes"].values()) if events else {}
     for event in events:
         if isinstance(event, dg.Output):
-            event = event.with_metadata({**event.metadata, **tables.get(event.metadata["unique_id"].value, {})})
+            event = event.with_metadata({**event.metadata, **tables.get(str(event.metadata["unique_id"].value), {})})
         yield event
     if error := invocation.get_error():
         results = invocation.target_path / "run_results.json"
