@@ -198,7 +198,7 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     show_scorecard(settings.published_dir, console)
     console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
     kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
-    console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, http://127.0.0.1:3000.")
+    console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, {settings.ui_url}.")
 
 
 @app.command()
@@ -545,21 +545,18 @@ def _now() -> datetime:
 
 
 @app.command()
-def dev(port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0.1.")] = 3000) -> None:
+def dev(
+    port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0.1.")] = 3000,
+    docs_port: Annotated[
+        int | None, typer.Option(help="Where check results and documentation are; default: the port after the UI's.")
+    ] = None,
+) -> None:
     """The Dagster UI, with schedule and sensors, over the same history as `kpi run`."""
-    from pipelines.quality import docs_server
-    from pipelines.run import prepare_instance
+    from pipelines.dev import serve
 
     with _errors_in_words():
         settings = get_settings()
-        prepare_instance(settings)
-    os.chdir(PROJECT_DIR)
-    if docs_server.start(settings.data_docs_dir / "site", settings.data_docs_url):
-        console.print(f"Data Docs of the last runs: {settings.data_docs_url}", markup=False)
-    os.execv(
-        sys.executable,
-        [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
-    )
+    raise typer.Exit(serve(settings, port, docs_port or port + 1, console))
 
 
 @app.command()

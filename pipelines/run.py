@@ -16,6 +16,9 @@ from uuid import uuid4
 
 from rich.console import Console
 
+from pipelines.code_location import STARTED_BY, belong_to_code_location
+from pipelines.config_files import ConfigError
+from pipelines.ingest.arrivals import newest_delivery
 from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files, raw_days, raw_file
 from pipelines.partitions import business_day, days_between, stretches
@@ -66,7 +69,15 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
 
     Raises:
         NothingDeliveredError: no day was asked for, and none was delivered.
+        ConfigError: a day was asked for after the last delivery there will ever be.
     """
+    if last and settings.last_delivery and last > settings.last_delivery:
+        newest = newest_delivery(settings, sources)
+        if newest is None or last > newest:
+            raise ConfigError(
+                f"{last} lies after last_delivery, {settings.last_delivery}, of the settings, and nothing was "
+                "delivered for it. Deliver it, or move last_delivery."
+            )
     landed, waiting = _landed_and_waiting(settings, sources)
     if first and last:
         return Plan([list(days_between(first, last + timedelta(days=1)))], is_first_load=not landed)
@@ -123,7 +134,8 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
         landed_of_table = raw_days(settings.raw_dir, source.name, name)
         landed |= landed_of_table
         for day in days:
-            if day not in landed_of_table and (source.is_asked or table.files(settings.landing_dir, day)):
+            is_asked = source.is_asked and day <= (settings.last_delivery or day)
+            if day not in landed_of_table and (is_asked or table.files(settings.landing_dir, day)):
                 waiting.add(day)
     return landed, sorted(waiting)
 
@@ -150,15 +162,17 @@ def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict
 
         from pipelines.alerts.runs import report_of_run
         from pipelines.alerts.sensors import tell_of_runs
-        from pipelines.definitions import daily_job, defs, settings, suites
+        from pipelines.checks import build_docs_of_run
+        from pipelines.definitions import daily_job, defs, settings, sources, suites
         from pipelines.housekeeping import tidy_safely
         from pipelines.interruption import can_be_interrupted
         from pipelines.progress import shown
-        from pipelines.quality.data_docs import build_data_docs
+        from pipelines.publish.asset_checks import report_standing
 
         job = defs.resolve_job_def(daily_job.name)
         blocked: dict[str, list[str]] = {}
         with dg.DagsterInstance.get() as instance:
+            belong_to_code_location(instance, daily_job.name)
             for run_days in planned.runs:
                 title = str(Plan([run_days], planned.is_first_load))
                 hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
@@ -182,7 +196,9 @@ def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict
                 if not result.success:
                     blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
                 tell_of_runs(instance, settings, suites)
-                build_data_docs(settings.data_docs_dir)
+                if run := instance.get_run_by_id(result.run_id):
+                    build_docs_of_run(settings, run, blocked.get(title, []))
+            report_standing(instance, settings, sources)
             tidy_safely(instance, settings)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Interrupted {standing}") from None
@@ -190,7 +206,7 @@ def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict
 
 
 def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
-    tags = {".dagster/repository": "__repository__@pipelines.definitions"}  # the UI lists a job's runs by it
+    tags = {STARTED_BY: "kpi run"}
     if full_refresh:
         tags["full_refresh"] = "true"
     if len(days) > 1:

@@ -6,6 +6,7 @@ Does not belong here: landing (`landing.py`).
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
@@ -32,6 +33,17 @@ def listings(settings: Settings, sources: Iterable[Source], first: date, end: da
                 file = f"{path.relative_to(settings.landing_dir)} {status.st_size} {status.st_mtime_ns}"
                 found.setdefault(str(day), []).append(hashlib.sha256(file.encode()).hexdigest()[:8])
     return {day: sorted(files) for day, files in found.items()}
+
+
+def newest_delivery(settings: Settings, sources: Iterable[Source]) -> date | None:
+    """The newest day that has landed or of which a file lies in the landing folder; None if nothing was delivered."""
+    days: set[date] = set()
+    for source, name, table in each_table(sources):
+        days |= raw_days(settings.raw_dir, source.name, name)
+        for path in settings.landing_dir.glob(re.sub(r"\{delivered_on[^}]*\}", "*", table.path)):
+            if day := table.day_of(path.relative_to(settings.landing_dir).as_posix()):
+                days.add(day)
+    return max(days, default=None)
 
 
 def unclaimed_files(settings: Settings, sources: Iterable[Source]) -> list[Path]:

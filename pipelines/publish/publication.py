@@ -12,7 +12,7 @@ have an old file open keep it.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ import pandas as pd
 
 from pipelines.deliveries import Delivery
 from pipelines.publish.versions import point_to, prune
+from pipelines.transform.descriptions import Description
 from pipelines.warehouse import attach_read_only, escaped, new_file, reader
 
 SCORECARD = "kpi_scorecard__monthly"
@@ -51,8 +52,11 @@ def publish(
     warehouse_path: Path,
     published_dir: Path,
     keep: int = 5,
+    descriptions: Mapping[str, Description] | None = None,
 ) -> dict[str, int]:
     """Build the candidate, audit it, swap it in; the published tables with their row counts.
+
+    `descriptions`, by table, become comments in the file, which database tools show.
 
     `published_dir` becomes (or stays) a link; the newest `keep` publications stay beside it.
 
@@ -66,7 +70,7 @@ def publish(
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "parquet").mkdir(parents=True)
     try:
-        _build(publication, tables, check_results, warehouse_path, published_dir, aside)
+        _build(publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, aside)
         counts = audit(aside, tables, warehouse_path)
         _write_manifest(publication, counts, aside)
         aside.rename(candidate_dir)
@@ -116,6 +120,7 @@ def _build(
     check_results: pd.DataFrame,
     warehouse_path: Path,
     published_dir: Path,
+    descriptions: Mapping[str, Description],
     folder: Path,
 ) -> None:
     with new_file(folder / "kpi.duckdb") as connection:
@@ -153,6 +158,27 @@ def _build(
         connection.execute("create table candidate.meta.check_results as select * from check_results")
         if SCORECARD in tables:
             _build_restatements(connection, publication, published_dir / "kpi.duckdb")
+        _comment(connection, descriptions)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, Description]) -> None:
+    """Write the descriptions of the candidate's tables and their columns into it."""
+    columns = connection.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() where database_name = 'candidate'"
+    ).fetchall()
+    connection.begin()  # each statement by itself would wait for the disk
+    for schema, table in dict.fromkeys((schema, table) for schema, table, _ in columns):
+        if text := descriptions[table].text if table in descriptions else "":
+            connection.execute(f'comment on table candidate.{schema}."{table}" is {_literal(text)}')
+    for schema, table, column in columns:
+        if text := descriptions[table].columns.get(column, "") if table in descriptions else "":
+            connection.execute(f'comment on column candidate.{schema}."{table}"."{column}" is {_literal(text)}')
+    connection.commit()
+
+
+def _literal(text: str) -> str:
+    escaped_text = text.replace("'", "''")
+    return f"'{escaped_text}'"
 
 
 def _build_deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:

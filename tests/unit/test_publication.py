@@ -11,8 +11,10 @@ import pytest
 from pipelines.publish import publication as publishing
 from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.publish.versions import NoSuchVersionError, prune, published_as_of, roll_back, versions
+from pipelines.transform.descriptions import Description
 from pipelines.warehouse import NotPublishedError, published
 
+DESCRIPTION = Description("The shop's numbers.", {"n": "A number; what isn't one is left out.", "gone": "No column."})
 CHECKS = pd.DataFrame({"run_id": ["r"], "passed": [True]})
 
 
@@ -30,7 +32,7 @@ class Warehouse:
 
     def publish(self, name: str, keep: int = 5) -> dict[str, int]:
         publication = Publication(name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1")
-        return publish(publication, ["numbers"], CHECKS, self.path, self.published_dir, keep)
+        return publish(publication, ["numbers"], CHECKS, self.path, self.published_dir, keep, {"numbers": DESCRIPTION})
 
     def read(self) -> list[tuple[int]]:
         with published(self.published_dir) as connection:
@@ -49,6 +51,15 @@ def test_a_publication_has_file_parquet_and_manifest(warehouse: Warehouse) -> No
     parquet = warehouse.published_dir / manifest["tables"]["numbers"]["parquet"]
     assert (manifest["publication_id"], manifest["tables"]["numbers"]["rows"]) == ("one", 3)
     assert parquet.exists()
+
+
+def test_the_file_says_what_its_tables_and_columns_mean(warehouse: Warehouse) -> None:
+    warehouse.publish("one")
+    with published(warehouse.published_dir) as connection:
+        tables = connection.execute("select table_name, comment from duckdb_tables() where comment is not null")
+        assert tables.fetchall() == [("numbers", "The shop's numbers.")]
+        columns = connection.execute("select column_name, comment from duckdb_columns() where comment is not null")
+        assert columns.fetchall() == [("n", "A number; what isn't one is left out.")]
 
 
 def test_old_clients_can_open_the_file(warehouse: Warehouse) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.config_files import ConfigError
-from pipelines.settings import load_settings
+from pipelines.settings import at_ports, load_settings, remember_addresses
 from pipelines.sources import Source, load_sources
 
 SETTINGS = """\
@@ -94,6 +94,31 @@ def test_a_wrong_address_of_data_docs_is_named(tmp_path: Path) -> None:
         load_settings(settings_file(tmp_path, SETTINGS + "data_docs_url: docs.example.com\n"))
     settings = load_settings(settings_file(tmp_path, SETTINGS + "data_docs_url: https://docs.example.com/\n"))
     assert settings.data_docs_url == "https://docs.example.com"
+
+
+def test_links_lead_to_where_the_ui_was_last_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_CONFIG", str(settings_file(tmp_path)))
+    assert load_settings().ui_url == "http://127.0.0.1:3000"
+    remember_addresses(at_ports(load_settings(), 3100, 3101))
+    settings = load_settings()
+    assert (settings.ui_url, settings.data_docs_url) == ("http://127.0.0.1:3100", "http://127.0.0.1:3101")
+
+
+def test_links_lead_to_where_the_settings_say_whatever_port_the_ui_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = settings_file(tmp_path, SETTINGS + "ui_url: https://dagster.example.com\n")
+    monkeypatch.setenv("KPI_CONFIG", str(file))
+    remember_addresses(at_ports(load_settings(), 3100, 3101))
+    settings = load_settings()
+    assert (settings.ui_url, settings.data_docs_url) == ("https://dagster.example.com", "http://127.0.0.1:3101")
+
+
+def test_a_half_written_note_of_where_the_ui_is_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_CONFIG", str(settings_file(tmp_path)))
+    remember_addresses(load_settings())
+    (load_settings().dagster_home / "addresses.json").write_text('{"ui_url"')
+    assert load_settings().ui_url == "http://127.0.0.1:3000"
 
 
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
