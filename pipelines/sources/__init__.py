@@ -19,6 +19,8 @@ SHIPPED_DIR = Path(__file__).parent
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
+CostEntity = Literal["ad_spend", "sales_marketing_costs"]
+
 
 class Volume(BaseModel):
     """How many rows a delivery may have, beside those before it; `quality/usual.py` has the formulas."""
@@ -182,6 +184,7 @@ class Source(BaseModel):
     sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # when, on the day after the delivery day, the delivery must be here
     rejects: Rejects = Rejects()
     entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
+    rhythm: dict[CostEntity, Literal["daily", "monthly"]] = {}  # a KPI waits for the month of what comes by the month
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
     # Of connector files: where files are copied from, laid out like the landing folder, as s3://bucket/folder.
     store: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^@]*$")] | None = None
@@ -205,6 +208,20 @@ class Source(BaseModel):
         if problem := connector_problem(self.connector, written):
             raise ValueError(problem)
         return self
+
+    @model_validator(mode="after")
+    def _rhythm_is_of_its_entities(self) -> "Source":
+        if others := sorted(set(self.rhythm).difference(self.entities)):
+            raise ValueError(
+                f"`rhythm` names {', '.join(others)}, which is none of the `entities`. Add it there, or remove it."
+            )
+        return self
+
+    @property
+    def monthly_entities(self) -> list[str]:
+        """Its costs that come by the month: those that `rhythm` says so of, and by default `sales_marketing_costs`."""
+        rhythms = {"sales_marketing_costs": "monthly", **self.rhythm}
+        return [entity for entity in self.entities if rhythms.get(entity) == "monthly"]
 
     @property
     def is_asked(self) -> bool:
