@@ -20,6 +20,7 @@ SHIPPED_DIR = Path(__file__).parent
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 CostEntity = Literal["ad_spend", "sales_marketing_costs"]
+Rhythm = Literal["daily", "monthly"]
 
 
 class Volume(BaseModel):
@@ -184,7 +185,7 @@ class Source(BaseModel):
     sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # when, on the day after the delivery day, the delivery must be here
     rejects: Rejects = Rejects()
     entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
-    rhythm: dict[CostEntity, Literal["daily", "monthly"]] = {}  # a KPI waits for the month of what comes by the month
+    rhythm: dict[CostEntity, Rhythm] = {}  # a KPI waits for the month of what comes by the month
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
     # Of connector files: where files are copied from, laid out like the landing folder, as s3://bucket/folder.
     store: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^@]*$")] | None = None
@@ -220,8 +221,9 @@ class Source(BaseModel):
     @property
     def monthly_entities(self) -> list[str]:
         """Its costs that come by the month: those that `rhythm` says so of, and by default `sales_marketing_costs`."""
-        rhythms = {"sales_marketing_costs": "monthly", **self.rhythm}
-        return [entity for entity in self.entities if rhythms.get(entity) == "monthly"]
+        usual: dict[CostEntity, Rhythm] = {"sales_marketing_costs": "monthly"}
+        by_the_month = [entity for entity, rhythm in (usual | self.rhythm).items() if rhythm == "monthly"]
+        return [entity for entity in self.entities if entity in by_the_month]
 
     @property
     def is_asked(self) -> bool:
