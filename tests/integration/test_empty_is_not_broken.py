@@ -1,7 +1,7 @@
-"""What a declared source may lack is not broken: no refunds yet, deals without contacts or leads, and deals unlike ours.
+"""What a declared source may lack is not broken, and KPIs say so.
 
-A shop on Shopify that has never given money back, a HubSpot of which only deals are exported and whose stages have names of
-its own, and a Salesforce of which only opportunities and users are extracted, in one installation.
+A shop on Shopify that has never given money back, a HubSpot of which only deals are exported and whose stages have
+names of its own, and a Salesforce of which only opportunities and users are extracted, in one installation.
 """
 
 from datetime import date
@@ -45,11 +45,8 @@ def young(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     for name in ("Opportunity", "User"):
         text = (VENDORS / "salesforce" / f"{name}_2025-04-01.csv").read_text(encoding="utf-8")
         (landing / "salesforce" / f"{name}_2025-04-01.csv").write_text(text.replace("USD", "EUR"))
-    for file in (
-        "hubspot/contacts",
-        "salesforce/Lead",
-        "salesforce/OpportunityHistory",
-    ):  # a day without a file lands so
+    for file in ("hubspot/contacts", "salesforce/Lead", "salesforce/OpportunityHistory"):
+        # What a day without a file lands as.
         header = (VENDORS / f"{file}_2025-04-01.csv").read_text(encoding="utf-8").splitlines()[0]
         (landing / f"{file}_2025-04-01.csv").write_text(header + "\n")
     settings = {"KPI_SOURCES": ",".join(SOURCES), "KPI_FIRST_DELIVERY": "2025-04-01", "KPI_COMPANY_DIR": "none"}
@@ -93,13 +90,7 @@ def test_kpis_say_what_they_have(young: Installation) -> None:
         "and (kpi_id, variant) in (('revenue', 'net'), ('win_rate', 'closed_count')) order by 1",
     ) == [
         ("revenue", "net", date(2025, 2, 1), Decimal(7), "ok"),
-        (
-            "win_rate",
-            "closed_count",
-            date(2025, 3, 1),
-            Decimal("0.5"),
-            "small_sample",
-        ),  # two CRMs, one of two won in each
+        ("win_rate", "closed_count", date(2025, 3, 1), Decimal("0.5"), "small_sample"),  # one of two in each CRM
     ]
     assert rows(
         young,
