@@ -17,7 +17,7 @@ RUNBOOKS = {
     f"docs/operations.md#{anchor}"
     for anchor in (
         "delivery-missing-or-small", "unreadable-rows", "columns-changed", "keys-and-duplicates", "unknown-references",
-        "numbers-jump", "history-changed", "reconciliation", "dates",
+        "numbers-jump", "less-than-it-seems", "history-changed", "reconciliation", "dates",
     )
 }  # fmt: skip
 

@@ -181,10 +181,14 @@ select
     case when is_company then cast(leads as bigint) end as leads,
     case when is_company then cast(sqls as bigint) end as sqls,
     case when is_media_spend_in then {{ safe_divide('paid_spend_amount', 'new_paid_customers') }} end as cac_paid,
-    case when is_company and is_programme_cost_in then {{ safe_divide('programme_cost_amount', 'new_customers') }} end as cac_blended,
-    case when is_company and is_cost_in then {{ safe_divide('fully_loaded_cost_amount', 'new_customers') }} end as cac_fully_loaded,
-    case when is_company and is_programme_cost_in then {{ safe_divide('programme_cost_amount', 'leads') }} end as cost_per_lead,
-    case when is_company and is_programme_cost_in then {{ safe_divide('programme_cost_amount', 'sqls') }} end as cost_per_sql,
+    case when is_company and is_programme_cost_in then {{ safe_divide('programme_cost_amount', 'new_customers') }} end
+        as cac_blended,
+    case when is_company and is_cost_in then {{ safe_divide('fully_loaded_cost_amount', 'new_customers') }} end
+        as cac_fully_loaded,
+    case when is_company and is_programme_cost_in then {{ safe_divide('programme_cost_amount', 'leads') }} end
+        as cost_per_lead,
+    case when is_company and is_programme_cost_in then {{ safe_divide('programme_cost_amount', 'sqls') }} end
+        as cost_per_sql,
     cast(attributed_paid_sales_amount as decimal(18, 2)) as attributed_paid_sales_amount,
     case when is_media_spend_in then {{ safe_divide('attributed_paid_sales_amount', 'paid_spend_amount') }} end as roas,
     case
