@@ -27,6 +27,7 @@ from pipelines.sources import load_sources
 from pipelines.transform.assets import blocking_tests, dbt_resource, model_assets, models_in_schema
 from pipelines.transform.descriptions import descriptions_of_models
 from pipelines.transform.project import ensure_manifest
+from pipelines.written_currencies import naming_written_currencies
 
 for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose new features we use
     warnings.filterwarnings("ignore", category=category)
@@ -38,6 +39,7 @@ manifest = ensure_manifest(settings, sources)
 models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
 history = CheckHistory(settings.check_history_path)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
+suites = naming_written_currencies(suites, settings, sources)
 load_alerts(settings.alerts_file)  # one that cannot be used is to be noticed before it is needed
 
 transform = model_assets(settings, sources, manifest, suites)

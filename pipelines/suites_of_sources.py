@@ -145,6 +145,7 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
         owner=source.owner,
         description=f"Every delivered row of {source.name}.{name}, typed.",
         runbook=_RUNBOOK + "unreadable-rows",
+        allow_empty=table.empty_day == "allowed",  # a table may have had nothing but such days so far
         personal_columns=table.personal_columns,
         expectations=[
             _rule(

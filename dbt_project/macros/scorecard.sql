@@ -6,11 +6,13 @@
      `interval` (the mart's own two columns of it). #}
 {% macro scorecard_measures() -%}
     {%- set whole = {'mature': 'not is_partial_period'} -%}
-    {%- set company = {'where': "entity_type = 'company'"} -%}
-    {%- set whole_company = {'mature': 'not is_partial_period', 'where': "entity_type = 'company'"} -%}
     {%- set sellers = {'where': "entity_type in ('company', 'rep', 'team')"} -%}
     {%- set orders, leads, deals, ads = ['orders'], ['leads'], ['opportunities'], ['ad_spend', 'orders'] -%}
     {%- set touches = ['ad_spend', 'orders', 'touchpoints'] -%}
+    {%- set media_in = {'mature': 'is_media_spend_in'} -%}
+    {%- set programmes_in = {'mature': 'is_programme_cost_in', 'where': "entity_type = 'company'"} -%}
+    {%- set costs_in = {'mature': 'is_cost_in', 'where': "entity_type = 'company'"} -%}
+    {%- set programmes_of_whole = {'mature': 'not is_partial_period and is_programme_cost_in', 'where': "entity_type = 'company'"} -%}
     {%- set clv = [] -%}
     {%- for days in [30, 90, 180, 365] -%}
         {%- set at_horizon = {'mature': 'is_mature', 'where': 'horizon_days = ' ~ days} -%}
@@ -44,18 +46,20 @@
              orders, whole],
         ],
         'kpi_cac__monthly': [
-            ['cac', 'paid', 'cac_paid', 'paid_spend_amount', 'new_paid_customers', 'new_paid_customers', 'ratio', touches, {}],
-            ['cac', 'blended', 'cac_blended', 'programme_cost_amount', 'new_customers', 'new_customers', 'ratio', ads, company],
+            ['cac', 'paid', 'cac_paid', 'paid_spend_amount', 'new_paid_customers', 'new_paid_customers', 'ratio', touches, media_in],
+            ['cac', 'blended', 'cac_blended', 'programme_cost_amount', 'new_customers', 'new_customers', 'ratio', ads, programmes_in],
             ['cac', 'fully_loaded', 'cac_fully_loaded', 'fully_loaded_cost_amount', 'new_customers', 'new_customers', 'ratio',
-             ads + ['sales_marketing_costs'], company],
-            ['cac', 'cpl', 'cost_per_lead', 'programme_cost_amount', 'leads', 'leads', 'ratio', ['ad_spend', 'leads'], company],
-            ['cac', 'cost_per_sql', 'cost_per_sql', 'programme_cost_amount', 'sqls', 'sqls', 'ratio', ['ad_spend', 'leads'], company],
-            ['cac', 'roas', 'roas', 'attributed_paid_sales_amount', 'paid_spend_amount', 'new_paid_customers', 'ratio', touches, {}],
+             ads + ['sales_marketing_costs'], costs_in],
+            ['cac', 'cpl', 'cost_per_lead', 'programme_cost_amount', 'leads', 'leads', 'ratio', ['ad_spend', 'leads'], programmes_in],
+            ['cac', 'cost_per_sql', 'cost_per_sql', 'programme_cost_amount', 'sqls', 'sqls', 'ratio', ['ad_spend', 'leads'],
+             programmes_in],
+            ['cac', 'roas', 'roas', 'attributed_paid_sales_amount', 'paid_spend_amount', 'new_paid_customers', 'ratio', touches,
+             media_in],
             ['cac', 'romi', 'romi', 'attributed_paid_sales_amount - paid_spend_amount', 'paid_spend_amount', 'new_paid_customers',
-             'ratio', touches, {}],
+             'ratio', touches, media_in],
             ['cac', 'payback_months', 'payback_months', 'cac_blended', 'margin_per_active_customer', 'new_customers', 'ratio', ads,
-             whole_company],
-            ['cac', 'ltv_cac', 'ltv_cac', 'predictive_value', 'cac_blended', 'new_customers', 'ratio', ads, whole_company],
+             programmes_of_whole],
+            ['cac', 'ltv_cac', 'ltv_cac', 'predictive_value', 'cac_blended', 'new_customers', 'ratio', ads, programmes_of_whole],
         ],
         'kpi_clv__cohort': clv + [
             ['clv', 'lifetime', 'net_per_customer', 'net_amount', 'customers', 'customers', 'ratio', orders,

@@ -20,6 +20,9 @@ OWNER = r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+"  # as Dagster and alerts know one
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
+CostEntity = Literal["ad_spend", "sales_marketing_costs"]
+Rhythm = Literal["daily", "monthly"]
+
 
 class Volume(BaseModel):
     """How many rows a delivery may have, beside those before it; `quality/usual.py` has the formulas."""
@@ -185,6 +188,7 @@ class Source(BaseModel):
     rejects: Rejects = Rejects()
     rejected: Literal["block", "leave_out"] = "block"  # what a delivery does that its checks reject
     entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
+    rhythm: dict[CostEntity, Rhythm] = {}  # a KPI waits for the month of what comes by the month
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
     # Of connector files: where files are copied from, laid out like the landing folder, as s3://bucket/folder.
     store: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^@]*$")] | None = None
@@ -208,6 +212,21 @@ class Source(BaseModel):
         if problem := connector_problem(self.connector, written):
             raise ValueError(problem)
         return self
+
+    @model_validator(mode="after")
+    def _rhythm_is_of_its_entities(self) -> "Source":
+        if others := sorted(set(self.rhythm).difference(self.entities)):
+            raise ValueError(
+                f"`rhythm` names {', '.join(others)}, which is none of the `entities`. Add it there, or remove it."
+            )
+        return self
+
+    @property
+    def monthly_entities(self) -> list[str]:
+        """Its costs that come by the month: those that `rhythm` says so of, and by default `sales_marketing_costs`."""
+        usual: dict[CostEntity, Rhythm] = {"sales_marketing_costs": "monthly"}
+        by_the_month = [entity for entity, rhythm in (usual | self.rhythm).items() if rhythm == "monthly"]
+        return [entity for entity in self.entities if entity in by_the_month]
 
     @property
     def is_asked(self) -> bool:

@@ -57,12 +57,16 @@ def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, ob
     """What the models are told: nothing that changes from run to run, since dbt then parses everything anew."""
     sources = list(sources)
     entities: dict[str, list[str]] = {}
+    monthly: dict[str, list[str]] = {}
     for source in sources:
         for entity in source.entities:
             entities.setdefault(entity, []).append(source.name)
+        for entity in source.monthly_entities:
+            monthly.setdefault(entity, []).append(source.name)
     return {
         "sources": [source.name for source in sources],
         "entities": entities,
+        "monthly": monthly,
         "tables": {
             f"{source.name}.{name}": {
                 "key": table.key,

@@ -175,3 +175,21 @@ def test_a_users_source_cannot_quietly_replace_a_shipped_one(tmp_path: Path) -> 
 def test_what_starts_the_daily_run(tmp_path: Path, lines: str, started_by: str) -> None:
     (tmp_path / "kpi.yml").write_text(SETTINGS + lines)
     assert load_settings(tmp_path / "kpi.yml").started_by == started_by
+
+
+def test_costs_come_by_the_month_and_ad_spend_by_the_day_unless_a_source_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    both = SOURCE.replace("entities: [orders]", "entities: [orders, ad_spend, sales_marketing_costs]")
+    other = "rhythm: {ad_spend: monthly, sales_marketing_costs: daily}\n"
+    (tmp_path / "sources" / "usual.yml").write_text(both)
+    (tmp_path / "sources" / "other.yml").write_text(both + other)
+    usual, unusual = load_sources(["usual", "other"], tmp_path)
+    assert usual.monthly_entities == ["sales_marketing_costs"]
+    assert unusual.monthly_entities == ["ad_spend"]
+
+
+def test_the_rhythm_of_what_a_source_does_not_deliver_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "rhythmic.yml").write_text(SOURCE + "rhythm: {ad_spend: monthly}\n")
+    with pytest.raises(ConfigError, match="`rhythm` names ad_spend, which is none of the `entities`"):
+        load_sources(["rhythmic"], tmp_path)

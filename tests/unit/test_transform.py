@@ -40,6 +40,7 @@ def test_variables_say_which_source_delivers_which_entity_and_by_which_key(tmp_p
     variables = dbt_variables(settings, load_sources(settings.sources, settings.company_dir))
     assert variables["sources"] == ["shop", "crm"]
     assert variables["entities"]["orders"] == ["shop"]  # type: ignore[index]
+    assert variables["monthly"] == {}
     assert variables["tables"]["shop.orders"] == {  # type: ignore[index]
         "key": ["order_id"],
         "newest_by": ["updated_at"],
