@@ -22,7 +22,7 @@ furthest as (
         leads.*,
         case
             {%- for stage in stages | reverse %}
-            when {{ stage }}_reached_on is not null then {{ stages | length - loop.index0 }}
+            when {{ stage }}_reached_on is not null{{ ' or opportunities > 0' if stage == 'opportunity' }} then {{ stages | length - loop.index0 }}
             {%- endfor %}
         end as furthest_stage
     from leads
@@ -47,6 +47,7 @@ reached as (
             0.5
         ) }} as median_days_to_reach
     from furthest
+    where created_on is not null
     group by 1, 2, 3
     {{ 'union all' if not (last_cut and loop.last) }}
     {%- endfor %}

@@ -49,6 +49,7 @@ created as (
         sum(case when is_won then amount else 0 end) as won_amount,
         sum(case when is_lost then amount else 0 end) as lost_amount
     from opportunities
+    where created_on is not null
     group by 1, 2, 3
     {{ 'union all' if not loop.last }}
     {%- endfor %}
