@@ -57,7 +57,7 @@
                 ~ ') as counted on delivered.order_id = counted.order_id',
             'reasons': [
                 ['delivered.order_id is null', 'without an order number', every, suspicious],
-                ['known.order_id is null', 'of orders that were never delivered', every, suspicious],
+                ['known.order_id is null', 'with an unknown order number', every, suspicious],
                 ['counted.order_id is null', 'of orders that do not count', every, expected],
             ],
         },
@@ -69,7 +69,7 @@
                 ['delivered.refunded_at is null', 'without a date', every, suspicious],
                 [business_date('delivered.refunded_at') ~ later, after, every, expected],
                 ['known.order_id is not null and counted.order_id is null', 'of orders that do not count', every, expected],
-                ['known.order_id is null and delivered.customer_id is null', 'of unknown orders, without a customer of their own',
+                ['known.order_id is null and delivered.customer_id is null', 'without a known order or customer',
                  'retention and lifetime value', suspicious],
             ],
         },
@@ -89,7 +89,7 @@
             'reasons': [
                 ['delivered.opportunity_id is null', 'without a number', every, suspicious],
                 [business_date('delivered.created_at') ~ later, after, every, expected],
-                ['delivered.is_closed and delivered.closed_at is null', 'that are closed without a date and count as open',
+                ['delivered.is_closed and delivered.closed_at is null', 'closed without a date, which count as open',
                  'win rate by close, bookings and cycle times', suspicious],
                 ['delivered.created_at is null', 'without a creation date', 'win rate by creation and cycle times', suspicious],
             ],
@@ -127,7 +127,7 @@
                 [period_start('month', 'delivered.period_month') ~ ' > parameters.as_of_date', 'of months after the as-of date', every, expected],
                 [period_start('month', 'delivered.period_month') ~ ' < calendar.first_month', 'of months before the history begins', every,
                  expected],
-                ['catalogue.kpi_id is null', 'of KPIs that do not exist', 'the scorecard', suspicious],
+                ['catalogue.kpi_id is null', 'for an unknown KPI', 'the scorecard', suspicious],
             ],
         },
         'ad_spend': {
