@@ -45,7 +45,7 @@ def left_out_lines(published_dir: Path) -> list[str]:
             select left_out_of, entity, reason, cast(sum(left_out_rows) as bigint)
             from meta.left_out_rows
             where not is_expected
-            group by all
+            group by left_out_of, entity, reason
             order by left_out_of <> 'every KPI', left_out_of, entity, reason
             """
         ).fetchall()

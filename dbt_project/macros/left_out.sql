@@ -89,7 +89,7 @@
             'reasons': [
                 ['delivered.opportunity_id is null', 'without a number', every, suspicious],
                 [business_date('delivered.created_at') ~ later, after, every, expected],
-                ['delivered.is_closed and delivered.closed_at is null', 'closed without a date, which count as open',
+                ['delivered.is_closed and delivered.closed_at is null', 'closed without a date, counted as open',
                  'win rate by close, bookings and cycle times', suspicious],
                 ['delivered.created_at is null', 'without a creation date', 'win rate by creation and cycle times', suspicious],
             ],

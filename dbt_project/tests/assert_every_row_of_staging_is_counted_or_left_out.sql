@@ -1,4 +1,4 @@
--- A failure means that a row of staging is in no fact and that nobody says why, or that it is there twice. `int_accounted_rows` says
+-- A failure means that a row of staging is in no fact and nothing says why, or that it is there twice. `int_accounted_rows` says
 -- what ought to be there.
 {{ config(meta={'dagster': {'ref': {'name': 'int_left_out_rows'}}}) }}
 {% set facts = {

@@ -56,7 +56,7 @@ class Table(BaseModel):
     columns: Annotated[list[str], Field(min_length=1)]  # every delivered file has them, in any order
     optional_columns: list[str] = []  # some files have them; NULL where one does not
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
-    # May name _source_file and _row_number where rows have no key; `all` is every one of `columns`, empty cells included.
+    # May name _source_file and _row_number where rows have no key; `all` is all of `columns`, empty cells included.
     key: Annotated[list[str], Field(min_length=1)]
     key_is_whole_row: bool = False  # as `key: all` has it
     newest_by: list[str] = []  # of two versions of a key the greater wins; then the later delivery, then the later row

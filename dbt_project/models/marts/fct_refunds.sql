@@ -48,7 +48,8 @@ placed as (
             else coalesce(identities.person_id, refunds.customer_id)
         end as person_id,
         {%- for cut in ['channel', 'rep_id', 'region'] %}
-        case when counted_orders.order_id is not null then counted_orders.{{ cut }} else refunds.{{ cut }} end as placed_{{ cut }},
+        case when counted_orders.order_id is not null then counted_orders.{{ cut }} else refunds.{{ cut }} end
+            as placed_{{ cut }},
         {%- endfor %}
         coalesce(counted_orders.is_first_order, false) as is_first_order
     from refunds

@@ -22,7 +22,10 @@ furthest as (
         leads.*,
         case
             {%- for stage in stages | reverse %}
-            when {{ stage }}_reached_on is not null{{ ' or opportunities > 0' if stage == 'opportunity' }} then {{ stages | length - loop.index0 }}
+            when {{ stage }}_reached_on is not null then {{ stages | length - loop.index0 }}
+            {%- if stage == 'opportunity' %}
+            when opportunities > 0 then {{ stages | length - loop.index0 }}
+            {%- endif %}
             {%- endfor %}
         end as furthest_stage
     from leads

@@ -34,7 +34,7 @@ named as (
     from identified
 )
 
-select
+select -- noqa: AM04
     *,
     row_number() over (partition by order_id, _delivered_on, _source_file order by _row_number) as _line
 from named
