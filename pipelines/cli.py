@@ -175,6 +175,7 @@ def run(
 def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     """Run delivery days, then show the scorecard and what is in quarantine, or else what blocked a publication."""
     from pipelines.alerts.desk import told_safely
+    from pipelines.left_out import left_out_lines
     from pipelines.quarantine import Quarantine
     from pipelines.run import execute, prepare_instance
     from pipelines.show import show_scorecard
@@ -196,6 +197,8 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
         errors.print("Repair the delivery or the rule and run the day again; `kpi dev` shows the run in the UI.")
         raise typer.Exit(FAILED)
     show_scorecard(settings.published_dir, console)
+    for line in left_out_lines(settings.published_dir):
+        console.print(line, markup=False)
     console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
     kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
     console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, {settings.ui_url}.")

@@ -35,7 +35,7 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
         personal_columns=table.personal_columns,
         expectations=[
             *_not_empty(source, name, table),
-            *(_rows_have_key(column, source.rejects) for column in table.key),
+            *(_rows_have_key(column, source.rejects) for column in table.key if not table.key_is_whole_row),
             _rule(
                 "most_rows_are_whole",
                 "critical",
@@ -169,9 +169,72 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
                 "Most of what a column holds cannot be read as what it is declared to be: the source has changed it.",
                 "columns-changed",
             ),
+            *_one_row_per_key(table, rejects),
             *_window(table, rejects),
         ],
     )
+
+
+def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
+    """Of rows of one delivery that share a key only one counts. Two versions of a row are told by `newest_by`."""
+    if "_row_number" in table.key:
+        return []
+    same = " and ".join(f"lost.{quoted} is not distinct from other.{quoted}" for quoted in _quoted(table))
+
+    def query(verdict: str, share: float, at_least: int) -> str:
+        # Only rows that another has superseded are compared, which are few.
+        return f"""
+            with
+            readable as (
+                select *, hash(*columns(name -> not starts_with(name, '_'))) as cells
+                from {{batch}}
+                where _reject_reason is null
+            ),
+            lost as (
+                select
+                    lost._delivered_on, lost._source_file, lost._row_number,
+                    any_value(lost.cells) <> arg_max(other.cells, (other._source_file, other._row_number)) as differs
+                from readable as lost
+                inner join readable as other
+                    on lost._delivered_on = other._delivered_on and {same}
+                    and (lost._source_file, lost._row_number) < (other._source_file, other._row_number)
+                where not lost._is_newest
+                group by 1, 2, 3
+            )
+            select _source_file, _row_number, _delivered_on
+            from lost
+            inner join (select _delivered_on, count(*) as delivered_rows from {{batch}} group by 1) as days
+                using (_delivered_on)
+            where {verdict}
+            qualify count(*) over (partition by _delivered_on) >= greatest({at_least}, {share} * delivered_rows)
+            order by all
+        """
+
+    key = ", ".join(table.key)
+    equal_rows = (
+        "Rows of one delivery that are equal in every column count once. If each of them counts, give the table "
+        "`key: [_source_file, _row_number]` in the source's YAML."
+    )
+    differing_rows = (
+        f"Rows of one delivery that share {key} and differ: one of them counts, the others are lost. If they are "
+        "different things, add to `key` in the source's YAML what tells them apart."
+    )
+    anchor = "keys-and-duplicates"
+    return [
+        _rule("rows_come_once", "info", query("not differs", 0, 1), equal_rows, anchor),
+        _rule("rows_of_one_key_are_equal", "warning", query("differs", 0, 1), differing_rows, anchor),
+        _rule(
+            "most_rows_have_a_key_of_their_own",
+            "critical",
+            query("differs", rejects.block, rejects.at_least),
+            differing_rows,
+            anchor,
+        ),
+    ]
+
+
+def _quoted(table: Table) -> list[str]:
+    return ['"' + name.replace('"', '""') + '"' for name in (*table.key, *table.newest_by)]
 
 
 def _window(table: Table, rejects: Rejects) -> list[ExpectationSpec]:

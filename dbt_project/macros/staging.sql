@@ -16,6 +16,7 @@
 {% macro typed_deliveries(source_name, table_name, columns) -%}
     {#- dbt parses the models of sources that are not enabled, too. -#}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': ['_row_number'], 'newest_by': []}) -%}
+    {{ require_key(source_name ~ '.' ~ table_name, table['key'], columns) }}
     {%- set hook_arguments = "'" ~ source_name ~ "', '" ~ table_name ~ "'" -%}
     {{ config(
         materialized='incremental',
@@ -110,6 +111,21 @@ from typed
                 and left_out.table_name = '{{ table_name }}'
                 and left_out.delivered_on = delivered._delivered_on
         )
+{%- endmacro %}
+
+
+{# Stops when the log lacks a column of the table's key: its rows could not be told apart. #}
+{% macro require_key(table, key, columns) -%}
+    {%- set typed = [] -%}
+    {%- for column in columns -%}
+        {%- do typed.append(column[0] | replace('"', '') | replace('`', '') | lower) -%}
+    {%- endfor -%}
+    {%- set lacking = key | reject('in', ['_source_file', '_row_number']) | map('lower') | reject('in', typed) | list -%}
+    {%- if execute and lacking -%}
+        {{ exceptions.raise_compiler_error(
+            model.name ~ " lacks " ~ lacking | join(", ") ~ ", which the key of " ~ table ~ " names. List it in typed_deliveries(…)."
+        ) }}
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -352,15 +368,17 @@ from typed
                     select _delivered_on
                     from {{ log }}
                     group by 1
+                    {%- if not table.get('key_is_whole_row') %}
                     having count(case when {% for column in table['key'] -%}
                         {{ adapter.quote(column) }} is null{{ ' or ' if not loop.last }}
                         {%- endfor %} then 1 end) = 0
+                    {%- endif %}
                 ) as whole_deliveries
             ) as snapshot
             where
                 present._delivered_on >= coalesce(snapshot._delivered_on, present._delivered_on)
                 {%- for column in table['key'] %}
-                and present.{{ adapter.quote(column) }} = newest.{{ adapter.quote(column) }}
+                and present.{{ adapter.quote(column) }} is not distinct from newest.{{ adapter.quote(column) }}
                 {%- endfor %}
         )
         {%- endif %}

@@ -60,7 +60,9 @@ class Table(BaseModel):
     columns: Annotated[list[str], Field(min_length=1)]  # every delivered file has them, in any order
     optional_columns: list[str] = []  # some files have them; NULL where one does not
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
-    key: Annotated[list[str], Field(min_length=1)]  # may name _source_file and _row_number where rows have no key
+    # May name _source_file and _row_number where rows have no key; `all` is all of `columns`, empty cells included.
+    key: Annotated[list[str], Field(min_length=1)]
+    key_is_whole_row: bool = False  # as `key: all` has it
     newest_by: list[str] = []  # of two versions of a key the greater wins; then the later delivery, then the later row
     deliveries: Literal["changes", "snapshot"] = "changes"  # a snapshot is complete: a key it lacks was deleted
     tombstone: str | None = None  # a column of the base model that is true where the row says that its key was deleted
@@ -103,6 +105,13 @@ class Table(BaseModel):
                     f"`{setting}` and `fetch` exclude each other. Remove one: what is fetched is JSON Lines."
                 )
         return {**data, "path": "{delivered_on}.jsonl.gz", "format": "jsonl"}  # the source knows the folder
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_row(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("key") != "all":
+            return data
+        return {**data, "key": data.get("columns"), "key_is_whole_row": True}
 
     @model_validator(mode="after")
     def _cursor_exists(self) -> "Table":

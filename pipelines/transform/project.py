@@ -70,6 +70,7 @@ def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, ob
         "tables": {
             f"{source.name}.{name}": {
                 "key": table.key,
+                "key_is_whole_row": table.key_is_whole_row,
                 "newest_by": table.newest_by,
                 "deliveries": table.deliveries,
                 "tombstone": table.tombstone,

@@ -1,5 +1,5 @@
-"""Whatever is delivered, refused, sent again, accepted, run and killed, in any order: what analysts read holds no row of
-a delivery that was rejected and that nobody accepted, and counts no day that is not complete.
+"""Whatever is delivered, refused, sent again, accepted, run and killed: no row of a delivery is published that was
+rejected and that nobody accepted, and no day counts that is not complete.
 
 The raw assets, the checks, the gate and the publication are the pipeline's own, in Dagster; dbt builds the logs in this
 process. `make test` tries 20 histories, `make test-nightly` 300.

@@ -65,8 +65,20 @@ def log(count: int, day: str = "'2025-03-03'", amount: str = "1.5", reason: str 
         select
             'o' || range as order_id, cast({day} as date) as ordered_on, {amount} as amount, 'a@example.com' as email,
             'orders.csv' as _source_file, range as _row_number, date '2025-03-03' as _delivered_on,
-            cast({reason} as varchar) as _reject_reason
+            cast({reason} as varchar) as _reject_reason, true as _is_newest
         from range({count})
+    """
+
+
+def log_of(*rows: tuple[str, str, float], day: str = "2025-03-03", readable: bool = True) -> str:
+    """A log of (key, date, amount), of which the last row of a key is the newest."""
+    values = ", ".join(f"({number}, '{key}', date '{on}', {amount})" for number, (key, on, amount) in enumerate(rows))
+    return f"""
+        select
+            order_id, ordered_on, amount, 'orders.csv' as _source_file, number as _row_number,
+            date '{day}' as _delivered_on, case when not {readable} then 'amount: empty' end as _reject_reason,
+            {readable} and row_number() over (partition by order_id order by number desc) = 1 as _is_newest
+        from (values {values}) as rows (number, order_id, ordered_on, amount)
     """
 
 
@@ -220,3 +232,57 @@ def test_a_suite_of_ones_own_extends_or_replaces_what_follows_from_the_source(tm
     assert len(complete_suites(load_suites(tmp_path), [source()])["raw", "shop__orders"].expectations) == 1
     path.write_text(text)
     assert len(complete_suites(load_suites(tmp_path), [source()])["raw", "shop__orders"].expectations) == 1
+
+
+# --------------------------------------------------------------------------------------------- one row per key and day
+
+TWO_LINES = (("A", "2025-03-01", 10.0), ("A", "2025-03-01", 20.0), ("B", "2025-03-01", 5.0))
+
+
+def test_rows_of_one_delivery_that_share_a_key_and_differ_are_told(tmp_path: Path) -> None:
+    found = failed(tmp_path, log_of(*TWO_LINES))
+    assert list(found) == ["rows_of_one_key_are_equal"]
+    message = found["rows_of_one_key_are_equal"]
+    assert "1 of 3 rows breaks the rule (Rows of one delivery that share order_id and differ" in message
+    assert message.endswith("first: orders.csv row 0 (_delivered_on 2025-03-03)")
+
+
+def test_many_of_them_block(tmp_path: Path) -> None:
+    rows = [(f"K{number % 30}", "2025-03-01", float(number)) for number in range(33)]
+    assert list(failed(tmp_path, log_of(*rows))) == ["rows_of_one_key_are_equal"]  # 3 of 33
+    found = failed(tmp_path, log_of(*rows, ("K9", "2025-03-01", 0.5)))  # 4 of 34
+    assert list(found) == ["rows_of_one_key_are_equal", "most_rows_have_a_key_of_their_own"]
+
+
+def test_equal_rows_are_told_as_such(tmp_path: Path) -> None:
+    found = failed(tmp_path, log_of(("A", "2025-03-01", 10.0), ("A", "2025-03-01", 10.0)))
+    assert list(found) == ["rows_come_once"]
+
+
+def test_versions_of_a_row_are_told_by_what_says_which_is_newer(tmp_path: Path) -> None:
+    versions = (("A", "2025-03-01", 10.0), ("A", "2025-03-02", 20.0))
+    assert list(failed(tmp_path, log_of(*versions))) == ["rows_of_one_key_are_equal"]
+    assert failed(tmp_path, log_of(*versions), newest_by=["ordered_on"]) == {}
+
+
+def test_a_key_that_comes_again_on_another_day_is_a_correction(tmp_path: Path) -> None:
+    corrected = f"{log_of(('A', '2025-03-01', 10.0))} union all {log_of(('A', '2025-03-01', 20.0), day='2025-03-04')}"
+    assert failed(tmp_path, f"select * replace (_delivered_on > '2025-03-03' as _is_newest) from ({corrected})") == {}
+
+
+def test_rows_without_a_key_of_their_own_share_none(tmp_path: Path) -> None:
+    assert failed(tmp_path, log_of(*TWO_LINES), key=["_source_file", "_row_number"]) == {}
+
+
+def test_the_whole_row_can_be_the_key_with_empty_cells(tmp_path: Path) -> None:
+    whole = source(key="all").tables["orders"]
+    assert (whole.key, whole.key_is_whole_row) == (["order_id", "ordered_on", "amount", "email"], True)
+    raw = """
+        select
+            'o' || range as order_id, null::varchar as ordered_on, '1' as amount, null::varchar as email,
+            range as _row_number, null as _unreadable_row, null::varchar as _problem, 'orders.csv' as _source_file,
+            'x' as _file_sha256, date '2025-03-03' as _delivered_on, timestamp '2025-03-03' as _loaded_at
+        from range(30)
+    """
+    assert failed(tmp_path, raw, stage=0, key="all") == {}
+    assert failed(tmp_path, raw, stage=0, key=["order_id", "email"]).keys() == {"email_not_null"}

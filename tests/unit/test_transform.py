@@ -43,6 +43,7 @@ def test_variables_say_which_source_delivers_which_entity_and_by_which_key(tmp_p
     assert variables["monthly"] == {}
     assert variables["tables"]["shop.orders"] == {  # type: ignore[index]
         "key": ["order_id"],
+        "key_is_whole_row": False,
         "newest_by": ["updated_at"],
         "deliveries": "changes",
         "tombstone": None,

@@ -94,6 +94,7 @@ leads_created as (
         'company' as entity_id,
         count(*) as leads
     from leads
+    where created_on is not null
     group by 1, 2, 3
 ),
 

@@ -31,7 +31,8 @@ targets as (
 compared as (
     select
         measures.*,
-        month_before.value as prior_value,
+        -- Nor is a month in which the history began late.
+        case when not coalesce(month_before.began_late, false) then month_before.value end as prior_value,
         targets.target_value,
         targets.target_to_date,
         targets.good_direction,

@@ -55,6 +55,7 @@ created as (
         sum(case when is_won and amount <> 0 then 1 else 0 end) as won_with_amount,
         sum(case when is_lost and amount <> 0 then 1 else 0 end) as lost_with_amount
     from opportunities
+    where created_on is not null
     group by 1, 2, 3
     {{ 'union all' if not loop.last }}
     {%- endfor %}
