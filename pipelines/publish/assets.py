@@ -67,6 +67,7 @@ def published_asset(
             as_of_date=as_of_date(settings, sources),
             data_through=through,
             code_version=version("sales-kpi-pipeline"),
+            reporting_currency=settings.reporting_currency,
         )
         try:
             counts = publish(

@@ -40,6 +40,7 @@ class Publication:
     as_of_date: date
     data_through: dict[str, date]  # per source, its newest delivery day
     code_version: str
+    reporting_currency: str  # of every amount in the marts
 
 
 def publish(
@@ -143,7 +144,8 @@ def _build(
         connection.register("publication_rows", publication_rows)
         connection.execute(
             "create table candidate.meta.publication as select publication_id, run_id, published_at, "
-            "cast(as_of_date as date) as as_of_date, source, cast(data_through as date) as data_through, code_version "
+            "cast(as_of_date as date) as as_of_date, source, cast(data_through as date) as data_through, code_version, "
+            "reporting_currency "
             "from publication_rows"
         )
         connection.register("check_results", check_results)

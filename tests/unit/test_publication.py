@@ -29,7 +29,9 @@ class Warehouse:
             connection.execute("create table staging.quarantined_rows as select 'x' as reason")
 
     def publish(self, name: str, keep: int = 5) -> dict[str, int]:
-        publication = Publication(name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1")
+        publication = Publication(
+            name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1", "EUR"
+        )
         return publish(publication, ["numbers"], CHECKS, self.path, self.published_dir, keep)
 
     def read(self) -> list[tuple[int]]:
@@ -118,7 +120,9 @@ def test_what_changed_in_months_that_were_over_is_recorded_for_good(warehouse: W
     def publish_with(name: str, january: float, march: float, immature: float) -> list[tuple[str, date, float, float]]:
         with duckdb.connect(str(warehouse.path)) as connection:
             connection.execute(SCORECARD_ROWS.format(january=january, march=march, immature=immature))
-        publication = Publication(name, "run", datetime(2025, 4, 1), date(2025, 4, 1), {"shop": date(2025, 4, 1)}, "1")
+        publication = Publication(
+            name, "run", datetime(2025, 4, 1), date(2025, 4, 1), {"shop": date(2025, 4, 1)}, "1", "EUR"
+        )
         publish(publication, ["kpi_scorecard__monthly"], CHECKS, warehouse.path, warehouse.published_dir)
         with published(warehouse.published_dir) as connection:
             return [
