@@ -15,15 +15,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import duckdb
 import typer
 from rich.console import Console
 
 from pipelines.config_files import ConfigError
+from pipelines.output import Excel, Format, Target, UsageError
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.warehouse import NotPublishedError, hold_writer_lock
 
@@ -61,18 +60,17 @@ errors = _Screen(stderr=True, highlight=False, soft_wrap=True)
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
-class Format(StrEnum):
-    """How a result is printed."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
-    parquet = "parquet"
-
-
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
 By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is logged in.")]
-Output = Annotated[Path | None, typer.Option("--output", help="Write to this file instead of the screen.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", help="Write to this file, whose ending says the format unless --format does.")
+]
+OfFormat = Annotated[Format | None, typer.Option("--format", help="A table by default.")]
+Listing = Annotated[Format, typer.Option("--format", help="table or json.")]
+ForExcel = Annotated[
+    Excel | None,
+    typer.Option("--excel", help="CSV that Excel opens as a table, where decimals are written so: 1.5 or 1,5."),
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -92,23 +90,17 @@ def every_command(
     """Deliveries in, sales KPIs out."""
 
 
-class Shown(StrEnum):
-    """How an answer in words is printed."""
-
-    text = "text"
-    json = "json"
-
-
 @app.command()
-def status(output: Annotated[Shown, typer.Option("--format")] = Shown.text) -> None:
+def status(output: Listing = Format.table) -> None:
     """Is today good? If not, what is wrong and what to do. Exit code 1 if something needs a person."""
     from pipelines.sources import load_sources
     from pipelines.status import as_json, gather, lines, print_status
 
     with _errors_in_words():
+        as_json_wanted = _is_json(output)
         settings = get_settings()
         facts = gather(settings, load_sources(settings.sources, settings.company_dir), _now())
-    if output is Shown.json:
+    if as_json_wanted:
         console.print(as_json(facts), markup=False)
     else:
         print_status(facts, console)
@@ -196,7 +188,7 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     if blocked:
         errors.print("Repair the delivery or the rule and run the day again; `kpi dev` shows the run in the UI.")
         raise typer.Exit(FAILED)
-    show_scorecard(settings.published_dir, console)
+    show_scorecard(settings.published_dir, settings.zone, console)
     for line in left_out_lines(settings.published_dir):
         console.print(line, markup=False)
     console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
@@ -248,51 +240,49 @@ def show(
     by: Annotated[str, typer.Option(help="company, team, rep, channel, segment or region.")] = "company",
     month: Annotated[str | None, typer.Option(help="One month, like 2025-06.")] = None,
     variant: Annotated[str | None, typer.Option(help="A variant, like gross or cohort_30d.")] = None,
-    output: Annotated[Format, typer.Option("--format")] = Format.table,
+    output: OfFormat = None,
     to: Output = None,
+    excel: ForExcel = None,
 ) -> None:
     """Print a KPI by month, from the published file."""
-    from pipelines.show import UsageError, show_kpi
+    from pipelines.show import show_kpi
 
     with _errors_in_words():
         try:
             start = datetime.strptime(month, "%Y-%m").date() if month else None
         except ValueError:
             raise typer.BadParameter(f"{month!r} is not a month like 2025-06", param_hint="--month") from None
-        try:
-            show_kpi(get_settings().published_dir, kpi_id, by, start, variant, output.value, to)
-        except UsageError as error:
-            raise ConfigError(str(error)) from None
+        settings = get_settings()
+        target = Target.of(output, to, excel)
+        show_kpi(settings.published_dir, settings.zone, kpi_id, by, start, variant, target)
 
 
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help='For example "select * from marts.kpi_scorecard__monthly".')],
-    output: Annotated[Format, typer.Option("--format")] = Format.table,
+    output: OfFormat = None,
     to: Output = None,
+    excel: ForExcel = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many rows a table on the screen has.")] = 40,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print all rows. Other formats always have them all.")
+    ] = False,
 ) -> None:
-    """Run a query over the published file; it can read but not write."""
-    from pipelines.show import UsageError, run_sql
+    """Run a query over the published file. It can read nothing else and changes nothing."""
+    from pipelines.query import run_sql
 
     with _errors_in_words():
-        try:
-            run_sql(get_settings().published_dir, query, output.value, to)
-        except (duckdb.Error, UsageError) as error:
-            raise ConfigError(str(error)) from None
+        run_sql(get_settings().published_dir, query, Target.of(output, to, excel), None if everything else limit)
 
 
 @app.command()
-def versions() -> None:
+def versions(output: Listing = Format.table) -> None:
     """List the publications that are kept, newest first."""
-    from pipelines.publish.versions import versions as kept
+    from pipelines.publish.versions import print_versions
 
     with _errors_in_words():
-        for version in kept(get_settings().published_dir):
-            console.print(
-                f"{version.publication_id}  as of {version.as_of_date}  published {version.published_at} UTC"
-                f"{'  <- analysts read this one' if version.is_current else ''}",
-                markup=False,
-            )
+        settings = get_settings()
+        print_versions(settings.published_dir, settings.zone, _is_json(output), console)
 
 
 @app.command()
@@ -655,7 +645,7 @@ def dbt(context: typer.Context) -> None:
 def _errors_in_words() -> Iterator[None]:
     try:
         yield
-    except ConfigError as error:
+    except (ConfigError, UsageError) as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(USAGE) from None
     except NotPublishedError as error:
@@ -664,6 +654,12 @@ def _errors_in_words() -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         errors.print(str(interrupt) or "Interrupted.", markup=False)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _is_json(output: Format) -> bool:
+    if output not in (Format.table, Format.json):
+        raise UsageError(f"--format {output}: lists are printed as table or json.")
+    return output is Format.json
 
 
 def _counted(number: int, thing: str) -> str:

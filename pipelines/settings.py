@@ -149,6 +149,11 @@ class Settings(SettingsFile, BaseSettings):
         return moved
 
     @cached_property
+    def zone(self) -> ZoneInfo:
+        """The business time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @cached_property
     def landing_dir(self) -> Path:
         return self.data_dir / "landing"
 

@@ -1,78 +1,135 @@
-"""Answers from the published file: the scorecard, one KPI, any query.
+"""Answers from the published file: the scorecard, and one KPI.
 
-Belongs here: reading the published file and printing it as a table, CSV, JSON or Parquet.
-Does not belong here: anything slow to import; these commands answer in under a second.
+Belongs here: what of the published file is shown, and in which words. Does not belong here: queries of people's own
+(`query.py`), how results are written (`output.py`), and anything slow to import: these commands answer in under a
+second.
 """
 
-import csv
-import json
+import difflib
 import sys
-from contextlib import nullcontext
-from datetime import date
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from zoneinfo import ZoneInfo
 
 import duckdb
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from pipelines.warehouse import published
-
-Format = Literal["table", "csv", "json", "parquet"]
+from pipelines.output import (
+    Format,
+    Result,
+    Target,
+    UsageError,
+    aside,
+    local_time,
+    printable,
+    write,
+    write_parquet,
+)
+from pipelines.warehouse import NotPublishedError, literal, published
 
 _MONTH_WIDTH = 15  # of a column of the scorecard, with its padding
+_SCORECARD = "marts.kpi_scorecard__monthly"
+_FIRST_COLUMNS = "kpi_id, variant, entity_type, entity_id, entity_name, period_month"
+# How Excel shows what is in a unit; of others it shows what there is.
+_NUMBER_FORMATS = {"money": "#,##0.00", "rate": "0.00%", "count": "#,##0", "score": "+0.0;-0.0;0.0"}
+_IN_UNIT = ("value", "ci_low", "ci_high", "prior_value", "delta", "target", "target_to_date")
 
 
-class UsageError(Exception):
-    """What was asked for does not exist; the message lists what does."""
+@dataclass(frozen=True)
+class Published:
+    """Which publication is read."""
+
+    publication_id: str
+    published_at: datetime
+    as_of_date: date
+    currency: str  # of money; empty where a publication of an earlier version does not say
+
+    def in_words(self, zone: ZoneInfo) -> str:
+        """The line under a title."""
+        money = f", money in {self.currency}" if self.currency else ""
+        when = local_time(self.published_at, zone)
+        return f"as of {self.as_of_date}, published {when} ({self.publication_id}){money}"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to measure a KPI, and what people call it."""
+
+    kpi_id: str
+    variant: str
+    unit: str
+    name: str
+    formula: str
 
 
 def show_kpi(
     published_dir: Path,
+    zone: ZoneInfo,
     kpi_id: str,
     by: str = "company",
     month: date | None = None,
     variant: str | None = None,
-    output: Format = "table",
-    to: Path | None = None,
+    target: Target | None = None,
 ) -> None:
-    """Print one KPI of the scorecard by month and entity.
+    """Print one KPI of the scorecard by month and entity, or write it to a file.
 
     Raises:
         NotPublishedError: there is no published file.
-        UsageError: no such KPI, cut, variant or month.
+        UsageError: no such KPI, cut, variant or month, or the file cannot be written.
     """
+    target = target or Target()
     with published(published_dir) as connection:
-        variant = variant or _headlines(connection).get(kpi_id, ("", ""))[0]
-        choices = {"kpi_id": kpi_id, "variant": variant, "entity_type": by}
+        publication = _publication(connection)
+        chosen, notes = _choose(connection, kpi_id, by, variant)
+        choices = {"kpi_id": kpi_id, "variant": chosen.variant, "entity_type": by}
         if month:
+            _check_month(connection, choices, month, publication)
             choices["period_month"] = str(month)
-        _check_choices(connection, choices)
-        rows = connection.sql(
-            f"""
-            select period_month, entity_id, entity_name, value, numerator, denominator, sample_size, ci_low, ci_high,
-                prior_value, delta, target, attainment, is_partial_period, status
-            from marts.kpi_scorecard__monthly
-            where {" and ".join(f"{column} = ?" for column in choices)}
+        has_currency = chosen.unit == "money" and publication.currency
+        currency = literal(publication.currency) if has_currency else "cast(null as varchar)"
+        query = f"""
+            select {_FIRST_COLUMNS}, * exclude ({_FIRST_COLUMNS}), {literal(chosen.unit)} as unit,
+                {currency} as currency, {literal(publication.publication_id)} as publication_id
+            from {_SCORECARD}
+            where {_all_of(choices)}
             order by period_month, entity_id
-            """,
-            params=list(choices.values()),
-        )
-        if output == "table" and to is None:
-            name, unit = _name_and_unit(connection, kpi_id, variant)
-            _print_for_people(rows, f"{kpi_id} ({variant}) by {by}: {name}", by, unit)
+            """
+        if target.form is Format.parquet:
+            assert target.file is not None
+            with aside(target.file) as path:
+                write_parquet(connection, query, path)
+            return
+        result = Result.of(connection.execute(query))
+        if target.form is Format.table and target.file is None:
+            records = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+            title = f"{kpi_id} ({chosen.variant}) by {by}: {chosen.name}"
+            _print_for_people(
+                records, [title, chosen.formula, publication.in_words(zone)], by, chosen.unit, publication
+            )
+            notes += _hint_at_what_is_known(connection, chosen, by, records)
         else:
-            _write(rows, output, to)
+            formats = dict.fromkeys(_IN_UNIT, _NUMBER_FORMATS.get(chosen.unit, "#,##0.0###"))
+            ratio = chosen.unit not in ("money", "count")
+            formats |= {"attainment": "0.00%", "period_month": "yyyy-mm"}
+            formats |= dict.fromkeys(("numerator", "denominator"), "#,##0.####" if ratio else formats["value"])
+            write(Result(result.columns, result.types, result.rows, formats), target)
+    for note in notes:
+        print(note, file=sys.stderr if target.form is not Format.table else sys.stdout)
 
 
-def show_scorecard(published_dir: Path, console: Console) -> None:
+def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> None:
     """Print the company's headline KPIs, a line each, over as many of the last months as fit.
 
     Raises:
         NotPublishedError: there is no published file.
     """
     with published(published_dir) as connection:
+        publication = _publication(connection)
         headline = connection.execute(
             """
             select kpi_id, kpi_id || ' (' || default_variant || ')' as name, unit
@@ -83,152 +140,207 @@ def show_scorecard(published_dir: Path, console: Console) -> None:
         cells = {
             (kpi_id, month): (value, status)
             for kpi_id, month, value, status in connection.execute(
-                """
+                f"""
                 select kpi_id, period_month, value, status
-                from marts.kpi_scorecard__monthly
+                from {_SCORECARD}
                 inner join marts.kpi_catalogue using (kpi_id)
                 where entity_type = 'company' and variant = default_variant
                 """
             ).fetchall()
         }
         months = connection.execute(
-            """
-            select distinct period_month, is_partial_period, as_of_date
-            from marts.kpi_scorecard__monthly
-            order by 1 desc
-            """
+            f"select distinct period_month, is_partial_period from {_SCORECARD} order by 1 desc"
         ).fetchall()
-    fitting = (console.width - max(len(name) for _, name, _ in headline) - 4) // _MONTH_WIDTH
+    names = {kpi_id: _with_unit(name, unit, publication) for kpi_id, name, unit in headline}
+    fitting = (console.width - max(map(len, names.values())) - 4) // _MONTH_WIDTH
     shown = months[: max(1, min(fitting, 6))][::-1]
-    table = Table(title=f"Scorecard, as of {months[0][2]}", title_justify="left")
+    table = Table(title=f"Scorecard, as of {publication.as_of_date}", title_justify="left")
     table.add_column("KPI", no_wrap=True)
-    for month, is_partial, _ in shown:
+    for month, is_partial in shown:
         table.add_column(f"{month:%Y-%m}{' so far' if is_partial else ''}", justify="right")
-    for kpi_id, name, unit in headline:
-        values = (cells.get((kpi_id, month), (None, "")) for month, _, _ in shown)
-        table.add_row(name, *(cell_text(value, unit) or status for value, status in values))
+    for kpi_id, _, unit in headline:
+        values = (cells.get((kpi_id, month), (None, "")) for month, _ in shown)
+        table.add_row(names[kpi_id], *(cell_text(value, unit) or status for value, status in values))
     console.print(table)
 
 
-def run_sql(published_dir: Path, query: str, output: Format = "table", to: Path | None = None) -> None:
-    """Print the result of a query over the published file, which is opened read-only.
-
-    Raises:
-        NotPublishedError: there is no published file.
-        duckdb.Error: the query is wrong, or tries to write.
-    """
-    with published(published_dir) as connection:
-        connection.execute("set enable_external_access = false" if output != "parquet" else "select 1")
-        rows = connection.sql(query)
-        if rows is not None:
-            _write(rows, output, to)
+def _publication(connection: duckdb.DuckDBPyConnection) -> Published:
+    found = connection.execute("select * from meta.publication limit 1")
+    columns = [column[0] for column in found.description or ()]
+    row = found.fetchone()
+    if row is None:
+        raise NotPublishedError("The published file does not say what it is. Publish again: `kpi run`.")
+    said = dict(zip(columns, row, strict=True))
+    return Published(
+        said["publication_id"], said["published_at"], said["as_of_date"], said.get("reporting_currency") or ""
+    )
 
 
-def _headlines(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
-    """Default variant and unit of every KPI of the catalogue."""
-    rows = connection.execute("select kpi_id, default_variant, unit from marts.kpi_catalogue order by 1").fetchall()
-    return {kpi_id: (variant, unit) for kpi_id, variant, unit in rows}
+def _choose(
+    connection: duckdb.DuckDBPyConnection, kpi_id: str, by: str, variant: str | None
+) -> tuple[Variant, list[str]]:
+    """The variant that is shown, and what is to be said of the choice."""
+    defaults = dict(connection.execute("select kpi_id, default_variant from marts.kpi_catalogue order by 1").fetchall())
+    if kpi_id not in defaults:
+        raise _unknown("KPI", kpi_id, defaults)
+    cuts = _distinct(connection, "entity_type", {"kpi_id": kpi_id})
+    if by not in cuts:
+        raise _unknown("--by", by, cuts, kpi_id)
+    variants = {
+        row[1]: Variant(*row)
+        for row in connection.execute(
+            "select kpi_id, variant, unit, name_en, formula_en from marts.kpi_variants "
+            f"where kpi_id = {literal(kpi_id)}"
+        ).fetchall()
+    }
+    of_cut = _distinct(connection, "variant", {"kpi_id": kpi_id, "entity_type": by})
+    default = defaults[kpi_id]
+    if variant is None and default not in of_cut:
+        like_it = [name for name in of_cut if variants[name].unit == variants[default].unit]
+        used, *others = [*like_it, *(name for name in of_cut if name not in like_it)]
+        also = f" There are also: {', '.join(others)}." if others else ""
+        return variants[used], [f"{kpi_id} ({default}) is not published by {by}; this is {used}.{also}"]
+    variant = variant or default
+    if variant not in of_cut:
+        if variant in variants:
+            elsewhere = _distinct(connection, "entity_type", {"kpi_id": kpi_id, "variant": variant})
+            raise UsageError(
+                f"{kpi_id} ({variant}) is not published by {by}, only by {', '.join(elsewhere)}. "
+                f"By {by} there are: {', '.join(of_cut)}."
+            )
+        raise _unknown("--variant", variant, of_cut, kpi_id)
+    return variants[variant], []
 
 
-def _name_and_unit(connection: duckdb.DuckDBPyConnection, kpi_id: str, variant: str) -> tuple[str, str]:
-    """What people call a variant, and its unit."""
-    [(name, unit)] = connection.execute(
-        "select name_en, unit from marts.kpi_variants where kpi_id = ? and variant = ?", [kpi_id, variant]
+def _unknown(option: str, value: str, known: Iterable[str], kpi_id: str = "") -> UsageError:
+    known = list(known)
+    near = difflib.get_close_matches(value, known, n=1)
+    of = f" of {kpi_id}" if kpi_id else ""
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return UsageError(f"{option} {value!r} is not published{of}.{meant} There are: {', '.join(known)}.")
+
+
+def _distinct(connection: duckdb.DuckDBPyConnection, column: str, where: dict[str, str]) -> list[str]:
+    rows = connection.execute(
+        f"select distinct {column} from {_SCORECARD} where {_all_of(where)} order by 1"
     ).fetchall()
-    return name, unit
+    return [str(value) for (value,) in rows]
 
 
-def _check_choices(connection: duckdb.DuckDBPyConnection, choices: dict[str, str]) -> None:
-    chosen: dict[str, str] = {}
-    for column, value in choices.items():
-        conditions = " and ".join(f"{name} = ?" for name in chosen) or "true"
-        known = [
-            str(row[0])
-            for row in connection.execute(
-                f"select distinct {column} from marts.kpi_scorecard__monthly where {conditions} order by 1",
-                list(chosen.values()),
-            ).fetchall()
-        ]
-        if value not in known:
-            name = {"kpi_id": "KPI", "entity_type": "--by", "period_month": "--month"}.get(column, f"--{column}")
-            of = f" of {chosen['kpi_id']}" if chosen else ""
-            raise UsageError(f"{name} {value!r} is not published{of}. There are: {', '.join(known)}.")
-        chosen[column] = value
+def _all_of(choices: dict[str, str]) -> str:
+    return " and ".join(f"{column} = {literal(value)}" for column, value in choices.items())
 
 
-def _print_for_people(rows: duckdb.DuckDBPyRelation, title: str, by: str, unit: str) -> None:
-    """The columns of `show_kpi` as text; a column nobody fills is left out."""
-    lines = [
-        {
-            "month": f"{month:%Y-%m}{' to date' if is_partial else ''}",
-            by: "" if by == "company" else name,
-            "value": cell_text(value, unit),
-            "of": _fraction(top, bottom),
-            "95 % interval": "" if low is None else f"{cell_text(low, unit)} to {cell_text(high, unit)}",
-            "month before": cell_text(prior, unit),
-            "change": cell_text(delta, "points" if unit == "rate" else unit),
-            "target": cell_text(target, unit),
-            "attained": cell_text(attainment, "rate"),
-            "status": "" if status == "ok" else status,
-        }
-        for (
-            month,
-            _,
-            name,
-            value,
-            top,
-            bottom,
-            _,
-            low,
-            high,
-            prior,
-            delta,
-            target,
-            attainment,
-            is_partial,
-            status,
-        ) in rows.fetchall()
-    ]
-    table = Table(title=title, title_justify="left")
-    filled = [name for name in lines[0] if any(line[name] for line in lines)]
-    for name in filled:
-        table.add_column(name, justify="left" if name in ("month", by, "status") else "right")
-    for line in lines:
-        table.add_row(*(line[name] for name in filled))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
+def _check_month(
+    connection: duckdb.DuckDBPyConnection, choices: dict[str, str], month: date, publication: Published
+) -> None:
+    months = [date.fromisoformat(value) for value in _distinct(connection, "period_month", choices)]
+    if month not in months:
+        what = f"{choices['kpi_id']} ({choices['variant']}) by {choices['entity_type']}"
+        raise UsageError(
+            f"--month {month:%Y-%m} is not published of {what}. "
+            f"Published are {_months_in_words(months)}, as of {publication.as_of_date}."
+        )
 
 
-def _write(rows: duckdb.DuckDBPyRelation, output: Format, to: Path | None) -> None:
-    if output == "parquet":
-        if to is None:
-            raise UsageError("--format parquet needs --output FILE.")
-        rows.write_parquet(str(to))
-        return
-    with to.open("w", encoding="utf-8", newline="") if to else nullcontext(sys.stdout) as file:
-        if output == "csv":
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(rows.columns)
-            writer.writerows([_plain(value) for value in row] for row in rows.fetchall())
-        elif output == "json":
-            records = [dict(zip(rows.columns, map(_json_value, row), strict=True)) for row in rows.fetchall()]
-            file.write(json.dumps(records, indent=2, ensure_ascii=False) + "\n")
+def _months_in_words(months: Sequence[date]) -> str:
+    """`2024-01 to 2024-06, 2024-08`; `months` are sorted."""
+    spans: list[list[date]] = []
+    for month in months:
+        if spans and (month.year - spans[-1][-1].year) * 12 + month.month - spans[-1][-1].month == 1:
+            spans[-1].append(month)
         else:
-            table = Table()
-            for name, kind in zip(rows.columns, rows.types, strict=True):
-                table.add_column(name, justify="left" if str(kind) == "VARCHAR" else "right")
-            for row in rows.fetchall():
-                table.add_row(*map(_plain, row))
-            Console(file=file, width=None if file.isatty() else 200).print(table)
+            spans.append([month])
+    return ", ".join(f"{span[0]:%Y-%m} to {span[-1]:%Y-%m}" if len(span) > 1 else f"{span[0]:%Y-%m}" for span in spans)
 
 
-def _fraction(top: Decimal | None, bottom: Decimal | None) -> str:
-    """What a ratio is made of; of a median there are only the cases."""
-    if bottom is None:
+def _hint_at_what_is_known(
+    connection: duckdb.DuckDBPyConnection, chosen: Variant, by: str, records: Sequence[dict[str, object]]
+) -> list[str]:
+    """Where a month has no value yet, the variants of the same kind that have one in all those months."""
+    immature = sorted({str(record["period_month"]) for record in records if record["status"] == "immature"})
+    if not immature:
+        return []
+    rows = connection.execute(
+        f"""
+        select variant
+        from {_SCORECARD}
+        inner join marts.kpi_variants using (kpi_id, variant)
+        where {_all_of({"kpi_id": chosen.kpi_id, "entity_type": by, "unit": chosen.unit})}
+            and variant <> {literal(chosen.variant)} and value is not null
+            and cast(period_month as varchar) in ({", ".join(map(literal, immature))})
+        group by variant
+        having count(distinct period_month) = {len(immature)}
+        order by variant
+        """
+    ).fetchall()
+    months = _months_in_words([date.fromisoformat(month) for month in immature])
+    known = ", ".join(f"--variant {variant}" for (variant,) in rows)
+    instead = f" Known already: {known}." if known else ""
+    return [f"immature ({months}): the month, or somebody's window, is not over yet.{instead}"]
+
+
+def _print_for_people(
+    records: Sequence[dict[str, object]], heading: Sequence[str], by: str, unit: str, publication: Published
+) -> None:
+    """What was read as text, under its heading; a column nobody fills is left out."""
+    in_progress = any(record["is_partial_period"] for record in records)
+    lines = [_line(record, by, unit, in_progress) for record in records]
+    filled = [name for name in lines[0] if any(line[name] for line in lines)]
+    table = Table()
+    for name in filled:
+        header = _with_unit(name, unit, publication) if name in ("value", "month before") else name
+        table.add_column(header, justify="left" if name in ("month", by, "status") else "right")
+    for line in lines:
+        table.add_row(*(Text(printable(line[name])) for name in filled))
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=True)
+    for words in heading:
+        console.print(words, markup=False)
+    console.print(table, soft_wrap=False)
+
+
+def _line(record: dict[str, object], by: str, unit: str, in_progress: bool) -> dict[str, str]:
+    """One row as people read it. Of a month in progress, what is due by now is told from what is due in the end."""
+
+    def number(name: str) -> Decimal | None:
+        value = record.get(name)
+        return value if isinstance(value, Decimal) else None
+
+    low, high = number("ci_low"), number("ci_high")
+    top, bottom = number("numerator"), number("denominator")
+    month = record["period_month"]
+    return {
+        "month": f"{month:%Y-%m}{' to date' if record['is_partial_period'] else ''}",
+        by: "" if by == "company" else str(record["entity_name"]),
+        "value": cell_text(number("value"), unit),
+        "numerator / denominator": "" if top is None or bottom is None else f"{top:,.0f} / {bottom:,.0f}",
+        "cases": f"{bottom:,.0f}" if top is None and bottom is not None else "",
+        "95 % interval": "" if low is None else f"{cell_text(low, unit)} to {cell_text(high, unit)}",
+        "month before": cell_text(number("prior_value"), unit),
+        "change": _change(number("delta"), number("prior_value"), unit),
+        "target (whole month)" if in_progress else "target": cell_text(number("target"), unit),
+        "target to date": cell_text(number("target_to_date"), unit) if in_progress else "",
+        "attained (to date)" if in_progress else "attained": cell_text(number("attainment"), "rate"),
+        "status": "" if record["status"] == "ok" else str(record["status"]),
+    }
+
+
+def _change(delta: Decimal | None, prior: Decimal | None, unit: str) -> str:
+    """A difference with its sign; of amounts and counts also as a share of what was before."""
+    if delta is None:
         return ""
-    return f"{bottom:,.0f} cases" if top is None else f"{top:,.0f} / {bottom:,.0f}"
+    if unit in ("rate", "score"):
+        return cell_text(delta, "points" if unit == "rate" else unit)
+    signed = ("+" if delta > 0 else "") + cell_text(delta, unit)
+    return f"{signed} ({delta / prior * 100:+.1f} %)" if prior and prior > 0 else signed
+
+
+def _with_unit(name: str, unit: str, publication: Published) -> str:
+    return f"{name}, {publication.currency}" if unit == "money" and publication.currency else name
 
 
 def cell_text(value: Decimal | None, unit: str) -> str:
+    """A value with its unit, but for money, whose currency stands above it."""
     if value is None:
         return ""
     match unit:
@@ -244,15 +356,3 @@ def cell_text(value: Decimal | None, unit: str) -> str:
             return f"{value:,.1f} {unit}"
         case _:
             return f"{value:,.2f}"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    return "" if value is None else str(value)
-
-
-def _json_value(value: object) -> object:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

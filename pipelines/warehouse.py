@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files of it
 FOREIGN_FILE_MEMORY = "4GB"  # what reading a delivered file may take
+QUERY_MEMORY = "4GB"  # what a query of `kpi sql` may take
 
 
 class NotPublishedError(Exception):
@@ -83,17 +84,46 @@ def sandboxed(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with in_memory() as connection:
         spellings = {str(folder) for folder in folders} | {literal_path(folder) for folder in folders}
         allowed = ", ".join(f"'{escaped(Path(spelling))}/'" for spelling in sorted(spellings))
-        for setting in (
-            "autoinstall_known_extensions = false",
-            "autoload_known_extensions = false",
-            f"memory_limit = '{FOREIGN_FILE_MEMORY}'",
-            "temp_directory = ''",
-            f"allowed_directories = [{allowed}]",
-            "enable_external_access = false",
-            "lock_configuration = true",
-        ):
-            connection.execute(f"set global {setting}")
+        _lock_in(connection, FOREIGN_FILE_MEMORY, f"allowed_directories = [{allowed}]")
         yield connection
+
+
+@contextmanager
+def published_sandbox(
+    published_dir: Path, may_write: Path | None = None, memory: str = QUERY_MEMORY
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for queries that anybody wrote: it sees the published file and nothing else, and cannot be told
+    otherwise. Tables of `marts` and `meta` go by their own names, too.
+
+    It is a database of its own with the file attached, so that its locks hold for nobody else who has the file open.
+    `may_write` is the one file it may make, for exports.
+
+    Raises:
+        NotPublishedError: nothing was published yet.
+    """
+    path = _published_file(published_dir)
+    with in_memory() as connection:
+        attach_read_only(connection, path, "kpi")
+        connection.execute("set search_path = 'kpi.marts,kpi.meta'")
+        connection.execute("set global allow_persistent_secrets = false")
+        connection.execute("set global python_enable_replacements = false")  # no variable of ours is a table of theirs
+        allowed = f"'{escaped(may_write)}'" if may_write else ""
+        _lock_in(connection, memory, f"allowed_paths = [{allowed}]")
+        yield connection
+
+
+def _lock_in(connection: duckdb.DuckDBPyConnection, memory: str, allowed: str) -> None:
+    """Have a connection see only what is `allowed`, load no extension, and spill nothing to the disk, for good."""
+    for setting in (
+        "autoinstall_known_extensions = false",
+        "autoload_known_extensions = false",
+        f"memory_limit = '{memory}'",
+        "temp_directory = ''",
+        allowed,
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"set global {setting}")
 
 
 @contextmanager
@@ -103,11 +133,18 @@ def published(published_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         NotPublishedError: nothing was published yet.
     """
+    with reader(_published_file(published_dir)) as connection:
+        yield connection
+
+
+def _published_file(published_dir: Path) -> Path:
+    """The file of the current publication by its own name: under that of the link, DuckDB would go on handing out the
+    one before to a process that has opened it.
+    """
     path = published_dir / "kpi.duckdb"
     if not path.exists():
         raise NotPublishedError(f"{path} does not exist: nothing was published yet. Run `kpi run` first.")
-    with reader(path) as connection:
-        yield connection
+    return path.resolve()
 
 
 @contextmanager
@@ -132,6 +169,13 @@ def attach_read_only(connection: duckdb.DuckDBPyConnection, path: Path, name: st
 def escaped(path: Path) -> str:
     """`path` as it stands between single quotes."""
     return str(path).replace("'", "''")
+
+
+def literal(text: str) -> str:
+    """`text` as a literal of SQL. Commands that answer at once write their values so: given as a parameter, any value
+    has DuckDB import pandas, which takes a second.
+    """
+    return "'" + text.replace("'", "''") + "'"
 
 
 def literal_path(path: Path) -> str:

@@ -80,6 +80,7 @@ def published_asset(
             data_through=through,
             deliveries_in_question=tuple(standing.in_question),
             code_version=version("sales-kpi-pipeline"),
+            reporting_currency=settings.reporting_currency,
         )
         try:
             counts = publish(

@@ -42,6 +42,7 @@ class Publication:
     as_of_date: date
     data_through: dict[str, date]  # per source, its newest delivery day
     code_version: str
+    reporting_currency: str  # of every amount in the marts
     deliveries_in_question: tuple[Delivery, ...] = ()  # those that have not simply passed their checks
 
 
@@ -154,7 +155,8 @@ def _build(
         connection.register("publication_rows", publication_rows)
         connection.execute(
             "create table candidate.meta.publication as select publication_id, run_id, published_at, "
-            "cast(as_of_date as date) as as_of_date, source, cast(data_through as date) as data_through, code_version "
+            "cast(as_of_date as date) as as_of_date, source, cast(data_through as date) as data_through, code_version, "
+            "reporting_currency "
             "from publication_rows"
         )
         _build_deliveries_in_question(connection, publication)

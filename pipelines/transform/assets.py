@@ -32,6 +32,7 @@ from pipelines.warehouse import hold_writer_lock
 
 DATA_TEAM = "team:data"  # owns what no suite guards
 STAGING, MARTS = "staging", "marts"
+OPENS_MARTS = dg.AssetKey(["intermediate", "int_run_parameters"])
 
 
 class Translator(DagsterDbtTranslator):
@@ -65,6 +66,22 @@ class Translator(DagsterDbtTranslator):
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return str(dbt_resource_props.get("description") or "")
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """A model as an asset. The one that opens the marts step waits for every table of staging.
+
+        Dagster has a step wait for the blocking checks of only those tables that its models read. Marts read what is
+        made from the logs of deliveries, not the logs, so that checks of the logs would hold nothing back.
+        """
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if spec.key != OPENS_MARTS:
+            return spec
+        staging = [
+            self.get_asset_key(node)
+            for node in manifest["nodes"].values()
+            if node["resource_type"] == "model" and node["schema"] == STAGING
+        ]
+        return spec.replace_attributes(deps=[*spec.deps, *staging])
 
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None

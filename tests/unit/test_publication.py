@@ -32,7 +32,9 @@ class Warehouse:
             connection.execute("create table intermediate.int_left_out_rows as select 'x' as reason")
 
     def publish(self, name: str, keep: int = 5) -> dict[str, int]:
-        publication = Publication(name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1")
+        publication = Publication(
+            name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1", "EUR"
+        )
         return publish(publication, ["numbers"], CHECKS, self.path, self.published_dir, keep, {"numbers": DESCRIPTION})
 
     def read(self) -> list[tuple[int]]:
@@ -137,7 +139,9 @@ def test_what_changed_in_months_that_were_over_is_recorded_for_good(warehouse: W
         with duckdb.connect(str(warehouse.path)) as connection:
             rows = SCORECARD_ROWS.format(january=january, march=march, immature=immature, predicted=predicted)
             connection.execute(rows)
-        publication = Publication(name, "run", datetime(2025, 4, 1), date(2025, 4, 1), {"shop": date(2025, 4, 1)}, "1")
+        publication = Publication(
+            name, "run", datetime(2025, 4, 1), date(2025, 4, 1), {"shop": date(2025, 4, 1)}, "1", "EUR"
+        )
         publish(
             publication, ["kpi_scorecard__monthly", "kpi_variants"], CHECKS, warehouse.path, warehouse.published_dir
         )
