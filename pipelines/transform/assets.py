@@ -16,9 +16,9 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
 
 from pipelines.checks import Suites, judge_log, owners_of_models
-from pipelines.deliveries.left_out import write_left_out
 from pipelines.deliveries.standing import Delivery, Standing
 from pipelines.deliveries.store import DeliveryStore
+from pipelines.deliveries.told_to_models import entities_of_tables, write_left_out, write_missing
 from pipelines.interruption import ended_with_the_run
 from pipelines.partitions import days_of_run
 from pipelines.quarantine import update_rows
@@ -161,6 +161,8 @@ def model_assets(
     @dbt_assets(manifest=manifest, name="transform_marts", exclude=f"fqn:{STAGING}", dagster_dbt_translator=translator)
     def transform_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         lock(context)
+        deliveries = Standing(settings, sources).in_question
+        write_missing(settings, deliveries, entities_of_tables(manifest), as_of_date(settings, sources))
         yield from build(context, dbt)
 
     return [transform_staging, transform_marts]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipelines.config_files import ConfigError
 from pipelines.deliveries import complete_through
-from pipelines.deliveries.left_out import ensure_left_out_file
+from pipelines.deliveries.told_to_models import ensure_files
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import SHIPPED_DIR, Source, each_table
 
@@ -49,7 +49,7 @@ def assemble_project(settings: Settings) -> Path:
         for root in ("models", "company")
     ]
     (project_dir / ".dbtignore").write_text("".join(unused), encoding="utf-8")
-    ensure_left_out_file(settings)
+    ensure_files(settings)
     return project_dir
 
 

@@ -35,9 +35,20 @@ variants as (
             select max(histories.first_whole_month)
             from {{ ref('int_histories') }} as histories
             where histories.entity in ({{ text_list(needs) }})
-        ) as first_whole_month
+        ) as first_whole_month,
+        '|{{ needs | join('|') }}|' as needs
     {{ 'union all' if not loop.last }}
     {%- endfor %}
+),
+
+lacking as (
+    select distinct
+        variants.kpi_id,
+        variants.variant,
+        {{ period_start('month', 'missing_deliveries.delivered_on') }} as period_month
+    from {{ source('pipeline', 'missing_deliveries') }} as missing_deliveries
+    inner join variants
+        on variants.needs like concat('%|', missing_deliveries.entity, '|%')
 ),
 
 months as (
@@ -76,7 +87,7 @@ sourced as (
     where variants.has_source
 ),
 
-final as (
+united as (
     select
         sourced.period_month,
         sourced.kpi_id,
@@ -121,6 +132,18 @@ final as (
             and company_months.variant = sourced.variant
             and sourced.entity_type = 'company'
     where sourced.period_month is null
+),
+
+final as (
+    select
+        united.*,
+        lacking.period_month is not null as lacks_deliveries
+    from united
+    left join lacking
+        on
+            united.period_month = lacking.period_month
+            and united.kpi_id = lacking.kpi_id
+            and united.variant = lacking.variant
 )
 
 select * from final

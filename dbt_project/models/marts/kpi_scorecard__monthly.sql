@@ -41,6 +41,7 @@ compared as (
             when measures.denominator = 0 then 'no_data'
             when not measures.is_mature then 'immature'
             when measures.value is null then 'no_data'
+            when measures.lacks_deliveries then 'incomplete'
             when measures.counts_cases and measures.sample_size < {{ var('small_sample') }} then 'small_sample'
             else 'ok'
         end as status

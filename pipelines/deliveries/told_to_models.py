@@ -1,0 +1,89 @@
+"""Tells models which deliveries to leave out and which are missing, as Parquet files that dbt reads as sources.
+
+Belongs here: those files. Does not belong here: how deliveries stand (`standing.py`), and the SQL that heeds it.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from pipelines.deliveries.standing import Delivery
+from pipelines.settings import Settings
+from pipelines.warehouse import in_memory
+
+LEFT_OUT, MISSING = "left_out_deliveries", "missing_deliveries"  # tables of the dbt source `pipeline`
+_COLUMNS = {
+    LEFT_OUT: "source varchar, table_name varchar, delivered_on date",
+    MISSING: "source varchar, table_name varchar, entity varchar, delivered_on date",
+}
+
+
+def write_left_out(settings: Settings, deliveries: Iterable[Delivery]) -> None:
+    """Have the next build leave these deliveries out of staging, and no others."""
+    _write(settings, LEFT_OUT, [(delivery.source, delivery.table, delivery.delivered_on) for delivery in deliveries])
+
+
+def write_missing(
+    settings: Settings,
+    deliveries: Iterable[Delivery],
+    entities: Mapping[tuple[str, str], Iterable[str]],
+    as_of: date,
+) -> None:
+    """Have the next build say of KPIs that they lack these deliveries, up to the as-of date.
+
+    `entities`: what is made from each table, by (source, table).
+    """
+    rows = [
+        (delivery.source, delivery.table, entity, delivery.delivered_on)
+        for delivery in deliveries
+        if delivery.state in ("missing", "refused", "left_out") and delivery.delivered_on <= as_of
+        for entity in entities.get((delivery.source, delivery.table), ())
+    ]
+    _write(settings, MISSING, rows)
+
+
+def ensure_files(settings: Settings) -> None:
+    """Make the files where there are none: then nothing is left out, and nothing missing."""
+    for name in _COLUMNS:
+        if not _file(settings, name).exists():
+            _write(settings, name, [])
+
+
+def entities_of_tables(manifest: Path) -> dict[tuple[str, str], list[str]]:
+    """The entities that staging makes from each delivered table, by (source, table), as dbt's manifest has it."""
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    by_id = {node["unique_id"]: node for node in nodes if node["resource_type"] == "model"}
+    found: dict[tuple[str, str], list[str]] = {}
+    for node in by_id.values():
+        if not node["name"].startswith("stg_"):
+            continue
+        waiting, seen = list(node["depends_on"]["nodes"]), set()
+        while waiting:
+            above = by_id.get(waiting.pop())
+            if above is None or above["unique_id"] in seen:
+                continue
+            seen.add(above["unique_id"])
+            waiting += above["depends_on"]["nodes"]
+            if above["name"].startswith("base_"):
+                source, _, table = above["name"].removeprefix("base_").partition("__")
+                found.setdefault((source, table), []).append(node["name"].partition("__")[2])
+    return found
+
+
+def _file(settings: Settings, name: str) -> Path:
+    return settings.raw_dir / f"{name}.parquet"
+
+
+def _write(settings: Settings, name: str, rows: Sequence[tuple[object, ...]]) -> None:
+    target = _file(settings, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}-{os.getpid()}")
+    with in_memory() as connection:
+        connection.execute(f"create table told ({_COLUMNS[name]})")
+        if rows:
+            marks = ", ".join("?" for _ in rows[0])
+            connection.executemany(f"insert into told values ({marks})", rows)
+        connection.execute("copy told to $1 (format parquet)", [str(aside)])
+    aside.replace(target)
