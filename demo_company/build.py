@@ -42,6 +42,8 @@ How to read targets.csv
   Reps and the company are given targets. Revenue is spread over the days of its month (the first k of n days hold
   target x k / n, rounded to the cent); a day's part of a rep's goes to the team the rep is in on that day. The
   company sells without reps, too, so its target is its own. Other targets are neither spread nor added up.
+  attainment      value / target_to_date; of a cost per customer, which is good when low, target_to_date / value. Blank
+                  without a value, and for a KPI of fewer than 20 cases.
 
 Definitions that hold throughout
   - A day is a day in Warsaw. Windows include their first day and exclude their last.
@@ -66,7 +68,8 @@ Definitions of the variants
   lead_conversion cohort_30d, _60d, _90d, _ever: of leads created in the month; activity: converted / created in the
                   month; of those created in the month days_to_convert_median, and hours_to_first_touch_median, to the
                   first of mql_at and sql_at that does not precede created_at
-  win_rate        closed_ and created_: by month of closing and of creation, of closed deals; count and value.
+  win_rate        closed_ and created_: by month of closing and of creation, of closed deals; count and value (NULL
+                  where more than half of the won deals, or of the lost, have no amount).
                   By month of closing, of won deals: average_deal, cycle_days_median, cycle_days_p90 (deals created
                   after they closed have no cycle).
                   pipeline_coverage: EUR of deals open at the start of the month / the reps' revenue target;
@@ -78,7 +81,8 @@ Definitions of the variants
                   leads with sql_at in the month; roas: sales (gross - discounts) of orders last touched by a paid
                   campaign / its spend; romi: (these sales - spend) / spend; payback_months: blended cac / margin per
                   active customer; ltv_cac: predictive_simple / blended cac. Neither of the last two for the month in
-                  progress or without a margin above 0. By channel: that of the campaign
+                  progress or without a margin above 0. By channel: that of the campaign. The agency, people and tools
+                  are paid by the month: without the month's finance.costs, what they are part of is NULL
   clv             by month of the first order, per customer: historic_Nd (net) and margin_Nd within N days, NULL until
                   all have been watched for N days; lifetime (net to date). By calendar month: predictive_simple =
                   margin per active customer x min(1 / churn, 60). Active: ordered in the 90 days before the month's
@@ -115,8 +119,9 @@ def build(folder: Path, scale: float, seed: int) -> Made:
     files = sum(write_table(folder / "landing", delivered) for delivered in deliveries.values())
     truth_folder = folder / "demo_truth"
     truth_folder.mkdir()
-    truth_rows = write_truth(truth_folder / "truth.csv", all_kpis(company.clean))
-    write_targets(truth_folder / "targets.csv", targets(company.clean))
+    kpis = all_kpis(company.clean)
+    truth_rows = write_truth(truth_folder / "truth.csv", kpis)
+    write_targets(truth_folder / "targets.csv", targets(company.clean, kpis))
     _write_planted(truth_folder / "planted.csv", planted)
     (truth_folder / "README.txt").write_bytes(_README.encode())
     return Made(

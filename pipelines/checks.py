@@ -5,23 +5,33 @@ Does not belong here: what a suite is and how it runs (`quality/`), the suites o
 what tables are compared with (`comparisons.py`).
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import date
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 
 import dagster as dg
 
+from pipelines.alerts.runs import days_of, report_of_run
+from pipelines.code_location import STARTED_BY
 from pipelines.comparisons import days_off, delivered_months, deliveries, published_months, views_for
+from pipelines.config_files import ConfigError
+from pipelines.deliveries.judging import Judged, judge_landed, judge_logged
+from pipelines.deliveries.proof import loads_of_log
+from pipelines.deliveries.standing import Standing
+from pipelines.docs_pages import write_pages
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import raw_file
 from pipelines.quality.asset_checks import asset_checks
-from pipelines.quality.data_docs import build_data_docs
+from pipelines.quality.data_docs import Outcome, build_data_docs, store_outcome
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable, ParquetFiles
+from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Suite
 from pipelines.quality.usual import DAYS_OFF, DELIVERED_MONTHS, DELIVERIES, PUBLISHED_MONTHS
 from pipelines.settings import Settings
-from pipelines.sources import Source, each_table
+from pipelines.sources import OWNER, Source, each_table
 from pipelines.suites_of_sources import suites_of
 
 Suites = Mapping[tuple[str, str], Suite]
@@ -43,16 +53,29 @@ def complete_suites(written: Suites, sources: Iterable[Source]) -> dict[tuple[st
     return suites
 
 
+def owners_of_models(suites: Suites) -> dict[tuple[str, str], str]:
+    """Who owns each model that has a suite, by (layer, model): whoever owns the suite.
+
+    Raises:
+        ConfigError: an owner is neither a team nor an e-mail address; names the suite's file.
+    """
+    owners = {}
+    for key, suite in suites.items():
+        if not re.fullmatch(OWNER, suite.owner):
+            raise ConfigError(
+                f"{suite.path}: owner {suite.owner!r} is neither a team nor an e-mail address. "
+                "Write it like team:sales or anna@example.org."
+            )
+        owners[key] = suite.owner
+    return owners
+
+
 def checks_of_raw(
-    settings: Settings,
-    sources: Iterable[Source],
-    suites: Suites,
-    history: CheckHistory,
-    partitions: dg.DailyPartitionsDefinition,
+    settings: Settings, sources: Iterable[Source], suites: Suites, history: CheckHistory
 ) -> list[dg.AssetChecksDefinition]:
-    """The checks of every delivered table, on the delivery days of the run."""
+    """The checks of every delivered table, on the delivery days of the run and all that have not passed."""
     return [
-        _raw_checks(settings, suites["raw", f"{source.name}__{name}"], source.name, name, history, partitions)
+        _raw_checks(settings, suites["raw", f"{source.name}__{name}"], source, name, history)
         for source, name, _ in each_table(sources)
     ]
 
@@ -73,12 +96,19 @@ def checks_of_models(
     ]
 
 
-def data_docs_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Build Data Docs once after each run that the UI or the schedule started, whether it succeeded or not."""
+def data_docs_sensors(settings: Settings, suites: Suites) -> list[dg.SensorDefinition]:
+    """Build Data Docs once after each run that the UI or the schedule started, whether it succeeded or not.
+
+    `kpi run` builds them itself, so that they are there when it ends.
+    """
 
     def build(context: dg.RunStatusSensorContext) -> None:
-        index = build_data_docs(settings.data_docs_dir)
-        context.log.info(f"Data Docs: {index}")
+        run = context.dagster_run
+        if STARTED_BY in run.tags:
+            return
+        failed = run.status is dg.DagsterRunStatus.FAILURE
+        reasons = report_of_run(context.instance, run.run_id, suites, settings).blocked_by if failed else []
+        context.log.info(f"Data Docs: {build_docs_of_run(settings, run, reasons)}")
 
     return [
         dg.run_status_sensor(
@@ -91,19 +121,40 @@ def data_docs_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     ]
 
 
+def build_docs_of_run(settings: Settings, run: dg.DagsterRun, reasons: Sequence[str]) -> Path:
+    """Build Data Docs after `run`, which ended just now, and why it failed if it did; the path of the first page."""
+    days = days_of(run)
+    outcome = Outcome(
+        run_id=run.run_id,
+        ended_at=datetime.now(UTC),
+        failed=run.status is dg.DagsterRunStatus.FAILURE,
+        days=f"delivery day {days[0]}"
+        if len(days) == 1
+        else f"delivery days {days[0]} to {days[-1]}"
+        if days
+        else "no day",
+        reasons=tuple(reasons),
+    )
+    store_outcome(settings.data_docs_dir, outcome)
+    write_pages(settings.data_docs_dir / "site")
+    return build_data_docs(settings.data_docs_dir)
+
+
 def blocking(checks: Iterable[dg.AssetChecksDefinition], suites: Suites) -> list[tuple[str, str, str]]:
-    """(stage, table, check) of every critical check among `checks`."""
+    """(stage, table, check) of every critical check among `checks` but those of raw: deliveries have verdicts."""
     names = {key.asset_key for check in checks for key in check.check_keys}
     return [
         (suite.stage, suite.name, spec.name)
         for suite in suites.values()
-        if _asset_key(suite) in names
+        if suite.stage != "raw" and _asset_key(suite) in names
         for spec in suite.checks
         if spec.severity == "critical"
     ]
 
 
-def whole_table(settings: Settings, sources: Iterable[Source], suite: Suite) -> DuckDBTable:
+def whole_table(
+    settings: Settings, sources: Iterable[Source], suite: Suite, without_days: Iterable[date] = ()
+) -> DuckDBTable:
     """The table of the warehouse that `suite` is about, beside what it is compared with."""
     views = views_for(
         suite,
@@ -113,7 +164,7 @@ def whole_table(settings: Settings, sources: Iterable[Source], suite: Suite) -> 
             DELIVERED_MONTHS: partial(delivered_months, settings, sources),
         },
     )
-    return DuckDBTable(settings.warehouse_path, suite.stage, suite.name, views)
+    return DuckDBTable(settings.warehouse_path, suite.stage, suite.name, views, tuple(without_days))
 
 
 def delivered_days(settings: Settings, source: str, table: str, suite: Suite, days: list[date]) -> ParquetFiles:
@@ -128,13 +179,30 @@ def delivered_days(settings: Settings, source: str, table: str, suite: Suite, da
     return ParquetFiles(tuple(raw_file(settings.raw_dir, source, table, day) for day in days), views)
 
 
+def judge_log(settings: Settings, source: Source, name: str, suite: Suite, run_id: str) -> list[CheckResult]:
+    """The results of `suite` on a table's log of deliveries, each of which gets its verdict."""
+    judged = Judged(Standing(settings, [source]), source, name, suite, run_id)
+    return judge_logged(
+        judged,
+        loads_of_log(settings, suite.name),
+        lambda without: whole_table(settings, [source], suite, without),
+    )
+
+
 def _model_checks(
     settings: Settings, sources: list[Source], suite: Suite, history: CheckHistory
 ) -> dg.AssetChecksDefinition:
+    logs = {f"base_{source.name}__{name}": (source, name) for source, name, _ in each_table(sources)}
+
+    def check(context: dg.AssetCheckExecutionContext) -> DuckDBTable | list[CheckResult]:
+        if suite.stage == "staging" and suite.name in logs:
+            return judge_log(settings, *logs[suite.name], suite, context.run.run_id)
+        return whole_table(settings, sources, suite)
+
     return asset_checks(
         suite,
         _asset_key(suite),
-        lambda _: whole_table(settings, sources, suite),
+        check,
         history=history,
         docs_folder=settings.data_docs_dir,
         docs_url=settings.data_docs_url,
@@ -146,21 +214,19 @@ def _asset_key(suite: Suite) -> dg.AssetKey:
 
 
 def _raw_checks(
-    settings: Settings,
-    suite: Suite,
-    source: str,
-    table: str,
-    history: CheckHistory,
-    partitions: dg.DailyPartitionsDefinition,
+    settings: Settings, suite: Suite, source: Source, table: str, history: CheckHistory
 ) -> dg.AssetChecksDefinition:
-    def delivered(context: dg.AssetCheckExecutionContext) -> ParquetFiles:
-        days = [date.fromisoformat(key) for key in context.partition_keys]
-        return delivered_days(settings, source, table, suite, days)
+    def check(context: dg.AssetCheckExecutionContext) -> list[CheckResult]:
+        return judge_landed(
+            Judged(Standing(settings, [source]), source, table, suite, context.run.run_id),
+            [date.fromisoformat(key) for key in context.partition_keys],
+            lambda days: delivered_days(settings, source.name, table, suite, days),
+        )
 
     return asset_checks(
         suite,
-        raw_key(source, table),
-        delivered,
+        raw_key(source.name, table),
+        check,
         history=history,
         docs_folder=settings.data_docs_dir,
         docs_url=settings.data_docs_url,

@@ -1,13 +1,14 @@
 """The `kpi` command.
 
 Belongs here: arguments, exit codes, and turning errors into words. Exit codes: 0 fine, 1 the job failed or was blocked,
-2 a wrong argument or setting.
+2 a wrong argument or setting, 130 somebody interrupted it.
 Does not belong here: anything a command does. Dagster, dbt and Great Expectations are imported by the commands that
 need them, so that the others answer at once.
 """
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -44,10 +45,20 @@ sources_app = typer.Typer(help="Your own sources.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
 alerts_app = typer.Typer(help="Incidents, and who is told of them.", no_args_is_help=True)
 app.add_typer(alerts_app, name="alerts")
-console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-FAILED, USAGE = 1, 2
+
+class _Screen(Console):
+    """Where commands print. Whoever stops reading, as `head` does, does not stop the command."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
+console = _Screen(file=sys.stdout, highlight=False, soft_wrap=True)
+errors = _Screen(stderr=True, highlight=False, soft_wrap=True)
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 class Format(StrEnum):
@@ -60,6 +71,7 @@ class Format(StrEnum):
 
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is logged in.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to this file instead of the screen.")]
 
 
@@ -128,8 +140,8 @@ def run(
 
     Without a day: all that was delivered and has not landed yet.
     """
-    from pipelines.partitions import business_day
-    from pipelines.run import NothingDeliveredError, plan
+    from pipelines.partitions import business_day, days_in_words
+    from pipelines.run import NothingDeliveredError, delivered_again, plan
     from pipelines.sources import load_sources
 
     if (first is None) != (last is None) or (day and first):
@@ -149,12 +161,21 @@ def run(
         except NothingDeliveredError as error:
             errors.print(f"[red]Nothing to run.[/red] {error}")
             raise typer.Exit(FAILED) from None
+        again = [] if begin else [day for day in delivered_again(settings, sources) if day not in days.days]
+        if again:
+            each = "; ".join(f"kpi run --date {day}" for day in again[:3])
+            console.print(
+                f"Files other than those that have landed lie there for {days_in_words(again)}. Not part of this run: "
+                + (each if len(again) <= 3 else f"kpi run --from {again[0]} --to {again[-1]}"),
+                markup=False,
+            )
         _run_and_report(days, full_refresh)
 
 
 def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     """Run delivery days, then show the scorecard and what is in quarantine, or else what blocked a publication."""
     from pipelines.alerts.desk import told_safely
+    from pipelines.left_out import left_out_lines
     from pipelines.quarantine import Quarantine
     from pipelines.run import execute, prepare_instance
     from pipelines.show import show_scorecard
@@ -176,9 +197,49 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
         errors.print("Repair the delivery or the rule and run the day again; `kpi dev` shows the run in the UI.")
         raise typer.Exit(FAILED)
     show_scorecard(settings.published_dir, console)
+    for line in left_out_lines(settings.published_dir):
+        console.print(line, markup=False)
     console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
     kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
-    console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, http://127.0.0.1:3000.")
+    console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, {settings.ui_url}.")
+
+
+@app.command()
+def accept(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="For example shop.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="For example orders.")],
+    day: Annotated[datetime, typer.Argument(metavar="DAY", formats=["%Y-%m-%d"], help="The delivery day.")],
+    reason: Annotated[str, typer.Option(help="Why; kept, and shown with what is published.")],
+    by: By = None,
+    without_rows: Annotated[
+        bool, typer.Option("--without-rows", help="Go on without the delivery instead: its rows stay out.")
+    ] = False,
+) -> None:
+    """Decide about a delivery that its checks reject, or that never came. The decision ends when other bytes come."""
+    from pipelines.alerts.commands import login_name
+    from pipelines.deliveries.accepting import accept as decide
+    from pipelines.sources import load_sources
+
+    with _errors_in_words():
+        settings = get_settings()
+        sources = load_sources(settings.sources, settings.company_dir)
+        delivery = decide(
+            settings,
+            sources,
+            source,
+            table,
+            day.date(),
+            by=by or login_name(),
+            reason=reason,
+            with_rows=not without_rows,
+        )
+    what = "counts as it is" if delivery.state == "accepted" and delivery.is_landed else "is not waited for"
+    console.print(
+        f"{delivery} {'is left out' if delivery.state == 'left_out' else what}, decided by {delivery.decided_by}: "
+        f"{delivery.reason}",
+        markup=False,
+    )
+    console.print(f"The next run publishes accordingly: kpi run --date {day.date()}")
 
 
 @app.command()
@@ -300,7 +361,7 @@ def quarantine_replay(ids: Ids = None, source: OfSource = None, table: OfTable =
             console.print("Nothing of that is open in quarantine.")
             return
         days = make_ready(settings, files, rows)
-        _run_and_report(Plan(days, in_one_run=False))
+        _run_and_report(Plan.day_by_day(days))
 
 
 @quarantine_app.command("dismiss")
@@ -347,7 +408,6 @@ def _selection(ids: list[str] | None, source: str | None, table: str | None, day
 
 
 Incidents = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of incidents, or their beginnings.")]
-By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is logged in.")]
 
 
 @alerts_app.command("list")
@@ -488,21 +548,18 @@ def _now() -> datetime:
 
 
 @app.command()
-def dev(port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0.1.")] = 3000) -> None:
+def dev(
+    port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0.1.")] = 3000,
+    docs_port: Annotated[
+        int | None, typer.Option(help="Where check results and documentation are; default: the port after the UI's.")
+    ] = None,
+) -> None:
     """The Dagster UI, with schedule and sensors, over the same history as `kpi run`."""
-    from pipelines.quality import docs_server
-    from pipelines.run import prepare_instance
+    from pipelines.dev import serve
 
     with _errors_in_words():
         settings = get_settings()
-        prepare_instance(settings)
-    os.chdir(PROJECT_DIR)
-    if docs_server.start(settings.data_docs_dir / "site", settings.data_docs_url):
-        console.print(f"Data Docs of the last runs: {settings.data_docs_url}", markup=False)
-    os.execv(
-        sys.executable,
-        [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
-    )
+    raise typer.Exit(serve(settings, port, docs_port or port + 1, console))
 
 
 @app.command()
@@ -604,6 +661,9 @@ def _errors_in_words() -> Iterator[None]:
     except NotPublishedError as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt as interrupt:
+        errors.print(str(interrupt) or "Interrupted.", markup=False)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _counted(number: int, thing: str) -> str:
@@ -615,7 +675,8 @@ def _date(moment: datetime | None) -> date | None:
 
 
 def main() -> None:
-    """Entry point of the `kpi` command."""
+    """Run the command that was typed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end by the machine: as by Ctrl-C
     app()
 
 

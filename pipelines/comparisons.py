@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from pipelines.ingest.landing import raw_days, raw_file
+from pipelines.ingest.landing import HISTORY, raw_days, raw_file
 from pipelines.partitions import business_day
 from pipelines.publish.publication import SCORECARD
 from pipelines.quality.relations import View
@@ -30,26 +30,29 @@ def views_for(suite: Suite, made_by: dict[str, Callable[[], View]]) -> tuple[Vie
 
 
 def deliveries(raw_dir: Path, source: str, table: str, judged: Sequence[date]) -> View:
-    """`deliveries`: day, row_count, is_judged and is_first of what has landed up to the last judged day.
+    """`deliveries`: day, row_count, is_judged, is_first and is_history of what has landed up to the last judged day.
 
-    Counts come from the files' footers, without reading a row.
+    Counts and what is history (`landing.first_live_day`) come from the files' footers, without reading a row.
     """
     landed = sorted(raw_days(raw_dir, source, table))
     first, last = min(judged, default=date.max), max(judged, default=date.min)
     near = [day for day in landed if day <= last and (first - day).days <= _LONGEST_LOOK_BACK]
     files = ", ".join(_text(literal_path(raw_file(raw_dir, source, table, day))) for day in near)
     if not files:
-        return View(DELIVERIES, "select null::date as day, null::bigint as row_count, false, false where false")
+        nothing = "null::date as day, null::bigint as row_count, false as is_judged, false as is_first"
+        return View(DELIVERIES, f"select {nothing}, false as is_history where false")
     judged_days = ", ".join(f"date '{day}'" for day in judged)
+    day_of_file = "cast(regexp_extract(file_name, 'delivered_on=([0-9-]+)/rows[.]parquet$', 1) as date)"
     return View(
         DELIVERIES,
         f"""
-        select day, row_count, day in ({judged_days}) as is_judged, day = date '{landed[0]}' as is_first
+        select
+            day, row_count, day in ({judged_days}) as is_judged, day = date '{landed[0]}' as is_first,
+            day in (
+                select {day_of_file} from parquet_kv_metadata([{files}]) where decode(key) = '{HISTORY}'
+            ) as is_history
         from (
-            select
-                cast(regexp_extract(file_name, 'delivered_on=([0-9-]+)/rows[.]parquet$', 1) as date) as day,
-                num_rows as row_count
-            from parquet_file_metadata([{files}])
+            select {day_of_file} as day, num_rows as row_count from parquet_file_metadata([{files}])
         ) as footers
         """,
     )

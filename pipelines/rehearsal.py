@@ -35,6 +35,7 @@ from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.show import cell_text
 from pipelines.sources import Source, Table, load_sources
 from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
+from pipelines.written_currencies import naming_written_currencies
 
 _SHOWN_ROWS = 5  # of each delivery's unreadable rows
 _SHOWN_GAINS = 30
@@ -264,6 +265,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
 def _failed_checks(settings: Settings, sources: list[Source], tried: str, found: Rehearsal) -> list[CheckResult]:
     """The checks that fail on the deliveries of the source `tried` and, when models could be built, on those."""
     suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
+    suites = naming_written_currencies(suites, settings, sources)
     landed: dict[str, list[date]] = {}
     for (table, day), delivery in sorted(found.landed.items()):
         if delivery.files:

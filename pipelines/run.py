@@ -6,17 +6,22 @@ Does not belong here: the job (`definitions.py`), and reading arguments (`cli.py
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from rich.console import Console
 
-from pipelines.ingest.landing import raw_days
-from pipelines.partitions import business_day, days_between
+from pipelines.code_location import STARTED_BY, belong_to_code_location
+from pipelines.config_files import ConfigError
+from pipelines.ingest.arrivals import newest_delivery
+from pipelines.ingest.gate import sha256_of
+from pipelines.ingest.landing import delivered_files, raw_days, raw_file
+from pipelines.partitions import business_day, days_between, stretches
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
@@ -26,42 +31,98 @@ class NothingDeliveredError(Exception):
     """The landing folder holds no delivery that could be run."""
 
 
+MOST_SINGLE_DAYS = 7  # more days than these in a row are caught up in one run
+
+
 @dataclass(frozen=True)
 class Plan:
-    """The delivery days to run, in order; a first load goes in one run, anything else a run per day."""
+    """The runs to make, in order, each of one or more delivery days in a row."""
 
-    days: list[date]
-    in_one_run: bool
+    runs: list[list[date]]
+    is_first_load: bool = False
+
+    @classmethod
+    def day_by_day(cls, days: Iterable[date]) -> "Plan":
+        """A run per day: what a day holds back is held back alone."""
+        return cls([[day] for day in sorted(set(days))])
+
+    @property
+    def days(self) -> list[date]:
+        """All delivery days of the plan, in order."""
+        return [day for run in self.runs for day in run]
 
     def __str__(self) -> str:
-        if len(self.days) == 1:
-            return f"delivery day {self.days[0]}"
-        how = "first load, one run" if self.in_one_run else "one run per day"
-        return f"{len(self.days)} delivery days, {self.days[0]} to {self.days[-1]} ({how})"
+        days = self.days
+        if len(days) == 1:
+            return f"delivery day {days[0]}"
+        if len(self.runs) == 1:
+            how = "first load, one run" if self.is_first_load else "one run"
+        else:
+            how = "one run per day" if len(self.runs) == len(days) else f"{len(self.runs)} runs"
+        return f"{len(days)} delivery days, {days[0]} to {days[-1]} ({how})"
 
 
 def plan(settings: Settings, sources: list[Source], first: date | None = None, last: date | None = None) -> Plan:
     """What to run: the days asked for, else those with a delivery that has not landed, else the newest landed one.
 
+    A range that was asked for is one run. So are a first load and many days in a row; a few days run one by one.
+
     Raises:
         NothingDeliveredError: no day was asked for, and none was delivered.
+        ConfigError: a day was asked for after the last delivery there will ever be.
     """
+    if last and settings.last_delivery and last > settings.last_delivery:
+        newest = newest_delivery(settings, sources)
+        if newest is None or last > newest:
+            raise ConfigError(
+                f"{last} lies after last_delivery, {settings.last_delivery}, of the settings, and nothing was "
+                "delivered for it. Deliver it, or move last_delivery."
+            )
     landed, waiting = _landed_and_waiting(settings, sources)
     if first and last:
-        days = list(days_between(first, last + timedelta(days=1)))
-        return Plan(days, in_one_run=len(days) > 1 and not landed.intersection(days))
+        return Plan([list(days_between(first, last + timedelta(days=1)))], is_first_load=not landed)
     if waiting:
         whole = list(days_between(waiting[0], waiting[-1] + timedelta(days=1)))
-        if landed.intersection(whole):
-            return Plan(waiting, in_one_run=False)
-        return Plan(whole, in_one_run=len(whole) > 1)
+        if not landed.intersection(whole):
+            return Plan([whole], is_first_load=not landed)
+        return Plan(
+            [
+                run
+                for stretch in stretches(waiting)
+                for run in ([stretch] if len(stretch) > MOST_SINGLE_DAYS else [[day] for day in stretch])
+            ]
+        )
     if landed:
-        return Plan([max(landed)], in_one_run=False)
+        return Plan([[max(landed)]])
     raise NothingDeliveredError(
         f"{settings.landing_dir} holds no delivery since {settings.first_delivery} (setting first_delivery) "
         f"of any of these sources: {', '.join(source.name for source in sources)}. "
         "Put deliveries there, or make the demo company's: python -m demo_company."
     )
+
+
+def delivered_again(settings: Settings, sources: list[Source]) -> list[date]:
+    """The landed days of which files lie in the landing folder that have not landed as they are, in order.
+
+    It looks back over the setting `late_file_days`.
+    """
+    found = set()
+    oldest = business_day(settings) - timedelta(days=settings.late_file_days)
+    for source, name, table in each_table(sources):
+        if source.is_asked:
+            continue
+        for day in sorted(raw_days(settings.raw_dir, source.name, name)):
+            if day < oldest:
+                continue
+            raw = raw_file(settings.raw_dir, source.name, name, day)
+            files = table.files(settings.landing_dir, day)
+            # Hashes are taken only of what is newer than its landing: a copy may be old, but it is never read before.
+            if any(max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > raw.stat().st_mtime_ns for file in files):
+                landed = delivered_files(raw)
+                names = {file: file.relative_to(settings.landing_dir).as_posix() for file in files}
+                if any(landed.get(name) != sha256_of(file) for file, name in names.items()):
+                    found.add(day)
+    return sorted(found)
 
 
 def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[date], list[date]]:
@@ -73,7 +134,8 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
         landed_of_table = raw_days(settings.raw_dir, source.name, name)
         landed |= landed_of_table
         for day in days:
-            if day not in landed_of_table and (source.is_asked or table.files(settings.landing_dir, day)):
+            is_asked = source.is_asked and day <= (settings.last_delivery or day)
+            if day not in landed_of_table and (is_asked or table.files(settings.landing_dir, day)):
                 waiting.add(day)
     return landed, sorted(waiting)
 
@@ -86,43 +148,65 @@ def prepare_instance(settings: Settings) -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
-def execute(days: Plan, console: Console, full_refresh: bool = False) -> dict[str, list[str]]:
+def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict[str, list[str]]:
     """Run the daily job over the days of the plan; per run that was blocked, what blocked it.
 
     A day that fails does not keep later days from landing: each run publishes, or does not, by itself.
+
+    Raises:
+        KeyboardInterrupt: somebody asked the process to end; the message says what became of the days.
     """
-    import dagster as dg
+    standing = "before a run began: nothing was changed."
+    try:
+        import dagster as dg
 
-    from pipelines.alerts.runs import report_of_run
-    from pipelines.alerts.sensors import tell_of_runs
-    from pipelines.definitions import daily_job, defs, settings, suites
-    from pipelines.progress import shown
-    from pipelines.quality.data_docs import build_data_docs
+        from pipelines.alerts.runs import report_of_run
+        from pipelines.alerts.sensors import tell_of_runs
+        from pipelines.checks import build_docs_of_run
+        from pipelines.definitions import daily_job, defs, settings, sources, suites
+        from pipelines.housekeeping import tidy_safely
+        from pipelines.interruption import can_be_interrupted
+        from pipelines.progress import shown
+        from pipelines.publish.asset_checks import report_standing
 
-    job = defs.resolve_job_def(daily_job.name)
-    blocked: dict[str, list[str]] = {}
-    with dg.DagsterInstance.get() as instance:
-        for run_days in [days.days] if days.in_one_run else [[day] for day in days.days]:
-            title = str(Plan(run_days, days.in_one_run))
-            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
-            with shown(console, title, steps=len(job.nodes)), _quiet_stdout():
-                result = job.execute_in_process(
-                    instance=instance,
-                    run_config={"loggers": {"steps": {}}},
-                    raise_on_error=False,
-                    partition_key=str(run_days[0]) if len(run_days) == 1 else None,
-                    tags=_tags(run_days, full_refresh),
-                )
-            release_writer_lock(settings.warehouse_path)
-            if not result.success:
-                blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
-            tell_of_runs(instance, settings, suites)
-            build_data_docs(settings.data_docs_dir)
+        job = defs.resolve_job_def(daily_job.name)
+        blocked: dict[str, list[str]] = {}
+        with dg.DagsterInstance.get() as instance:
+            belong_to_code_location(instance, daily_job.name)
+            for run_days in planned.runs:
+                title = str(Plan([run_days], planned.is_first_load))
+                hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
+                standing = f"in {title}: it published nothing, and the same command goes on from what has landed."
+                run_id = str(uuid4())
+                with (
+                    shown(console, title, steps=len(job.nodes)),
+                    _quiet_stdout(),
+                    can_be_interrupted(instance, run_id),
+                ):
+                    result = job.execute_in_process(
+                        run_id=run_id,
+                        instance=instance,
+                        run_config={"loggers": {"steps": {}}},
+                        raise_on_error=False,
+                        partition_key=str(run_days[0]) if len(run_days) == 1 else None,
+                        tags=_tags(run_days, full_refresh),
+                    )
+                standing = f"after {title}, which was over."
+                release_writer_lock(settings.warehouse_path)
+                if not result.success:
+                    blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
+                tell_of_runs(instance, settings, suites)
+                if run := instance.get_run_by_id(result.run_id):
+                    build_docs_of_run(settings, run, blocked.get(title, []))
+            report_standing(instance, settings, sources)
+            tidy_safely(instance, settings)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted {standing}") from None
     return blocked
 
 
 def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
-    tags = {".dagster/repository": "__repository__@pipelines.definitions"}  # the UI lists a job's runs by it
+    tags = {STARTED_BY: "kpi run"}
     if full_refresh:
         tags["full_refresh"] = "true"
     if len(days) > 1:

@@ -1,6 +1,8 @@
 """The suites that follow from a source's YAML: of each delivered table, and of its log in staging.
 
-Belongs here: what every delivered table is checked for, with the thresholds of its source.
+Belongs here: what every delivered table is checked for, with the thresholds of its source. Each check judges every
+delivery by itself and names its `_delivered_on`, so that a day gets the same verdict in a run of its own and in one of
+many days.
 Does not belong here: checks of what one certain table means (`expectations/`). A suite file of the same name replaces
 the one made here.
 """
@@ -29,10 +31,11 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
         owner=source.owner,
         description=table.description,
         runbook=_RUNBOOK + "delivery-missing-or-small",
-        allow_empty=table.empty_day == "allowed",
+        allow_empty=True,  # `delivery_not_empty` looks at each delivery; that all days together have rows says little
         personal_columns=table.personal_columns,
         expectations=[
-            *(_rows_have_key(column, source.rejects) for column in table.key),
+            *_not_empty(source, name, table),
+            *(_rows_have_key(column, source.rejects) for column in table.key if not table.key_is_whole_row),
             _rule(
                 "most_rows_are_whole",
                 "critical",
@@ -53,18 +56,35 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
                 "columns-changed",
                 name="no_new_columns",
             ),
-            *_volume(table),
+            *_volume(source, name, table),
         ],
     )
 
 
-def _volume(table: Table) -> list[ExpectationSpec]:
+def _not_empty(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
+    if table.empty_day == "allowed":
+        return []
+    return [
+        _expectation(
+            "expect_deliveries_to_have_rows",
+            {},
+            "critical",
+            "A file without rows came. If days like that are normal, write `empty_day: allowed` in the source's YAML.",
+            "delivery-missing-or-small",
+            name="delivery_not_empty",
+            next_step=_accept(source, name),
+        )
+    ]
+
+
+def _volume(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
     if not table.volume:
         return []
     volume = table.volume
     since = {"since": volume.since} if volume.since else {}
     date_column = {"date_column": table.date_column} if table.date_column else {}
-    plausible = {"below": volume.below, "above": volume.above, "at_least": volume.at_least, **since, **date_column}
+    may_be_empty = {"may_be_empty": True} if table.empty_day == "allowed" else {}
+    thresholds = {"below": volume.below, "above": volume.above, "at_least": volume.at_least}
     return [
         _expectation(
             "expect_row_counts_to_be_usual",
@@ -76,27 +96,36 @@ def _volume(table: Table) -> list[ExpectationSpec]:
         ),
         _expectation(
             "expect_row_counts_to_be_plausible",
-            plausible,
+            {**thresholds, **since, **date_column, **may_be_empty},
             "critical",
             f"Less than {volume.below:.0%} or more than {volume.above:.0%} of what is usual is a delivery gone wrong "
-            "more often than a day like that. If it is right, write the day under unusual_days in kpi.yml.",
+            "more often than a day like that.",
             "delivery-missing-or-small",
             name="row_count_is_plausible",
+            next_step=_accept(source, name),
         ),
     ]
+
+
+def _accept(source: Source, name: str) -> str:
+    return f"have the delivery sent again; if it is right, kpi accept {source.name} {name} DAY --reason TEXT"
 
 
 def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
     """Rows that cannot be told apart into cells have no key either; they count among the unreadable ones."""
     name = column.replace('"', '""')
+    lacks_key = f'_problem is null and "{name}" is null'
     return _rule(
         f"{re.sub('[^a-z0-9]+', '_', column.lower()).strip('_') or 'key'}_not_null",
         "critical",
         f"""
-            select _source_file, _row_number, "{name}" from {{batch}}
-            where _problem is null and "{name}" is null
-            qualify count(*) over ()
-                >= greatest({rejects.at_least}, {rejects.block} * (select count(*) from {{batch}}))
+            select _delivered_on, _source_file, _row_number, "{name}"
+            from {{batch}}
+            where {lacks_key} and _delivered_on in (
+                select _delivered_on from {{batch}}
+                group by 1
+                having {_too_many(f"count(*) filter (where {lacks_key})", rejects.block, rejects.at_least)}
+            )
         """,
         f"Without {column} a row cannot be told from another, nor corrected later.",
         "keys-and-duplicates",
@@ -116,6 +145,7 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
         owner=source.owner,
         description=f"Every delivered row of {source.name}.{name}, typed.",
         runbook=_RUNBOOK + "unreadable-rows",
+        allow_empty=table.empty_day == "allowed",  # a table may have had nothing but such days so far
         personal_columns=table.personal_columns,
         expectations=[
             _rule(
@@ -139,9 +169,72 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
                 "Most of what a column holds cannot be read as what it is declared to be: the source has changed it.",
                 "columns-changed",
             ),
+            *_one_row_per_key(table, rejects),
             *_window(table, rejects),
         ],
     )
+
+
+def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
+    """Of rows of one delivery that share a key only one counts. Two versions of a row are told by `newest_by`."""
+    if "_row_number" in table.key:
+        return []
+    same = " and ".join(f"lost.{quoted} is not distinct from other.{quoted}" for quoted in _quoted(table))
+
+    def query(verdict: str, share: float, at_least: int) -> str:
+        # Only rows that another has superseded are compared, which are few.
+        return f"""
+            with
+            readable as (
+                select *, hash(*columns(name -> not starts_with(name, '_'))) as cells
+                from {{batch}}
+                where _reject_reason is null
+            ),
+            lost as (
+                select
+                    lost._delivered_on, lost._source_file, lost._row_number,
+                    any_value(lost.cells) <> arg_max(other.cells, (other._source_file, other._row_number)) as differs
+                from readable as lost
+                inner join readable as other
+                    on lost._delivered_on = other._delivered_on and {same}
+                    and (lost._source_file, lost._row_number) < (other._source_file, other._row_number)
+                where not lost._is_newest
+                group by 1, 2, 3
+            )
+            select _source_file, _row_number, _delivered_on
+            from lost
+            inner join (select _delivered_on, count(*) as delivered_rows from {{batch}} group by 1) as days
+                using (_delivered_on)
+            where {verdict}
+            qualify count(*) over (partition by _delivered_on) >= greatest({at_least}, {share} * delivered_rows)
+            order by all
+        """
+
+    key = ", ".join(table.key)
+    equal_rows = (
+        "Rows of one delivery that are equal in every column count once. If each of them counts, give the table "
+        "`key: [_source_file, _row_number]` in the source's YAML."
+    )
+    differing_rows = (
+        f"Rows of one delivery that share {key} and differ: one of them counts, the others are lost. If they are "
+        "different things, add to `key` in the source's YAML what tells them apart."
+    )
+    anchor = "keys-and-duplicates"
+    return [
+        _rule("rows_come_once", "info", query("not differs", 0, 1), equal_rows, anchor),
+        _rule("rows_of_one_key_are_equal", "warning", query("differs", 0, 1), differing_rows, anchor),
+        _rule(
+            "most_rows_have_a_key_of_their_own",
+            "critical",
+            query("differs", rejects.block, rejects.at_least),
+            differing_rows,
+            anchor,
+        ),
+    ]
+
+
+def _quoted(table: Table) -> list[str]:
+    return ['"' + name.replace('"', '""') + '"' for name in (*table.key, *table.newest_by)]
 
 
 def _window(table: Table, rejects: Rejects) -> list[ExpectationSpec]:

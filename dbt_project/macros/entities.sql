@@ -17,7 +17,8 @@
         ],
         'refunds': [
             ['refund_id', text], ['order_id', text], ['order_item_id', text], ['refunded_at', time], ['amount', money],
-            ['currency_code', text], ['reason', text],
+            ['currency_code', text], ['reason', text], ['customer_id', text], ['region', text], ['channel', text],
+            ['rep_id', text],
         ],
         'leads': [
             ['lead_id', text], ['email_key', text], ['created_at', time], ['source', text], ['campaign_id', text],
@@ -72,6 +73,22 @@
 {%- endmacro %}
 
 
+{# Columns that a staging model of the entity may leave out: few sources know them. #}
+{% macro optional_columns(entity) -%}
+    {{ return({'refunds': ['customer_id', 'region', 'channel', 'rep_id']}.get(entity, [])) }}
+{%- endmacro %}
+
+
+{# Columns by which rows of one source name each other, and the entity whose key each is. Two sources may give the same
+   number to different things. Customers, reps, products and campaigns are not among them: sources share those. #}
+{% macro ids_of_a_source() -%}
+    {{ return({
+        'order_id': 'orders', 'order_item_id': 'order_items', 'refund_id': 'refunds', 'lead_id': 'leads',
+        'opportunity_id': 'opportunities', 'invitation_id': 'nps_invitations', 'response_id': 'nps_responses',
+    }) }}
+{%- endmacro %}
+
+
 {# Which entity stands in for another that a source does not deliver. #}
 {% macro stand_ins() -%}
     {{ return({'orders': 'order_items', 'order_items': 'orders', 'sales_rep_versions': 'sales_reps'}) }}
@@ -108,12 +125,25 @@
 {%- endmacro %}
 
 
+{# Those of `names` that a staging model has no column for. #}
+{% macro lacking_columns(staging_model, names) -%}
+    {%- set lacking = [] -%}
+    {%- if execute and names -%}
+        {%- set found = adapter.get_columns_in_relation(staging_model) | map(attribute='name') | list -%}
+        {%- for name in names if name not in found -%}
+            {%- do lacking.append(name) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(lacking) }}
+{%- endmacro %}
+
+
 {# Stops with the names of the entity's columns that a built staging model lacks. #}
 {% macro require_columns(staging_model, entity) -%}
     {%- if execute -%}
         {%- set found = adapter.get_columns_in_relation(staging_model) | map(attribute='name') | list -%}
         {%- set lacking = [] -%}
-        {%- for name, _ in entity_columns(entity) if found and name not in found -%}
+        {%- for name, _ in entity_columns(entity) if found and name not in found + optional_columns(entity) -%}
             {%- do lacking.append(name) -%}
         {%- endfor -%}
         {%- if lacking -%}
@@ -126,16 +156,85 @@
 {%- endmacro %}
 
 
-{# The entity's rows of every enabled source, with where each row came from; no rows when no source delivers it. #}
+{# The entity's rows of every enabled source, with where each row came from; no rows when no source delivers it. A number
+   that several sources give to rows of theirs has the source before it: `shop_a:1001`. #}
 {% macro union_entity(entity) -%}
+    {%- set shared = [] -%}
+    {%- for name, _ in entity_columns(entity) if sources_of(ids_of_a_source().get(name, '')) | length > 1 -%}
+        {%- do shared.append(name) -%}
+    {%- endfor -%}
+    {%- if not shared -%}
+{{ union_as_delivered(entity) }}
+    {%- else -%}
+select
+    {%- for name, type in entity_columns(entity) %}
+    {%- if name in shared %}
+    case
+        when shared_{{ name }}.id is not null then concat(delivered._source, ':', delivered.{{ name }})
+        else delivered.{{ name }}
+    end as {{ name }},
+    {%- else %}
+    delivered.{{ name }},
+    {%- endif %}
+    {%- endfor %}
+    delivered._source,
+    delivered._source_file,
+    delivered._row_number,
+    delivered._delivered_on
+from (
+{{ union_as_delivered(entity) }}
+) as delivered
+    {%- for name in shared %}
+left join {{ ref('int_shared_ids') }} as shared_{{ name }}
+    on
+        shared_{{ name }}.entity = '{{ ids_of_a_source()[name] }}'
+        and delivered.{{ name }} = shared_{{ name }}.id
+        -- What another system says of it may mean either.
+        and delivered._source in ({{ text_list(sources_of(ids_of_a_source()[name]) | map('first') | list) }})
+    {%- endfor %}
+    {%- endif %}
+{%- endmacro %}
+
+
+{# The entity's rows, of each `key` the one that was written last; `updated`: the column that says when, if there is one. #}
+{% macro newest_of_sources(entity, key, updated=none) -%}
+select
+    {%- for column, _ in entity_columns(entity) %}
+    {{ column }},
+    {%- endfor %}
+    _source,
+    _source_file,
+    _row_number,
+    _delivered_on
+from (
+    select
+        *,
+        row_number() over (
+            partition by {{ key }}
+            order by {{ updated ~ ' desc nulls last, ' if updated }}_delivered_on desc, _source asc, _source_file asc, _row_number asc
+        ) as _rank
+    from (
+{{ union_entity(entity) }}
+    ) as delivered
+    where {{ key }} is not null
+) as ranked
+where _rank = 1
+{%- endmacro %}
+
+
+{# The entity's rows as `union_entity` gives them, but with numbers as they were delivered. #}
+{% macro union_as_delivered(entity) -%}
     {%- set columns = entity_columns(entity) -%}
     {%- for source_name, is_derived in sources_of(entity) %}
+    {%- set lacking = [] -%}
     {%- if not is_derived -%}
-        {{ require_columns(ref('stg_' ~ source_name ~ '__' ~ entity), entity) }}
+        {%- set staging_model = ref('stg_' ~ source_name ~ '__' ~ entity) -%}
+        {{ require_columns(staging_model, entity) }}
+        {%- do lacking.extend(lacking_columns(staging_model, optional_columns(entity))) -%}
     {%- endif %}
 select
     {%- for name, type in columns %}
-    cast({{ name }} as {{ type }}) as {{ name }},
+    cast({{ 'null' if name in lacking else name }} as {{ type }}) as {{ name }},
     {%- endfor %}
     '{{ source_name }}' as _source,
     _source_file,

@@ -46,6 +46,29 @@
 {%- endmacro %}
 
 
+{# What the sources that deliver an entity by the month have delivered of it, in one row: how many of them have rows, and the
+   last month that all of these have. A month is in when a row of it, or of a later one, was delivered. #}
+{% macro months_in(entity, day) -%}
+    select
+        count(*) = {{ var('monthly').get(entity, []) | length }} as is_each_source_in,
+        min(last_month) as last_month
+    from (
+        select
+            _source,
+            {{ period_start('month', 'max(' ~ day ~ ')') }} as last_month
+        from {{ ref('int_' ~ entity) }}
+        where _source in ({{ text_list(var('monthly').get(entity, [])) }})
+        group by 1
+    ) as monthly_sources
+{%- endmacro %}
+
+
+{# Whether every source has delivered `month`, by the row of `months_in`; true where none delivers by the month. #}
+{% macro month_is_in(months_in, month) -%}
+    ({{ months_in }}.is_each_source_in and ({{ months_in }}.last_month is null or {{ month }} <= {{ months_in }}.last_month))
+{%- endmacro %}
+
+
 {# Bounds of the Wilson 95 % interval of a rate (Wilson 1927); NULL without cases. `sign` is - for the lower bound. #}
 {% macro wilson_bound(successes, cases, sign) -%}
     {%- set z = 1.959963984540054 -%}

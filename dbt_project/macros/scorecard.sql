@@ -3,14 +3,19 @@
    - kind: `sum` (money, counts), `rate` (part of a whole, with Wilson interval) or `ratio` (anything else over cases).
    - needs: the entities without which the variant says `no_source`.
    - options: `mature` (condition; where it does not hold there is no value yet), `where` (which rows of the mart),
-     `interval` (the mart's own two columns of it). #}
+     `interval` (the mart's own two columns of it), `known` (a model and its column; where no row has it, the variant has
+     no source). #}
 {% macro scorecard_measures() -%}
     {%- set whole = {'mature': 'not is_partial_period'} -%}
-    {%- set company = {'where': "entity_type = 'company'"} -%}
-    {%- set whole_company = {'mature': 'not is_partial_period', 'where': "entity_type = 'company'"} -%}
     {%- set sellers = {'where': "entity_type in ('company', 'rep', 'team')"} -%}
     {%- set orders, leads, deals, ads = ['orders'], ['leads'], ['opportunities'], ['ad_spend', 'orders'] -%}
     {%- set touches = ['ad_spend', 'orders', 'touchpoints'] -%}
+    {%- set media_in = {'mature': 'is_media_spend_in'} -%}
+    {%- set programmes_in = {'mature': 'is_programme_cost_in', 'where': "entity_type = 'company'"} -%}
+    {%- set costs_in = {'mature': 'is_cost_in', 'where': "entity_type = 'company'"} -%}
+    {%- set programmes_of_whole = {'mature': 'not is_partial_period and is_programme_cost_in', 'where': "entity_type = 'company'"} -%}
+    {%- set dated_leads = {'known': ['fct_leads', 'created_on']} -%}
+    {%- set dated_deals = {'known': ['fct_opportunities', 'created_on']} -%}
     {%- set clv = [] -%}
     {%- for days in [30, 90, 180, 365] -%}
         {%- set at_horizon = {'mature': 'is_mature', 'where': 'horizon_days = ' ~ days} -%}
@@ -44,18 +49,21 @@
              orders, whole],
         ],
         'kpi_cac__monthly': [
-            ['cac', 'paid', 'cac_paid', 'paid_spend_amount', 'new_paid_customers', 'new_paid_customers', 'ratio', touches, {}],
-            ['cac', 'blended', 'cac_blended', 'programme_cost_amount', 'new_customers', 'new_customers', 'ratio', ads, company],
+            ['cac', 'paid', 'cac_paid', 'paid_spend_amount', 'new_paid_customers', 'new_paid_customers', 'ratio', touches, media_in],
+            ['cac', 'blended', 'cac_blended', 'programme_cost_amount', 'new_customers', 'new_customers', 'ratio', ads, programmes_in],
             ['cac', 'fully_loaded', 'cac_fully_loaded', 'fully_loaded_cost_amount', 'new_customers', 'new_customers', 'ratio',
-             ads + ['sales_marketing_costs'], company],
-            ['cac', 'cpl', 'cost_per_lead', 'programme_cost_amount', 'leads', 'leads', 'ratio', ['ad_spend', 'leads'], company],
-            ['cac', 'cost_per_sql', 'cost_per_sql', 'programme_cost_amount', 'sqls', 'sqls', 'ratio', ['ad_spend', 'leads'], company],
-            ['cac', 'roas', 'roas', 'attributed_paid_sales_amount', 'paid_spend_amount', 'new_paid_customers', 'ratio', touches, {}],
+             ads + ['sales_marketing_costs'], costs_in],
+            ['cac', 'cpl', 'cost_per_lead', 'programme_cost_amount', 'leads', 'leads', 'ratio', ['ad_spend', 'leads'],
+             {'mature': 'is_programme_cost_in', 'where': "entity_type = 'company'", 'known': ['fct_leads', 'created_on']}],
+            ['cac', 'cost_per_sql', 'cost_per_sql', 'programme_cost_amount', 'sqls', 'sqls', 'ratio', ['ad_spend', 'leads'],
+             programmes_in],
+            ['cac', 'roas', 'roas', 'attributed_paid_sales_amount', 'paid_spend_amount', 'new_paid_customers', 'ratio', touches,
+             media_in],
             ['cac', 'romi', 'romi', 'attributed_paid_sales_amount - paid_spend_amount', 'paid_spend_amount', 'new_paid_customers',
-             'ratio', touches, {}],
+             'ratio', touches, media_in],
             ['cac', 'payback_months', 'payback_months', 'cac_blended', 'margin_per_active_customer', 'new_customers', 'ratio', ads,
-             whole_company],
-            ['cac', 'ltv_cac', 'ltv_cac', 'predictive_value', 'cac_blended', 'new_customers', 'ratio', ads, whole_company],
+             programmes_of_whole],
+            ['cac', 'ltv_cac', 'ltv_cac', 'predictive_value', 'cac_blended', 'new_customers', 'ratio', ads, programmes_of_whole],
         ],
         'kpi_clv__cohort': clv + [
             ['clv', 'lifetime', 'net_per_customer', 'net_amount', 'customers', 'customers', 'ratio', orders,
@@ -65,17 +73,19 @@
         ],
         'kpi_lead_conversion__sdr_monthly': [
             ['lead_conversion', 'cohort_30d', 'conversion_rate_30d', 'converted_30d', 'leads', 'leads', 'rate', leads,
-             {'mature': 'is_mature_30d'}],
+             {'mature': 'is_mature_30d', 'known': ['fct_leads', 'created_on']}],
             ['lead_conversion', 'cohort_60d', 'conversion_rate_60d', 'converted_60d', 'leads', 'leads', 'rate', leads,
-             {'mature': 'is_mature_60d'}],
+             {'mature': 'is_mature_60d', 'known': ['fct_leads', 'created_on']}],
             ['lead_conversion', 'cohort_90d', 'conversion_rate_90d', 'converted_90d', 'leads', 'leads', 'rate', leads,
-             {'mature': 'is_mature_90d'}],
-            ['lead_conversion', 'cohort_ever', 'conversion_rate_ever', 'converted_ever', 'leads', 'leads', 'rate', leads, {}],
-            ['lead_conversion', 'activity', 'conversion_rate_activity', 'conversions', 'leads', 'leads', 'ratio', leads, {}],
+             {'mature': 'is_mature_90d', 'known': ['fct_leads', 'created_on']}],
+            ['lead_conversion', 'cohort_ever', 'conversion_rate_ever', 'converted_ever', 'leads', 'leads', 'rate', leads,
+             dated_leads],
+            ['lead_conversion', 'activity', 'conversion_rate_activity', 'conversions', 'leads', 'leads', 'ratio', leads,
+             dated_leads],
             ['lead_conversion', 'days_to_convert_median', 'median_days_to_convert', 'null', 'converted_ever', 'converted_ever', 'ratio',
-             leads, {}],
+             leads, dated_leads],
             ['lead_conversion', 'hours_to_first_touch_median', 'median_hours_to_first_touch', 'null', 'leads_touched', 'leads_touched',
-             'ratio', leads, {}],
+             'ratio', leads, dated_leads],
         ],
         'kpi_win_rate__ae_monthly': [
             ['revenue', 'bookings', 'won_amount', 'won_amount', 'null', 'won_opportunities', 'sum', deals, {}],
@@ -84,18 +94,20 @@
             ['win_rate', 'closed_value', 'win_rate_closed_value', 'won_amount', 'closed_amount', 'closed_opportunities', 'ratio', deals,
              {}],
             ['win_rate', 'created_count', 'win_rate_created_count', 'created_won_opportunities', 'created_closed_opportunities',
-             'created_closed_opportunities', 'rate', deals, {}],
+             'created_closed_opportunities', 'rate', deals, dated_deals],
             ['win_rate', 'created_value', 'win_rate_created_value', 'created_won_amount', 'created_closed_amount',
-             'created_closed_opportunities', 'ratio', deals, {}],
+             'created_closed_opportunities', 'ratio', deals, dated_deals],
             ['win_rate', 'average_deal', 'average_deal_value', 'won_amount', 'won_opportunities', 'won_opportunities', 'ratio', deals,
              {}],
             ['win_rate', 'cycle_days_median', 'median_cycle_days', 'null', 'cycle_opportunities', 'cycle_opportunities', 'ratio', deals,
-             {}],
-            ['win_rate', 'cycle_days_p90', 'p90_cycle_days', 'null', 'cycle_opportunities', 'cycle_opportunities', 'ratio', deals, {}],
+             dated_deals],
+            ['win_rate', 'cycle_days_p90', 'p90_cycle_days', 'null', 'cycle_opportunities', 'cycle_opportunities', 'ratio', deals,
+             dated_deals],
             ['win_rate', 'pipeline_coverage', 'pipeline_coverage', 'open_amount_at_start', 'revenue_quota',
              'open_opportunities_at_start', 'ratio', deals + ['quotas'], sellers],
             ['win_rate', 'pipeline_velocity', 'pipeline_velocity', 'expected_pipeline_value', 'mean_cycle_days',
-             'open_opportunities_at_start', 'ratio', deals, sellers],
+             'open_opportunities_at_start', 'ratio', deals,
+             {'where': "entity_type in ('company', 'rep', 'team')", 'known': ['fct_opportunities', 'created_on']}],
         ],
         'kpi_retention__monthly': [
             ['retention', 'logo', 'logo_retention', 'retained_customers', 'customers_at_start', 'customers_at_start', 'rate', orders, {}],

@@ -16,6 +16,7 @@
 {% macro typed_deliveries(source_name, table_name, columns) -%}
     {#- dbt parses the models of sources that are not enabled, too. -#}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': ['_row_number'], 'newest_by': []}) -%}
+    {{ require_key(source_name ~ '.' ~ table_name, table['key'], columns) }}
     {%- set hook_arguments = "'" ~ source_name ~ "', '" ~ table_name ~ "'" -%}
     {{ config(
         materialized='incremental',
@@ -30,7 +31,7 @@
 with
 
 delivered as (
-    select * from {{ source(source_name, table_name) }}
+    {{ deliveries_that_count(source_name, table_name) }}
 ),
 
 {% if is_incremental() -%}
@@ -94,6 +95,37 @@ select
     case when _reject_reason is null then '{{ ranking_rule(table) }}' end as _ranked_by
     {%- endif %}
 from typed
+{%- endmacro %}
+
+
+{# The delivered rows of a table, without those of deliveries that the run was told to leave out. #}
+{% macro deliveries_that_count(source_name, table_name) -%}
+    select delivered.*
+    from {{ source(source_name, table_name) }} as delivered
+    where
+        not exists (
+            select 1
+            from {{ source('pipeline', 'left_out_deliveries') }} as left_out
+            where
+                left_out.source = '{{ source_name }}'
+                and left_out.table_name = '{{ table_name }}'
+                and left_out.delivered_on = delivered._delivered_on
+        )
+{%- endmacro %}
+
+
+{# Stops when the log lacks a column of the table's key: its rows could not be told apart. #}
+{% macro require_key(table, key, columns) -%}
+    {%- set typed = [] -%}
+    {%- for column in columns -%}
+        {%- do typed.append(column[0] | replace('"', '') | replace('`', '') | lower) -%}
+    {%- endfor -%}
+    {%- set lacking = key | reject('in', ['_source_file', '_row_number']) | map('lower') | reject('in', typed) | list -%}
+    {%- if execute and lacking -%}
+        {{ exceptions.raise_compiler_error(
+            model.name ~ " lacks " ~ lacking | join(", ") ~ ", which the key of " ~ table ~ " names. List it in typed_deliveries(…)."
+        ) }}
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -193,7 +225,9 @@ from typed
         coalesce(delivered._delivered_on, seen._delivered_on) as _delivered_on,
         coalesce(delivered._loaded_at, seen._loaded_at) as _loaded_at,
         seen._delivered_on is null as is_new
-    from (select distinct _delivered_on, _loaded_at from {{ source(source_name, table_name) }}) as delivered
+    from (
+        select distinct _delivered_on, _loaded_at from ({{ deliveries_that_count(source_name, table_name) }}) as counted
+    ) as delivered
     full join (select distinct _delivered_on, _loaded_at from {{ this }}) as seen
         on delivered._delivered_on = seen._delivered_on and delivered._loaded_at = seen._loaded_at
     where delivered._delivered_on is null or seen._delivered_on is null
@@ -334,15 +368,17 @@ from typed
                     select _delivered_on
                     from {{ log }}
                     group by 1
+                    {%- if not table.get('key_is_whole_row') %}
                     having count(case when {% for column in table['key'] -%}
                         {{ adapter.quote(column) }} is null{{ ' or ' if not loop.last }}
                         {%- endfor %} then 1 end) = 0
+                    {%- endif %}
                 ) as whole_deliveries
             ) as snapshot
             where
                 present._delivered_on >= coalesce(snapshot._delivered_on, present._delivered_on)
                 {%- for column in table['key'] %}
-                and present.{{ adapter.quote(column) }} = newest.{{ adapter.quote(column) }}
+                and present.{{ adapter.quote(column) }} is not distinct from newest.{{ adapter.quote(column) }}
                 {%- endfor %}
         )
         {%- endif %}

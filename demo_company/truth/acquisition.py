@@ -38,6 +38,7 @@ def cac(frames: Frames, movements: pd.DataFrame, customer_months: pd.DataFrame) 
     cpl, cost_per_sql: the blended cost per lead created, and per lead that sales accepted.
     roas, romi: sales of orders whose last touch was of a paid campaign, and what is left of them, per EUR it cost.
     payback_months, ltv_cac: the blended cost of a customer against the margin of a month and the value of a lifetime.
+    What the agency and the people cost is known after the month: until then nothing that they are part of has a value.
     """
     spend, costs = _spend(frames), _costs(frames)
     attributed = _sales_from_ads(frames, movements)
@@ -58,7 +59,8 @@ def cac(frames: Frames, movements: pd.DataFrame, customer_months: pd.DataFrame) 
             ("cpl", blended, int(created.get(month, 0))),
             ("cost_per_sql", blended, int(accepted.get(month, 0))),
         ):
-            rows.append(_cost_per(month, variant, COMPANY, cents, bought))
+            cost = _cost_per(month, variant, COMPANY, cents, bought)
+            rows.append(cost if month <= costs["month"].max() else cost._replace(value=None))
         rows += _paid(month, COMPANY, spend, attributed)
         rows += _against_value(month, ratio(blended, 100 * new), worth.get((month, COMPANY.name)))
     for channel in sorted({*spend.loc[spend["is_paid"], "channel"], *attributed["channel"]}):

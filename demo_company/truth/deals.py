@@ -97,10 +97,18 @@ def _by_month_of(deals: pd.DataFrame, basis: str, frames: Frames) -> pd.DataFram
 def _won_of_closed(deals: pd.DataFrame, basis: str, cut: str) -> list[TruthRow]:
     every = deals.groupby(["month", cut])["eur"].agg(["size", "sum"])
     won = deals[deals["is_won"]].groupby(["month", cut])["eur"].agg(["size", "sum"])
+    by_value = shares("win_rate", f"{basis}_value", cut, won["sum"], every["sum"], shown=euros)
+    unknown = _lacking_amounts(deals, cut)
     return [
         *shares("win_rate", f"{basis}_count", cut, won["size"], every["size"]),
-        *shares("win_rate", f"{basis}_value", cut, won["sum"], every["sum"], shown=euros),
+        *(row._replace(value=None) if (row.period_month, row.entity_id) in unknown else row for row in by_value),
     ]
+
+
+def _lacking_amounts(deals: pd.DataFrame, cut: str) -> set[tuple[str, str]]:
+    """(month, entity) where more than half of the won deals, or of the lost ones, have no amount."""
+    with_amount = deals.assign(known=deals["eur"] != 0).groupby(["month", cut, "is_won"])["known"].mean()
+    return {(label(month), str(entity)) for month, entity, _ in with_amount[with_amount < 0.5].index}
 
 
 def _average_deal(closed: pd.DataFrame, cut: str) -> list[TruthRow]:

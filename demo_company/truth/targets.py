@@ -1,21 +1,49 @@
-"""Targets: what was set per rep, for the company, and month, and what follows for teams.
+"""Targets: what was set per rep, for the company, and month, what follows for teams, and how much of it was attained.
 
-What belongs here: quotas in EUR and as shares, and spreading money over days. What does not: what was attained.
+What belongs here: quotas in EUR and as shares, spreading money over days, and setting a KPI against its target. What
+does not: working out the KPI.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
 import pandas as pd
 
 from demo_company.tables import Frames
-from demo_company.truth.basics import AS_OF, COMPANY, MONTHS, euros, label, rounded_quotient, team_on, to_eur
+from demo_company.truth.basics import (
+    AS_OF,
+    COMPANY,
+    MONTHS,
+    TruthRow,
+    euros,
+    label,
+    ratio,
+    rounded_quotient,
+    team_on,
+    to_eur,
+)
+
+_MEASURED_BY = {
+    ("revenue", "net"),
+    ("cac", "blended"),
+    ("lead_conversion", "cohort_90d"),
+    ("nps", "trailing_90d"),
+    ("retention", "logo"),
+    ("win_rate", "closed_count"),
+}
+_GOOD_WHEN_LOW = {"cac"}
+_FEWEST_CASES = 20
 
 
 class TargetRow(NamedTuple):
-    """A month's target and the part of it that falls on days up to the as-of date: EUR, or a share such as 0.30."""
+    """A month's target and the part of it that falls on days up to the as-of date: EUR, or a share such as 0.30.
+
+    attainment: 1 when that part was met exactly, more when it was beaten; None where the KPI has no value, or one of
+    fewer than 20 cases.
+    """
 
     period_month: str
     kpi_id: str
@@ -23,10 +51,33 @@ class TargetRow(NamedTuple):
     entity_id: str
     target: Decimal
     target_to_date: Decimal
+    attainment: float | None = None
 
 
-def targets(frames: Frames) -> list[TargetRow]:
-    """What was set for reps and the company; for teams the revenue of their reps. Only revenue is spread over days."""
+def targets(frames: Frames, reached: Iterable[TruthRow] = ()) -> list[TargetRow]:
+    """What was set for reps and the company; for teams the revenue of their reps. Only revenue is spread over days.
+
+    reached: the rows of the truth, for what was attained.
+    """
+    reached_by = {
+        (row.period_month, row.kpi_id, row.entity_type, row.entity_id): row
+        for row in reached
+        if (row.kpi_id, row.variant) in _MEASURED_BY
+    }
+    return [row._replace(attainment=_attainment(row, reached_by.get(row[:4]))) for row in _set_or_summed(frames)]
+
+
+def _attainment(target: TargetRow, reached: TruthRow | None) -> float | None:
+    """How much of the target was reached by the as-of date; a cost reaches its target from above."""
+    if reached is None or reached.value is None:
+        return None
+    if reached.denominator is not None and reached.denominator < _FEWEST_CASES:
+        return None
+    value, due = float(reached.value), float(target.target_to_date)
+    return ratio(due, value) if target.kpi_id in _GOOD_WHEN_LOW else ratio(value, due)
+
+
+def _set_or_summed(frames: Frames) -> list[TargetRow]:
     quotas = frames["crm.quotas"]
     quotas = quotas[quotas["period_month"].isin(MONTHS)]
     fixed = quotas[quotas["kpi_id"] != "revenue"]

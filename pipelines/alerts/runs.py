@@ -6,24 +6,23 @@ Does not belong here: who is told, and when (`incidents.py`).
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from pipelines.alerts.reports import STEP_FAILED, Finding, Report
-from pipelines.partitions import days_between
+from pipelines.partitions import days_of_run
 from pipelines.publish.versions import published_as_of
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Severity, Suite
 from pipelines.settings import Settings
+from pipelines.transform.failures import ONLY_TESTS, readable_error
 
 NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
 RUN, PUBLISHED = "run/daily", "published/kpi"
-_FAILED_CHECK, _FAILED_DBT = "DagsterAssetCheckFailedError", "DagsterDbtCliRuntimeError"
-_MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
-_LONGEST_MESSAGE = 600
+_FAILED_CHECK = "DagsterAssetCheckFailedError"
 _EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -51,7 +50,13 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         (result.stage, result.table, result.check): result
         for result in CheckHistory(settings.check_history_path).results(run_id)
     }
-    checks = [event for event in events if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION]
+    # What the checks of the published file say was found elsewhere, and is told as that.
+    checks = [
+        event
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        and "/".join(event.asset_check_evaluation_data.asset_key.path) != PUBLISHED
+    ]
     findings = [_of_check(event.asset_check_evaluation_data, suites, details, days) for event in checks]
     findings += _of_steps(events, checks, suites, days)
     if any(not finding.passed and finding.blocking and finding.asset != PUBLISHED for finding in findings):
@@ -67,7 +72,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         run_id=run_id,
         attempt_of=run.tags.get("dagster/parent_run_id"),
         published_as_of=published_as_of(settings.published_dir),
-        links={"run": f"{settings.ui_url}/runs/{run_id}"},
+        links={"run": f"{settings.ui_url}/runs/{run_id}", "checks": f"{settings.data_docs_url}/index.html"},
     )
 
 
@@ -93,13 +98,17 @@ def _of_check(
     spec = next((spec for spec in suite.checks if spec.name == evaluation.check_name), None) if suite else None
     stage, *table = evaluation.asset_key.path
     detail = details.get((stage, "__".join(table), evaluation.check_name))
-    severity: Severity = spec.severity if spec else "critical" if evaluation.blocking else "warning"
+    at_fault = (detail.failing_days if detail else ()) or days
+    blocks = bool(evaluation.blocking) and evaluation.severity is dg.AssetCheckSeverity.ERROR
+    severity: Severity = spec.severity if spec else "critical" if blocks else "warning"
+    if severity == "critical" and evaluation.blocking and not evaluation.passed and not blocks:
+        severity = "warning"  # what failed is left out
     return Finding(
         asset=asset,
         check=evaluation.check_name,
         severity=severity,
         passed=evaluation.passed,
-        blocking=bool(evaluation.blocking),
+        blocking=blocks,
         message=(evaluation.description or evaluation.check_name).removeprefix(f"{evaluation.check_name}: "),
         observed=detail.observed if detail else "",
         expected=detail.expected if detail else "",
@@ -107,8 +116,11 @@ def _of_check(
         rows=detail.element_count if detail else None,
         examples=tuple(detail.examples) if detail else (),
         why=spec.why.strip() if spec else "",
-        next_step=(spec.next_step if spec else None) or _next_step(asset, days),
-        **_about(asset, suite, days) | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
+        next_step=(spec.next_step if spec else None) or _next_step(asset, at_fault),
+        # Every run judges all that has not passed, so that a check that passes says so of every delivery.
+        **_about(asset, suite, at_fault)
+        | {"by_delivery": False}
+        | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
     )
 
 
@@ -163,25 +175,11 @@ def _said(event: dg.DagsterEvent, has_failed_checks: bool) -> str | None:
     error = data.error
     if error and error.cls_name == _FAILED_CHECK:
         return None
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
+    if (failure := data.user_failure_data) and failure.description:
+        only_tests = failure.metadata.get(ONLY_TESTS)
+        return None if has_failed_checks and only_tests and only_tests.value else failure.description
     cause = (error.cause or error) if error else None
-    if cause is None:
-        return f"{event.step_key} failed"
-    said = readable_error(cause.message)
-    if cause.cls_name == _FAILED_DBT and has_failed_checks and " in model " not in said:
-        return None
-    return said
-
-
-def readable_error(message: str) -> str:
-    """An error's text without colours, calls of dbt, blank lines, and values that a delivery brought."""
-    _, _, said_by_dbt = message.partition("Errors parsed from dbt logs:")
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", said_by_dbt or message).splitlines()
-    text = "\n".join(line.rstrip() for line in lines if line.strip())
-    if _MENTIONS_VALUES.search(text):
-        text = re.sub(r"'[^'\n]*'", "'…'", text)
-    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"
+    return readable_error(cause.message) if cause else f"{event.step_key} failed"
 
 
 def _of_the_run(run: dg.DagsterRun, explained: bool, days: tuple[str, ...]) -> Finding:
@@ -224,12 +222,7 @@ def _impact(events: Iterable[dg.DagsterEvent], causes: set[str]) -> tuple[str, .
 
 def days_of(run: dg.DagsterRun) -> tuple[str, ...]:
     """The delivery days of a run, in order; none of a run without partitions."""
-    first, last = (run.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
-    if first and last:
-        end = date.fromisoformat(last) + timedelta(days=1)
-        return tuple(map(str, days_between(date.fromisoformat(first), end)))
-    day = run.tags.get("dagster/partition")
-    return (day,) if day else ()
+    return tuple(map(str, days_of_run(run.tags)))
 
 
 def _suite(suites: Suites, asset: str) -> Suite | None:
@@ -253,8 +246,11 @@ def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, 
 def _next_step(asset: str, days: tuple[str, ...]) -> str:
     again = _run_command(days)
     if asset.startswith("raw/"):
+        of = " ".join(asset.split("/")[1:])
+        accepted = f'; if it is right as it is: kpi accept {of} {days[0] if len(days) == 1 else "DAY"} --reason "…"'
         return (
             f"Put a corrected delivery in its place and run the day again: {again}. Refused files: kpi quarantine list"
+            f"{accepted}"
         )
     return f"Find the failing rows on the run's page, repair the delivery or the rule, and run the day again: {again}"
 

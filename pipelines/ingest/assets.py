@@ -3,15 +3,17 @@
 Belongs here: how Dagster sees ingestion. Does not belong here: the ingestion itself (`landing.py`, `readers.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
+from itertools import chain
 
 import dagster as dg
 
 from pipelines.config_files import ConfigError
+from pipelines.deliveries.standing import Standing
 from pipelines.ingest.connectors import UnreachableError, fetch
-from pipelines.ingest.gate import DeliveryError
-from pipelines.ingest.landing import Landed, land, raw_days
+from pipelines.ingest.gate import DeliveryError, MissingDeliveryError
+from pipelines.ingest.landing import Landed, first_live_day, land, raw_days
 from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
@@ -50,11 +52,15 @@ def _raw_asset(
     )
     def raw_table(context: dg.AssetExecutionContext) -> None:
         landed_days: dict[str, Landed] = {}
-        problems = []
+        problems: list[str] = []
+        missing: dict[str, str] = {}  # by day: nothing came
+        refused: dict[str, list[str]] = {}  # by day: files that could not be let in
         may_recover = False
         landed_before = raw_days(settings.raw_dir, source.name, table_name)
         quarantine = QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir)
         with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+            days = [date.fromisoformat(day) for day in context.partition_keys]
+            live_from = first_live_day(database, settings.raw_dir, source.name, table_name, days)
             for day in context.partition_keys:
                 delivered_on = date.fromisoformat(day)
                 try:
@@ -72,14 +78,22 @@ def _raw_asset(
                         settings.raw_dir,
                         database,
                         quarantine,
+                        is_history=delivered_on < live_from,
                     )
-                    problems += landed_days[day].refused
+                    refused[day] = landed_days[day].refused
                 except (UnreachableError, ConfigError) as error:  # the other days would fare no better
                     problems.append(str(error))
                     may_recover = isinstance(error, UnreachableError)
                     break
+                except MissingDeliveryError as error:
+                    missing[day] = str(error)
                 except DeliveryError as error:
-                    problems.append(str(error))
+                    refused[day] = [str(error)]
+        waited_for = _waited_for(settings, source, table_name, table, missing, refused)
+        problems += waited_for
+        for problem in [*missing.values(), *chain.from_iterable(refused.values())]:
+            if problem not in waited_for:
+                context.log.warning(f"{key.to_user_string()}: {problem} The run goes on without it.")
         for day, landed in landed_days.items():
             if landed.outcome == "restated":
                 context.log.info(f"{key.to_user_string()}: {day} was delivered before, with other bytes: restated.")
@@ -96,6 +110,31 @@ def _raw_asset(
             raise dg.Failure(description="\n".join(dict.fromkeys(problems)), allow_retries=may_recover)
 
     return raw_table
+
+
+def _waited_for(
+    settings: Settings,
+    source: Source,
+    table_name: str,
+    table: Table,
+    missing: Mapping[str, str],
+    refused: Mapping[str, list[str]],
+) -> list[str]:
+    """What of a table's missing and refused deliveries keeps the run from going on.
+
+    All of it, but for what the source says may be published without, or a person decided so. Models need at least one
+    delivery of each table to know its columns.
+    """
+    if not raw_days(settings.raw_dir, source.name, table_name):
+        return [*missing.values(), *chain.from_iterable(refused.values())]
+    deliveries = Standing(settings, [source]).of_table(source.name, table_name) if missing or refused else {}
+    undecided = {str(day) for day, delivery in deliveries.items() if not delivery.decided_by}
+    waited_for: list[str] = []
+    if table.late == "block":
+        waited_for += [problem for day, problem in missing.items() if day in undecided]
+    if source.rejected == "block":
+        waited_for += [problem for day, problems in refused.items() if day in undecided for problem in problems]
+    return waited_for
 
 
 def _metadata(landed: Landed) -> dict[str, dg.MetadataValue]:

@@ -29,6 +29,10 @@ class DeliveryError(Exception):
     """A delivered file cannot be read as its source declares; the message names file, row and column."""
 
 
+class MissingDeliveryError(DeliveryError):
+    """Nothing was delivered on a day on which something has to be."""
+
+
 @dataclass(frozen=True)
 class Admitted:
     """A file that passed.

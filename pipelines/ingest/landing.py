@@ -8,14 +8,16 @@ that happens after raw.
 A raw partition is one file, `raw/<source>/<table>/delivered_on=<day>/rows.parquet`. It holds every delivered row: its
 columns as text, and beside them `_source_file`, `_row_number`, `_file_sha256`, `_delivered_on` and `_loaded_at`. A row
 that cannot be told apart into cells has its text in `_unreadable_row` and the reason in `_problem`. What the file was
-made from stands in its own metadata, so that data and record are replaced in one step.
+made from stands in its own metadata, so that data and record are replaced in one step; and so does whether the day is
+history: older than the newest day of the table's first load (`first_live_day`).
 """
 
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
@@ -25,14 +27,15 @@ from typing import Literal
 import duckdb
 from filelock import FileLock
 
-from pipelines.ingest.gate import DeliveryError, admit, check_name, sha256_of
+from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, admit, check_name, sha256_of
 from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.ingest.readers import READING_COLUMNS, iter_columns, read_delivery, sql_name, sql_text
 from pipelines.sources import Table
-from pipelines.warehouse import literal_path
+from pipelines.warehouse import in_memory, literal_path
 
 READER_VERSION = "2"  # raw files of an older one are made anew when their day is run again
 
+HISTORY = "history"  # key in the metadata of raw files
 FEW_ROWS = 10  # files of fewer may be the same on two days by chance
 
 Outcome = Literal["landed", "unchanged", "restated", "empty day"]
@@ -69,7 +72,72 @@ def raw_file(raw_dir: Path, source: str, table_name: str, delivered_on: date) ->
 def raw_days(raw_dir: Path, source: str, table_name: str) -> set[date]:
     """The delivery days of one table that have landed."""
     files = (raw_dir / source / table_name).glob("delivered_on=*/rows.parquet")
-    return {date.fromisoformat(file.parent.name.removeprefix("delivered_on=")) for file in files}
+    return {_day_of(file) for file in files}
+
+
+def _day_of(file: Path) -> date:
+    return date.fromisoformat(file.parent.name.removeprefix("delivered_on="))
+
+
+def first_live_day(
+    database: duckdb.DuckDBPyConnection, raw_dir: Path, source: str, table_name: str, days: Sequence[date]
+) -> date:
+    """The first delivery day of a table that is not history, once `days` have landed.
+
+    It is the newest day of the first load, which a killed process may have left unfinished: nothing but history has
+    landed then. What is older when it lands, even later, is history too.
+    """
+    landed = sorted(raw_days(raw_dir, source, table_name))
+    # All of its history is older than all that is live, so that few footers need to be read.
+    found = bisect_left(
+        landed, True, key=lambda day: not history_days(database, [raw_file(raw_dir, source, table_name, day)])
+    )
+    return landed[found] if found < len(landed) else max(days)
+
+
+def history_days(database: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> set[date]:
+    """The delivery days of those of these raw files, of one table, that say that they are history."""
+    listed = ", ".join(sql_text(literal_path(file)) for file in files)
+    if not listed:
+        return set()
+    with database.cursor() as connection:
+        found = connection.execute(
+            f"select file_name from parquet_kv_metadata([{listed}]) where decode(key) = '{HISTORY}'"
+        )
+        return {_day_of(Path(name)) for [name] in found.fetchall()}
+
+
+def delivered_files(raw: Path) -> dict[str, str]:
+    """The delivered files that the raw file `raw` was made from (relative to the landing folder), with their hashes."""
+    with in_memory() as connection:
+        made_from = _made_from(connection, raw)
+    return dict(made_from.files) if made_from else {}
+
+
+def loaded_at(raw: Path) -> datetime | None:
+    """When the rows of the raw file `raw` were loaded, as they say themselves; None where there are none."""
+    with in_memory() as connection:
+        [[moment]] = connection.execute(f"select max(_loaded_at) from {_raw_rows(raw)}").fetchall()
+    return moment  # type: ignore[no-any-return]
+
+
+def has_landed(
+    source: str,
+    table_name: str,
+    table: Table,
+    delivered_on: date,
+    landing_dir: Path,
+    raw_dir: Path,
+    database: duckdb.DuckDBPyConnection,
+) -> bool:
+    """Whether every file that lies there for the day is in raw as it is now, byte for byte."""
+    with database.cursor() as connection:
+        before = _made_from(connection, raw_file(raw_dir, source, table_name, delivered_on))
+    landed = before.files if before else {}
+    return all(
+        landed.get(file.relative_to(landing_dir).as_posix()) == sha256_of(file)
+        for file in table.files(landing_dir, delivered_on)
+    )
 
 
 def land(
@@ -81,13 +149,15 @@ def land(
     raw_dir: Path,
     database: duckdb.DuckDBPyConnection,
     quarantine: QuarantinedFiles | None = None,
+    *,
+    is_history: bool = False,
 ) -> Landed:
     """Bring the delivery of one day into raw, each of its files as a whole or not at all.
 
     The same bytes read the same way again change nothing; other bytes replace what was there. What a file brought
     stays when the file has left the landing folder. A file that is refused goes to `quarantine`, if given, and the
     day's other files land without it; it never takes away what its older self brought. `database` does the reading and
-    writing; nothing stays in it.
+    writing; nothing stays in it. A day that is landed anew stays history, or live, whatever `is_history` says.
 
     Raises:
         DeliveryError: nothing was delivered although the table forbids empty days, or no file could be let in.
@@ -101,7 +171,7 @@ def land(
             raise DeliveryError("\n".join(file.still_waiting for file in waiting))
         if not files and not (before and before.files) and table.empty_day == "forbidden":
             expected = table.path.format(delivered_on=delivered_on)
-            raise DeliveryError(
+            raise MissingDeliveryError(
                 f"{expected}: nothing was delivered for {delivered_on}. Put the file into {landing_dir} and run the "
                 f"day again, or write `empty_day: allowed` for {source}.{table_name} if days without a delivery are "
                 "normal."
@@ -135,7 +205,8 @@ def land(
         if before == made_from:
             outcome: Outcome = "unchanged"
         else:
-            _write(connection, queries, made_from, table, delivered_on, target)
+            stays_history = bool(history_days(database, [target])) if before else is_history
+            _write(connection, queries, made_from, table, delivered_on, target, stays_history)
             outcome = "restated" if before else "landed" if queries else "empty day"
         rows, unreadable_rows, first_date, last_date, columns = _summary(connection, target, table)
         _remember_files(connection, target, delivered_on)
@@ -263,6 +334,7 @@ def _write(
     table: Table,
     delivered_on: date,
     target: Path,
+    is_history: bool,
 ) -> None:
     selects = [_no_rows(table)]
     for label, query in queries.items():
@@ -276,6 +348,7 @@ def _write(
         f"select *, date '{delivered_on}' as _delivered_on from ({' union all by name '.join(selects)})",
         made_from,
         target,
+        is_history,
     )
 
 
@@ -284,22 +357,28 @@ def stamp_again(database: duckdb.DuckDBPyConnection, target: Path) -> None:
     with _alone(target), database.cursor() as connection:
         made_from = _made_from(connection, target)
         assert made_from is not None, f"{target} is no raw file"
-        _replace(connection, f"select * exclude (_loaded_at) from {_raw_rows(target)}", made_from, target)
+        is_history = bool(history_days(database, [target]))
+        query = f"select * exclude (_loaded_at) from {_raw_rows(target)}"
+        _replace(connection, query, made_from, target, is_history)
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, query: str, made_from: MadeFrom, target: Path) -> None:
+def _replace(
+    connection: duckdb.DuckDBPyConnection, query: str, made_from: MadeFrom, target: Path, is_history: bool
+) -> None:
     """Write the rows of `query` with the time of now as `_loaded_at`: aside, then in one step to `target`."""
     loaded_at = datetime.now(UTC).replace(tzinfo=None)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".landing-", suffix=".parquet")
     os.close(descriptor)
     aside = Path(aside_name)
+    metadata = {"made_from": json.dumps(asdict(made_from))} | ({HISTORY: "true"} if is_history else {})
+    entries = ", ".join(f"{key}: {sql_text(value)}" for key, value in metadata.items())
     try:
         connection.execute(
             f"""
             copy (select *, timestamp '{loaded_at.isoformat(" ")}' as _loaded_at from ({query}))
             to {sql_text(str(aside))}
-            (format parquet, compression zstd, kv_metadata {{made_from: {sql_text(json.dumps(asdict(made_from)))}}})
+            (format parquet, compression zstd, kv_metadata {{{entries}}})
             """
         )
         _fsync(aside)

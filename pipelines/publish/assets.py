@@ -4,18 +4,23 @@ Belongs here: deciding whether this run may publish, and telling Dagster what wa
 Does not belong here: how a publication is made (`publication.py`).
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import dagster as dg
 
+from pipelines.deliveries.proof import unproven_deliveries
+from pipelines.deliveries.standing import Standing
 from pipelines.ingest.landing import raw_days
+from pipelines.publish.metadata import publication_metadata
 from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.quality.history import CheckHistory
 from pipelines.settings import Settings
 from pipelines.sources import Source
-from pipelines.transform.project import as_of_date
+from pipelines.transform.descriptions import Description
+from pipelines.warehouse import reader
 
 PUBLISHED_KEY = dg.AssetKey(["published", "kpi"])
 
@@ -27,11 +32,14 @@ def published_asset(
     blocking_checks: Iterable[tuple[str, str, str]],
     history: CheckHistory,
     blocking_tests: Iterable[dg.AssetCheckKey] = (),
+    descriptions: Mapping[str, Description] | None = None,
 ) -> dg.AssetsDefinition:
     """The published file, after every mart of `mart_tables`.
 
-    Deny by default: each of `blocking_checks` (stage, table, check) needs a passing result of this very run in
-    `history`, and each of `blocking_tests`, which dbt ran, one among the run's events.
+    Deny by default. Each delivery in the warehouse needs to have passed its checks, in whichever run judged it last, or
+    a person's acceptance. Each of `blocking_checks` (stage, table, check) of models needs a passing result of this very
+    run in `history`, and each of `blocking_tests`, which dbt ran, one among the run's events. `descriptions` of tables
+    become comments in the file.
     """
     required, tests = list(blocking_checks), list(blocking_tests)
 
@@ -47,9 +55,13 @@ def published_asset(
         kinds={"duckdb", "parquet"},
     )
     def published_file(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        standing = Standing(settings, sources)
+        as_of = built_as_of(settings.warehouse_path)
         problems = [
             *history.blocking_problems(context.run.run_id, required),
             *_unproven_tests(context.instance, context.run.run_id, tests),
+            *unproven_deliveries(standing),
+            *_incomplete(settings, standing, as_of),
         ]
         if problems:
             raise dg.Failure(
@@ -64,26 +76,45 @@ def published_asset(
             publication_id=f"{now:%Y%m%dT%H%M%SZ}-{context.run.run_id[:8]}",
             run_id=context.run.run_id,
             published_at=now,
-            as_of_date=as_of_date(settings, sources),
+            as_of_date=as_of,
             data_through=through,
+            deliveries_in_question=tuple(standing.in_question),
             code_version=version("sales-kpi-pipeline"),
         )
         try:
             counts = publish(
-                publication, mart_tables, history.frame(last_runs=20), settings.warehouse_path, settings.published_dir
+                publication,
+                mart_tables,
+                history.frame(last_runs=20),
+                settings.warehouse_path,
+                settings.published_dir,
+                descriptions=descriptions,
             )
         except AuditError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
-        return dg.MaterializeResult(
-            metadata={
-                "publication": publication.publication_id,
-                "as of": str(publication.as_of_date),
-                "file": dg.MetadataValue.path(str(settings.published_dir / "kpi.duckdb")),
-                "dagster/row_count": sum(counts.values()),
-            }
-        )
+        return dg.MaterializeResult(metadata=publication_metadata(publication, counts, settings.published_dir))
 
     return published_file
+
+
+def built_as_of(warehouse_path: Path) -> date:
+    """The last business date that counts in what the warehouse holds."""
+    with reader(warehouse_path) as warehouse:
+        [[as_of]] = warehouse.execute("select as_of_date from intermediate.int_run_parameters").fetchall()
+    return as_of  # type: ignore[no-any-return]
+
+
+def _incomplete(settings: Settings, standing: Standing, as_of: date) -> list[str]:
+    """Says so when the marts count days on which something that must be delivered is not there."""
+    through, waited_for = standing.complete_through, standing.waited_for
+    if settings.as_of_date or not waited_for or (through and as_of <= through):
+        return []
+    first = waited_for[0]
+    return [
+        f"{first}: {first.state.replace('_', ' ')}: {'; '.join(first.problems)} No day from it on is complete, so that "
+        f"nothing can be published as of {as_of}. Have it delivered, or go on without it: kpi accept {first.source} "
+        f'{first.table} {first.delivered_on} --reason "…"'
+    ]
 
 
 def _unproven_tests(instance: dg.DagsterInstance, run_id: str, tests: Iterable[dg.AssetCheckKey]) -> list[str]:

@@ -12,7 +12,7 @@ have an old file open keep it.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -20,7 +20,9 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from pipelines.deliveries import Delivery
 from pipelines.publish.versions import point_to, prune
+from pipelines.transform.descriptions import Description
 from pipelines.warehouse import attach_read_only, escaped, new_file, reader
 
 SCORECARD = "kpi_scorecard__monthly"
@@ -40,6 +42,7 @@ class Publication:
     as_of_date: date
     data_through: dict[str, date]  # per source, its newest delivery day
     code_version: str
+    deliveries_in_question: tuple[Delivery, ...] = ()  # those that have not simply passed their checks
 
 
 def publish(
@@ -49,8 +52,11 @@ def publish(
     warehouse_path: Path,
     published_dir: Path,
     keep: int = 5,
+    descriptions: Mapping[str, Description] | None = None,
 ) -> dict[str, int]:
     """Build the candidate, audit it, swap it in; the published tables with their row counts.
+
+    `descriptions`, by table, become comments in the file, which database tools show.
 
     `published_dir` becomes (or stays) a link; the newest `keep` publications stay beside it.
 
@@ -64,7 +70,7 @@ def publish(
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "parquet").mkdir(parents=True)
     try:
-        _build(publication, tables, check_results, warehouse_path, published_dir, aside)
+        _build(publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, aside)
         counts = audit(aside, tables, warehouse_path)
         _write_manifest(publication, counts, aside)
         aside.rename(candidate_dir)
@@ -114,6 +120,7 @@ def _build(
     check_results: pd.DataFrame,
     warehouse_path: Path,
     published_dir: Path,
+    descriptions: Mapping[str, Description],
     folder: Path,
 ) -> None:
     with new_file(folder / "kpi.duckdb") as connection:
@@ -134,29 +141,82 @@ def _build(
             connection.execute(
                 f"create table candidate.meta.{table} as select * from warehouse.staging.{table} order by all"
             )
+        connection.execute(
+            "create table candidate.meta.left_out_rows as "
+            "select * from warehouse.intermediate.int_left_out_rows order by all"
+        )
         publication_rows = pd.DataFrame(
             [
                 {**asdict(publication), "source": source, "data_through": day}
                 for source, day in publication.data_through.items()
             ]
-        )
+        ).drop(columns="deliveries_in_question")
         connection.register("publication_rows", publication_rows)
         connection.execute(
             "create table candidate.meta.publication as select publication_id, run_id, published_at, "
             "cast(as_of_date as date) as as_of_date, source, cast(data_through as date) as data_through, code_version "
             "from publication_rows"
         )
+        _build_deliveries_in_question(connection, publication)
         connection.register("check_results", check_results)
         connection.execute("create table candidate.meta.check_results as select * from check_results")
         if SCORECARD in tables:
             _build_restatements(connection, publication, published_dir / "kpi.duckdb")
+        _comment(connection, descriptions)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, Description]) -> None:
+    """Write the descriptions of the candidate's tables and their columns into it."""
+    columns = connection.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() where database_name = 'candidate'"
+    ).fetchall()
+    connection.begin()  # each statement by itself would wait for the disk
+    for schema, table in dict.fromkeys((schema, table) for schema, table, _ in columns):
+        if text := descriptions[table].text if table in descriptions else "":
+            connection.execute(f'comment on table candidate.{schema}."{table}" is {_literal(text)}')
+    for schema, table, column in columns:
+        if text := descriptions[table].columns.get(column, "") if table in descriptions else "":
+            connection.execute(f'comment on column candidate.{schema}."{table}"."{column}" is {_literal(text)}')
+    connection.commit()
+
+
+def _literal(text: str) -> str:
+    escaped_text = text.replace("'", "''")
+    return f"'{escaped_text}'"
+
+
+def _build_deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:
+    """`meta.deliveries_in_question`: what these numbers lack, and what is in them because somebody said so.
+
+    One row per delivery that has not simply passed its checks.
+    """
+    connection.execute(
+        """
+        create table candidate.meta.deliveries_in_question (
+            source varchar, table_name varchar, delivered_on date, state varchar, problems varchar,
+            decided_by varchar, reason varchar, decided_at varchar
+        )
+        """
+    )
+    rows = [
+        (
+            delivery.source, delivery.table, delivery.delivered_on, delivery.state, "\n".join(delivery.problems),
+            delivery.decided_by or None, delivery.reason or None, delivery.decided_at or None,
+        )
+        for delivery in publication.deliveries_in_question
+    ]  # fmt: skip
+    if rows:
+        connection.executemany(
+            "insert into candidate.meta.deliveries_in_question values (?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
 
 
 def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publication, previous: Path) -> None:
     """`meta.restatements`: values of months that were over and are others now, of this publication and those before it.
 
     One row per publication and restated value. A value that was not known, not mature or of a month in progress is not
-    restated when it changes, but completed.
+    restated when it changes, but completed. Nor is one that never settles, as `kpi_variants` has it: a prediction, or
+    what is counted so far, changes from day to day.
     """
     connection.execute(
         """
@@ -169,11 +229,18 @@ def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publ
     if not previous.exists():
         return
     attach_read_only(connection, previous, "previous")
+    settling = "select kpi_id, variant from candidate.marts.kpi_variants where settles"
     has_restatements = connection.execute(
         "select 1 from duckdb_tables() where database_name = 'previous' and table_name = 'restatements'"
     ).fetchone()
     if has_restatements:
-        connection.execute("insert into candidate.meta.restatements from previous.meta.restatements order by all")
+        connection.execute(
+            f"""
+            insert into candidate.meta.restatements
+            from previous.meta.restatements semi join ({settling}) using (kpi_id, variant)
+            order by all
+            """
+        )
     connection.execute(
         f"""
         insert into candidate.meta.restatements
@@ -183,6 +250,7 @@ def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publ
         from previous.marts.{SCORECARD} as before
         left join candidate.marts.{SCORECARD} as after
             using (period_month, kpi_id, variant, entity_type, entity_id)
+        semi join ({settling}) using (kpi_id, variant)
         where before.value is not null and not before.is_partial_period and before.is_mature
             and after.value is distinct from before.value
         order by all

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from pipelines.docs_pages import page_url
 from pipelines.quality.data_docs import store_results
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import Relation
@@ -25,7 +26,7 @@ from pipelines.quality.validation import expected, failed_with_error, validate
 def asset_checks(
     suite: Suite,
     asset_key: dg.AssetKey,
-    relation: Callable[[dg.AssetCheckExecutionContext], Relation],
+    checked: Callable[[dg.AssetCheckExecutionContext], Relation | list[CheckResult]],
     *,
     history: CheckHistory,
     docs_folder: Path | None = None,
@@ -34,19 +35,20 @@ def asset_checks(
 ) -> dg.AssetChecksDefinition:
     """The checks of `suite` on the asset `asset_key`, as one op.
 
-    `relation` says where the table lies in this run; of a partitioned asset it should cover all of
-    `context.partition_keys`, which are several in a range run. A critical check is blocking: when it fails, nothing
-    downstream runs and the run fails. Results go to `history`, and for Data Docs to `docs_folder`, whose site is read
-    at `docs_url`.
+    `checked` says where the table lies in this run, or has checked it already and returns the results, one for each
+    check of the suite. Of a partitioned asset it should cover all of `context.partition_keys`, which are several in a
+    range run. A critical check is blocking: when it fails, nothing downstream runs and the run fails, unless its result
+    says that it only warns. Results go to `history`, and for Data Docs to `docs_folder`, whose site is read at
+    `docs_url`.
 
     Every check always gets a result. It is a failed one when the table cannot be read, and also when the result
     cannot be recorded, because publishing relies on the record.
     """
-    specs = {spec.name: _check_spec(suite, spec, asset_key, partitions_def) for spec in suite.checks}
+    specs = {spec.name: _check_spec(suite, spec, asset_key, docs_url, partitions_def) for spec in suite.checks}
 
     @dg.multi_asset_check(name=f"check_{'__'.join(asset_key.path)}", specs=list(specs.values()), can_subset=False)
     def check_table(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        results = _checked_and_recorded(suite, context, relation, history)
+        results = _checked_and_recorded(suite, context, checked, history)
         page = _store_for_docs(suite, context, docs_folder, results) if docs_folder else None
         link = f"{docs_url}/{quote(page)}" if docs_url and page else None
         for result in results:
@@ -56,21 +58,27 @@ def asset_checks(
 
 
 def _check_spec(
-    suite: Suite, spec: ExpectationSpec, asset_key: dg.AssetKey, partitions_def: dg.PartitionsDefinition[str] | None
+    suite: Suite,
+    spec: ExpectationSpec,
+    asset_key: dg.AssetKey,
+    docs_url: str,
+    partitions_def: dg.PartitionsDefinition[str] | None,
 ) -> dg.AssetCheckSpec:
-    metadata = {
+    metadata: dict[str, Any] = {
         "severity": spec.severity,
         "owner": suite.owner,
         "expectation": spec.type,
         "suite": f"{suite.stage}/{suite.path.name}",
     }
-    runbook = spec.runbook or suite.runbook
+    if runbook := spec.runbook or suite.runbook:
+        page = page_url(docs_url, runbook) if docs_url else ""
+        metadata["runbook"] = dg.MetadataValue.url(page) if page else runbook
     return dg.AssetCheckSpec(
         name=spec.name,
         asset=asset_key,
         description=f"{spec.why.strip()} Expected: {expected(spec)}.",
         blocking=spec.severity == "critical",
-        metadata=metadata | ({"runbook": runbook} if runbook else {}),
+        metadata=metadata,
         partitions_def=partitions_def,
     )
 
@@ -78,12 +86,13 @@ def _check_spec(
 def _checked_and_recorded(
     suite: Suite,
     context: dg.AssetCheckExecutionContext,
-    relation: Callable[[dg.AssetCheckExecutionContext], Relation],
+    checked: Callable[[dg.AssetCheckExecutionContext], Relation | list[CheckResult]],
     history: CheckHistory,
 ) -> list[CheckResult]:
     try:
-        results = validate(suite, relation(context))
-    except Exception as error:  # the caller's `relation` failed; a check that raises would leave no evaluation
+        found = checked(context)
+        results = found if isinstance(found, list) else validate(suite, found)
+    except Exception as error:  # whatever it is; a check that raises would leave no evaluation
         results = [failed_with_error(suite, spec, _named(error)) for spec in suite.checks]
     checked_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
@@ -125,6 +134,8 @@ def _check_result(suite: Suite, asset_key: dg.AssetKey, result: CheckResult, lin
         metadata["rows"] = result.element_count
     if result.examples:
         metadata["examples"] = dg.MetadataValue.md(_markdown_table(result.examples))
+    if result.failing_days:
+        metadata["delivery days"] = ", ".join(result.failing_days)
     if result.error is not None:
         metadata["error"] = result.error
     next_step = next((spec.next_step for spec in suite.checks if spec.name == result.check), None)

@@ -674,6 +674,16 @@ ALLOWED: Mapping[str, ExpectationType] = {
         query=lambda k: _rows_unless_few(k, _ahead(k)),
     ),
     # figures made of many rows
+    "expect_deliveries_to_have_rows": ExpectationType(
+        "deliveries_have_rows",
+        (),
+        (),
+        lambda k: "with at least one row",
+        measure="delivery",
+        figures=usual.row_counts_above_zero,
+        needs=(usual.DELIVERIES,),
+        judges_shape=True,
+    ),
     "expect_row_counts_to_be_usual": ExpectationType(
         "row_counts_usual",
         (),
@@ -687,7 +697,7 @@ ALLOWED: Mapping[str, ExpectationType] = {
     "expect_row_counts_to_be_plausible": ExpectationType(
         "row_counts_plausible",
         (),
-        ("below", "above", "at_least", "days_of_history", "since", "date_column"),
+        ("below", "above", "at_least", "days_of_history", "since", "date_column", "may_be_empty"),
         lambda k: f"with {k.get('below', 0.5):.0%} to {k.get('above', 3):.0%} of the rows that are usual",
         measure="delivery",
         figures=usual.row_counts_plausible,

@@ -39,9 +39,12 @@ create table if not exists check_results (
     element_count integer,
     message text not null,
     examples text not null,
-    error text
+    error text,
+    failing_days text not null default '[]'
 )
 """
+# Files of before it was recorded lack it.
+_ADD_FAILING_DAYS = "alter table check_results add column failing_days text not null default '[]'"
 _INDEX = "create index if not exists check_results_of_run on check_results (run_id)"
 _FORGET = """
 delete from check_results where run_id not in (
@@ -114,7 +117,7 @@ class CheckHistory:
         """All recorded results, of the newest `last_runs` runs only if given; one row each, in the order recorded.
 
         Columns: run_id, delivered_on, checked_at, then the fields of `CheckResult`; `passed` is boolean, `examples`
-        a JSON text, the counts are nullable integers.
+        and `failing_days` are JSON texts, the counts are nullable integers.
         """
         import pandas as pd  # only publishing needs it
 
@@ -140,17 +143,43 @@ class CheckHistory:
             connection.execute("pragma journal_mode = wal")
             connection.execute(_TABLE)
             connection.execute(_INDEX)
+            _bring_up_to_date(connection)
             with connection:
                 yield connection
         finally:
             connection.close()
 
 
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Give a file that an older version made the columns it lacks."""
+    if _has_failing_days(connection):
+        return
+    connection.execute("begin immediate")  # so that of two processes one adds the column, and the other sees it
+    with connection:
+        if not _has_failing_days(connection):
+            connection.execute(_ADD_FAILING_DAYS)
+
+
+def _has_failing_days(connection: sqlite3.Connection) -> bool:
+    return "failing_days" in {name for _, name, *_ in connection.execute("pragma table_info(check_results)")}
+
+
 def _to_row(result: CheckResult) -> list[Any]:
-    values = asdict(result) | {"passed": int(result.passed), "examples": json.dumps(result.examples)}
+    values = asdict(result) | {
+        "passed": int(result.passed),
+        "examples": json.dumps(result.examples),
+        "failing_days": json.dumps(result.failing_days),
+    }
     return [values[name] for name in _RESULT_FIELDS]
 
 
 def _from_row(row: Sequence[Any]) -> CheckResult:
     values = dict(zip(_RESULT_FIELDS, row, strict=True))
-    return CheckResult(**values | {"passed": bool(values["passed"]), "examples": json.loads(values["examples"])})
+    return CheckResult(
+        **values
+        | {
+            "passed": bool(values["passed"]),
+            "examples": json.loads(values["examples"]),
+            "failing_days": tuple(json.loads(values["failing_days"])),
+        }
+    )

@@ -7,6 +7,7 @@ Does not belong here: judging what is in it.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,16 @@ class View:
 
 @dataclass(frozen=True)
 class DuckDBTable:
-    """A table or view in a DuckDB file. Queries of its suite may name other tables of the file as `schema.table`."""
+    """A table or view in a DuckDB file. Queries of its suite may name other tables of the file as `schema.table`.
+
+    Rows delivered on `without_days` are not among those that are judged.
+    """
 
     path: Path
     schema: str
     table: str
     views: tuple[View, ...] = ()
+    without_days: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,10 +127,12 @@ def _settings(spill: str) -> list[str]:
 def _view(relation: Relation) -> list[str]:
     if isinstance(relation, DuckDBTable):
         schema, table = quoted(relation.schema), quoted(relation.table)
+        days = ", ".join(f"date '{day}'" for day in relation.without_days)
+        where = f" where _delivered_on not in ({days})" if days else ""
         return [
             f"attach {_literal(str(relation.path))} as warehouse (read_only)",
             f"use warehouse.{schema}",
-            f"create temp view {BATCH} as select * from warehouse.{schema}.{table}",
+            f"create temp view {BATCH} as select * from warehouse.{schema}.{table}{where}",
         ]
     files = ", ".join(_literal(literal_path(path)) for path in relation.paths)
     # Raw files hold what was delivered; a folder called `key=value` must not become a column.

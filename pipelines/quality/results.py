@@ -1,10 +1,12 @@
 """What one check found.
 
-Belongs here: the result that every other module of this package passes on.
+Belongs here: the result that every other module of this package passes on, and how its delivery days are told.
 Does not belong here: how it was found or where it is kept.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
 
@@ -21,6 +23,9 @@ class CheckResult:
         unexpected_count, element_count: failing and all rows; None where no single row is at fault.
         message: one sentence that names column, counts and, when known, the first failing file and row.
         examples: up to five failing rows: where the row lies and the values at fault, `***` for personal columns.
+        error: why the check could not be made.
+        failing_days: of a failed check, the delivery days (ISO dates, in order) of all failing rows and figures; empty
+            where they name none.
     """
 
     stage: str
@@ -37,3 +42,18 @@ class CheckResult:
     message: str
     examples: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
+    failing_days: tuple[str, ...] = ()
+
+
+def day_ranges(days: Iterable[str]) -> str:
+    """ISO days in words, however many they are: `2025-01-03 to 2025-01-07, 2025-01-12`."""
+    ranges: list[list[date]] = []
+    for day in sorted({date.fromisoformat(day) for day in days}):
+        if ranges and ranges[-1][-1] == day - timedelta(days=1):
+            ranges[-1].append(day)
+        else:
+            ranges.append([day])
+    return ", ".join(
+        f"{together[0]} to {together[-1]}" if len(together) > 2 else ", ".join(map(str, together))
+        for together in ranges
+    )

@@ -25,6 +25,8 @@ Kwargs = Mapping[str, Any]
 DELIVERIES, DAYS_OFF = "deliveries", "days_off"  # views beside the table under test
 PUBLISHED_MONTHS, DELIVERED_MONTHS = "published_months", "delivered_months"
 
+ALSO_UNUSUAL = "also_unusual"  # kwarg no suite has: days to be taken for unusual ones, to see what that would lead to
+
 DAYS_OF_HISTORY = 14  # deliveries, or days, that must be known before one is judged
 _ENOUGH_LIKE_IT = 4  # days of the same weekday; with fewer, more days are taken for like it
 _FEWEST_LIKE_IT = 3
@@ -32,7 +34,20 @@ _WEEKS = 8
 _MONTHS = 12
 _FEWEST_MONTHS = 6
 _SAYS_NOTHING = 0.05  # of the median; the spread of counts is never taken for less
+_HISTORY = "; history of the first load, which is not blocked"
 _BULK_DAYS = 31  # rows dated longer before their delivery are history that was delivered again
+
+
+def row_counts_above_zero(kwargs: Kwargs) -> str:
+    """Deliveries without a row. Those that are history are only told."""
+    return f"""
+        select
+            day as position, row_count = 0 and not is_history as is_unexpected,
+            case row_count when 0 then 'no rows' when 1 then '1 row' else format('{{:,}} rows', row_count) end
+                || ' on ' || day || case when row_count = 0 and is_history then '{_HISTORY}' else '' end as finding
+        from {DELIVERIES}
+        where is_judged
+    """
 
 
 def row_counts_usual(kwargs: Kwargs) -> str:
@@ -47,7 +62,7 @@ def row_counts_usual(kwargs: Kwargs) -> str:
             day as position,
             is_judgeable
                 and (value > high or (value < low and day_off is null)) as is_unexpected,
-            {_FINDING_OF_COUNTS} as finding
+            {_finding(_COUNT_OF_DAY)} as finding
         from described
     """
 
@@ -55,9 +70,10 @@ def row_counts_usual(kwargs: Kwargs) -> str:
 def row_counts_plausible(kwargs: Kwargs) -> str:
     """Deliveries with less than `below` or more than `above` times the median of deliveries like them.
 
-    Not among them: deliveries of fewer than `at_least` rows where as few are usual; those of a table that is so erratic
-    that a quarter of the deliveries like them are beyond the line, too; and, of a table with a `date_column`, those
-    that are large by rows dated more than a month before their delivery: history that was delivered again.
+    Not among them: history; deliveries of fewer than `at_least` rows where as few are usual; those without a row of a
+    table that may have such days (`may_be_empty`); few rows on a day off; those of a table that is so erratic that a
+    quarter of the deliveries like them are beyond the line, too; and, of a table with a `date_column`, those that are
+    large by rows dated more than a month before their delivery: history that was delivered again.
     """
     below, above = float(kwargs.get("below", 0.5)), float(kwargs.get("above", 3))
     at_least = int(kwargs.get("at_least", 50))
@@ -69,6 +85,7 @@ def row_counts_plausible(kwargs: Kwargs) -> str:
             where try_cast({_quoted(column)} as timestamp) < _delivered_on - interval {_BULK_DAYS} day
             group by 1
         """
+    median = f"{_number('middle')} || ', the median for ' || kind_of_day || ' (of ' || days_alike || ')'"
     return f"""
         {_deliveries_compared(kwargs)},
         history_again as ({old_rows}),
@@ -79,21 +96,47 @@ def row_counts_plausible(kwargs: Kwargs) -> str:
                 avg(case when earlier_value > {above} * middle then 1 else 0 end) as share_above
             from alike join middles using (series, day)
             group by 1
+        ),
+        beyond as (
+            select
+                *,
+                {below} * middle as lowest, {above} * middle as highest,
+                is_judgeable and value < {below} * middle as is_below,
+                is_judgeable and value > {above} * middle as is_above
+            from described
+        ),
+        excused as (
+            select
+                *,
+                case
+                    when not (is_below or is_above) then ''
+                    when is_history then '{_HISTORY}'
+                    when value = 0 and {bool(kwargs.get("may_be_empty"))} then '; this table may have days without rows'
+                    when is_below and day_off is not null then '; ' || day_off
+                    when greatest(value, middle) < {at_least} then '; of fewer than {at_least} rows none are judged'
+                    when is_above and value - coalesce(old_rows, 0) <= {above} * middle
+                        then format('; {{:,}} of them are dated more than a month before', old_rows)
+                    when case when is_below then share_below else share_above end >= 0.25
+                        then '; a quarter of the days like it are as far off'
+                    else null
+                end as excuse
+            from beyond
+            left join history_again using (day)
+            left join as_far_off using (day)
         )
         select
             day as position,
-            is_judgeable and greatest(value, middle) >= {at_least} and (
-                (value < {below} * middle and day_off is null and coalesce(share_below, 0) < 0.25)
-                or (value - coalesce(old_rows, 0) > {above} * middle and coalesce(share_above, 0) < 0.25)
-            ) as is_unexpected,
-            {_FINDING_OF_COUNTS} || case
-                when is_judgeable and value > {above} * middle and coalesce(old_rows, 0) > 0
-                    then format(', {{:,}} of them dated more than a month before', old_rows)
-                else ''
-            end as finding
-        from described
-        left join history_again using (day)
-        left join as_far_off using (day)
+            excuse is null as is_unexpected,
+            {_COUNT_OF_DAY} || case
+                when {_UNJUDGED} then {_why_unjudged()}
+                when is_below
+                    then ', fewer than ' || {_number("ceil(lowest)")} || ': {below:.0%} of ' || {median}
+                when is_above
+                    then ', more than ' || {_number("floor(highest)")} || ': {above:.0%} of ' || {median}
+                else ', plausible for ' || kind_of_day || ' are ' || {_number("ceil(lowest)")} || ' to '
+                    || {_number("floor(highest)")} || ' (median ' || {_number("middle")} || ' of ' || days_alike || ')'
+            end || coalesce(excuse, '') as finding
+        from excused
     """
 
 
@@ -129,6 +172,7 @@ def daily_values_usual(kwargs: Kwargs) -> str:
                 totals.events,
                 days.day = newest.day as is_judged,
                 false as is_first,
+                false as is_history,
                 days_off.name as day_off,
                 coalesce(days_off.is_unusual, false) as is_unusual
             from newest
@@ -145,7 +189,7 @@ def daily_values_usual(kwargs: Kwargs) -> str:
             is_judgeable
                 and (value > high or (value < low and day_off is null))
                 and abs(value - middle) > {float(kwargs.get("change", 0.25))} * abs(middle) as is_unexpected,
-            {_finding("round(value, 2)")} as finding
+            {_finding(f"{_number('round(value, 2)')} || ' on ' || day")} as finding
         from described
     """
 
@@ -238,13 +282,15 @@ def closed_months_stay(kwargs: Kwargs) -> str:
 
 def _deliveries_compared(kwargs: Kwargs) -> str:
     since = f"where day >= date '{_date(kwargs['since'])}'" if kwargs.get("since") else ""
+    days = ", ".join(f"date '{_date(day)}'" for day in kwargs.get(ALSO_UNUSUAL, ()))
+    also_unusual = f"or deliveries.day in ({days})" if days else ""
     return f"""
         with
         series as (
             select
                 '' as series, deliveries.day, cast(deliveries.row_count as double) as value, null::double as events,
-                deliveries.is_judged,
-                deliveries.is_first, days_off.name as day_off, coalesce(days_off.is_unusual, false) as is_unusual
+                deliveries.is_judged, deliveries.is_first, deliveries.is_history, days_off.name as day_off,
+                coalesce(days_off.is_unusual, false) {also_unusual} as is_unusual
             from (select * from {DELIVERIES} {since}) as deliveries
             left join {DAYS_OFF} as days_off using (day)
         ),
@@ -314,7 +360,7 @@ def _described(spread: str, spread_above: str = "", counts: bool = False) -> str
         low, high = f"ceil({low})", f"floor({high})"
     return f"""
         select
-            series.day, series.value, series.day_off, series.is_unusual, middle,
+            series.day, series.value, series.day_off, series.is_unusual, series.is_history, middle,
             coalesce(days_alike, 0) as days_alike, coalesce(days_known, 0) as days_known, days_of_history,
             {low} as low, {high} as high,
             coalesce(
@@ -346,14 +392,26 @@ def _not_below_zero(low: str) -> str:
     return f"case when least >= 0 then greatest({low}, 0) else {low} end"
 
 
-def _finding(value: str, unit: str = "''") -> str:
+_UNJUDGED = f"(is_unusual or days_known < days_of_history or days_alike < {_FEWEST_LIKE_IT} or middle <= 0)"
+
+
+def _why_unjudged() -> str:
     return f"""
-        {_number(value)} || {unit} || ' on ' || day || case
+        case
             when is_unusual then ': one of unusual_days, not judged'
             when days_known < days_of_history
                 then ': ' || days_known || ' earlier days are known, judged from ' || days_of_history || ' on'
             when days_alike < {_FEWEST_LIKE_IT} then ': too few days like it are known'
-            when middle <= 0 then ': nothing is usual for ' || kind_of_day
+            else ': nothing is usual for ' || kind_of_day
+        end
+    """
+
+
+def _finding(value: str) -> str:
+    """The sentence of a judged day whose `value` is told by this SQL."""
+    return f"""
+        {value} || case
+            when {_UNJUDGED} then {_why_unjudged()}
             else ', usual for ' || kind_of_day || ' are ' || {_number("low")} || ' to ' || {_number("high")}
                 || ' (median ' || {_number("middle")} || ' of ' || days_alike || ')'
                 || coalesce('; ' || day_off, '')
@@ -370,7 +428,7 @@ def _number(value: str) -> str:
     )
 
 
-_FINDING_OF_COUNTS = _finding("value", "case when value = 1 then ' row' else ' rows' end")
+_COUNT_OF_DAY = f"{_number('value')} || case when value = 1 then ' row' else ' rows' end || ' on ' || day"
 
 
 def _date(value: Any) -> date:

@@ -26,9 +26,10 @@ from pipelines.quality.expectation_types import (
     rule_query,
 )
 from pipelines.quality.relations import CHECK_TIMEOUT_SECONDS, NoFilesError, OpenBatch, Relation, opened
-from pipelines.quality.results import CheckResult
+from pipelines.quality.results import CheckResult, day_ranges
 from pipelines.quality.statement_timeout import StatementTimeoutError
 from pipelines.quality.suites import ExpectationSpec, Suite
+from pipelines.quality.usual import ALSO_UNUSUAL, DAYS_OFF, DELIVERIES
 
 if TYPE_CHECKING:
     from pipelines.quality.gx_duckdb import Outcome
@@ -37,7 +38,8 @@ HIDDEN = "***"
 EXAMPLES = 5
 FIGURES_TOLD = 3
 _MOST_COLUMNS = 8
-_SOURCE_FILE, _ROW_NUMBER = "_source_file", "_row_number"
+_FEW_DAYS = 7  # more are no exception any more
+_SOURCE_FILE, _ROW_NUMBER, _DELIVERED_ON = "_source_file", "_row_number", "_delivered_on"
 _LONGEST_VALUE = 100
 _SINGULAR = {"are": "is", "have": "has", "break": "breaks", "do": "does", "match": "matches"}
 # Errors about names, grammar, files and the suite; all others (conversion, range, …) may quote a value of the table.
@@ -123,6 +125,7 @@ def _result(
     total: int | None = None,
     examples: Sequence[dict[str, Any]] = (),
     error: str | None = None,
+    failing_days: Sequence[str] = (),
 ) -> CheckResult:
     """A result whose message is what the check is about, and then what was `found`."""
     is_named = spec.type == UNEXPECTED_ROWS or spec.kind.figures is not None
@@ -142,6 +145,7 @@ def _result(
         message=f"{subject}: {found}",
         examples=list(examples),
         error=error,
+        failing_days=tuple(failing_days),
     )
 
 
@@ -154,7 +158,7 @@ def expected(spec: ExpectationSpec) -> str:
 
 def _nothing_to_check(suite: Suite, spec: ExpectationSpec, observed: str) -> CheckResult:
     if suite.allow_empty:
-        found = f"{observed}, which {suite.path.name} allows"
+        found = f"{observed} to check"
     else:
         found = f"{observed} to check, and {suite.path.name} does not say allow_empty: true"
     return _result(suite, spec, passed=suite.allow_empty, observed=observed, found=found)
@@ -176,11 +180,22 @@ def _judged_rows(
     if passed and failing:
         found += f", expected {expected(spec)}"
     examples: list[dict[str, Any]] = []
+    failing_days: list[str] = []
     if not passed:
         examples, first = _examples(suite, spec, batch)
+        failing_days = _failing_days(spec, batch)
         found += f", first: {first}" if first else ""
+        found += f"; delivered on {day_ranges(failing_days)}" if len(failing_days) > 1 else ""
     return _result(
-        suite, spec, passed=passed, observed=observed, found=found, failing=failing, total=total, examples=examples
+        suite,
+        spec,
+        passed=passed,
+        observed=observed,
+        found=found,
+        failing=failing,
+        total=total,
+        examples=examples,
+        failing_days=failing_days,
     )
 
 
@@ -193,34 +208,69 @@ def _make_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> str 
     """Compute the figures that `spec` judges, once for all who read them; what went wrong, if anything did."""
     from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
 
-    assert spec.kind.figures is not None
-    query = spec.kind.figures(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH)
     try:
-        batch.execute(f"create temp table {quoted(spec.figures_table)} as {query}")
+        batch.execute(f"create temp table {quoted(spec.figures_table)} as {_figures_query(spec)}")
     except (SQLAlchemyError, StatementTimeoutError) as error:
         return _readable(suite, str(error))
     return None
 
 
+def _figures_query(spec: ExpectationSpec, **more: Any) -> str:
+    assert spec.kind.figures is not None
+    return spec.kind.figures({**spec.kwargs, **more}).replace(BATCH_PLACEHOLDER, BATCH)
+
+
 def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool) -> CheckResult:
     """Figures tell themselves, those that are not as expected first, then the newest."""
     figures = batch.rows(
-        f"select is_unexpected, finding from {quoted(spec.figures_table)} "
+        f"select is_unexpected, finding, position from {quoted(spec.figures_table)} "
         "order by is_unexpected desc, position desc, finding"
     )
     unexpected = [figure for figure in figures if figure["is_unexpected"]]
     told = [str(figure["finding"]) for figure in (unexpected or figures[:1])]
     observed = listed(told, FIGURES_TOLD, separator="; ") or f"no {spec.kind.measure} to judge"
+    failing_days: list[str] = []
+    found = observed
+    if DELIVERIES in spec.kind.needs:  # its figures are one per delivery, and `position` is the delivery's day
+        failing_days = sorted({str(figure["position"]) for figure in unexpected})
+        if len(failing_days) > FIGURES_TOLD:
+            observed = f"{listed(told[:FIGURES_TOLD], separator='; ')}; in all {len(told)}: {day_ranges(failing_days)}"
+        found = observed + _answer(spec, batch, failing_days)
     return _result(
         suite,
         spec,
         passed=passed,
         observed=observed,
-        found=observed,
+        found=found,
         failing=len(unexpected),
         total=len(figures),
         examples=[] if passed else [{"finding": _example_value(suite, "finding", text)} for text in told[:EXAMPLES]],
+        failing_days=failing_days,
     )
+
+
+def _answer(spec: ExpectationSpec, batch: OpenBatch, failing_days: list[str]) -> str:
+    """How to say that blocked days are right, at once for those that would be blocked next because these are excused.
+
+    An unusual day is no measure for others, so that what is usual moves with every one.
+    """
+    if not failing_days or spec.severity != "critical" or DAYS_OFF not in spec.kind.needs:
+        return ""
+    right = set(failing_days)
+    while True:
+        query = _figures_query(spec, **{ALSO_UNUSUAL: sorted(right)})
+        rows = batch.rows(f"select distinct position from ({query}) as figures where is_unexpected")
+        following = {str(row["position"]) for row in rows} - right
+        if not following:
+            break
+        right |= following
+    more = day_ranges(right - set(failing_days))
+    answer = f". If it is right, add to unusual_days in kpi.yml: {', '.join(sorted(right))}"
+    if more:
+        answer += f" (once the others are, {more} would be blocked)"
+    if len(right) > _FEW_DAYS:
+        answer += f". If it stays like that, write `volume: {{since: {min(right)}}}` in the source's YAML instead"
+    return answer
 
 
 def _agreeing(fault: str, count: int) -> str:
@@ -251,12 +301,34 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
 
 def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any]]:
     if spec.kind.failing_rows is None:
-        assert spec.rule is not None
-        return batch.rows(f"{rule_query(spec.rule).replace(BATCH_PLACEHOLDER, BATCH)} limit {EXAMPLES}")
+        return batch.rows(f"{_rule_rows(spec)} limit {EXAMPLES}")
     condition = spec.kind.failing_rows(spec.kwargs)
     order = [quoted(column) for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns]
     order_by = f"order by {', '.join(order)}" if order else ""
     return batch.rows(f"select * from {BATCH} where {condition.sql} {order_by} limit {EXAMPLES}", condition.values)
+
+
+def _failing_days(spec: ExpectationSpec, batch: OpenBatch) -> list[str]:
+    """The delivery days of all failing rows; none where the rows do not name theirs, or cannot be asked."""
+    from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
+
+    condition = spec.kind.failing_rows(spec.kwargs) if spec.kind.failing_rows else Condition("true")
+    rows = f"(select * from {BATCH} where {condition.sql})" if spec.kind.failing_rows else f"({_rule_rows(spec)})"
+    try:
+        columns = batch.rows(f"select column_name from (describe {rows})", condition.values)
+        if _DELIVERED_ON not in {column["column_name"] for column in columns}:
+            return []
+        found = batch.rows(
+            f"select distinct try_cast({_DELIVERED_ON} as date) as day from {rows} order by day", condition.values
+        )
+    except (SQLAlchemyError, StatementTimeoutError):  # the verdict stands
+        return []
+    return [str(row["day"]) for row in found if row["day"] is not None]
+
+
+def _rule_rows(spec: ExpectationSpec) -> str:
+    assert spec.rule is not None
+    return rule_query(spec.rule).replace(BATCH_PLACEHOLDER, BATCH)
 
 
 def _first(spec: ExpectationSpec, example: dict[str, Any], place: Sequence[str]) -> str:

@@ -16,8 +16,12 @@ from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, connector_problem, fetch_problem
 
 SHIPPED_DIR = Path(__file__).parent
+OWNER = r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+"  # as Dagster and alerts know one
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+
+CostEntity = Literal["ad_spend", "sales_marketing_costs"]
+Rhythm = Literal["daily", "monthly"]
 
 
 class Volume(BaseModel):
@@ -56,7 +60,9 @@ class Table(BaseModel):
     columns: Annotated[list[str], Field(min_length=1)]  # every delivered file has them, in any order
     optional_columns: list[str] = []  # some files have them; NULL where one does not
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
-    key: Annotated[list[str], Field(min_length=1)]  # may name _source_file and _row_number where rows have no key
+    # May name _source_file and _row_number where rows have no key; `all` is all of `columns`, empty cells included.
+    key: Annotated[list[str], Field(min_length=1)]
+    key_is_whole_row: bool = False  # as `key: all` has it
     newest_by: list[str] = []  # of two versions of a key the greater wins; then the later delivery, then the later row
     deliveries: Literal["changes", "snapshot"] = "changes"  # a snapshot is complete: a key it lacks was deleted
     tombstone: str | None = None  # a column of the base model that is true where the row says that its key was deleted
@@ -99,6 +105,13 @@ class Table(BaseModel):
                     f"`{setting}` and `fetch` exclude each other. Remove one: what is fetched is JSON Lines."
                 )
         return {**data, "path": "{delivered_on}.jsonl.gz", "format": "jsonl"}  # the source knows the folder
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_row(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("key") != "all":
+            return data
+        return {**data, "key": data.get("columns"), "key_is_whole_row": True}
 
     @model_validator(mode="after")
     def _cursor_exists(self) -> "Table":
@@ -179,11 +192,12 @@ class Source(BaseModel):
     name: Name
     description: str
     connector: Literal["files", "sql", "rest"]
-    owner: str = Field(pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+)$")
+    owner: str = Field(pattern=f"^({OWNER})$")
     sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # when, on the day after the delivery day, the delivery must be here
     rejects: Rejects = Rejects()
     rejected: Literal["block", "leave_out"] = "block"  # what a delivery does that its checks reject
     entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
+    rhythm: dict[CostEntity, Rhythm] = {}  # a KPI waits for the month of what comes by the month
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
     # Of connector files: where files are copied from, laid out like the landing folder, as s3://bucket/folder.
     store: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^@]*$")] | None = None
@@ -207,6 +221,21 @@ class Source(BaseModel):
         if problem := connector_problem(self.connector, written):
             raise ValueError(problem)
         return self
+
+    @model_validator(mode="after")
+    def _rhythm_is_of_its_entities(self) -> "Source":
+        if others := sorted(set(self.rhythm).difference(self.entities)):
+            raise ValueError(
+                f"`rhythm` names {', '.join(others)}, which is none of the `entities`. Add it there, or remove it."
+            )
+        return self
+
+    @property
+    def monthly_entities(self) -> list[str]:
+        """Its costs that come by the month: those that `rhythm` says so of, and by default `sales_marketing_costs`."""
+        usual: dict[CostEntity, Rhythm] = {"sales_marketing_costs": "monthly"}
+        by_the_month = [entity for entity, rhythm in (usual | self.rhythm).items() if rhythm == "monthly"]
+        return [entity for entity in self.entities if entity in by_the_month]
 
     @property
     def is_asked(self) -> bool:

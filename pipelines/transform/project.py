@@ -9,12 +9,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from pipelines.config_files import ConfigError
-from pipelines.ingest.landing import raw_days
+from pipelines.deliveries import complete_through
+from pipelines.deliveries.left_out import ensure_left_out_file
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import SHIPPED_DIR, Source, each_table
 
@@ -48,6 +49,7 @@ def assemble_project(settings: Settings) -> Path:
         for root in ("models", "company")
     ]
     (project_dir / ".dbtignore").write_text("".join(unused), encoding="utf-8")
+    ensure_left_out_file(settings)
     return project_dir
 
 
@@ -55,15 +57,20 @@ def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, ob
     """What the models are told: nothing that changes from run to run, since dbt then parses everything anew."""
     sources = list(sources)
     entities: dict[str, list[str]] = {}
+    monthly: dict[str, list[str]] = {}
     for source in sources:
         for entity in source.entities:
             entities.setdefault(entity, []).append(source.name)
+        for entity in source.monthly_entities:
+            monthly.setdefault(entity, []).append(source.name)
     return {
         "sources": [source.name for source in sources],
         "entities": entities,
+        "monthly": monthly,
         "tables": {
             f"{source.name}.{name}": {
                 "key": table.key,
+                "key_is_whole_row": table.key_is_whole_row,
                 "newest_by": table.newest_by,
                 "deliveries": table.deliveries,
                 "tombstone": table.tombstone,
@@ -91,12 +98,9 @@ def dbt_environment(settings: Settings, as_of_date: date) -> dict[str, str]:
     }
 
 
-def as_of_date(settings: Settings, sources: Iterable[Source]) -> date:
-    """The last business date that counts: the setting, else the newest delivery day that has landed for any table."""
-    if settings.as_of_date:
-        return settings.as_of_date
-    landed = [raw_days(settings.raw_dir, source.name, name) for source, name, _ in each_table(sources)]
-    return max((max(days) for days in landed if days), default=settings.first_delivery)
+def as_of_date(settings: Settings, sources: Sequence[Source]) -> date:
+    """The last business date that counts: the setting, else the newest day through which deliveries are complete."""
+    return settings.as_of_date or complete_through(settings, sources) or settings.first_delivery
 
 
 def dbt_command(arguments: list[str], project_dir: Path, variables: Mapping[str, object]) -> list[str]:

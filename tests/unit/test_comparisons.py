@@ -1,6 +1,6 @@
 """What checks compare a table with, made of files as they lie in an installation."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -10,6 +10,7 @@ from pipelines import comparisons
 from pipelines.comparisons import days_off, delivered_months, deliveries, published_months
 from pipelines.ingest.landing import raw_file
 from pipelines.quality.relations import DuckDBTable, ParquetFiles, View, opened
+from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Suite
 from pipelines.quality.validation import validate
 from pipelines.settings import Settings
@@ -69,7 +70,7 @@ def settings(folder: Path, **changes: object) -> Settings:
     )
 
 
-def land_rows(raw_dir: Path, day: date, rows: int) -> Path:
+def land_rows(raw_dir: Path, day: date, rows: int, is_history: bool = False) -> Path:
     file = raw_file(raw_dir, "shop", "orders", day)
     file.parent.mkdir(parents=True)
     duckdb.execute(
@@ -80,7 +81,7 @@ def land_rows(raw_dir: Path, day: date, rows: int) -> Path:
                 'orders.csv' as _source_file, 'x' as _file_sha256, range as _row_number, null::varchar as _problem,
                 null::varchar as _unreadable_row, date '{day}' as _delivered_on, timestamp '{day}' as _loaded_at
             from range({rows})
-        ) to '{escaped(file)}' (format parquet)
+        ) to '{escaped(file)}' (format parquet {", kv_metadata {history: 'true'}" if is_history else ""})
         """
     )
     return file
@@ -93,12 +94,15 @@ def rows_of(view: View, beside: Path) -> list[dict[str, object]]:
 
 def test_deliveries_are_counted_by_their_footers_up_to_the_judged_day(tmp_path: Path) -> None:
     raw_dir = tmp_path / "raw [it's]"
-    files = {day: land_rows(raw_dir, date(2025, 3, day), rows) for day, rows in ((3, 500), (4, 0), (5, 7), (6, 9))}
+    files = {
+        day: land_rows(raw_dir, date(2025, 3, day), rows, is_history=day == 3)
+        for day, rows in ((3, 500), (4, 0), (5, 7), (6, 9))
+    }
     found = rows_of(deliveries(raw_dir, "shop", "orders", [date(2025, 3, 5)]), files[5])
     assert found == [
-        {"day": date(2025, 3, 3), "row_count": 500, "is_judged": False, "is_first": True},
-        {"day": date(2025, 3, 4), "row_count": 0, "is_judged": False, "is_first": False},
-        {"day": date(2025, 3, 5), "row_count": 7, "is_judged": True, "is_first": False},
+        {"day": date(2025, 3, 3), "row_count": 500, "is_judged": False, "is_first": True, "is_history": True},
+        {"day": date(2025, 3, 4), "row_count": 0, "is_judged": False, "is_first": False, "is_history": False},
+        {"day": date(2025, 3, 5), "row_count": 7, "is_judged": True, "is_first": False, "is_history": False},
     ]
 
 
@@ -116,20 +120,91 @@ def test_a_delivery_that_is_a_tenth_of_what_is_usual_is_blocked_with_the_figures
     blocked = results["row_count_is_plausible"]
     assert blocked.severity == "critical"
     assert blocked.message == (
-        "row_count_is_plausible: 12 rows on 2025-03-18, usual for a working day are 60 to 156 (median 100 of 10)"
+        "row_count_is_plausible: 12 rows on 2025-03-18, fewer than 50: 50% of 100, the median for a working day (of 10)"
+        ". If it is right, add to unusual_days in kpi.yml: 2025-03-18"
     )
     assert (blocked.unexpected_count, blocked.element_count) == (1, 1)
+    assert blocked.failing_days == ("2025-03-18",)
     assert blocked.expected == "delivery with 50% to 300% of the rows that are usual"
 
 
-def test_an_empty_delivery_is_judged_too(tmp_path: Path) -> None:
-    table = SOURCE.tables["orders"].model_copy(update={"empty_day": "allowed"})
-    files = [land_rows(tmp_path, FIRST.replace(day=3 + offset), count) for offset, count in enumerate([100] * 15 + [0])]
-    suite = suites_of(SOURCE, "orders", table)[0]
+def judged(folder: Path, counts: list[int], last: int, **more: str) -> dict[str, CheckResult]:
+    """What is found of the newest `last` deliveries of orders, of which there are as many rows from FIRST on."""
+    days = [FIRST + timedelta(days=offset) for offset in range(len(counts))]
+    files = [land_rows(folder, day, count) for day, count in zip(days, counts, strict=True)]
+    views = (deliveries(folder, "shop", "orders", days[-last:]), days_off(settings(folder, **more)))
+    suite = suites_of(SOURCE, "orders", SOURCE.tables["orders"])[0]
+    return {result.check: result for result in validate(suite, ParquetFiles(tuple(files[-last:]), views))}
+
+
+def test_an_empty_delivery_is_implausible_unless_the_source_allows_it(tmp_path: Path) -> None:
+    files = [
+        land_rows(tmp_path, FIRST + timedelta(days=offset), count) for offset, count in enumerate([100] * 15 + [0])
+    ]
     views = (deliveries(tmp_path, "shop", "orders", [date(2025, 3, 18)]), days_off(settings(tmp_path)))
-    results = {result.check: result for result in validate(suite, ParquetFiles((files[15],), views))}
-    assert results["row_count_is_plausible"].observed.startswith("0 rows on 2025-03-18, usual for a working day")
-    assert not results["row_count_is_plausible"].passed
+
+    def blocked(empty_day: str) -> list[str]:
+        table = SOURCE.tables["orders"].model_copy(update={"empty_day": empty_day})
+        results = validate(suites_of(SOURCE, "orders", table)[0], ParquetFiles((files[15],), views))
+        return [result.check for result in results if not result.passed and result.severity == "critical"]
+
+    assert blocked("forbidden") == ["delivery_not_empty", "row_count_is_plausible"]
+    assert blocked("allowed") == []
+
+
+def test_a_range_names_the_implausible_day_only_and_the_day_alone_gets_the_same_verdict(tmp_path: Path) -> None:
+    counts = [100] * 17 + [6] + [100] * 5
+    together = judged(tmp_path / "range", counts, last=8)["row_count_is_plausible"]
+    alone = judged(tmp_path / "day", counts[:18], last=1)["row_count_is_plausible"]
+    assert together.failing_days == alone.failing_days == ("2025-03-20",)
+    assert together.message == alone.message
+
+
+def test_more_implausible_days_than_are_told_one_by_one_are_all_listed(tmp_path: Path) -> None:
+    blocked = judged(tmp_path, [100] * 28 + [6] * 3 + [100, 6, 6], last=6)["row_count_is_plausible"]
+    days = ("2025-03-31", "2025-04-01", "2025-04-02", "2025-04-04", "2025-04-05")
+    assert blocked.failing_days == days
+    assert blocked.observed.endswith("(of 4); in all 5: 2025-03-31 to 2025-04-02, 2025-04-04, 2025-04-05")
+    assert blocked.message.endswith(f". If it is right, add to unusual_days in kpi.yml: {', '.join(days)}")
+
+
+def test_the_answer_to_blocked_days_holds_those_that_would_be_blocked_next(tmp_path: Path) -> None:
+    """The last Monday, 100, is above half of the median of all, 165, but below half of 285, that without the two 40."""
+    mondays = [100, 150, 160, 170, 400, 410, 420, 40, 40, 100]
+    counts = [count for monday in mondays for count in (monday, *[100] * 6)][:-6]
+    found = judged(tmp_path / "before", counts, last=15)["row_count_is_plausible"]
+    assert found.failing_days == ("2025-04-21", "2025-04-28")
+    answer = "2025-04-21, 2025-04-28, 2025-05-05"
+    assert found.message.endswith(
+        f". If it is right, add to unusual_days in kpi.yml: {answer} (once the others are, 2025-05-05 would be blocked)"
+    )
+    some = judged(tmp_path / "some", counts, last=15, unusual_days="2025-04-21, 2025-04-28")["row_count_is_plausible"]
+    assert some.failing_days == ("2025-05-05",)
+    assert judged(tmp_path / "all", counts, last=15, unusual_days=answer)["row_count_is_plausible"].passed
+
+
+def test_what_has_changed_for_good_is_answered_by_a_new_start(tmp_path: Path) -> None:
+    blocked = judged(tmp_path, [100] * 28 + [40] * 8, last=8)["row_count_is_plausible"]
+    assert blocked.message.endswith(
+        ". If it stays like that, write `volume: {since: 2025-03-31}` in the source's YAML instead"
+    )
+
+
+def test_a_file_without_rows_fails_among_others_with_rows_as_it_does_alone(tmp_path: Path) -> None:
+    files = {day: land_rows(tmp_path, date(2025, 3, day), rows) for day, rows in ((3, 9), (4, 0), (5, 7), (6, 0))}
+    suite = suites_of(SOURCE, "orders", SOURCE.tables["orders"])[0]
+
+    def failed(*days: int) -> dict[str, tuple[str, ...]]:
+        views = (
+            deliveries(tmp_path, "shop", "orders", [date(2025, 3, day) for day in days]),
+            days_off(settings(tmp_path)),
+        )
+        results = validate(suite, ParquetFiles(tuple(files[day] for day in days), views))
+        return {result.check: result.failing_days for result in results if not result.passed}
+
+    assert failed(3, 4, 5, 6) == {"delivery_not_empty": ("2025-03-04", "2025-03-06")}
+    assert failed(4) == {"delivery_not_empty": ("2025-03-04",)}
+    assert failed(3, 5) == {}
 
 
 def test_holidays_of_the_country_and_unusual_days_are_days_off(tmp_path: Path) -> None:

@@ -291,6 +291,43 @@ def test_revenue_targets_of_reps_add_up_to_those_of_teams(company: Company) -> N
         assert sums[month, "rep"] == sums[month, "team"], month
 
 
+def test_attainment_by_hand() -> None:
+    """Revenue is set against what was due by now; a cost meets its target from below; few cases attain nothing."""
+    quotas = [
+        ("company", "2026-01-01", "revenue", 31_000, "EUR"),
+        ("company", "2026-01-01", "cac", 4_000, "EUR"),
+        ("R01", "2026-01-01", "win_rate", 50, None),
+        ("R02", "2026-01-01", "win_rate", 50, None),
+    ]
+    frames = {**tiny_deals(), "crm.quotas": tiny_quotas(quotas)}
+    reached = [
+        truth.TruthRow("2026-01-01", "revenue", "net", "company", "company", None, None, Decimal("45.00")),
+        truth.TruthRow("2026-01-01", "revenue", "gross", "company", "company", None, None, Decimal("90.00")),
+        truth.TruthRow("2026-01-01", "cac", "blended", "company", "company", Decimal("1000.00"), 20, 50.0),
+        truth.TruthRow("2026-01-01", "win_rate", "closed_count", "rep", "R01", 12, 20, 0.6),
+        truth.TruthRow("2026-01-01", "win_rate", "closed_count", "rep", "R02", 19, 19, 1.0),
+    ]
+    found = {
+        (row.kpi_id, row.entity_id): row.attainment
+        for row in truth.targets(frames, reached)
+        if row.entity_type != "team"
+    }
+    assert found == {
+        ("revenue", "company"): 0.5,  # 45.00 of the 90.00 that were due after 9 of 31 days
+        ("cac", "company"): 0.8,  # 40.00 / 50.00
+        ("win_rate", "R01"): pytest.approx(1.2, rel=1e-12),
+        ("win_rate", "R02"): None,
+    }
+
+
+def test_there_is_no_win_rate_by_value_where_lost_deals_carry_no_amount() -> None:
+    frames = tiny_deals()
+    frames["crm.opportunities"]["amount"] = [10_000, 30_000, 0, 20_000, 100_000]
+    found = by_key(truth.win_rate(frames))
+    assert found["2024-02", "closed_count", "company", "company"] == (3, 4, 0.75)
+    assert found["2024-02", "closed_value", "company", "company"] == (Decimal("600.00"), Decimal("600.00"), None)
+
+
 def test_ratios_stay_within_their_bounds(rows: list[truth.TruthRow]) -> None:
     for row in rows:
         assert row.value is None or math.isfinite(row.value), row
@@ -662,7 +699,10 @@ def test_cost_of_customers_and_leads_by_hand() -> None:
     assert found["2024-01", "fully_loaded"] == (Decimal("27.00"), 1, 27.0)
     assert found["2024-01", "cpl"] == (spent, 2, 10.0)
     assert found["2024-01", "cost_per_sql"] == (spent, 0, None)
-    assert found["2024-02", "cost_per_sql"] == (Decimal("25.00"), 2, 12.5)
+    # What the agency cost in February has not been delivered.
+    assert found["2024-02", "cost_per_sql"] == (Decimal("25.00"), 2, None)
+    assert found["2024-02", "fully_loaded"] == (Decimal("25.00"), 0, None)
+    assert found["2024-02", "paid"] == (Decimal("25.00"), 0, None)
     # 11.00 a month, and nobody leaves: 60 months, 660.00.
     assert found["2024-01", "payback_months"] == (20.0, 11.0, 20 / 11)
     assert found["2024-01", "ltv_cac"] == (660.0, 20.0, 33.0)

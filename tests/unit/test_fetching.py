@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 import sqlalchemy as sa
 
 from pipelines.config_files import ConfigError
 from pipelines.ingest.assets import raw_assets
-from pipelines.ingest.landing import raw_days, raw_file
+from pipelines.ingest.landing import history_days, raw_days, raw_file
 from pipelines.partitions import business_day, delivery_days
 from pipelines.run import plan
 from pipelines.settings import Settings
@@ -125,7 +126,7 @@ def test_every_day_up_to_yesterday_waits_until_it_has_landed(tmp_path: Path, set
     sources = [source_in(tmp_path, SQL)]
     days = days_of(settings)
     assert plan(settings, sources).days == days
-    assert plan(settings, sources).in_one_run
+    assert len(plan(settings, sources).runs) == 1
     for day in (days[0], days[2]):
         file = raw_file(settings.raw_dir, "own", "orders", day)
         file.parent.mkdir(parents=True)
@@ -215,3 +216,17 @@ def test_a_source_that_cannot_be_asked_is_not_asked_for_each_day_of_a_first_load
     assert len((problem(erp.materialize(first, last)) or "").splitlines()) == 1
     erp.connect()
     assert len((problem(erp.materialize(first, last)) or "").splitlines()) == 3
+
+
+def test_a_first_load_of_many_days_writes_down_which_of_them_are_history(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erp = Erp(settings, source_in(tmp_path, SQL), monkeypatch)
+    first, second, third = days_of(settings)
+    for day in (first, second, third):
+        erp.execute(f"insert into orders values ({day.day}, '{day} 10:00:00')")
+    assert erp.materialize(first, second).success
+    assert erp.materialize(third).success
+    files = [raw_file(settings.raw_dir, "own", "orders", day) for day in (first, second, third)]
+    with duckdb.connect() as database:
+        assert history_days(database, files) == {first}

@@ -13,7 +13,7 @@ import pytest
 from openpyxl import Workbook
 
 from pipelines.ingest.gate import DeliveryError
-from pipelines.ingest.landing import Landed, land, raw_days, raw_file
+from pipelines.ingest.landing import Landed, first_live_day, history_days, land, raw_days, raw_file, stamp_again
 from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.sources import Table
 from pipelines.warehouse import sandboxed
@@ -47,6 +47,18 @@ class Shop:
     def land(self, day: date = DAY) -> Landed:
         with sandboxed(self.landing, self.raw) as database:
             return land("shop", "orders", self.table, day, self.landing, self.raw, database)
+
+    def land_all(self, *days: int) -> list[int]:
+        """Land these days of January in one run, each file with a row that no other has; the days that are history."""
+        run = [DAY.replace(day=day) for day in days]
+        with sandboxed(self.landing, self.raw) as database:
+            live_from = first_live_day(database, self.raw, "shop", "orders", run)
+            for day in run:
+                self.deliver(f"id,amount\n{day},{len(list(self.raw.rglob('*')))}\n", f"orders_{day}.csv")
+                arguments = "shop", "orders", self.table, day, self.landing, self.raw, database
+                land(*arguments, is_history=day < live_from)
+            landed = raw_days(self.raw, "shop", "orders")
+            return sorted(day.day for day in history_days(database, map(self.file, landed)))
 
     def file(self, day: date = DAY) -> Path:
         return raw_file(self.raw, "shop", "orders", day)
@@ -142,6 +154,45 @@ def test_the_same_bytes_again_change_nothing_and_other_bytes_restate(tmp_path: P
     shop.deliver("id,amount\n1,3\n")
     assert shop.land().outcome == "restated"
     assert shop.rows("amount") == [("3",)]
+
+
+def test_all_days_of_a_first_load_but_the_newest_are_history_and_what_comes_after_is_not(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "o'shop [1]")
+    assert shop.land_all(3, 4, 5, 6) == [3, 4, 5]
+    assert shop.land_all(7) == [3, 4, 5]
+    assert shop.land_all(8, 9) == [3, 4, 5]
+
+
+def test_a_first_load_that_was_interrupted_goes_on_as_one(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.land_all(3, 4, 5, 6)
+    shop.file(DAY.replace(day=5)).unlink()
+    shop.file(DAY.replace(day=6)).unlink()
+    assert shop.land_all(3, 4, 5, 6) == [3, 4, 5]
+
+
+def test_days_before_the_first_live_one_are_history_whenever_they_land(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    assert shop.land_all(10) == []
+    assert shop.land_all(8, 9) == [8, 9]
+
+
+def test_a_day_that_is_landed_anew_stays_history_or_live(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.land_all(3, 4, 5)
+    assert shop.land_all(4, 5) == [3, 4]
+    with sandboxed(shop.landing, shop.raw) as database:
+        for day in (4, 5):
+            stamp_again(database, shop.file(DAY.replace(day=day)))
+    assert shop.land_all(6) == [3, 4]
+
+
+def test_what_landed_before_history_was_written_down_is_live(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n1,2\n")
+    shop.land()
+    with sandboxed(shop.landing, shop.raw) as database:
+        assert first_live_day(database, shop.raw, "shop", "orders", [DAY.replace(day=30)]) == DAY
 
 
 def test_a_missing_delivery_fails_unless_empty_days_are_allowed(tmp_path: Path) -> None:

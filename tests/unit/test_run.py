@@ -1,14 +1,18 @@
 """Which days `kpi run` runs."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.landing import raw_file
-from pipelines.run import NothingDeliveredError, Plan, plan
+from pipelines.config_files import ConfigError
+from pipelines.ingest.arrivals import newest_delivery
+from pipelines.ingest.landing import land, raw_file
+from pipelines.partitions import business_day, delivery_days
+from pipelines.run import NothingDeliveredError, Plan, delivered_again, plan
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.warehouse import sandboxed
 
 JANUARY = [date(2025, 1, day) for day in range(1, 32)]
 
@@ -58,13 +62,13 @@ def landed(settings: Settings, table: str, *days: date) -> None:
 
 def test_a_first_load_goes_in_one_run_gaps_included(settings: Settings, sources: list[Source]) -> None:
     deliver(settings, "orders", JANUARY[0], JANUARY[2])
-    assert plan(settings, sources) == Plan(JANUARY[0:3], in_one_run=True)
+    assert plan(settings, sources) == Plan([JANUARY[0:3]], is_first_load=True)
 
 
 def test_new_days_after_a_first_load_go_in_one_run_too(settings: Settings, sources: list[Source]) -> None:
     deliver(settings, "orders", *JANUARY[0:4])
     landed(settings, "orders", *JANUARY[0:2])
-    assert plan(settings, sources) == Plan(JANUARY[2:4], in_one_run=True)
+    assert plan(settings, sources) == Plan([JANUARY[2:4]])
 
 
 def test_a_table_delivered_late_makes_its_day_run_again(settings: Settings, sources: list[Source]) -> None:
@@ -72,20 +76,82 @@ def test_a_table_delivered_late_makes_its_day_run_again(settings: Settings, sour
         deliver(settings, table, *JANUARY[0:3])
     landed(settings, "orders", *JANUARY[0:3])
     landed(settings, "refunds", JANUARY[0], JANUARY[2])
-    assert plan(settings, sources) == Plan([JANUARY[1]], in_one_run=False)
+    assert plan(settings, sources) == Plan([[JANUARY[1]]])
 
 
 def test_when_nothing_is_new_the_newest_day_runs_again(settings: Settings, sources: list[Source]) -> None:
     deliver(settings, "orders", *JANUARY[0:2])
     landed(settings, "orders", *JANUARY[0:2])
-    assert plan(settings, sources) == Plan([JANUARY[1]], in_one_run=False)
+    assert plan(settings, sources) == Plan([[JANUARY[1]]])
 
 
-def test_a_repair_of_several_days_is_a_run_per_day(settings: Settings, sources: list[Source]) -> None:
-    landed(settings, "orders", JANUARY[1])
-    assert plan(settings, sources, JANUARY[0], JANUARY[2]) == Plan(JANUARY[0:3], in_one_run=False)
+def test_a_range_that_is_asked_for_is_one_run_also_when_it_has_landed(
+    settings: Settings, sources: list[Source]
+) -> None:
+    landed(settings, "orders", *JANUARY)
+    asked = plan(settings, sources, JANUARY[0], JANUARY[30])
+    assert asked == Plan([JANUARY])
+    assert str(asked) == "31 delivery days, 2025-01-01 to 2025-01-31 (one run)"
+
+
+def test_many_late_days_in_a_row_are_one_run_and_a_few_run_one_by_one(
+    settings: Settings, sources: list[Source]
+) -> None:
+    deliver(settings, "orders", *JANUARY[0:20], *JANUARY[25:27])
+    landed(settings, "orders", *JANUARY[10:12], JANUARY[28])
+    assert plan(settings, sources).runs == [
+        JANUARY[0:10],
+        JANUARY[12:20],
+        [JANUARY[25]],
+        [JANUARY[26]],
+    ]
+
+
+def test_a_corrected_file_of_a_landed_day_is_seen_and_one_that_was_only_touched_is_not(
+    settings: Settings, sources: list[Source]
+) -> None:
+    days = [business_day(settings) - timedelta(days=back) for back in (4, 3, 2)]
+    deliver(settings, "orders", *days)
+    with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+        for day in days:
+            table = sources[0].tables["orders"]
+            land("shop", "orders", table, day, settings.landing_dir, settings.raw_dir, database)
+    assert delivered_again(settings, sources) == []
+    (settings.landing_dir / f"orders_{days[0]}.csv").touch()
+    (settings.landing_dir / f"orders_{days[1]}.csv").write_text("id\n1\n2\n")
+    assert delivered_again(settings, sources) == [days[1]]
 
 
 def test_no_delivery_at_all_says_where_to_put_one(settings: Settings, sources: list[Source]) -> None:
     with pytest.raises(NothingDeliveredError, match="holds no delivery since 2025-01-01"):
         plan(settings, sources)
+
+
+def test_after_the_last_delivery_a_day_is_run_only_if_it_was_delivered(
+    settings: Settings, sources: list[Source]
+) -> None:
+    ended = settings.model_copy(update={"last_delivery": JANUARY[1]})
+    deliver(ended, "orders", JANUARY[0], JANUARY[2])
+    assert plan(ended, sources).days == JANUARY[:3]
+    assert plan(ended, sources, JANUARY[2], JANUARY[2]).days == [JANUARY[2]]
+    with pytest.raises(ConfigError, match="2025-01-04 lies after last_delivery, 2025-01-02"):
+        plan(ended, sources, JANUARY[3], JANUARY[3])
+
+
+def test_delivery_days_end_with_the_last_delivery_or_what_came_after_it(
+    settings: Settings, sources: list[Source]
+) -> None:
+    ended = settings.model_copy(update={"last_delivery": JANUARY[1]})
+    assert delivery_days(ended).get_last_partition_key() == "2025-01-02"
+    deliver(ended, "orders", JANUARY[0])
+    assert delivery_days(ended, newest_delivery(ended, sources)).get_last_partition_key() == "2025-01-02"
+    deliver(ended, "orders", JANUARY[2])
+    landed(ended, "refunds", JANUARY[3])
+    assert delivery_days(ended, newest_delivery(ended, sources)).get_last_partition_key() == "2025-01-04"
+
+
+def test_delivery_days_go_on_where_deliveries_do(settings: Settings) -> None:
+    yesterday = business_day(settings) - timedelta(days=1)
+    assert delivery_days(settings).get_last_partition_key() == str(yesterday)
+    far = settings.model_copy(update={"last_delivery": yesterday + timedelta(days=900)})
+    assert delivery_days(far).get_last_partition_key() == str(yesterday)

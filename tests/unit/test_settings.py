@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.config_files import ConfigError
-from pipelines.settings import load_settings
+from pipelines.settings import at_ports, load_settings, remember_addresses
 from pipelines.sources import Source, load_sources
 
 SETTINGS = """\
@@ -96,6 +96,31 @@ def test_a_wrong_address_of_data_docs_is_named(tmp_path: Path) -> None:
     assert settings.data_docs_url == "https://docs.example.com"
 
 
+def test_links_lead_to_where_the_ui_was_last_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_CONFIG", str(settings_file(tmp_path)))
+    assert load_settings().ui_url == "http://127.0.0.1:3000"
+    remember_addresses(at_ports(load_settings(), 3100, 3101))
+    settings = load_settings()
+    assert (settings.ui_url, settings.data_docs_url) == ("http://127.0.0.1:3100", "http://127.0.0.1:3101")
+
+
+def test_links_lead_to_where_the_settings_say_whatever_port_the_ui_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = settings_file(tmp_path, SETTINGS + "ui_url: https://dagster.example.com\n")
+    monkeypatch.setenv("KPI_CONFIG", str(file))
+    remember_addresses(at_ports(load_settings(), 3100, 3101))
+    settings = load_settings()
+    assert (settings.ui_url, settings.data_docs_url) == ("https://dagster.example.com", "http://127.0.0.1:3101")
+
+
+def test_a_half_written_note_of_where_the_ui_is_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_CONFIG", str(settings_file(tmp_path)))
+    remember_addresses(load_settings())
+    (load_settings().dagster_home / "addresses.json").write_text('{"ui_url"')
+    assert load_settings().ui_url == "http://127.0.0.1:3000"
+
+
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yml: no such file"):
         load_settings(tmp_path / "nowhere.yml")
@@ -150,3 +175,21 @@ def test_a_users_source_cannot_quietly_replace_a_shipped_one(tmp_path: Path) -> 
 def test_what_starts_the_daily_run(tmp_path: Path, lines: str, started_by: str) -> None:
     (tmp_path / "kpi.yml").write_text(SETTINGS + lines)
     assert load_settings(tmp_path / "kpi.yml").started_by == started_by
+
+
+def test_costs_come_by_the_month_and_ad_spend_by_the_day_unless_a_source_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    both = SOURCE.replace("entities: [orders]", "entities: [orders, ad_spend, sales_marketing_costs]")
+    other = "rhythm: {ad_spend: monthly, sales_marketing_costs: daily}\n"
+    (tmp_path / "sources" / "usual.yml").write_text(both)
+    (tmp_path / "sources" / "other.yml").write_text(both + other)
+    usual, unusual = load_sources(["usual", "other"], tmp_path)
+    assert usual.monthly_entities == ["sales_marketing_costs"]
+    assert unusual.monthly_entities == ["ad_spend"]
+
+
+def test_the_rhythm_of_what_a_source_does_not_deliver_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "rhythmic.yml").write_text(SOURCE + "rhythm: {ad_spend: monthly}\n")
+    with pytest.raises(ConfigError, match="`rhythm` names ad_spend, which is none of the `entities`"):
+        load_sources(["rhythmic"], tmp_path)

@@ -17,7 +17,7 @@ RUNBOOKS = {
     f"docs/operations.md#{anchor}"
     for anchor in (
         "delivery-missing-or-small", "unreadable-rows", "columns-changed", "keys-and-duplicates", "unknown-references",
-        "numbers-jump", "history-changed", "reconciliation", "dates",
+        "numbers-jump", "less-than-it-seems", "history-changed", "reconciliation", "dates",
     )
 }  # fmt: skip
 
@@ -118,3 +118,28 @@ def test_usual_values_and_closed_months_are_watched(shipped: dict[tuple[str, str
 def test_suites_lie_where_they_are_read() -> None:
     assert {path.parent.name for path in EXPECTATIONS.rglob("*.yml")} == {"staging", "marts"}
     assert [path for path in Path(EXPECTATIONS).rglob("*") if path.is_file() and path.suffix != ".yml"] == []
+
+
+def test_what_is_made_of_tables_that_may_be_empty_may_be_empty(
+    shipped: dict[tuple[str, str], Suite], of_sources: list[Suite]
+) -> None:
+    """A suite wants rows only of what cannot do without a file every day."""
+    may_be_empty = {suite.name: suite.allow_empty for suite in [*shipped.values(), *of_sources]}
+    sql = {path.stem: path.read_text(encoding="utf-8") for path in (MODELS / "staging").rglob("*.sql")}
+    models = [model for model in sql if model.startswith("stg_")]
+    blocking = {
+        model for model in models if not may_be_empty[model] and all(may_be_empty[log] for log in _logs(sql, model))
+    }
+    assert blocking == set()
+    assert not may_be_empty["stg_shop__orders"]
+    assert not may_be_empty["base_shop__orders"]
+
+
+def _logs(sql: dict[str, str], model: str) -> set[str]:
+    """The logs that a staging model is made of, at any remove."""
+    named = {f"base_{source}__{table}" for source, table in re.findall(r"\w+\('(\w+)', '(\w+)'\)", sql[model])}
+    found = named & sql.keys()
+    for other in re.findall(r"ref\('(\w+)'\)", sql[model]):
+        found |= {other} if other.startswith("base_") else _logs(sql, other)
+    assert found, model
+    return found

@@ -40,23 +40,25 @@ def test_variables_say_which_source_delivers_which_entity_and_by_which_key(tmp_p
     variables = dbt_variables(settings, load_sources(settings.sources, settings.company_dir))
     assert variables["sources"] == ["shop", "crm"]
     assert variables["entities"]["orders"] == ["shop"]  # type: ignore[index]
+    assert variables["monthly"] == {}
     assert variables["tables"]["shop.orders"] == {  # type: ignore[index]
         "key": ["order_id"],
+        "key_is_whole_row": False,
         "newest_by": ["updated_at"],
         "deliveries": "changes",
         "tombstone": None,
     }
 
 
-def test_the_as_of_date_is_the_setting_else_the_newest_landed_day(tmp_path: Path) -> None:
+def test_the_as_of_date_is_the_setting_else_the_newest_day_that_is_complete(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     sources = load_sources(settings.sources, settings.company_dir)
     assert as_of_date(settings, sources) == date(2025, 1, 1)
-    for day in ("2025-01-05", "2025-01-03"):
+    for day in ("2025-01-03", "2025-01-04", "2025-01-06"):
         file = settings.raw_dir / "crm" / "leads" / f"delivered_on={day}" / "rows.parquet"
         file.parent.mkdir(parents=True)
         file.touch()
-    assert as_of_date(settings, sources) == date(2025, 1, 5)
+    assert as_of_date(settings, sources) == date(2025, 1, 4)
     assert as_of_date(settings_in(tmp_path, as_of_date=date(2024, 12, 31)), sources) == date(2024, 12, 31)
 
 

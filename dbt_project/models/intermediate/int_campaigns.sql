@@ -1,3 +1,3 @@
--- Campaigns of every enabled source; one row per campaign.
+-- Campaigns of every enabled source; one row per campaign. Of one that several sources deliver, the version that came last.
 {{ config(materialized='view') }}
-{{ union_entity('campaigns') }}
+{{ newest_of_sources('campaigns', 'campaign_id') }}

@@ -34,7 +34,8 @@ counted as (
     left join identities
         on orders.customer_id = identities.customer_id
     where
-        not coalesce(orders.is_deleted, false)
+        orders.order_id is not null
+        and not coalesce(orders.is_deleted, false)
         and coalesce(orders.status, '') not in ({{ text_list(var('excluded_order_statuses')) }})
         and orders.ordered_on <= parameters.as_of_date
 )

@@ -5,35 +5,22 @@ parameters as (
     select * from {{ ref('int_run_parameters') }}
 ),
 
-first_days as (
-    select {{ business_date('min(ordered_at)') }} as first_day from {{ ref('int_orders') }}
-    union all
-    select {{ business_date('min(refunded_at)') }} as first_day from {{ ref('int_refunds') }}
-    union all
-    select {{ business_date('min(created_at)') }} as first_day from {{ ref('int_leads') }}
-    union all
-    select {{ business_date('min(created_at)') }} as first_day from {{ ref('int_opportunities') }}
-    union all
-    select min(spend_date) as first_day from {{ ref('int_ad_spend') }}
-    union all
-    select min(cost_month) as first_day from {{ ref('int_sales_marketing_costs') }}
-    union all
-    select {{ business_date('min(sent_at)') }} as first_day from {{ ref('int_nps_invitations') }}
-    union all
-    select {{ business_date('min(responded_at)') }} as first_day from {{ ref('int_nps_responses') }}
+histories as (
+    select * from {{ ref('int_histories') }}
 ),
 
 bounds as (
     select
-        min(coalesce(first_days.first_day, parameters.as_of_date)) as first_event,
+        coalesce(min(histories.first_day), max(parameters.as_of_date)) as first_event,
         max(parameters.as_of_date) as as_of_date
-    from first_days
-    cross join parameters
+    from parameters
+    left join histories
+        on true
 ),
 
 calendar as (
     select
-        {{ period_start('month', 'least(first_event, as_of_date)') }} as first_day,
+        {{ period_start('month', 'first_event') }} as first_day,
         as_of_date
     from bounds
 ),

@@ -22,8 +22,20 @@ variants as (
     select
         '{{ kpi_id }}' as kpi_id,
         '{{ variant }}' as variant,
-        {{ 'false' if needs | reject('in', delivered_entities()) | list else 'true' }} as has_source,
-        {{ 'true' if options['where'] == 'is_quarter_end' else 'false' }} as is_quarterly
+        {%- if needs | reject('in', delivered_entities()) | list %}
+        false as has_source,
+        {%- elif options['known'] %}
+        -- Delivered, but perhaps without the column that it goes by.
+        (select count(*) = 0 or count({{ options['known'][1] }}) > 0 from {{ ref(options['known'][0]) }}) as has_source,
+        {%- else %}
+        true as has_source,
+        {%- endif %}
+        {{ 'true' if options['where'] == 'is_quarter_end' else 'false' }} as is_quarterly,
+        (
+            select max(histories.first_whole_month)
+            from {{ ref('int_histories') }} as histories
+            where histories.entity in ({{ text_list(needs) }})
+        ) as first_whole_month
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -42,7 +54,8 @@ company_months as (
         variants.kpi_id,
         variants.variant,
         months.is_partial_month as is_partial_period,
-        variants.has_source
+        variants.has_source,
+        variants.first_whole_month
     from months
     cross join variants
     where
@@ -52,7 +65,9 @@ company_months as (
 
 -- What cannot be computed without its source is not shown, whatever a mart says of it.
 sourced as (
-    select measured.*
+    select
+        measured.*,
+        variants.first_whole_month
     from measured
     inner join variants
         on
@@ -63,7 +78,21 @@ sourced as (
 
 final as (
     select
-        *,
+        sourced.period_month,
+        sourced.kpi_id,
+        sourced.variant,
+        sourced.entity_type,
+        sourced.entity_id,
+        sourced.value,
+        sourced.numerator,
+        sourced.denominator,
+        sourced.sample_size,
+        sourced.ci_low,
+        sourced.ci_high,
+        sourced.is_partial_period,
+        coalesce(sourced.period_month < sourced.first_whole_month, false) as began_late,
+        sourced.is_mature,
+        sourced.counts_cases,
         true as has_source
     from sourced
     union all
@@ -80,6 +109,7 @@ final as (
         cast(null as decimal(38, 12)) as ci_low,
         cast(null as decimal(38, 12)) as ci_high,
         company_months.is_partial_period,
+        coalesce(company_months.period_month < company_months.first_whole_month, false) as began_late,
         true as is_mature,
         false as counts_cases,
         company_months.has_source

@@ -1,3 +1,3 @@
--- Products of every enabled source; one row per product.
+-- Products of every enabled source; one row per product. Of one that several sources deliver, the version that came last.
 {{ config(materialized='view') }}
-{{ union_entity('products') }}
+{{ newest_of_sources('products', 'product_id') }}

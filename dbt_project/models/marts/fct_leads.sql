@@ -1,5 +1,6 @@
 -- Leads that were not deleted, duplicates merged, with the dates they passed each stage; one row per person who asked.
--- The first lead of a person says where it came from and who works it; each stage counts when it was first reached.
+-- The first lead of a person says where it came from and who works it; each stage counts when it was first reached. A lead
+-- of which nobody says when it came in is in no cohort, and its conversion counts when it happened.
 with
 
 leads as (
@@ -42,7 +43,9 @@ known as (
     cross join parameters
     inner join identities
         on leads.lead_id = identities.lead_id
-    where leads.created_on <= parameters.as_of_date
+    where
+        leads.created_on is null
+        or leads.created_on <= parameters.as_of_date
 ),
 
 persons as (

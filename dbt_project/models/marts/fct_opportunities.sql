@@ -1,6 +1,7 @@
 -- Deals in the reporting currency, with the owner who closed them; one row per deal.
 -- A closed deal is converted at the rate of the day it closed, an open one at the as-of date's. What lies after the
--- as-of date has not happened yet: a deal that closes later is open.
+-- as-of date has not happened yet: a deal that closes later is open. Nobody has to know when a deal was created to see it won:
+-- without that date it has no cycle and is in nothing that goes by creation.
 with
 
 opportunities as (
@@ -50,7 +51,9 @@ known as (
     cross join parameters
     left join identities
         on opportunities.customer_id = identities.customer_id
-    where opportunities.created_on <= parameters.as_of_date
+    where
+        opportunities.opportunity_id is not null
+        and (opportunities.created_on is null or opportunities.created_on <= parameters.as_of_date)
 ),
 
 -- A deal may get another owner after it closed, when the account is handed over: the rep who closed it gets the credit.
@@ -110,7 +113,7 @@ select
         when owned.is_closed_by_now and owned.closed_at >= owned.created_at
             then {{ days_from('owned.created_on', 'owned.closed_on') }}
     end as cycle_days,
-    owned.is_closed_by_now and owned.closed_at < owned.created_at as has_negative_cycle,
+    coalesce(owned.is_closed_by_now and owned.closed_at < owned.created_at, false) as has_negative_cycle,
     owned._source_file,
     owned._row_number
 from owned

@@ -1,5 +1,6 @@
 -- The stages each deal passed; one row per deal and stage it entered.
--- A deal without history enters at its creation: in its stage now while it is open, else in stage `unknown`.
+-- A deal without history enters at its creation: in its stage now while it is open, else in stage `unknown`. When nobody says
+-- when it was created, it enters with the delivery that shows it.
 with
 
 stage_history as (
@@ -9,19 +10,27 @@ stage_history as (
     from {{ ref('int_opportunity_stage_history') }}
 ),
 
+parameters as (
+    select * from {{ ref('int_run_parameters') }}
+),
+
 created as (
     select
-        opportunity_id,
-        created_at
-    from {{ ref('int_opportunities') }}
+        opportunities.opportunity_id,
+        opportunities.created_at,
+        coalesce(
+            opportunities.created_at,
+            cast(least(opportunities._delivered_on, parameters.as_of_date) as timestamp)
+        ) as entered_at,
+        coalesce(
+            {{ business_date('opportunities.created_at') }}, least(opportunities._delivered_on, parameters.as_of_date)
+        ) as entered_on
+    from {{ ref('int_opportunities') }} as opportunities
+    cross join parameters
 ),
 
 opportunities as (
     select * from {{ ref('fct_opportunities') }}
-),
-
-parameters as (
-    select * from {{ ref('int_run_parameters') }}
 ),
 
 recorded as (
@@ -36,7 +45,9 @@ recorded as (
         stage_history._row_number
     from stage_history
     cross join parameters
-    where stage_history.changed_on <= parameters.as_of_date
+    where
+        stage_history.opportunity_id is not null
+        and stage_history.changed_on <= parameters.as_of_date
 ),
 
 first_recorded as (
@@ -54,8 +65,8 @@ at_creation as (
             when first_recorded.opportunity_id is null and not opportunities.is_closed then opportunities.stage
             else 'unknown'
         end as stage,
-        created.created_at as entered_at,
-        opportunities.created_on as entered_on,
+        created.entered_at,
+        created.entered_on,
         opportunities.owner_id,
         true as is_derived,
         opportunities._source_file,

@@ -3,7 +3,15 @@
 with
 
 quotas as (
-    select * from {{ ref('int_quotas') }}
+    select
+        quotas.rep_id,
+        {{ period_start('month', 'quotas.period_month') }} as period_month,
+        quotas.kpi_id,
+        quotas.target_value,
+        quotas.currency_code,
+        quotas._source_file,
+        quotas._row_number
+    from {{ ref('int_quotas') }} as quotas
 ),
 
 catalogue as (

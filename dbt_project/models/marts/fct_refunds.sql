@@ -1,5 +1,6 @@
 -- Refunds of orders that count, in the reporting currency at the rate of the refund's date; one row per refund.
--- A refund whose order was never delivered counts too, without cuts: money that went back is not dropped in silence.
+-- A refund whose order was never delivered counts too, under the customer, region, channel and rep that it names itself: money
+-- that went back is not dropped in silence.
 with
 
 refunds as (
@@ -17,6 +18,14 @@ counted_orders as (
     select * from {{ ref('int_counted_orders') }}
 ),
 
+identities as (
+    select * from {{ ref('int_customer_identities') }}
+),
+
+customers as (
+    select * from {{ ref('int_customers') }}
+),
+
 sales_reps as (
     select * from {{ ref('int_sales_rep_versions') }}
 ),
@@ -27,41 +36,63 @@ rates as (
 
 parameters as (
     select * from {{ ref('int_run_parameters') }}
+),
+
+-- A refund counts where its order does, so that both are in one cut; of no order, where it says itself.
+placed as (
+    select
+        refunds.*,
+        counted_orders.order_id is not null as has_order,
+        case
+            when counted_orders.order_id is not null then counted_orders.customer_id
+            else coalesce(identities.person_id, refunds.customer_id)
+        end as person_id,
+        {%- for cut in ['channel', 'rep_id', 'region'] %}
+        case when counted_orders.order_id is not null then counted_orders.{{ cut }} else refunds.{{ cut }} end
+            as placed_{{ cut }},
+        {%- endfor %}
+        coalesce(counted_orders.is_first_order, false) as is_first_order
+    from refunds
+    cross join parameters
+    left join known_orders
+        on refunds.order_id = known_orders.order_id
+    left join counted_orders
+        on refunds.order_id = counted_orders.order_id
+    left join identities
+        on refunds.customer_id = identities.customer_id
+    where
+        refunds.refunded_on <= parameters.as_of_date
+        and (counted_orders.order_id is not null or known_orders.order_id is null)
 )
 
 select
-    refunds.refund_id,
-    refunds.order_id,
-    refunds.order_item_id,
-    counted_orders.customer_id,
-    refunds.refunded_on,
-    counted_orders.channel,
-    counted_orders.rep_id,
+    placed.refund_id,
+    placed.order_id,
+    placed.order_item_id,
+    placed.person_id as customer_id,
+    placed.refunded_on,
+    placed.placed_channel as channel,
+    placed.placed_rep_id as rep_id,
     sales_reps.team,
-    counted_orders.region,
-    counted_orders.segment,
-    coalesce(counted_orders.is_first_order, false) as is_first_order,
-    refunds.currency_code,
+    placed.placed_region as region,
+    customers.segment,
+    placed.is_first_order,
+    placed.has_order,
+    placed.currency_code,
     rates.rate as fx_rate,
-    {{ in_reporting_currency('refunds.amount', 'rates.rate') }} as refund_amount,
-    refunds.reason,
-    refunds._source_file,
-    refunds._row_number
-from refunds
-cross join parameters
-left join known_orders
-    on refunds.order_id = known_orders.order_id
-left join counted_orders
-    on refunds.order_id = counted_orders.order_id
+    {{ in_reporting_currency('placed.amount', 'rates.rate') }} as refund_amount,
+    placed.reason,
+    placed._source_file,
+    placed._row_number
+from placed
+left join customers
+    on placed.person_id = customers.customer_id
 left join sales_reps
     on
-        counted_orders.rep_id = sales_reps.rep_id
-        and refunds.refunded_on >= sales_reps.valid_from
-        and refunds.refunded_on < sales_reps.valid_until
+        placed.placed_rep_id = sales_reps.rep_id
+        and placed.refunded_on >= sales_reps.valid_from
+        and placed.refunded_on < sales_reps.valid_until
 left join rates
     on
-        refunds.refunded_on = rates.date_day
-        and refunds.currency_code = rates.currency_code
-where
-    refunds.refunded_on <= parameters.as_of_date
-    and (counted_orders.order_id is not null or known_orders.order_id is null)
+        placed.refunded_on = rates.date_day
+        and placed.currency_code = rates.currency_code

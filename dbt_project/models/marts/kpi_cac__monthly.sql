@@ -2,8 +2,10 @@
 -- paid = spend of paid campaigns / new customers whose last touch was one of theirs; blended = all media and programme costs /
 -- all new customers; fully loaded = with people and tools. A channel has what can be told by channel, the rest is NULL.
 -- Costs are set against the customers won `cac_lag_months` later. What no source delivers is NULL: unknown, not zero.
+-- Nor has a rate a value until the month's costs are in: half of them would make every customer look cheap.
 {% set lag = var('cac_lag_months') %}
 {% set cuts = {'company': "'company'", 'channel': 'channel'} %}
+{% set cost_month = add_period('spine.period_month', 'month', '-' ~ lag) %}
 with
 
 spend as (
@@ -92,6 +94,7 @@ leads_created as (
         'company' as entity_id,
         count(*) as leads
     from leads
+    where created_on is not null
     group by 1, 2, 3
 ),
 
@@ -104,6 +107,14 @@ leads_accepted as (
     from leads
     where sql_on is not null
     group by 1, 2, 3
+),
+
+media_in as (
+    {{ months_in('ad_spend', 'spend_date') }}
+),
+
+other_costs_in as (
+    {{ months_in('sales_marketing_costs', 'cost_month') }}
 ),
 
 active_months as (
@@ -137,8 +148,15 @@ joined as (
         {{ zero_if_delivered('leads_created.leads', ['leads']) }} as leads,
         {{ zero_if_delivered('leads_accepted.sqls', ['leads']) }} as sqls,
         customer_value.margin_per_active_customer,
-        customer_value.predictive_value
+        customer_value.predictive_value,
+        {{ month_is_in('media_in', cost_month) }} as is_media_spend_in,
+        -- Programme costs of a source that never delivered any are not waited for: there may be none to come.
+        {{ month_is_in('media_in', cost_month) }}
+        and (other_costs_in.last_month is null or {{ cost_month }} <= other_costs_in.last_month) as is_programme_cost_in,
+        {{ month_is_in('media_in', cost_month) }} and {{ month_is_in('other_costs_in', cost_month) }} as is_cost_in
     from spine
+    cross join media_in
+    cross join other_costs_in
     left join media using (period_month, entity_type, entity_id)
     left join other_costs using (period_month, entity_type, entity_id)
     left join won using (period_month, entity_type, entity_id)
@@ -163,24 +181,33 @@ select
     cast(new_paid_customers as bigint) as new_paid_customers,
     case when is_company then cast(leads as bigint) end as leads,
     case when is_company then cast(sqls as bigint) end as sqls,
-    {{ safe_divide('paid_spend_amount', 'new_paid_customers') }} as cac_paid,
-    case when is_company then {{ safe_divide('programme_cost_amount', 'new_customers') }} end as cac_blended,
-    case when is_company then {{ safe_divide('fully_loaded_cost_amount', 'new_customers') }} end as cac_fully_loaded,
-    case when is_company then {{ safe_divide('programme_cost_amount', 'leads') }} end as cost_per_lead,
-    case when is_company then {{ safe_divide('programme_cost_amount', 'sqls') }} end as cost_per_sql,
+    case when is_media_spend_in then {{ safe_divide('paid_spend_amount', 'new_paid_customers') }} end as cac_paid,
+    case when is_company and is_programme_cost_in then {{ safe_divide('programme_cost_amount', 'new_customers') }} end
+        as cac_blended,
+    case when is_company and is_cost_in then {{ safe_divide('fully_loaded_cost_amount', 'new_customers') }} end
+        as cac_fully_loaded,
+    case when is_company and is_programme_cost_in then {{ safe_divide('programme_cost_amount', 'leads') }} end
+        as cost_per_lead,
+    case when is_company and is_programme_cost_in then {{ safe_divide('programme_cost_amount', 'sqls') }} end
+        as cost_per_sql,
     cast(attributed_paid_sales_amount as decimal(18, 2)) as attributed_paid_sales_amount,
-    {{ safe_divide('attributed_paid_sales_amount', 'paid_spend_amount') }} as roas,
-    {{ safe_divide('attributed_paid_sales_amount - paid_spend_amount', 'paid_spend_amount') }} as romi,
+    case when is_media_spend_in then {{ safe_divide('attributed_paid_sales_amount', 'paid_spend_amount') }} end as roas,
+    case
+        when is_media_spend_in then {{ safe_divide('attributed_paid_sales_amount - paid_spend_amount', 'paid_spend_amount') }}
+    end as romi,
     margin_per_active_customer,
     predictive_value,
     -- A margin below zero never pays anything back.
     case
-        when margin_per_active_customer > 0 and not is_partial_period
+        when margin_per_active_customer > 0 and not is_partial_period and is_programme_cost_in
             then {{ safe_divide(safe_divide('programme_cost_amount', 'new_customers'), 'margin_per_active_customer') }}
     end as payback_months,
     case
-        when margin_per_active_customer > 0 and not is_partial_period
+        when margin_per_active_customer > 0 and not is_partial_period and is_programme_cost_in
             then {{ safe_divide('predictive_value', safe_divide('programme_cost_amount', 'new_customers')) }}
     end as ltv_cac,
-    is_partial_period
+    is_partial_period,
+    is_media_spend_in,
+    is_programme_cost_in,
+    is_cost_in
 from joined

@@ -23,6 +23,9 @@ furthest as (
         case
             {%- for stage in stages | reverse %}
             when {{ stage }}_reached_on is not null then {{ stages | length - loop.index0 }}
+            {%- if stage == 'opportunity' %}
+            when opportunities > 0 then {{ stages | length - loop.index0 }}
+            {%- endif %}
             {%- endfor %}
         end as furthest_stage
     from leads
@@ -47,6 +50,7 @@ reached as (
             0.5
         ) }} as median_days_to_reach
     from furthest
+    where created_on is not null
     group by 1, 2, 3
     {{ 'union all' if not (last_cut and loop.last) }}
     {%- endfor %}

@@ -34,6 +34,7 @@ created as (
         {{ percentile('days_to_convert', 0.5) }} as median_days_to_convert,
         {{ percentile('hours_to_first_touch', 0.5) }} as median_hours_to_first_touch
     from leads
+    where created_on is not null
     group by 1, 2, 3
     {{ 'union all' if not loop.last }}
     {%- endfor %}

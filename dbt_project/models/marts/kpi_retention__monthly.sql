@@ -2,7 +2,8 @@
 -- (of the first order).
 -- logo retention = customers active at start and end / customers active at start. nrr = this month's net of last month's
 -- customers / their net of last month; grr counts each of them for at most last month's net. Money given
--- back lowers both, and may take them below zero.
+-- back lowers both, and may take them below zero. After a month in which the delivered history began late neither
+-- has a value.
 {% set cuts = {'company': "'company'", 'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
 -- Without churn a customer would stay for ever; nobody knows more than a few years ahead.
 {% set longest_lifetime_months = 60 %}
@@ -108,6 +109,16 @@ joined as (
         )
 ),
 
+compared as (
+    select
+        joined.*,
+        coalesce({{ add_period('joined.period_month', 'month', -1) }} >= histories.first_whole_month, true)
+            as has_whole_month_before
+    from joined
+    left join {{ ref('int_histories') }} as histories
+        on histories.entity = 'orders'
+),
+
 rates as (
     select
         *,
@@ -118,7 +129,7 @@ rates as (
                 then greatest({{ safe_divide('churned_customers', 'customers_at_start') }}, {{ 1 / longest_lifetime_months }})
         end as predictive_churn_rate,
         {{ safe_divide('margin_amount', 'customers_at_end') }} as margin_per_active_customer
-    from joined
+    from compared
 )
 
 select
@@ -140,8 +151,8 @@ select
     cast(base_amount as decimal(18, 2)) as base_amount,
     cast(kept_amount as decimal(18, 2)) as kept_amount,
     cast(kept_at_most_amount as decimal(18, 2)) as kept_at_most_amount,
-    {{ safe_divide('kept_amount', 'base_amount') }} as nrr,
-    {{ safe_divide('kept_at_most_amount', 'base_amount') }} as grr,
+    case when has_whole_month_before then {{ safe_divide('kept_amount', 'base_amount') }} end as nrr,
+    case when has_whole_month_before then {{ safe_divide('kept_at_most_amount', 'base_amount') }} end as grr,
     cast(margin_amount as decimal(18, 2)) as margin_amount,
     margin_per_active_customer,
     predictive_churn_rate,

@@ -1,10 +1,16 @@
 -- Growth of net revenue over earlier spans; one row per month and company, channel, rep, team, region or segment.
 -- growth = (this span − the earlier span) / the earlier span, of complete months only; NULL unless the earlier span is
--- whole and above zero.
+-- whole and above zero. A month in which the delivered history began late is not whole.
 with
 
 monthly as (
-    select * from {{ ref('kpi_revenue__monthly') }}
+    select
+        revenue.*,
+        case when revenue.period_month >= coalesce(histories.first_whole_month, revenue.period_month) then revenue.net_amount end
+            as whole_month_net
+    from {{ ref('kpi_revenue__monthly') }} as revenue
+    left join {{ ref('int_histories') }} as histories
+        on histories.entity = 'orders'
 ),
 
 -- An entity has a row for every month since its first, so that rows are months here.
@@ -16,10 +22,11 @@ spans as (
         is_partial_period,
         orders,
         net_amount,
+        whole_month_net,
         sum(orders) over last_3 as orders_3_months,
         sum(orders) over last_12 as orders_12_months,
-        case when count(*) over last_3 = 3 then sum(net_amount) over last_3 end as net_3_months,
-        case when count(*) over last_12 = 12 then sum(net_amount) over last_12 end as net_12_months
+        case when count(whole_month_net) over last_3 = 3 then sum(whole_month_net) over last_3 end as net_3_months,
+        case when count(whole_month_net) over last_12 = 12 then sum(whole_month_net) over last_12 end as net_12_months
     from monthly
     window
         last_3 as (
@@ -33,8 +40,8 @@ spans as (
 compared as (
     select
         *,
-        lag(net_amount, 1) over months as prior_month_net,
-        lag(net_amount, 12) over months as prior_year_net,
+        lag(whole_month_net, 1) over months as prior_month_net,
+        lag(whole_month_net, 12) over months as prior_year_net,
         lag(net_3_months, 3) over months as prior_3_months_net,
         lag(net_12_months, 12) over months as prior_12_months_net
     from spans

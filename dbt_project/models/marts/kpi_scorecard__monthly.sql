@@ -1,6 +1,7 @@
 -- Every KPI in one tall table; one row per month, KPI, variant, entity type and entity.
 -- Money is in the reporting currency, rates are fractions of 1, NPS is in points. The company has a row for every month and
 -- variant: where there is no value, its status says why.
+-- Attainment is against what was due by the as-of date: value / target where up is good, target / value where down is good.
 with
 
 parameters as (
@@ -19,7 +20,8 @@ sales_reps as (
 targets as (
     select
         int_targets_monthly.*,
-        kpi_catalogue.default_variant as variant
+        kpi_catalogue.default_variant as variant,
+        kpi_catalogue.good_direction
     from {{ ref('int_targets_monthly') }} as int_targets_monthly
     inner join {{ ref('kpi_catalogue') }} as kpi_catalogue
         on int_targets_monthly.kpi_id = kpi_catalogue.kpi_id
@@ -29,9 +31,19 @@ targets as (
 compared as (
     select
         measures.*,
-        month_before.value as prior_value,
+        -- Nor is a month in which the history began late.
+        case when not coalesce(month_before.began_late, false) then month_before.value end as prior_value,
         targets.target_value,
-        targets.target_to_date
+        targets.target_to_date,
+        targets.good_direction,
+        case
+            when not measures.has_source then 'no_source'
+            when measures.denominator = 0 then 'no_data'
+            when not measures.is_mature then 'immature'
+            when measures.value is null then 'no_data'
+            when measures.counts_cases and measures.sample_size < {{ var('small_sample') }} then 'small_sample'
+            else 'ok'
+        end as status
     from measures
     left join measures as month_before
         on
@@ -70,17 +82,21 @@ select
     -- A month that is not over is not compared with one that is.
     case when not compared.is_partial_period then compared.value - compared.prior_value end as delta,
     cast(compared.target_value as decimal(38, 12)) as target,
-    cast({{ safe_divide('compared.value', 'compared.target_to_date') }} as decimal(38, 12)) as attainment,
+    cast(compared.target_to_date as decimal(38, 12)) as target_to_date,
+    -- One deal won of one is no 286 % of a target of 35 %, and of a target that is not above zero there is no share.
+    case
+        when compared.status = 'ok' and compared.target_to_date > 0
+            then
+                case
+                    when compared.good_direction = 'up'
+                        then cast({{ safe_divide('compared.value', 'compared.target_to_date') }} as decimal(38, 12))
+                    when compared.good_direction = 'down' and compared.value > 0
+                        then cast({{ safe_divide('compared.target_to_date', 'compared.value') }} as decimal(38, 12))
+                end
+    end as attainment,
     compared.is_partial_period,
     compared.is_mature,
-    case
-        when not compared.has_source then 'no_source'
-        when compared.denominator = 0 then 'no_data'
-        when not compared.is_mature then 'immature'
-        when compared.value is null then 'no_data'
-        when compared.counts_cases and compared.sample_size < {{ var('small_sample') }} then 'small_sample'
-        else 'ok'
-    end as status,
+    compared.status,
     parameters.as_of_date
 from compared
 cross join parameters

@@ -2,6 +2,8 @@
 -- segment or region.
 -- Closed basis: deals closed in the month. Created basis: deals created in the month, as far as they have closed so far.
 -- Open deals are in neither rate. The owner is the one at the close; the team is the owner's on the day that counts.
+-- By value there is a rate where at least half of the won deals and half of the lost ones have an amount: where those that
+-- are lost carry none, every deal of value seems won.
 {% set cuts = {
     'company': ["'company'", "'company'"],
     'rep': ['owner_id', 'owner_id'],
@@ -26,6 +28,8 @@ closed as (
         sum(case when is_lost then 1 else 0 end) as lost_opportunities,
         sum(case when is_won then amount else 0 end) as won_amount,
         sum(case when is_lost then amount else 0 end) as lost_amount,
+        sum(case when is_won and amount <> 0 then 1 else 0 end) as won_with_amount,
+        sum(case when is_lost and amount <> 0 then 1 else 0 end) as lost_with_amount,
         count(case when is_won then cycle_days end) as cycle_opportunities,
         avg(case when is_won then cycle_days end) as mean_cycle_days,
         {{ percentile('case when is_won then cycle_days end', 0.5) }} as median_cycle_days,
@@ -47,8 +51,11 @@ created as (
         sum(case when is_won then 1 else 0 end) as won_opportunities,
         sum(case when is_lost then 1 else 0 end) as lost_opportunities,
         sum(case when is_won then amount else 0 end) as won_amount,
-        sum(case when is_lost then amount else 0 end) as lost_amount
+        sum(case when is_lost then amount else 0 end) as lost_amount,
+        sum(case when is_won and amount <> 0 then 1 else 0 end) as won_with_amount,
+        sum(case when is_lost and amount <> 0 then 1 else 0 end) as lost_with_amount
     from opportunities
+    where created_on is not null
     group by 1, 2, 3
     {{ 'union all' if not loop.last }}
     {%- endfor %}
@@ -123,6 +130,8 @@ joined as (
         coalesce(closed.lost_opportunities, 0) as lost_opportunities,
         coalesce(closed.won_amount, 0) as won_amount,
         coalesce(closed.lost_amount, 0) as lost_amount,
+        coalesce(closed.won_with_amount, 0) as won_with_amount,
+        coalesce(closed.lost_with_amount, 0) as lost_with_amount,
         coalesce(closed.cycle_opportunities, 0) as cycle_opportunities,
         closed.mean_cycle_days,
         closed.median_cycle_days,
@@ -132,6 +141,8 @@ joined as (
         coalesce(created.lost_opportunities, 0) as created_lost_opportunities,
         coalesce(created.won_amount, 0) as created_won_amount,
         coalesce(created.lost_amount, 0) as created_lost_amount,
+        coalesce(created.won_with_amount, 0) as created_won_with_amount,
+        coalesce(created.lost_with_amount, 0) as created_lost_with_amount,
         -- Only those who have a pipeline can have an empty one.
         case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_opportunities, 0) end
             as open_opportunities_at_start,
@@ -159,7 +170,11 @@ select
     cast(won_amount as decimal(18, 2)) as won_amount,
     cast(lost_amount as decimal(18, 2)) as lost_amount,
     {{ safe_divide('won_opportunities', 'won_opportunities + lost_opportunities') }} as win_rate_closed_count,
-    {{ safe_divide('won_amount', 'won_amount + lost_amount') }} as win_rate_closed_value,
+    cast(won_opportunities + lost_opportunities - won_with_amount - lost_with_amount as bigint) as closed_without_amount,
+    case
+        when 2 * won_with_amount >= won_opportunities and 2 * lost_with_amount >= lost_opportunities
+            then {{ safe_divide('won_amount', 'won_amount + lost_amount') }}
+    end as win_rate_closed_value,
     {{ safe_divide('won_amount', 'won_opportunities') }} as average_deal_value,
     cast(cycle_opportunities as bigint) as cycle_opportunities,
     cast(mean_cycle_days as double) as mean_cycle_days,
@@ -172,7 +187,12 @@ select
     cast(created_won_amount as decimal(18, 2)) as created_won_amount,
     {{ safe_divide('created_won_opportunities', 'created_won_opportunities + created_lost_opportunities') }}
         as win_rate_created_count,
-    {{ safe_divide('created_won_amount', 'created_won_amount + created_lost_amount') }} as win_rate_created_value,
+    case
+        when
+            2 * created_won_with_amount >= created_won_opportunities
+            and 2 * created_lost_with_amount >= created_lost_opportunities
+            then {{ safe_divide('created_won_amount', 'created_won_amount + created_lost_amount') }}
+    end as win_rate_created_value,
     cast(open_opportunities_at_start as bigint) as open_opportunities_at_start,
     cast(open_amount_at_start as decimal(18, 2)) as open_amount_at_start,
     cast(revenue_quota as decimal(18, 2)) as revenue_quota,

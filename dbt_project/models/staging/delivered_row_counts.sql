@@ -1,5 +1,6 @@
--- Where every delivered row went: raw = good + quarantined + superseded; one row per source, table and delivery day.
--- Good rows are the newest version of their key, superseded ones were readable but are not.
+-- Where every delivered row went: raw = good + quarantined + superseded + left out; one row per source, table and delivery
+-- day. Good rows are the newest version of their key, superseded ones were readable but are not; all rows of a delivery are
+-- left out when its checks rejected it, or when a person decided so.
 {{ config(materialized='table') }}
 with
 {% for name in var('tables') %}
@@ -32,9 +33,15 @@ select
     delivered.raw_rows,
     coalesce(typed.good_rows, 0) as good_rows,
     coalesce(typed.quarantined_rows, 0) as quarantined_rows,
-    coalesce(typed.superseded_rows, 0) as superseded_rows
+    coalesce(typed.superseded_rows, 0) as superseded_rows,
+    case when left_out.delivered_on is null then 0 else delivered.raw_rows end as left_out_rows
 from {{ source_name }}__{{ table_name }}_raw as delivered
 left join {{ source_name }}__{{ table_name }}_typed as typed
     on delivered._delivered_on = typed._delivered_on
+left join {{ source('pipeline', 'left_out_deliveries') }} as left_out
+    on
+        delivered._delivered_on = left_out.delivered_on
+        and left_out.source = '{{ source_name }}'
+        and left_out.table_name = '{{ table_name }}'
 {{ 'union all' if not loop.last }}
 {%- endfor %}

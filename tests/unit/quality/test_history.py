@@ -1,5 +1,6 @@
 """What is remembered of a run, and whether it may publish."""
 
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,23 @@ def test_results_come_back_as_they_were(history):
     history.record("run-1", "2025-11-11", NOON, [PASSED, other])
     assert history.results("run-1") == [PASSED, other]
     assert history.results("run-2") == []
+
+
+def test_the_days_at_fault_come_back_and_are_published_as_a_json_text(history):
+    failed = replace(FAILED, failing_days=("2025-11-10", "2025-11-11"))
+    history.record("run-1", None, NOON, [failed])
+    assert history.results("run-1") == [failed]
+    assert list(history.frame()["failing_days"]) == ['["2025-11-10", "2025-11-11"]']
+
+
+def test_a_history_of_before_days_were_recorded_is_read_and_written_on(history):
+    history.record("run-1", "2025-11-11", NOON, [FAILED])
+    with sqlite3.connect(history.path) as connection:
+        connection.execute("alter table check_results drop column failing_days")
+    assert history.results("run-1") == [FAILED]
+    later = replace(FAILED, failing_days=("2025-11-12",))
+    history.record("run-2", None, NOON, [later])
+    assert history.results("run-2") == [later]
 
 
 def test_the_latest_result_of_a_retried_check_counts(history):

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -86,12 +87,12 @@ def publications(monkeypatch) -> list[str]:
     """The runs that published."""
     made: list[str] = []
 
-    def publish(publication, *_):
+    def publish(publication, *_, **__):
         made.append(publication.run_id)
         return {}
 
     monkeypatch.setattr(publishing, "publish", publish)
-    monkeypatch.setattr(publishing, "as_of_date", lambda *_: None)
+    monkeypatch.setattr(publishing, "built_as_of", lambda _: date(2025, 1, 31))
     return made
 
 
@@ -209,7 +210,7 @@ def run_and_be_killed(folder: Path) -> None:
         record(*arguments)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def publish(*_: Any) -> None:
+    def publish(*_: Any, **__: Any) -> None:
         (folder / "published").write_text("published")
 
     with (

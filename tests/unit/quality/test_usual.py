@@ -23,15 +23,22 @@ def judged(
     last: int = 1,
     days_off: Iterable[tuple[date, str, bool]] = (),
     rows: str = "select date '2025-01-01' as _delivered_on, '2025-01-01' as placed where false",
+    history: Iterable[date] = (),
     **kwargs: Any,
 ) -> dict[date, tuple[bool, str]]:
     """Is it unexpected, and what is said, of the newest `last` deliveries; `rows` are what they hold."""
     newest = sorted(delivered)[-last:]
     with duckdb.connect() as connection:
-        connection.execute("create table deliveries (day date, row_count bigint, is_judged boolean, is_first boolean)")
+        connection.execute(
+            "create table deliveries "
+            "(day date, row_count bigint, is_judged boolean, is_first boolean, is_history boolean)"
+        )
         connection.executemany(
-            "insert into deliveries values (?, ?, ?, ?)",
-            [(day, count, day in newest, day == min(delivered)) for day, count in delivered.items()],
+            "insert into deliveries values (?, ?, ?, ?, ?)",
+            [
+                (day, count, day in newest, day == min(delivered), day in set(history))
+                for day, count in delivered.items()
+            ],
         )
         connection.execute("create table days_off (day date, name varchar, is_unusual boolean)")
         for row in days_off:
@@ -82,7 +89,13 @@ def test_equal_counts_leave_room_for_chance_and_five_percent() -> None:
 def test_less_than_half_or_more_than_three_times_the_median_is_implausible(count: int, is_implausible: bool) -> None:
     [(is_unexpected, finding)] = judged(usual.row_counts_plausible, tuesday(count)).values()
     assert is_unexpected == is_implausible
-    assert "(median 110 of 8)" in finding
+    limit = {
+        54: "fewer than 55: 50% of 110, the median for a Tuesday (of 8)",
+        331: "more than 330: 300% of 110, the median for a Tuesday (of 8)",
+    }
+    assert finding == f"{count} rows on 2025-04-29, " + limit.get(
+        count, "plausible for a Tuesday are 55 to 330 (median 110 of 8)"
+    )
 
 
 def test_the_thresholds_can_be_set() -> None:
@@ -106,13 +119,12 @@ def test_a_bulk_load_at_the_start_is_no_measure_for_the_same_weekday() -> None:
     delivered = days(MONDAY, [50000, 100, 100, 100, 100, 20, 20] * 1 + [100, 100, 100, 100, 100, 20, 20] + [90])
     [(is_unexpected, finding)] = judged(usual.row_counts_plausible, delivered).values()
     assert not is_unexpected
-    assert "usual for a working day are" in finding
-    assert "(median 100 of 9)" in finding
+    assert finding.endswith("plausible for a working day are 50 to 300 (median 100 of 9)")
 
 
 def test_the_first_weekends_are_compared_with_weekends() -> None:
     delivered = days(MONDAY, [100] * 5 + [60, 60] + [100] * 5 + [60, 60] + [100] * 5 + [58])
-    assert judged(usual.row_counts_plausible, delivered) == {
+    assert judged(usual.row_counts_usual, delivered) == {
         MONDAY + timedelta(days=19): (
             False,
             f"58 rows on {MONDAY + timedelta(days=19)}, usual for a day of the weekend are 30 to 103 (median 60 of 4)",
@@ -129,6 +141,32 @@ def test_in_a_first_load_each_day_is_judged_by_the_days_before_it() -> None:
     ]  # fmt: skip
 
 
+def test_history_is_told_to_be_implausible_and_is_a_measure_but_does_not_fail() -> None:
+    delivered = days(MONDAY, [70000] + [100] * 20 + [10] + [100] * 10 + [5000, 10])
+    found = judged(usual.row_counts_plausible, delivered, last=13, history=sorted(delivered)[:-1])
+    assert [day for day, (is_unexpected, _) in found.items() if is_unexpected] == [MONDAY + timedelta(days=33)]
+    assert found[MONDAY + timedelta(days=21)][1].endswith("; history of the first load, which is not blocked")
+    usual_ones = judged(usual.row_counts_usual, delivered, last=13, history=sorted(delivered)[:-1])
+    assert usual_ones[MONDAY + timedelta(days=21)][0]  # and warns
+
+
+def test_days_without_rows_do_not_fail_where_they_may_be() -> None:
+    [(is_unexpected, finding)] = judged(usual.row_counts_plausible, tuesday(0), may_be_empty=True).values()
+    assert not is_unexpected
+    assert finding.endswith("; this table may have days without rows")
+    assert judged(usual.row_counts_plausible, tuesday(0)).popitem()[1][0]
+    assert judged(usual.row_counts_plausible, tuesday(1), may_be_empty=True).popitem()[1][0]
+
+
+def test_a_delivery_without_rows_fails_unless_it_is_history() -> None:
+    delivered = days(MONDAY, [5, 0, 1, 0])
+    assert judged(usual.row_counts_above_zero, delivered, last=3, history=sorted(delivered)[:3]) == {
+        MONDAY + timedelta(days=1): (False, "no rows on 2025-03-04; history of the first load, which is not blocked"),
+        MONDAY + timedelta(days=2): (False, "1 row on 2025-03-05"),
+        MONDAY + timedelta(days=3): (True, "no rows on 2025-03-06"),
+    }
+
+
 def test_history_that_is_delivered_again_is_large_and_plausible_where_its_dates_are_known() -> None:
     delivered = tuesday(5000)
     newest = max(delivered)
@@ -138,7 +176,7 @@ def test_history_that_is_delivered_again_is_large_and_plausible_where_its_dates_
     """
     [(is_unexpected, finding)] = judged(usual.row_counts_plausible, delivered, rows=rows, date_column="placed").values()
     assert not is_unexpected
-    assert finding.endswith(", 4,900 of them dated more than a month before")
+    assert finding.endswith("; 4,900 of them are dated more than a month before")
     doubled = rows.replace("2024-05-01 10:00", str(newest))
     assert judged(usual.row_counts_plausible, delivered, rows=doubled, date_column="placed").popitem()[1][0]
     assert judged(usual.row_counts_plausible, delivered).popitem()[1][0]
@@ -150,7 +188,7 @@ def test_few_rows_on_a_holiday_are_no_surprise_but_many_are() -> None:
     for query in (usual.row_counts_usual, usual.row_counts_plausible):
         [(is_unexpected, finding)] = judged(query, tuesday(1), days_off=holiday).values()
         assert not is_unexpected
-        assert finding.endswith("(median 110 of 8); Epiphany")
+        assert finding.endswith("; Epiphany")
         assert judged(query, tuesday(1000), days_off=holiday).popitem()[1][0]
 
 
@@ -181,7 +219,7 @@ def test_a_weekly_delivery_is_judged_by_its_weekday() -> None:
     delivered = days(MONDAY, ([400] + [0] * 6) * 6 + [100])
     [(is_unexpected, finding)] = judged(usual.row_counts_plausible, delivered).values()
     assert is_unexpected
-    assert "usual for a Monday" in finding
+    assert "the median for a Monday" in finding
 
 
 def test_a_small_table_is_never_blocked() -> None:
@@ -191,13 +229,17 @@ def test_a_small_table_is_never_blocked() -> None:
 
 def test_an_erratic_table_is_not_blocked_for_being_so() -> None:
     """Two of the eight Tuesdays had less than half of the median, too."""
-    assert not judged(usual.row_counts_plausible, tuesday(40, [40, 45, 109, 110, 110, 111, 112, 120])).popitem()[1][0]
+    [(is_unexpected, finding)] = judged(
+        usual.row_counts_plausible, tuesday(40, [40, 45, 109, 110, 110, 111, 112, 120])
+    ).values()
+    assert not is_unexpected
+    assert finding.endswith("; a quarter of the days like it are as far off")
     assert judged(usual.row_counts_plausible, tuesday(40, [45, 108, 109, 110, 110, 111, 112, 120])).popitem()[1][0]
 
 
 def test_what_was_before_since_is_no_measure() -> None:
     delivered = days(MONDAY, [1000] * 30 + [100] * 15)
-    assert "(median 1,000 of 6)" in judged(usual.row_counts_plausible, delivered).popitem()[1][1]
+    assert "50% of 1,000, the median" in judged(usual.row_counts_plausible, delivered).popitem()[1][1]
     [(is_unexpected, finding)] = judged(
         usual.row_counts_plausible, delivered, since=str(MONDAY + timedelta(days=30))
     ).values()

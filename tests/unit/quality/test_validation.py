@@ -12,6 +12,7 @@ from sqlalchemy import event
 from pipelines.quality import validation
 from pipelines.quality.gx_duckdb import run_expectations
 from pipelines.quality.relations import DuckDBTable, ParquetFiles, opened
+from pipelines.quality.results import day_ranges
 from pipelines.quality.validation import validate
 
 
@@ -67,6 +68,51 @@ def test_a_broken_rule_says_why_it_is_one(orders, write_suite):
     )
     (result,) = validate(suite, orders)
     assert result.message == "has_status: 1 of 4 rows breaks the rule (No status, no sale), first: b.csv row 3"
+
+
+def test_days_are_told_as_ranges_when_more_than_two_follow_each_other():
+    days = ["2025-01-31", "2025-02-01", "2025-01-30", "2025-01-12", "2025-01-03", "2025-01-04"]
+    assert day_ranges(days) == "2025-01-03, 2025-01-04, 2025-01-12, 2025-01-30 to 2025-02-01"
+    assert day_ranges([]) == ""
+
+
+def test_a_failed_check_names_the_delivery_days_of_all_failing_rows(warehouse, write_suite):
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(
+            "create table raw.lines as select range as line_id, if(range % 2 = 0, -1, 1) as amount, "
+            "date '2025-01-01' + cast(range // 4 as integer) as _delivered_on from range(40)"
+        )
+    rule = "select {columns} from {{batch}} where amount < 0 and line_id > 30"
+    suite = write_suite(
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "min_value": 0}, "name": "rows"},
+        {
+            "type": "unexpected_rows_expectation",
+            "name": "rule",
+            "kwargs": {"unexpected_rows_query": rule.format(columns="line_id, _delivered_on")},
+        },
+        {
+            "type": "unexpected_rows_expectation",
+            "name": "rule_without_a_day",
+            "kwargs": {"unexpected_rows_query": rule.format(columns="line_id")},
+        },
+        {
+            "type": "expect_column_values_to_be_between",
+            "name": "passed",
+            "kwargs": {"column": "amount", "min_value": 0, "mostly": 0.5},
+        },
+        table="lines",
+        allow_empty=True,
+    )
+    results = validate(suite, DuckDBTable(warehouse, "raw", "lines"))
+    found = {result.check: (result.failing_days, result.message) for result in results}
+    assert found["rows"][1].endswith("; delivered on 2025-01-01 to 2025-01-10")
+    assert found["rule"][1].endswith("; delivered on 2025-01-09, 2025-01-10")
+    assert {check: days for check, (days, _) in found.items()} == {
+        "rows": tuple(f"2025-01-{day:02}" for day in range(1, 11)),
+        "rule": ("2025-01-09", "2025-01-10"),
+        "rule_without_a_day": (),
+        "passed": (),
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 -- Deals of HubSpot, newest version; one row per deal.
--- A stage is known by its label, behind which the export may name the pipeline: Closed Won (Sales Pipeline).
+-- Whether a deal is won or lost HubSpot says itself, where the export has the columns. Else the stage's label tells, as the
+-- account has named it, and with the pipeline behind: Closed Won (Sales Pipeline), #10 Closed lost, Won.
 {{ config(materialized='table') }}
 with
 
@@ -11,14 +12,29 @@ contacts as (
     {{ latest_rows('hubspot', 'contacts') }}
 ),
 
+labelled as (
+    select
+        *,
+        translate(lower(split_part({{ quoted('Deal Stage') }}, '(', 1)), ' 0123456789#&.:_/-', '') as stage_word
+    from latest
+),
+
 deals as (
     select
         *,
         nullif(trim(split_part({{ quoted('Associated Contact IDs') }}, ';', 1)), '') as contact_id,
         nullif(trim(split_part({{ quoted('Associated Company IDs') }}, ';', 1)), '') as company_id,
-        lower(replace({{ quoted('Deal Stage') }}, ' ', '')) like 'closedwon%' as is_won,
-        lower(replace({{ quoted('Deal Stage') }}, ' ', '')) like 'closedlost%' as is_lost
-    from latest
+        coalesce({{ quoted('Is Closed Won') }}, stage_word like 'closedwon%' or stage_word = 'won') as is_won,
+        not coalesce({{ quoted('Is Closed Won') }}, false)
+        and coalesce(
+            -- A closed deal is a lost one if it is known not to be won.
+            case
+                when not {{ quoted('Is Closed Won') }}
+                    then coalesce({{ quoted('Is Deal Closed?') }}, {{ quoted('Is closed (numeric)') }} = 1)
+            end,
+            stage_word like 'closedlost%' or stage_word = 'lost'
+        ) as is_lost
+    from labelled
 )
 
 select

@@ -6,7 +6,7 @@ with
 
 delivered_lines as (
     select
-        name as order_id,
+        order_id,
         coalesce({{ quoted('Lineitem sku') }}, {{ quoted('Lineitem name') }}) as product_id,
         {{ quoted('Lineitem quantity') }} as quantity,
         {{ quoted('Lineitem price') }} as unit_price,
@@ -16,8 +16,8 @@ delivered_lines as (
         _source_file,
         _row_number,
         _delivered_on,
-        row_number() over (partition by name, _delivered_on, _source_file order by _row_number) as _line
-    from {{ ref('base_shopify__orders') }}
+        _line
+    from {{ ref('stg_shopify__order_lines') }}
 ),
 
 orders as (

@@ -6,7 +6,7 @@ with
 
 delivered_lines as (
     select
-        name as order_id,
+        order_id,
         {{ email_key('email') }} as email_key,
         md5(lower({{ quoted('Billing Name') }})) as name_key,
         {{ quoted('Billing Country') }} as billing_country,
@@ -26,8 +26,8 @@ delivered_lines as (
         _source_file,
         _row_number,
         _delivered_on,
-        row_number() over (partition by name, _delivered_on, _source_file order by _row_number) as _line
-    from {{ ref('base_shopify__orders') }}
+        _line
+    from {{ ref('stg_shopify__order_lines') }}
 ),
 
 first_lines as (

@@ -12,4 +12,7 @@
     [quoted('Date entered current stage'), 'timestamp', {'time_zone': var('time_zone')}],
     ['Currency', 'text'],
     [quoted('Closed Lost Reason'), 'text'],
+    [quoted('Is Closed Won'), 'boolean'],
+    [quoted('Is Deal Closed?'), 'boolean'],
+    [quoted('Is closed (numeric)'), 'integer'],
 ]) }}

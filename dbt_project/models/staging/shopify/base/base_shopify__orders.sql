@@ -1,6 +1,7 @@
 -- Every delivered row of shopify.orders, typed; one row per delivered order line, unreadable ones with the reason.
 {{ typed_deliveries('shopify', 'orders', [
     ['Name', 'text', {'required': true}],
+    ['Id', 'text'],
     ['Email', 'text'],
     [quoted('Financial Status'), 'text'],
     ['Currency', 'text'],

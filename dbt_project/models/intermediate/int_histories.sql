@@ -1,0 +1,63 @@
+-- When the delivered history of each kind of event begins; one row per kind that has any.
+-- A month whose first days were not delivered is no month to compare with. It was whole when the days before the first event
+-- are no more than lie between two events later on, as at a shop that opens on 2 January; and never when a week is missing.
+{% set events = {
+    'orders': ['int_orders', business_date('ordered_at')],
+    'refunds': ['int_refunds', business_date('refunded_at')],
+    'leads': ['int_leads', business_date('coalesce(created_at, mql_at, sql_at, converted_at)')],
+    'opportunities': ['int_opportunities', business_date('coalesce(created_at, closed_at)')],
+    'ad_spend': ['int_ad_spend', 'spend_date'],
+    'nps_invitations': ['int_nps_invitations', business_date('sent_at')],
+    'nps_responses': ['int_nps_responses', business_date('responded_at')],
+} %}
+with
+
+parameters as (
+    select * from {{ ref('int_run_parameters') }}
+),
+
+event_days as (
+    {%- for entity, (relation, day) in events.items() %}
+    select
+        '{{ entity }}' as entity,
+        {{ day }} as event_day
+    from {{ ref(relation) }}
+    group by 1, 2
+    union all
+    {%- endfor %}
+    -- Costs come by the month, whole.
+    select
+        'sales_marketing_costs' as entity,
+        {{ period_start('month', 'cost_month') }} as event_day
+    from {{ ref('int_sales_marketing_costs') }}
+    group by 1, 2
+),
+
+by_now as (
+    select
+        event_days.entity,
+        event_days.event_day,
+        lag(event_days.event_day) over (partition by event_days.entity order by event_days.event_day) as event_day_before
+    from event_days
+    cross join parameters
+    where event_days.event_day <= parameters.as_of_date
+),
+
+histories as (
+    select
+        entity,
+        min(event_day) as first_day,
+        coalesce(max({{ days_from('event_day_before', 'event_day') }} - 1), 0) as longest_silence_days
+    from by_now
+    group by 1
+)
+
+select
+    entity,
+    first_day,
+    case
+        when {{ days_from(period_start('month', 'first_day'), 'first_day') }} <= least(longest_silence_days, 6)
+            then {{ period_start('month', 'first_day') }}
+        else {{ add_period(period_start('month', 'first_day'), 'month', 1) }}
+    end as first_whole_month
+from histories

@@ -1,0 +1,40 @@
+-- Every delivered line with the order it belongs to and its place in it; one row per delivered line, unreadable ones included.
+-- An order is known by its name. Two shops, or one whose numbering began anew, give the same name to different orders: then
+-- `Id`, which stands on an order's first line and is Shopify's own, tells them apart.
+with
+
+lines as (
+    select
+        *,
+        max(case when id is not null then _row_number end) over (
+            partition by name, _delivered_on, _source_file
+            order by _row_number
+            rows between unbounded preceding and current row
+        ) as _first_row
+    from {{ ref('base_shopify__orders') }}
+),
+
+identified as (
+    select
+        *,
+        max(id) over (partition by name, _delivered_on, _source_file, _first_row) as shopify_id
+    from lines
+),
+
+named as (
+    select
+        *,
+        case
+            when
+                shopify_id is not null
+                and min(shopify_id) over (partition by name) <> max(shopify_id) over (partition by name)
+                then concat(name, '/', shopify_id)
+            else name
+        end as order_id
+    from identified
+)
+
+select -- noqa: AM04
+    *,
+    row_number() over (partition by order_id, _delivered_on, _source_file order by _row_number) as _line
+from named

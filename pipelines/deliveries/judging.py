@@ -1,0 +1,185 @@
+"""Judges deliveries by their suites, and remembers the verdicts.
+
+Belongs here: which deliveries a run judges, what its checks say of each of them, and what becomes of those it rejects.
+Does not belong here: the checks themselves (`quality/`), and Dagster (`checks.py`).
+
+A run judges the deliveries of its own days, and with them every delivery that has not passed yet: one that was rejected
+stays rejected until other bytes come, a rule or a setting is mended, or a person accepts it. What a person has decided
+about is not judged.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from pipelines.deliveries.standing import Delivery, Standing, landing_of
+from pipelines.deliveries.store import Stage, Verdict
+from pipelines.ingest.landing import loaded_at, raw_file
+from pipelines.partitions import days_in_words
+from pipelines.quality.relations import ParquetFiles, Relation
+from pipelines.quality.results import CheckResult
+from pipelines.quality.suites import Suite
+from pipelines.quality.validation import validate
+from pipelines.sources import Source
+
+Problems = Mapping[date, list[str]]  # by delivery day, a sentence for each critical check that failed
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A delivered table, its suite, and the run that judges it."""
+
+    standing: Standing
+    source: Source
+    table: str
+    suite: Suite
+    run_id: str
+
+
+def judge_landed(of: Judged, days: Iterable[date], relation: Callable[[list[date]], Relation]) -> list[CheckResult]:
+    """Judge what has landed of a table on `days`, and what has not passed before; `relation` gives the rows of days."""
+    settings, source = of.standing.settings, of.source
+    judged = of.standing.to_judge(source.name, of.table, days)
+    if not judged:
+        return _nothing_to_judge(of, days)
+    landings = {day: landing_of(settings, source.name, of.table, day) for day in judged}
+    results = validate(of.suite, relation(judged))
+    problems = _by_day(results, judged, lambda day: validate(of.suite, relation([day])))
+    _record(of, "raw", {day: problems.get(day, []) for day in judged}, landings)
+    if source.rejected == "leave_out":
+        results = [_left_out(result, problems) for result in results]
+    return [_with_decisions(of, result) for result in results]
+
+
+def judge_logged(
+    of: Judged, loads: Mapping[date, datetime], relation: Callable[[Sequence[date]], Relation]
+) -> list[CheckResult]:
+    """Judge the deliveries in a table's log, `loads` by day; `relation` gives the log without some days."""
+    settings, source = of.standing.settings, of.source
+    deliveries = of.standing.of_table(source.name, of.table)
+    decided = [day for day, delivery in deliveries.items() if delivery.decided_by]
+    if loads and not loads.keys() - set(decided):
+        return _as_decided(of, validate(of.suite, ParquetFiles(())))
+    results = validate(of.suite, relation(decided))
+    # What was delivered again since the log was built is another landing, and not judged by these rows.
+    judged = [
+        day
+        for day, loaded in loads.items()
+        if day in deliveries and day not in decided and of.standing.loaded_at(deliveries[day]) == loaded
+    ]
+    problems = _by_day(results, judged)
+    landings = {day: landing_of(settings, source.name, of.table, day) for day in problems}
+    of.standing.store.forget(source.name, of.table, [day for day in judged if day not in problems], "staging")
+    _record(of, "staging", problems, landings)
+    if source.rejected == "leave_out":
+        results = [_recalled(of, result) for result in results]
+    return [_with_decisions(of, result) for result in results]
+
+
+def _by_day(
+    results: Iterable[CheckResult],
+    judged: Sequence[date],
+    alone: Callable[[date], list[CheckResult]] | None = None,
+) -> Problems:
+    """What critical checks found, by delivery; a failure that names no day is of the days that fail `alone`, or all."""
+    problems: dict[date, list[str]] = {}
+    each_alone: dict[date, set[str]] = {}
+    for result in results:
+        if result.passed or result.severity != "critical":
+            continue
+        at_fault = [day for day in judged if str(day) in result.failing_days]
+        if not at_fault and len(judged) > 1 and alone and result.error is None:
+            each_alone = each_alone or {
+                day: {found.check for found in alone(day) if not found.passed} for day in judged
+            }
+            at_fault = [day for day, failed in each_alone.items() if result.check in failed]
+        for day in at_fault or judged:
+            problems.setdefault(day, []).append(f"{result.check}: {result.message}")
+    return problems
+
+
+def _record(of: Judged, stage: Stage, problems: Problems, landings: Mapping[date, str]) -> None:
+    """Keep the verdicts on the landings that were judged; of a delivery that has landed again since, none."""
+    settings, source = of.standing.settings, of.source.name
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    of.standing.store.record(
+        Verdict(
+            source,
+            of.table,
+            day,
+            stage,
+            landings[day],
+            loaded_at(raw_file(settings.raw_dir, source, of.table, day)),
+            tuple(found),
+            of.run_id,
+            now,
+        )
+        for day, found in problems.items()
+        if landing_of(settings, source, of.table, day) == landings[day]
+    )
+
+
+def _nothing_to_judge(of: Judged, days: Iterable[date]) -> list[CheckResult]:
+    """Nothing of the days has landed, or a person has decided about all that has."""
+    results = validate(of.suite, ParquetFiles(()))
+    wanted = set(days)
+    decided = {delivery.delivered_on for delivery in of.standing.decided(of.source.name, of.table)}
+    if wanted <= decided:
+        return _as_decided(of, results)
+    found = f"nothing of {days_in_words(wanted - decided)} has landed; what needs it is published without it"
+    return [
+        result if result.passed else replace(result, severity="warning", message=f"{result.check}: {found}")
+        for result in results
+    ]
+
+
+def _as_decided(of: Judged, results: Iterable[CheckResult]) -> list[CheckResult]:
+    said = "; ".join(decision(delivery) for delivery in of.standing.decided(of.source.name, of.table))
+    return [
+        replace(result, passed=True, error=None, observed="accepted", message=f"{result.check}: {said}")
+        for result in results
+    ]
+
+
+def _with_decisions(of: Judged, result: CheckResult) -> CheckResult:
+    """A check that passes because a person decided about what it failed on says so."""
+    said = [
+        decision(delivery)
+        for delivery in of.standing.decided(of.source.name, of.table)
+        if any(problem.startswith(f"{result.check}: ") for problem in delivery.problems)
+    ]
+    return replace(result, message="; ".join([result.message, *said])) if result.passed and said else result
+
+
+def decision(delivery: Delivery) -> str:
+    """What a person decided about a delivery, in words."""
+    what = "left out" if delivery.state == "left_out" else "accepted" if delivery.is_landed else "not waited for"
+    return f"{delivery.delivered_on} {what} by {delivery.decided_by}: {delivery.reason}"
+
+
+def _left_out(result: CheckResult, problems: Problems) -> CheckResult:
+    """A critical check that failed on deliveries which are left out blocks nothing."""
+    if result.passed or result.severity != "critical":
+        return result
+    days = [day for day, found in problems.items() if f"{result.check}: {result.message}" in found]
+    return replace(result, severity="warning", message=f"{result.message}. Left out: {days_in_words(days)}")
+
+
+def _recalled(of: Judged, result: CheckResult) -> CheckResult:
+    """A check that passes because the deliveries it failed on are left out is still a failed one."""
+    verdicts = [
+        verdict
+        for verdict in of.standing.store.verdicts()
+        if (verdict.source, verdict.table, verdict.stage) == (of.source.name, of.table, "staging")
+    ]
+    for verdict in verdicts:
+        for problem in verdict.problems:
+            if problem.startswith(f"{result.check}: "):
+                message = problem.removeprefix(f"{result.check}: ")
+                return replace(
+                    result,
+                    passed=False,
+                    severity="warning",
+                    message=f"{message}. Left out: {days_in_words([verdict.delivered_on])}",
+                )
+    return result

@@ -1,0 +1,195 @@
+"""Remembers what checks and people said of each delivery, in a SQLite file that survives a rebuilt warehouse.
+
+Belongs here: the newest verdict of each delivery and stage, and every acceptance.
+Does not belong here: what follows from them (`standing.py`).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal
+
+Stage = Literal["raw", "staging"]
+
+_BUSY_SECONDS = 30
+_TABLES = """
+create table if not exists verdicts (
+    source text not null,
+    table_name text not null,
+    delivered_on text not null,
+    stage text not null,
+    landing text not null,
+    loaded_at text,
+    problems text not null,
+    run_id text not null,
+    judged_at text not null,
+    primary key (source, table_name, delivered_on, stage)
+);
+create table if not exists acceptances (
+    acceptance_id integer primary key,
+    source text not null,
+    table_name text not null,
+    delivered_on text not null,
+    content text not null,
+    with_rows integer not null,
+    decided_by text not null,
+    reason text not null,
+    accepted_at text not null
+);
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the checks of one stage said of a delivery.
+
+    Attributes:
+        landing: which landing of the delivery was judged; another one is not judged by it.
+        loaded_at: when that landing was loaded, as its rows say; None where it has no rows.
+        problems: a sentence for each critical check that failed; empty when it passed.
+    """
+
+    source: str
+    table: str
+    delivered_on: date
+    stage: Stage
+    landing: str
+    loaded_at: datetime | None
+    problems: tuple[str, ...]
+    run_id: str
+    judged_at: str
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """A person's decision about a delivery that its checks do not let pass.
+
+    Attributes:
+        content: what was delivered when the person decided; other bytes void the decision.
+        with_rows: True when its rows count; False when the pipeline goes on without them.
+        accepted_at: UTC, ISO.
+    """
+
+    source: str
+    table: str
+    delivered_on: date
+    content: str
+    with_rows: bool
+    decided_by: str
+    reason: str
+    accepted_at: str
+
+
+@dataclass(frozen=True)
+class DeliveryStore:
+    """The record in the SQLite file `path`, which is made when it is first written to."""
+
+    path: Path
+
+    def verdicts(self) -> list[Verdict]:
+        """The newest verdict of each delivery and stage."""
+        if not self.path.exists():
+            return []
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select source, table_name, delivered_on, stage, landing, loaded_at, problems, run_id, judged_at "
+                "from verdicts"
+            ).fetchall()
+        return [
+            Verdict(
+                source,
+                table,
+                date.fromisoformat(day),
+                stage,
+                landing,
+                datetime.fromisoformat(loaded_at) if loaded_at else None,
+                tuple(json.loads(problems)),
+                run_id,
+                judged_at,
+            )
+            for source, table, day, stage, landing, loaded_at, problems, run_id, judged_at in rows
+        ]
+
+    def record(self, verdicts: Iterable[Verdict]) -> None:
+        """Replace what was known of these deliveries at these stages, all or nothing."""
+        rows = [
+            (
+                verdict.source,
+                verdict.table,
+                str(verdict.delivered_on),
+                verdict.stage,
+                verdict.landing,
+                verdict.loaded_at.isoformat() if verdict.loaded_at else None,
+                json.dumps(verdict.problems, ensure_ascii=False),
+                verdict.run_id,
+                verdict.judged_at,
+            )
+            for verdict in verdicts
+        ]
+        if not rows:
+            return
+        with self._connection() as connection:
+            connection.executemany("insert or replace into verdicts values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def forget(self, source: str, table: str, days: Iterable[date], stage: Stage) -> None:
+        """Have these deliveries judged again at `stage`."""
+        with self._connection() as connection:
+            connection.executemany(
+                "delete from verdicts where source = ? and table_name = ? and delivered_on = ? and stage = ?",
+                [(source, table, str(day), stage) for day in days],
+            )
+
+    def acceptances(self) -> dict[tuple[str, str, date], Acceptance]:
+        """The newest acceptance of each delivery, by (source, table, delivery day)."""
+        if not self.path.exists():
+            return {}
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select source, table_name, delivered_on, content, with_rows, decided_by, reason, accepted_at "
+                "from acceptances order by acceptance_id"
+            ).fetchall()
+        return {
+            (source, table, date.fromisoformat(day)): Acceptance(
+                source, table, date.fromisoformat(day), content, bool(with_rows), decided_by, reason, accepted_at
+            )
+            for source, table, day, content, with_rows, decided_by, reason, accepted_at in rows
+        }
+
+    def accept(self, acceptance: Acceptance) -> None:
+        """Keep a decision; earlier ones about the same delivery stay on record."""
+        with self._connection() as connection:
+            connection.execute(
+                "insert into acceptances (source, table_name, delivered_on, content, with_rows, decided_by, reason, "
+                "accepted_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    acceptance.source,
+                    acceptance.table,
+                    str(acceptance.delivered_on),
+                    acceptance.content,
+                    int(acceptance.with_rows),
+                    acceptance.decided_by,
+                    acceptance.reason,
+                    acceptance.accepted_at,
+                ),
+            )
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection that waits for other writers, commits when the block succeeds and is closed in any case."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
+        try:
+            connection.execute("pragma journal_mode = wal")
+            connection.executescript(_TABLES)
+            with connection:
+                yield connection
+        finally:
+            connection.close()
