@@ -229,8 +229,8 @@ def _user() -> str:
 
 def _ports(settings: Settings) -> Iterator[Found]:
     for topic, url, elsewhere in (
-        ("UI", settings.ui_url, "Stop it, or choose another port: kpi dev --port 3002, and ui_url in the settings"),
-        ("Data Docs", settings.data_docs_url, "Stop it, or set data_docs_url in the settings to another port"),
+        ("UI", settings.ui_url, "Stop it, or put the UI on another port: kpi dev --port 3100"),
+        ("Data Docs", settings.data_docs_url, "Stop it, or put the pages on another port: kpi dev --docs-port 3101"),
     ):
         place = urlsplit(url)
         if place.hostname not in _LOOPBACK:
