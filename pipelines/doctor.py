@@ -8,6 +8,7 @@ Does not belong here: how the data and the daily run stand (`status.py`), and wh
 import getpass
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import sys
@@ -51,6 +52,7 @@ _GIGABYTE = 1_000_000_000
 _WANTED_COPIES, _NEEDED_COPIES = 3, 1  # of the warehouse: a run writes a candidate and its Parquet copy beside it
 _CLOCK_ALLOWANCE = timedelta(minutes=5)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_OURS = re.compile(r"-m (dagster|pipelines)|/dagster(-webserver)? ")  # the command line of what `kpi dev` starts
 _STYLES: dict[Level, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -229,8 +231,8 @@ def _user() -> str:
 
 def _ports(settings: Settings) -> Iterator[Found]:
     for topic, url, elsewhere in (
-        ("UI", settings.ui_url, "Stop it, or choose another port: kpi dev --port 3002, and ui_url in the settings"),
-        ("Data Docs", settings.data_docs_url, "Stop it, or set data_docs_url in the settings to another port"),
+        ("UI", settings.ui_url, "Stop it, or put the UI on another port: kpi dev --port 3100"),
+        ("Data Docs", settings.data_docs_url, "Stop it, or put the pages on another port: kpi dev --docs-port 3101"),
     ):
         place = urlsplit(url)
         if place.hostname not in _LOOPBACK:
@@ -240,7 +242,7 @@ def _ports(settings: Settings) -> Iterator[Found]:
         holder = listener(port)
         if holder is None:
             yield Found("ok", topic, f"port {port} is free")
-        elif "dagster" in holder.command or "pipelines." in holder.command:
+        elif _OURS.search(holder.command):
             yield Found("ok", topic, f"port {port} is served by {holder.name}")
         else:
             yield Found("warn", topic, f"port {port} is taken by {holder.name}", elsewhere)

@@ -7,6 +7,7 @@ the machine (`doctor.py`). Nothing here imports Dagster, dbt, Great Expectations
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -279,14 +280,14 @@ def _gate_passed(facts: Facts) -> Line:
             return Line(name, True, f"The last run, of {_of_days(run.days)}, was stopped before it had published.")
         return Line(name, True, "Every blocking check of what is published has passed.")
     analysts = f"analysts still read numbers as of {facts.published.as_of_date}" if facts.published else "nor before"
-    causes = [f"{_cause(found)}" for found in facts.blocked_by]
-    because = f" {causes[0].rstrip('.')}." if causes else ""
+    causes = facts.blocked_by
+    because = f" {_in_short(causes[0])}" if causes else ""
     more = f" {_and_more(len(causes) - 1)}" if len(causes) > 1 else ""
     return Line(
         name,
         False,
         f"The run of {_of_days(run.days)} published nothing, {analysts}.{because}{more}",
-        facts.blocked_by[0].finding.next_step if causes else "See in the run's log what stopped it: kpi dev",
+        causes[0].finding.next_step if causes else "See in the run's log what stopped it: kpi dev",
     )
 
 
@@ -408,7 +409,7 @@ def _no_critical_incident(facts: Facts) -> Line:
         return Line(
             name,
             False,
-            f"A critical incident is open: {_cause(waiting[0]).rstrip('.')}.{more}",
+            f"A critical incident is open: {_in_short(waiting[0])}{more}",
             f"See all that is known of it: kpi alerts show {waiting[0].id[:8]}",
         )
     if critical:
@@ -533,7 +534,7 @@ def _last_run_in_words(facts: Facts) -> list[str]:
     ended = f" {facts.time(run.ended_at)}{took}" if run.ended_at else ""
     return [
         f"{_of_days(run.days)}: {how}{ended} (run {run.run_id[:8]})",
-        *_shortened([_cause(found) for found in facts.blocked_by]),
+        *_shortened([f"{found.id[:8]}  {_cause(found)}" for found in facts.blocked_by]),
     ]
 
 
@@ -551,10 +552,11 @@ def _deliveries_in_words(facts: Facts) -> list[str]:
 
 
 def _incidents_in_words(facts: Facts) -> list[str]:
-    """Those that somebody should know of; what is only noted is counted."""
-    told = [found for found in facts.incidents if found.severity != "info"]
+    """Those that somebody should know of, beside what blocked the last run; what is only noted is counted."""
+    blocking = {found.id for found in facts.blocked_by}
+    told = [found for found in facts.incidents if found.severity != "info" and found.id not in blocking]
     said = _shortened([f"{found.severity}  {found.id[:8]}  {_cause(found)}" for found in told])
-    noted = len(facts.incidents) - len(told)
+    noted = sum(found.severity == "info" for found in facts.incidents)
     return [*said, *([f"{noted} of severity info: kpi alerts list"] if noted else [])]
 
 
@@ -579,6 +581,13 @@ def _open_incidents(settings: Settings) -> list[Incident]:
 
 def _cause(incident: Incident) -> str:
     return f"{incident.title}: {_in_one_line(incident.finding.message)}"
+
+
+def _in_short(incident: Incident) -> str:
+    """The first sentence of what was found."""
+    first = re.split(r"(?<=\.)\s+(?=[A-Z])", incident.finding.message.strip(), maxsplit=1)[0]
+    said = shorten(f"{incident.title}: {first}", _LONGEST_CAUSE, placeholder=" …")
+    return said if said.endswith((".", "…")) else f"{said}."
 
 
 def _why(delivery: Delivery) -> str:

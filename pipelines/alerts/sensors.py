@@ -19,6 +19,7 @@ from pipelines.alerts.reports import Report
 from pipelines.alerts.routes import load_alerts
 from pipelines.alerts.runs import Suites, report_of_run
 from pipelines.alerts.watching import end_dead_runs, finished_runs, look, look_at_daemon
+from pipelines.publish.asset_checks import report_standing
 from pipelines.settings import Settings
 from pipelines.sources import Source
 
@@ -126,6 +127,10 @@ def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> l
     with dg.DagsterInstance.get() as instance:
         daemon = partial(look_at_daemon, instance, settings, datetime.now(UTC))
         flushed = watch_once(instance, settings, sources, suites, daemon)
+        try:
+            report_standing(instance, settings, sources)
+        except Exception as error:  # the UI's colours must not keep people from being told
+            logger.error("The checks of published/kpi could not be brought up to date: %s", type(error).__name__)
     if flushed is None:
         return ["It was not possible to look around or to send; see the messages above."]
     with desk.store.transaction() as transaction:

@@ -4,10 +4,9 @@ Belongs here: the sentences of `kpi status` in Dagster's terms, after a publicat
 Does not belong here: the sentences (`status.py`), and whether a run may publish (`assets.py`).
 
 A run that is blocked never comes to these checks, and numbers grow old without any run. So that they do not stay green
-then, a sensor looks each minute, and `kpi run` when it ends.
+then, a sensor looks each minute, `kpi alerts watchdog` whenever cron says, and `kpi run` when it ends.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -63,19 +62,14 @@ def standing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorD
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def published_standing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        lines = standing(settings, sources, datetime.now(UTC))
-        # A run tells of its own moment, so after each one everything is told again.
-        newest = [record.storage_id for record in context.instance.get_run_records(limit=1)]
-        cursor = json.dumps([newest, [[line.name, line.ok, line.sentence] for line in lines]])
-        if cursor == context.cursor:
-            return dg.SkipReason("Nothing has changed.")
-        return dg.SensorResult(asset_events=evaluations(lines), cursor=cursor)
+        changed = changes(context.instance, standing(settings, sources, datetime.now(UTC)))
+        return dg.SensorResult(asset_events=changed) if changed else dg.SkipReason("Nothing has changed.")
 
     return published_standing
 
 
-def evaluations(lines: Sequence[Line]) -> list[dg.AssetCheckEvaluation]:
-    """What the lines say, as events that belong to no run."""
+def changes(instance: dg.DagsterInstance, lines: Sequence[Line]) -> list[dg.AssetCheckEvaluation]:
+    """What the lines say and the checks do not say yet, as events that belong to no run."""
     return [
         dg.AssetCheckEvaluation(
             asset_key=PUBLISHED_KEY,
@@ -86,13 +80,20 @@ def evaluations(lines: Sequence[Line]) -> list[dg.AssetCheckEvaluation]:
             metadata=_metadata(line),
         )
         for line in lines
+        if _last_said(instance, line.name) != (line.ok, line.sentence)
     ]
 
 
 def report_standing(instance: dg.DagsterInstance, settings: Settings, sources: Sequence[Source]) -> None:
     """Bring the checks of the published asset up to date now."""
-    for evaluation in evaluations(standing(settings, sources, datetime.now(UTC))):
+    for evaluation in changes(instance, standing(settings, sources, datetime.now(UTC))):
         instance.report_runless_asset_event(evaluation)
+
+
+def _last_said(instance: dg.DagsterInstance, check: str) -> tuple[bool, str | None] | None:
+    record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(PUBLISHED_KEY, check))
+    evaluation = record.evaluation if record else None
+    return (evaluation.passed, evaluation.description) if evaluation else None
 
 
 def _metadata(line: Line) -> dict[str, str]:

@@ -18,6 +18,7 @@ from filelock import FileLock
 from pipelines import doctor
 from pipelines.config_files import ConfigError
 from pipelines.doctor import Diagnosis, Found, examine
+from pipelines.processes import Listener
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 from tests.conftest import Installation
 
@@ -153,6 +154,16 @@ def test_who_has_taken_a_port_is_named(settings: Settings) -> None:
         found = the_only_wrong(settings.model_copy(update={"ui_url": f"http://127.0.0.1:{port}"}))
     assert found.said.startswith(f"port {port} is taken by process {os.getpid()} (")
     assert "kpi dev --port" in found.remedy
+
+
+def test_a_port_that_our_own_pages_have_taken_is_well(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (
+        "python -m dagster_webserver -p 3000 ",
+        "/opt/bin/dagster-webserver -p 3000 ",
+        "python -m pipelines.x",
+    ):
+        monkeypatch.setattr(doctor, "listener", lambda _, command=command: Listener("process 1 (python)", command))
+        assert wrong(settings) == []
 
 
 def test_a_page_that_another_machine_serves_is_not_looked_for(settings: Settings) -> None:

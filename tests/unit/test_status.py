@@ -300,6 +300,13 @@ def test_long_lists_are_cut_and_notes_only_counted() -> None:
     assert "3 of severity info: kpi alerts list" in said
 
 
+def test_of_a_long_cause_the_headline_has_the_first_sentence() -> None:
+    long = replace(incident().finding, message="orders.csv: row 1: column 'order_id' is missing. Have it sent again.")
+    said = printed(facts(**BLOCKED, incidents=(incident(finding=long),))).splitlines()
+    assert said[0].endswith("raw/shop/orders row_count_is_plausible: orders.csv: row 1: column 'order_id' is missing.")
+    assert sum("Have it sent again." in text for text in said) == 1
+
+
 def test_json_says_what_the_text_says() -> None:
     found = facts(**BLOCKED, incidents=(incident(),), questions=(question("rejected"),))
     said = json.loads(as_json(found))

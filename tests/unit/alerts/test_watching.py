@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -12,9 +13,10 @@ import pytest
 from pipelines.alerts.desk import Desk
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Watch
-from pipelines.alerts.sensors import watch_once
+from pipelines.alerts.sensors import watch_once, watchdog
 from pipelines.alerts.watching import _process_of, end_dead_runs, finished_runs, look, look_at_daemon
 from pipelines.ingest.arrivals import unclaimed_files
+from pipelines.publish.assets import PUBLISHED_KEY
 from pipelines.settings import Settings
 from pipelines.sources import Source
 from tests.unit.dagster_state import switch_schedule
@@ -246,6 +248,23 @@ def test_one_look_ends_a_run_that_died_and_tells_of_it(settings: Settings, insta
     start_run(instance, gone.pid)
     assert watch_once(instance, settings, [SHOP], {}) is not None
     assert [incident.check for incident in Desk.of(settings).told()] == ["run_crashed"]
+
+
+def test_cron_learns_of_old_numbers_and_so_does_the_ui_without_a_daemon(
+    on_schedule: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    publish(on_schedule, date(2025, 3, 1))
+    wrong = watchdog(on_schedule.model_copy(update={"schedule": "cron"}), [SHOP], {})
+    assert any(
+        line.startswith("critical  published/kpi stale: published numbers are as of 2025-03-01") for line in wrong
+    )
+    with dg.DagsterInstance.get() as instance:
+        fresh = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(PUBLISHED_KEY, "fresh"))
+    assert fresh
+    assert fresh.evaluation
+    assert not fresh.evaluation.passed
 
 
 def test_the_executor_says_which_process_it_is(instance: dg.DagsterInstance) -> None:
