@@ -7,6 +7,7 @@ Does not belong here: what is delivered (`sources/`), and any behaviour.
 
 import json
 import os
+import re
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -98,8 +99,9 @@ class SettingsFile(BaseModel):
         import holidays  # takes a moment, and only who names a country needs it
 
         country, _, subdivision = value.partition("-")
-        known = holidays.list_supported_countries(include_aliases=False)
-        if country not in known or (subdivision and subdivision not in known[country]):
+        # Of one country; a list of all of them takes a third of a second, and every command reads the settings.
+        known = getattr(holidays, country, None) if re.fullmatch("[A-Z]{2}", country) else None
+        if known is None or (subdivision and subdivision not in known.subdivisions):
             raise ValueError(
                 f"no public holidays are known of {value!r}. Name a country like PL, or a part of one like DE-BY; "
                 "without one, list the days under unusual_days."
