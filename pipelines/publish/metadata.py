@@ -3,6 +3,8 @@
 Belongs here: a publication as metadata of its asset. Does not belong here: making it (`publication.py`).
 """
 
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,12 @@ def publication_metadata(publication: Publication, counts: dict[str, int], publi
         "dagster/row_count": sum(counts.values()),
     }
     if SCORECARD in counts:
-        with published(published_dir.resolve()) as connection:
-            metadata["scorecard"] = dg.MetadataValue.md(_scorecard(connection))
-            metadata |= _values(connection)
+        try:
+            with published(published_dir.resolve()) as connection:
+                metadata["scorecard"] = dg.MetadataValue.md(_scorecard(connection))
+                metadata |= _values(connection)
+        except duckdb.Error as error:  # it is published; a run that failed now would say that it is not
+            metadata["scorecard"] = f"The scorecard cannot be shown: {error}"
     return metadata
 
 
@@ -55,7 +60,7 @@ def _scorecard(connection: duckdb.DuckDBPyConnection) -> str:
         ).fetchall()
     }
     rows = [
-        [name, *(_cell(*cells.get((kpi_id, month), (None, "")), unit) for month, _ in months)]
+        [name, *(_cell(cells.get((kpi_id, month), (None, "")), unit) for month, _ in months)]
         for kpi_id, name, unit in headlines
     ]
     return _table(["KPI", *(f"{month:%Y-%m}{' to date' if partial else ''}" for month, partial in months)], rows)
@@ -79,10 +84,13 @@ def _values(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
     }
 
 
-def _cell(value: Any, status: str, unit: str) -> str:
+def _cell(found: tuple[Decimal | None, str], unit: str) -> str:
+    """A value as people read it, or why there is none."""
+    value, status = found
     return cell_text(value, unit) or status
 
 
-def _table(head: list[str], rows: Any) -> str:
+def _table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)
