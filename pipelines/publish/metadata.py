@@ -23,10 +23,6 @@ def publication_metadata(publication: Publication, counts: dict[str, int], publi
     metadata: dict[str, Any] = {
         "publication": publication.publication_id,
         "as of": str(publication.as_of_date),
-        "data through": dg.MetadataValue.md(
-            _table(["source", "newest delivery day"], publication.data_through.items())
-        ),
-        "file": dg.MetadataValue.path(str(published_dir / "kpi.duckdb")),
         "dagster/row_count": sum(counts.values()),
     }
     if SCORECARD in counts:
@@ -36,6 +32,10 @@ def publication_metadata(publication: Publication, counts: dict[str, int], publi
                 metadata |= _values(connection)
         except duckdb.Error as error:  # it is published; a run that failed now would say that it is not
             metadata["scorecard"] = f"The scorecard cannot be shown: {error}"
+    metadata["data through"] = dg.MetadataValue.md(
+        _table(["source", "newest delivery day"], publication.data_through.items())
+    )
+    metadata["file"] = dg.MetadataValue.path(str(published_dir / "kpi.duckdb"))
     return metadata
 
 
