@@ -15,7 +15,7 @@ from pipelines.publish.publication import SCORECARD, Publication
 from pipelines.show import cell_text
 from pipelines.warehouse import published
 
-_SHOWN_MONTHS = 6
+_SHOWN_MONTHS = 4  # as many as the UI shows beside each other
 
 
 def publication_metadata(publication: Publication, counts: dict[str, int], published_dir: Path) -> dict[str, Any]:
