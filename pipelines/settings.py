@@ -11,10 +11,10 @@ import re
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipelines.config_files import ConfigError, load_yaml_model
@@ -83,6 +83,15 @@ class SettingsFile(BaseModel):
     def _split_names(cls, value: Any) -> Any:
         """`KPI_SOURCES=shop,crm` is what people type in a shell."""
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _last_after_first(self) -> Self:
+        if self.last_delivery and self.last_delivery < self.first_delivery:
+            raise ValueError(
+                f"last_delivery, {self.last_delivery}, lies before first_delivery, {self.first_delivery}. "
+                "Leave it out where deliveries go on."
+            )
+        return self
 
     @field_validator("ui_url", "data_docs_url")
     @classmethod
@@ -237,7 +246,7 @@ def _read(path: Path) -> Settings:
         return Settings(**from_file)
     except ValidationError as error:
         problems = [
-            f"environment variable KPI_{'__'.join(str(part) for part in problem['loc']).upper()}: "
+            f"environment variable KPI_{'__'.join(str(part) for part in problem['loc']).upper() or '*'}: "
             f"{problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors()
         ]

@@ -14,6 +14,8 @@ import duckdb
 from filelock import FileLock, Timeout
 
 STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files of it
+# DuckDB draws one in processes that it takes for a person's, as it does those that Dagster starts for a run of the UI.
+NO_PROGRESS_BAR = "set enable_progress_bar = false"
 FOREIGN_FILE_MEMORY = "4GB"  # what reading a delivered file may take
 QUERY_MEMORY = "4GB"  # what a query of `kpi sql` may take
 
@@ -30,6 +32,7 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         duckdb.IOException: the file is missing, or another process is writing it.
     """
     with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute(NO_PROGRESS_BAR)
         connection.execute("set TimeZone = 'UTC'")
         yield connection
 
@@ -69,6 +72,7 @@ def _writer_lock(path: Path) -> FileLock:
 def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to no file, for reading and writing others."""
     with duckdb.connect() as connection:
+        connection.execute(NO_PROGRESS_BAR)
         connection.execute("set global TimeZone = 'UTC'")  # given at connect, it asks for an extension to be downloaded
         # Of a raw file replaced twice in a moment, DuckDB 1.5 now and then (3 of 10,000) takes a part from there.
         connection.execute("set global enable_external_file_cache = false")

@@ -3,6 +3,8 @@
 Belongs here: a publication as metadata of its asset. Does not belong here: making it (`publication.py`).
 """
 
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from pipelines.publish.publication import SCORECARD, Publication
 from pipelines.show import cell_text
 from pipelines.warehouse import published
 
-_SHOWN_MONTHS = 6
+_SHOWN_MONTHS = 4  # as many as the UI shows beside each other
 
 
 def publication_metadata(publication: Publication, counts: dict[str, int], published_dir: Path) -> dict[str, Any]:
@@ -21,16 +23,19 @@ def publication_metadata(publication: Publication, counts: dict[str, int], publi
     metadata: dict[str, Any] = {
         "publication": publication.publication_id,
         "as of": str(publication.as_of_date),
-        "data through": dg.MetadataValue.md(
-            _table(["source", "newest delivery day"], publication.data_through.items())
-        ),
-        "file": dg.MetadataValue.path(str(published_dir / "kpi.duckdb")),
         "dagster/row_count": sum(counts.values()),
     }
     if SCORECARD in counts:
-        with published(published_dir.resolve()) as connection:
-            metadata["scorecard"] = dg.MetadataValue.md(_scorecard(connection))
-            metadata |= _values(connection)
+        try:
+            with published(published_dir.resolve()) as connection:
+                metadata["scorecard"] = dg.MetadataValue.md(_scorecard(connection))
+                metadata |= _values(connection)
+        except duckdb.Error as error:  # it is published; a run that failed now would say that it is not
+            metadata["scorecard"] = f"The scorecard cannot be shown: {error}"
+    metadata["data through"] = dg.MetadataValue.md(
+        _table(["source", "newest delivery day"], publication.data_through.items())
+    )
+    metadata["file"] = dg.MetadataValue.path(str(published_dir / "kpi.duckdb"))
     return metadata
 
 
@@ -55,7 +60,7 @@ def _scorecard(connection: duckdb.DuckDBPyConnection) -> str:
         ).fetchall()
     }
     rows = [
-        [name, *(_cell(*cells.get((kpi_id, month), (None, "")), unit) for month, _ in months)]
+        [name, *(_cell(cells.get((kpi_id, month), (None, "")), unit) for month, _ in months)]
         for kpi_id, name, unit in headlines
     ]
     return _table(["KPI", *(f"{month:%Y-%m}{' to date' if partial else ''}" for month, partial in months)], rows)
@@ -79,10 +84,13 @@ def _values(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
     }
 
 
-def _cell(value: Any, status: str, unit: str) -> str:
+def _cell(found: tuple[Decimal | None, str], unit: str) -> str:
+    """A value as people read it, or why there is none."""
+    value, status = found
     return cell_text(value, unit) or status
 
 
-def _table(head: list[str], rows: Any) -> str:
+def _table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)

@@ -27,6 +27,12 @@ from pipelines.warehouse import attach_read_only, escaped, new_file, reader
 
 SCORECARD = "kpi_scorecard__monthly"
 
+_OWN_TABLES = {
+    "check_results": Description("What the checks of the last runs found; one row per run, table and check.", {}),
+    "publication": Description("What this publication is; one row per source.", {}),
+    "restatements": Description("Values of months that were over, and are others now; one row per publication.", {}),
+}
+
 
 class AuditError(Exception):
     """The candidate does not hold what the warehouse holds; the message names table and difference."""
@@ -164,7 +170,7 @@ def _build(
         connection.execute("create table candidate.meta.check_results as select * from check_results")
         if SCORECARD in tables:
             _build_restatements(connection, publication, published_dir / "kpi.duckdb")
-        _comment(connection, descriptions)
+        _comment(connection, {**_OWN_TABLES, **descriptions})
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, Description]) -> None:

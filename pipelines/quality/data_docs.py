@@ -164,8 +164,8 @@ def _index(
     # Whoever serves these pages serves those of the documentation, if they were made beside them (`docs_pages.py`).
     documented = (folder / "site" / "docs" / "index.html").exists()
     about = '<p><a href="docs/index.html">Documentation</a></p>\n' if documented else ""
-    body = f"<h1>Check results</h1>\n{about}{content}\n"
-    return f'<!DOCTYPE html>\n<html>\n{head}\n<body class="index">{body}</body>\n</html>\n'
+    body = f'<body class="index"><h1>Check results</h1>\n{about}{content}\n</body>'
+    return f"<!DOCTYPE html>\n<html>\n{head}\n{body}\n</html>\n"
 
 
 def _ended(outcome: Outcome | None) -> str:

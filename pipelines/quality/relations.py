@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.quality.expectation_types import BATCH, quoted
 from pipelines.quality.statement_timeout import stopping_statements
-from pipelines.warehouse import literal_path
+from pipelines.warehouse import NO_PROGRESS_BAR, literal_path
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -121,7 +121,7 @@ def opened(relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -
 
 def _settings(spill: str) -> list[str]:
     """What must not depend on the machine: a database in memory spills into the current folder, in local time."""
-    return [f"set temp_directory = {_literal(spill)}", "set TimeZone = 'UTC'"]
+    return [f"set temp_directory = {_literal(spill)}", "set TimeZone = 'UTC'", NO_PROGRESS_BAR]
 
 
 def _view(relation: Relation) -> list[str]:

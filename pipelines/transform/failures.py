@@ -28,7 +28,8 @@ def failure_of(run_results: Iterable[Mapping[str, Any]], error: Exception) -> dg
     skipped = sum(result["status"] == "skipped" for result in results)
     counts = [_counted(len(models), "model", "could not be built")] if models else []
     counts += [_counted(len(tests), "test", "failed")] if tests else []
-    left_out = f" What builds on that was left out: {skipped:,} models and tests." if skipped else ""
+    things = "model or test" if skipped == 1 else "models and tests"
+    left_out = f" What builds on that was left out: {skipped:,} {things}." if skipped else ""
     failed = [
         f"{_name(result)}: {readable_error(result.get('message') or 'no reason given')}" for result in models + tests
     ]

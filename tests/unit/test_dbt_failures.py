@@ -19,7 +19,7 @@ def test_it_opens_with_what_failed_and_says_what_was_left_out() -> None:
         OSError("the whole log"),
     )
     assert failure.description == (
-        "1 model could not be built. What builds on that was left out: 1 models and tests.\n"
+        "1 model could not be built. What builds on that was left out: 1 model or test.\n"
         "fct_orders: Runtime Error in model fct_orders\n  Binder Error: no column x"
     )
     assert failure.metadata[ONLY_TESTS].value is False

@@ -60,7 +60,9 @@ def test_the_file_says_what_its_tables_and_columns_mean(warehouse: Warehouse) ->
     warehouse.publish("one")
     with published(warehouse.published_dir) as connection:
         tables = connection.execute("select table_name, comment from duckdb_tables() where comment is not null")
-        assert tables.fetchall() == [("numbers", "The shop's numbers.")]
+        comments = dict(tables.fetchall())
+        assert comments["numbers"] == "The shop's numbers."
+        assert comments["publication"] == "What this publication is; one row per source."
         columns = connection.execute("select column_name, comment from duckdb_columns() where comment is not null")
         assert columns.fetchall() == [("n", "A number; what isn't one is left out.")]
 

@@ -76,6 +76,17 @@ def test_what_changed_is_told_and_else_nothing(
     assert (fresh.check_name, fresh.passed) == ("fresh", True)  # type: ignore[union-attr]
 
 
+def test_what_cannot_be_told_fails_the_checks_and_not_the_run(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> list[Line]:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(asset_checks, "standing", breaks)
+    report_standing(instance, settings, [])
+    assert set(told(instance).values()) == {(False, "How things stand cannot be told: OSError: the disk is gone")}
+
+
 def test_there_is_a_line_for_each_check(settings: Settings) -> None:
     lines = standing(settings, [], datetime(2026, 1, 10, tzinfo=UTC))
     assert tuple(line.name for line in lines) == CHECKS

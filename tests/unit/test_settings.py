@@ -121,6 +121,11 @@ def test_a_half_written_note_of_where_the_ui_is_is_ignored(tmp_path: Path, monke
     assert load_settings().ui_url == "http://127.0.0.1:3000"
 
 
+def test_deliveries_that_end_before_they_begin_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="last_delivery, 2024-12-31, lies before first_delivery, 2025-01-01"):
+        load_settings(settings_file(tmp_path, SETTINGS + "last_delivery: 2024-12-31\n"))
+
+
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yml: no such file"):
         load_settings(tmp_path / "nowhere.yml")
