@@ -17,6 +17,8 @@ from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
 from pipelines.warehouse import sandboxed
 
+FAILED_DAYS = "delivery days that failed"  # metadata of a step that failed: of a range of days, which ones
+
 
 def raw_key(source: str, table_name: str) -> dg.AssetKey:
     """The asset key of a delivered table."""
@@ -50,6 +52,7 @@ def _raw_asset(
     )
     def raw_table(context: dg.AssetExecutionContext) -> None:
         landed_days: dict[str, Landed] = {}
+        failed_days: list[str] = []
         problems = []
         may_recover = False
         landed_before = raw_days(settings.raw_dir, source.name, table_name)
@@ -74,12 +77,15 @@ def _raw_asset(
                         quarantine,
                     )
                     problems += landed_days[day].refused
+                    failed_days += [day] if landed_days[day].refused else []
                 except (UnreachableError, ConfigError) as error:  # the other days would fare no better
                     problems.append(str(error))
+                    failed_days += context.partition_keys[context.partition_keys.index(day) :]
                     may_recover = isinstance(error, UnreachableError)
                     break
                 except DeliveryError as error:
                     problems.append(str(error))
+                    failed_days.append(day)
         for day, landed in landed_days.items():
             if landed.outcome == "restated":
                 context.log.info(f"{key.to_user_string()}: {day} was delivered before, with other bytes: restated.")
@@ -93,7 +99,11 @@ def _raw_asset(
             else:
                 context.add_asset_metadata(_metadata(landed), partition_key=day)
         if problems:
-            raise dg.Failure(description="\n".join(dict.fromkeys(problems)), allow_retries=may_recover)
+            raise dg.Failure(
+                description="\n".join(dict.fromkeys(problems)),
+                metadata={FAILED_DAYS: failed_days},
+                allow_retries=may_recover,
+            )
 
     return raw_table
 
