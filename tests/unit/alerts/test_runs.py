@@ -202,7 +202,8 @@ def test_a_step_that_failed_over_a_range_of_days_names_those_that_did(
             "entities": ["orders"],
             "tables": {
                 "orders": {
-                    "description": "T", "format": "csv", "columns": ["id"], "key": ["id"], "path": "o_{delivered_on}.csv",
+                    "description": "T", "format": "csv", "columns": ["id"], "key": ["id"],
+                    "path": "o_{delivered_on}.csv",
                 }
             },
         }
