@@ -82,6 +82,7 @@ def model_assets(settings: Settings, sources: list[Source], manifest: Path) -> l
         arguments = build_arguments(variables, full_refresh="full_refresh" in context.run.tags)
         # Each step's folder is its own and used again: one for each run, as dagster-dbt has it, would never be cleared.
         target = settings.dbt_target_dir / "target" / context.op.name
+        (target / "dbt.log").unlink(missing_ok=True)  # dbt would go on writing into it
         invocation = dbt.cli(arguments, context=context, target_path=target)
         with ended_with_the_run(invocation.process):
             yield from invocation.stream()
