@@ -92,14 +92,16 @@ def test_the_newest_result_of_a_check_stays_known_after_its_run_is_forgotten(hou
     forget_old_runs(house.instance, house.settings)
     [check] = not_empty.check_keys
     found = house.instance.get_latest_asset_check_evaluation_record(check)
-    assert found is not None and found.status.value == "SUCCEEDED"
+    assert found is not None
+    assert found.status.value == "SUCCEEDED"
 
 
 def test_where_the_daemon_runs_a_sensor_does_it(house: House) -> None:
     house.run("2025-01-01")
     house.run("2025-01-02")
     said = housekeeping_sensor(house.settings)(dg.build_sensor_context(house.instance))
-    assert isinstance(said, dg.SkipReason) and said.skip_message == "1 old runs forgotten."
+    assert isinstance(said, dg.SkipReason)
+    assert said.skip_message == "1 old runs forgotten."
 
 
 def test_a_history_that_cannot_be_used_fails_no_run(
