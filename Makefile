@@ -24,10 +24,10 @@ $(READY): requirements.lock pyproject.toml
 
 run: setup ## make the demo company's deliveries, run the whole pipeline on them, print the scorecard
 	$(BIN)/python -m demo_company
-	$(BIN)/python -m pipelines.cli run
+	$(BIN)/python -m pipelines run
 
 dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
-	$(BIN)/python -m pipelines.cli dev
+	$(BIN)/python -m pipelines dev
 
 test: setup ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -46,7 +46,7 @@ lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m sqlfluff lint --processes 2 dbt_project/models dbt_project/tests tests/realdata
-	$(BIN)/python -m pipelines.cli validate
+	$(BIN)/python -m pipelines validate
 
 format: setup ## rewrite Python and SQL in the house style
 	$(BIN)/python -m ruff check --fix .

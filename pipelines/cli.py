@@ -470,6 +470,21 @@ def alerts_unmute(ids: Incidents, by: By = None) -> None:
         print_chosen("Unmuted", incidents, console)
 
 
+@alerts_app.command("resolve")
+def alerts_resolve(
+    ids: Incidents,
+    reason: Annotated[str, typer.Option(help="Why it is over although no check says so; kept with the incident.")],
+    by: By = None,
+) -> None:
+    """Say that incidents are over. What fails again opens a new one."""
+    from pipelines.alerts.commands import chosen, login_name, print_chosen
+
+    with _alerts() as desk:
+        incidents = chosen(desk, ids)
+        desk.resolve(incidents, by or login_name(), reason, _now())
+        print_chosen("Resolved", incidents, console)
+
+
 @alerts_app.command("test")
 def alerts_test(
     channel: Annotated[str | None, typer.Option(help="Only over this channel of alerts.yml.")] = None,

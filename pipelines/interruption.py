@@ -15,6 +15,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -27,18 +28,26 @@ _SECONDS_TO_END = 10  # what a process gets that was asked to end, before it is 
 _processes: set[subprocess.Popen[bytes]] = set()
 
 
+@dataclass
+class Interruption:
+    """Whether somebody interrupted a run that had succeeded by then."""
+
+    came_too_late: bool = False
+
+
 @contextmanager
-def can_be_interrupted(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+def can_be_interrupted(instance: dg.DagsterInstance, run_id: str) -> Iterator[Interruption]:
     """Stop the run `run_id`, which the block executes, where it is when somebody asks for it.
 
     Raises:
-        KeyboardInterrupt: somebody asked. The run is canceled, unless it had succeeded; its processes have ended.
+        KeyboardInterrupt: somebody asked. The run is canceled, and its processes have ended.
     """
+    interruption = Interruption()
     with _listening() as asked:
         stop = _Stop(instance, run_id, asked)
         STEP_LOGGER.addHandler(stop)
         try:
-            yield
+            yield interruption
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
             pass
         finally:
@@ -46,7 +55,10 @@ def can_be_interrupted(instance: dg.DagsterInstance, run_id: str) -> Iterator[No
         if asked():
             _end_processes()
             run = instance.get_run_by_id(run_id)
-            if run and run.status not in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED):
+            if run and run.is_success:
+                interruption.came_too_late = True
+                return
+            if run and run.status is not dg.DagsterRunStatus.CANCELED:
                 instance.report_run_canceled(run, _MESSAGE)
             raise KeyboardInterrupt
 
@@ -79,7 +91,10 @@ class _Stop(logging.Handler):
         if self._has_stopped or not self._asked():
             return
         self._has_stopped = True
-        if run := self._instance.get_run_by_id(self._run_id):
+        run = self._instance.get_run_by_id(self._run_id)
+        if run and run.is_finished:
+            return
+        if run:
             self._instance.report_run_canceling(run, _MESSAGE)  # Dagster calls it canceled then, and not failed
         raise KeyboardInterrupt
 

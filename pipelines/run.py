@@ -156,52 +156,59 @@ def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict
     Raises:
         KeyboardInterrupt: somebody asked the process to end; the message says what became of the days.
     """
-    standing = "before a run began: nothing was changed."
+    standing = ["before a run began: nothing was changed"]
     try:
-        import dagster as dg
-
-        from pipelines.alerts.runs import report_of_run
-        from pipelines.alerts.sensors import tell_of_runs
-        from pipelines.checks import build_docs_of_run
-        from pipelines.definitions import daily_job, defs, settings, sources, suites
-        from pipelines.housekeeping import tidy_safely
-        from pipelines.interruption import can_be_interrupted
-        from pipelines.progress import shown
-        from pipelines.publish.asset_checks import report_standing
-
-        job = defs.resolve_job_def(daily_job.name)
-        blocked: dict[str, list[str]] = {}
-        with dg.DagsterInstance.get() as instance:
-            belong_to_code_location(instance, daily_job.name)
-            for run_days in planned.runs:
-                title = str(Plan([run_days], planned.is_first_load))
-                hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
-                standing = f"in {title}: it published nothing, and the same command goes on from what has landed."
-                run_id = str(uuid4())
-                with (
-                    shown(console, title, steps=len(job.nodes)),
-                    _quiet_stdout(),
-                    can_be_interrupted(instance, run_id),
-                ):
-                    result = job.execute_in_process(
-                        run_id=run_id,
-                        instance=instance,
-                        run_config={"loggers": {"steps": {}}},
-                        raise_on_error=False,
-                        partition_key=str(run_days[0]) if len(run_days) == 1 else None,
-                        tags=_tags(run_days, full_refresh),
-                    )
-                standing = f"after {title}, which was over."
-                release_writer_lock(settings.warehouse_path)
-                if not result.success:
-                    blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
-                tell_of_runs(instance, settings, suites)
-                if run := instance.get_run_by_id(result.run_id):
-                    build_docs_of_run(settings, run, blocked.get(title, []))
-            report_standing(instance, settings, sources)
-            tidy_safely(instance, settings)
+        return _execute(planned, console, full_refresh, standing)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Interrupted {standing}") from None
+        raise KeyboardInterrupt(f"Interrupted {standing[-1]}.") from None
+
+
+def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list[str]) -> dict[str, list[str]]:
+    """As `execute`; adds to `standing` where it is."""
+    import dagster as dg
+
+    from pipelines.alerts.runs import report_of_run
+    from pipelines.alerts.sensors import tell_of_runs
+    from pipelines.checks import build_docs_of_run
+    from pipelines.definitions import daily_job, defs, settings, sources, suites
+    from pipelines.housekeeping import tidy_safely
+    from pipelines.interruption import can_be_interrupted
+    from pipelines.progress import shown
+    from pipelines.publish.asset_checks import report_standing
+
+    job = defs.resolve_job_def(daily_job.name)
+    blocked: dict[str, list[str]] = {}
+    with dg.DagsterInstance.get() as instance:
+        belong_to_code_location(instance, daily_job.name)
+        for run_days in planned.runs:
+            title = str(Plan([run_days], planned.is_first_load))
+            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
+            standing.append(f"in {title}: it published nothing, and the same command goes on from what has landed")
+            run_id = str(uuid4())
+            with (
+                shown(console, title, steps=len(job.nodes)),
+                _quiet_stdout(),
+                can_be_interrupted(instance, run_id) as interruption,
+            ):
+                result = job.execute_in_process(
+                    run_id=run_id,
+                    instance=instance,
+                    run_config={"loggers": {"steps": {}}},
+                    raise_on_error=False,
+                    partition_key=str(run_days[0]) if len(run_days) == 1 else None,
+                    tags=_tags(run_days, full_refresh),
+                )
+            standing.append(f"after {title}, which was over")
+            release_writer_lock(settings.warehouse_path)
+            if interruption.came_too_late:
+                raise KeyboardInterrupt
+            if not result.success:
+                blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
+            tell_of_runs(instance, settings, suites)
+            if run := instance.get_run_by_id(result.run_id):
+                build_docs_of_run(settings, run, blocked.get(title, []))
+        report_standing(instance, settings, sources)
+        tidy_safely(instance, settings)
     return blocked
 
 

@@ -8,7 +8,7 @@ Does not belong here: when an incident is worth a notice (`incidents.py`), and s
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -112,7 +112,7 @@ class Desk:
                     problems += self._still_failing(transaction, current, left, now)
                 elif current is not None:
                     resolved += 1
-                    ends += self._passed(transaction, current, finding, report, now)
+                    ends += self._ended(transaction, current, finding.message, now, at=report.at)
             self._queue(transaction, "problem", report.report_id, problems, now)
             self._queue(transaction, "resolved", report.report_id, ends, now)
         return Taken(opened, resolved, len(problems) + len(ends))
@@ -136,13 +136,14 @@ class Desk:
             return [incident for incident in transaction.incidents() if incident.told]
 
     def tend(self, now: datetime) -> None:
-        """What time alone brings about: escalations, the ends of incidents that stopped flapping, forgetting.
+        """What time alone brings about: escalations, ends of what stopped flapping or has grown old, forgetting.
 
         Raises:
             sqlite3.Error, OSError: the store cannot be used.
         """
         with self.store.transaction() as transaction:
             self._escalate(transaction, now)
+            self._end_what_can_no_longer_change(transaction, now)
             self._tell_what_is_calm(transaction, now)
             transaction.prune(now, KEPT_DAYS)
 
@@ -156,6 +157,15 @@ class Desk:
                 keepers = [name for name in after.told if is_per_incident(self.alerts, name)]
                 telling = Telling(after, "new", dict.fromkeys(keepers, now))
                 self._queue(transaction, "acknowledged", f"acknowledged at {now}", [telling], now)
+
+    def resolve(self, chosen: Iterable[Incident], by: str, reason: str, now: datetime) -> None:
+        """Somebody says that these incidents are over. What fails again opens a new one."""
+        by, reason = self._harmless(by), self._harmless(reason)
+        with self.store.transaction() as transaction:
+            ends: list[Telling] = []
+            for incident in chosen:
+                ends += self._ended(transaction, incident, f"{by} resolved it: {reason}", now, by=by, reason=reason)
+            self._queue(transaction, "resolved", f"resolved at {now}", ends, now)
 
     def mute(self, chosen: Iterable[Incident], until: datetime, by: str, reason: str, now: datetime) -> None:
         """Nothing of these incidents is told until then, nor what is queued of them."""
@@ -217,15 +227,33 @@ class Desk:
         transaction.put(incident)
         return [Telling(incident, because, channels)] if because and channels else []
 
-    def _passed(
-        self, transaction: Transaction, current: Incident, finding: Finding, report: Report, now: datetime
+    def _ended(
+        self,
+        transaction: Transaction,
+        current: Incident,
+        why: str,
+        now: datetime,
+        *,
+        at: datetime | None = None,
+        by: str = "",
+        reason: str = "",
     ) -> list[Telling]:
         """Write the end of an incident; what is to be told of it, if anything."""
-        incident, tell = incidents.passed(current, finding, report)
+        incident, tell = incidents.resolved(current, why, at or now, by, reason)
         transaction.put(incident)
-        transaction.log(incident, now, "resolved", detail=finding.message)
+        transaction.log(incident, now, "resolved", by, reason or why)
         channels = self._hears_of_end(incident, self._withdraw(transaction, incident), now)
         return [Telling(incident, "resolved", channels)] if tell and channels else []
+
+    def _end_what_can_no_longer_change(self, transaction: Transaction, now: datetime) -> None:
+        """End warnings of deliveries so old that no file of them is awaited any more: nobody will mend them."""
+        first_day = now.astimezone(self.zone).date() - timedelta(days=self.settings.late_file_days)
+        why = f"no file of a day before {first_day} is awaited any more (setting late_file_days)"
+        ends: list[Telling] = []
+        for incident in transaction.incidents():
+            if incidents.can_no_longer_change(incident, first_day):
+                ends += self._ended(transaction, incident, why, now)
+        self._queue(transaction, "resolved", f"old at {now}", ends, now)
 
     def _escalate(self, transaction: Transaction, now: datetime) -> None:
         """Call in others for critical incidents that nobody has acknowledged in time."""

@@ -36,8 +36,8 @@ class Incident:
         notices: how often it was told; an escalation is none of them.
         escalated_to: the channels that heard that nobody acknowledged it.
         ended: whether nothing more is to be told. A flapping incident's end is told when it has been quiet.
-        resolution: what the passing finding said.
-        by, reason: who acknowledged or muted it, and why.
+        resolution: what the passing finding said, or why it ended without one.
+        by, reason: who acknowledged, muted or resolved it, and why.
     """
 
     id: str
@@ -124,9 +124,20 @@ def failed(
         return incident, "new"
     if RANK[incident.severity] > RANK[incident.worst_told]:
         return incident, "worse"
+    if incident.state == "acknowledged" and _another_delivery_fails(incident, current):
+        return unmuted(incident), "new"
     if incident.state == "acknowledged" or report.attempt_of is not None:
         return incident, None
     return incident, "reminder" if _reminder_is_due(incident, now, rules) else None
+
+
+def _another_delivery_fails(incident: Incident, before: Incident) -> bool:
+    """Whoever acknowledged a delivery has not acknowledged the next. Only of raw tables days say what failed."""
+    return _is_of_deliveries(incident) and not set(incident.finding.deliveries) <= set(before.finding.deliveries)
+
+
+def _is_of_deliveries(incident: Incident) -> bool:
+    return incident.asset.startswith("raw/") and bool(incident.finding.deliveries)
 
 
 def _opened(
@@ -213,11 +224,8 @@ def told(incident: Incident, because: Because, channels: tuple[str, ...], now: d
 
 
 def days_left(incident: Incident, finding: Finding) -> tuple[str, ...]:
-    """The delivery days that fail on although those of the passing `finding` do not.
-
-    None of an acknowledged incident: somebody knows of them, and must hear when another day fails.
-    """
-    if not incident.finding.by_delivery or incident.state == "acknowledged":
+    """The delivery days that fail on although those of the passing `finding` do not."""
+    if not incident.finding.by_delivery:
         return ()
     return tuple(day for day in incident.finding.deliveries if day not in finding.deliveries)
 
@@ -227,23 +235,34 @@ def still_failing(
 ) -> tuple[Incident, Because | None]:
     """The incident when only these of its delivery days fail on, and why it is to be told now; None if it is not."""
     incident = replace(incident, finding=replace(incident.finding, deliveries=days))
-    if incident.muted(now) or incident.worst_told is None:
+    if incident.muted(now) or incident.worst_told is None or incident.state == "acknowledged":
         return incident, None
     if incident.state == "muted":
         return unmuted(incident), "mute_over"
     return incident, "reminder" if _reminder_is_due(incident, now, rules) else None
 
 
-def passed(incident: Incident, finding: Finding, report: Report) -> tuple[Incident, bool]:
-    """The incident after a passing finding, and whether its end is to be told now."""
+def resolved(incident: Incident, why: str, at: datetime, by: str = "", reason: str = "") -> tuple[Incident, bool]:
+    """The incident once it has ended, and whether its end is to be told now."""
     tell = bool(incident.told) and not incident.flapping
     return replace(
         incident,
         state="resolved",
-        resolved_at=max(report.at, incident.last_seen_at),
-        resolution=finding.message,
+        resolved_at=max(at, incident.last_seen_at),
+        resolution=why,
+        by=by or incident.by,
+        reason=reason or incident.reason,
         ended=tell or not incident.told,
     ), tell
+
+
+def can_no_longer_change(incident: Incident, first_day: date) -> bool:
+    """True of a delivery that only warned, when no file of its days is awaited any more: they lie before `first_day`.
+
+    What holds something back never ends by itself.
+    """
+    days = incident.finding.deliveries
+    return _is_of_deliveries(incident) and not incident.finding.blocking and max(days) < str(first_day)
 
 
 def acknowledged(incident: Incident, by: str, reason: str) -> Incident:

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.alerts.reports import STEP_FAILED, Finding, Report
+from pipelines.ingest.assets import FAILED_DAYS
 from pipelines.partitions import days_of_run
 from pipelines.publish.versions import published_as_of
 from pipelines.quality.history import CheckHistory
@@ -138,6 +139,10 @@ def _of_steps(
         if said is None:
             continue
         asset = made.get(event.step_key) or _checked_asset(event.step_key)
+        at_fault = _failed_days(event) or days
+        about = _about(asset, _suite(suites, asset), at_fault)
+        if event.step_key in made and asset.startswith("raw/"):
+            about["by_delivery"] = True  # of a range of days, too: the step says which failed
         findings.append(
             Finding(
                 asset=asset,
@@ -147,11 +152,18 @@ def _of_steps(
                 blocking=True,
                 message=said,
                 why="What depends on this step was not brought up to date.",
-                next_step=_next_step(asset, days),
-                **_about(asset, _suite(suites, asset), days),
+                next_step=_next_step(asset, at_fault),
+                **about,
             )
         )
     return findings
+
+
+def _failed_days(event: dg.DagsterEvent) -> tuple[str, ...]:
+    """The delivery days of a run that failed in a step, where it says so."""
+    failure = event.step_failure_data.user_failure_data if event.is_step_failure else None
+    days = failure.metadata.get(FAILED_DAYS) if failure else None
+    return tuple(map(str, days.value or ())) if isinstance(days, dg.JsonMetadataValue) else ()
 
 
 def _checked_asset(step: str) -> str:
@@ -231,7 +243,7 @@ def _suite(suites: Suites, asset: str) -> Suite | None:
 
 
 def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, Any]:
-    """What is the same for everything that is found of an asset. Of a range of days nobody knows which one failed."""
+    """What is the same for everything that is found of an asset. A check of a range of days says not which failed."""
     stage, _, table = asset.partition("/")
     source = table.split("/")[0] if stage == "raw" else re.sub(r"^(base|stg)_|__.*$", "", table)
     tags = (stage, source) if stage in ("raw", "staging") and "__" in table.replace("/", "__") else (stage,)

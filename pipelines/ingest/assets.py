@@ -19,6 +19,8 @@ from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
 from pipelines.warehouse import sandboxed
 
+FAILED_DAYS = "delivery days that failed"  # metadata of a step that failed: of a range of days, which ones
+
 
 def raw_key(source: str, table_name: str) -> dg.AssetKey:
     """The asset key of a delivered table."""
@@ -53,6 +55,7 @@ def _raw_asset(
     def raw_table(context: dg.AssetExecutionContext) -> None:
         landed_days: dict[str, Landed] = {}
         problems: list[str] = []
+        failed_days: list[str] = []
         missing: dict[str, str] = {}  # by day: nothing came
         refused: dict[str, list[str]] = {}  # by day: files that could not be let in
         may_recover = False
@@ -83,16 +86,18 @@ def _raw_asset(
                     refused[day] = landed_days[day].refused
                 except (UnreachableError, ConfigError) as error:  # the other days would fare no better
                     problems.append(str(error))
+                    failed_days += context.partition_keys[context.partition_keys.index(day) :]
                     may_recover = isinstance(error, UnreachableError)
                     break
                 except MissingDeliveryError as error:
                     missing[day] = str(error)
                 except DeliveryError as error:
                     refused[day] = [str(error)]
-        waited_for = _waited_for(settings, source, table_name, table, missing, refused)
-        problems += waited_for
+        for day, waited_for in _waited_for(settings, source, table_name, table, missing, refused).items():
+            problems += waited_for
+            failed_days.append(day)
         for problem in [*missing.values(), *chain.from_iterable(refused.values())]:
-            if problem not in waited_for:
+            if problem not in problems:
                 context.log.warning(f"{key.to_user_string()}: {problem} The run goes on without it.")
         for day, landed in landed_days.items():
             if landed.outcome == "restated":
@@ -107,7 +112,11 @@ def _raw_asset(
             else:
                 context.add_asset_metadata(_metadata(landed), partition_key=day)
         if problems:
-            raise dg.Failure(description="\n".join(dict.fromkeys(problems)), allow_retries=may_recover)
+            raise dg.Failure(
+                description="\n".join(dict.fromkeys(problems)),
+                metadata={FAILED_DAYS: failed_days},
+                allow_retries=may_recover,
+            )
 
     return raw_table
 
@@ -119,22 +128,21 @@ def _waited_for(
     table: Table,
     missing: Mapping[str, str],
     refused: Mapping[str, list[str]],
-) -> list[str]:
-    """What of a table's missing and refused deliveries keeps the run from going on.
+) -> dict[str, list[str]]:
+    """What of a table's missing and refused deliveries keeps the run from going on, by day.
 
     All of it, but for what the source says may be published without, or a person decided so. Models need at least one
     delivery of each table to know its columns.
     """
-    if not raw_days(settings.raw_dir, source.name, table_name):
-        return [*missing.values(), *chain.from_iterable(refused.values())]
-    deliveries = Standing(settings, [source]).of_table(source.name, table_name) if missing or refused else {}
-    undecided = {str(day) for day, delivery in deliveries.items() if not delivery.decided_by}
-    waited_for: list[str] = []
-    if table.late == "block":
-        waited_for += [problem for day, problem in missing.items() if day in undecided]
-    if source.rejected == "block":
-        waited_for += [problem for day, problems in refused.items() if day in undecided for problem in problems]
-    return waited_for
+    found = {day: [problem] for day, problem in missing.items()}
+    found |= {day: problems for day, problems in refused.items() if problems}
+    if not found or not raw_days(settings.raw_dir, source.name, table_name):
+        return found
+    deliveries = Standing(settings, [source]).of_table(source.name, table_name)
+    decided = {str(day) for day, delivery in deliveries.items() if delivery.decided_by}
+    goes_on = {*(missing if table.late == "publish_without" else ()), *decided}
+    goes_on |= set(refused if source.rejected == "leave_out" else ())
+    return {day: problems for day, problems in found.items() if day not in goes_on}
 
 
 def _metadata(landed: Landed) -> dict[str, dg.MetadataValue]:

@@ -137,6 +137,8 @@ def model_assets(
         )
 
     def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        log = settings.dbt_target_dir / "target" / context.op.name / "dbt.log"
+        log.unlink(missing_ok=True)  # dbt would go on writing into it
         invocation = invoked(context, dbt)
         with ended_with_the_run(invocation.process):
             yield from built(invocation, settings.warehouse_path, context.log)

@@ -25,7 +25,7 @@ def installation(tmp_path: Path) -> Installation:
     return Installation(tmp_path, environment={"KPI_ALERTS": str(tmp_path / "alerts.yml")})
 
 
-def test_an_incident_is_seen_acknowledged_muted_and_loud_again(installation: Installation) -> None:
+def test_an_incident_is_seen_acknowledged_muted_loud_again_and_resolved(installation: Installation) -> None:
     world = World(installation.data_dir)
     first, second = sorted(world.incidents(), key=lambda incident: incident.asset, reverse=True)
     listed = installation.kpi("alerts", "list").stdout
@@ -44,6 +44,9 @@ def test_an_incident_is_seen_acknowledged_muted_and_loud_again(installation: Ins
     assert installation.kpi("alerts", "unmute", first.id, check=False).returncode == 2
     installation.kpi("alerts", "unmute", second.id)
     assert [incident.state for incident in (world.incidents()) if incident.id == second.id] == ["notified"]
+    resolved = installation.kpi("alerts", "resolve", second.id, "--by", "kim", "--reason", "the shop was closed")
+    assert resolved.stdout == f"Resolved: {second.id[:8]}  raw/orders not_empty\n"
+    assert "resolved by kim: the shop was closed" in installation.kpi("alerts", "show", second.id).stdout
 
 
 def test_what_is_sent_and_what_is_dead(installation: Installation) -> None:

@@ -48,10 +48,17 @@ def quick(context):
 def later(context):
     began.append(context.op.name)
 
-class InterruptsAtAnObservation(logging.Handler):
+@dg.op
+def interrupted_when_over(context):
+    began.append(context.op.name)
+
+class InterruptsBetweenSteps(logging.Handler):
     def emit(self, record):
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
-        if event and event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
+        if not event:
+            return
+        is_over = event.event_type is dg.DagsterEventType.RUN_SUCCESS and "when_over" in event.job_name
+        if is_over or event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
             os.kill(os.getpid(), signal.SIGINT)
 
 def outcome(first, instance):
@@ -61,26 +68,29 @@ def outcome(first, instance):
     def job():
         later(before=first())
 
-    run_id, is_interrupted = str(uuid.uuid4()), False
+    run_id, is_interrupted, interruption = str(uuid.uuid4()), False, None
     try:
-        with shown(console, first.name, steps=2), can_be_interrupted(instance, run_id):
+        with shown(console, first.name, steps=2), can_be_interrupted(instance, run_id) as interruption:
             job.execute_in_process(
                 run_id=run_id, instance=instance, run_config={"loggers": {"steps": {}}}, raise_on_error=False
             )
     except KeyboardInterrupt:
         is_interrupted = True
     return {
-        "status": instance.get_run_by_id(run_id).status.value, "began": list(began), "is_interrupted": is_interrupted
+        "status": instance.get_run_by_id(run_id).status.value,
+        "began": list(began),
+        "is_interrupted": is_interrupted,
+        "came_too_late": interruption.came_too_late,
     }
 
 if __name__ == "__main__":
-    STEP_LOGGER.addHandler(InterruptsAtAnObservation())
+    STEP_LOGGER.addHandler(InterruptsBetweenSteps())
     print("ready", flush=True)
     sys.stdin.readline()  # until nobody reads what is printed
     with dg.DagsterInstance.ephemeral() as instance:
         found = {
             first.name: outcome(first, instance)
-            for first in (interrupted_inside, asked_to_end, waiting_for_a_child, quick)
+            for first in (interrupted_inside, asked_to_end, waiting_for_a_child, interrupted_when_over, quick)
         }
     found["children left"] = [child.poll() is None for child in children]
     open(sys.argv[1], "w").write(json.dumps(found))
@@ -112,13 +122,23 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_a_run_goes_on_when_nobody_reads_its_output_any_more(found: dict[str, Any]) -> None:
-    assert found["quick"] == {"status": "SUCCESS", "began": ["quick", "later"], "is_interrupted": False}
+    assert found["quick"] == {
+        "status": "SUCCESS",
+        "began": ["quick", "later"],
+        "is_interrupted": False,
+        "came_too_late": False,
+    }
     assert "BrokenPipe" not in found["errors"]
 
 
 @pytest.mark.parametrize("step", ["interrupted_inside", "asked_to_end", "waiting_for_a_child"])
 def test_an_interrupted_run_stops_at_once_and_is_canceled_not_failed(found: dict[str, Any], step: str) -> None:
-    assert found[step] == {"status": "CANCELED", "began": [step], "is_interrupted": True}
+    assert found[step] == {"status": "CANCELED", "began": [step], "is_interrupted": True, "came_too_late": False}
+
+
+def test_a_run_that_is_over_when_somebody_interrupts_it_stays_a_success(found: dict[str, Any]) -> None:
+    late = found["interrupted_when_over"]
+    assert (late["status"], late["is_interrupted"], late["came_too_late"]) == ("SUCCESS", False, True)
 
 
 def test_what_a_run_had_started_ends_with_it(found: dict[str, Any]) -> None:

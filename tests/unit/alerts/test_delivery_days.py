@@ -1,5 +1,7 @@
 """What fails for one delivery day is not mended by another day's delivery."""
 
+from datetime import timedelta
+
 from tests.unit.alerts.conftest import World, finding
 
 
@@ -47,11 +49,45 @@ def test_an_acknowledged_day_does_not_hide_the_next_that_fails(world: World) -> 
     fails(world, "2026-01-08")
     world.desk.acknowledge([world.incident()], "anna", "it will never come", world.now)
     world.later(hours=24)
-    passes(world, "2026-01-09")
-    assert world.incident().state == "resolved"
+    fails(world, "2026-01-08")
+    assert world.heard() == ["new"]
     world.later(hours=24)
     fails(world, "2026-01-10")
-    assert world.heard() == ["new", "resolved", "new"]
+    assert world.heard() == ["new", "new"]
+    assert world.incident().finding.deliveries == ("2026-01-08", "2026-01-10")
+    assert (world.incident().state, world.incident().by) == ("repeated", "")
+
+
+def test_an_acknowledged_day_stays_open_and_quiet_while_others_pass(world: World) -> None:
+    fails(world, "2026-01-08")
+    world.desk.acknowledge([world.incident()], "anna", "it comes on Monday", world.now)
+    for day in ("2026-01-09", "2026-01-10", "2026-01-11"):
+        world.later(hours=24)
+        passes(world, day)
+    assert (world.incident().state, world.heard()) == ("acknowledged", ["new"])
+    passes(world, "2026-01-08")
+    assert world.heard() == ["new", "resolved"]
+
+
+def test_a_warning_of_a_day_whose_files_nobody_awaits_any_more_ends_by_itself(world: World) -> None:
+    world.fails(asset="raw/shop/orders", severity="warning", deliveries=("2026-01-08",), by_delivery=True)
+    world.later(days=90)  # late_file_days: 90; it is 2026-04-12
+    world.now -= timedelta(days=5)
+    world.tend()
+    assert world.incident().state == "notified"
+    world.later(days=5)
+    world.tend()
+    assert world.heard() == ["new", "resolved"]
+    assert world.incident().resolution == (
+        "no file of a day before 2026-01-12 is awaited any more (setting late_file_days)"
+    )
+
+
+def test_what_holds_a_publication_back_never_ends_by_itself(world: World) -> None:
+    world.fails(asset="raw/shop/orders", blocking=True, deliveries=("2026-01-08",), by_delivery=True)
+    world.later(days=365)
+    world.tend()
+    assert world.incident().state == "notified"
 
 
 def test_a_range_of_days_ends_those_that_it_holds(world: World) -> None:
@@ -62,9 +98,12 @@ def test_a_range_of_days_ends_those_that_it_holds(world: World) -> None:
     assert world.incident().state == "resolved"
 
 
-def test_of_a_range_that_failed_nobody_knows_the_day_and_any_day_ends_it(world: World) -> None:
-    fails(world, "2026-01-05", "2026-01-06")
-    passes(world, "2026-01-07")
+def test_what_failed_in_a_range_ends_with_the_last_of_the_days_that_did(world: World) -> None:
+    world.fails(asset="raw/shop/orders", deliveries=("2026-01-05", "2026-01-06"), by_delivery=True)
+    for day in ("2026-01-07", "2026-01-06"):
+        passes(world, day)
+        assert world.incident().state == "notified"
+    passes(world, "2026-01-05")
     assert world.incident().state == "resolved"
 
 

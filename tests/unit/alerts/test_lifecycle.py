@@ -400,3 +400,24 @@ def test_what_ended_long_ago_is_forgotten(world: World) -> None:
 def test_a_time_without_a_zone_is_refused(world: World) -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         world.desk.take(Report("run", world.now, (finding(),)), world.now.replace(tzinfo=None))
+
+
+def test_what_a_person_resolves_is_over_and_everybody_who_was_told_hears_why(world: World) -> None:
+    world.fails()
+    world.desk.resolve([world.incident()], "kim", "the shop was closed", world.now)
+    world.flush()
+    ended = world.incident()
+    assert (ended.state, ended.by, ended.resolution) == ("resolved", "kim", "kim resolved it: the shop was closed")
+    assert world.heard() == ["new", "resolved"]
+    with world.desk.store.transaction() as transaction:
+        what = [(event.what, event.who, event.detail) for event in transaction.history(ended)]
+    assert what[-1] == ("resolved", "kim", "the shop was closed")
+
+
+def test_what_a_person_resolved_opens_again_when_it_fails_again(world: World) -> None:
+    world.fails()
+    world.desk.resolve([world.incident()], "kim", "it was nothing", world.now)
+    world.later(hours=1)
+    world.fails()
+    assert [incident.state for incident in world.incidents()] == ["resolved", "notified"]
+    assert world.heard() == ["new", "resolved", "new"]

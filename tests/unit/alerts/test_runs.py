@@ -12,11 +12,13 @@ from pipelines.alerts.desk import Desk
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.runs import report_of_run
 from pipelines.alerts.sensors import tell_of_runs
+from pipelines.ingest.assets import raw_assets
 from pipelines.quality.asset_checks import asset_checks
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable
 from pipelines.quality.suites import Suite
 from pipelines.settings import PROJECT_DIR, Settings
+from pipelines.sources import Source
 from pipelines.transform.failures import failure_of
 
 DAY = "2026-01-08"
@@ -197,3 +199,36 @@ def test_a_report_that_cannot_be_made_keeps_no_other_from_being_told(
     assert {incident.check for incident in desk.told()} == {"order_id_unique", "unclaimed_files"}
     assert "A report could not be made: OSError" in caplog.text
     assert "canary" not in caplog.text
+
+
+def test_a_step_that_failed_over_a_range_of_days_names_those_that_did(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    source = Source.model_validate(
+        {
+            "name": "shop", "description": "S", "connector": "files", "owner": "team:x", "sla": "06:00",
+            "entities": ["orders"],
+            "tables": {
+                "orders": {
+                    "description": "T", "format": "csv", "columns": ["id"], "key": ["id"],
+                    "path": "o_{delivered_on}.csv",
+                }
+            },
+        }
+    )  # fmt: skip
+    settings.landing_dir.mkdir(parents=True)
+    for day in ("2026-01-05", "2026-01-07"):  # that of the 6th is missing
+        (settings.landing_dir / f"o_{day}.csv").write_text(f"id\n{day}\n")
+    result = dg.materialize(
+        raw_assets(settings, [source], DAYS),
+        instance=instance,
+        raise_on_error=False,
+        tags={
+            "dagster/asset_partition_range_start": "2026-01-05",
+            "dagster/asset_partition_range_end": "2026-01-07",
+        },
+    )
+    findings = report_of_run(instance, result.run_id, SUITES, settings).findings
+    [failed] = [finding for finding in findings if finding.asset == "raw/shop/orders"]
+    assert (failed.passed, failed.deliveries, failed.by_delivery) == (False, ("2026-01-06",), True)
+    assert "kpi run --date 2026-01-06" in failed.next_step
