@@ -25,7 +25,7 @@ class TargetRow(NamedTuple):
     target_to_date: Decimal
 
 
-def targets(frames: Frames) -> list[TargetRow]:
+def targets(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TargetRow]:
     """What was set for reps and the company; for teams the revenue of their reps. Only revenue is spread over days."""
     quotas = frames["crm.quotas"]
     quotas = quotas[quotas["period_month"].isin(MONTHS)]
@@ -39,7 +39,7 @@ def targets(frames: Frames) -> list[TargetRow]:
     daily = daily_revenue_targets(frames, of_reps=True)
     own = daily_revenue_targets(frames, of_reps=False)
     for cut, shares in (("team", daily), ("rep", daily), ("company", own)):
-        shares = shares.assign(to_date=shares["eur"].where(shares["day"] <= AS_OF, 0))
+        shares = shares.assign(to_date=shares["eur"].where(shares["day"] <= as_of, 0))
         sums = shares.groupby(["month", cut])[["eur", "to_date"]].sum()
         for (month, entity), total in zip(sums.index, sums.to_dict("records"), strict=True):
             rows.append(TargetRow(label(month), "revenue", cut, entity, euros(total["eur"]), euros(total["to_date"])))
