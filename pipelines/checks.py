@@ -5,27 +5,33 @@ Does not belong here: what a suite is and how it runs (`quality/`), the suites o
 what tables are compared with (`comparisons.py`).
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import date
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 
 import dagster as dg
 
+from pipelines.alerts.runs import days_of, report_of_run
+from pipelines.code_location import STARTED_BY
 from pipelines.comparisons import days_off, delivered_months, deliveries, published_months, views_for
+from pipelines.config_files import ConfigError
 from pipelines.deliveries.judging import Judged, judge_landed, judge_logged
 from pipelines.deliveries.proof import loads_of_log
 from pipelines.deliveries.standing import Standing
+from pipelines.docs_pages import write_pages
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import raw_file
 from pipelines.quality.asset_checks import asset_checks
-from pipelines.quality.data_docs import build_data_docs
+from pipelines.quality.data_docs import Outcome, build_data_docs, store_outcome
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable, ParquetFiles
 from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Suite
 from pipelines.quality.usual import DAYS_OFF, DELIVERED_MONTHS, DELIVERIES, PUBLISHED_MONTHS
 from pipelines.settings import Settings
-from pipelines.sources import Source, each_table
+from pipelines.sources import OWNER, Source, each_table
 from pipelines.suites_of_sources import suites_of
 
 Suites = Mapping[tuple[str, str], Suite]
@@ -45,6 +51,23 @@ def complete_suites(written: Suites, sources: Iterable[Source]) -> dict[tuple[st
             elif own.shipped_suite == "extended":
                 suites[key] = suite.extended_by(own)
     return suites
+
+
+def owners_of_models(suites: Suites) -> dict[tuple[str, str], str]:
+    """Who owns each model that has a suite, by (layer, model): whoever owns the suite.
+
+    Raises:
+        ConfigError: an owner is neither a team nor an e-mail address; names the suite's file.
+    """
+    owners = {}
+    for key, suite in suites.items():
+        if not re.fullmatch(OWNER, suite.owner):
+            raise ConfigError(
+                f"{suite.path}: owner {suite.owner!r} is neither a team nor an e-mail address. "
+                "Write it like team:sales or anna@example.org."
+            )
+        owners[key] = suite.owner
+    return owners
 
 
 def checks_of_raw(
@@ -73,12 +96,19 @@ def checks_of_models(
     ]
 
 
-def data_docs_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Build Data Docs once after each run that the UI or the schedule started, whether it succeeded or not."""
+def data_docs_sensors(settings: Settings, suites: Suites) -> list[dg.SensorDefinition]:
+    """Build Data Docs once after each run that the UI or the schedule started, whether it succeeded or not.
+
+    `kpi run` builds them itself, so that they are there when it ends.
+    """
 
     def build(context: dg.RunStatusSensorContext) -> None:
-        index = build_data_docs(settings.data_docs_dir)
-        context.log.info(f"Data Docs: {index}")
+        run = context.dagster_run
+        if STARTED_BY in run.tags:
+            return
+        failed = run.status is dg.DagsterRunStatus.FAILURE
+        reasons = report_of_run(context.instance, run.run_id, suites, settings).blocked_by if failed else []
+        context.log.info(f"Data Docs: {build_docs_of_run(settings, run, reasons)}")
 
     return [
         dg.run_status_sensor(
@@ -89,6 +119,25 @@ def data_docs_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         )(build)
         for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
     ]
+
+
+def build_docs_of_run(settings: Settings, run: dg.DagsterRun, reasons: Sequence[str]) -> Path:
+    """Build Data Docs after `run`, which ended just now, and why it failed if it did; the path of the first page."""
+    days = days_of(run)
+    outcome = Outcome(
+        run_id=run.run_id,
+        ended_at=datetime.now(UTC),
+        failed=run.status is dg.DagsterRunStatus.FAILURE,
+        days=f"delivery day {days[0]}"
+        if len(days) == 1
+        else f"delivery days {days[0]} to {days[-1]}"
+        if days
+        else "no day",
+        reasons=tuple(reasons),
+    )
+    store_outcome(settings.data_docs_dir, outcome)
+    write_pages(settings.data_docs_dir / "site")
+    return build_data_docs(settings.data_docs_dir)
 
 
 def blocking(checks: Iterable[dg.AssetChecksDefinition], suites: Suites) -> list[tuple[str, str, str]]:

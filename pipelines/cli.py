@@ -1,13 +1,14 @@
 """The `kpi` command.
 
 Belongs here: arguments, exit codes, and turning errors into words. Exit codes: 0 fine, 1 the job failed or was blocked,
-2 a wrong argument or setting.
+2 a wrong argument or setting, 130 somebody interrupted it.
 Does not belong here: anything a command does. Dagster, dbt and Great Expectations are imported by the commands that
 need them, so that the others answer at once.
 """
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -32,17 +33,32 @@ if TYPE_CHECKING:
     from pipelines.quarantine import Selection
     from pipelines.run import Plan
 
-app = typer.Typer(help="Deliveries in, sales KPIs out.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Deliveries in, sales KPIs out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # commands take it over from here
+)
 quarantine_app = typer.Typer(help="Refused files and unreadable rows.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
 sources_app = typer.Typer(help="Your own sources.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
 alerts_app = typer.Typer(help="Incidents, and who is told of them.", no_args_is_help=True)
 app.add_typer(alerts_app, name="alerts")
-console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-FAILED, USAGE = 1, 2
+
+class _Screen(Console):
+    """Where commands print. Whoever stops reading, as `head` does, does not stop the command."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
+console = _Screen(file=sys.stdout, highlight=False, soft_wrap=True)
+errors = _Screen(stderr=True, highlight=False, soft_wrap=True)
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 class Format(StrEnum):
@@ -57,6 +73,60 @@ class Format(StrEnum):
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
 By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is logged in.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to this file instead of the screen.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"kpi {version('sales-kpi-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Deliveries in, sales KPIs out."""
+
+
+class Shown(StrEnum):
+    """How an answer in words is printed."""
+
+    text = "text"
+    json = "json"
+
+
+@app.command()
+def status(output: Annotated[Shown, typer.Option("--format")] = Shown.text) -> None:
+    """Is today good? If not, what is wrong and what to do. Exit code 1 if something needs a person."""
+    from pipelines.sources import load_sources
+    from pipelines.status import as_json, gather, lines, print_status
+
+    with _errors_in_words():
+        settings = get_settings()
+        facts = gather(settings, load_sources(settings.sources, settings.company_dir), _now())
+    if output is Shown.json:
+        console.print(as_json(facts), markup=False)
+    else:
+        print_status(facts, console)
+    if not all(line.ok for line in lines(facts)):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def doctor() -> None:
+    """Is the installation sound? Programs, settings, disk, permissions, ports, leftovers, clock; with remedies."""
+    from pipelines.doctor import examine, print_diagnosis
+
+    diagnosis = examine(get_settings, _now())
+    print_diagnosis(diagnosis, console)
+    if diagnosis.is_misconfigured:
+        raise typer.Exit(USAGE)
+    if diagnosis.failed:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -128,7 +198,7 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     show_scorecard(settings.published_dir, console)
     console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
     kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
-    console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, http://127.0.0.1:3000.")
+    console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, {settings.ui_url}.")
 
 
 @app.command()
@@ -475,21 +545,18 @@ def _now() -> datetime:
 
 
 @app.command()
-def dev(port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0.1.")] = 3000) -> None:
+def dev(
+    port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0.1.")] = 3000,
+    docs_port: Annotated[
+        int | None, typer.Option(help="Where check results and documentation are; default: the port after the UI's.")
+    ] = None,
+) -> None:
     """The Dagster UI, with schedule and sensors, over the same history as `kpi run`."""
-    from pipelines.quality import docs_server
-    from pipelines.run import prepare_instance
+    from pipelines.dev import serve
 
     with _errors_in_words():
         settings = get_settings()
-        prepare_instance(settings)
-    os.chdir(PROJECT_DIR)
-    if docs_server.start(settings.data_docs_dir / "site", settings.data_docs_url):
-        console.print(f"Data Docs of the last runs: {settings.data_docs_url}", markup=False)
-    os.execv(
-        sys.executable,
-        [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
-    )
+    raise typer.Exit(serve(settings, port, docs_port or port + 1, console))
 
 
 @app.command()
@@ -591,6 +658,9 @@ def _errors_in_words() -> Iterator[None]:
     except NotPublishedError as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt as interrupt:
+        errors.print(str(interrupt) or "Interrupted.", markup=False)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _counted(number: int, thing: str) -> str:
@@ -602,7 +672,8 @@ def _date(moment: datetime | None) -> date | None:
 
 
 def main() -> None:
-    """Entry point of the `kpi` command."""
+    """Run the command that was typed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end by the machine: as by Ctrl-C
     app()
 
 

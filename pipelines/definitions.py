@@ -5,18 +5,27 @@ import warnings
 import dagster as dg
 
 from pipelines.alerts.routes import load_alerts
-from pipelines.alerts.sensors import alert_sensors, kept_fresh
-from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites, data_docs_sensors
-from pipelines.ingest.arrivals import arrivals_sensor
+from pipelines.alerts.sensors import alert_sensors
+from pipelines.checks import (
+    blocking,
+    checks_of_models,
+    checks_of_raw,
+    complete_suites,
+    data_docs_sensors,
+)
+from pipelines.housekeeping import housekeeping_sensor
+from pipelines.ingest.arrivals import arrivals_sensor, newest_delivery
 from pipelines.ingest.assets import raw_assets
 from pipelines.partitions import delivery_days
 from pipelines.progress import step_logger
+from pipelines.publish.asset_checks import published_checks, standing_sensor
 from pipelines.publish.assets import published_asset
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.suites import load_suites
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.sources import load_sources
 from pipelines.transform.assets import blocking_tests, dbt_resource, model_assets, models_in_schema
+from pipelines.transform.descriptions import descriptions_of_models
 from pipelines.transform.project import ensure_manifest
 
 for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose new features we use
@@ -24,12 +33,12 @@ for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose n
 
 settings = get_settings()
 sources = load_sources(settings.sources, settings.company_dir)
-partitions = delivery_days(settings)
+partitions = delivery_days(settings, newest_delivery(settings, sources))
 manifest = ensure_manifest(settings, sources)
 models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
 history = CheckHistory(settings.check_history_path)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
-alerts = load_alerts(settings.alerts_file)
+load_alerts(settings.alerts_file)  # one that cannot be used is to be noticed before it is needed
 
 transform = model_assets(settings, sources, manifest, suites)
 checks = [
@@ -49,25 +58,35 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
     hour_of_day=10,
     minute_of_hour=30,
     default_status=dg.DefaultScheduleStatus.RUNNING
-    if settings.policy.schedule_running
+    if settings.started_by == "daemon"
     else dg.DefaultScheduleStatus.STOPPED,
 )
 
 assets = [
     *raw_assets(settings, sources, partitions),
     *transform,
-    published_asset(settings, sources, models["marts"], blocking(checks, suites), history, blocking_tests(transform)),
+    published_asset(
+        settings,
+        sources,
+        models["marts"],
+        blocking(checks, suites),
+        history,
+        blocking_tests(transform),
+        descriptions_of_models(manifest),
+    ),
 ]
 
 defs = dg.Definitions(
-    assets=kept_fresh(assets, settings, alerts.watch),
-    asset_checks=checks,
+    assets=assets,
+    asset_checks=[*checks, published_checks(settings, sources)],
     jobs=[daily_job],
     schedules=[daily_schedule],
     sensors=[
-        *data_docs_sensors(settings),
+        *data_docs_sensors(settings, suites),
         *alert_sensors(settings, sources, suites),
-        arrivals_sensor(settings, sources, daily_job.name, running=settings.policy.schedule_running),
+        standing_sensor(settings, sources),
+        arrivals_sensor(settings, sources, daily_job.name, running=settings.started_by == "daemon"),
+        housekeeping_sensor(settings),
     ],
     loggers={"steps": step_logger},
     resources={"dbt": dbt_resource(settings)},

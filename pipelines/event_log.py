@@ -21,6 +21,20 @@ from dagster._core.storage.event_log import SqliteEventLogStorage  # there is no
 
 _BUSY_SECONDS = 60
 _MOST_OPEN = 8  # a file for each run, and one over all of them
+_FORGET = (
+    """
+    delete from event_logs where run_id = :run_id and id not in (
+        select max(id) from event_logs
+        where dagster_event_type = 'ASSET_MATERIALIZATION' group by asset_key, partition
+    )
+    """,
+    "delete from asset_event_tags where event_id not in (select id from event_logs)",
+    """
+    delete from asset_check_executions where run_id = :run_id and id not in (
+        select max(id) from asset_check_executions group by asset_key, check_name
+    )
+    """,
+)
 
 
 class EventLog(SqliteEventLogStorage):
@@ -44,6 +58,24 @@ class EventLog(SqliteEventLogStorage):
         """Store `event`, and let those know who watch its run's file: SQLite writes it to the one beside it first."""
         super().store_event(event)
         os.utime(self.path_for_shard(event.run_id))
+
+    def delete_events(self, run_id: str) -> None:
+        """Forget a run's events, and its file, which Dagster would keep.
+
+        What assets show as their newest stays: that each day of a table has landed, and how each check went. Dagster
+        would say of a day whose run is forgotten that it is missing.
+        """
+        with self.index_connection() as connection:
+            for statement in _FORGET:
+                connection.execute(sa.text(statement), {"run_id": run_id})
+        self.free_concurrency_slots_for_run(run_id)
+        with self._db_lock:
+            if engine := self._engines.pop(run_id, None):
+                engine.dispose()
+        self._initialized_dbs.discard(run_id)
+        file = Path(self.path_for_shard(run_id))
+        for part in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
+            part.unlink(missing_ok=True)
 
     def wipe(self) -> None:
         """Delete all events."""

@@ -1,6 +1,7 @@
 """The daily partitions of raw assets, and half-open windows over them.
 
-Belongs here: which delivery days exist. Does not belong here: which of them have landed (`ingest/landing.py`).
+Belongs here: which delivery days exist. Does not belong here: which of them were delivered (`ingest/arrivals.py`) or
+have landed (`ingest/landing.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,11 +15,19 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-def delivery_days(settings: Settings) -> "dg.DailyPartitionsDefinition":
-    """One partition per delivery day in the business time zone; a day exists once it has ended."""
+def delivery_days(settings: Settings, newest: date | None = None) -> "dg.DailyPartitionsDefinition":
+    """One partition per delivery day in the business time zone; a day exists once it has ended.
+
+    After `last_delivery` there are none, unless something was delivered all the same: up to its `newest` day.
+    """
     import dagster as dg  # takes seconds, and commands that only count days must answer at once
 
-    return dg.DailyPartitionsDefinition(start_date=str(settings.first_delivery), timezone=settings.time_zone)
+    last = settings.last_delivery and max(settings.last_delivery, newest or settings.last_delivery)
+    return dg.DailyPartitionsDefinition(
+        start_date=str(settings.first_delivery),
+        end_date=str(last + timedelta(days=1)) if last else None,
+        timezone=settings.time_zone,
+    )
 
 
 def business_day(settings: Settings) -> date:

@@ -61,5 +61,7 @@ class _StepHandler(logging.Handler):
                     outcome = "done" if event.is_step_success else "skipped"
                     self._console.print(f"  {event.step_key}: {outcome}")
             case dg.DagsterEventType.STEP_FAILURE:
+                if (source := event.step_failure_data.error_source) and source.name == "INTERRUPT":
+                    return
                 self._progress.advance(self._task)
                 self._console.print(f"  {event.step_key}: [red]failed[/red]")

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from rich.console import Console
 
+from pipelines.code_location import STARTED_BY, belong_to_code_location
+from pipelines.config_files import ConfigError
+from pipelines.ingest.arrivals import newest_delivery
 from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files, raw_days, raw_file
 from pipelines.partitions import business_day, days_between, stretches
@@ -65,7 +69,15 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
 
     Raises:
         NothingDeliveredError: no day was asked for, and none was delivered.
+        ConfigError: a day was asked for after the last delivery there will ever be.
     """
+    if last and settings.last_delivery and last > settings.last_delivery:
+        newest = newest_delivery(settings, sources)
+        if newest is None or last > newest:
+            raise ConfigError(
+                f"{last} lies after last_delivery, {settings.last_delivery}, of the settings, and nothing was "
+                "delivered for it. Deliver it, or move last_delivery."
+            )
     landed, waiting = _landed_and_waiting(settings, sources)
     if first and last:
         return Plan([list(days_between(first, last + timedelta(days=1)))], is_first_load=not landed)
@@ -122,7 +134,8 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
         landed_of_table = raw_days(settings.raw_dir, source.name, name)
         landed |= landed_of_table
         for day in days:
-            if day not in landed_of_table and (source.is_asked or table.files(settings.landing_dir, day)):
+            is_asked = source.is_asked and day <= (settings.last_delivery or day)
+            if day not in landed_of_table and (is_asked or table.files(settings.landing_dir, day)):
                 waiting.add(day)
     return landed, sorted(waiting)
 
@@ -139,39 +152,61 @@ def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict
     """Run the daily job over the days of the plan; per run that was blocked, what blocked it.
 
     A day that fails does not keep later days from landing: each run publishes, or does not, by itself.
+
+    Raises:
+        KeyboardInterrupt: somebody asked the process to end; the message says what became of the days.
     """
-    import dagster as dg
+    standing = "before a run began: nothing was changed."
+    try:
+        import dagster as dg
 
-    from pipelines.alerts.runs import report_of_run
-    from pipelines.alerts.sensors import tell_of_runs
-    from pipelines.definitions import daily_job, defs, settings, suites
-    from pipelines.progress import shown
-    from pipelines.quality.data_docs import build_data_docs
+        from pipelines.alerts.runs import report_of_run
+        from pipelines.alerts.sensors import tell_of_runs
+        from pipelines.checks import build_docs_of_run
+        from pipelines.definitions import daily_job, defs, settings, sources, suites
+        from pipelines.housekeeping import tidy_safely
+        from pipelines.interruption import can_be_interrupted
+        from pipelines.progress import shown
+        from pipelines.publish.asset_checks import report_standing
 
-    job = defs.resolve_job_def(daily_job.name)
-    blocked: dict[str, list[str]] = {}
-    with dg.DagsterInstance.get() as instance:
-        for run_days in planned.runs:
-            title = str(Plan([run_days], planned.is_first_load))
-            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
-            with shown(console, title, steps=len(job.nodes)), _quiet_stdout():
-                result = job.execute_in_process(
-                    instance=instance,
-                    run_config={"loggers": {"steps": {}}},
-                    raise_on_error=False,
-                    partition_key=str(run_days[0]) if len(run_days) == 1 else None,
-                    tags=_tags(run_days, full_refresh),
-                )
-            release_writer_lock(settings.warehouse_path)
-            if not result.success:
-                blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
-            tell_of_runs(instance, settings, suites)
-            build_data_docs(settings.data_docs_dir)
+        job = defs.resolve_job_def(daily_job.name)
+        blocked: dict[str, list[str]] = {}
+        with dg.DagsterInstance.get() as instance:
+            belong_to_code_location(instance, daily_job.name)
+            for run_days in planned.runs:
+                title = str(Plan([run_days], planned.is_first_load))
+                hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
+                standing = f"in {title}: it published nothing, and the same command goes on from what has landed."
+                run_id = str(uuid4())
+                with (
+                    shown(console, title, steps=len(job.nodes)),
+                    _quiet_stdout(),
+                    can_be_interrupted(instance, run_id),
+                ):
+                    result = job.execute_in_process(
+                        run_id=run_id,
+                        instance=instance,
+                        run_config={"loggers": {"steps": {}}},
+                        raise_on_error=False,
+                        partition_key=str(run_days[0]) if len(run_days) == 1 else None,
+                        tags=_tags(run_days, full_refresh),
+                    )
+                standing = f"after {title}, which was over."
+                release_writer_lock(settings.warehouse_path)
+                if not result.success:
+                    blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
+                tell_of_runs(instance, settings, suites)
+                if run := instance.get_run_by_id(result.run_id):
+                    build_docs_of_run(settings, run, blocked.get(title, []))
+            report_standing(instance, settings, sources)
+            tidy_safely(instance, settings)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted {standing}") from None
     return blocked
 
 
 def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
-    tags = {".dagster/repository": "__repository__@pipelines.definitions"}  # the UI lists a job's runs by it
+    tags = {STARTED_BY: "kpi run"}
     if full_refresh:
         tags["full_refresh"] = "true"
     if len(days) > 1:

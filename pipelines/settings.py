@@ -5,6 +5,7 @@ Belongs here: what can be set, its default, its validation. Settings come from `
 Does not belong here: what is delivered (`sources/`), and any behaviour.
 """
 
+import json
 import os
 from datetime import date
 from functools import cached_property, lru_cache
@@ -19,20 +20,23 @@ from pipelines.config_files import ConfigError, load_yaml_model
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
+_ADDRESSES = ("ui_url", "data_docs_url")
+
 Environment = Literal["local", "test", "production"]
+Schedule = Literal["daemon", "cron", "none"]
 
 
 class Policy(BaseModel):
     """What differs between environments."""
 
     model_config = ConfigDict(frozen=True)
-    schedule_running: bool  # does the daily schedule start by itself?
+    schedule: Schedule  # what starts the daily run where the settings do not say
 
 
 POLICIES: dict[Environment, Policy] = {
-    "local": Policy(schedule_running=False),
-    "test": Policy(schedule_running=False),
-    "production": Policy(schedule_running=True),
+    "local": Policy(schedule="none"),
+    "test": Policy(schedule="none"),
+    "production": Policy(schedule="daemon"),
 }
 
 
@@ -57,12 +61,17 @@ class SettingsFile(BaseModel):
     company_dir: Path = Path("company")
     alerts: Path | None = None  # default: alerts.yml beside the settings file, or else the shipped one
     first_delivery: date
+    last_delivery: date | None = None  # no delivery is expected after it; default: they go on
+    schedule: Schedule | None = None  # what starts the daily run; default: the daemon in production, else a person
     time_zone: str
     reporting_currency: str = Field(pattern="^[A-Z]{3}$")
     as_of_date: date | None = None
     late_file_days: int = Field(default=90, ge=1)  # so far back, files that come late have their day run again
-    ui_url: str = "http://127.0.0.1:3000"  # where people open the Dagster UI; alerts link to it
-    data_docs_url: str = "http://127.0.0.1:3001"  # where checks link to; `kpi dev` serves it if it is this machine
+    keep_runs: int = Field(default=100, ge=1)  # so many runs stay in the UI, with their logs
+    # Where people open the Dagster UI, and the pages that checks link to. By default where `kpi dev` was last started;
+    # it serves the pages itself if they are on this machine.
+    ui_url: str = "http://127.0.0.1:3000"
+    data_docs_url: str = "http://127.0.0.1:3001"
     holiday_country: str | None = None  # ISO code; on its public holidays few rows are no surprise
     unusual_days: Annotated[list[date], NoDecode] = []  # days whose rows are not counted against what is usual
     kpis: KpiParameters = KpiParameters()
@@ -74,7 +83,7 @@ class SettingsFile(BaseModel):
         """`KPI_SOURCES=shop,crm` is what people type in a shell."""
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
-    @field_validator("data_docs_url")
+    @field_validator("ui_url", "data_docs_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
@@ -126,6 +135,11 @@ class Settings(SettingsFile, BaseSettings):
     @property
     def policy(self) -> Policy:
         return POLICIES[self.environment]
+
+    @property
+    def started_by(self) -> Schedule:
+        """What starts the daily run: Dagster's daemon, cron, or a person whenever it suits them (none)."""
+        return self.schedule or self.policy.schedule
 
     def with_data_dir(self, folder: Path) -> "Settings":
         """These settings for another data folder."""
@@ -191,10 +205,29 @@ def load_settings(path: Path | None = None) -> Settings:
     Raises:
         ConfigError: naming file and line, or the environment variable, and what to do.
     """
-    path = path or Path(os.environ.get("KPI_CONFIG") or PROJECT_DIR / "kpi.yml").absolute()
+    path = path or _settings_file()
+    settings = _read(path)
+    data_dir = os.environ.get("DATA_DIR")
+    own_alerts = path.parent / (settings.alerts or "alerts.yml")
+    settings = settings.model_copy(
+        update={
+            "company_dir": path.parent / settings.company_dir,
+            "alerts": own_alerts if settings.alerts or own_alerts.exists() else None,
+            "data_dir": Path(data_dir).absolute() if data_dir else path.parent / settings.data_dir,
+        }
+    )
+    return settings.model_copy(update=_addresses_of_last_ui(settings))
+
+
+def _settings_file() -> Path:
+    return Path(os.environ.get("KPI_CONFIG") or PROJECT_DIR / "kpi.yml").absolute()
+
+
+def _read(path: Path) -> Settings:
+    """What file and environment say, and nothing else."""
     from_file = load_yaml_model(path, SettingsFile).model_dump(exclude_unset=True)
     try:
-        settings = Settings(**from_file)
+        return Settings(**from_file)
     except ValidationError as error:
         problems = [
             f"environment variable KPI_{'__'.join(str(part) for part in problem['loc']).upper()}: "
@@ -202,15 +235,30 @@ def load_settings(path: Path | None = None) -> Settings:
             for problem in error.errors()
         ]
         raise ConfigError("\n".join(problems)) from None
-    data_dir = os.environ.get("DATA_DIR")
-    own_alerts = path.parent / (settings.alerts or "alerts.yml")
-    return settings.model_copy(
-        update={
-            "company_dir": path.parent / settings.company_dir,
-            "alerts": own_alerts if settings.alerts or own_alerts.exists() else None,
-            "data_dir": Path(data_dir).absolute() if data_dir else path.parent / settings.data_dir,
-        }
-    )
+
+
+def at_ports(settings: Settings, ui_port: int, docs_port: int) -> Settings:
+    """`settings` with the UI and the pages on these ports of this machine, unless the settings say where people open
+    them: behind a proxy, that is another place than where they listen."""
+    given = _read(_settings_file()).model_fields_set
+    here = {"ui_url": f"http://127.0.0.1:{ui_port}", "data_docs_url": f"http://127.0.0.1:{docs_port}"}
+    return settings.model_copy(update={name: url for name, url in here.items() if name not in given})
+
+
+def remember_addresses(settings: Settings) -> None:
+    """Keep where the UI and Data Docs are, so that the links that any command writes lead there from now on."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    addresses = {name: getattr(settings, name) for name in _ADDRESSES}
+    (settings.dagster_home / "addresses.json").write_text(json.dumps(addresses), encoding="utf-8")
+
+
+def _addresses_of_last_ui(settings: Settings) -> dict[str, str]:
+    """Where `kpi dev` was last started, for those addresses that the settings do not give."""
+    try:
+        remembered = json.loads((settings.data_dir / "dagster" / "addresses.json").read_text(encoding="utf-8"))
+        return {name: str(remembered[name]) for name in _ADDRESSES if name not in settings.model_fields_set}
+    except (OSError, ValueError, KeyError, TypeError):  # never started, or half written: the defaults do
+        return {}
 
 
 @lru_cache

@@ -70,7 +70,7 @@ def print_incident(desk: Desk, incident: Incident, now: datetime, console: Conso
     said = (
         content("resolved", [(incident, "resolved")], now, desk.settings.time_zone)
         if incident.state == "resolved"
-        else content("problem", [(incident, because)], now, desk.settings.time_zone)
+        else content("problem", [(incident, because)], now, desk.settings.time_zone, desk.settings.data_docs_url)
     )
     _print(console, as_text(said))
     _print(console, f"State: {incident.state}{', flapping' if incident.flapping else ''}. Its history:")

@@ -307,7 +307,11 @@ class Desk:
         for (channel, due, _), members in groups.items():
             threads = [member.incident.thread for member in members]
             said = content(
-                kind, [(member.incident, member.because) for member in members], now, self.settings.time_zone
+                kind,
+                [(member.incident, member.because) for member in members],
+                now,
+                self.settings.time_zone,
+                self.settings.data_docs_url,
             )
             transaction.queue(key_of(f"{kind} of {notice}", channel, threads), channel, threads, said, now, due)
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pipelines.alerts.incidents import RANK, Because, Incident
 from pipelines.alerts.masking import one_line
+from pipelines.docs_pages import page_url
 from pipelines.quality.suites import Severity
 
 Kind = Literal["problem", "escalation", "acknowledged", "resolved", "test"]
@@ -42,8 +43,10 @@ _BEFORE_SUBJECT: dict[Because, str] = {
 }
 
 
-def content(kind: Kind, parts: Sequence[tuple[Incident, Because]], now: datetime, time_zone: str) -> dict[str, Any]:
-    """What a notice about these incidents says; the most severe comes first.
+def content(
+    kind: Kind, parts: Sequence[tuple[Incident, Because]], now: datetime, time_zone: str, docs_url: str = ""
+) -> dict[str, Any]:
+    """What a notice about these incidents says; the most severe comes first. Runbooks are linked to at `docs_url`.
 
     The dictionary is what webhooks and the file get (`docs/alerts.md` describes it), and what is kept in the outbox.
     """
@@ -53,6 +56,10 @@ def content(kind: Kind, parts: Sequence[tuple[Incident, Because]], now: datetime
     if kind == "resolved":
         impact = []
     links = {name: url for incident in incidents for name, url in (incident.links or {}).items()}
+    if kind != "resolved" and docs_url:
+        pages = dict.fromkeys(page_url(docs_url, incident.finding.runbook) for incident in incidents)
+        for number, page in enumerate(filter(None, pages), start=1):
+            links[f"runbook {number}" if number > 1 else "runbook"] = page
     dates = [incident.published_as_of for incident in incidents if incident.published_as_of]
     return {
         "version": 1,

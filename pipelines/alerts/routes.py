@@ -234,13 +234,11 @@ class Watch(_Part):
         run_due: the time of day, in the business time zone, by which yesterday's delivery day has a run.
         stale_after_days: published numbers may be so many days behind yesterday.
         silent_after_minutes: a run that logs nothing for so long hangs.
-        daemon: whether the watchdog expects a Dagster daemon; false where `kpi run` is started by cron.
     """
 
     run_due: TimeOfDay = time(12, 0)
     stale_after_days: int = Field(default=1, ge=0)
     silent_after_minutes: int = Field(default=30, ge=1)
-    daemon: bool = True
 
 
 class AlertsFile(_Part):

@@ -18,12 +18,11 @@ from pipelines.quality.history import CheckHistory
 from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Severity, Suite
 from pipelines.settings import Settings
+from pipelines.transform.failures import ONLY_TESTS, readable_error
 
 NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
 RUN, PUBLISHED = "run/daily", "published/kpi"
-_FAILED_CHECK, _FAILED_DBT = "DagsterAssetCheckFailedError", "DagsterDbtCliRuntimeError"
-_MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
-_LONGEST_MESSAGE = 600
+_FAILED_CHECK = "DagsterAssetCheckFailedError"
 _EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -51,7 +50,13 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         (result.stage, result.table, result.check): result
         for result in CheckHistory(settings.check_history_path).results(run_id)
     }
-    checks = [event for event in events if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION]
+    # What the checks of the published file say was found elsewhere, and is told as that.
+    checks = [
+        event
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        and "/".join(event.asset_check_evaluation_data.asset_key.path) != PUBLISHED
+    ]
     findings = [_of_check(event.asset_check_evaluation_data, suites, details, days) for event in checks]
     findings += _of_steps(events, checks, suites, days)
     if any(not finding.passed and finding.blocking and finding.asset != PUBLISHED for finding in findings):
@@ -67,7 +72,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         run_id=run_id,
         attempt_of=run.tags.get("dagster/parent_run_id"),
         published_as_of=published_as_of(settings.published_dir),
-        links={"run": f"{settings.ui_url}/runs/{run_id}"},
+        links={"run": f"{settings.ui_url}/runs/{run_id}", "checks": f"{settings.data_docs_url}/index.html"},
     )
 
 
@@ -170,25 +175,11 @@ def _said(event: dg.DagsterEvent, has_failed_checks: bool) -> str | None:
     error = data.error
     if error and error.cls_name == _FAILED_CHECK:
         return None
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
+    if (failure := data.user_failure_data) and failure.description:
+        only_tests = failure.metadata.get(ONLY_TESTS)
+        return None if has_failed_checks and only_tests and only_tests.value else failure.description
     cause = (error.cause or error) if error else None
-    if cause is None:
-        return f"{event.step_key} failed"
-    said = readable_error(cause.message)
-    if cause.cls_name == _FAILED_DBT and has_failed_checks and " in model " not in said:
-        return None
-    return said
-
-
-def readable_error(message: str) -> str:
-    """An error's text without colours, calls of dbt, blank lines, and values that a delivery brought."""
-    _, _, said_by_dbt = message.partition("Errors parsed from dbt logs:")
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", said_by_dbt or message).splitlines()
-    text = "\n".join(line.rstrip() for line in lines if line.strip())
-    if _MENTIONS_VALUES.search(text):
-        text = re.sub(r"'[^'\n]*'", "'…'", text)
-    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"
+    return readable_error(cause.message) if cause else f"{event.step_key} failed"
 
 
 def _of_the_run(run: dg.DagsterRun, explained: bool, days: tuple[str, ...]) -> Finding:

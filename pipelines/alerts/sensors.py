@@ -1,6 +1,6 @@
 """What the Dagster daemon does for the alerts: it reports every run that ends, looks around, and sends what is due.
 
-Belongs here: sensors, the watchdog that needs no daemon, and by which policy the UI shows that marts are fresh.
+Belongs here: sensors, and the watchdog that needs no daemon.
 Does not belong here: what is reported (`runs.py`, `watching.py`), and what becomes of it (`desk.py`).
 
 Nothing here raises: what cannot be told now is in the log, and told at a later look.
@@ -16,7 +16,7 @@ import dagster as dg
 from pipelines.alerts.desk import Desk, report_safely, tend_safely
 from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import Report
-from pipelines.alerts.routes import Watch, load_alerts
+from pipelines.alerts.routes import load_alerts
 from pipelines.alerts.runs import Suites, report_of_run
 from pipelines.alerts.watching import end_dead_runs, finished_runs, look, look_at_daemon
 from pipelines.settings import Settings
@@ -124,8 +124,8 @@ def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> l
     """Look around without a daemon, and for one; returns what is wrong, a line each."""
     desk = Desk.of(settings)
     with dg.DagsterInstance.get() as instance:
-        daemon = [partial(look_at_daemon, instance, settings, datetime.now(UTC))] if desk.alerts.watch.daemon else []
-        flushed = watch_once(instance, settings, sources, suites, *daemon)
+        daemon = partial(look_at_daemon, instance, settings, datetime.now(UTC))
+        flushed = watch_once(instance, settings, sources, suites, daemon)
     if flushed is None:
         return ["It was not possible to look around or to send; see the messages above."]
     with desk.store.transaction() as transaction:
@@ -139,21 +139,3 @@ def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> l
             for notice in transaction.notices("dead")
         ]
     return wrong
-
-
-def kept_fresh(
-    assets: Iterable[dg.AssetsDefinition], settings: Settings, watch: Watch
-) -> Sequence[dg.AssetsDefinition]:
-    """`assets`, with the policy that marts and what is published are made each day by the time a run is due."""
-    due = watch.run_due
-    policy = dg.FreshnessPolicy.cron(
-        deadline_cron=f"{due.minute} {due.hour} * * *",
-        lower_bound_delta=timedelta(hours=due.hour, minutes=due.minute) or timedelta(days=1),
-        timezone=settings.time_zone,
-    )
-
-    def with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
-        is_mart = spec.key.path[0] in ("marts", "published")
-        return spec.replace_attributes(freshness_policy=policy) if is_mart else spec
-
-    return dg.map_asset_specs(with_policy, assets)

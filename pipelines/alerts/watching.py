@@ -3,13 +3,13 @@
 Belongs here: one look at the installation, as a report, and ending runs whose process is gone.
 Does not belong here: when looks are taken (`sensors.py`, `kpi alerts watchdog`), and who is told (`incidents.py`).
 
-Nobody is told of a missing day or of old numbers where no schedule runs: there, a person decides when to run.
+Nobody is told of a missing day, late files or old numbers where no daily run is expected, since a person decides there
+when to run. What was told before ends: the findings pass, and say why.
 """
 
-import os
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -17,14 +17,16 @@ import dagster as dg
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Watch
 from pipelines.alerts.runs import RUN, days_of
+from pipelines.dagster_history import JOB, SCHEDULE
+from pipelines.due import due_deliveries, has_ended, is_awaited, local, newest_day, run_is_expected
 from pipelines.ingest.arrivals import unclaimed_files
-from pipelines.ingest.landing import raw_days
+from pipelines.processes import is_alive
 from pipelines.publish.versions import published_as_of
 from pipelines.quality.expectation_types import listed
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 
-JOB, SCHEDULE = "daily", "daily_at_ten"
+_NOBODY_WAITS = "no daily run is expected here (setting schedule): a person decides when to run"
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -33,16 +35,7 @@ def look(
 ) -> Report:
     """What there is to say at `now` (UTC). What cannot be judged yet is not in the report."""
     findings = [_of_runs_under_way(instance, watch, now), *_of_the_landing_folder(settings, sources)]
-    if _schedule_is_running(instance, settings):
-        local = now.astimezone(ZoneInfo(settings.time_zone))
-        yesterday = local.date() - timedelta(days=1)
-        if yesterday >= settings.first_delivery:
-            findings += _of_deliveries(settings, sources, yesterday, local.time())
-        if local.time() >= watch.run_due and yesterday >= settings.first_delivery:
-            findings.append(_of_the_schedule(instance, settings, watch, yesterday))
-        as_of = published_as_of(settings.published_dir)
-        if as_of:
-            findings.append(_of_what_is_published(as_of, yesterday, watch))
+    findings += _of_what_is_expected(instance, settings, sources, watch, now)
     return Report(
         report_id=f"watch {now.isoformat()}",
         at=now,
@@ -53,9 +46,10 @@ def look(
 
 
 def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> Report:
-    """Whether the daemon lives. Only somebody outside of it can ask."""
+    """Whether the daemon lives, where it is to start the daily run. Only somebody outside of it can ask."""
+    is_needed = settings.started_by != "cron" and run_is_expected(settings, _switch(instance))
     statuses = instance.get_daemon_statuses().values()
-    down = sorted(status.daemon_type for status in statuses if status.required and not status.healthy)
+    down = sorted(status.daemon_type for status in statuses if is_needed and status.required and not status.healthy)
     beats = [status.last_heartbeat for status in statuses if status.last_heartbeat]
     last = f"its last sign is of {_utc(max(beat.timestamp for beat in beats))}" if beats else "it has never run here"
     return Report(
@@ -68,7 +62,11 @@ def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: dateti
                 severity="critical",
                 passed=not down,
                 blocking=True,
-                message=f"the Dagster daemon is down, {last}" if down else "the Dagster daemon lives",
+                message=f"the Dagster daemon is down, {last}"
+                if down
+                else "the Dagster daemon lives"
+                if is_needed
+                else "the Dagster daemon is not to start the daily run (setting schedule)",
                 observed=f"down: {', '.join(down)}".lower() if down else "",
                 expected="a sign of life every minute",
                 why="Without it nothing runs by itself: no schedule, no late file, no retry, no notice.",
@@ -89,7 +87,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
         run = record.dagster_run
         process = _process_of(instance, run.run_id)
-        if process is not None and not _is_alive(process):
+        if process is not None and not is_alive(process):
             instance.report_run_failed(run, f"The process of this run ({process}) is gone.")
             ended.append(run.run_id)
     return ended
@@ -146,73 +144,99 @@ def _of_the_landing_folder(settings: Settings, sources: Sequence[Source]) -> Ite
         )
 
 
-def _of_deliveries(settings: Settings, sources: Sequence[Source], day: date, now: time) -> Iterator[Finding]:
-    """Per table that delivers every day, whether the day is here, once its source's `sla` has passed."""
-    for source, name, table in each_table(sources):
-        if source.is_asked or table.empty_day == "allowed" or now < time.fromisoformat(source.sla):
-            continue
-        is_here = bool(table.files(settings.landing_dir, day)) or day in raw_days(settings.raw_dir, source.name, name)
-        yield Finding(
-            asset=f"raw/{source.name}/{name}",
-            check="late",
-            severity="warning",
-            passed=is_here,
-            message=f"the delivery of {day} is here" if is_here else f"the delivery of {day} is not here",
-            expected=f"here by {source.sla} ({settings.time_zone})",
-            owner=source.owner,
-            why="The day's run will fail for want of it.",
-            next_step=f"Ask who delivers it; put it at {table.path.format(delivered_on=day)} in the landing folder",
-            runbook="docs/operations.md#delivery-missing-or-small",
-            tags=("raw", source.name),
-            deliveries=(str(day),),
-        )
+def _of_what_is_expected(
+    instance: dg.DagsterInstance, settings: Settings, sources: Sequence[Source], watch: Watch, now: datetime
+) -> Iterator[Finding]:
+    """Late deliveries, a day without a run and old numbers, as far as they can be judged yet.
+
+    Where nothing is expected, all of them pass, so that no incident outlives the schedule that it is about.
+    """
+    day = newest_day(settings, now)
+    idle = "" if run_is_expected(settings, _switch(instance)) else _NOBODY_WAITS
+    ended = f"no delivery is expected after {day} (setting last_delivery)" if has_ended(settings, now) else ""
+    if idle or ended:
+        for source, name, table in each_table(sources):
+            if not source.is_asked and table.empty_day == "forbidden":
+                yield _of_a_delivery(settings, source, name, day, True, idle or ended)
+        yield _of_the_schedule(settings, watch, day, True, idle or ended)
+    elif is_awaited(settings, now):
+        for due in due_deliveries(settings, sources, now):
+            said = f"the delivery of {day} is {'' if due.is_here else 'not '}here"
+            yield _of_a_delivery(settings, due.source, due.table_name, day, due.is_here, said)
+        if local(settings, now).time() >= watch.run_due:
+            ran = _has_run(instance, settings, day)
+            yield _of_the_schedule(settings, watch, day, ran, f"delivery day {day} has {'a' if ran else 'no'} run")
+    if idle or day >= settings.first_delivery:
+        yield _of_what_is_published(published_as_of(settings.published_dir), day, watch, idle)
 
 
-def _of_the_schedule(instance: dg.DagsterInstance, settings: Settings, watch: Watch, day: date) -> Finding:
-    ran = any(
-        str(day) in days_of(record.dagster_run)
-        for record in instance.get_run_records(
-            dg.RunsFilter(created_after=datetime.combine(day, time(), ZoneInfo(settings.time_zone)).astimezone(UTC))
-        )
+def _of_a_delivery(settings: Settings, source: Source, table: str, day: date, is_here: bool, said: str) -> Finding:
+    """Whether a table's delivery is here, once its source's `sla` has passed."""
+    path = source.tables[table].path.format(delivered_on=day)
+    return Finding(
+        asset=f"raw/{source.name}/{table}",
+        check="late",
+        severity="warning",
+        passed=is_here,
+        message=said,
+        expected=f"here by {source.sla} ({settings.time_zone})",
+        owner=source.owner,
+        why="The day's run will fail for want of it.",
+        next_step=f"Ask who delivers it; put it at {path} in the landing folder",
+        runbook="docs/operations.md#delivery-missing-or-small",
+        tags=("raw", source.name),
+        deliveries=(str(day),),
     )
+
+
+def _of_the_schedule(settings: Settings, watch: Watch, day: date, ran: bool, said: str) -> Finding:
+    """Whether a delivery day has a run, once it is due."""
     return Finding(
         asset=f"job/{JOB}",
         check="missed_schedule",
         severity="critical",
         passed=ran,
         blocking=True,
-        message=f"delivery day {day} has a run" if ran else f"delivery day {day} has no run",
+        message=said,
         expected=f"a run by {watch.run_due:%H:%M} ({settings.time_zone})",
         why="Analysts go on reading older numbers.",
-        next_step=f"See whether daemon and schedule run, then: kpi run --date {day}",
+        next_step=f"See whether what starts the daily run lives (kpi status), then: kpi run --date {day}",
         runbook="docs/operations.md#a-day-was-not-run",
         deliveries=(str(day),),
     )
 
 
-def _of_what_is_published(as_of: date, yesterday: date, watch: Watch) -> Finding:
-    behind = (yesterday - as_of).days
+def _has_run(instance: dg.DagsterInstance, settings: Settings, day: date) -> bool:
+    since = datetime.combine(day, time(), ZoneInfo(settings.time_zone)).astimezone(UTC)
+    records = instance.get_run_records(dg.RunsFilter(created_after=since))
+    return any(str(day) in days_of(record.dagster_run) for record in records)
+
+
+def _of_what_is_published(as_of: date | None, newest: date, watch: Watch, idle: str) -> Finding:
+    """Whether what analysts read is old, or not there at all, however lately it was made."""
+    behind = (newest - as_of).days if as_of else None
+    numbers = f"published numbers are as of {as_of}, {behind} days behind {newest}" if as_of else "nothing is published"
     return Finding(
         asset="published/kpi",
         check="stale",
         severity="critical",
-        passed=behind <= watch.stale_after_days,
+        passed=bool(idle) or (behind is not None and behind <= watch.stale_after_days),
         blocking=False,
-        message=f"published numbers are as of {as_of}, {behind} days behind {yesterday}",
-        observed=f"{behind} days behind",
+        message=idle or numbers,
+        observed="" if behind is None else f"{behind} days behind",
         expected=f"at most {watch.stale_after_days} days behind",
         why="Whoever reads them takes them for today's.",
-        next_step="See what the last runs were blocked by: kpi alerts list",
+        next_step="See what the last runs were blocked by: kpi status",
         runbook="docs/operations.md#published-numbers-are-old",
     )
 
 
-def _schedule_is_running(instance: dg.DagsterInstance, settings: Settings) -> bool:
-    """As switched in the UI; where nobody touched the switch, as the environment's policy has it."""
+def _switch(instance: dg.DagsterInstance) -> bool | None:
+    """Where the schedule's switch in the UI was set; None if nobody touched it."""
     for state in instance.all_instigator_state():
         if state.name == SCHEDULE and state.status.value in ("RUNNING", "STOPPED"):
-            return state.status.value == "RUNNING"
-    return settings.policy.schedule_running
+            return bool(state.status.value == "RUNNING")
+    return None
 
 
 def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
@@ -223,18 +247,6 @@ def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
         if named:
             return int(named[1])
     return None
-
-
-def _is_alive(process: int) -> bool:
-    if os.name != "posix":
-        return True  # signal 0 asks on POSIX; elsewhere it ends the process
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _utc(timestamp: float) -> str:

@@ -6,16 +6,18 @@ Does not belong here: landing (`landing.py`).
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
 
-from pipelines.ingest.landing import raw_days
+from pipelines.ingest.landing import has_landed, raw_days
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
+from pipelines.warehouse import sandboxed
 
 
 def listings(settings: Settings, sources: Iterable[Source], first: date, end: date) -> dict[str, list[str]]:
@@ -31,6 +33,17 @@ def listings(settings: Settings, sources: Iterable[Source], first: date, end: da
                 file = f"{path.relative_to(settings.landing_dir)} {status.st_size} {status.st_mtime_ns}"
                 found.setdefault(str(day), []).append(hashlib.sha256(file.encode()).hexdigest()[:8])
     return {day: sorted(files) for day, files in found.items()}
+
+
+def newest_delivery(settings: Settings, sources: Iterable[Source]) -> date | None:
+    """The newest day that has landed or of which a file lies in the landing folder; None if nothing was delivered."""
+    days: set[date] = set()
+    for source, name, table in each_table(sources):
+        days |= raw_days(settings.raw_dir, source.name, name)
+        for path in settings.landing_dir.glob(re.sub(r"\{delivered_on[^}]*\}", "*", table.path)):
+            if day := table.day_of(path.relative_to(settings.landing_dir).as_posix()):
+                days.add(day)
+    return max(days, default=None)
 
 
 def unclaimed_files(settings: Settings, sources: Iterable[Source]) -> list[Path]:
@@ -59,11 +72,34 @@ def touched_days(before: dict[str, list[str]], now: dict[str, list[str]], run_be
     return sorted(day for day in run_before if set(now.get(day, [])) - set(before.get(day, [])))
 
 
+def _without_repaired(settings: Settings, sources: Iterable[Source], days: Iterable[str]) -> list[str]:
+    """Of `days` those with a file that has not landed as it is now. Whoever ran the others has repaired them."""
+    tables = [found for found in each_table(sources) if not found[0].is_asked]
+    with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+        return [
+            day
+            for day in days
+            if not all(
+                has_landed(
+                    source.name,
+                    name,
+                    table,
+                    date.fromisoformat(day),
+                    settings.landing_dir,
+                    settings.raw_dir,
+                    database,
+                )
+                for source, name, table in tables
+            )
+        ]
+
+
 def arrivals_sensor(settings: Settings, sources: list[Source], job_name: str, running: bool) -> dg.SensorDefinition:
     """Runs a delivery day again when a file of it comes late or comes again; and only that day.
 
     It looks back over the setting `late_file_days`. A file that is still being copied changes from one look to the
-    next: a day is run once its files were found the same twice. Days that never ran are the schedule's.
+    next: a day is run once its files were found the same twice. Days that never ran are the schedule's, and a day that
+    somebody has run by hand since is done.
     """
 
     @dg.sensor(
@@ -90,8 +126,11 @@ def arrivals_sensor(settings: Settings, sources: list[Source], job_name: str, ru
             return dg.SkipReason(
                 f"{len(touched)} days have new files that may still be arriving." if touched else "No late files."
             )
+        late = _without_repaired(settings, sources, settled)
+        if not late:
+            return dg.SkipReason(f"What came late has been run by hand: {', '.join(settled)}.")
         return dg.SensorResult(
-            [dg.RunRequest(run_key=f"{day} {' '.join(now[day])}", partition_key=day) for day in settled]
+            [dg.RunRequest(run_key=f"{day} {' '.join(now[day])}", partition_key=day) for day in late]
         )
 
     return late_files

@@ -121,6 +121,25 @@ def loaded_at(raw: Path) -> datetime | None:
     return moment  # type: ignore[no-any-return]
 
 
+def has_landed(
+    source: str,
+    table_name: str,
+    table: Table,
+    delivered_on: date,
+    landing_dir: Path,
+    raw_dir: Path,
+    database: duckdb.DuckDBPyConnection,
+) -> bool:
+    """Whether every file that lies there for the day is in raw as it is now, byte for byte."""
+    with database.cursor() as connection:
+        before = _made_from(connection, raw_file(raw_dir, source, table_name, delivered_on))
+    landed = before.files if before else {}
+    return all(
+        landed.get(file.relative_to(landing_dir).as_posix()) == sha256_of(file)
+        for file in table.files(landing_dir, delivered_on)
+    )
+
+
 def land(
     source: str,
     table_name: str,

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import duckdb
-import pandas as pd
 
 from pipelines.ingest.gate import Admitted, DeliveryError
 from pipelines.sources import Table
@@ -330,6 +329,8 @@ _READABLE = "cast(null as varchar) as _unreadable_row, cast(null as varchar) as 
 
 
 def _register_rows(connection: duckdb.DuckDBPyConnection, header: list[str], rows: Iterable[Row], label: str) -> str:
+    import pandas as pd  # takes half a second, and commands that only count landed days must answer at once
+
     no_cells = [None] * len(header)
     table = [(*(row.cells or no_cells), row.number, row.text, row.problem) for row in rows]
     frame = pd.DataFrame(table, columns=[*header, *READING_COLUMNS], dtype=object)

@@ -4,7 +4,7 @@ Belongs here: deciding whether this run may publish, and telling Dagster what wa
 Does not belong here: how a publication is made (`publication.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +14,12 @@ import dagster as dg
 from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
 from pipelines.ingest.landing import raw_days
+from pipelines.publish.metadata import publication_metadata
 from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.quality.history import CheckHistory
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.transform.descriptions import Description
 from pipelines.warehouse import reader
 
 PUBLISHED_KEY = dg.AssetKey(["published", "kpi"])
@@ -30,12 +32,14 @@ def published_asset(
     blocking_checks: Iterable[tuple[str, str, str]],
     history: CheckHistory,
     blocking_tests: Iterable[dg.AssetCheckKey] = (),
+    descriptions: Mapping[str, Description] | None = None,
 ) -> dg.AssetsDefinition:
     """The published file, after every mart of `mart_tables`.
 
     Deny by default. Each delivery in the warehouse needs to have passed its checks, in whichever run judged it last, or
     a person's acceptance. Each of `blocking_checks` (stage, table, check) of models needs a passing result of this very
-    run in `history`, and each of `blocking_tests`, which dbt ran, one among the run's events.
+    run in `history`, and each of `blocking_tests`, which dbt ran, one among the run's events. `descriptions` of tables
+    become comments in the file.
     """
     required, tests = list(blocking_checks), list(blocking_tests)
 
@@ -79,18 +83,16 @@ def published_asset(
         )
         try:
             counts = publish(
-                publication, mart_tables, history.frame(last_runs=20), settings.warehouse_path, settings.published_dir
+                publication,
+                mart_tables,
+                history.frame(last_runs=20),
+                settings.warehouse_path,
+                settings.published_dir,
+                descriptions=descriptions,
             )
         except AuditError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
-        return dg.MaterializeResult(
-            metadata={
-                "publication": publication.publication_id,
-                "as of": str(publication.as_of_date),
-                "file": dg.MetadataValue.path(str(settings.published_dir / "kpi.duckdb")),
-                "dagster/row_count": sum(counts.values()),
-            }
-        )
+        return dg.MaterializeResult(metadata=publication_metadata(publication, counts, settings.published_dir))
 
     return published_file
 

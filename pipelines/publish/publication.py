@@ -12,7 +12,7 @@ have an old file open keep it.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ import pandas as pd
 
 from pipelines.deliveries import Delivery
 from pipelines.publish.versions import point_to, prune
+from pipelines.transform.descriptions import Description
 from pipelines.warehouse import attach_read_only, escaped, new_file, reader
 
 SCORECARD = "kpi_scorecard__monthly"
@@ -51,8 +52,11 @@ def publish(
     warehouse_path: Path,
     published_dir: Path,
     keep: int = 5,
+    descriptions: Mapping[str, Description] | None = None,
 ) -> dict[str, int]:
     """Build the candidate, audit it, swap it in; the published tables with their row counts.
+
+    `descriptions`, by table, become comments in the file, which database tools show.
 
     `published_dir` becomes (or stays) a link; the newest `keep` publications stay beside it.
 
@@ -66,7 +70,7 @@ def publish(
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "parquet").mkdir(parents=True)
     try:
-        _build(publication, tables, check_results, warehouse_path, published_dir, aside)
+        _build(publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, aside)
         counts = audit(aside, tables, warehouse_path)
         _write_manifest(publication, counts, aside)
         aside.rename(candidate_dir)
@@ -116,6 +120,7 @@ def _build(
     check_results: pd.DataFrame,
     warehouse_path: Path,
     published_dir: Path,
+    descriptions: Mapping[str, Description],
     folder: Path,
 ) -> None:
     with new_file(folder / "kpi.duckdb") as connection:
@@ -153,6 +158,27 @@ def _build(
         connection.execute("create table candidate.meta.check_results as select * from check_results")
         if SCORECARD in tables:
             _build_restatements(connection, publication, published_dir / "kpi.duckdb")
+        _comment(connection, descriptions)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, Description]) -> None:
+    """Write the descriptions of the candidate's tables and their columns into it."""
+    columns = connection.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() where database_name = 'candidate'"
+    ).fetchall()
+    connection.begin()  # each statement by itself would wait for the disk
+    for schema, table in dict.fromkeys((schema, table) for schema, table, _ in columns):
+        if text := descriptions[table].text if table in descriptions else "":
+            connection.execute(f'comment on table candidate.{schema}."{table}" is {_literal(text)}')
+    for schema, table, column in columns:
+        if text := descriptions[table].columns.get(column, "") if table in descriptions else "":
+            connection.execute(f'comment on column candidate.{schema}."{table}"."{column}" is {_literal(text)}')
+    connection.commit()
+
+
+def _literal(text: str) -> str:
+    escaped_text = text.replace("'", "''")
+    return f"'{escaped_text}'"
 
 
 def _build_deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:
@@ -185,7 +211,8 @@ def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publ
     """`meta.restatements`: values of months that were over and are others now, of this publication and those before it.
 
     One row per publication and restated value. A value that was not known, not mature or of a month in progress is not
-    restated when it changes, but completed.
+    restated when it changes, but completed. Nor is one that never settles, as `kpi_variants` has it: a prediction, or
+    what is counted so far, changes from day to day.
     """
     connection.execute(
         """
@@ -198,11 +225,18 @@ def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publ
     if not previous.exists():
         return
     attach_read_only(connection, previous, "previous")
+    settling = "select kpi_id, variant from candidate.marts.kpi_variants where settles"
     has_restatements = connection.execute(
         "select 1 from duckdb_tables() where database_name = 'previous' and table_name = 'restatements'"
     ).fetchone()
     if has_restatements:
-        connection.execute("insert into candidate.meta.restatements from previous.meta.restatements order by all")
+        connection.execute(
+            f"""
+            insert into candidate.meta.restatements
+            from previous.meta.restatements semi join ({settling}) using (kpi_id, variant)
+            order by all
+            """
+        )
     connection.execute(
         f"""
         insert into candidate.meta.restatements
@@ -212,6 +246,7 @@ def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publ
         from previous.marts.{SCORECARD} as before
         left join candidate.marts.{SCORECARD} as after
             using (period_month, kpi_id, variant, entity_type, entity_id)
+        semi join ({settling}) using (kpi_id, variant)
         where before.value is not null and not before.is_partial_period and before.is_mature
             and after.value is distinct from before.value
         order by all

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from pipelines.docs_pages import page_url
 from pipelines.quality.data_docs import store_results
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import Relation
@@ -43,7 +44,7 @@ def asset_checks(
     Every check always gets a result. It is a failed one when the table cannot be read, and also when the result
     cannot be recorded, because publishing relies on the record.
     """
-    specs = {spec.name: _check_spec(suite, spec, asset_key, partitions_def) for spec in suite.checks}
+    specs = {spec.name: _check_spec(suite, spec, asset_key, docs_url, partitions_def) for spec in suite.checks}
 
     @dg.multi_asset_check(name=f"check_{'__'.join(asset_key.path)}", specs=list(specs.values()), can_subset=False)
     def check_table(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
@@ -57,21 +58,27 @@ def asset_checks(
 
 
 def _check_spec(
-    suite: Suite, spec: ExpectationSpec, asset_key: dg.AssetKey, partitions_def: dg.PartitionsDefinition[str] | None
+    suite: Suite,
+    spec: ExpectationSpec,
+    asset_key: dg.AssetKey,
+    docs_url: str,
+    partitions_def: dg.PartitionsDefinition[str] | None,
 ) -> dg.AssetCheckSpec:
-    metadata = {
+    metadata: dict[str, Any] = {
         "severity": spec.severity,
         "owner": suite.owner,
         "expectation": spec.type,
         "suite": f"{suite.stage}/{suite.path.name}",
     }
-    runbook = spec.runbook or suite.runbook
+    if runbook := spec.runbook or suite.runbook:
+        page = page_url(docs_url, runbook) if docs_url else ""
+        metadata["runbook"] = dg.MetadataValue.url(page) if page else runbook
     return dg.AssetCheckSpec(
         name=spec.name,
         asset=asset_key,
         description=f"{spec.why.strip()} Expected: {expected(spec)}.",
         blocking=spec.severity == "critical",
-        metadata=metadata | ({"runbook": runbook} if runbook else {}),
+        metadata=metadata,
         partitions_def=partitions_def,
     )
 

@@ -3,8 +3,9 @@
 Belongs here: storing a table's results in GX's format, building and pruning the site.
 Does not belong here: what the results say. Pages are made from `CheckResult`s, which hold no personal values.
 
-Under the folder lie `results/` (GX validation results as JSON) and `site/` (`index.html`). Results are stored as checks
-run; the site is built once per run, new pages only, because the cost of building them all grows with the history.
+Under the folder lie `results/` (GX validation results as JSON), `runs/` (how each run ended) and `site/`
+(`index.html`). Results are stored as checks run; the site is built once per run, new pages only, because the cost of
+building them all grows with the history.
 GX's pages load styles, scripts and pictures from the internet, and without it its index is empty. Ours ask nobody for
 anything: what they need of the styles is in `data_docs.css`, they do without folding, and the index is our own.
 """
@@ -13,7 +14,8 @@ import datetime
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,6 +28,28 @@ if TYPE_CHECKING:
     from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
 
 _SITE = "checks"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, as the first page tells it."""
+
+    run_id: str
+    ended_at: datetime.datetime
+    failed: bool
+    days: str  # its delivery days, in words
+    reasons: tuple[str, ...] = ()  # what it failed of
+
+
+def store_outcome(folder: Path, outcome: Outcome) -> None:
+    """Keep how a run ended for the next build.
+
+    Raises:
+        OSError: `folder` cannot be written.
+    """
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    said = {**asdict(outcome), "ended_at": outcome.ended_at.isoformat()}
+    (folder / "runs" / f"{outcome.run_id}.json").write_text(json.dumps(said), encoding="utf-8")
 
 
 def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[CheckResult]) -> str:
@@ -69,7 +93,7 @@ def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[Che
 
 
 def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
-    """Build the site from what `store_results` kept of the newest `keep_runs` runs; older results are deleted.
+    """Build the site from what was kept of the newest `keep_runs` runs; what was kept of older ones is deleted.
 
     Returns the path of `index.html`.
 
@@ -78,11 +102,15 @@ def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
     """
     context = _context(folder)
     store: Any = context.validation_results_store
-    kept: list[Any] = []
-    runs: list[str] = []
-    for key in sorted(store.list_keys(), key=lambda key: key.run_id.run_time, reverse=True):
-        if key.run_id.run_name not in runs:
-            runs.append(key.run_id.run_name)
+    outcomes = _outcomes(folder)
+    keys = sorted(store.list_keys(), key=lambda key: key.run_id.run_time, reverse=True)
+    times = {key.run_id.run_name: key.run_id.run_time for key in reversed(keys)}
+    times |= {run_id: outcome.ended_at for run_id, outcome in outcomes.items()}
+    runs = sorted(times, key=lambda run: times[run], reverse=True)
+    for run in runs[keep_runs:]:
+        (folder / "runs" / f"{run}.json").unlink(missing_ok=True)
+    kept = []
+    for key in keys:
         if key.run_id.run_name in runs[:keep_runs]:
             kept.append(key)
         else:
@@ -91,18 +119,31 @@ def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
     new = [key for key in kept if not (site / _page(key)).exists()]
     # An empty list would mean "all pages" to GX.
     built = new or kept[:1]
-    context.build_data_docs(site_names=[_SITE], resource_identifiers=built)
+    if built:
+        context.build_data_docs(site_names=[_SITE], resource_identifiers=built)
     for key in built:
         _make_self_contained(site / _page(key))
+    site.mkdir(parents=True, exist_ok=True)
     index = site / "index.html"
-    index.write_text(_index(folder, kept), encoding="utf-8")
+    index.write_text(_index(folder, kept, {run: times[run] for run in runs[:keep_runs]}, outcomes), encoding="utf-8")
     return index
 
 
-def _index(folder: Path, kept: Sequence[Any]) -> str:
-    """The first page: every result kept, by run, newest first, and in a run those that something failed in first."""
-    runs: dict[str, list[tuple[bool, bool, str, str]]] = {}
-    times: dict[str, str] = {}
+def _outcomes(folder: Path) -> dict[str, Outcome]:
+    """How the runs ended of which that is known, by the run's id."""
+    found = {}
+    for path in (folder / "runs").glob("*.json"):
+        said = json.loads(path.read_text(encoding="utf-8"))
+        ended_at = datetime.datetime.fromisoformat(said["ended_at"])
+        found[path.stem] = Outcome(**{**said, "ended_at": ended_at, "reasons": tuple(said["reasons"])})
+    return found
+
+
+def _index(
+    folder: Path, kept: Sequence[Any], times: Mapping[str, datetime.datetime], outcomes: Mapping[str, Outcome]
+) -> str:
+    """The first page: the runs, newest first, each with how it ended, and in a run first what failed."""
+    rows: dict[str, list[tuple[bool, bool, str, str]]] = {}
     for key in kept:
         result = json.loads(Path(f"{folder.joinpath('results', *key.to_tuple())}.json").read_text(encoding="utf-8"))
         passed, made = (result["statistics"][f"{which}_expectations"] for which in ("successful", "evaluated"))
@@ -112,15 +153,32 @@ def _index(folder: Path, kept: Sequence[Any]) -> str:
             f"<td>{passed} of {made} passed</td>"
             f'<td><span class="text-danger">{stopped}</span></td></tr>'
         )
-        times.setdefault(key.run_id.run_name, f"{key.run_id.run_time:%Y-%m-%d %H:%M} UTC")
-        runs.setdefault(key.run_id.run_name, []).append((result["success"], passed == made, result["suite_name"], row))
-    tables = "\n".join(
-        f"<h3>{times[run]}, run {html.escape(run)}</h3>\n<table>{''.join(row for *_, row in sorted(rows))}</table>"
-        for run, rows in runs.items()
+        rows.setdefault(key.run_id.run_name, []).append((result["success"], passed == made, result["suite_name"], row))
+    sections = "\n".join(
+        f"<h3>{time:%Y-%m-%d %H:%M} UTC, run {html.escape(run)}</h3>\n{_ended(outcomes.get(run))}"
+        f"<table>{''.join(row for *_, row in sorted(rows.get(run, [])))}</table>"
+        for run, time in times.items()
     )
     head = f'<head><meta charset="utf-8"><title>Check results</title><style>\n{_style()}</style></head>'
-    content = tables or "<p>No run has left results yet.</p>"
-    return f'<!DOCTYPE html>\n<html>\n{head}\n<body class="index"><h1>Check results</h1>\n{content}\n</body>\n</html>\n'
+    content = sections or "<p>No run has left results yet.</p>"
+    # Whoever serves these pages serves those of the documentation, if they were made beside them (`docs_pages.py`).
+    documented = (folder / "site" / "docs" / "index.html").exists()
+    about = '<p><a href="docs/index.html">Documentation</a></p>\n' if documented else ""
+    body = f"<h1>Check results</h1>\n{about}{content}\n"
+    return f'<!DOCTYPE html>\n<html>\n{head}\n<body class="index">{body}</body>\n</html>\n'
+
+
+def _ended(outcome: Outcome | None) -> str:
+    """How a run ended, and why it failed."""
+    if outcome is None:
+        return ""
+    if not outcome.failed:
+        return f'<p><span class="text-success">Succeeded</span>: {html.escape(outcome.days)}.</p>'
+    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in outcome.reasons)
+    return (
+        f'<p><span class="text-danger">Failed</span>: {html.escape(outcome.days)}. Nothing of it was published.</p>'
+        f'<ul class="reasons">{reasons}</ul>'
+    )
 
 
 def _page(key: Any) -> str:

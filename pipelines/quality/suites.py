@@ -5,7 +5,7 @@ Does not belong here: running a suite, or anything that imports Great Expectatio
 
 A suite file::
 
-    owner: Sales data
+    owner: team:sales
     description: One order line as the shop sent it.
     personal_columns: [email]
     expectations:

@@ -16,6 +16,7 @@ from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, connector_problem, fetch_problem
 
 SHIPPED_DIR = Path(__file__).parent
+OWNER = r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+"  # as Dagster and alerts know one
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
@@ -179,7 +180,7 @@ class Source(BaseModel):
     name: Name
     description: str
     connector: Literal["files", "sql", "rest"]
-    owner: str = Field(pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+)$")
+    owner: str = Field(pattern=f"^({OWNER})$")
     sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # when, on the day after the delivery day, the delivery must be here
     rejects: Rejects = Rejects()
     rejected: Literal["block", "leave_out"] = "block"  # what a delivery does that its checks reject

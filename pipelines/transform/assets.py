@@ -7,31 +7,44 @@ Does not belong here: the project itself (`project.py`), and any SQL (`dbt_proje
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
 
-from pipelines.checks import Suites, judge_log
+from pipelines.checks import Suites, judge_log, owners_of_models
 from pipelines.deliveries.left_out import write_left_out
-from pipelines.deliveries.standing import Standing
+from pipelines.deliveries.standing import Delivery, Standing
 from pipelines.deliveries.store import DeliveryStore
+from pipelines.interruption import ended_with_the_run
 from pipelines.partitions import days_of_run
 from pipelines.quarantine import update_rows
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
+from pipelines.transform.failures import failure_of
+from pipelines.transform.kpis import kpis_of_marts
 from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_environment, dbt_variables
+from pipelines.transform.tables import built_tables
 from pipelines.warehouse import hold_writer_lock
 
-MODEL_OWNER = "team:data"
+DATA_TEAM = "team:data"  # owns what no suite guards
 STAGING, MARTS = "staging", "marts"
 
 
 class Translator(DagsterDbtTranslator):
-    """Asset keys are `<layer>/<model>` and, for delivered tables, `raw/<source>/<table>`."""
+    """Asset keys are `<layer>/<model>` and, for delivered tables, `raw/<source>/<table>`.
+
+    A model belongs to the owner of its suite, by (layer, model), and is tagged with its KPIs, by unique id.
+    """
+
+    def __init__(
+        self, owners: Mapping[tuple[str, str], str] | None = None, kpis: Mapping[str, Iterable[str]] | None = None
+    ) -> None:
+        super().__init__()
+        self._owners, self._kpis = owners or {}, kpis or {}
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         name = dbt_resource_props["name"]
@@ -43,7 +56,12 @@ class Translator(DagsterDbtTranslator):
         return str(dbt_resource_props["schema"])
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
-        return [MODEL_OWNER]
+        place = (self.get_group_name(dbt_resource_props), dbt_resource_props["name"])
+        return [self._owners.get(place, DATA_TEAM)]
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
+        kpis = self._kpis.get(dbt_resource_props["unique_id"], ())
+        return {**super().get_tags(dbt_resource_props), **{f"kpi/{kpi}": "" for kpi in kpis}}
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return str(dbt_resource_props.get("description") or "")
@@ -84,48 +102,113 @@ def model_assets(
     were that a raw one, a first load of 61 days would plan 61 events for each of the unpartitioned assets, too.
     """
     variables = dbt_variables(settings, sources)
-    store = DeliveryStore(settings.deliveries_path)
+    translator = Translator(owners_of_models(suites), kpis_of_marts(json.loads(manifest.read_text(encoding="utf-8"))))
+
+    def lock(context: dg.AssetExecutionContext) -> None:
+        """Held to the end of the run: what is published must be what its checks have seen."""
+        hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
+
+    def invoked(context: dg.AssetExecutionContext, dbt: DbtCliResource, *arguments: str) -> DbtCliInvocation:
+        os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
+        full_refresh = "full_refresh" in context.run.tags
+        return dbt.cli(
+            [*build_arguments(variables, full_refresh), *arguments],
+            context=None if arguments else context,  # what is selected by hand is nothing that Dagster waits for
+            # Each step's folder is its own and used again: one for each run, as dagster-dbt has it, is never cleared.
+            target_path=settings.dbt_target_dir / "target" / context.op.name,
+            raise_on_error=False,
+        )
 
     def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        # Held to the end of the run: what is published must be what its checks have seen.
-        hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
-        os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
-        arguments = build_arguments(variables, full_refresh="full_refresh" in context.run.tags)
-        yield from dbt.cli(arguments, context=context).stream()
+        invocation = invoked(context, dbt)
+        with ended_with_the_run(invocation.process):
+            yield from built(invocation, settings.warehouse_path, context.log)
 
-    @dbt_assets(
-        manifest=manifest, name="transform_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=Translator()
-    )
+    @dbt_assets(manifest=manifest, name="transform_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=translator)
     def transform_staging(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        for source, name, _ in each_table(sources_that_leave_out(sources)):  # what is run again is read again
-            store.forget(source.name, name, days_of_run(context.run.tags), "staging")
-        write_left_out(settings, Standing(settings, sources).left_out)
-        yield from build(context, dbt)
-        before = {str(delivery) for delivery in Standing(settings, sources).left_out}
-        for source, name, _ in each_table(sources_that_leave_out(sources)):
-            judge_log(settings, source, name, suites[STAGING, f"base_{source.name}__{name}"], context.run.run_id)
-        left_out = Standing(settings, sources).left_out
-        if before != {str(delivery) for delivery in left_out}:
-            write_left_out(settings, left_out)
-            arguments = build_arguments(variables, full_refresh=False)
-            dbt.cli([*arguments, "--select", f"fqn:{STAGING}"]).wait()
+        lock(context)
+
+        def build_again() -> None:
+            invocation = invoked(context, dbt, "--select", f"fqn:{STAGING}")
+            with ended_with_the_run(invocation.process):
+                raise_if_failed(invocation.wait())
+
+        left_out = yield from staged_without_rejected(
+            settings, sources, suites, context.run, lambda: build(context, dbt), build_again
+        )
         for delivery in left_out:
             context.log.warning(f"{delivery} is left out: {'; '.join(delivery.problems) or delivery.reason}")
         if open_rows := update_rows(settings):
             context.log.warning(f"{open_rows:,} delivered rows are in quarantine: `kpi quarantine list`.")
 
-    @dbt_assets(
-        manifest=manifest, name="transform_marts", exclude=f"fqn:{STAGING}", dagster_dbt_translator=Translator()
-    )
+    @dbt_assets(manifest=manifest, name="transform_marts", exclude=f"fqn:{STAGING}", dagster_dbt_translator=translator)
     def transform_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        lock(context)
         yield from build(context, dbt)
 
     return [transform_staging, transform_marts]
 
 
-def sources_that_leave_out(sources: Iterable[Source]) -> list[Source]:
-    """The sources whose rejected deliveries hold nothing up."""
-    return [source for source in sources if source.rejected == "leave_out"]
+def staged_without_rejected(
+    settings: Settings,
+    sources: Sequence[Source],
+    suites: Suites,
+    run: dg.DagsterRun,
+    build: Callable[[], Iterator[Any]],
+    build_again: Callable[[], None],
+) -> Generator[Any, None, list[Delivery]]:
+    """Build staging without what is left out, and once more where only the built logs show that something must be.
+
+    Returns:
+        The deliveries that are left out.
+    """
+    leaving_out = [source for source in sources if source.rejected == "leave_out"]
+    store = DeliveryStore(settings.deliveries_path)
+    for source, name, _ in each_table(leaving_out):  # a day that is run again is read again
+        store.forget(source.name, name, days_of_run(run.tags), "staging")
+    before = Standing(settings, sources).left_out
+    write_left_out(settings, before)
+    yield from build()
+    for source, name, _ in each_table(leaving_out):
+        judge_log(settings, source, name, suites[STAGING, f"base_{source.name}__{name}"], run.run_id)
+    left_out = Standing(settings, sources).left_out
+    if set(map(str, left_out)) != set(map(str, before)):
+        write_left_out(settings, left_out)
+        build_again()
+    return left_out
+
+
+def built(invocation: DbtCliInvocation, warehouse_path: Path, log: dg.DagsterLogManager) -> Iterator[Any]:
+    """What `dbt build` made, with the sizes of tables; then, if anything failed, why.
+
+    Only the process that writes the warehouse can read it, so that sizes are known when dbt has ended, and Dagster is
+    told of all models then. Meanwhile the log says which are done.
+
+    Raises:
+        dg.Failure: dbt failed; its description opens with what did.
+    """
+    events = []
+    for event in invocation.stream():
+        if isinstance(event, dg.Output):
+            log.debug(f"Built {event.metadata['unique_id'].value}.")
+        events.append(event)
+    tables = built_tables(warehouse_path, invocation.manifest["nodes"].values()) if events else {}
+    for event in events:
+        if isinstance(event, dg.Output):
+            event = event.with_metadata({**event.metadata, **tables.get(str(event.metadata["unique_id"].value), {})})
+        yield event
+    raise_if_failed(invocation)
+
+
+def raise_if_failed(invocation: DbtCliInvocation) -> None:
+    """Say why, if what `dbt build` was to make could not be made.
+
+    Raises:
+        dg.Failure: dbt failed; its description opens with what did.
+    """
+    if error := invocation.get_error():
+        results = invocation.target_path / "run_results.json"
+        raise failure_of(json.loads(results.read_text(encoding="utf-8"))["results"] if results.exists() else [], error)
 
 
 def blocking_tests(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetCheckKey]:

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from unittest import mock
 
@@ -59,10 +60,10 @@ class DbtInProcess:
         with self._environment_of(warehouse):
             _assert_success(self._invoke("seed"))
 
-    def run(self, warehouse: Path, models: list[str], *arguments: str) -> int:
-        """Build `models`; the number of statements it took."""
+    def run(self, warehouse: Path, models: list[str], *arguments: str, as_of: date | None = None) -> int:
+        """Build `models`, by default as of the date of when they were parsed; the number of statements it took."""
         statements = _Statements()
-        with self._environment_of(warehouse):
+        with self._environment_of(warehouse, as_of):
             _assert_success(self._invoke("run", "--select", " ".join(models), *arguments, statements=statements))
         return statements.count
 
@@ -80,9 +81,11 @@ class DbtInProcess:
         return runner.invoke([*QUIET, command, *self._project, *threads, *arguments])
 
     @contextmanager
-    def _environment_of(self, warehouse: Path) -> Iterator[None]:
+    def _environment_of(self, warehouse: Path, as_of: date | None = None) -> Iterator[None]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KPI_", "DBT_"))}
         own = {**self._environment, "KPI_WAREHOUSE": str(warehouse)}
+        if as_of:
+            own["KPI_AS_OF_DATE"] = str(as_of)
         with mock.patch.dict(os.environ, {**inherited, **own}, clear=True):
             yield
         DuckDBConnectionManager.close_all_connections()  # else the file stays open until dbt needs another

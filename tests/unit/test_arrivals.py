@@ -8,10 +8,11 @@ import dagster as dg
 import pytest
 
 from pipelines.ingest.arrivals import arrivals_sensor, listings
-from pipelines.ingest.landing import raw_file
+from pipelines.ingest.landing import land
 from pipelines.partitions import business_day
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.warehouse import sandboxed
 
 
 class House:
@@ -32,6 +33,7 @@ class House:
                 "entities": ["orders"], "tables": {"orders": table},
             }
         )  # fmt: skip
+        self.table = source.tables["orders"]
         self.sensor = arrivals_sensor(self.settings, [source], "daily", running=False)
         self.settings.landing_dir.mkdir(parents=True)
         self.cursor: str | None = None
@@ -40,9 +42,10 @@ class House:
         (self.settings.landing_dir / f"o_{day}{part}.csv").write_text(content)
 
     def has_run(self, day: date) -> None:
-        raw = raw_file(self.settings.raw_dir, "shop", "orders", day)
-        raw.parent.mkdir(parents=True)
-        raw.touch()
+        """Land what lies there for the day."""
+        folders = (self.settings.landing_dir, self.settings.raw_dir)
+        with sandboxed(*folders) as database:
+            land("shop", "orders", self.table, day, *folders, database)
 
     def look(self) -> list[str]:
         """The days the sensor wants to run now."""
@@ -71,6 +74,19 @@ def test_only_the_day_of_a_late_file_runs_again_and_only_once_it_is_whole(house:
     assert house.look() == []  # and indeed it was
     assert house.look() == [str(days[1])]
     assert house.look() == []
+
+
+def test_a_late_file_that_somebody_has_run_by_hand_is_left_alone(house: House) -> None:
+    day = business_day(house.settings) - timedelta(days=1)
+    house.deliver(day, "id\n1\n")
+    house.has_run(day)
+    house.look()
+    house.deliver(day, "id\n1\n2\n")
+    house.look()
+    house.has_run(day)
+    assert [house.look(), house.look()] == [[], []]
+    house.deliver(day, "id\n1\n2\n3\n")
+    assert [house.look(), house.look()] == [[], [str(day)]]
 
 
 def test_a_file_that_comes_again_and_one_that_goes(house: House) -> None:

@@ -11,8 +11,10 @@ import pytest
 from pipelines.publish import publication as publishing
 from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.publish.versions import NoSuchVersionError, prune, published_as_of, roll_back, versions
+from pipelines.transform.descriptions import Description
 from pipelines.warehouse import NotPublishedError, published
 
+DESCRIPTION = Description("The shop's numbers.", {"n": "A number; what isn't one is left out.", "gone": "No column."})
 CHECKS = pd.DataFrame({"run_id": ["r"], "passed": [True]})
 
 
@@ -30,7 +32,7 @@ class Warehouse:
 
     def publish(self, name: str, keep: int = 5) -> dict[str, int]:
         publication = Publication(name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1")
-        return publish(publication, ["numbers"], CHECKS, self.path, self.published_dir, keep)
+        return publish(publication, ["numbers"], CHECKS, self.path, self.published_dir, keep, {"numbers": DESCRIPTION})
 
     def read(self) -> list[tuple[int]]:
         with published(self.published_dir) as connection:
@@ -49,6 +51,15 @@ def test_a_publication_has_file_parquet_and_manifest(warehouse: Warehouse) -> No
     parquet = warehouse.published_dir / manifest["tables"]["numbers"]["parquet"]
     assert (manifest["publication_id"], manifest["tables"]["numbers"]["rows"]) == ("one", 3)
     assert parquet.exists()
+
+
+def test_the_file_says_what_its_tables_and_columns_mean(warehouse: Warehouse) -> None:
+    warehouse.publish("one")
+    with published(warehouse.published_dir) as connection:
+        tables = connection.execute("select table_name, comment from duckdb_tables() where comment is not null")
+        assert tables.fetchall() == [("numbers", "The shop's numbers.")]
+        columns = connection.execute("select column_name, comment from duckdb_columns() where comment is not null")
+        assert columns.fetchall() == [("n", "A number; what isn't one is left out.")]
 
 
 def test_old_clients_can_open_the_file(warehouse: Warehouse) -> None:
@@ -109,17 +120,26 @@ SCORECARD_ROWS = """
         (date '2025-01-01', 'revenue', 'net', 'company', 'company', {january}::decimal(38, 12), false, true),
         (date '2025-02-01', 'revenue', 'net', 'company', 'company', 7.0, false, true),
         (date '2025-02-01', 'clv', 'historic_90d', 'company', 'company', {immature}, false, false),
+        (date '2025-02-01', 'clv', 'probabilistic', 'company', 'company', {predicted}, false, true),
         (date '2025-03-01', 'revenue', 'net', 'company', 'company', {march}, true, true)
-    ) as t(period_month, kpi_id, variant, entity_type, entity_id, value, is_partial_period, is_mature)
+    ) as t(period_month, kpi_id, variant, entity_type, entity_id, value, is_partial_period, is_mature);
+    create or replace table marts.kpi_variants as
+    select * from (values ('revenue', 'net', true), ('clv', 'historic_90d', true), ('clv', 'probabilistic', false))
+        as t(kpi_id, variant, settles)
 """
 
 
 def test_what_changed_in_months_that_were_over_is_recorded_for_good(warehouse: Warehouse) -> None:
-    def publish_with(name: str, january: float, march: float, immature: float) -> list[tuple[str, date, float, float]]:
+    def publish_with(
+        name: str, january: float, march: float, immature: float, predicted: float = 1
+    ) -> list[tuple[str, date, float, float]]:
         with duckdb.connect(str(warehouse.path)) as connection:
-            connection.execute(SCORECARD_ROWS.format(january=january, march=march, immature=immature))
+            rows = SCORECARD_ROWS.format(january=january, march=march, immature=immature, predicted=predicted)
+            connection.execute(rows)
         publication = Publication(name, "run", datetime(2025, 4, 1), date(2025, 4, 1), {"shop": date(2025, 4, 1)}, "1")
-        publish(publication, ["kpi_scorecard__monthly"], CHECKS, warehouse.path, warehouse.published_dir)
+        publish(
+            publication, ["kpi_scorecard__monthly", "kpi_variants"], CHECKS, warehouse.path, warehouse.published_dir
+        )
         with published(warehouse.published_dir) as connection:
             return [
                 (publication_id, month, float(before), float(after))
@@ -133,6 +153,7 @@ def test_what_changed_in_months_that_were_over_is_recorded_for_good(warehouse: W
     assert publish_with("b", 10, 2, 6) == []  # a month in progress and a young cohort go on, nothing is restated
     assert publish_with("c", 9.5, 2, 6) == [("c", january, 10, 9.5)]
     assert publish_with("d", 12, 3, 6) == [("c", january, 10, 9.5), ("d", january, 9.5, 12)]
+    assert publish_with("e", 12, 3, 6, predicted=2) == [("c", january, 10, 9.5), ("d", january, 9.5, 12)]
 
 
 def test_analysts_can_be_given_an_earlier_publication_again(warehouse: Warehouse) -> None:

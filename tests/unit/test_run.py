@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.config_files import ConfigError
+from pipelines.ingest.arrivals import newest_delivery
 from pipelines.ingest.landing import land, raw_file
-from pipelines.partitions import business_day
+from pipelines.partitions import business_day, delivery_days
 from pipelines.run import NothingDeliveredError, Plan, delivered_again, plan
 from pipelines.settings import Settings
 from pipelines.sources import Source
@@ -123,3 +125,33 @@ def test_a_corrected_file_of_a_landed_day_is_seen_and_one_that_was_only_touched_
 def test_no_delivery_at_all_says_where_to_put_one(settings: Settings, sources: list[Source]) -> None:
     with pytest.raises(NothingDeliveredError, match="holds no delivery since 2025-01-01"):
         plan(settings, sources)
+
+
+def test_after_the_last_delivery_a_day_is_run_only_if_it_was_delivered(
+    settings: Settings, sources: list[Source]
+) -> None:
+    ended = settings.model_copy(update={"last_delivery": JANUARY[1]})
+    deliver(ended, "orders", JANUARY[0], JANUARY[2])
+    assert plan(ended, sources).days == JANUARY[:3]
+    assert plan(ended, sources, JANUARY[2], JANUARY[2]).days == [JANUARY[2]]
+    with pytest.raises(ConfigError, match="2025-01-04 lies after last_delivery, 2025-01-02"):
+        plan(ended, sources, JANUARY[3], JANUARY[3])
+
+
+def test_delivery_days_end_with_the_last_delivery_or_what_came_after_it(
+    settings: Settings, sources: list[Source]
+) -> None:
+    ended = settings.model_copy(update={"last_delivery": JANUARY[1]})
+    assert delivery_days(ended).get_last_partition_key() == "2025-01-02"
+    deliver(ended, "orders", JANUARY[0])
+    assert delivery_days(ended, newest_delivery(ended, sources)).get_last_partition_key() == "2025-01-02"
+    deliver(ended, "orders", JANUARY[2])
+    landed(ended, "refunds", JANUARY[3])
+    assert delivery_days(ended, newest_delivery(ended, sources)).get_last_partition_key() == "2025-01-04"
+
+
+def test_delivery_days_go_on_where_deliveries_do(settings: Settings) -> None:
+    yesterday = business_day(settings) - timedelta(days=1)
+    assert delivery_days(settings).get_last_partition_key() == str(yesterday)
+    far = settings.model_copy(update={"last_delivery": yesterday + timedelta(days=900)})
+    assert delivery_days(far).get_last_partition_key() == str(yesterday)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.config_files import ConfigError
-from pipelines.settings import load_settings
+from pipelines.settings import at_ports, load_settings, remember_addresses
 from pipelines.sources import Source, load_sources
 
 SETTINGS = """\
@@ -35,7 +35,7 @@ tables:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KPI_CONFIG", "KPI_TIME_ZONE", "KPI_SOURCES", "KPI_ENVIRONMENT", "DATA_DIR"):
+    for name in ("KPI_CONFIG", "KPI_TIME_ZONE", "KPI_SOURCES", "KPI_ENVIRONMENT", "KPI_SCHEDULE", "DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -96,6 +96,31 @@ def test_a_wrong_address_of_data_docs_is_named(tmp_path: Path) -> None:
     assert settings.data_docs_url == "https://docs.example.com"
 
 
+def test_links_lead_to_where_the_ui_was_last_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_CONFIG", str(settings_file(tmp_path)))
+    assert load_settings().ui_url == "http://127.0.0.1:3000"
+    remember_addresses(at_ports(load_settings(), 3100, 3101))
+    settings = load_settings()
+    assert (settings.ui_url, settings.data_docs_url) == ("http://127.0.0.1:3100", "http://127.0.0.1:3101")
+
+
+def test_links_lead_to_where_the_settings_say_whatever_port_the_ui_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = settings_file(tmp_path, SETTINGS + "ui_url: https://dagster.example.com\n")
+    monkeypatch.setenv("KPI_CONFIG", str(file))
+    remember_addresses(at_ports(load_settings(), 3100, 3101))
+    settings = load_settings()
+    assert (settings.ui_url, settings.data_docs_url) == ("https://dagster.example.com", "http://127.0.0.1:3101")
+
+
+def test_a_half_written_note_of_where_the_ui_is_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_CONFIG", str(settings_file(tmp_path)))
+    remember_addresses(load_settings())
+    (load_settings().dagster_home / "addresses.json").write_text('{"ui_url"')
+    assert load_settings().ui_url == "http://127.0.0.1:3000"
+
+
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yml: no such file"):
         load_settings(tmp_path / "nowhere.yml")
@@ -134,3 +159,19 @@ def test_a_users_source_cannot_quietly_replace_a_shipped_one(tmp_path: Path) -> 
     (tmp_path / "sources" / "shop.yml").write_text(SOURCE)
     with pytest.raises(ConfigError, match="'shop' is the name of a shipped source"):
         load_sources(["shop"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "started_by"),
+    [
+        ("", "none"),
+        ("environment: production\n", "daemon"),
+        ("environment: production\nschedule: cron\n", "cron"),
+        ("environment: production\nschedule: none\n", "none"),
+        ("schedule: daemon\n", "daemon"),
+    ],
+    ids=["by default", "in production", "cron in production", "a person in production", "the daemon anywhere"],
+)
+def test_what_starts_the_daily_run(tmp_path: Path, lines: str, started_by: str) -> None:
+    (tmp_path / "kpi.yml").write_text(SETTINGS + lines)
+    assert load_settings(tmp_path / "kpi.yml").started_by == started_by

@@ -1,6 +1,8 @@
 """A run's report: what failed, what that kept from being made, and nothing twice."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -8,13 +10,14 @@ import pytest
 
 from pipelines.alerts.desk import Desk
 from pipelines.alerts.reports import Finding, Report
-from pipelines.alerts.runs import readable_error, report_of_run
+from pipelines.alerts.runs import report_of_run
 from pipelines.alerts.sensors import tell_of_runs
 from pipelines.quality.asset_checks import asset_checks
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable
 from pipelines.quality.suites import Suite
 from pipelines.settings import PROJECT_DIR, Settings
+from pipelines.transform.failures import failure_of
 
 DAY = "2026-01-08"
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01")
@@ -141,16 +144,21 @@ def test_an_unexpected_error_is_told_without_values(settings: Settings, instance
     assert finding.message.endswith("Could not convert string '…' to INT32")
 
 
-def test_what_dbt_said_is_told_without_its_call() -> None:
-    message = (
-        "The dbt CLI process with command\n\n`dbt build --vars '{}'`\n\nfailed with exit code `1`. "
-        "Errors parsed from dbt logs:\n\n\x1b[31mRuntime Error in model fct_orders (models/fct_orders.sql)\x1b[0m\n"
-        '  Binder Error: Referenced column "nothing" not found'
+def test_a_step_that_failed_only_by_its_tests_says_nothing_beside_them(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    @dg.multi_asset(
+        specs=[dg.AssetSpec(["marts", "fct_orders"])],
+        check_specs=[dg.AssetCheckSpec("has_orders", asset=dg.AssetKey(["marts", "fct_orders"]), blocking=True)],
     )
-    assert readable_error(message) == (
-        "Runtime Error in model fct_orders (models/fct_orders.sql)\n"
-        '  Binder Error: Referenced column "nothing" not found'
-    )
+    def transform_marts() -> Iterator[Any]:
+        yield dg.AssetCheckResult(passed=False, check_name="has_orders", asset_key=["marts", "fct_orders"])
+        yield dg.MaterializeResult(["marts", "fct_orders"])
+        raise failure_of([{"status": "fail", "unique_id": "test.kpi.has_orders", "message": "Got 1 result"}], OSError())
+
+    result = dg.materialize([transform_marts], instance=instance, raise_on_error=False)
+    [finding] = failed(report_of_run(instance, result.run_id, SUITES, settings))
+    assert finding.check == "has_orders"
 
 
 def test_a_run_that_was_killed_is_a_crash(settings: Settings, instance: dg.DagsterInstance) -> None:

@@ -17,6 +17,7 @@ from pipelines.alerts.watching import _process_of, end_dead_runs, finished_runs,
 from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from tests.unit.dagster_state import switch_schedule
 
 NOON = datetime(2026, 1, 9, 11, 0, tzinfo=UTC)  # 12:00 in Warsaw
 WATCH = Watch(run_due="12:00", stale_after_days=1, silent_after_minutes=30)
@@ -54,7 +55,9 @@ SHOP = Source.model_validate(
 
 @pytest.fixture
 def on_schedule(settings: Settings) -> Settings:
-    return settings.model_copy(update={"environment": "production", "first_delivery": date(2026, 1, 1)})
+    """An installation that Dagster's schedule runs each day."""
+    wanted = {"environment": "production", "first_delivery": date(2026, 1, 1), "last_delivery": None}
+    return settings.model_copy(update=wanted)
 
 
 def found(report: Report, check: str) -> Finding | None:
@@ -115,12 +118,90 @@ def test_a_range_of_days_counts_for_each_of_them(on_schedule: Settings, instance
     assert finding.passed
 
 
-def test_nobody_is_told_of_days_and_age_where_no_schedule_runs(
-    settings: Settings, instance: dg.DagsterInstance
+def expected_things(report: Report) -> dict[str, bool]:
+    """What is judged only where a daily run is expected, and whether it passed."""
+    watched = ("late", "missed_schedule", "stale")
+    return {finding.check: finding.passed for finding in report.findings if finding.check in watched}
+
+
+@pytest.mark.parametrize("update", [{"schedule": "none"}, {"environment": "local"}], ids=str)
+def test_nothing_is_amiss_where_a_person_decides_when_to_run(
+    on_schedule: Settings, instance: dg.DagsterInstance, update: dict[str, str]
 ) -> None:
-    publish(settings, date(2020, 1, 1))
-    checks = {finding.check for finding in look(instance, settings, [SHOP], WATCH, NOON).findings}
-    assert checks == {"silent", "unclaimed_files"}
+    publish(on_schedule, date(2025, 3, 1))
+    report = look(instance, on_schedule.model_copy(update=update), [SHOP], WATCH, NOON)
+    assert expected_things(report) == {"late": True, "missed_schedule": True, "stale": True}
+    stale = found(report, "stale")
+    assert stale
+    assert stale.message == "no daily run is expected here (setting schedule): a person decides when to run"
+
+
+@pytest.mark.parametrize("schedule", ["cron", "daemon"])
+def test_age_and_missing_days_are_judged_whatever_starts_the_daily_run(
+    on_schedule: Settings, instance: dg.DagsterInstance, schedule: str
+) -> None:
+    publish(on_schedule, date(2025, 3, 1))
+    site = on_schedule.model_copy(update={"environment": "local", "schedule": schedule})
+    report = look(instance, site, [SHOP], WATCH, NOON)
+    assert expected_things(report) == {"late": False, "missed_schedule": False, "stale": False}
+    stale = found(report, "stale")
+    assert stale
+    assert stale.message == "published numbers are as of 2025-03-01, 313 days behind 2026-01-08"
+
+
+def test_cron_asks_no_switch(on_schedule: Settings, instance: dg.DagsterInstance) -> None:
+    switch_schedule(instance, on=False)
+    report = look(instance, on_schedule.model_copy(update={"schedule": "cron"}), [SHOP], WATCH, NOON)
+    assert expected_things(report) == {"late": False, "missed_schedule": False, "stale": False}
+
+
+def test_a_schedule_that_is_switched_on_in_the_ui_is_expected_to_run(
+    on_schedule: Settings, instance: dg.DagsterInstance
+) -> None:
+    switch_schedule(instance, on=True)
+    report = look(instance, on_schedule.model_copy(update={"environment": "local"}), [SHOP], WATCH, NOON)
+    assert expected_things(report) == {"late": False, "missed_schedule": False, "stale": False}
+
+
+def test_what_was_told_of_a_schedule_ends_when_it_is_switched_off(
+    on_schedule: Settings, instance: dg.DagsterInstance
+) -> None:
+    desk = Desk.of(on_schedule)
+    desk.take(look(instance, on_schedule, [SHOP], WATCH, NOON), NOON)
+    assert {incident.check for incident in desk.told()} == {"late", "missed_schedule", "stale"}
+    switch_schedule(instance, on=False)
+    later = NOON + timedelta(minutes=1)
+    desk.take(look(instance, on_schedule, [SHOP], WATCH, later), later)
+    assert desk.told() == []
+
+
+def test_after_the_last_delivery_no_day_is_missed_and_no_file_late(
+    on_schedule: Settings, instance: dg.DagsterInstance
+) -> None:
+    ended = on_schedule.model_copy(update={"last_delivery": date(2026, 1, 2)})
+    publish(ended, date(2026, 1, 2))
+    assert expected_things(look(instance, ended, [SHOP], WATCH, NOON)) == {
+        "late": True,
+        "missed_schedule": True,
+        "stale": True,
+    }
+
+
+def test_numbers_that_lack_the_last_delivery_are_old(on_schedule: Settings, instance: dg.DagsterInstance) -> None:
+    ended = on_schedule.model_copy(update={"last_delivery": date(2026, 1, 5)})
+    publish(ended, date(2026, 1, 2))
+    finding = found(look(instance, ended, [SHOP], WATCH, NOON), "stale")
+    assert finding
+    assert finding.message == "published numbers are as of 2026-01-02, 3 days behind 2026-01-05"
+    assert not finding.passed
+
+
+def test_an_installation_that_never_published_has_old_numbers(
+    on_schedule: Settings, instance: dg.DagsterInstance
+) -> None:
+    finding = found(look(instance, on_schedule, [SHOP], WATCH, NOON), "stale")
+    assert finding
+    assert (finding.passed, finding.message) == (False, "nothing is published")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +289,15 @@ def test_files_that_nobody_will_ever_read_are_named(on_schedule: Settings, insta
     assert finding.message == f"no run will read {', '.join(unread)}"
 
 
-def test_a_daemon_that_never_ran_is_down(settings: Settings, instance: dg.DagsterInstance) -> None:
-    [finding] = look_at_daemon(instance, settings, NOON).findings
+def test_a_daemon_that_never_ran_is_down(on_schedule: Settings, instance: dg.DagsterInstance) -> None:
+    [finding] = look_at_daemon(instance, on_schedule, NOON).findings
     assert not finding.passed
     assert finding.message == "the Dagster daemon is down, it has never run here"
+
+
+@pytest.mark.parametrize("schedule", ["cron", "none"])
+def test_no_daemon_is_missed_where_something_else_starts_the_daily_run(
+    on_schedule: Settings, instance: dg.DagsterInstance, schedule: str
+) -> None:
+    [finding] = look_at_daemon(instance, on_schedule.model_copy(update={"schedule": schedule}), NOON).findings
+    assert finding.passed

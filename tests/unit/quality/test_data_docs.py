@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import duckdb
 import pytest
 
 from pipelines.quality import docs_server
-from pipelines.quality.data_docs import build_data_docs, store_results
+from pipelines.quality.data_docs import Outcome, build_data_docs, store_outcome, store_results
 from pipelines.quality.relations import DuckDBTable
 from pipelines.quality.validation import validate
 
@@ -115,6 +116,31 @@ def test_of_a_run_the_first_page_names_first_what_failed(tmp_path, orders, write
         store_results(tmp_path, "run-1", suite, validate(suite, orders))
     text = build_data_docs(tmp_path).read_text()
     assert re.findall(r"raw[.]([a-z]+)</a>", text) == ["zz", "yy", "aa"]
+
+
+def outcome(run_id: str, failed: bool, *reasons: str, minute: int = 0) -> Outcome:
+    return Outcome(run_id, datetime(2126, 1, 1, 0, minute, tzinfo=UTC), failed, "delivery day 2026-01-09", reasons)
+
+
+def test_a_run_that_failed_says_so_and_of_what(tmp_path, orders, write_suite):
+    suite = write_suite()
+    store_results(tmp_path, "good", suite, validate(suite, orders))
+    store_outcome(tmp_path, outcome("good", False))
+    store_outcome(tmp_path, outcome("bad", True, "orders.csv: row 1: column '<id>' is missing", minute=1))
+    text = build_data_docs(tmp_path).read_text()
+    bad, good = text[text.index("run bad") :].split("run good")
+    assert "Failed</span>: delivery day 2026-01-09. Nothing of it was published." in bad
+    assert "orders.csv: row 1: column &#x27;&lt;id&gt;&#x27; is missing" in bad
+    assert "Succeeded" in good
+    assert "raw.orders" in good
+
+
+def test_how_old_runs_ended_is_forgotten(tmp_path):
+    for minute in range(3):
+        store_outcome(tmp_path, outcome(f"run-{minute}", True, "no", minute=minute))
+    text = build_data_docs(tmp_path, keep_runs=2).read_text()
+    assert "run-0" not in text
+    assert sorted(path.stem for path in tmp_path.glob("runs/*.json")) == ["run-1", "run-2"]
 
 
 def test_without_results_there_is_an_index(tmp_path):

@@ -87,7 +87,7 @@ def publications(monkeypatch) -> list[str]:
     """The runs that published."""
     made: list[str] = []
 
-    def publish(publication, *_):
+    def publish(publication, *_, **__):
         made.append(publication.run_id)
         return {}
 
@@ -210,7 +210,7 @@ def run_and_be_killed(folder: Path) -> None:
         record(*arguments)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def publish(*_: Any) -> None:
+    def publish(*_: Any, **__: Any) -> None:
         (folder / "published").write_text("published")
 
     with (

@@ -1,0 +1,75 @@
+"""`kpi dev`: the Dagster UI and the pages it links to, on this machine.
+
+Belongs here: where both listen, starting them, saying when they answer, ending them.
+Does not belong here: what the UI shows (`definitions.py`), and the pages (`quality/data_docs.py`, `docs_pages.py`).
+"""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from pipelines.docs_pages import write_pages
+from pipelines.quality import docs_server
+from pipelines.run import prepare_instance
+from pipelines.settings import PROJECT_DIR, Settings, at_ports, remember_addresses
+
+_SUPERSEDED = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which wants a project laid out for it
+
+
+def serve(settings: Settings, port: int, docs_port: int, console: Console) -> int:
+    """Run the UI on `port` and the pages on `docs_port` of 127.0.0.1 until they are ended; the UI's exit code."""
+    settings = at_ports(settings, port, docs_port)
+    prepare_instance(settings)
+    remember_addresses(settings)
+    site = settings.data_docs_dir / "site"
+    write_pages(site)
+    _write_first_page(site)
+    docs = docs_server.start(site, settings.data_docs_url)
+    # A shell that starts this in the background has interrupts ignored, and Dagster would then ignore its end, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    dagster_dev = [sys.executable, "-W", _SUPERSEDED, "-m", "dagster", "dev"]
+    ui = subprocess.Popen([*dagster_dev, "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)], cwd=PROJECT_DIR)
+    signal.signal(signal.SIGTERM, lambda *_: ui.terminate())
+
+    def say_ready() -> None:
+        if answers(f"http://127.0.0.1:{port}", until=lambda: ui.poll() is not None):
+            console.print(f"Ready: {settings.ui_url}", markup=False)
+            if docs and docs.poll() is None:
+                console.print(f"Check results and documentation: {settings.data_docs_url}", markup=False)
+
+    threading.Thread(target=say_ready, daemon=True).start()
+    while True:
+        try:
+            return ui.wait()
+        except KeyboardInterrupt:  # the UI got it, too, and takes a moment to end its processes
+            continue
+
+
+def answers(url: str, until: Callable[[], bool], pause: float = 0.2) -> bool:
+    """Wait until a web server answers at `url`; False if `until` comes true before."""
+    while not until():
+        try:
+            with urllib.request.urlopen(url, timeout=10):
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(pause)
+    return False
+
+
+def _write_first_page(site: Path) -> None:
+    """A first page for as long as no run has made one."""
+    index = site / "index.html"
+    if not index.exists():
+        index.write_text(
+            '<!DOCTYPE html><meta charset="utf-8"><title>Check results</title><h1>Check results</h1>'
+            '<p>No run has left results yet. <a href="docs/index.html">Documentation</a></p>\n',
+            encoding="utf-8",
+        )

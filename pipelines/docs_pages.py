@@ -1,0 +1,76 @@
+"""The project's documentation as pages beside Data Docs, so that a link to a runbook opens.
+
+Belongs here: making the pages, and the address of one. Does not belong here: serving them (`quality/docs_server.py`).
+"""
+
+import html
+import re
+from pathlib import Path
+
+from pipelines.settings import PROJECT_DIR
+
+_DOCS = PROJECT_DIR / "docs"
+_STYLE = Path(__file__).with_name("quality") / "data_docs.css"
+
+
+def write_pages(site: Path) -> None:
+    """A page `docs/<name>.html` in the folder `site` for each page of the documentation, and one that lists them."""
+    from markdown_it import MarkdownIt  # takes a moment, and only who makes pages needs it
+
+    markdown = MarkdownIt("commonmark").enable("table")
+    style = _STYLE.read_text(encoding="utf-8")
+    (site / "docs").mkdir(parents=True, exist_ok=True)
+    titles: dict[str, str] = {}
+    for path in sorted(_DOCS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        name = path.relative_to(_DOCS).with_suffix(".html")
+        titles[name.as_posix()] = text.partition("\n")[0].lstrip("# ")
+        page = site / "docs" / name
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(
+            _page(titles[name.as_posix()], _linked(markdown.render(text), path.parent), style), encoding="utf-8"
+        )
+    items = "".join(f'<li><a href="{name}">{html.escape(title)}</a></li>' for name, title in titles.items())
+    index = _page("Documentation", f"<h1>Documentation</h1><ul>{items}</ul>", style)
+    (site / "docs" / "index.html").write_text(index, encoding="utf-8")
+
+
+def page_url(docs_url: str, reference: str) -> str:
+    """Where `reference`, like `docs/operations.md#dates` or a web address, is read; empty if it is no page of ours."""
+    if reference.startswith(("http://", "https://")):
+        return reference
+    name, _, anchor = reference.partition("#")
+    path = Path(name)
+    if path.parts[:1] != ("docs",) or path.suffix != ".md" or not (PROJECT_DIR / path).is_file():
+        return ""
+    return f"{docs_url}/{path.with_suffix('.html').as_posix()}{'#' if anchor else ''}{anchor}"
+
+
+def anchor_of(heading: str) -> str:
+    """The anchor of a heading as GitHub makes it, so that one reference serves both."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def _linked(body: str, folder: Path) -> str:
+    """`body`, of a file in `folder`, with an anchor at each heading, and with links to pages instead of files.
+
+    What is no page of the documentation, like the README, is named, and not linked to.
+    """
+
+    def anchored(found: re.Match[str]) -> str:
+        level, title = found.groups()
+        return f'<h{level} id="{anchor_of(html.unescape(re.sub("<[^>]+>", "", title)))}">{title}</h{level}>'
+
+    def to_page(found: re.Match[str]) -> str:
+        target, anchor, text = found.groups(default="")
+        is_page = target.endswith(".md") and (folder / target).resolve().is_relative_to(_DOCS)
+        return f'<a href="{target.removesuffix(".md")}.html{anchor}">{text}</a>' if is_page else text
+
+    body = re.sub(r"<h([1-6])>(.*?)</h\1>", anchored, body)
+    return re.sub(r'<a href="(?!\w+:)([^"#]+)(#[^"]*)?">(.*?)</a>', to_page, body)
+
+
+def _page(title: str, body: str, style: str) -> str:
+    head = f'<head><meta charset="utf-8"><title>{html.escape(title)}</title><style>\n{style}</style></head>'
+    back = '<p><a href="/index.html">Check results</a> · <a href="/docs/index.html">Documentation</a></p>'
+    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n<body class="index">{back}\n{body}\n</body>\n</html>\n'

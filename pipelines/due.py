@@ -1,0 +1,85 @@
+"""What should be here by now: the newest delivery day, the files of it, a run of it.
+
+Belongs here: reading a moment against the settings, the sources' `sla` and the times in `alerts.yml`.
+Does not belong here: what really is here (`status.py`, `alerts/watching.py`), and any clock: the moment is an argument.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from pipelines.ingest.landing import raw_days
+from pipelines.settings import Settings
+from pipelines.sources import Source, Table, each_table
+
+
+@dataclass(frozen=True)
+class Due:
+    """A delivery that should be here by now, and how far it has come."""
+
+    source: Source
+    table_name: str
+    table: Table
+    delivered_on: date
+    has_landed: bool
+    has_files: bool
+
+    @property
+    def is_here(self) -> bool:
+        return self.has_landed or self.has_files
+
+
+def local(settings: Settings, now: datetime) -> datetime:
+    """`now` where the business is."""
+    return now.astimezone(ZoneInfo(settings.time_zone))
+
+
+def newest_day(settings: Settings, now: datetime) -> date:
+    """The newest delivery day that can be expected: yesterday, or the last one there will ever be."""
+    yesterday = local(settings, now).date() - timedelta(days=1)
+    return min(yesterday, settings.last_delivery or yesterday)
+
+
+def has_ended(settings: Settings, now: datetime) -> bool:
+    """True when no further delivery is expected, so that none is late and no run is missed."""
+    yesterday = local(settings, now).date() - timedelta(days=1)
+    return settings.last_delivery is not None and settings.last_delivery < yesterday
+
+
+def is_awaited(settings: Settings, now: datetime) -> bool:
+    """True when yesterday is a delivery day."""
+    yesterday = local(settings, now).date() - timedelta(days=1)
+    return yesterday >= settings.first_delivery and not has_ended(settings, now)
+
+
+def run_is_expected(settings: Settings, switch: bool | None) -> bool:
+    """Whether something other than a person is to run each day.
+
+    `switch` is where the schedule's switch in the UI was set; None where nobody touched it. Cron asks no switch.
+    """
+    if settings.started_by == "cron" or switch is None:
+        return settings.started_by != "none"
+    return switch
+
+
+def due_deliveries(settings: Settings, sources: Iterable[Source], now: datetime) -> Iterator[Due]:
+    """Yesterday's deliveries whose source's `sla` has passed, of the tables that deliver every day.
+
+    What the pipeline asks for itself comes with the run, and is never late.
+    """
+    if not is_awaited(settings, now):
+        return
+    here = local(settings, now)
+    yesterday = here.date() - timedelta(days=1)
+    for source, name, table in each_table(sources):
+        if source.is_asked or table.empty_day == "allowed" or here.time() < time.fromisoformat(source.sla):
+            continue
+        yield Due(
+            source,
+            name,
+            table,
+            yesterday,
+            has_landed=yesterday in raw_days(settings.raw_dir, source.name, name),
+            has_files=bool(table.files(settings.landing_dir, yesterday)),
+        )

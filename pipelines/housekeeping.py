@@ -1,0 +1,58 @@
+"""Keeps what runs leave behind within the setting `keep_runs`.
+
+Belongs here: forgetting old runs of Dagster, and whatever else only they needed.
+Does not belong here: what is kept by other rules: publications (`publish/versions.py`), check results
+(`quality/history.py`), their pages (`quality/data_docs.py`), resolved incidents (`alerts/store.py`), and what is in
+quarantine, which only people delete. Nothing that was delivered, published or decided is touched.
+"""
+
+import logging
+import shutil
+
+import dagster as dg
+
+from pipelines.settings import Settings
+
+_OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+
+logger = logging.getLogger("pipelines.housekeeping")
+
+
+def forget_old_runs(instance: dg.DagsterInstance, settings: Settings) -> int:
+    """Forget the runs that are over, but for the newest `keep_runs` of them; how many were forgotten.
+
+    A run that waits or is under way is never one of them.
+    """
+    over = instance.get_run_records(dg.RunsFilter(statuses=_OVER))
+    old = [record.dagster_run.run_id for record in over[settings.keep_runs :]]
+    for run_id in old:
+        instance.delete_run(run_id)
+        shutil.rmtree(settings.dagster_home / "storage" / run_id, ignore_errors=True)  # what its steps printed
+    # Earlier versions of the pipeline had dbt write a folder of its own for each step of each run.
+    for folder in (settings.dbt_target_dir / "target").glob("transform_*-*-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(old)
+
+
+def tidy_safely(instance: dg.DagsterInstance, settings: Settings) -> int:
+    """Forget old runs. Never raises: a run that has published must not fail for it; the next one tries again."""
+    try:
+        return forget_old_runs(instance, settings)
+    except Exception as error:  # whatever it is
+        logger.warning("Old runs could not be forgotten: %s: %s", type(error).__name__, error)
+        return 0
+
+
+def housekeeping_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Does, where the daemon runs, what `kpi run` does at its end."""
+
+    @dg.sensor(
+        name="housekeeping",
+        minimum_interval_seconds=3600,
+        description="Forgets runs beyond the newest `keep_runs`, with their logs.",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        return dg.SkipReason(f"{tidy_safely(context.instance, settings)} old runs forgotten.")
+
+    return housekeeping

@@ -1,0 +1,65 @@
+"""Other processes of this machine: whether one lives, and which one listens on a port.
+
+Belongs here: asking the operating system. Does not belong here: what follows from its answer.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+_LISTENING = "0A"  # in /proc/net/tcp
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who listens on a port.
+
+    Attributes:
+        name: the process, as `process 123 (python)`.
+        command: its command line; empty if it is not ours to see.
+    """
+
+    name: str
+    command: str = ""
+
+
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number."""
+    if os.name != "posix":
+        return True  # signal 0 asks on POSIX; elsewhere it ends the process
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def listener(port: int) -> Listener | None:
+    """Who listens on a port of the loopback interface; None if nobody does. Who it is, only Linux says."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        if probe.connect_ex(("127.0.0.1", port)) != 0:
+            return None
+    sockets = {Path(f"socket:[{inode}]") for inode in _listening_sockets(port)}
+    for process in _PROC.glob("[0-9]*") if sockets else ():
+        try:
+            if any(handle.readlink() in sockets for handle in (process / "fd").iterdir()):
+                name = f"process {process.name} ({(process / 'comm').read_text().strip()})"
+                return Listener(name, (process / "cmdline").read_bytes().decode(errors="replace").replace("\0", " "))
+        except OSError:  # it has ended, or is somebody else's
+            continue
+    return Listener("a process that cannot be seen from here")
+
+
+def _listening_sockets(port: int) -> set[str]:
+    inodes = set()
+    for table in (_PROC / "net" / "tcp", _PROC / "net" / "tcp6"):
+        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+            _, address, _, state, *rest = line.split()
+            if state == _LISTENING and int(address.rpartition(":")[2], 16) == port:
+                inodes.add(rest[5])
+    return inodes

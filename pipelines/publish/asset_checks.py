@@ -1,0 +1,99 @@
+"""Whether what analysts read is good today, as checks of the published asset.
+
+Belongs here: the sentences of `kpi status` in Dagster's terms, after a publication and whenever they change.
+Does not belong here: the sentences (`status.py`), and whether a run may publish (`assets.py`).
+
+A run that is blocked never comes to these checks, and numbers grow old without any run. So that they do not stay green
+then, a sensor looks each minute, and `kpi run` when it ends.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from pipelines.publish.assets import PUBLISHED_KEY
+from pipelines.settings import Settings
+from pipelines.sources import Source
+from pipelines.status import CHECKS, Line, standing
+
+_MEANINGS = {
+    "gate_passed": "The last run published: no blocking check kept it back.",
+    "fresh": "The numbers are as of the newest delivery day, or little behind it.",
+    "complete": "Every delivery that the numbers should rest on is in them.",
+    "no_critical_incident": "No critical incident is open.",
+    "run_on_time": "Yesterday's delivery day was run when it was due.",
+    "delivered_on_time": "Every source delivered by its deadline.",
+    "started_daily": "Something starts the daily run where one is expected.",
+}
+
+
+def published_checks(settings: Settings, sources: Sequence[Source]) -> dg.AssetChecksDefinition:
+    """A check of the published asset for each thing that `kpi status` tells. None of them blocks or fails a run."""
+
+    @dg.multi_asset_check(
+        name="check_published__kpi",
+        specs=[
+            dg.AssetCheckSpec(name, asset=PUBLISHED_KEY, description=_MEANINGS.get(name, "As `kpi status` tells."))
+            for name in CHECKS
+        ],
+    )
+    def check_published() -> Iterator[dg.AssetCheckResult]:
+        for line in standing(settings, sources, datetime.now(UTC)):
+            yield dg.AssetCheckResult(
+                check_name=line.name,
+                asset_key=PUBLISHED_KEY,
+                passed=line.ok,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=line.sentence,
+                metadata=_metadata(line),
+            )
+
+    return check_published
+
+
+def standing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorDefinition:
+    """Brings the checks of the published asset up to date when their sentences change."""
+
+    @dg.sensor(
+        name="published_standing",
+        minimum_interval_seconds=60,
+        description="Brings the checks of published/kpi up to date: what `kpi status` says.",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def published_standing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        lines = standing(settings, sources, datetime.now(UTC))
+        # A run tells of its own moment, so after each one everything is told again.
+        newest = [record.storage_id for record in context.instance.get_run_records(limit=1)]
+        cursor = json.dumps([newest, [[line.name, line.ok, line.sentence] for line in lines]])
+        if cursor == context.cursor:
+            return dg.SkipReason("Nothing has changed.")
+        return dg.SensorResult(asset_events=evaluations(lines), cursor=cursor)
+
+    return published_standing
+
+
+def evaluations(lines: Sequence[Line]) -> list[dg.AssetCheckEvaluation]:
+    """What the lines say, as events that belong to no run."""
+    return [
+        dg.AssetCheckEvaluation(
+            asset_key=PUBLISHED_KEY,
+            check_name=line.name,
+            passed=line.ok,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=line.sentence,
+            metadata=_metadata(line),
+        )
+        for line in lines
+    ]
+
+
+def report_standing(instance: dg.DagsterInstance, settings: Settings, sources: Sequence[Source]) -> None:
+    """Bring the checks of the published asset up to date now."""
+    for evaluation in evaluations(standing(settings, sources, datetime.now(UTC))):
+        instance.report_runless_asset_event(evaluation)
+
+
+def _metadata(line: Line) -> dict[str, str]:
+    return {"next step": line.next_step} if line.next_step else {}

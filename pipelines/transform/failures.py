@@ -1,0 +1,59 @@
+"""Why a dbt step failed, in a sentence.
+
+Belongs here: reading what dbt left of a failed build. Does not belong here: running dbt (`assets.py`).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+ONLY_TESTS = "only tests failed"  # in a failure's metadata: its checks say more than it does
+_MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
+_LONGEST_MESSAGE = 600
+_SHOWN = 5
+
+
+def failure_of(run_results: Iterable[Mapping[str, Any]], error: Exception) -> dg.Failure:
+    """The failure of a dbt step: the models and tests that failed, with what dbt said of them, and what was left out.
+
+    `run_results` are those of dbt's `run_results.json`, none if it came to nothing; `error` says what happened then.
+    """
+    results = list(run_results)
+    models = [result for result in results if result["status"] == "error"]
+    tests = [result for result in results if result["status"] == "fail"]
+    if not models and not tests:
+        return dg.Failure(f"dbt did not get as far as building: {readable_error(str(error))}", allow_retries=False)
+    skipped = sum(result["status"] == "skipped" for result in results)
+    counts = [_counted(len(models), "model", "could not be built")] if models else []
+    counts += [_counted(len(tests), "test", "failed")] if tests else []
+    left_out = f" What builds on that was left out: {skipped:,} models and tests." if skipped else ""
+    failed = [
+        f"{_name(result)}: {readable_error(result.get('message') or 'no reason given')}" for result in models + tests
+    ]
+    more = [f"… and {len(failed) - _SHOWN} more, in the log of the step"] if len(failed) > _SHOWN else []
+    return dg.Failure(
+        "\n".join([f"{' and '.join(counts)}.{left_out}", *failed[:_SHOWN], *more]),
+        metadata={ONLY_TESTS: not models},
+        allow_retries=False,
+    )
+
+
+def readable_error(message: str) -> str:
+    """An error's text without colours, calls of dbt, blank lines, and values that a delivery brought."""
+    _, _, said_by_dbt = message.partition("Errors parsed from dbt logs:")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", said_by_dbt or message).splitlines()
+    text = "\n".join(line.rstrip() for line in lines if line.strip())
+    if _MENTIONS_VALUES.search(text):
+        text = re.sub(r"'[^'\n]*'", "'…'", text)
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"
+
+
+def _counted(number: int, thing: str, happened: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'} {happened}"
+
+
+def _name(result: Mapping[str, Any]) -> str:
+    """`model.sales_kpi.fct_orders` is called `fct_orders`; tests that YAML made have a hash behind their name."""
+    return str(result["unique_id"].split(".")[2])

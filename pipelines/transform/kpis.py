@@ -1,0 +1,49 @@
+"""Which KPIs a mart is about, so that one finds all of win_rate.
+
+Belongs here: reading that out of dbt's manifest. Does not belong here: what the KPIs are (`seeds/kpi_catalogue.csv`).
+"""
+
+import csv
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.transform.project import SHIPPED_PROJECT_DIR
+
+
+def kpis_of_marts(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The KPIs of each mart, by the mart's unique id.
+
+    `kpi_win_rate__ae_monthly` is about win_rate, and so is each fact that it is made from. Dimensions are about
+    everything, and so about nothing. What its name does not tell, a model says itself: `meta: {kpis: [win_rate]}`.
+    """
+    nodes: dict[str, Any] = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+    known = kpi_ids()
+    found: dict[str, set[str]] = {}
+    for unique_id, node in nodes.items():
+        named = re.match(r"kpi_(.+?)__", node["name"])
+        kpis = {*([named[1]] if named else []), *node["config"].get("meta", {}).get("kpis", [])} & known
+        if not kpis:
+            continue
+        facts = [name for name in _upstream(nodes, unique_id) if nodes[name]["name"].startswith("fct_")]
+        for name in (unique_id, *facts):
+            found.setdefault(name, set()).update(kpis)
+    return {name: sorted(kpis) for name, kpis in found.items()}
+
+
+def kpi_ids() -> set[str]:
+    """The ids of the catalogue's KPIs."""
+    with (SHIPPED_PROJECT_DIR / "seeds" / "kpi_catalogue.csv").open(encoding="utf-8", newline="") as file:
+        return {row["kpi_id"] for row in csv.DictReader(file)}
+
+
+def _upstream(nodes: Mapping[str, Any], unique_id: str) -> set[str]:
+    """The models that a model is made from, directly or not."""
+    found: set[str] = set()
+    waiting = [unique_id]
+    while waiting:
+        for parent in nodes[waiting.pop()]["depends_on"]["nodes"]:
+            if parent in nodes and parent not in found:
+                found.add(parent)
+                waiting.append(parent)
+    return found

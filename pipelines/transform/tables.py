@@ -1,0 +1,60 @@
+"""What dbt has built, as Dagster shows it: how many rows a table has, and which columns.
+
+Belongs here: reading both from the warehouse, once dbt has let go of it.
+Does not belong here: running dbt (`assets.py`).
+
+dagster-dbt can ask for both itself, but through a second connection of dbt's adapter in this process. That one keeps
+the warehouse's file to itself, so that a later run of the same process finds it locked.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pipelines.warehouse import reader
+
+
+def built_tables(warehouse_path: Path, nodes: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Metadata of each of the models `nodes` of the manifest that is in the warehouse, by the model's unique id.
+
+    Rows of views are not counted: it would run them. Columns that the model itself declares with their types, as marts
+    do, Dagster shows anyway; of others the warehouse says what they are, and the model what they mean.
+    """
+    with reader(warehouse_path) as connection:
+        columns: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for schema, table, name, kind in connection.execute(
+            "select schema_name, table_name, column_name, data_type from duckdb_columns() order by column_index"
+        ).fetchall():
+            columns.setdefault((schema, table), []).append((name, kind))
+        tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        counts = {
+            (schema, table): rows
+            for schema, table, rows in connection.execute(
+                " union all ".join(
+                    f"select '{schema}', '{table}', count(*) from \"{schema}\".\"{table}\"" for schema, table in tables
+                )
+                or "select '', '', 0"
+            ).fetchall()
+        }
+    found: dict[str, dict[str, Any]] = {}
+    for node in nodes:
+        place = (node["schema"], node["name"])
+        if place not in columns:
+            continue
+        metadata: dict[str, Any] = {}
+        if place in counts:
+            metadata["dagster/row_count"] = counts[place]
+        if not _declares_types(node):
+            described = {name: column.get("description", "") for name, column in node["columns"].items()}
+            metadata["dagster/column_schema"] = dg.TableSchema(
+                [dg.TableColumn(name, kind, described.get(name) or None) for name, kind in columns[place]]
+            )
+        found[node["unique_id"]] = metadata
+    return found
+
+
+def _declares_types(node: Mapping[str, Any]) -> bool:
+    columns = node["columns"].values()
+    return bool(columns) and all(column.get("data_type") for column in columns)

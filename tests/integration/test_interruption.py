@@ -1,0 +1,69 @@
+"""Ctrl-C on `kpi run`: one sentence, exit code 130, a canceled run, and nobody is told."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+import pytest
+from filelock import FileLock
+
+from tests.conftest import PROJECT_DIR, Installation
+
+
+@contextmanager
+def started(demo: Installation, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`kpi` under way, to be read line by line."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipelines", *arguments],
+        cwd=PROJECT_DIR,
+        env=demo.variables(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell may have it ignored
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupt_at(process: subprocess.Popen[str], words: str, signal_number: int = signal.SIGINT) -> str:
+    """Send the signal once a line with these words was printed; what the process says on its way out."""
+    assert process.stdout
+    line = next((line for line in process.stdout if words in line), None)
+    assert line is not None, f"it never printed {words!r}: {process.communicate()}"
+    process.send_signal(signal_number)
+    _, errors = process.communicate()
+    return errors
+
+
+def test_ctrl_c_before_a_run_begins(demo: Installation) -> None:
+    with (
+        FileLock(demo.data_dir / "warehouse.lock"),
+        started(demo, "run", "--date", "2026-01-09") as process,
+    ):
+        said = interrupt_at(process, "is being written by")
+    assert (process.returncode, said) == (130, "Interrupted before a run began: nothing was changed.\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+def test_ctrl_c_in_a_run(demo: Installation, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    alerts = demo.kpi("alerts", "list", "--all").stdout
+    with started(demo, "run", "--date", "2026-01-09") as process:
+        said = interrupt_at(process, "raw__ads__campaigns: done", number)
+    assert (process.returncode, said) == (
+        130,
+        "Interrupted in delivery day 2026-01-09: it published nothing, and the same command goes on from what has "
+        "landed.\n",
+    )
+    monkeypatch.setenv("DAGSTER_HOME", str(demo.data_dir / "dagster"))
+    with dg.DagsterInstance.get() as instance:
+        [run] = instance.get_runs(limit=1)
+    assert run.status is dg.DagsterRunStatus.CANCELED
+    assert demo.kpi("alerts", "list", "--all").stdout == alerts
+    with FileLock(demo.data_dir / "warehouse.lock", timeout=0):
+        pass  # it is free

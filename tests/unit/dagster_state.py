@@ -1,0 +1,37 @@
+"""Has Dagster itself write what its daemon and its UI write, for tests of what is read there.
+
+Dagster has no public name for either, so that an upgrade may need this file changed.
+"""
+
+from datetime import datetime
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._daemon.types import DaemonHeartbeat
+
+from pipelines.dagster_history import SCHEDULE
+
+
+def switch_schedule(instance: dg.DagsterInstance, on: bool, name: str = SCHEDULE) -> None:
+    """What the switch in the UI does."""
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="pipelines.definitions"))
+    state = InstigatorState(
+        RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), name),
+        InstigatorType.SCHEDULE,
+        InstigatorStatus.RUNNING if on else InstigatorStatus.STOPPED,
+        ScheduleInstigatorData("30 10 * * *"),
+    )
+    known = {known.name for known in instance.all_instigator_state()}
+    (instance.update_instigator_state if name in known else instance.add_instigator_state)(state)
+
+
+def beat(instance: dg.DagsterInstance, at: datetime) -> None:
+    """What the daemon does each half minute."""
+    instance.add_daemon_heartbeat(DaemonHeartbeat(at.timestamp(), "SENSOR", "one", None))

@@ -1,0 +1,30 @@
+"""What every command has: help under two names, and the program's version."""
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+
+
+def commands() -> Iterator[list[str]]:
+    yield []
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        yield [name]
+        yield from ([name, below] for below in getattr(command, "commands", {}))
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_h_is_help(command: list[str]) -> None:
+    short, long = (CliRunner().invoke(app, [*command, name]) for name in ("-h", "--help"))
+    assert short.exit_code == 0
+    assert "Usage:" in short.output
+    assert short.output == long.output
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    said = CliRunner().invoke(app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"kpi {version('sales-kpi-pipeline')}\n")
