@@ -1,5 +1,7 @@
 """`python -m demo_company`: makes the demo company's deliveries and its truth, unless they are already there.
 
+With `--days` it delivers the days after them, one call after the other, with files that are late or broken on request.
+
 What belongs here: the command line, and putting finished folders into place so that nobody ever sees half of them.
 What does not: making their contents (build), which is imported only when there is something to make.
 """
@@ -21,27 +23,37 @@ if TYPE_CHECKING:
     from demo_company.build import Made
 
 SMALLEST_SCALE = 0.01
+_SEED = 20240101
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     asked = _parse(arguments)
     data_dir: Path = asked.data_dir
-    wanted = {"scale": asked.scale, "seed": asked.seed, "generator_version": GENERATOR_VERSION}
     found = _read_marker(data_dir)
-    if found == {**wanted, "complete": True} and all((data_dir / "landing" / source).is_dir() for source in SOURCES):
-        print(f"The demo company is already there: {data_dir} (scale {asked.scale:g}, seed {asked.seed}).")
-        return 0
-    if found is None and (foreign := _foreign_folders(data_dir)):
+    # Who goes on says how large the company is only once.
+    known = found if asked.days is not None and found else {}
+    scale = asked.scale if asked.scale is not None else float(known.get("scale", 1))
+    seed = asked.seed if asked.seed is not None else int(known.get("seed", _SEED))
+    wanted = {"scale": scale, "seed": seed, "generator_version": GENERATOR_VERSION}
+    if _is_there(data_dir, found, wanted):
+        if asked.days is None:
+            print(f"The demo company is already there: {data_dir} (scale {scale:g}, seed {seed}).")
+    elif found is None and (foreign := _foreign_folders(data_dir)):
         print(
             f"{', '.join(map(str, foreign))}: holds files that the demo company did not make, so it stays as it is. "
             "Move it away, or choose another folder with --data-dir.",
             file=sys.stderr,
         )
         return 1
-    made = _make(data_dir, wanted)
-    _summarise(data_dir, asked.scale, asked.seed, made)
-    return 0
+    else:
+        _summarise(data_dir, scale, seed, _make(data_dir, wanted))
+    return 0 if asked.days is None else _deliver_more(data_dir, wanted, asked)
+
+
+def _is_there(data_dir: Path, found: dict[str, Any] | None, wanted: dict[str, Any]) -> bool:
+    is_made = found is not None and {**found, **wanted, "complete": True} == found
+    return is_made and all((data_dir / "landing" / source).is_dir() for source in SOURCES)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -49,15 +61,34 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         prog="python -m demo_company",
         description="Make the demo company's raw deliveries and the truth about its KPIs. Same seed, same files.",
     )
-    parser.add_argument("--scale", type=_scale, default=1.0, help="size; 1 is about 100,000 orders (default 1)")
-    parser.add_argument("--seed", type=_seed, default=20240101, help="start of all chance (default 20240101)")
+    parser.add_argument("--scale", type=_scale, help="size; 1 is about 100,000 orders (default 1)")
+    parser.add_argument("--seed", type=_seed, help=f"start of all chance (default {_SEED})")
     parser.add_argument(
         "--data-dir",
         type=Path,
         default=Path(os.environ.get("DATA_DIR") or "data"),
         help="where landing/ and demo_truth/ go (default: $DATA_DIR, else data)",
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--days",
+        type=int,
+        metavar="N",
+        help="deliver the N days after the last one, and what was late or broken before; 0 delivers only that",
+    )
+    for name, what in (("late", "does not come"), ("broken", "comes without its keys")):
+        parser.add_argument(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar="TABLE",
+            help=f"with --days: the last day's file of this table, such as ads.spend, {what} before the next call",
+        )
+    asked = parser.parse_args(arguments)
+    if (asked.late or asked.broken) and not asked.days:
+        parser.error("--late and --broken are about the last of the days that --days delivers.")
+    if asked.days is not None and asked.days < 0:
+        parser.error(f"--days must not be negative, not {asked.days}.")
+    return asked
 
 
 def _scale(text: str) -> float:
@@ -120,6 +151,50 @@ def _make(data_dir: Path, wanted: dict[str, Any]) -> Made:
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
     return made
+
+
+def _deliver_more(data_dir: Path, wanted: dict[str, Any], asked: argparse.Namespace) -> int:
+    """Deliver further days. The marker says how many there are and which files are owed."""
+    from demo_company.build import Next, NothingToSpoilError, build_next
+    from demo_company.next_days import MOST_DAYS
+    from demo_company.tables import TABLES
+
+    marker = _read_marker(data_dir) or {}
+    before = int(marker.get("days", 0))
+    if before + asked.days > MOST_DAYS:
+        print(f"The demo company lives {MOST_DAYS} more days; {before} of them have been delivered.", file=sys.stderr)
+        return 1
+    if unknown := [name for name in (*asked.late, *asked.broken) if name not in TABLES]:
+        print(f"{', '.join(unknown)}: not a table. There are {', '.join(TABLES)}.", file=sys.stderr)
+        return 1
+    owed = [(name, day) for name, day in marker.get("owed", [])]
+    next_ = Next(before, asked.days, asked.late, asked.broken, owed)
+    workshop = Path(tempfile.mkdtemp(prefix=".demo_company_", dir=data_dir))
+    try:
+        rows = build_next(workshop, wanted["scale"], wanted["seed"], next_)
+        files = sorted(path for path in workshop.rglob("*") if path.is_file())
+        for path in files:
+            place = data_dir / path.relative_to(workshop)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+    except NothingToSpoilError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+    last_day = str(next_.last_day)
+    owed_now = [(name, last_day) for name in (*asked.late, *asked.broken)]
+    more = {"days": before + asked.days, "last_day": last_day, "owed": owed_now}
+    _write_marker(_marker(data_dir), {**wanted, "complete": True, **more})
+    delivered = len([path for path in files if "landing" in path.relative_to(workshop).parts])
+    print(f"The demo company delivered {delivered} files with {rows:,} rows; its last day is {last_day} now.")
+    for name, day in owed:
+        print(f"  {name} of {day} has come as it should have been.")
+    for name in asked.late:
+        print(f"  {name} of {last_day} is late: it comes with the next call.")
+    for name in asked.broken:
+        print(f"  {name} of {last_day} is broken: no row has its key. The right file comes with the next call.")
+    return 0
 
 
 def _swap(new: Path, place: Path, workshop: Path) -> None:

@@ -1,19 +1,27 @@
 """Makes everything the demo company writes, in one folder: landing files, truth, list of what was planted.
 
-What belongs here: calling company, dirt, deliveries and truth in turn, and the texts that go beside the truth. What
-does not: where the folder ends up and whether anything has to be made at all (the command line in __main__).
+What belongs here: calling company, dirt, deliveries and truth in turn, for the history and for the days after it, and
+the texts that go beside the truth. What does not: where the folder ends up and whether anything has to be made at all
+(the command line in __main__).
 """
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
+
+from demo_company.clock import LAST_DAY, date_of, day_number
 from demo_company.company import build_company
 from demo_company.deliveries import write_table
-from demo_company.dirt import Planted, business_oddities, spoil
+from demo_company.dirt import Delivered, Planted, business_oddities, spoil
+from demo_company.next_days import next_days
+from demo_company.tables import TABLES, Frames, Table, newest_versions
 from demo_company.truth import all_kpis, targets, write_targets, write_truth
 
 _README = """\
@@ -29,7 +37,7 @@ planted.csv  every oddity in the deliveries: which row of which table, in which 
 demo.json    scale, seed and generator version these files were made with
 
 How to read truth.csv
-  period_month  first day of the month; the last one, 2026-01, is in progress (as of 2026-01-09)
+  period_month  first day of the month; the last one, 2026-01, is in progress (as of {as_of})
   variant       which flavour of the KPI, for example net or gross revenue
   entity_type   company, or the cut: channel, rep, region, segment, team; entity_id says which one
   numerator, denominator, value
@@ -117,13 +125,8 @@ def build(folder: Path, scale: float, seed: int) -> Made:
     deliveries, planted = spoil(company.versions, seed)
     planted += business_oddities(company.versions, company.clean)
     files = sum(write_table(folder / "landing", delivered) for delivered in deliveries.values())
-    truth_folder = folder / "demo_truth"
-    truth_folder.mkdir()
-    kpis = all_kpis(company.clean)
-    truth_rows = write_truth(truth_folder / "truth.csv", kpis)
-    write_targets(truth_folder / "targets.csv", targets(company.clean, kpis))
-    _write_planted(truth_folder / "planted.csv", planted)
-    (truth_folder / "README.txt").write_bytes(_README.encode())
+    truth_rows = _write_truth(folder / "demo_truth", company.clean, date_of(LAST_DAY))
+    _write_planted(folder / "demo_truth" / "planted.csv", planted)
     return Made(
         files=files,
         rows=sum(len(delivered.rows) for delivered in deliveries.values()),
@@ -131,6 +134,94 @@ def build(folder: Path, scale: float, seed: int) -> Made:
         truth_rows=truth_rows,
         planted=dict(sorted(Counter(entry.kind for entry in planted).items())),
     )
+
+
+@dataclass(frozen=True)
+class Next:
+    """Which days after the history are delivered, and what goes wrong with the last of them.
+
+    before: how many have been delivered; days: how many more come; late: tables whose file of the last day does not
+    come; broken: tables whose file of the last day comes without its keys; owed: (table, day) of what was late or
+    broken before, and comes now.
+    """
+
+    before: int
+    days: int
+    late: Collection[str] = ()
+    broken: Collection[str] = ()
+    owed: Collection[tuple[str, str]] = ()
+
+    @property
+    def last_day(self) -> date:
+        """The last day that has been delivered then."""
+        return date_of(LAST_DAY + self.before + self.days)
+
+
+class NothingToSpoilError(Exception):
+    """A table has no file, or too few rows, on the day on which it was to be late or broken."""
+
+
+FEWEST_BROKEN = 3  # of fewer rows a check would not say that the whole file is broken
+
+
+def build_next(folder: Path, scale: float, seed: int, asked: Next) -> int:
+    """Write the files of further days and the truth as of the last of them below `folder`; returns how many rows.
+
+    The history and the days before are made again to find out what follows; none of their files is written.
+    """
+    company = build_company(scale, seed)
+    more = next_days(company, asked.before + asked.days)
+    _check_can_be_spoilt(more, asked)
+    written = 0
+    for name, table in TABLES.items():
+        rows = more[name][_is_delivered(name, more[name], asked)]
+        if name in asked.broken:
+            is_last = rows["delivered_on"] == day_number(asked.last_day)
+            rows = rows.assign(**{column_lost(table): rows[column_lost(table)].where(~is_last)})
+        if len(rows):
+            rows = rows.sort_values("delivered_on", kind="stable", ignore_index=True)
+            write_table(folder / "landing", Delivered(table, rows.assign(place=range(len(rows))), {}))
+        written += len(rows)
+    clean = {
+        name: newest_versions(table, pd.concat([company.versions[name], more[name]])) for name, table in TABLES.items()
+    }
+    _write_truth(folder / "demo_truth", clean | {"crm.rep_teams": company.clean["crm.rep_teams"]}, asked.last_day)
+    return written
+
+
+def column_lost(table: Table) -> str:
+    """The part of the key that a broken file of the table lacks."""
+    return next(name for name in table.key if table.columns[name] == "text")
+
+
+def _is_delivered(name: str, rows: pd.DataFrame, asked: Next) -> pd.Series[bool]:
+    is_new = rows["delivered_on"] > LAST_DAY + asked.before
+    if name in asked.late:
+        is_new &= rows["delivered_on"] != day_number(asked.last_day)
+    owed = [day_number(date.fromisoformat(day)) for table, day in asked.owed if table == name]
+    return is_new | rows["delivered_on"].isin(owed)
+
+
+def _check_can_be_spoilt(more: Frames, asked: Next) -> None:
+    counts = {name: int((rows["delivered_on"] == day_number(asked.last_day)).sum()) for name, rows in more.items()}
+    for name, fewest, what in (
+        *((name, 1, "late") for name in asked.late),
+        *((name, FEWEST_BROKEN, "broken") for name in asked.broken),
+    ):
+        if counts[name] < fewest:
+            others = ", ".join(other for other, count in counts.items() if count >= fewest)
+            too_few = f"{name} has {counts[name]} rows on {asked.last_day}, too few to be {what}."
+            raise NothingToSpoilError(f"{too_few} These have enough: {others}.")
+
+
+def _write_truth(folder: Path, clean: Frames, as_of: date) -> int:
+    """Write the truth and how to read it; returns how many rows the truth has."""
+    folder.mkdir()
+    kpis = all_kpis(clean, pd.Timestamp(as_of))
+    written = write_truth(folder / "truth.csv", kpis)
+    write_targets(folder / "targets.csv", targets(clean, kpis, pd.Timestamp(as_of)))
+    (folder / "README.txt").write_bytes(_README.replace("{as_of}", str(as_of)).encode())
+    return written
 
 
 def _write_planted(path: Path, planted: list[Planted]) -> None:

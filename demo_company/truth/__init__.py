@@ -15,9 +15,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
+
 from demo_company.tables import Frames
 from demo_company.truth.acquisition import cac
-from demo_company.truth.basics import Number, TruthRow
+from demo_company.truth.basics import AS_OF, Number, TruthRow
 from demo_company.truth.customers import clv, months_of_customers, retention
 from demo_company.truth.deals import bookings, win_rate
 from demo_company.truth.leads import lead_conversion
@@ -48,18 +50,18 @@ __all__ = [
 ]
 
 
-def all_kpis(frames: Frames) -> list[TruthRow]:
+def all_kpis(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
     """Every row of truth.csv."""
     movements = sales_movements(frames)
     customers = customer_attributes(frames, movements)
     customer_months = months_of_customers(movements, customers)
     return [
         *revenue(movements),
-        *bookings(frames),
+        *bookings(frames, as_of),
         *lead_conversion(frames),
-        *win_rate(frames),
+        *win_rate(frames, as_of),
         *cac(frames, movements, customer_months),
-        *clv(movements, customers, customer_months),
+        *clv(movements, customers, customer_months, as_of),
         *sales_growth(movements),
         *retention(customer_months),
         *nps(frames, customers),

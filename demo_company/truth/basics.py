@@ -14,6 +14,7 @@ import pandas as pd
 
 FIRST_MONTH = pd.Timestamp("2024-01-01")
 AS_OF = pd.Timestamp("2026-01-09")
+"""The last day of the history. What days after it change of the truth is told by `as_of`; months are the same ones."""
 MONTHS = list(pd.date_range(FIRST_MONTH, AS_OF, freq="MS"))
 COMPLETE_MONTHS = [month for month in MONTHS if month + pd.offsets.MonthBegin() <= AS_OF + pd.Timedelta(days=1)]
 """All but the month in progress."""

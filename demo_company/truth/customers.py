@@ -90,7 +90,9 @@ def retention(customer_months: pd.DataFrame) -> list[TruthRow]:
 # ----------------------------------------------------------------------------------------- what a customer is worth
 
 
-def clv(movements: pd.DataFrame, customers: pd.DataFrame, customer_months: pd.DataFrame) -> list[TruthRow]:
+def clv(
+    movements: pd.DataFrame, customers: pd.DataFrame, customer_months: pd.DataFrame, as_of: pd.Timestamp = AS_OF
+) -> list[TruthRow]:
     """What a customer brought, by month of the first order, and what one would bring, by calendar month.
 
     historic and margin: net revenue and margin per customer within N days of the first order; NULL until every customer
@@ -100,7 +102,7 @@ def clv(movements: pd.DataFrame, customers: pd.DataFrame, customer_months: pd.Da
     lives = _lives(movements, customers)
     rows = []
     for cut in CUSTOMER_CUTS:
-        rows += _by_cohort(lives, cut)
+        rows += _by_cohort(lives, cut, as_of)
         for (month, entity), (margin, churn, value) in predictions(customer_months, cut).items():
             leaving = None if churn is None else max(churn, 1 / LONGEST_LIFE_MONTHS)
             rows.append(TruthRow(label(month), "clv", "predictive_simple", cut, entity, margin, leaving, value))
@@ -123,7 +125,7 @@ def _lives(movements: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
     return lives.assign(cohort=month_of(first_day), age=(lives["day"] - first_day).dt.days)
 
 
-def _by_cohort(lives: pd.DataFrame, cut: str) -> list[TruthRow]:
+def _by_cohort(lives: pd.DataFrame, cut: str, as_of: pd.Timestamp) -> list[TruthRow]:
     sizes = every_month(lives.groupby(["cohort", cut])["customer_id"].nunique(), cut)
     rows = []
     for variant, (measure, days) in _COHORT_VARIANTS.items():
@@ -131,17 +133,17 @@ def _by_cohort(lives: pd.DataFrame, cut: str) -> list[TruthRow]:
         sums = lived.groupby(["cohort", cut])[measure].sum()
         for (month, entity), size in zip(sizes.index, sizes.tolist(), strict=True):
             cents = int(sums.get((month, entity), 0))
-            value = ratio(cents, 100 * size) if _watched(month, days) else None
+            value = ratio(cents, 100 * size) if _watched(month, days, as_of) else None
             rows.append(TruthRow(label(month), "clv", variant, cut, str(entity), euros(cents), size, value))
     return rows
 
 
-def _watched(cohort: pd.Timestamp, days: int | None) -> bool:
+def _watched(cohort: pd.Timestamp, days: int | None, as_of: pd.Timestamp) -> bool:
     """Whether those who came on the last day of the month have been customers for so many days; always for None."""
     if days is None:
         return True
     last_day = next_month(cohort) - pd.Timedelta(days=1)
-    return bool(last_day + pd.Timedelta(days=days) <= AS_OF + pd.Timedelta(days=1))
+    return bool(last_day + pd.Timedelta(days=days) <= as_of + pd.Timedelta(days=1))
 
 
 LONGEST_LIFE_MONTHS = 60

@@ -31,9 +31,9 @@ _CUTS = ("company", "rep", "team", "segment", "region")
 _OWNER_CUTS = ("company", "rep", "team")
 
 
-def bookings(frames: Frames) -> list[TruthRow]:
+def bookings(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
     """EUR of won deals by month of closing: the KPI `revenue`, variant `bookings`."""
-    deals = _by_month_of(_deals_with_cuts(frames), "closed", frames)
+    deals = _by_month_of(_deals_with_cuts(frames, as_of), "closed", frames)
     rows = []
     for cut in _CUTS:
         won = deals[deals["is_won"]].groupby(["month", cut])["eur"].sum()
@@ -43,13 +43,13 @@ def bookings(frames: Frames) -> list[TruthRow]:
     return rows
 
 
-def win_rate(frames: Frames) -> list[TruthRow]:
+def win_rate(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
     """Won of all closed deals, by number and by EUR, by month of closing and by month of creation.
 
     And by month of closing: what a won deal brings and how long it takes, whether the pipeline covers the target, and
     how many EUR it brings a day.
     """
-    deals = _deals_with_cuts(frames)
+    deals = _deals_with_cuts(frames, as_of)
     closed = _by_month_of(deals, "closed", frames)
     created = _by_month_of(deals[deals["closed"].notna()], "created", frames)
     pipeline = _open_at_month_starts(deals, frames)
@@ -67,7 +67,7 @@ def win_rate(frames: Frames) -> list[TruthRow]:
     return rows
 
 
-def _deals_with_cuts(frames: Frames) -> pd.DataFrame:
+def _deals_with_cuts(frames: Frames, as_of: pd.Timestamp) -> pd.DataFrame:
     """All deals with business dates (`closed` is NaT while open), owner, customer's segment and region, and EUR cents.
 
     EUR at the rate of the day the deal closed; of an open one at that of the as-of date. won_cycle_days: from creation
@@ -75,7 +75,7 @@ def _deals_with_cuts(frames: Frames) -> pd.DataFrame:
     """
     deals = frames["crm.opportunities"].copy()
     deals["created"], deals["closed"] = business_date(deals["created_at"]), business_date(deals["closed_at"])
-    deals["eur"] = to_eur(deals["amount"], deals["currency"], deals["closed"].fillna(AS_OF), frames["finance.fx_rates"])
+    deals["eur"] = to_eur(deals["amount"], deals["currency"], deals["closed"].fillna(as_of), frames["finance.fx_rates"])
     deals["won_cycle_days"] = (deals["closed"] - deals["created"]).dt.days.where(
         deals["is_won"] & (deals["closed_at"] >= deals["created_at"])
     )

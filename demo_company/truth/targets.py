@@ -54,7 +54,7 @@ class TargetRow(NamedTuple):
     attainment: float | None = None
 
 
-def targets(frames: Frames, reached: Iterable[TruthRow] = ()) -> list[TargetRow]:
+def targets(frames: Frames, reached: Iterable[TruthRow] = (), as_of: pd.Timestamp = AS_OF) -> list[TargetRow]:
     """What was set for reps and the company; for teams the revenue of their reps. Only revenue is spread over days.
 
     reached: the rows of the truth, for what was attained.
@@ -64,7 +64,7 @@ def targets(frames: Frames, reached: Iterable[TruthRow] = ()) -> list[TargetRow]
         for row in reached
         if (row.kpi_id, row.variant) in _MEASURED_BY
     }
-    return [row._replace(attainment=_attainment(row, reached_by.get(row[:4]))) for row in _set_or_summed(frames)]
+    return [row._replace(attainment=_attainment(row, reached_by.get(row[:4]))) for row in _set_or_summed(frames, as_of)]
 
 
 def _attainment(target: TargetRow, reached: TruthRow | None) -> float | None:
@@ -77,7 +77,7 @@ def _attainment(target: TargetRow, reached: TruthRow | None) -> float | None:
     return ratio(due, value) if target.kpi_id in _GOOD_WHEN_LOW else ratio(value, due)
 
 
-def _set_or_summed(frames: Frames) -> list[TargetRow]:
+def _set_or_summed(frames: Frames, as_of: pd.Timestamp) -> list[TargetRow]:
     quotas = frames["crm.quotas"]
     quotas = quotas[quotas["period_month"].isin(MONTHS)]
     fixed = quotas[quotas["kpi_id"] != "revenue"]
@@ -90,7 +90,7 @@ def _set_or_summed(frames: Frames) -> list[TargetRow]:
     daily = daily_revenue_targets(frames, of_reps=True)
     own = daily_revenue_targets(frames, of_reps=False)
     for cut, shares in (("team", daily), ("rep", daily), ("company", own)):
-        shares = shares.assign(to_date=shares["eur"].where(shares["day"] <= AS_OF, 0))
+        shares = shares.assign(to_date=shares["eur"].where(shares["day"] <= as_of, 0))
         sums = shares.groupby(["month", cut])[["eur", "to_date"]].sum()
         for (month, entity), total in zip(sums.index, sums.to_dict("records"), strict=True):
             rows.append(TargetRow(label(month), "revenue", cut, entity, euros(total["eur"]), euros(total["to_date"])))

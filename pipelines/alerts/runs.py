@@ -118,9 +118,10 @@ def _of_check(
         examples=tuple(detail.examples) if detail else (),
         why=spec.why.strip() if spec else "",
         next_step=(spec.next_step if spec else None) or _next_step(asset, at_fault),
-        # Every run judges all that has not passed, so that a check that passes says so of every delivery.
+        # Every run judges all that has not passed, so that a blocking check that passes says so of every delivery. What
+        # only warned has passed, and is not judged again: it ends with the days that are.
         **_about(asset, suite, at_fault)
-        | {"by_delivery": False}
+        | {"by_delivery": stage == "raw" and not evaluation.blocking}
         | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
     )
 

@@ -1,12 +1,10 @@
 """What one check found.
 
-Belongs here: the result that every other module of this package passes on, and how its delivery days are told.
+Belongs here: the result that every other module of this package passes on.
 Does not belong here: how it was found or where it is kept.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from typing import Any
 
 
@@ -43,17 +41,3 @@ class CheckResult:
     examples: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
     failing_days: tuple[str, ...] = ()
-
-
-def day_ranges(days: Iterable[str]) -> str:
-    """ISO days in words, however many they are: `2025-01-03 to 2025-01-07, 2025-01-12`."""
-    ranges: list[list[date]] = []
-    for day in sorted({date.fromisoformat(day) for day in days}):
-        if ranges and ranges[-1][-1] == day - timedelta(days=1):
-            ranges[-1].append(day)
-        else:
-            ranges.append([day])
-    return ", ".join(
-        f"{together[0]} to {together[-1]}" if len(together) > 2 else ", ".join(map(str, together))
-        for together in ranges
-    )

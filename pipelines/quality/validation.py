@@ -12,9 +12,11 @@ values are hidden, and so are texts of errors that can quote a value.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from pipelines.partitions import days_in_words
 from pipelines.quality.expectation_types import (
     BATCH,
     BATCH_PLACEHOLDER,
@@ -26,7 +28,7 @@ from pipelines.quality.expectation_types import (
     rule_query,
 )
 from pipelines.quality.relations import CHECK_TIMEOUT_SECONDS, NoFilesError, OpenBatch, Relation, opened
-from pipelines.quality.results import CheckResult, day_ranges
+from pipelines.quality.results import CheckResult
 from pipelines.quality.statement_timeout import StatementTimeoutError
 from pipelines.quality.suites import ExpectationSpec, Suite
 from pipelines.quality.usual import ALSO_UNUSUAL, DAYS_OFF, DELIVERIES
@@ -185,7 +187,7 @@ def _judged_rows(
         examples, first = _examples(suite, spec, batch)
         failing_days = _failing_days(spec, batch)
         found += f", first: {first}" if first else ""
-        found += f"; delivered on {day_ranges(failing_days)}" if len(failing_days) > 1 else ""
+        found += f"; delivered on {_in_words(failing_days)}" if len(failing_days) > 1 else ""
     return _result(
         suite,
         spec,
@@ -234,7 +236,7 @@ def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passe
     if DELIVERIES in spec.kind.needs:  # its figures are one per delivery, and `position` is the delivery's day
         failing_days = sorted({str(figure["position"]) for figure in unexpected})
         if len(failing_days) > FIGURES_TOLD:
-            observed = f"{listed(told[:FIGURES_TOLD], separator='; ')}; in all {len(told)}: {day_ranges(failing_days)}"
+            observed = f"{listed(told[:FIGURES_TOLD], separator='; ')}; in all {len(told)}: {_in_words(failing_days)}"
         found = observed + _answer(spec, batch, failing_days)
     return _result(
         suite,
@@ -264,7 +266,7 @@ def _answer(spec: ExpectationSpec, batch: OpenBatch, failing_days: list[str]) ->
         if not following:
             break
         right |= following
-    more = day_ranges(right - set(failing_days))
+    more = _in_words(right - set(failing_days))
     answer = f". If it is right, add to unusual_days in kpi.yml: {', '.join(sorted(right))}"
     if more:
         answer += f" (once the others are, {more} would be blocked)"
@@ -324,6 +326,10 @@ def _failing_days(spec: ExpectationSpec, batch: OpenBatch) -> list[str]:
     except (SQLAlchemyError, StatementTimeoutError):  # the verdict stands
         return []
     return [str(row["day"]) for row in found if row["day"] is not None]
+
+
+def _in_words(days: Iterable[str]) -> str:
+    return days_in_words(date.fromisoformat(day) for day in days)
 
 
 def _rule_rows(spec: ExpectationSpec) -> str:

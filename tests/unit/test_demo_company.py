@@ -4,19 +4,23 @@ import csv
 import hashlib
 import json
 import math
+import re
+import shutil
 from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
 from demo_company import SOURCES, truth
 from demo_company.__main__ import main
 from demo_company.company import Company, build_company
+from demo_company.next_days import next_days
 from demo_company.replay import differences, replay
-from demo_company.tables import EVERY_DAY, TABLES
+from demo_company.tables import EVERY_DAY, TABLES, newest_versions
 from demo_company.truth.basics import Number, business_date, to_eur
 from demo_company.truth.customers import Prediction, predictions
 
@@ -125,6 +129,98 @@ def test_required_tables_bring_something_new_every_day(company: Company) -> None
     for name, moment in (("shop.customers", "created_at"), ("shop.orders", "ordered_at"), ("crm.leads", "created_at")):
         new_on = set(business_date(company.clean[name][moment]).dt.date)
         assert all(BULK + timedelta(days=n) in new_on for n in range(1, (LAST - BULK).days + 1)), name
+
+
+# ------------------------------------------------------------------------------------------------- the days after
+
+
+def go_on(data_dir: Path, *arguments: str) -> int:
+    return main(["--data-dir", str(data_dir), *arguments])
+
+
+@pytest.fixture(scope="module")
+def week_later(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The company a week later, its days delivered at once."""
+    folder = tmp_path_factory.mktemp("later") / "data"
+    shutil.copytree(data_dir, folder)
+    assert go_on(folder, "--days", "7") == 0
+    return folder
+
+
+def test_further_days_leave_every_delivery_before_them_as_it_was(data_dir: Path, week_later: Path) -> None:
+    before, after = fingerprints(data_dir / "landing"), fingerprints(week_later / "landing")
+    assert before.items() < after.items()
+    new_days = {re.findall(r"\d{4}-\d\d-\d\d", name)[0] for name in after.keys() - before.keys()}
+    assert new_days == {str(LAST + timedelta(days=n)) for n in range(1, 8)}
+    for name in EVERY_DAY:
+        assert len([path for path in after if path.startswith(name.replace(".", "/") + "/")]) == 61 + 7, name
+
+
+def test_the_truth_goes_on_with_the_days(week_later: Path, company: Company) -> None:
+    """What was delivered leads back to the business that the truth was worked out from, as of the last day."""
+    more = next_days(company, 7)
+    clean = {
+        name: newest_versions(table, pd.concat([company.versions[name], more[name]])) for name, table in TABLES.items()
+    }
+    assert differences(replay(week_later / "landing"), clean) == []
+    clean["crm.rep_teams"] = company.clean["crm.rep_teams"]
+    with (week_later / "demo_truth" / "truth.csv").open(encoding="utf-8", newline="") as file:
+        written = {tuple(row.values())[:5]: row["value"] for row in csv.DictReader(file)}
+    rows = truth.all_kpis(clean, pd.Timestamp("2026-01-16"))
+    for row in rows:
+        assert written[row[:5]] == ("" if row.value is None else str(row.value))
+    assert len(written) == len(rows)
+    assert "as of 2026-01-16" in (week_later / "demo_truth" / "README.txt").read_text()
+
+
+def test_the_company_is_as_busy_as_before_and_what_was_open_goes_on(company: Company) -> None:
+    more = next_days(company, 7)
+    for name in ("shop.orders", "crm.leads", "crm.opportunities", "ads.touchpoints"):
+        happened = company.versions[name]["happened_on"]
+        usual = ((happened > happened.max() - 28) & (happened <= happened.max() - 21)).sum()
+        assert 0.5 * usual <= len(more[name]) <= 1.5 * usual, name
+    for name, key in (("shop.orders", "order_id"), ("crm.opportunities", "id")):
+        assert more[name][key].isin(company.clean[name][key]).any(), name
+    won = more["crm.opportunities"][more["crm.opportunities"]["is_won"]]
+    assert won["customer_id"].notna().all()
+
+
+def test_days_that_come_one_by_one_with_late_and_broken_files_are_the_same_in_the_end(
+    data_dir: Path, week_later: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data_dir, folder)
+    orders, spend = (
+        f"landing/{name}_2026-01-13.{kind}"
+        for name, kind in (("shop/orders/orders", "csv.gz"), ("ads/spend/spend", "parquet"))
+    )
+    assert go_on(folder, "--days", "4", "--late", "shop.orders", "--broken", "ads.spend") == 0
+    assert not (folder / orders).exists()
+    counted = "select count(*), count(campaign_id), count(spend) from read_parquet(?)"
+    [sound] = duckdb.execute(counted, [str(week_later / spend)]).fetchall()
+    assert duckdb.execute(counted, [str(folder / spend)]).fetchall() == [(sound[0], 0, sound[2])]
+    capsys.readouterr()
+    assert go_on(folder, "--days", "0") == 0
+    assert "ads.spend of 2026-01-13 has come as it should have been" in capsys.readouterr().out
+    assert go_on(folder, "--days", "3") == 0
+    assert fingerprints(folder) == fingerprints(week_later)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--days", "15"], "lives 21 more days; 7 of them have been delivered"),
+        (["--days", "1", "--late", "shop.order"], "shop.order: not a table. There are shop.customers,"),
+        (["--days", "1", "--late", "crm.quotas"], "crm.quotas has 0 rows on 2026-01-17, too few to be late."),
+    ],
+)
+def test_what_cannot_be_delivered_is_refused_and_changes_nothing(
+    week_later: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    before = fingerprints(week_later)
+    assert go_on(week_later, *arguments) == 1
+    assert message in capsys.readouterr().err
+    assert fingerprints(week_later) == before
 
 
 # ------------------------------------------------------------------------------------------------------------- dirt

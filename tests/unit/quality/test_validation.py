@@ -12,7 +12,6 @@ from sqlalchemy import event
 from pipelines.quality import validation
 from pipelines.quality.gx_duckdb import run_expectations
 from pipelines.quality.relations import DuckDBTable, ParquetFiles, opened
-from pipelines.quality.results import day_ranges
 from pipelines.quality.validation import validate
 
 
@@ -68,12 +67,6 @@ def test_a_broken_rule_says_why_it_is_one(orders, write_suite):
     )
     (result,) = validate(suite, orders)
     assert result.message == "has_status: 1 of 4 rows breaks the rule (No status, no sale), first: b.csv row 3"
-
-
-def test_days_are_told_as_ranges_when_more_than_two_follow_each_other():
-    days = ["2025-01-31", "2025-02-01", "2025-01-30", "2025-01-12", "2025-01-03", "2025-01-04"]
-    assert day_ranges(days) == "2025-01-03, 2025-01-04, 2025-01-12, 2025-01-30 to 2025-02-01"
-    assert day_ranges([]) == ""
 
 
 def test_a_failed_check_names_the_delivery_days_of_all_failing_rows(warehouse, write_suite):
