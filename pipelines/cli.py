@@ -200,14 +200,21 @@ def quarantine_list(
     source: OfSource = None,
     table: OfTable = None,
     day: OfDay = None,
-    everything: Annotated[bool, typer.Option("--all", help="Resolved and dismissed ones, too.")] = False,
+    each: Annotated[bool, typer.Option("--all", help="Each file and row, rather than by table and reason.")] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="Resolved and dismissed ones, too.")] = False,
+    output: Listing = Format.table,
 ) -> None:
-    """List what is in quarantine, by delivery and reason."""
-    from pipelines.quarantine import Quarantine, chosen, print_list
+    """List what is in quarantine, by table and reason."""
+    from pipelines.quarantine import Quarantine, chosen, print_json, print_list
 
     with _errors_in_words():
-        states: tuple[State, ...] = () if everything else ("open",)
-        print_list(*chosen(Quarantine.of(get_settings()), _selection(None, source, table, day), *states), console)
+        settings = get_settings()
+        states: tuple[State, ...] = () if closed else ("open",)
+        files, rows = chosen(Quarantine.of(settings), _selection(None, source, table, day), *states)
+        if _is_json(output):
+            print_json(files, rows, console)
+        else:
+            print_list(files, rows, each, settings.zone, console)
 
 
 @quarantine_app.command("show")
@@ -221,7 +228,8 @@ def quarantine_show(
     with _errors_in_words():
         settings = get_settings()
         sources = load_sources(settings.sources, settings.company_dir)
-        print_items(*chosen(Quarantine.of(settings), _selection(ids, None, None, None)), sources, console)
+        found = chosen(Quarantine.of(settings), _selection(ids, None, None, None))
+        print_items(*found, sources, settings.zone, console)
 
 
 @quarantine_app.command("replay")
@@ -278,9 +286,14 @@ def quarantine_purge(
 
 
 def _selection(ids: list[str] | None, source: str | None, table: str | None, day: datetime | None) -> "Selection":
-    from pipelines.quarantine import Selection
+    from pipelines.quarantine import Quarantine, Selection, check_selection
+    from pipelines.sources import load_sources
 
-    return Selection(tuple(ids or ()), source, table, str(day.date()) if day else None)
+    selection = Selection(tuple(ids or ()), source, table, str(day.date()) if day else None)
+    if source or table:
+        settings = get_settings()
+        check_selection(Quarantine.of(settings), selection, load_sources(settings.sources, settings.company_dir))
+    return selection
 
 
 Incidents = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of incidents, or their beginnings.")]

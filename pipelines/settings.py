@@ -6,6 +6,7 @@ Does not belong here: what is delivered (`sources/`), and any behaviour.
 """
 
 import os
+import re
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,9 +14,9 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.config_files import ConfigError, load_yaml_model, problem_in_words
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -198,11 +199,16 @@ def load_settings(path: Path | None = None) -> Settings:
         settings = Settings(**from_file)
     except ValidationError as error:
         problems = [
-            f"environment variable KPI_{'__'.join(str(part) for part in problem['loc']).upper()}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
+            f"environment variable KPI_{'__'.join(map(str, problem['loc'])).upper()}: {problem_in_words(problem)}"
             for problem in error.errors()
         ]
         raise ConfigError("\n".join(problems)) from None
+    except SettingsError as error:  # names the setting, in words of the library's own classes
+        name = re.search(r'field "(\w+)"', str(error))
+        variable = f"KPI_{name[1].upper()}" if name else "KPI_…"
+        raise ConfigError(
+            f"environment variable {variable}: is not valid JSON. Write {variable}__KEY=VALUE for single keys."
+        ) from None
     data_dir = os.environ.get("DATA_DIR")
     own_alerts = path.parent / (settings.alerts or "alerts.yml")
     return settings.model_copy(

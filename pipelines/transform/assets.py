@@ -47,8 +47,8 @@ class Translator(DagsterDbtTranslator):
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """A model as an asset. The one that opens the marts step waits for every table of staging.
 
-        Dagster has a step wait for the blocking checks of only those tables that its models read. Marts read what is made
-        from the logs of deliveries, not the logs, so that checks of the logs would hold nothing back.
+        Dagster has a step wait for the blocking checks of only those tables that its models read. Marts read what is
+        made from the logs of deliveries, not the logs, so that checks of the logs would hold nothing back.
         """
         spec = super().get_asset_spec(manifest, unique_id, project)
         if spec.key != OPENS_MARTS:
