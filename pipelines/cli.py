@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 
 from pipelines.config_files import ConfigError
-from pipelines.output import Excel, Format, Target, UsageError
+from pipelines.output import Excel, Format, Target, UsageError, counted, local_time
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.warehouse import NotPublishedError, hold_writer_lock
 
@@ -103,9 +103,9 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     blocked = execute(days, console, full_refresh)
     files, rows = Quarantine.of(settings).counts()
     if files or rows:
-        console.print(f"In quarantine: {_counted(files, 'file')}, {_counted(rows, 'row')}. See kpi quarantine list.")
+        console.print(f"In quarantine: {counted(files, 'file')}, {counted(rows, 'row')}. See kpi quarantine list.")
     if told := told_safely(settings):
-        console.print(f"Alerts: {_counted(len(told), 'open incident')}. See kpi alerts list.")
+        console.print(f"Alerts: {counted(len(told), 'open incident')}. See kpi alerts list.")
     for title, problems in blocked.items():
         errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
         errors.print(f"  {title}:", markup=False)
@@ -268,7 +268,7 @@ def quarantine_dismiss(
         for file in files:
             quarantine.files.dismiss(file, reason)
         quarantine.rows.dismiss(rows, reason)
-        console.print(f"Dismissed: {_counted(len(files), 'file')}, {_counted(len(rows), 'row')}.")
+        console.print(f"Dismissed: {counted(len(files), 'file')}, {counted(len(rows), 'row')}.")
 
 
 @quarantine_app.command("purge")
@@ -282,7 +282,7 @@ def quarantine_purge(
 
     with _errors_in_words():
         files, rows = purge(Quarantine.of(get_settings()), _selection(None, source, table, None), older_than)
-        console.print(f"Deleted: {_counted(files, 'file')}, {_counted(rows, 'row')}.")
+        console.print(f"Deleted: {counted(files, 'file')}, {counted(rows, 'row')}.")
 
 
 def _selection(ids: list[str] | None, source: str | None, table: str | None, day: datetime | None) -> "Selection":
@@ -303,12 +303,16 @@ By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is
 @alerts_app.command("list")
 def alerts_list(
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
+    output: Listing = Format.table,
 ) -> None:
-    """List the open incidents, then dead letters and notices that wait."""
-    from pipelines.alerts.commands import print_list
+    """List the open incidents, the most severe first, then dead letters and notices that wait."""
+    from pipelines.alerts.commands import print_json, print_list
 
     with _alerts() as desk:
-        print_list(desk, everything, _now(), console)
+        if _is_json(output):
+            print_json(desk, everything, console)
+        else:
+            print_list(desk, everything, _now(), console)
 
 
 @alerts_app.command("show")
@@ -354,7 +358,7 @@ def alerts_mute(
         end = end_of_mute(until, duration, now, desk.zone)
         incidents = chosen(desk, ids)
         desk.mute(incidents, end, by or login_name(), reason, now)
-        print_chosen(f"Muted until {end.astimezone(desk.zone):%Y-%m-%d %H:%M %Z}", incidents, console)
+        print_chosen(f"Muted until {local_time(end, desk.zone)}", incidents, console)
 
 
 @alerts_app.command("unmute")
@@ -560,10 +564,6 @@ def _is_json(output: Format) -> bool:
     if output not in (Format.table, Format.json):
         raise UsageError(f"--format {output}: lists are printed as table or json.")
     return output is Format.json
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _date(moment: datetime | None) -> date | None:

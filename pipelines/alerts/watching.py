@@ -19,6 +19,7 @@ from pipelines.alerts.routes import Watch
 from pipelines.alerts.runs import RUN, days_of
 from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.ingest.landing import raw_days
+from pipelines.output import local_time
 from pipelines.publish.versions import published_as_of
 from pipelines.quality.expectation_types import listed
 from pipelines.settings import Settings
@@ -56,8 +57,9 @@ def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: dateti
     """Whether the daemon lives. Only somebody outside of it can ask."""
     statuses = instance.get_daemon_statuses().values()
     down = sorted(status.daemon_type for status in statuses if status.required and not status.healthy)
-    beats = [status.last_heartbeat for status in statuses if status.last_heartbeat]
-    last = f"its last sign is of {_utc(max(beat.timestamp for beat in beats))}" if beats else "it has never run here"
+    beats = [status.last_heartbeat.timestamp for status in statuses if status.last_heartbeat]
+    seen = local_time(datetime.fromtimestamp(max(beats), UTC), settings.zone) if beats else ""
+    last = f"its last sign is of {seen}" if beats else "it has never run here"
     return Report(
         report_id=f"watchdog {now.isoformat()}",
         at=now,
@@ -235,7 +237,3 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _utc(timestamp: float) -> str:
-    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M} UTC"
