@@ -177,8 +177,9 @@ def print_list(
     if not files and not rows:
         console.print("Nothing is in quarantine.")
         return
+    items: list[QuarantinedFile | QuarantinedRow] = [*files, *rows]
     groups: dict[tuple[str, ...], list[QuarantinedFile | QuarantinedRow]] = {}
-    for item in (*files, *rows):
+    for item in items:
         kind, table, reason = _described(item)
         alone = (item.id,) if each else ()
         groups.setdefault((kind, item.source, table, reason, item.state, *alone), []).append(item)
@@ -192,7 +193,7 @@ def print_list(
         else:
             place = f"{first.source_file}: row {first.row_number}{', and more' if len(members) > 1 else ''}"
         console.print(f"    {reason if reason.startswith(place) else f'{place}: {reason}'}", markup=False)
-    if len(groups) < len(files) + len(rows):
+    if len(groups) < len(items):
         console.print("Of several, the id is the first one's; kpi quarantine list --all lists each.", markup=False)
     console.print(
         "kpi quarantine show ID shows what was delivered, kpi quarantine replay tries it again.", markup=False
@@ -201,6 +202,7 @@ def print_list(
 
 def print_json(files: list[QuarantinedFile], rows: list[QuarantinedRow], console: Console) -> None:
     """Every file and row as JSON, without what was delivered."""
+    items: list[QuarantinedFile | QuarantinedRow] = [*files, *rows]
     console.print_json(
         data=[
             {
@@ -216,7 +218,7 @@ def print_json(files: list[QuarantinedFile], rows: list[QuarantinedRow], console
                 "note": item.note,
                 "first_seen": item.first_seen,
             }
-            for item in (*files, *rows)
+            for item in items
             for kind, table, _ in [_described(item)]
         ]
     )
