@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -206,7 +207,7 @@ def test_what_fails_half_way_leaves_the_file_that_was_there(tmp_path: Path) -> N
     file = tmp_path / "a.csv"
     file.write_text("before")
 
-    def rows():  # type: ignore[no-untyped-def]
+    def rows() -> Iterator[tuple[int]]:
         yield (1,)
         raise UsageError("stopped")
 
