@@ -22,7 +22,7 @@ import typer
 from rich.console import Console
 
 from pipelines.config_files import ConfigError
-from pipelines.output import Excel, Format, Target, UsageError
+from pipelines.output import Excel, Format, Target, UsageError, counted, local_time
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.warehouse import NotPublishedError, hold_writer_lock
 
@@ -177,9 +177,9 @@ def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     blocked = execute(days, console, full_refresh)
     files, rows = Quarantine.of(settings).counts()
     if files or rows:
-        console.print(f"In quarantine: {_counted(files, 'file')}, {_counted(rows, 'row')}. See kpi quarantine list.")
+        console.print(f"In quarantine: {counted(files, 'file')}, {counted(rows, 'row')}. See kpi quarantine list.")
     if told := told_safely(settings):
-        console.print(f"Alerts: {_counted(len(told), 'open incident')}. See kpi alerts list.")
+        console.print(f"Alerts: {counted(len(told), 'open incident')}. See kpi alerts list.")
     for title, problems in blocked.items():
         errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
         errors.print(f"  {title}:", markup=False)
@@ -314,14 +314,21 @@ def quarantine_list(
     source: OfSource = None,
     table: OfTable = None,
     day: OfDay = None,
-    everything: Annotated[bool, typer.Option("--all", help="Resolved and dismissed ones, too.")] = False,
+    each: Annotated[bool, typer.Option("--all", help="Each file and row, rather than by table and reason.")] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="Resolved and dismissed ones, too.")] = False,
+    output: Listing = Format.table,
 ) -> None:
-    """List what is in quarantine, by delivery and reason."""
-    from pipelines.quarantine import Quarantine, chosen, print_list
+    """List what is in quarantine, by table and reason."""
+    from pipelines.quarantine import Quarantine, chosen, print_json, print_list
 
     with _errors_in_words():
-        states: tuple[State, ...] = () if everything else ("open",)
-        print_list(*chosen(Quarantine.of(get_settings()), _selection(None, source, table, day), *states), console)
+        settings = get_settings()
+        states: tuple[State, ...] = () if closed else ("open",)
+        files, rows = chosen(Quarantine.of(settings), _selection(None, source, table, day), *states)
+        if _is_json(output):
+            print_json(files, rows, console)
+        else:
+            print_list(files, rows, each, settings.zone, console)
 
 
 @quarantine_app.command("show")
@@ -335,7 +342,8 @@ def quarantine_show(
     with _errors_in_words():
         settings = get_settings()
         sources = load_sources(settings.sources, settings.company_dir)
-        print_items(*chosen(Quarantine.of(settings), _selection(ids, None, None, None)), sources, console)
+        found = chosen(Quarantine.of(settings), _selection(ids, None, None, None))
+        print_items(*found, sources, settings.zone, console)
 
 
 @quarantine_app.command("replay")
@@ -374,7 +382,7 @@ def quarantine_dismiss(
         for file in files:
             quarantine.files.dismiss(file, reason)
         quarantine.rows.dismiss(rows, reason)
-        console.print(f"Dismissed: {_counted(len(files), 'file')}, {_counted(len(rows), 'row')}.")
+        console.print(f"Dismissed: {counted(len(files), 'file')}, {counted(len(rows), 'row')}.")
 
 
 @quarantine_app.command("purge")
@@ -388,13 +396,18 @@ def quarantine_purge(
 
     with _errors_in_words():
         files, rows = purge(Quarantine.of(get_settings()), _selection(None, source, table, None), older_than)
-        console.print(f"Deleted: {_counted(files, 'file')}, {_counted(rows, 'row')}.")
+        console.print(f"Deleted: {counted(files, 'file')}, {counted(rows, 'row')}.")
 
 
 def _selection(ids: list[str] | None, source: str | None, table: str | None, day: datetime | None) -> "Selection":
-    from pipelines.quarantine import Selection
+    from pipelines.quarantine import Quarantine, Selection, check_selection
+    from pipelines.sources import load_sources
 
-    return Selection(tuple(ids or ()), source, table, str(day.date()) if day else None)
+    selection = Selection(tuple(ids or ()), source, table, str(day.date()) if day else None)
+    if source or table:
+        settings = get_settings()
+        check_selection(Quarantine.of(settings), selection, load_sources(settings.sources, settings.company_dir))
+    return selection
 
 
 Incidents = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of incidents, or their beginnings.")]
@@ -403,12 +416,16 @@ Incidents = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of in
 @alerts_app.command("list")
 def alerts_list(
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
+    output: Listing = Format.table,
 ) -> None:
-    """List the open incidents, then dead letters and notices that wait."""
-    from pipelines.alerts.commands import print_list
+    """List the open incidents, the most severe first, then dead letters and notices that wait."""
+    from pipelines.alerts.commands import print_json, print_list
 
     with _alerts() as desk:
-        print_list(desk, everything, _now(), console)
+        if _is_json(output):
+            print_json(desk, everything, console)
+        else:
+            print_list(desk, everything, _now(), console)
 
 
 @alerts_app.command("show")
@@ -454,7 +471,7 @@ def alerts_mute(
         end = end_of_mute(until, duration, now, desk.zone)
         incidents = chosen(desk, ids)
         desk.mute(incidents, end, by or login_name(), reason, now)
-        print_chosen(f"Muted until {end.astimezone(desk.zone):%Y-%m-%d %H:%M %Z}", incidents, console)
+        print_chosen(f"Muted until {local_time(end, desk.zone)}", incidents, console)
 
 
 @alerts_app.command("unmute")
@@ -675,10 +692,6 @@ def _is_json(output: Format) -> bool:
     if output not in (Format.table, Format.json):
         raise UsageError(f"--format {output}: lists are printed as table or json.")
     return output is Format.json
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _date(moment: datetime | None) -> date | None:

@@ -4,6 +4,7 @@ Belongs here: turning a file into a model, and an error into `file:line: what is
 Does not belong here: what any of those files mean.
 """
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,11 +31,17 @@ def load_yaml_model(path: Path, model: type[Model]) -> Model:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from None
     try:
         root, content = _parsed(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}.") from None
+    except (yaml.YAMLError, ValueError) as error:  # characters that YAML forbids; a date that there is none
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}.") from None
     if content is None:
         content = {}
     if not isinstance(content, dict):
@@ -59,13 +66,18 @@ def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
 def _describe(path: Path, root: yaml.Node | None, problem: Any) -> str:
     location = problem["loc"]
     name = ".".join(str(part) for part in location)
+    return f"{path}:{_line_of(root, location)}: {name + ': ' if name else ''}{problem_in_words(problem)}"
+
+
+def problem_in_words(problem: Any) -> str:
+    """What pydantic found wrong with a setting, as a sentence of ours where it has none."""
     if problem["type"] == "extra_forbidden":
-        text = "unknown key. Remove it, or correct its spelling."
-    elif problem["type"] == "missing":
-        text = "missing. Add it."
-    else:
-        text = problem["msg"].removeprefix("Value error, ")
-    return f"{path}:{_line_of(root, location)}: {name + ': ' if name else ''}{text}"
+        return "unknown key. Remove it, or correct its spelling."
+    if problem["type"] == "missing":
+        return "missing. Add it."
+    # The words of a validator of ours come behind the kind of exception it raised.
+    text = re.sub(r"^(Value|Assertion) error, ", "", str(problem["msg"]))
+    return text if text.endswith(".") else f"{text}."
 
 
 def _line_of(node: yaml.Node | None, location: tuple[str | int, ...]) -> int:

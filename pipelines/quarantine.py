@@ -4,12 +4,14 @@ Belongs here: bringing the store of rows up to date from the warehouse, and what
 Does not belong here: why something is in quarantine (`ingest/gate.py`, `ingest/readers.py`, the staging models).
 """
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 from rich.console import Console
@@ -17,6 +19,7 @@ from rich.console import Console
 from pipelines.config_files import ConfigError
 from pipelines.ingest.landing import raw_file, stamp_again
 from pipelines.ingest.quarantined_files import QuarantinedFile, QuarantinedFiles
+from pipelines.output import counted, days_in_words, local_time, printable
 from pipelines.quality.quarantined_rows import QuarantinedRow, QuarantinedRows, State
 from pipelines.settings import Settings
 from pipelines.sources import Source
@@ -144,37 +147,102 @@ def chosen(
     return files, rows
 
 
-def print_list(files: list[QuarantinedFile], rows: list[QuarantinedRow], console: Console) -> None:
-    """Files one by one; rows by delivery and reason, with the first one's place."""
+def check_selection(quarantine: Quarantine, selection: Selection, sources: Iterable[Source]) -> None:
+    """That a source and a table that were asked for exist, or have something in quarantine from when they did.
+
+    Raises:
+        ConfigError: one does not; names those that do.
+    """
+    tables = {(source.name, name) for source in sources for name in source.tables}
+    tables |= {(file.source, file.table) for file in quarantine.files.all()}
+    tables |= {(row.source, row.table_name) for row in quarantine.rows.rows()}
+    of_source = {table for source, table in tables if selection.source in (None, source)}
+    for option, asked, known in (
+        ("--source", selection.source, {source for source, _ in tables}),
+        ("--table", selection.table, of_source),
+    ):
+        if asked is not None and asked not in known:
+            near = difflib.get_close_matches(asked, known, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            of = f" of {selection.source}" if option == "--table" and selection.source else ""
+            raise ConfigError(
+                f"{option} {asked}: there is none of that name{of}.{meant} There are: {', '.join(sorted(known))}."
+            )
+
+
+def print_list(
+    files: list[QuarantinedFile], rows: list[QuarantinedRow], each: bool, zone: ZoneInfo, console: Console
+) -> None:
+    """Files and rows by table and reason, with the days they were delivered on; or `each` of them."""
     if not files and not rows:
         console.print("Nothing is in quarantine.")
         return
-    for file in files:
-        console.print(
-            f"{file.id}  file  {file.source}.{file.table} {file.delivered_on}  {_standing(file)}", markup=False
-        )
-        console.print(f"    {file.reason}", markup=False)
-    groups: dict[tuple[str, ...], list[QuarantinedRow]] = {}
-    for row in rows:
-        groups.setdefault((row.source, row.table_name, row.delivered_on, row.rule, row.state), []).append(row)
-    for members in groups.values():
+    items: list[QuarantinedFile | QuarantinedRow] = [*files, *rows]
+    groups: dict[tuple[str, ...], list[QuarantinedFile | QuarantinedRow]] = {}
+    for item in items:
+        kind, table, reason = _described(item)
+        alone = (item.id,) if each else ()
+        groups.setdefault((kind, item.source, table, reason, item.state, *alone), []).append(item)
+    for (kind, source, table, reason, *_), members in groups.items():
         first = members[0]
-        what = f"{len(members):,} rows" if len(members) > 1 else "row"
-        delivery = f"{first.source}.{first.table_name} {first.delivered_on}"
-        console.print(f"{first.id[:10]}  {what}  {delivery}  {_standing(first)}", markup=False)
-        more = ", and more" if len(members) > 1 else ""
-        console.print(f"    {first.source_file}: row {first.row_number}{more}: {first.rule}", markup=False)
+        what = kind if len(members) == 1 else counted(len(members), kind)
+        days = days_in_words({date.fromisoformat(item.delivered_on) for item in members})
+        console.print(f"{first.id[:10]}  {what}  {source}.{table}  {days}  {_standing(first, zone)}", markup=False)
+        if isinstance(first, QuarantinedFile):
+            place = first.path if len(members) == 1 else f"{first.path}, and more"
+        else:
+            place = f"{first.source_file}: row {first.row_number}{', and more' if len(members) > 1 else ''}"
+        console.print(f"    {reason if reason.startswith(place) else f'{place}: {reason}'}", markup=False)
+    if len(groups) < len(items):
+        console.print("Of several, the id is the first one's; kpi quarantine list --all lists each.", markup=False)
     console.print(
         "kpi quarantine show ID shows what was delivered, kpi quarantine replay tries it again.", markup=False
     )
 
 
-def _standing(item: QuarantinedFile | QuarantinedRow) -> str:
-    return f"{item.state} since {item.first_seen[:10]}" if item.state == "open" else f"{item.state}: {item.note}"
+def print_json(files: list[QuarantinedFile], rows: list[QuarantinedRow], console: Console) -> None:
+    """Every file and row as JSON, without what was delivered."""
+    items: list[QuarantinedFile | QuarantinedRow] = [*files, *rows]
+    console.print_json(
+        data=[
+            {
+                "id": item.id,
+                "kind": kind,
+                "source": item.source,
+                "table": table,
+                "delivered_on": item.delivered_on,
+                "file": item.path if isinstance(item, QuarantinedFile) else item.source_file,
+                "row_number": None if isinstance(item, QuarantinedFile) else item.row_number,
+                "reason": item.reason if isinstance(item, QuarantinedFile) else item.rule,
+                "state": item.state,
+                "note": item.note,
+                "first_seen": item.first_seen,
+            }
+            for item in items
+            for kind, table, _ in [_described(item)]
+        ]
+    )
+
+
+def _described(item: QuarantinedFile | QuarantinedRow) -> tuple[str, str, str]:
+    """Kind, table and reason. The name of its own file is left out of a file's reason, so that equal ones are equal."""
+    if isinstance(item, QuarantinedFile):
+        return "file", item.table, item.reason.removeprefix(f"{item.path}: ")
+    return "row", item.table_name, item.rule
+
+
+def _standing(item: QuarantinedFile | QuarantinedRow, zone: ZoneInfo) -> str:
+    if item.state == "open":
+        return f"open since {local_time(datetime.fromisoformat(item.first_seen), zone)}"
+    return f"{item.state}: {item.note}"
 
 
 def print_items(
-    files: list[QuarantinedFile], rows: list[QuarantinedRow], sources: Iterable[Source], console: Console
+    files: list[QuarantinedFile],
+    rows: list[QuarantinedRow],
+    sources: Iterable[Source],
+    zone: ZoneInfo,
+    console: Console,
 ) -> None:
     """Each item in full; personal columns as ***."""
     personal = {
@@ -187,7 +255,8 @@ def print_items(
             console,
             {
                 "file": file.path, "delivery": f"{file.source}.{file.table} {file.delivered_on}", "reason": file.reason,
-                "first seen": file.first_seen, "state": " ".join((file.state, file.note)).strip(),
+                "first seen": local_time(datetime.fromisoformat(file.first_seen), zone),
+                "state": " ".join((file.state, file.note)).strip(),
             },
         )  # fmt: skip
     for row in rows:
@@ -195,7 +264,8 @@ def print_items(
         facts = {
             "row": f"{row.source_file}: row {row.row_number}",
             "delivery": f"{row.source}.{row.table_name} {row.delivered_on}",
-            "reason": row.rule, "first seen": row.first_seen, "state": " ".join((row.state, row.note)).strip(),
+            "reason": row.rule, "first seen": local_time(datetime.fromisoformat(row.first_seen), zone),
+            "state": " ".join((row.state, row.note)).strip(),
             "hash": row.row_hash,
         }  # fmt: skip
         _print_facts(console, facts | {f"  {name}": text for name, text in masked(row.cells, hidden).items()})
@@ -213,8 +283,7 @@ def masked(cells: Mapping[str, str | None], personal: frozenset[str]) -> dict[st
 def _print_facts(console: Console, facts: Mapping[str, str]) -> None:
     width = max(map(len, facts))
     for name, value in facts.items():
-        shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
-        console.print(f"{name.ljust(width)}  {shown}", markup=False)
+        console.print(f"{name.ljust(width)}  {printable(value)}", markup=False)
     console.print()
 
 

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.config_files import ConfigError, load_yaml_model, problem_in_words
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -246,11 +246,16 @@ def _read(path: Path) -> Settings:
         return Settings(**from_file)
     except ValidationError as error:
         problems = [
-            f"environment variable KPI_{'__'.join(str(part) for part in problem['loc']).upper() or '*'}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
+            f"environment variable KPI_{'__'.join(map(str, place['loc'])).upper() or '*'}: {problem_in_words(place)}"
+            for place in error.errors()
         ]
         raise ConfigError("\n".join(problems)) from None
+    except SettingsError as error:  # names the setting, in words of the library's own classes
+        name = re.search(r'field "(\w+)"', str(error))
+        variable = f"KPI_{name[1].upper()}" if name else "KPI_…"
+        raise ConfigError(
+            f"environment variable {variable}: is not valid JSON. Write {variable}__KEY=VALUE for single keys."
+        ) from None
 
 
 def at_ports(settings: Settings, ui_port: int, docs_port: int) -> Settings:

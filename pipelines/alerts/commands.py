@@ -14,51 +14,139 @@ from rich.console import Console
 
 from pipelines.alerts.channels import DeliveryError, Letter, Post
 from pipelines.alerts.desk import Desk
-from pipelines.alerts.incidents import Because, Incident
+from pipelines.alerts.incidents import RANK, Because, Incident
 from pipelines.alerts.masking import harmless
 from pipelines.alerts.messages import as_text, content, key_of, test_content
 from pipelines.alerts.outbox import Flushed
+from pipelines.alerts.reports import STEP_FAILED
+from pipelines.alerts.store import Notice
 from pipelines.config_files import ConfigError
+from pipelines.output import local_time
 
 _SHOWN_ID = 8
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def print_list(desk: Desk, everything: bool, now: datetime, console: Console) -> None:
-    """Incidents, the oldest first, those that have ended only if asked for; then what is not delivered."""
+    """Incidents, the most severe first, those that have ended only if asked for; then what is not delivered."""
     zone = desk.zone
-    with desk.store.transaction() as transaction:
-        found = transaction.incidents(resolved=everything)
-        dead, queued = transaction.notices("dead"), transaction.notices("queued")
+    found, dead, queued = _on_record(desk, everything)
     if not found:
         console.print("No incident on record." if everything else "No incident is open.")
+    groups: dict[tuple[str, ...], list[Incident]] = {}
     for incident in found:
-        told = "" if incident.told or incident.state != "open" else ", nobody was told"
-        standing = f"{incident.state}{told}{', flapping' if incident.flapping else ''}"
-        who = f" by {incident.by}" if incident.by and incident.state in ("acknowledged", "muted") else ""
-        until = (
-            f" until {_time(incident.muted_until, zone)}" if incident.state == "muted" and incident.muted_until else ""
-        )
-        _print(console, f"{incident.id[:_SHOWN_ID]}  {standing}{until}{who}  {incident.severity}  {incident.title}")
-        _print(console, f"    {incident.finding.message}")
-        ended = f", resolved {_time(incident.resolved_at, zone)}" if incident.resolved_at else ""
+        groups.setdefault((_standing(incident, zone), incident.severity, *_cause(incident)), []).append(incident)
+    for (standing, severity, *_), members in groups.items():
+        first = members[0]
+        if len(members) == 1:
+            _print(console, f"{first.id[:_SHOWN_ID]}  {standing}  {severity}  {first.title}")
+            _print(console, f"    {first.finding.message}")
+        else:
+            assets = ", ".join(incident.asset for incident in members)
+            _print(console, f"{len(members)} incidents  {standing}  {severity}  {first.check} of {assets}")
+            _print(console, f"    {_without_place(first)}")
+            _print(console, f"    {', '.join(incident.id[:_SHOWN_ID] for incident in members)}")
+        ended = f", resolved {local_time(first.resolved_at, zone)}" if first.resolved_at else ""
         _print(
             console,
-            f"    since {_time(incident.opened_at, zone)}, last seen {_time(incident.last_seen_at, zone)}"
-            f", {incident.times:,}x{ended}, owner {incident.finding.owner}",
+            f"    since {local_time(min(incident.opened_at for incident in members), zone)}, "
+            f"last seen {local_time(max(incident.last_seen_at for incident in members), zone)}"
+            f", {first.times:,}x{ended}, owner {', '.join(sorted({one.finding.owner for one in members}))}",
         )
     for notice in dead:
         _print(console, f"dead letter  {notice.channel}  {notice.content['subject']}")
         _print(console, f"    given up after {notice.attempts} attempts: {notice.last_error}")
     for notice in queued:
         tried = f", tried {notice.attempts}x: {notice.last_error}" if notice.last_error else ""
-        when = "at the next flush" if notice.next_try_at <= now else f"at {_time(notice.next_try_at, zone)}"
+        when = "at the next flush" if notice.next_try_at <= now else f"at {local_time(notice.next_try_at, zone)}"
         _print(console, f"waiting  {notice.channel}  {notice.content['subject']}")
         _print(console, f"    is sent {when}{tried}")
     if found and not everything:
         _print(console, "kpi alerts show ID says all of it; ack ID: I am on it; mute ID: not now.")
     if dead:
         _print(console, "kpi alerts flush --dead tries dead letters again; kpi alerts test tries the channels.")
+
+
+def print_json(desk: Desk, everything: bool, console: Console) -> None:
+    """What `print_list` prints, for programs: every incident by itself, times in UTC."""
+    found, dead, queued = _on_record(desk, everything)
+    console.print_json(
+        data={
+            "incidents": [
+                {
+                    "id": incident.id,
+                    "state": incident.state,
+                    "severity": incident.severity,
+                    "asset": incident.asset,
+                    "check": incident.check,
+                    "message": incident.finding.message,
+                    "deliveries": list(incident.finding.deliveries),
+                    "owner": incident.finding.owner,
+                    "opened_at": _iso(incident.opened_at),
+                    "last_seen_at": _iso(incident.last_seen_at),
+                    "resolved_at": _iso(incident.resolved_at),
+                    "muted_until": _iso(incident.muted_until),
+                    "times": incident.times,
+                    "told": list(incident.told),
+                    "flapping": incident.flapping,
+                    "by": incident.by,
+                    "reason": incident.reason,
+                    "next_step": incident.finding.next_step,
+                    "runbook": incident.finding.runbook,
+                }
+                for incident in found
+            ],
+            "notices": [
+                {
+                    "state": notice.state,
+                    "channel": notice.channel,
+                    "subject": notice.content["subject"],
+                    "attempts": notice.attempts,
+                    "next_try_at": _iso(notice.next_try_at) if notice.state == "queued" else None,
+                    "last_error": notice.last_error,
+                }
+                for notice in (*dead, *queued)
+            ],
+        }
+    )
+
+
+def _on_record(desk: Desk, everything: bool) -> tuple[list[Incident], list[Notice], list[Notice]]:
+    """Incidents, open ones first and the most severe first; dead letters; notices that wait."""
+    with desk.store.transaction() as transaction:
+        found = transaction.incidents(resolved=everything)
+        dead, queued = transaction.notices("dead"), transaction.notices("queued")
+    found.sort(key=lambda one: (one.state == "resolved", -RANK[one.severity], one.opened_at, one.asset))
+    return found, dead, queued
+
+
+def _standing(incident: Incident, zone: ZoneInfo) -> str:
+    told = "" if incident.told or incident.state != "open" else ", nobody was told"
+    who = f" by {incident.by}" if incident.by and incident.state in ("acknowledged", "muted") else ""
+    until = incident.muted_until if incident.state == "muted" else None
+    return (
+        f"{incident.state}{told}{', flapping' if incident.flapping else ''}"
+        f"{f' until {local_time(until, zone)}' if until else ''}{who}"
+    )
+
+
+def _cause(incident: Incident) -> tuple[str, ...]:
+    """What incidents of several deliveries have in common that are one thing to a person, as a day that did not come.
+    All others stand for themselves.
+    """
+    if not incident.asset.startswith("raw/") or incident.check != STEP_FAILED:
+        return (incident.id,)
+    return (incident.check, str(incident.resolved_at), str(incident.times), _without_place(incident))
+
+
+def _without_place(incident: Incident) -> str:
+    """An incident's message without the names of its own file and table."""
+    table = ".".join(incident.asset.split("/")[1:])
+    return re.sub(r"^\S+: ", "", incident.finding.message).replace(table, "a table")
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
 
 
 def print_incident(desk: Desk, incident: Incident, now: datetime, console: Console) -> None:
@@ -77,9 +165,9 @@ def print_incident(desk: Desk, incident: Incident, now: datetime, console: Conso
     for event in history:
         who = f" by {event.who}" if event.who else ""
         detail = f": {event.detail}" if event.detail else ""
-        _print(console, f"  {_time(event.at, desk.zone)}  {event.what}{who}{detail}")
+        _print(console, f"  {local_time(event.at, desk.zone)}  {event.what}{who}{detail}")
     for notice in notices:
-        when = _time(notice.sent_at, desk.zone) if notice.sent_at else f"{notice.attempts} attempts"
+        when = local_time(notice.sent_at, desk.zone) if notice.sent_at else f"{notice.attempts} attempts"
         problem = f", {notice.last_error}" if notice.last_error else ""
         _print(console, f"  notice over {notice.channel}: {notice.state}, {when}{problem}")
 
@@ -181,10 +269,6 @@ def login_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "unknown"
-
-
-def _time(moment: datetime, zone: ZoneInfo) -> str:
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
 def _print(console: Console, line: str) -> None:

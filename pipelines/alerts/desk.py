@@ -21,6 +21,7 @@ from pipelines.alerts.outbox import Flushed, Outbox, is_per_incident
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import AlertsFile, load_alerts
 from pipelines.alerts.store import Store, Transaction
+from pipelines.output import local_time
 from pipelines.settings import Settings
 
 KEPT_DAYS = 90  # resolved incidents and sent notices
@@ -174,9 +175,7 @@ class Desk:
                 after = incidents.muted(incident, until, self._harmless(by), self._harmless(reason))
                 after = replace(after, told=self._withdraw(transaction, after))
                 transaction.put(after)
-                transaction.log(
-                    after, now, f"muted until {until.isoformat(timespec='minutes')}", after.by, after.reason
-                )
+                transaction.log(after, now, f"muted until {local_time(until, self.zone)}", after.by, after.reason)
 
     def unmute(self, chosen: Iterable[Incident], by: str, now: datetime) -> None:
         """These incidents are told again."""

@@ -4,6 +4,7 @@ Belongs here: a finding, and a report of findings that were made together.
 Does not belong here: Dagster, and what becomes of a finding (`incidents.py`).
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +12,11 @@ from typing import Any
 from pipelines.quality.suites import Severity
 
 STEP_FAILED = "step_failed"
+# What landing says of a day without files (`ingest/landing.py`).
+_NOT_DELIVERED = re.compile(
+    r"\S+: nothing was delivered for (?P<day>\d{4}-\d\d-\d\d)\. Put the file into (?P<folder>.+) and run "
+    r"the day again, or write `empty_day: allowed` for (?P<table>\S+) if days without a delivery are normal\."
+)
 
 
 @dataclass(frozen=True)
@@ -88,4 +94,26 @@ class Report:
             if not finding.passed and finding.blocking:
                 name = "" if finding.check == STEP_FAILED else f"{finding.asset} {finding.check}: "
                 lines += f"{name}{finding.message}".splitlines()
-        return list(dict.fromkeys(lines))
+        return condensed(list(dict.fromkeys(lines)))
+
+
+def condensed(lines: list[str]) -> list[str]:
+    """Lines in their order, but those that say of several tables that a day was not delivered as one line a day."""
+    missing: dict[str, list[re.Match[str]]] = {}
+    for line in lines:
+        if found := _NOT_DELIVERED.fullmatch(line):
+            missing.setdefault(found["day"], []).append(found)
+    together = {day: found for day, found in missing.items() if len(found) > 1}
+    said: dict[str, None] = {}
+    for line in lines:
+        found = _NOT_DELIVERED.fullmatch(line)
+        if found is None or found["day"] not in together:
+            said[line] = None
+            continue
+        tables = sorted(one["table"] for one in together[found["day"]])
+        said[
+            f"Nothing was delivered for {found['day']} of {len(tables)} tables: {', '.join(tables)}. "
+            f"Put the files into {found['folder']} and run the day again, or write `empty_day: allowed` for those "
+            "tables whose days without a delivery are normal."
+        ] = None
+    return list(said)

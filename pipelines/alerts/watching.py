@@ -20,6 +20,7 @@ from pipelines.alerts.runs import RUN, days_of
 from pipelines.dagster_history import JOB, SCHEDULE
 from pipelines.due import due_deliveries, has_ended, is_awaited, local, newest_day, run_is_expected
 from pipelines.ingest.arrivals import unclaimed_files
+from pipelines.output import local_time
 from pipelines.processes import is_alive
 from pipelines.publish.versions import published_as_of
 from pipelines.quality.expectation_types import listed
@@ -50,8 +51,9 @@ def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: dateti
     is_needed = settings.started_by != "cron" and run_is_expected(settings, _switch(instance))
     statuses = instance.get_daemon_statuses().values()
     down = sorted(status.daemon_type for status in statuses if is_needed and status.required and not status.healthy)
-    beats = [status.last_heartbeat for status in statuses if status.last_heartbeat]
-    last = f"its last sign is of {_utc(max(beat.timestamp for beat in beats))}" if beats else "it has never run here"
+    beats = [status.last_heartbeat.timestamp for status in statuses if status.last_heartbeat]
+    seen = local_time(datetime.fromtimestamp(max(beats), UTC), settings.zone) if beats else ""
+    last = f"its last sign is of {seen}" if beats else "it has never run here"
     return Report(
         report_id=f"watchdog {now.isoformat()}",
         at=now,
@@ -247,7 +249,3 @@ def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
         if named:
             return int(named[1])
     return None
-
-
-def _utc(timestamp: float) -> str:
-    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M} UTC"

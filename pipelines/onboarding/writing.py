@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.config_files import ConfigError, load_yaml_model, problem_in_words
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.mapping import Mapped, Proposal, quoted, text
 from pipelines.onboarding.sniffing import Described
@@ -109,7 +109,7 @@ def _check_source(content: str, draft: Draft) -> None:
         problem = error.errors()[0]
         setting = ".".join(map(str, problem["loc"]))
         raise ConfigError(
-            f"{draft.source_path}: {setting}: {problem['msg'].removeprefix('Value error, ')}. Nothing was written; "
+            f"{draft.source_path}: {setting}: {problem_in_words(problem)} Nothing was written; "
             "give another value on the command line."
         ) from None
 

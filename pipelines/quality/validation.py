@@ -169,18 +169,23 @@ def _nothing_to_check(suite: Suite, spec: ExpectationSpec, observed: str) -> Che
 def _judged_rows(
     suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool, result: dict[str, Any]
 ) -> CheckResult:
-    failing, total = result.get("unexpected_count", result.get("observed_value")), batch.row_count
+    failing = result.get("unexpected_count", result.get("observed_value"))
+    total: int | None = batch.row_count
     if not isinstance(failing, int):
         return failed_with_error(suite, spec, "Great Expectations did not count the failing rows")
     assert spec.kind.fault is not None
     if passed and spec.kind.query and spec.kind.failing_rows:  # the query returns no rows when they are few enough
         failing = _count_failing_rows(spec.kind.failing_rows(spec.kwargs), batch)
-    observed = f"{failing} of {total} rows {_agreeing(spec.kind.fault(spec.kwargs), failing)}"
+    deliveries = _failing_deliveries(spec, batch) if failing else None
+    count, of_all, things = (*deliveries, "deliveries") if deliveries else (failing, total, "rows")
+    observed = f"{count} of {of_all} {things} {_agreeing(spec.kind.fault(spec.kwargs), count)}"
     found = observed
     if spec.type == UNEXPECTED_ROWS and failing:
         found += f" ({spec.why.strip().rstrip('.')})"
     if passed and failing:
         found += f", expected {expected(spec)}"
+    if deliveries:
+        failing = total = None
     examples: list[dict[str, Any]] = []
     failing_days: list[str] = []
     if not passed:
@@ -199,6 +204,26 @@ def _judged_rows(
         examples=examples,
         failing_days=failing_days,
     )
+
+
+def _failing_deliveries(spec: ExpectationSpec, batch: OpenBatch) -> tuple[int, int] | None:
+    """Of a rule whose query answers with deliveries rather than with rows: how many it found, of how many."""
+    from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
+
+    if spec.rule is None or not {_DELIVERED_ON, _ROW_NUMBER} <= set(batch.columns):
+        return None
+    query = rule_query(spec.rule).replace(BATCH_PLACEHOLDER, BATCH)
+    try:
+        columns = {row["column_name"] for row in batch.rows(f"select column_name from (describe {query})")}
+        if _DELIVERED_ON not in columns or _ROW_NUMBER in columns:
+            return None
+        [row] = batch.rows(
+            f"select (select count(distinct {_DELIVERED_ON}) from ({query}) as found) as failing, "
+            f"(select count(distinct {_DELIVERED_ON}) from {BATCH}) as deliveries"
+        )
+    except (SQLAlchemyError, StatementTimeoutError):  # the verdict stands
+        return None
+    return int(row["failing"]), int(row["deliveries"])
 
 
 def _count_failing_rows(condition: Condition, batch: OpenBatch) -> int:
@@ -366,9 +391,10 @@ def _example_value(suite: Suite, column: str, value: Any) -> Any:
 def _measured(
     suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool, result: dict[str, Any]
 ) -> CheckResult:
-    if spec.kind.measure == COLUMN_LIST:
-        observed = _column_differences(spec, batch.columns)
-    elif spec.kind.shows_values and {*spec.columns, spec.kwargs.get("relative_to")} & set(suite.personal_columns):
+    if spec.kind.measure == COLUMN_LIST:  # the differences are enough: tables have many columns
+        observed = "as expected" if passed else _column_differences(spec, batch.columns)
+        return _result(suite, spec, passed=passed, observed=observed, found=observed)
+    if spec.kind.shows_values and {*spec.columns, spec.kwargs.get("relative_to")} & set(suite.personal_columns):
         observed = HIDDEN
     elif spec.kind.observe is not None:
         [row] = batch.rows(spec.kind.observe(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH))
@@ -385,10 +411,12 @@ def _column_differences(spec: ExpectationSpec, columns: Sequence[str]) -> str:
     wanted = spec.kwargs.get("column_set") or spec.kwargs.get("column_list") or [spec.kwargs["column"]]
     differences = []
     if lacking := [column for column in wanted if column not in columns]:
-        differences.append(f"without {listed(lacking, 50)}")
+        differences.append(
+            f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {listed(lacking, 50)} are missing"
+        )
     if added := [column for column in columns if column not in wanted]:
-        differences.append(f"with {listed(added, 50)} besides")
-    return ", ".join(differences) or f"in this order {listed(columns, 50)}"
+        differences.append(f"column {added[0]} is new" if len(added) == 1 else f"columns {listed(added, 50)} are new")
+    return ", ".join(differences) or f"columns in another order: {listed(columns, 50)}"
 
 
 def _number(value: Any) -> str:

@@ -104,10 +104,16 @@ def as_of_date(settings: Settings, sources: Sequence[Source]) -> date:
 
 
 def dbt_command(arguments: list[str], project_dir: Path, variables: Mapping[str, object]) -> list[str]:
-    """The command line that runs dbt on the assembled project."""
-    command, *rest = arguments
+    """The command line that runs dbt on the assembled project; options alone, like `--version`, as they are.
+
+    What dbt has to know of the project follows the subcommand, which may be of two words.
+    """
+    words = 2 if arguments[:1] in (["docs"], ["source"]) else 1
+    command, rest = arguments[:words], arguments[words:]
+    if len(command) < words or any(word.startswith("-") for word in command):
+        return [str(DBT), *arguments]
     return [
-        *(str(DBT), command),
+        *(str(DBT), *command),
         *("--project-dir", str(project_dir), "--profiles-dir", str(project_dir)),
         *("--vars", json.dumps(variables)),
         *rest,

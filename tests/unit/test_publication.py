@@ -1,16 +1,19 @@
 """Write, audit, publish: all of it, or what was there before."""
 
+import io
 import json
 from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from pipelines.publish import publication as publishing
 from pipelines.publish.publication import AuditError, Publication, publish
-from pipelines.publish.versions import NoSuchVersionError, prune, published_as_of, roll_back, versions
+from pipelines.publish.versions import NoSuchVersionError, print_versions, prune, published_as_of, roll_back, versions
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import NotPublishedError, published
 
@@ -191,3 +194,21 @@ def test_the_publication_that_is_read_is_never_deleted(warehouse: Warehouse) -> 
     prune(warehouse.published_dir, keep=1)
     assert [version.publication_id for version in versions(warehouse.published_dir)] == ["two", "one"]
     assert warehouse.read() == [(1,), (2,), (3,)]
+
+
+def printed_versions(published_dir: Path, as_json: bool = False) -> str:
+    out = io.StringIO()
+    print_versions(published_dir, ZoneInfo("Europe/Warsaw"), as_json, Console(file=out, soft_wrap=True))
+    return out.getvalue()
+
+
+def test_versions_says_when_there_is_none(tmp_path: Path) -> None:
+    assert printed_versions(tmp_path / "published") == "Nothing was published yet. Run `kpi run` first.\n"
+
+
+def test_versions_are_listed_in_the_business_time_zone_and_as_json(warehouse: Warehouse) -> None:
+    warehouse.publish("a")
+    line = "a  as of 2025-01-01  published 2025-01-01 01:00 CET  <- analysts read this one\n"
+    assert printed_versions(warehouse.published_dir) == line
+    [version] = json.loads(printed_versions(warehouse.published_dir, as_json=True))
+    assert (version["publication_id"], version["published_at"]) == ("a", "2025-01-01T00:00:00+00:00")

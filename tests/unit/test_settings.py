@@ -76,6 +76,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
         ("first_delivery: 2025-01-01", "", r"kpi.yml:1: first_delivery: missing"),
         ("time_zone: Europe/Warsaw", "kpis:\n  small_sample: few", r"kpi.yml:5: kpis.small_sample: "),
         ("sources: [own]", "sources: [own", r"kpi.yml:2: not valid YAML"),
+        ("first_delivery: 2025-01-01", "first_delivery: 2025-13-41", r"kpi.yml: not valid YAML: month must be in"),
     ],
 )
 def test_a_wrong_setting_is_named_with_file_and_line(tmp_path: Path, line: str, replacement: str, message: str) -> None:
@@ -87,6 +88,27 @@ def test_a_wrong_environment_variable_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("KPI_ENVIRONMENT", "prod")
     with pytest.raises(ConfigError, match=r"environment variable KPI_ENVIRONMENT: .*'production'"):
         load_settings(settings_file(tmp_path))
+
+
+def test_an_environment_variable_that_is_no_json_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_KPIS", "{")
+    with pytest.raises(ConfigError, match="environment variable KPI_KPIS: is not valid JSON"):
+        load_settings(settings_file(tmp_path))
+
+
+def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load_settings(tmp_path)
+    binary = settings_file(tmp_path)
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"kpi.yml: is not UTF-8 text"):
+        load_settings(binary)
+
+
+def test_words_of_libraries_are_left_out(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        load_settings(settings_file(tmp_path, SETTINGS.replace("Europe/Warsaw", "Mars/One")))
+    assert "error" not in str(wrong.value).lower()
 
 
 def test_a_wrong_address_of_data_docs_is_named(tmp_path: Path) -> None:

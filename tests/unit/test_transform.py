@@ -3,10 +3,12 @@
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from pipelines.settings import Settings
 from pipelines.sources import load_sources
 from pipelines.transform.assets import build_arguments, opening_comment
-from pipelines.transform.project import as_of_date, assemble_project, dbt_variables
+from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_command, dbt_variables
 
 
 def settings_in(folder: Path, **changes: object) -> Settings:
@@ -67,6 +69,27 @@ def test_a_build_leaves_unit_tests_to_the_test_suite() -> None:
         *("build", "--exclude-resource-type", "unit_test", "--vars", '{"a": 1}'),
         "--full-refresh",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "before", "after"),
+    [
+        (["test", "--select", "a"], ["test"], ["--select", "a"]),
+        (["docs", "generate", "--static"], ["docs", "generate"], ["--static"]),
+        (["source", "freshness"], ["source", "freshness"], []),
+    ],
+)
+def test_dbt_is_told_of_the_project_behind_its_subcommand(
+    tmp_path: Path, arguments: list[str], before: list[str], after: list[str]
+) -> None:
+    _, *command = dbt_command(arguments, tmp_path, {"a": 1})
+    options = ["--project-dir", str(tmp_path), "--profiles-dir", str(tmp_path), "--vars", '{"a": 1}']
+    assert command == [*before, *options, *after]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--version"], ["docs"], ["docs", "--help"]])
+def test_dbt_without_a_whole_subcommand_says_what_there_is(tmp_path: Path, arguments: list[str]) -> None:
+    assert dbt_command(arguments, tmp_path, {}) == [str(DBT), *arguments]
 
 
 def test_a_test_is_described_by_the_comment_it_opens_with() -> None:

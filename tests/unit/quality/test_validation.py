@@ -108,6 +108,36 @@ def test_a_failed_check_names_the_delivery_days_of_all_failing_rows(warehouse, w
     }
 
 
+def test_a_rule_about_deliveries_counts_deliveries(tmp_path, write_suite):
+    path = tmp_path / "log.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create table log as select date '2025-01-01' + (i // 4)::int as _delivered_on, 'f' as _source_file, "
+            "i as _row_number, i < 4 as is_broken from range(8) as t(i)"
+        )
+    query = (
+        "select _delivered_on, count(*) filter (where is_broken) as unreadable_rows from {batch} "
+        "group by 1 having count(*) filter (where is_broken) > 3"
+    )
+    rule = {"type": "unexpected_rows_expectation", "name": "readable", "kwargs": {"unexpected_rows_query": query}}
+    suite = write_suite({**rule, "why": "It is broken."}, allow_empty=True)
+    (result,) = validate(suite, DuckDBTable(path, "main", "log"))
+    assert result.message == (
+        "readable: 1 of 2 deliveries breaks the rule (It is broken), first: _delivered_on 2025-01-01, unreadable_rows 4"
+    )
+    assert (result.unexpected_count, result.element_count) == (None, None)
+
+
+def test_only_columns_that_differ_are_named(orders, write_suite):
+    kwargs = {"column_set": ["_source_file", "_row_number", "order_id", "gone"], "exact_match": True}
+    suite = write_suite({"type": "expect_table_columns_to_match_set", "kwargs": kwargs}, allow_empty=True)
+    (result,) = validate(suite, orders)
+    new = [column for column in result.message.split(", column", 1)[1].split() if column not in ("are", "new")]
+    assert result.message.startswith("table: column gone is missing, columns ")
+    assert "order_id" not in result.message
+    assert new
+
+
 @pytest.mark.parametrize(
     "condition",
     [
