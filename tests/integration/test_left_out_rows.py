@@ -213,7 +213,7 @@ def test_leads_without_a_date_convert_and_are_in_no_cohort(company: Installation
 def test_every_row_that_is_left_out_is_listed_with_its_reason(company: Installation) -> None:
     found = rows(
         company,
-        "select source, entity, left_out_of, reason, is_expected, left_out_rows, example_row_number "
+        "select source, entity, left_out_of, reason, is_expected, left_out_rows, first_row_number "
         "from intermediate.int_left_out_rows order by all",
     )
     every, of_customers = "every KPI", "retention, lifetime value and acquisition cost"
