@@ -330,17 +330,6 @@ def local_time(moment: datetime, zone: ZoneInfo) -> str:
     return aware.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
-def days_in_words(days: Iterable[date]) -> str:
-    """Days in order, those that follow one another as a range: `2025-01-03 to 2025-01-07, 2025-01-12`."""
-    ranges: list[list[date]] = []
-    for day in sorted(days):
-        if ranges and day - ranges[-1][-1] == timedelta(days=1):
-            ranges[-1].append(day)
-        else:
-            ranges.append([day])
-    return ", ".join(f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(map(str, span)) for span in ranges)
-
-
 def counted(number: int, thing: str) -> str:
     """`1 row`, `2,000 rows`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"

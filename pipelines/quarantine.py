@@ -19,7 +19,8 @@ from rich.console import Console
 from pipelines.config_files import ConfigError
 from pipelines.ingest.landing import raw_file, stamp_again
 from pipelines.ingest.quarantined_files import QuarantinedFile, QuarantinedFiles
-from pipelines.output import counted, days_in_words, local_time, printable
+from pipelines.output import counted, local_time, printable
+from pipelines.partitions import days_in_words
 from pipelines.quality.quarantined_rows import QuarantinedRow, QuarantinedRows, State
 from pipelines.settings import Settings
 from pipelines.sources import Source

@@ -211,17 +211,18 @@ def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
         """
 
     key = ", ".join(table.key)
-    equal_rows = (
-        "Rows of one delivery that are equal in every column count once. If each of them counts, give the table "
-        "`key: [_source_file, _row_number]` in the source's YAML."
-    )
+    anchor = "keys-and-duplicates"
     differing_rows = (
         f"Rows of one delivery that share {key} and differ: one of them counts, the others are lost. If they are "
         "different things, add to `key` in the source's YAML what tells them apart."
     )
-    anchor = "keys-and-duplicates"
+    equal_rows = (
+        "Rows of one delivery that are equal in every column count once. If each of them counts, give the table "
+        "`key: [_source_file, _row_number]` in the source's YAML."
+    )
+    told_of_equal_rows = [_rule("rows_come_once", "info", query("not differs", 0, 1), equal_rows, anchor)]
     return [
-        _rule("rows_come_once", "info", query("not differs", 0, 1), equal_rows, anchor),
+        *(told_of_equal_rows if table.key_is_whole_row else ()),
         _rule("rows_of_one_key_are_equal", "warning", query("differs", 0, 1), differing_rows, anchor),
         _rule(
             "most_rows_have_a_key_of_their_own",

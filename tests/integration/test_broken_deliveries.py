@@ -237,7 +237,8 @@ class Box:
 
     def build(self) -> None:
         """Type what has landed, and bring the quarantine up to date."""
-        select = [*(f"base_box__{table}" for table in TABLES), "delivered_row_counts", "quarantined_rows"]
+        select = [*(f"base_box__{table}" for table in TABLES), "stg_box__orders"]
+        select += ["delivered_row_counts", "quarantined_rows", "rows_without_entity"]
         self.installation.kpi("dbt", "--", "build", "--exclude-resource-type", "unit_test", "--select", *select)
         update_rows(self.settings)
 
@@ -336,6 +337,20 @@ def test_each_delivery_has_its_declared_outcome(box: Box, case: Case) -> None:
     )
     assert len(reasons) == case.quarantined
     assert all(re.search(case.reason, reason) for [reason] in reasons), reasons
+
+
+def test_every_good_row_is_taken_over_by_a_staging_model_or_listed(box: Box) -> None:
+    with box.installation.warehouse() as warehouse:
+        good = warehouse.execute(
+            "select table_name, sum(good_rows) from staging.delivered_row_counts group by 1 order by 1"
+        ).fetchall()
+        taken = warehouse.execute("select count(*) from staging.stg_box__orders").fetchall()
+        listed = warehouse.execute(
+            "select table_name, sum(number_of_rows) from staging.rows_without_entity group by 1 order by 1"
+        ).fetchall()
+    # The staging model reads one of the tables.
+    assert listed == [(table, rows) for table, rows in good if table != "plain"]
+    assert taken == [(dict(good)["plain"],)]
 
 
 def test_newest_versions_are_good_and_the_others_superseded(box: Box) -> None:

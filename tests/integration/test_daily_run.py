@@ -270,6 +270,38 @@ def test_every_delivered_row_is_good_quarantined_or_superseded(demo: Installatio
     assert quarantined == (planted[0], planted[0])
 
 
+def test_every_good_row_is_in_a_fact_or_left_out_with_a_reason(demo: Installation) -> None:
+    facts = {
+        "shop.orders": "intermediate.int_counted_orders",
+        "shop.order_items": "marts.fct_order_items",
+        "shop.refunds": "marts.fct_refunds",
+        "crm.leads": "marts.fct_leads",
+        "crm.opportunities": "marts.fct_opportunities",
+        "ads.ad_spend": "marts.fct_marketing_spend",
+        "survey.nps_responses": "marts.fct_nps_responses",
+    }
+    with demo.published() as connection:
+        left_out = dict(
+            connection.execute(
+                "select source || '.' || entity, cast(sum(left_out_rows) as bigint) from meta.left_out_rows "
+                "where left_out_of = 'every KPI' group by 1"
+            ).fetchall()
+        )
+        suspicious = connection.execute("select * from meta.left_out_rows where not is_expected").fetchall()
+    with demo.warehouse() as connection:
+        counts = {
+            entity: connection.execute(
+                f"select (select count(*) from staging.stg_{entity.replace('.', '__')}), count(*) from {fact}"
+            ).fetchall()
+            for entity, fact in facts.items()
+        }
+    assert {entity: staged - counted for entity, [(staged, counted)] in counts.items()} == {
+        entity: left_out.get(entity, 0) for entity in facts
+    }
+    assert left_out["shop.orders"] > 0
+    assert suspicious == []
+
+
 def test_every_asset_of_raw_staging_and_marts_was_checked_and_every_blocking_check_passed(demo: Installation) -> None:
     with demo.published() as connection:
         checked = {

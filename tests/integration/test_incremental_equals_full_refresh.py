@@ -34,6 +34,8 @@ NOT_DAILY = {
     # Others are computed from the same tables, and more strictly.
     "int_customer_value_predictions", "kpi_clv__cohort", "kpi_clv__customer", "kpi_sales_growth__monthly",
     "dim_channel",
+    # They remember nothing, and only count what others hold.
+    "rows_without_entity", "int_staged_row_counts", "int_accounted_rows", "int_left_out_rows",
 }  # fmt: skip
 
 

@@ -254,9 +254,11 @@ def test_many_of_them_block(tmp_path: Path) -> None:
     assert list(found) == ["rows_of_one_key_are_equal", "most_rows_have_a_key_of_their_own"]
 
 
-def test_equal_rows_are_told_as_such(tmp_path: Path) -> None:
-    found = failed(tmp_path, log_of(("A", "2025-03-01", 10.0), ("A", "2025-03-01", 10.0)))
-    assert list(found) == ["rows_come_once"]
+def test_equal_rows_are_told_where_nothing_but_the_whole_row_is_the_key(tmp_path: Path) -> None:
+    twice = log_of(("A", "2025-03-01", 10.0), ("A", "2025-03-01", 10.0))
+    assert failed(tmp_path, twice) == {}
+    whole = f"select *, null::varchar as email from ({twice})"
+    assert list(failed(tmp_path, whole, key="all")) == ["rows_come_once"]
 
 
 def test_versions_of_a_row_are_told_by_what_says_which_is_newer(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ select
     reason,
     is_expected,
     cast(sum(number_of_rows) as bigint) as left_out_rows,
-    min(source_file) as example_file,
-    min_by(first_row_number, source_file) as example_row_number
+    min(source_file) as first_file,
+    min_by(first_row_number, source_file) as first_row_number
 from {{ ref('int_accounted_rows') }}
 where reason is not null
 group by 1, 2, 3, 4, 5, 6, 7

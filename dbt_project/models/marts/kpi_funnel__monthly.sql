@@ -24,7 +24,7 @@ furthest as (
             {%- for stage in stages | reverse %}
             when {{ stage }}_reached_on is not null then {{ stages | length - loop.index0 }}
             {%- if stage == 'opportunity' %}
-            when opportunities > 0 then {{ stages | length - loop.index0 }}
+            when leads.opportunities > 0 then {{ stages | length - loop.index0 }}
             {%- endif %}
             {%- endfor %}
         end as furthest_stage

@@ -34,7 +34,34 @@ named as (
     from identified
 )
 
-select -- noqa: AM04
-    *,
-    row_number() over (partition by order_id, _delivered_on, _source_file order by _row_number) as _line
+select
+    order_id,
+    shopify_id,
+    row_number() over (partition by order_id, _delivered_on, _source_file order by _row_number) as _line,
+    {{ quoted('Email') }},
+    {{ quoted('Financial Status') }},
+    {{ quoted('Currency') }},
+    {{ quoted('Subtotal') }},
+    {{ quoted('Shipping') }},
+    {{ quoted('Taxes') }},
+    {{ quoted('Total') }},
+    {{ quoted('Discount Amount') }},
+    {{ quoted('Created at') }},
+    {{ quoted('Lineitem quantity') }},
+    {{ quoted('Lineitem name') }},
+    {{ quoted('Lineitem price') }},
+    {{ quoted('Lineitem sku') }},
+    {{ quoted('Lineitem taxable') }},
+    {{ quoted('Billing Name') }},
+    {{ quoted('Billing Country') }},
+    {{ quoted('Shipping Country') }},
+    {{ quoted('Cancelled at') }},
+    {{ quoted('Payment Method') }},
+    {{ quoted('Refunded Amount') }},
+    {{ quoted('Source') }},
+    {{ quoted('Lineitem discount') }},
+    _reject_reason,
+    _source_file,
+    _row_number,
+    _delivered_on
 from named
