@@ -107,7 +107,7 @@ def test_rows_of_tables_are_counted_and_columns_shown_that_no_contract_declares(
 @pytest.fixture
 def publication() -> Publication:
     through = {"shop": date(2026, 1, 9)}
-    return Publication("p1", "run", datetime(2026, 1, 10), date(2026, 1, 9), through, "1")
+    return Publication("p1", "run", datetime(2026, 1, 10), date(2026, 1, 9), through, "1", "EUR")
 
 
 def test_a_publication_shows_its_scorecard_and_a_value_per_kpi(tmp_path: Path, publication: Publication) -> None:
