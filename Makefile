@@ -32,7 +32,7 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 test: setup ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-nightly: setup ## a million rows; 200 generated delivery histories, whose incremental builds equal a full refresh
+test-nightly: setup ## a million rows; docs/tour.md; 200 generated delivery histories, whose incremental builds equal a full refresh
 	$(BIN)/python -m pytest -m nightly tests/nightly
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py
 

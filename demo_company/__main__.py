@@ -187,7 +187,8 @@ def _deliver_more(data_dir: Path, wanted: dict[str, Any], asked: argparse.Namesp
     more = {"days": before + asked.days, "last_day": last_day, "owed": owed_now}
     _write_marker(_marker(data_dir), {**wanted, "complete": True, **more})
     delivered = len([path for path in files if "landing" in path.relative_to(workshop).parts])
-    print(f"The demo company delivered {delivered} files with {rows:,} rows; its last day is {last_day} now.")
+    files_of = "1 file" if delivered == 1 else f"{delivered} files"
+    print(f"The demo company delivered {files_of} with {rows:,} rows; its last day is {last_day} now.")
     for name, day in owed:
         print(f"  {name} of {day} has come as it should have been.")
     for name in asked.late:

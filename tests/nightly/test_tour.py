@@ -4,22 +4,10 @@ import re
 import shlex
 from pathlib import Path
 
-from tests.conftest import PROJECT_DIR, Installation
+import pytest
 
-TOUR = (PROJECT_DIR / "docs" / "tour.md").read_text(encoding="utf-8")
-
-
-def steps() -> list[tuple[str, int, list[str]]]:
-    """Every command of the tour with the exit code it announces, 0 if none, and the lines shown of what it prints."""
-    found: list[tuple[str, int, list[str]]] = []
-    for block in re.findall(r"^```console\n(.*?)^```", TOUR, re.DOTALL | re.MULTILINE):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                command, _, code = line.removeprefix("$ ").partition("  # exit code ")
-                found.append((command, int(code or 0), []))
-            else:
-                found[-1][2].append(line)
-    return found
+from tests.conftest import Installation
+from tests.unit.test_tour import steps
 
 
 def words(text: str) -> str:
@@ -27,6 +15,7 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.mark.nightly
 def test_the_tour_is_as_told(tmp_path: Path) -> None:
     # Three of the five sources tell the same story in half the time.
     here = Installation(tmp_path / "data", environment={"KPI_SOURCES": "shop,ads,finance", "COLUMNS": "200"})
