@@ -208,8 +208,8 @@ def test_data_that_are_ten_months_old_are_not_fresh_even_if_made_today_and_nobod
 
 
 def test_data_that_end_on_purpose_are_fresh() -> None:
-    ended = facts(settings=settings(last_delivery=date(2025, 3, 1)), published=version(date(2025, 3, 1)))
-    assert headline(ended) == ("Today is good. Numbers are as of 2025-03-01; after 2025-03-01 no delivery is expected.")
+    ended = facts(settings=settings(last_delivery=date(2026, 1, 2)), published=version(date(2026, 1, 2)))
+    assert headline(ended) == ("Today is good. Numbers are as of 2026-01-02; after 2026-01-02 no delivery is expected.")
 
 
 def test_a_failure_is_over_when_something_was_published_after_it() -> None:
