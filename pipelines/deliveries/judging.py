@@ -60,6 +60,9 @@ def judge_logged(
     decided = [day for day, delivery in deliveries.items() if delivery.decided_by]
     if loads and not loads.keys() - set(decided):
         return _as_decided(of, validate(of.suite, ParquetFiles(())))
+    left_out = [delivery for delivery in deliveries.values() if delivery.state == "left_out" and delivery.is_landed]
+    if not loads and left_out:
+        return [_recalled(of, result) for result in _all_left_out(of, left_out)]
     results = validate(of.suite, relation(decided))
     # What was delivered again since the log was built is another landing, and not judged by these rows.
     judged = [
@@ -94,8 +97,14 @@ def _by_day(
             }
             at_fault = [day for day, failed in each_alone.items() if result.check in failed]
         for day in at_fault or judged:
-            problems.setdefault(day, []).append(f"{result.check}: {result.message}")
+            problems.setdefault(day, []).append(_named(result))
     return problems
+
+
+def _named(result: CheckResult) -> str:
+    """What a check found, opening with the check's name."""
+    opening = f"{result.check}: "
+    return result.message if result.message.startswith(opening) else opening + result.message
 
 
 def _record(of: Judged, stage: Stage, problems: Problems, landings: Mapping[date, str]) -> None:
@@ -133,6 +142,15 @@ def _nothing_to_judge(of: Judged, days: Iterable[date]) -> list[CheckResult]:
     ]
 
 
+def _all_left_out(of: Judged, left_out: Iterable[Delivery]) -> list[CheckResult]:
+    """A log is empty because all that its table delivered is left out: that is no fault of the log."""
+    found = f"all that was delivered is left out: {days_in_words(delivery.delivered_on for delivery in left_out)}"
+    return [
+        replace(result, passed=True, error=None, observed="left out", message=f"{result.check}: {found}")
+        for result in validate(of.suite, ParquetFiles(()))
+    ]
+
+
 def _as_decided(of: Judged, results: Iterable[CheckResult]) -> list[CheckResult]:
     said = "; ".join(decision(delivery) for delivery in of.standing.decided(of.source.name, of.table))
     return [
@@ -161,7 +179,7 @@ def _left_out(result: CheckResult, problems: Problems) -> CheckResult:
     """A critical check that failed on deliveries which are left out blocks nothing."""
     if result.passed or result.severity != "critical":
         return result
-    days = [day for day, found in problems.items() if f"{result.check}: {result.message}" in found]
+    days = [day for day, found in problems.items() if _named(result) in found]
     return replace(result, severity="warning", message=f"{result.message}. Left out: {days_in_words(days)}")
 
 

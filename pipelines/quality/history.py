@@ -99,7 +99,8 @@ class CheckHistory:
         """Why run `run_id` must not be published; an empty list if nothing speaks against it.
 
         `expected` are the critical checks, as (stage, table, check), that this very run has to have passed. One
-        without a result in this run is a problem, whatever earlier runs said.
+        without a result in this run is a problem, whatever earlier runs said. One whose result only warns is none: what
+        it failed on is left out.
         """
         found: dict[tuple[str, str, str], list[CheckResult]] = {}
         for result in self.results(run_id):
@@ -110,7 +111,11 @@ class CheckHistory:
             if not results:
                 problems.append(f"{stage}/{table} {check}: has no result in run {run_id}. It did not run.")
             else:
-                problems += [f"{stage}/{table} {check}: {item.message}" for item in results if not item.passed]
+                problems += [
+                    f"{stage}/{table} {check}: {item.message}"
+                    for item in results
+                    if not item.passed and item.severity == "critical"
+                ]
         return problems
 
     def frame(self, last_runs: int | None = None) -> "pd.DataFrame":
