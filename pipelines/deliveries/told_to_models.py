@@ -73,7 +73,7 @@ def entities_of_tables(manifest: Path) -> dict[tuple[str, str], list[str]]:
 
 
 def _file(settings: Settings, name: str) -> Path:
-    return settings.raw_dir / f"{name}.parquet"
+    return settings.raw_dir / "pipeline" / name / "now" / "rows.parquet"  # where dbt looks for any source's table
 
 
 def _write(settings: Settings, name: str, rows: Sequence[tuple[object, ...]]) -> None:
