@@ -1,6 +1,6 @@
 -- A failure means that a row of staging is in no fact and nothing says why, or that it is there twice. `int_accounted_rows` says
 -- what ought to be there.
-{{ config(meta={'dagster': {'ref': {'name': 'int_left_out_rows'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_accounted_rows'}}}) }}
 {% set facts = {
     'customers': "select _source_file from " ~ ref('dim_customer') ~ " where _source_file is not null",
     'products': "select _source_file from " ~ ref('dim_product') ~ " where _source_file is not null",
