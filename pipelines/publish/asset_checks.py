@@ -93,7 +93,8 @@ def report_standing(instance: dg.DagsterInstance, settings: Settings, sources: S
 def _last_said(instance: dg.DagsterInstance, check: str) -> tuple[bool, str | None] | None:
     record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(PUBLISHED_KEY, check))
     evaluation = record.evaluation if record else None
-    return (evaluation.passed, evaluation.description) if evaluation else None
+    # A run that is to evaluate the check has only planned it.
+    return (evaluation.passed, evaluation.description) if isinstance(evaluation, dg.AssetCheckEvaluation) else None
 
 
 def _lines(settings: Settings, sources: Sequence[Source]) -> list[Line]:
