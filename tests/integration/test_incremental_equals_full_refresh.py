@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.deliveries.told_to_models import ensure_files
 from pipelines.ingest.landing import land
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table, load_sources
@@ -99,6 +100,7 @@ class Shop:
         """Every table was delivered once, empty."""
         for folder in (self.settings.landing_dir, self.settings.raw_dir):
             shutil.rmtree(folder, ignore_errors=True)
+        ensure_files(self.settings)
         for table in self.tables:
             self.land(Land(table, FIRST_DAY, ()))
 
