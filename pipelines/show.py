@@ -30,9 +30,11 @@ from pipelines.output import (
     write,
     write_parquet,
 )
+from pipelines.partitions import days_in_words
 from pipelines.warehouse import NotPublishedError, literal, published
 
 _MONTH_WIDTH = 15  # of a column of the scorecard, with its padding
+_MOST_NOTES = 5  # about deliveries, under a table
 _SCORECARD = "marts.kpi_scorecard__monthly"
 _FIRST_COLUMNS = "kpi_id, variant, entity_type, entity_id, entity_name, period_month"
 # How Excel shows what is in a unit; of others it shows what there is.
@@ -112,6 +114,7 @@ def show_kpi(
                 records, [title, chosen.formula, publication.in_words(zone)], by, chosen.unit, publication
             )
             notes += _hint_at_what_is_known(connection, chosen, by, records)
+            notes += _deliveries_in_question(connection, publication)
         else:
             formats = dict.fromkeys(_IN_UNIT, _NUMBER_FORMATS.get(chosen.unit, "#,##0.0###"))
             ratio = chosen.unit not in ("money", "count")
@@ -151,6 +154,7 @@ def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> Non
         months = connection.execute(
             f"select distinct period_month, is_partial_period from {_SCORECARD} order by 1 desc"
         ).fetchall()
+        notes = _deliveries_in_question(connection, publication)
     names = {kpi_id: _with_unit(name, unit, publication) for kpi_id, name, unit in headline}
     fitting = (console.width - max(map(len, names.values())) - 4) // _MONTH_WIDTH
     shown = months[: max(1, min(fitting, 6))][::-1]
@@ -162,6 +166,8 @@ def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> Non
         values = (cells.get((kpi_id, month), (None, "")) for month, _ in shown)
         table.add_row(names[kpi_id], *(cell_text(value, unit) or status for value, status in values))
     console.print(table)
+    for note in notes:
+        console.print(printable(note), markup=False, highlight=False)
 
 
 def _publication(connection: duckdb.DuckDBPyConnection) -> Published:
@@ -278,6 +284,34 @@ def _hint_at_what_is_known(
     known = ", ".join(f"--variant {variant}" for (variant,) in rows)
     instead = f" Known already: {known}." if known else ""
     return [f"immature ({months}): the month, or somebody's window, is not over yet.{instead}"]
+
+
+def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Published) -> list[str]:
+    """What the numbers lack, and what is in them because a person accepted it: a line for each table."""
+    if not connection.execute(
+        "select 1 from duckdb_tables() where schema_name = 'meta' and table_name = 'deliveries_in_question'"
+    ).fetchone():
+        return []  # published by an earlier version
+    found = connection.execute(
+        f"""
+        select source || '.' || table_name, state, coalesce(decided_by, ''), coalesce(reason, ''), list(delivered_on)
+        from meta.deliveries_in_question
+        where state in ('missing', 'refused', 'left_out', 'accepted')
+            and delivered_on <= cast({literal(str(publication.as_of_date))} as date)
+        group by all
+        order by max(delivered_on) desc, 1, 2
+        """
+    ).fetchall()
+    lines = []
+    for table, state, by, reason, days in found:
+        decision = f"; {by} decided so: {reason}" if by else ""
+        which = f"{table} of {days_in_words(days)}"
+        if state == "accepted":
+            lines.append(f"Counted although its checks failed: {which}{decision}.")
+        else:
+            lines.append(f"Not in these numbers: {which} ({state.replace('_', ' ')}{decision}).")
+    more = f"And {len(lines) - _MOST_NOTES} more in meta.deliveries_in_question."
+    return lines if len(lines) <= _MOST_NOTES else [*lines[:_MOST_NOTES], more]
 
 
 def _print_for_people(

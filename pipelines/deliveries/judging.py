@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 
 from pipelines.deliveries.standing import Delivery, Standing, landing_of
 from pipelines.deliveries.store import Stage, Verdict
-from pipelines.ingest.landing import loaded_at, raw_file
+from pipelines.ingest.landing import loads, raw_file
 from pipelines.partitions import days_in_words
 from pipelines.quality.relations import ParquetFiles, Relation
 from pipelines.quality.results import CheckResult
@@ -110,6 +110,7 @@ def _named(result: CheckResult) -> str:
 def _record(of: Judged, stage: Stage, problems: Problems, landings: Mapping[date, str]) -> None:
     """Keep the verdicts on the landings that were judged; of a delivery that has landed again since, none."""
     settings, source = of.standing.settings, of.source.name
+    loaded = loads(raw_file(settings.raw_dir, source, of.table, day) for day in problems)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     of.standing.store.record(
         Verdict(
@@ -118,7 +119,7 @@ def _record(of: Judged, stage: Stage, problems: Problems, landings: Mapping[date
             day,
             stage,
             landings[day],
-            loaded_at(raw_file(settings.raw_dir, source, of.table, day)),
+            loaded.get(day),
             tuple(found),
             of.run_id,
             now,

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 from pipelines.deliveries.store import Acceptance, DeliveryStore, Stage, Verdict
-from pipelines.ingest.landing import delivered_files, loaded_at, raw_days, raw_file
+from pipelines.ingest.landing import delivered_files, loads, raw_days, raw_file
 from pipelines.ingest.quarantined_files import QuarantinedFile, QuarantinedFiles
 from pipelines.partitions import days_between
 from pipelines.settings import Settings
@@ -132,7 +132,7 @@ class Standing:
     def loaded_at(self, delivery: Delivery) -> datetime | None:
         """When the rows of a landed delivery were loaded."""
         raw = raw_file(self.settings.raw_dir, delivery.source, delivery.table, delivery.delivered_on)
-        return delivery.loaded_at or loaded_at(raw)
+        return delivery.loaded_at or loads([raw]).get(delivery.delivered_on)
 
     def to_judge(self, source: str, table: str, days: Iterable[date]) -> list[date]:
         """Of a table, the landed deliveries of `days` and all that have not passed, without those decided about."""

@@ -114,11 +114,17 @@ def delivered_files(raw: Path) -> dict[str, str]:
     return dict(made_from.files) if made_from else {}
 
 
-def loaded_at(raw: Path) -> datetime | None:
-    """When the rows of the raw file `raw` were loaded, as they say themselves; None where there are none."""
+def loads(raws: Iterable[Path]) -> dict[date, datetime]:
+    """When the rows of these raw files, of one table, were loaded, as they say themselves, by delivery day.
+
+    Files without rows are not in it.
+    """
+    listed = ", ".join(sql_text(literal_path(raw)) for raw in raws)
+    if not listed:
+        return {}
+    rows = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"
     with in_memory() as connection:
-        [[moment]] = connection.execute(f"select max(_loaded_at) from {_raw_rows(raw)}").fetchall()
-    return moment  # type: ignore[no-any-return]
+        return dict(connection.execute(f"select _delivered_on, max(_loaded_at) from {rows} group by 1").fetchall())
 
 
 def has_landed(

@@ -68,6 +68,18 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "timestamp '2025-03-11 09:00:00' as published_at, date '2025-03-10' as as_of_date, "
             "'EUR' as reporting_currency"
         )
+        connection.execute(
+            """
+            create table meta.deliveries_in_question as from (values
+                ('shop', 'orders', date '2025-03-04', 'accepted', 'too few', 'ann', 'a storm'),
+                ('shop', 'refunds', date '2025-03-05', 'left_out', 'too few', null, null),
+                ('ads', 'spend', date '2025-03-08', 'missing', 'never came', null, null),
+                ('ads', 'spend', date '2025-03-09', 'missing', 'never came', null, null),
+                ('ads', 'spend', date '2025-03-10', 'missing', 'never came', null, null),
+                ('ads', 'spend', date '2025-03-11', 'missing', 'never came', null, null)
+            ) as t(source, table_name, delivered_on, state, problems, decided_by, reason)
+            """
+        )
     return folder
 
 
@@ -126,9 +138,16 @@ def test_a_cut_without_the_default_variant_shows_one_that_it_has(shown) -> None:
 
 
 def test_months_that_are_immature_name_the_variants_that_are_known(shown) -> None:  # type: ignore[no-untyped-def]
-    last = shown("leads", by="rep").splitlines()[-1]
-    assert last.startswith("immature (2025-02 to 2025-03): ")
-    assert last.endswith("Known already: --variant activity.")
+    [line] = [line for line in shown("leads", by="rep").splitlines() if line.startswith("immature (2025-02 to")]
+    assert line.endswith("Known already: --variant activity.")
+
+
+def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -> None:  # type: ignore[no-untyped-def]
+    assert shown("revenue").splitlines()[-3:] == [
+        "Not in these numbers: ads.spend of 2025-03-08 to 2025-03-10 (missing).",  # not 03-11, after as-of
+        "Not in these numbers: shop.refunds of 2025-03-05 (left out).",
+        "Counted although its checks failed: shop.orders of 2025-03-04; ann decided so: a storm.",
+    ]
 
 
 @pytest.mark.parametrize(
