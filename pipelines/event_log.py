@@ -42,6 +42,7 @@ class EventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()  # the one used last stands last
+        self._tables: set[str] = set()  # that are there
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -58,6 +59,12 @@ class EventLog(SqliteEventLogStorage):
         """Store `event`, and let those know who watch its run's file: SQLite writes it to the one beside it first."""
         super().store_event(event)
         os.utime(self.path_for_shard(event.run_id))
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the file over all runs has a table. Dagster asks again for every event; tables come and stay."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def delete_events(self, run_id: str) -> None:
         """Forget a run's events, and its file, which Dagster would keep.

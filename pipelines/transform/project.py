@@ -48,7 +48,9 @@ def assemble_project(settings: Settings) -> Path:
         for name in sorted(described.difference(settings.sources))
         for root in ("models", "company")
     ]
-    (project_dir / ".dbtignore").write_text("".join(unused), encoding="utf-8")
+    ignore = project_dir / ".dbtignore"
+    if not ignore.exists() or ignore.read_text(encoding="utf-8") != "".join(unused):
+        ignore.write_text("".join(unused), encoding="utf-8")  # written anew, it would have the project parsed anew
     ensure_files(settings)
     return project_dir
 
