@@ -32,8 +32,8 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 test: setup ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-nightly: setup ## a million rows; docs/tour.md; 200 generated delivery histories, whose incremental builds equal a full refresh
-	$(BIN)/python -m pytest -m nightly tests/nightly
+test-nightly: setup ## a million rows; docs/tour.md; a daemon that alerts; hundreds of generated histories of deliveries
+	$(BIN)/python -m pytest -m nightly
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py
 
 bench: setup ## what dbt costs over plain SQL, checks, and a day as history grows, at a million orders (SCALE=1 for a tenth)

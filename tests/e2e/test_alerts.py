@@ -26,6 +26,7 @@ from aiosmtpd.controller import Controller
 
 from tests.conftest import PROJECT_DIR
 
+pytestmark = pytest.mark.nightly
 DAEMON = Path(sys.executable).with_name("dagster-daemon")
 PATIENCE_SECONDS = 240  # only a failing test waits so long
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).date()

@@ -1,8 +1,8 @@
 """Whatever was delivered, in whatever order, with whatever builds killed on the way: the warehouse is the one that a
 full refresh of the same raw gives.
 
-`make test-nightly` tries 200 histories on every model that a shop's deliveries reach; `make test` tries 20, and builds
-the marts of NOT_DAILY once. What equals a full refresh may have been built in full each time: the tests below look at
+`make test-nightly` tries 200 histories on every model that a shop's deliveries reach; `make test` tries a few, and
+builds the marts of NOT_DAILY once. What equals a full refresh may have been built in full each time: the tests below look at
 what a build left alone.
 """
 
@@ -27,6 +27,7 @@ from pipelines.warehouse import in_memory, reader
 from tests.integration.dbt_in_process import DbtInProcess
 from tests.integration.histories import AS_OF_DATE, CELLS, FIRST_DAY, Build, History, Land, deliveries, histories
 
+SOURCES = ["shop", "office"]
 NOT_DAILY = {
     # Without leads, spend and surveys they stay empty.
     "fct_leads", "fct_marketing_spend", "fct_nps_responses", "fct_opportunities",
@@ -40,13 +41,17 @@ NOT_DAILY = {
 }  # fmt: skip
 
 
+def _is_nightly() -> bool:
+    return settings.get_current_profile_name() == "nightly"
+
+
 class Shop:
     """A shop's deliveries, and two warehouses built from the same raw: one bit by bit, one at once."""
 
     def __init__(self, folder: Path, database: duckdb.DuckDBPyConnection) -> None:
         shutil.copytree(Path(__file__).with_name("office"), folder / "company")
         self.settings = Settings(
-            sources=["shop", "office"],
+            sources=SOURCES,
             company_dir=folder / "company",
             data_dir=folder / "data",
             first_delivery=FIRST_DAY,
@@ -140,6 +145,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield Shop(tmp_path_factory.mktemp("shop"), database)
 
 
+@settings(max_examples=settings.default.max_examples if _is_nightly() else 6)
 @given(history=histories())
 def test_step_by_step_or_at_once_the_warehouse_is_the_same(shop: Shop, history: History) -> None:
     shop.begin()
@@ -256,7 +262,8 @@ def raw_rows(raw_dir: Path) -> dict[str, list[tuple[object, ...]]]:
             file.relative_to(raw_dir).as_posix(): database.execute(
                 f"select * exclude (_loaded_at) from read_parquet('{file}', hive_partitioning = false)"
             ).fetchall()
-            for file in sorted(raw_dir.glob("**/*.parquet"))
+            for source in SOURCES
+            for file in sorted((raw_dir / source).glob("**/*.parquet"))
         }
 
 
@@ -294,7 +301,3 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, relation: str) -> Counter[st
     query = connection.execute(f"select * from {relation}")
     columns = [column[0] for column in query.description]
     return Counter(str(dict(zip(columns, row, strict=True))) for row in query.fetchall())
-
-
-def _is_nightly() -> bool:
-    return settings.get_current_profile_name() == "nightly"

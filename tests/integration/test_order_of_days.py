@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import Installation
 from tests.integration.conftest import deliver_demo
 
+pytestmark = pytest.mark.nightly
 BULK, FIRST, SECOND = "2025-11-10", "2025-11-11", "2025-11-12"
 
 

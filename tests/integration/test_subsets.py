@@ -1,7 +1,6 @@
 """Any subset of sources works: what can be computed is, and the rest says that it has no source.
 
-The CRM alone goes through the whole job here; orders alone (`test_readme`), and a survey alone, leads alone and ads
-with orders (`realdata`) do so elsewhere. Here these are built, and looked at in the warehouse.
+Orders alone go through the whole job elsewhere (`test_readme`). Here models are built, and looked at in the warehouse.
 """
 
 import shutil
@@ -48,11 +47,8 @@ def subset(request: pytest.FixtureRequest, deliveries: Path, tmp_path_factory: p
     shutil.copytree(deliveries, data_dir / "landing")
     if "finance" not in request.param:
         sell_in_euros_only(data_dir / "landing")
-    if request.param == "crm":
-        installation.kpi("run", "--date", LAST_DELIVERY)
-    else:
-        keep_the_historical_delivery_only(data_dir / "landing")
-        installation.build()
+    keep_the_historical_delivery_only(data_dir / "landing")
+    installation.build()
     return installation
 
 
@@ -162,7 +158,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Installation]:
             write(models / f"stg_{level}__{entity}.sql", query.format(source=level) + "\n")
         write(company / "data" / "landing" / "sales_2025-01-31.csv", WHOLE if level == "totals" else SPLIT)
         shops[level] = Installation(company / "data", company / "kpi.yml")
-        shops[level].build()
+        shops[level].build(models="+kpi_revenue__monthly")
     return shops
 
 

@@ -17,20 +17,20 @@ FEWEST_ANSWERS = 50  # the exercise leaves out airlines with fewer
 
 @pytest.fixture(scope="module")
 def airlines(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Installation:
-    """5,907 answers in two files of one delivery day, run through the whole job."""
+    """5,907 answers in two files of one delivery day."""
     landing = tmp_path_factory.mktemp("airlines") / "landing" / "nps_airlines"
     landing.mkdir(parents=True)
     for number in (1, 2):
         file = real_data_dir / "nps_airlines" / f"input_0{number}.csv"
         shutil.copy(file, landing / f"answers_2025-01-31_{number}.csv")
     installation = Installation(landing.parents[1], HERE / "nps_airlines" / "kpi.yml")
-    installation.kpi("run")
+    installation.build()
     return installation
 
 
 def published_scores(airlines: Installation) -> dict[str, tuple[int, int, int, float]]:
     """Answers, promoters, detractors and NPS of each airline, of January 2025."""
-    with airlines.published() as connection:
+    with airlines.warehouse() as connection:
         return {
             airline: (responses, promoters, detractors, nps)
             for airline, responses, promoters, detractors, nps in connection.execute(

@@ -13,20 +13,20 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def olist_funnel(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Installation:
-    """8,000 leads and 842 deals, run through the whole job."""
+    """8,000 leads and 842 deals."""
     landing = tmp_path_factory.mktemp("olist funnel") / "landing" / "olist_funnel"  # a space in the path, on purpose
     landing.mkdir(parents=True)
     source = real_data_dir / "olist_funnel"
     shutil.copy(source / "olist_marketing_qualified_leads_dataset.csv", landing / "qualified_leads_2018-12-01.csv")
     shutil.copy(source / "olist_closed_deals_dataset.csv", landing / "closed_deals_2018-12-01.csv")
     installation = Installation(landing.parents[1], HERE / "olist_funnel" / "kpi.yml")
-    installation.kpi("run")
+    installation.build()
     return installation
 
 
 def conversions(installation: Installation, entity_type: str) -> list[tuple[str, str, int, int]]:
     """(month, entity, leads, converted leads) of cohorts that have leads."""
-    with installation.published() as connection:
+    with installation.warehouse() as connection:
         return [
             (f"{month:%Y-%m}", entity, int(leads), int(won))
             for month, entity, leads, won in connection.execute(
@@ -71,7 +71,7 @@ def test_olist_has_32_sdrs_and_every_lead_of_a_cut_is_a_lead_of_the_company(olis
 
 
 def test_olist_has_no_orders_and_says_so_instead_of_zero(olist_funnel: Installation) -> None:
-    with olist_funnel.published() as connection:
+    with olist_funnel.warehouse() as connection:
         statuses = connection.execute(
             "select distinct status, value from marts.kpi_scorecard__monthly where kpi_id = 'revenue'"
         ).fetchall()

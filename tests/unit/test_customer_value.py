@@ -211,6 +211,7 @@ def test_no_customers_are_no_rows_of_the_same_columns() -> None:
     assert [str(predicted[name].dtype) for name in COLUMNS] == ["string", *["float64"] * 4, "string"]
 
 
+@pytest.mark.nightly
 def test_a_million_customers_are_predicted_at_once() -> None:
     predicted = value.predict(simulated(1_000_000))
     assert len(predicted) == 1_000_000
