@@ -2,8 +2,8 @@
 full refresh of the same raw gives.
 
 `make test-nightly` tries 200 histories on every model that a shop's deliveries reach; `make test` tries a few, and
-builds the marts of NOT_DAILY once. What equals a full refresh may have been built in full each time: the tests below look at
-what a build left alone.
+builds the marts of NOT_DAILY once. What equals a full refresh may have been built in full each time: the tests below
+look at what a build left alone.
 """
 
 import gzip
