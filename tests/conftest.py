@@ -10,6 +10,8 @@ import duckdb
 import pytest
 from hypothesis import Phase, settings
 
+from tests.land_and_build import land_and_build
+
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
 
@@ -20,36 +22,6 @@ settings.register_profile(
 )
 settings.register_profile("nightly", max_examples=200, database=None, deadline=None, print_blob=True)
 settings.load_profile("daily")  # `pytest --hypothesis-profile nightly` overrides it
-
-LAND = """
-import sys
-from pipelines.ingest.connectors import fetch
-from pipelines.ingest.landing import land
-from pipelines.partitions import business_day, days_between
-from pipelines.settings import get_settings
-from pipelines.sources import each_table, load_sources
-from pipelines.warehouse import sandboxed
-settings = get_settings()
-with sandboxed(settings.landing_dir, settings.raw_dir) as database:
-    for source, name, table in each_table(load_sources(settings.sources, settings.company_dir)):
-        for day in days_between(settings.first_delivery, business_day(settings)):
-            if sys.argv[1:] and str(day) not in sys.argv[1:]:
-                continue
-            fetch(source, name, table, day, settings)
-            if table.files(settings.landing_dir, day):
-                land(source.name, name, table, day, settings.landing_dir, settings.raw_dir, database)
-"""
-BUILD = """
-import os
-from dbt.cli.main import dbtRunner
-from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
-sources = load_sources(settings.sources, settings.company_dir)
-os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
-build = ["build", "--select", "{models}", "--exclude-resource-type", "unit_test"]
-build += ["--log-level-file", "none", "--no-write-json"]
-_, *arguments = dbt_command(build, assemble_project(settings), dbt_variables(settings, sources))
-sys.exit(0 if dbtRunner().invoke(arguments).success else 1)
-"""
 
 
 @dataclass(frozen=True)
@@ -88,7 +60,8 @@ class Installation:
 
         It is the job without Dagster, checks and publication.
         """
-        self.python("-c", LAND + BUILD.format(models=models), *days)  # one process: two cost seconds to start
+        printed = self.data_dir / "build.txt"
+        assert land_and_build(self.variables(), days, models, printed), printed.read_text()
 
     def published(self) -> duckdb.DuckDBPyConnection:
         """The published file, opened for reading."""

@@ -132,7 +132,8 @@ def model_assets(
         os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
         full_refresh = "full_refresh" in context.run.tags
         return dbt.cli(
-            [*build_arguments(variables, full_refresh), *arguments],
+            # Without the level, a tenth of a build goes into writing a log of every step of every thread.
+            [*build_arguments(variables, full_refresh), "--log-level-file", "info", *arguments],
             context=None if arguments else context,  # what is selected by hand is nothing that Dagster waits for
             # Each step's folder is its own and used again: one for each run, as dagster-dbt has it, is never cleared.
             target_path=settings.dbt_target_dir / "target" / context.op.name,
@@ -243,7 +244,6 @@ def blocking_tests(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetCheckK
 def build_arguments(variables: Mapping[str, object], full_refresh: bool) -> list[str]:
     """The arguments of `dbt build`; unit tests test the code, not the data, and run in the test suite instead."""
     arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)]
-    arguments += ["--log-level-file", "info"]  # a tenth of a build goes into writing what no one has asked for
     return [*arguments, "--full-refresh"] if full_refresh else arguments
 
 

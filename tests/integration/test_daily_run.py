@@ -582,6 +582,7 @@ def test_secrets_and_personal_values_occur_nowhere_but_in_the_data(demo: Install
         assert not CANARY.search(shown.encode())
 
 
+@pytest.mark.nightly
 def test_the_repaired_day_run_again_gives_byte_equal_marts(demo: Installation) -> None:
     before = published_hashes(demo)
     printed = demo.kpi("run").stdout

@@ -145,7 +145,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield Shop(tmp_path_factory.mktemp("shop"), database)
 
 
-@settings(max_examples=settings.default.max_examples if _is_nightly() else 6)
+@settings(max_examples=settings.default.max_examples if _is_nightly() else 4)
 @given(history=histories())
 def test_step_by_step_or_at_once_the_warehouse_is_the_same(shop: Shop, history: History) -> None:
     shop.begin()
@@ -185,6 +185,7 @@ def _needed_by_order_lines(shop: Shop) -> list[str]:
     return sorted(set(shop.dbt.models("--select", "+fct_order_items")) & set(shop.remembering))
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("model", ["staging.base_shop__orders", "marts.fct_order_items"])
 def test_a_model_that_is_killed_at_any_statement_is_made_up_for(shop: Shop, model: str) -> None:
     name = model.split(".")[1]

@@ -24,7 +24,7 @@ def airlines(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> I
         file = real_data_dir / "nps_airlines" / f"input_0{number}.csv"
         shutil.copy(file, landing / f"answers_2025-01-31_{number}.csv")
     installation = Installation(landing.parents[1], HERE / "nps_airlines" / "kpi.yml")
-    installation.build()
+    installation.build(models="+kpi_nps__monthly")
     return installation
 
 

@@ -35,6 +35,7 @@ def test_every_kpi_command_of_the_tour_can_be_parsed() -> None:
             commands[name].make_context(name, arguments)  # raises where an argument or option is unknown
 
 
+@pytest.mark.nightly
 def test_the_demo_company_delivers_as_the_tour_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command, code, shown in steps():
         program, *arguments = shlex.split(command)
