@@ -460,7 +460,7 @@ def test_a_repaired_rule_lets_rows_out_once_and_a_repaired_file_too(box: Box) ->
         days = make_ready(box.settings, [file for file in files if file.path == renamed[0].path], rows)
         assert date.fromisoformat(formula) in days
         box.land("plain", DAYS["renamed column"])
-        box.build(models="config.schema:staging")
+        box.build()
         after = {row.delivered_on: row for row in quarantine.rows.rows()}
         assert after[thousands].state == "resolved"
         assert replace(after[formula], read_from="") == replace(before[formula], read_from="")  # its first sight stays
@@ -476,7 +476,7 @@ def test_dismissed_and_resolved_things_can_be_deleted_for_good(box: Box) -> None
     quarantine = Quarantine.of(box.settings)
     day = str(DAYS["NaN"])
     box.installation.kpi("quarantine", "dismiss", "--reason", "a test order", "--date", day)
-    box.build(models="config.schema:staging")
+    box.build()
     [dismissed] = [row for row in quarantine.rows.rows() if row.delivered_on == day]
     assert (dismissed.state, dismissed.note) == ("dismissed", "a test order")
     assert purge(quarantine, Selection(), older_than_days=1) == (0, 0)

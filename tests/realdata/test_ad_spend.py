@@ -48,7 +48,7 @@ def _installed(written: str, folder: Path, real_data_dir: Path) -> Installation:
     landing.mkdir(parents=True)
     shutil.copy(real_data_dir / "ad_spend" / FILES[written], landing / "campaign_days_2021-03-01.csv")
     installation = Installation(company.parent / "data", company / "kpi.yml")
-    installation.build(models="+kpi_cac__monthly")
+    installation.build()
     return installation
 
 
