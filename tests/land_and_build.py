@@ -27,6 +27,7 @@ def land_and_build(environment: Mapping[str, str], days: Sequence[str], models: 
 
     What the process prints goes to the file `printed`.
     """
+    printed.parent.mkdir(parents=True, exist_ok=True)
     process = _PROCESSES.Process(target=_land_and_build, args=(dict(environment), list(days), models, printed))
     process.start()
     process.join()

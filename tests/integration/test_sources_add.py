@@ -122,6 +122,7 @@ def test_a_draft_is_not_written_over(webshop: Installation) -> None:
     assert model.read_text(encoding="utf-8") == "-- mine\n"
 
 
+@pytest.mark.nightly
 def test_a_draft_without_what_it_needs_does_not_build_and_says_what(webshop: Installation, tmp_path: Path) -> None:
     leads = tmp_path / "leads_2025-02-28.csv"
     leads.write_text("lead_id,created_at,lead_source\n1,01/02/2025,web\n2,03/04/2025,web\n", encoding="utf-8")
