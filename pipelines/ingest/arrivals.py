@@ -40,7 +40,8 @@ def newest_delivery(settings: Settings, sources: Iterable[Source]) -> date | Non
     days: set[date] = set()
     for source, name, table in each_table(sources):
         days |= raw_days(settings.raw_dir, source.name, name)
-        for path in settings.landing_dir.glob(re.sub(r"\{delivered_on[^}]*\}", "*", table.path)):
+        any_day = re.sub(r"\*?\{delivered_on[^}]*\}\*?", "*", table.path)  # `**` within a name is no pattern
+        for path in settings.landing_dir.glob(any_day):
             if day := table.day_of(path.relative_to(settings.landing_dir).as_posix()):
                 days.add(day)
     return max(days, default=None)

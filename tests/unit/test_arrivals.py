@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines.ingest.arrivals import arrivals_sensor, listings
+from pipelines.ingest.arrivals import arrivals_sensor, listings, newest_delivery
 from pipelines.ingest.landing import land
 from pipelines.partitions import business_day
 from pipelines.settings import Settings
@@ -33,6 +33,7 @@ class House:
                 "entities": ["orders"], "tables": {"orders": table},
             }
         )  # fmt: skip
+        self.source = source
         self.table = source.tables["orders"]
         self.sensor = arrivals_sensor(self.settings, [source], "daily", running=False)
         self.settings.landing_dir.mkdir(parents=True)
@@ -112,6 +113,13 @@ def test_days_that_never_ran_are_left_to_the_schedule_and_old_ones_alone(house: 
     house.has_run(never_run)
     assert [house.look(), house.look()] == [[], []]
     assert list(json.loads(house.cursor or "")["seen"]) == [str(never_run)]
+
+
+def test_the_newest_delivery_is_found_whatever_stands_beside_the_day_in_its_name(house: House) -> None:
+    assert newest_delivery(house.settings, [house.source]) is None
+    house.deliver(date(2025, 1, 3), "id\n1\n")
+    house.deliver(date(2025, 1, 4), "id\n2\n", part="_north")
+    assert newest_delivery(house.settings, [house.source]) == date(2025, 1, 4)
 
 
 def test_what_the_pipeline_fetches_itself_is_no_arrival(tmp_path: Path) -> None:
