@@ -34,7 +34,8 @@ test: setup ## all tests
 
 test-nightly: setup ## a million rows; docs/tour.md; a daemon that alerts; hundreds of generated histories of deliveries
 	$(BIN)/python -m pytest -m nightly
-	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py
+	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py \
+	    tests/integration/test_nothing_rejected_is_published.py
 
 bench: setup ## what dbt costs over plain SQL, checks, and a day as history grows, at a million orders (SCALE=1 for a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead

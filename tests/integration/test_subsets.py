@@ -167,6 +167,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.nightly
 def test_order_totals_lines_and_both_give_the_same_revenue(shops: dict[str, Installation]) -> None:
     found = {}
     for level, shop in shops.items():
@@ -180,6 +181,7 @@ def test_order_totals_lines_and_both_give_the_same_revenue(shops: dict[str, Inst
     assert found["totals"] == found["lines"] == found["both"]
 
 
+@pytest.mark.nightly
 def test_lines_alone_count_each_order_once(shops: dict[str, Installation]) -> None:
     with shops["lines"].warehouse() as connection:
         counts = connection.execute(

@@ -2,7 +2,7 @@
 rejected and that nobody accepted, and no day counts that is not complete.
 
 The raw assets, the checks, the gate and the publication are the pipeline's own, in Dagster; dbt builds the logs in this
-process. `make test-nightly` tries it; twenty histories take some minutes.
+process. `make test` tries 20 histories, `make test-nightly` 300.
 """
 
 import shutil
@@ -31,8 +31,6 @@ from pipelines.sources import Source, load_sources
 from pipelines.transform.assets import staged_without_rejected
 from pipelines.transform.project import as_of_date
 from tests.integration.dbt_in_process import DbtInProcess
-
-pytestmark = pytest.mark.nightly
 
 FIRST_DAY = date(2025, 3, 3)
 SOURCES = ("till", "kiosk")  # a rejected delivery of the till blocks, one of the kiosk is left out
