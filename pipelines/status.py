@@ -22,7 +22,7 @@ from pipelines.alerts.incidents import RANK, Incident
 from pipelines.alerts.routes import Watch, load_alerts
 from pipelines.alerts.store import Transaction
 from pipelines.dagster_history import DagsterHistory, HistoryError, Run
-from pipelines.deliveries import Delivery, complete_through, deliveries_in_question
+from pipelines.deliveries import Delivery, Standing
 from pipelines.due import Due, due_deliveries, has_ended, is_awaited, local, newest_day, run_is_expected
 from pipelines.ingest.landing import raw_days
 from pipelines.partitions import days_in_words
@@ -180,6 +180,7 @@ def gather(settings: Settings, sources: Sequence[Source], now: datetime) -> Fact
         incidents = _open_incidents(settings)
     except (sqlite3.Error, ValueError) as error:
         unreadable["incidents"] = f"{settings.alerts_path} cannot be read: {error}."
+    deliveries = Standing(settings, sources)
     due = list(due_deliveries(settings, sources, now))
     return Facts(
         settings=settings,
@@ -192,12 +193,12 @@ def gather(settings: Settings, sources: Sequence[Source], now: datetime) -> Fact
         sources=tuple(
             SourceState(
                 source,
-                _through(settings, source),
+                _through(deliveries, source),
                 tuple(delivery for delivery in due if delivery.source.name == source.name),
             )
             for source in sources
         ),
-        questions=tuple(deliveries_in_question(settings, sources)),
+        questions=tuple(deliveries.in_question),
         incidents=tuple(incidents),
         unreadable=unreadable,
     )
@@ -208,10 +209,10 @@ def _must_deliver(source: Source) -> bool:
     return any(table.empty_day == "forbidden" for table in source.tables.values())
 
 
-def _through(settings: Settings, source: Source) -> date | None:
+def _through(deliveries: Standing, source: Source) -> date | None:
     if _must_deliver(source):
-        return complete_through(settings, [source])
-    landed = [raw_days(settings.raw_dir, source.name, name) for name in source.tables]
+        return deliveries.complete_through_of({source.name})
+    landed = [raw_days(deliveries.settings.raw_dir, source.name, name) for name in source.tables]
     return max((max(days) for days in landed if days), default=None)
 
 

@@ -5,6 +5,6 @@ and through which day deliveries are complete. A delivery is what one table rece
 Does not belong here: landing (`ingest/`), making checks (`quality/`), Dagster.
 """
 
-from pipelines.deliveries.standing import Delivery, complete_through, deliveries_in_question
+from pipelines.deliveries.standing import Delivery, Standing, complete_through
 
-__all__ = ["Delivery", "complete_through", "deliveries_in_question"]
+__all__ = ["Delivery", "Standing", "complete_through"]

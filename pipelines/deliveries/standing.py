@@ -7,7 +7,7 @@ Does not belong here: making verdicts (`judging.py`), and keeping them (`store.p
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -107,7 +107,7 @@ class Standing:
         """The landed deliveries whose rows stay out of staging."""
         return [delivery for delivery in self.deliveries if delivery.state == "left_out" and delivery.is_landed]
 
-    @property
+    @cached_property
     def waited_for(self) -> list[Delivery]:
         """The deliveries without which their days are not complete, the oldest first."""
         waits = {(source.name, name) for source, name, table in each_table(self.sources) if table.late == "block"}
@@ -124,10 +124,16 @@ class Standing:
 
         None before the first such day.
         """
-        if not self.waited_for:
-            return self._newest_day
-        through = self.waited_for[0].delivered_on - timedelta(days=1)
-        return through if any(day <= through for days in self._landed.values() for day in days) else None
+        return self.complete_through_of({source.name for source in self.sources})
+
+    def complete_through_of(self, sources: Container[str]) -> date | None:
+        """As `complete_through`, of the deliveries of some sources."""
+        landed = {day for (source, _), days in self._landed.items() if source in sources for day in days}
+        first_lacking = next((delivery for delivery in self.waited_for if delivery.source in sources), None)
+        if first_lacking is None:
+            return max(landed, default=None)
+        through = first_lacking.delivered_on - timedelta(days=1)
+        return through if any(day <= through for day in landed) else None
 
     def loaded_at(self, delivery: Delivery) -> datetime | None:
         """When the rows of a landed delivery were loaded."""
@@ -240,11 +246,6 @@ class Standing:
         problems = tuple(problem for verdict in (raw, staging) if verdict for problem in verdict.problems)
         state: State = rejected if problems else "passed" if raw else "unjudged"
         return Delivery(*key, state, problems, is_landed=True, loaded_at=raw.loaded_at if raw else None)
-
-
-def deliveries_in_question(settings: Settings, sources: Sequence[Source]) -> list[Delivery]:
-    """Every delivery that has not simply passed, newest day first."""
-    return Standing(settings, sources).in_question
 
 
 def complete_through(settings: Settings, sources: Sequence[Source]) -> date | None:
