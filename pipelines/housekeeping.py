@@ -38,7 +38,7 @@ def tidy_safely(instance: dg.DagsterInstance, settings: Settings) -> int:
     """Forget old runs. Never raises: a run that has published must not fail for it; the next one tries again."""
     try:
         return forget_old_runs(instance, settings)
-    except Exception as error:  # whatever it is
+    except Exception as error:  # Dagster, SQLite or the disk: none of them may fail what was published
         logger.warning("Old runs could not be forgotten: %s: %s", type(error).__name__, error)
         return 0
 

@@ -101,7 +101,7 @@ def _lines(settings: Settings, sources: Sequence[Source]) -> list[Line]:
     """How things stand now. That it cannot be told fails the checks, and not the run: by then it has published."""
     try:
         return standing(settings, sources, datetime.now(UTC))
-    except Exception as error:  # whatever it is
+    except Exception as error:  # a file of anybody's may be broken; the check says so, and fails
         said = f"How things stand cannot be told: {type(error).__name__}: {error}"
         return [Line(name, False, said, "kpi status says more") for name in CHECKS]
 

@@ -11,7 +11,7 @@ from pipelines.ingest.arrivals import arrivals_sensor, listings, newest_delivery
 from pipelines.ingest.landing import land
 from pipelines.partitions import business_day
 from pipelines.settings import Settings
-from pipelines.sources import Source
+from pipelines.sources import SHIPPED_DIR, Source, load_sources
 from pipelines.warehouse import sandboxed
 
 
@@ -120,6 +120,18 @@ def test_the_newest_delivery_is_found_whatever_stands_beside_the_day_in_its_name
     house.deliver(date(2025, 1, 3), "id\n1\n")
     house.deliver(date(2025, 1, 4), "id\n2\n", part="_north")
     assert newest_delivery(house.settings, [house.source]) == date(2025, 1, 4)
+
+
+def test_the_newest_delivery_is_found_by_the_path_of_every_shipped_table(house: House) -> None:
+    for source in load_sources(sorted(file.stem for file in SHIPPED_DIR.glob("*.yml")), house.settings.company_dir):
+        for table in source.tables.values():
+            day = business_day(house.settings)
+            path = table.path.format(delivered_on=day).replace("*", "x")
+            file = house.settings.landing_dir / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+            assert newest_delivery(house.settings, [source]) == day, table.path
+            file.unlink()
 
 
 def test_what_the_pipeline_fetches_itself_is_no_arrival(tmp_path: Path) -> None:
