@@ -24,6 +24,7 @@ FILES = {
     "olist_orders/olist_order_items_dataset.csv": "olist",
     "olist_orders/olist_customers_dataset.csv": "olist",
 }
+pytestmark = pytest.mark.nightly
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,6 @@ def added(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Inst
     return installation
 
 
-@pytest.mark.nightly
 def test_drafts_of_real_files_give_the_published_revenue_and_spend(added: Installation, real_data_dir: Path) -> None:
     folder = real_data_dir / "olist_orders"
     with (folder / "olist_orders_dataset.csv").open(encoding="utf-8") as file:
