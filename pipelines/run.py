@@ -4,7 +4,6 @@ Belongs here: which days to run, running them, and telling a person what happene
 Does not belong here: the job (`definitions.py`), and reading arguments (`cli.py`).
 """
 
-import gc
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -178,8 +177,6 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
     from pipelines.publish.asset_checks import report_standing
 
     job = defs.resolve_job_def(daily_job.name)
-    gc.collect()
-    gc.freeze()  # definitions are a million objects that live to the end: looked at again, they cost a tenth of a run
     blocked: dict[str, list[str]] = {}
     with dg.DagsterInstance.get() as instance:
         belong_to_code_location(instance, daily_job.name)

@@ -287,7 +287,7 @@ def _hint_at_what_is_known(
 
 
 def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Published) -> list[str]:
-    """What the numbers lack, and what is in them because a person accepted it: a line for each table."""
+    """What the numbers lack, and what a person accepted: a line for each table and decision."""
     if not connection.execute(
         "select 1 from duckdb_tables() where schema_name = 'meta' and table_name = 'deliveries_in_question'"
     ).fetchone():
@@ -304,11 +304,11 @@ def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: 
     ).fetchall()
     lines = []
     for table, state, by, reason, days in found:
-        decision = f"; {by} decided so: {reason}" if by else ""
         which = f"{table} of {days_in_words(days)}"
-        if state == "accepted":
-            lines.append(f"Counted although its checks failed: {which}{decision}.")
+        if state == "accepted":  # also a day on which nothing came
+            lines.append(f"Accepted by {by}: {which} ({reason}).")
         else:
+            decision = f" by {by}: {reason}" if by else ""
             lines.append(f"Not in these numbers: {which} ({state.replace('_', ' ')}{decision}).")
     more = f"And {len(lines) - _MOST_NOTES} more in meta.deliveries_in_question."
     return lines if len(lines) <= _MOST_NOTES else [*lines[:_MOST_NOTES], more]

@@ -20,7 +20,7 @@ reporting_currency: EUR
 @pytest.fixture(scope="module")
 def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """What a reader has after the five steps: the README's files, and a delivery of two orders."""
-    folder = tmp_path_factory.mktemp("webshop")
+    folder = tmp_path_factory.mktemp("web shop")
     models = folder / "company" / "models" / "staging" / "webshop"
     models.mkdir(parents=True)
     readme = (PROJECT_DIR / "README.md").read_text(encoding="utf-8")

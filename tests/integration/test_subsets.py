@@ -1,6 +1,7 @@
 """Any subset of sources works: what can be computed is, and the rest says that it has no source.
 
-Orders alone go through the whole job elsewhere (`test_readme`). Here models are built, and looked at in the warehouse.
+Orders alone go through the whole job elsewhere (`test_readme`). Here models are built, and looked at in the warehouse;
+at night these subsets go through the whole job, too.
 """
 
 import shutil
@@ -88,6 +89,14 @@ def test_what_can_be_computed_is_and_the_rest_has_no_source(subset: Installation
     assert rows == []
     assert {variant: statuses[variant] for variant in missing} == {key: {"no_source"} for key in missing}
     assert {variant for variant in computed if not statuses[variant] & {"ok", "small_sample"}} == set()
+
+
+@pytest.mark.nightly
+def test_the_whole_job_publishes_what_can_be_computed(subset: Installation) -> None:
+    subset.kpi("run", "--date", LAST_DELIVERY)
+    with subset.published() as published, subset.warehouse() as warehouse:
+        scorecard = "from marts.kpi_scorecard__monthly order by all"
+        assert published.execute(scorecard).fetchall() == warehouse.execute(scorecard).fetchall()
 
 
 # ------------------------------------------------------------------------------------- three orders in three levels

@@ -28,6 +28,14 @@ def airlines(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> I
     return installation
 
 
+@pytest.mark.nightly
+def test_the_whole_job_publishes_them(airlines: Installation) -> None:
+    airlines.kpi("run")
+    with airlines.published() as published, airlines.warehouse() as warehouse:
+        scores = "from marts.kpi_nps__monthly order by all"
+        assert published.execute(scores).fetchall() == warehouse.execute(scores).fetchall()
+
+
 def published_scores(airlines: Installation) -> dict[str, tuple[int, int, int, float]]:
     """Answers, promoters, detractors and NPS of each airline, of January 2025."""
     with airlines.warehouse() as connection:

@@ -72,6 +72,7 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             """
             create table meta.deliveries_in_question as from (values
                 ('shop', 'orders', date '2025-03-04', 'accepted', 'too few', 'ann', 'a storm'),
+                ('shop', 'products', date '2025-03-06', 'left_out', 'too few', 'bob', 'torn'),
                 ('shop', 'refunds', date '2025-03-05', 'left_out', 'too few', null, null),
                 ('ads', 'spend', date '2025-03-08', 'missing', 'never came', null, null),
                 ('ads', 'spend', date '2025-03-09', 'missing', 'never came', null, null),
@@ -143,10 +144,12 @@ def test_months_that_are_immature_name_the_variants_that_are_known(shown) -> Non
 
 
 def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -> None:  # type: ignore[no-untyped-def]
-    assert shown("revenue").splitlines()[-3:] == [
+    notes = shown("revenue").splitlines()[-4:]
+    assert notes == [
         "Not in these numbers: ads.spend of 2025-03-08 to 2025-03-10 (missing).",  # not 03-11, after as-of
+        "Not in these numbers: shop.products of 2025-03-06 (left out by bob: torn).",
         "Not in these numbers: shop.refunds of 2025-03-05 (left out).",
-        "Counted although its checks failed: shop.orders of 2025-03-04; ann decided so: a storm.",
+        "Accepted by ann: shop.orders of 2025-03-04 (a storm).",
     ]
 
 
