@@ -24,7 +24,7 @@ from pipelines.quality.history import CheckHistory
 from pipelines.quality.suites import load_suites
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.sources import load_sources
-from pipelines.transform.assets import blocking_tests, dbt_resource, model_assets, models_in_schema
+from pipelines.transform.assets import blocking_tests, model_assets, models_in_schema
 from pipelines.transform.descriptions import descriptions_of_models
 from pipelines.transform.project import ensure_manifest
 from pipelines.written_currencies import naming_written_currencies
@@ -91,7 +91,6 @@ defs = dg.Definitions(
         housekeeping_sensor(settings),
     ],
     loggers={"steps": step_logger},
-    resources={"dbt": dbt_resource(settings)},
     # One process: DuckDB has one writer, and a process per step costs five times as much.
     executor=dg.in_process_executor,
 )

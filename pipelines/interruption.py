@@ -1,6 +1,6 @@
 """Ctrl-C, and the signal with which a machine asks a process to end: what becomes of a run of Dagster then.
 
-Belongs here: knowing that somebody asked, stopping the run at that place, and ending the processes that it started.
+Belongs here: knowing that somebody asked, and stopping the run at that place.
 Does not belong here: what a person is told of it (`run.py`, `cli.py`).
 
 While Dagster executes, it takes both signals for itself. Inside a step it raises them, which a step with a retry policy
@@ -12,7 +12,6 @@ import logging
 import select
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,9 +22,6 @@ from pipelines.progress import STEP_LOGGER
 
 _SIGNALS = {signal.SIGINT.value, signal.SIGTERM.value}
 _MESSAGE = "Somebody interrupted `kpi run`."
-_SECONDS_TO_END = 10  # what a process gets that was asked to end, before it is killed
-
-_processes: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass
@@ -40,7 +36,7 @@ def can_be_interrupted(instance: dg.DagsterInstance, run_id: str) -> Iterator[In
     """Stop the run `run_id`, which the block executes, where it is when somebody asks for it.
 
     Raises:
-        KeyboardInterrupt: somebody asked. The run is canceled, and its processes have ended.
+        KeyboardInterrupt: somebody asked. The run is canceled.
     """
     interruption = Interruption()
     with _listening() as asked:
@@ -53,7 +49,6 @@ def can_be_interrupted(instance: dg.DagsterInstance, run_id: str) -> Iterator[In
         finally:
             STEP_LOGGER.removeHandler(stop)
         if asked():
-            _end_processes()
             run = instance.get_run_by_id(run_id)
             if run and run.is_success:
                 interruption.came_too_late = True
@@ -61,22 +56,6 @@ def can_be_interrupted(instance: dg.DagsterInstance, run_id: str) -> Iterator[In
             if run and run.status is not dg.DagsterRunStatus.CANCELED:
                 instance.report_run_canceled(run, _MESSAGE)
             raise KeyboardInterrupt
-
-
-@contextmanager
-def ended_with_the_run(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Have `process`, which the block waits for, ended when the block fails or the run around it is interrupted.
-
-    dagster-dbt ends its dbt only when the interruption comes while it waits for a line of it.
-    """
-    _processes.add(process)
-    try:
-        yield
-    except BaseException:
-        _end(process)
-        raise
-    finally:
-        _processes.discard(process)
 
 
 class _Stop(logging.Handler):
@@ -117,20 +96,3 @@ def _listening() -> Iterator[Callable[[], bool]]:
         signal.set_wakeup_fd(before)
         here.close()
         there.close()
-
-
-def _end_processes() -> None:
-    for process in list(_processes):
-        _end(process)
-    _processes.clear()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(_SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

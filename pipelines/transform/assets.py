@@ -5,31 +5,33 @@ a delivery that fails them never reaches a mart.
 Does not belong here: the project itself (`project.py`), and any SQL (`dbt_project/`).
 """
 
-import importlib.metadata
 import json
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
-from packaging.version import Version
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+from dagster_dbt.asset_utils import (
+    DAGSTER_DBT_EXCLUDE_METADATA_KEY,
+    DAGSTER_DBT_SELECT_METADATA_KEY,
+    get_subset_selection_for_context,
+)
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from pipelines.checks import Suites, judge_log, owners_of_models
 from pipelines.deliveries.standing import Delivery, Standing
 from pipelines.deliveries.store import DeliveryStore
 from pipelines.deliveries.told_to_models import entities_of_tables, write_left_out, write_missing
-from pipelines.interruption import ended_with_the_run
 from pipelines.partitions import days_of_run
 from pipelines.quarantine import update_rows
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
+from pipelines.transform.dbt_runner import Invocation, invoke
 from pipelines.transform.failures import failure_of
 from pipelines.transform.kpis import kpis_of_marts
-from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_environment, dbt_variables
+from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
 from pipelines.transform.tables import built_tables
 from pipelines.warehouse import hold_writer_lock
 
@@ -122,42 +124,38 @@ def model_assets(
     were that a raw one, a first load of 61 days would plan 61 events for each of the unpartitioned assets, too.
     """
     variables = dbt_variables(settings, sources)
-    translator = Translator(owners_of_models(suites), kpis_of_marts(json.loads(manifest.read_text(encoding="utf-8"))))
+    parsed = json.loads(manifest.read_text(encoding="utf-8"))
+    translator = Translator(owners_of_models(suites), kpis_of_marts(parsed))
 
     def lock(context: dg.AssetExecutionContext) -> None:
         """Held to the end of the run: what is published must be what its checks have seen."""
         hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
 
-    def invoked(context: dg.AssetExecutionContext, dbt: DbtCliResource, *arguments: str) -> DbtCliInvocation:
-        os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
-        full_refresh = "full_refresh" in context.run.tags
-        return dbt.cli(
-            # Without the level, a tenth of a build goes into writing a log of every step of every thread.
-            [*build_arguments(variables, full_refresh), "--log-level-file", "info", *arguments],
-            context=None if arguments else context,  # what is selected by hand is nothing that Dagster waits for
-            # Each step's folder is its own and used again: one for each run, as dagster-dbt has it, is never cleared.
-            target_path=settings.dbt_target_dir / "target" / context.op.name,
-            raise_on_error=False,
-        )
+    def invoked(context: dg.AssetExecutionContext, selection: Sequence[str]) -> Invocation:
+        environment = dbt_environment(settings, as_of_date(settings, sources))
+        # Each step's folder is its own and used again: one for each run, as dagster-dbt has it, is never cleared.
+        folder = manifest.with_name(context.op.name)
+        (folder / "dbt.log").unlink(missing_ok=True)  # dbt would go on writing into it
+        build = [*build_arguments(folder, "full_refresh" in context.run.tags), *selection]
+        _, *arguments = dbt_command(build, assemble_project(settings), variables)
+        try:
+            return invoke(arguments, environment, manifest.with_name("partial_parse.msgpack"))
+        except KeyboardInterrupt:
+            raise dg.DagsterExecutionInterruptedError from None
 
-    def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        log = settings.dbt_target_dir / "target" / context.op.name / "dbt.log"
-        log.unlink(missing_ok=True)  # dbt would go on writing into it
-        invocation = invoked(context, dbt)
-        with ended_with_the_run(invocation.process):
-            yield from built(invocation, settings.warehouse_path, context.log)
+    def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        invocation = invoked(context, selection_of(context, parsed, translator))
+        yield from built(invocation, context, parsed, translator, settings.warehouse_path)
 
     @dbt_assets(manifest=manifest, name="transform_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=translator)
-    def transform_staging(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def transform_staging(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lock(context)
 
         def build_again() -> None:
-            invocation = invoked(context, dbt, "--select", f"fqn:{STAGING}")
-            with ended_with_the_run(invocation.process):
-                raise_if_failed(invocation.wait())
+            raise_if_failed(invoked(context, ["--select", f"fqn:{STAGING}"]))
 
         left_out = yield from staged_without_rejected(
-            settings, sources, suites, context.run, lambda: build(context, dbt), build_again
+            settings, sources, suites, context.run, lambda: build(context), build_again
         )
         for delivery in left_out:
             context.log.warning(f"{delivery} is left out: {'; '.join(delivery.problems) or delivery.reason}")
@@ -165,11 +163,11 @@ def model_assets(
             context.log.warning(f"{open_rows:,} delivered rows are in quarantine: `kpi quarantine list`.")
 
     @dbt_assets(manifest=manifest, name="transform_marts", exclude=f"fqn:{STAGING}", dagster_dbt_translator=translator)
-    def transform_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def transform_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lock(context)
         deliveries = Standing(settings, sources).in_question
         write_missing(settings, deliveries, entities_of_tables(manifest), as_of_date(settings, sources))
-        yield from build(context, dbt)
+        yield from build(context)
 
     return [transform_staging, transform_marts]
 
@@ -203,37 +201,53 @@ def staged_without_rejected(
     return left_out
 
 
-def built(invocation: DbtCliInvocation, warehouse_path: Path, log: dg.DagsterLogManager) -> Iterator[Any]:
-    """What `dbt build` made, with the sizes of tables; then, if anything failed, why.
+def selection_of(
+    context: dg.AssetExecutionContext, manifest: Mapping[str, Any], translator: DagsterDbtTranslator
+) -> list[str]:
+    """The arguments that have dbt build what Dagster has selected: a step's models, or those that a person picked."""
+    selection, indirect_selection = get_subset_selection_for_context(
+        context=context,
+        manifest=manifest,
+        select=context.op.tags.get(DAGSTER_DBT_SELECT_METADATA_KEY),
+        exclude=context.op.tags.get(DAGSTER_DBT_EXCLUDE_METADATA_KEY),
+        selector=None,
+        dagster_dbt_translator=translator,
+        current_dbt_indirect_selection_env=None,
+    )
+    return [*selection, "--indirect-selection", indirect_selection] if indirect_selection else selection
 
-    Only the process that writes the warehouse can read it, so that sizes are known when dbt has ended, and Dagster is
-    told of all models then. Meanwhile the log says which are done.
+
+def built(
+    invocation: Invocation,
+    context: dg.AssetExecutionContext,
+    manifest: Mapping[str, Any],
+    translator: DagsterDbtTranslator,
+    warehouse_path: Path,
+) -> Iterator[Any]:
+    """What `dbt build` made, as dagster-dbt tells it, with the sizes of tables; then, if anything failed, why.
 
     Raises:
         dg.Failure: dbt failed; its description opens with what did.
     """
-    events = []
-    for event in invocation.stream():
-        if isinstance(event, dg.Output):
-            log.debug(f"Built {event.metadata['unique_id'].value}.")
-        events.append(event)
-    tables = built_tables(warehouse_path, invocation.manifest["nodes"].values()) if events else {}
-    for event in events:
-        if isinstance(event, dg.Output):
-            event = event.with_metadata({**event.metadata, **tables.get(str(event.metadata["unique_id"].value), {})})
-        yield event
+    tables = built_tables(warehouse_path, manifest["nodes"].values()) if invocation.events else {}
+    for raw_event in invocation.events:
+        message = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
+        for event in message.to_default_asset_events(manifest, translator, context):
+            if isinstance(event, dg.Output):
+                size = tables.get(str(event.metadata["unique_id"].value), {})
+                event = event.with_metadata({**event.metadata, **size})
+            yield event
     raise_if_failed(invocation)
 
 
-def raise_if_failed(invocation: DbtCliInvocation) -> None:
+def raise_if_failed(invocation: Invocation) -> None:
     """Say why, if what `dbt build` was to make could not be made.
 
     Raises:
         dg.Failure: dbt failed; its description opens with what did.
     """
-    if error := invocation.get_error():
-        results = invocation.target_path / "run_results.json"
-        raise failure_of(json.loads(results.read_text(encoding="utf-8"))["results"] if results.exists() else [], error)
+    if not invocation.succeeded:
+        raise failure_of(invocation.results, invocation.error)
 
 
 def blocking_tests(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetCheckKey]:
@@ -241,33 +255,15 @@ def blocking_tests(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetCheckK
     return [spec.key for asset in assets for spec in asset.check_specs if spec.blocking]
 
 
-def build_arguments(variables: Mapping[str, object], full_refresh: bool) -> list[str]:
-    """The arguments of `dbt build`; unit tests test the code, not the data, and run in the test suite instead."""
-    arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)]
+def build_arguments(folder: Path, full_refresh: bool) -> list[str]:
+    """The arguments of `dbt build` that leaves its log and what it compiled in `folder`.
+
+    Unit tests test the code, not the data, and run in the test suite instead.
+    """
+    arguments = ["build", "--exclude-resource-type", "unit_test", "--no-send-anonymous-usage-stats"]
+    # Without the level, a tenth of a build goes into writing a log of every step of every thread.
+    arguments += ["--target-path", str(folder), "--log-path", str(folder), "--log-level-file", "info"]
     return [*arguments, "--full-refresh"] if full_refresh else arguments
-
-
-class Dbt(DbtCliResource):
-    """The dbt command line, started without what dagster-dbt prepares and nothing here asks for: seconds each time."""
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        """Known without `dbt --version`, which also asks the network for a newer one."""
-        return Version(importlib.metadata.version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
-        """None: it would be there to count rows and list columns (here: `tables.py`)."""
-        return None
-
-
-def dbt_resource(settings: Settings) -> DbtCliResource:
-    """The dbt command line on this installation's project."""
-    project_dir = str(assemble_project(settings))
-    return Dbt(
-        project_dir=project_dir,
-        profiles_dir=project_dir,
-        dbt_executable=str(DBT),
-    )
 
 
 def models_in_schema(manifest: Path, schema: str) -> list[str]:

@@ -15,16 +15,16 @@ _LONGEST_MESSAGE = 600
 _SHOWN = 5
 
 
-def failure_of(run_results: Iterable[Mapping[str, Any]], error: Exception) -> dg.Failure:
+def failure_of(run_results: Iterable[Mapping[str, Any]], error: str) -> dg.Failure:
     """The failure of a dbt step: the models and tests that failed, with what dbt said of them, and what was left out.
 
-    `run_results` are those of dbt's `run_results.json`, none if it came to nothing; `error` says what happened then.
+    `run_results` are dbt's of everything selected, none if it came to nothing; `error` says what happened then.
     """
     results = list(run_results)
     models = [result for result in results if result["status"] == "error"]
     tests = [result for result in results if result["status"] == "fail"]
     if not models and not tests:
-        return dg.Failure(f"dbt did not get as far as building: {readable_error(str(error))}", allow_retries=False)
+        return dg.Failure(f"dbt did not get as far as building: {readable_error(error)}", allow_retries=False)
     skipped = sum(result["status"] == "skipped" for result in results)
     counts = [_counted(len(models), "model", "could not be built")] if models else []
     counts += [_counted(len(tests), "test", "failed")] if tests else []
@@ -42,9 +42,8 @@ def failure_of(run_results: Iterable[Mapping[str, Any]], error: Exception) -> dg
 
 
 def readable_error(message: str) -> str:
-    """An error's text without colours, calls of dbt, blank lines, and values that a delivery brought."""
-    _, _, said_by_dbt = message.partition("Errors parsed from dbt logs:")
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", said_by_dbt or message).splitlines()
+    """An error's text without colours, blank lines, and values that a delivery brought."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()
     text = "\n".join(line.rstrip() for line in lines if line.strip())
     if _MENTIONS_VALUES.search(text):
         text = re.sub(r"'[^'\n]*'", "'…'", text)

@@ -7,10 +7,10 @@ Does not belong here: Dagster assets (`assets.py`), and any SQL (`dbt_project/`)
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 from pipelines.config_files import ConfigError
@@ -18,6 +18,7 @@ from pipelines.deliveries import complete_through
 from pipelines.deliveries.told_to_models import ensure_files
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import SHIPPED_DIR, Source, each_table
+from pipelines.transform.dbt_runner import invoke
 
 SHIPPED_PROJECT_DIR = PROJECT_DIR / "dbt_project"
 DBT = Path(sys.executable).with_name("dbt")  # of this environment, whether or not it is on the PATH
@@ -136,22 +137,17 @@ def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
     if manifest.exists() and stamp.exists() and stamp.read_text() == parsed_from:
         return manifest
     settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **dbt_environment(settings, as_of_date(settings, sources))}
-    parsed = subprocess.run(
-        dbt_command(["parse", "--quiet"], project_dir, variables),
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if parsed.returncode != 0:
-        raise ConfigError(f"dbt cannot read the models:\n{parsed.stdout.strip() or parsed.stderr.strip()}")
+    _, *arguments = dbt_command(["parse", "--quiet"], project_dir, variables)
+    parsed = invoke(arguments, dbt_environment(settings, as_of_date(settings, sources)))
+    if not parsed.succeeded:
+        raise ConfigError(f"dbt cannot read the models:\n{parsed.error}")
     stamp.write_text(parsed_from)
     return manifest
 
 
 def _fingerprint(project_dir: Path, variables: Mapping[str, object]) -> str:
-    digest = hashlib.sha256(json.dumps(variables, sort_keys=True).encode())
+    versions = [version(package) for package in ("dbt-core", "dbt-adapters", "dbt-duckdb")]
+    digest = hashlib.sha256(json.dumps([versions, variables], sort_keys=True).encode())
     for folder, _, names in sorted(os.walk(project_dir, followlinks=True)):
         for name in sorted(names):
             status = (Path(folder) / name).stat()
