@@ -6,8 +6,10 @@ Does not belong here: what is judged by them (`quality/usual.py`).
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 
+from pipelines.config_files import ConfigError
 from pipelines.ingest.landing import HISTORY, raw_days, raw_file
 from pipelines.partitions import business_day
 from pipelines.publish.publication import SCORECARD
@@ -68,14 +70,30 @@ def days_off(settings: Settings) -> View:
 
 
 def public_holidays(settings: Settings) -> dict[date, str]:
-    """The public holidays of the setting holiday_country, from two years before the first delivery to the next year."""
+    """The public holidays of the setting holiday_country, from two years before the first delivery to the next year.
+
+    Raises:
+        ConfigError: no public holidays are known of it.
+    """
     if not settings.holiday_country:
         return {}
-    import holidays  # not needed to load definitions
+    return _holidays_of(settings.holiday_country, settings.first_delivery.year - 2, business_day(settings).year + 1)
 
-    country, _, subdivision = settings.holiday_country.partition("-")
-    years = range(settings.first_delivery.year - 2, business_day(settings).year + 2)
-    return dict(holidays.country_holidays(country, subdiv=subdivision or None, years=years))
+
+@cache
+def _holidays_of(place: str, first: int, last: int) -> dict[date, str]:
+    import holidays  # takes a moment, and most commands judge nothing
+
+    country, _, subdivision = place.partition("-")
+    try:
+        if len(country) != len("PL"):  # names of countries it knows, too, but no parts of such
+            raise NotImplementedError
+        return dict(holidays.country_holidays(country, subdiv=subdivision or None, years=range(first, last + 1)))
+    except NotImplementedError:
+        raise ConfigError(
+            f"holiday_country: no public holidays are known of {place!r}. Name a country like PL, or a part of one "
+            "like DE-BY; without one, list the days under unusual_days."
+        ) from None
 
 
 def published_months(settings: Settings) -> View:

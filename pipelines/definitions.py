@@ -13,6 +13,7 @@ from pipelines.checks import (
     complete_suites,
     data_docs_sensors,
 )
+from pipelines.comparisons import public_holidays
 from pipelines.housekeeping import housekeeping_sensor
 from pipelines.ingest.arrivals import arrivals_sensor, newest_delivery
 from pipelines.ingest.assets import raw_assets
@@ -41,6 +42,7 @@ history = CheckHistory(settings.check_history_path)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
 suites = naming_written_currencies(suites, settings, sources)
 load_alerts(settings.alerts_file)  # one that cannot be used is to be noticed before it is needed
+public_holidays(settings)  # a country of which none are known, too
 
 transform = model_assets(settings, sources, manifest, suites)
 checks = [

@@ -100,23 +100,6 @@ class SettingsFile(BaseModel):
             raise ValueError(f"{value!r} is not a web address like http://127.0.0.1:3001.")
         return value.rstrip("/")
 
-    @field_validator("holiday_country")
-    @classmethod
-    def _known_country(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        import holidays  # takes a moment, and only who names a country needs it
-
-        country, _, subdivision = value.partition("-")
-        # Of one country; a list of all of them takes a third of a second, and every command reads the settings.
-        known = getattr(holidays, country, None) if re.fullmatch("[A-Z]{2}", country) else None
-        if known is None or (subdivision and subdivision not in known.subdivisions):
-            raise ValueError(
-                f"no public holidays are known of {value!r}. Name a country like PL, or a part of one like DE-BY; "
-                "without one, list the days under unusual_days."
-            )
-        return value
-
     @field_validator("time_zone")
     @classmethod
     def _known_time_zone(cls, value: str) -> str:

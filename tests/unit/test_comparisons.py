@@ -7,7 +7,8 @@ import duckdb
 import pytest
 
 from pipelines import comparisons
-from pipelines.comparisons import days_off, delivered_months, deliveries, published_months
+from pipelines.comparisons import days_off, delivered_months, deliveries, public_holidays, published_months
+from pipelines.config_files import ConfigError
 from pipelines.ingest.landing import raw_file
 from pipelines.quality.relations import DuckDBTable, ParquetFiles, View, opened
 from pipelines.quality.results import CheckResult
@@ -220,9 +221,9 @@ def test_holidays_of_the_country_and_unusual_days_are_days_off(tmp_path: Path) -
 
 def test_a_country_without_known_holidays_is_refused(tmp_path: Path) -> None:
     for country in ("XX", "DE-XX", "Poland"):
-        with pytest.raises(ValueError, match="no public holidays are known of"):
-            settings(tmp_path, holiday_country=country)
-    assert settings(tmp_path, holiday_country="DE-BY").holiday_country == "DE-BY"
+        with pytest.raises(ConfigError, match=f"holiday_country: no public holidays are known of '{country}'"):
+            public_holidays(settings(tmp_path, holiday_country=country))
+    assert public_holidays(settings(tmp_path, holiday_country="DE-BY"))[date(2025, 1, 6)] == "Epiphany"
 
 
 PUBLISHED_AT = datetime(2025, 3, 5, 12)
