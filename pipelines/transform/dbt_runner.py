@@ -17,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pipelines.warehouse import let_go
+
 _RESULTS = {"LogModelResult", "LogSeedResult", "LogTestResult"}
 
 
@@ -49,7 +51,8 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
         if event.info.name in _RESULTS:
             said.append(event)
 
-    manifest = _manifest(parsed, parsed.stat().st_mtime_ns) if parsed else None
+    manifest = parsed_models(parsed) if parsed else None
+    let_go()
     with _added_to_environment(environment), _interruptible():
         ended = dbtRunner(manifest, callbacks=[listen]).invoke(list(arguments))
     is_interrupted = isinstance(ended.exception, KeyboardInterrupt)
@@ -71,16 +74,20 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
     return invocation
 
 
+def parsed_models(file: Path) -> Any:
+    """dbt's `Manifest` as it stands in its `partial_parse.msgpack`; the same object until the file is another."""
+    return _read(file, file.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=1)
-def _manifest(parsed: Path, _changed: int) -> Any:
-    """The models as dbt has parsed them: a million objects that live on, so that no collection need look at them."""
+def _read(file: Path, _changed_at: int) -> Any:
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
 
-    manifest = Manifest.from_msgpack(parsed.read_bytes(), decoder=extended_mashumuro_decoder)
+    manifest = Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # a million objects that live on, so that no collection need look at them
     return manifest
 
 

@@ -19,6 +19,7 @@ from dbt_common.events.base_types import EventMsg
 
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.transform.dbt_runner import parsed_models
 from pipelines.transform.project import as_of_date, assemble_project, dbt_environment, dbt_variables
 
 QUIET = ["--quiet", "--no-print", "--no-write-json", "--log-level", "none", "--log-level-file", "none"]
@@ -29,24 +30,23 @@ class KilledError(Exception):
 
 
 class DbtInProcess:
-    """The dbt project of `settings`, parsed once; each command names the warehouse file it works on.
+    """The dbt project of `settings`, parsed once, or by another process; each command names the warehouse it works on.
 
     Every warehouse file must have the same name, each in a folder of its own: DuckDB calls the catalog so, and the
     parsed models name their catalog.
     """
 
-    def __init__(self, settings: Settings, sources: list[Source]) -> None:
+    def __init__(self, settings: Settings, sources: list[Source], is_parsed: bool = False) -> None:
         project_dir = assemble_project(settings)
         self._project = ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
         self._project += ["--vars", json.dumps(dbt_variables(settings, sources))]
         self._environment = dbt_environment(settings, as_of_date(settings, sources))
         self._warehouse = settings.warehouse_path
-        with self._environment_of(settings.warehouse_path):
-            parsed = dbtRunner().invoke([*QUIET, "parse", *self._project])
-        assert parsed.success, parsed.exception
-        self._manifest = parsed.result
-        gc.collect()
-        gc.freeze()  # the manifest is a million objects that live as long as the tests: not worth looking at again
+        if not is_parsed:
+            with self._environment_of(settings.warehouse_path):
+                parsed = dbtRunner().invoke([*QUIET, "parse", *self._project])
+            assert parsed.success, parsed.exception
+        self._manifest = parsed_models(settings.dbt_target_dir / "target" / "partial_parse.msgpack")
 
     def models(self, *selection: str) -> list[str]:
         """Names of the models that `--select` or `--exclude` arguments leave."""

@@ -1,11 +1,16 @@
 """Whatever is delivered, refused, sent again, accepted, run and killed: no row of a delivery is published that was
 rejected and that nobody accepted, and no day counts that is not complete.
 
-The raw assets, the checks, the gate and the publication are the pipeline's own, in Dagster; dbt builds the logs in this
-process. `make test` tries 20 histories, `make test-nightly` 300.
+The raw assets, the checks, the gate and the publication are the pipeline's own, in Dagster; dbt builds the logs. A run
+goes to its end, ends behind one of its stages, or is a process of its own that is killed at any of its events.
+`make test` tries 20 histories, `make test-nightly` 300.
 """
 
+import logging
+import multiprocessing
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -23,7 +28,7 @@ from pipelines.deliveries.accepting import accept
 from pipelines.deliveries.standing import Standing
 from pipelines.ingest.assets import raw_assets
 from pipelines.partitions import delivery_days
-from pipelines.progress import step_logger
+from pipelines.progress import STEP_LOGGER, step_logger
 from pipelines.publish.assets import published_asset
 from pipelines.quality.history import CheckHistory
 from pipelines.settings import Settings
@@ -35,6 +40,7 @@ from tests.integration.dbt_in_process import DbtInProcess
 FIRST_DAY = date(2025, 3, 3)
 SOURCES = ("till", "kiosk")  # a rejected delivery of the till blocks, one of the kiosk is left out
 LOGS = ["base_till__sales", "base_kiosk__sales"]
+MOST_EVENTS = 80  # of a run, more or less
 SALES = """
     create or replace table marts.sales as
     select source, id, tag, amount, _delivered_on as delivered_on
@@ -46,7 +52,11 @@ SALES = """
     where _is_newest and _delivered_on <= (select as_of_date from intermediate.int_run_parameters)
 """
 
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.duckdb", "pipelines.quality.gx_duckdb", __name__])
+
 Kind = Literal["good", "without_keys", "unreadable", "refused"]
+Stage = Literal["landing", "raw_checks", "staging", "all_checks"]
 Key = tuple[str, date]
 
 
@@ -70,10 +80,10 @@ class Accept:
 
 @dataclass(frozen=True)
 class Run:
-    """The job runs over one day or all of them, to the end or killed behind one of its stages."""
+    """The job runs over one day or all of them: to the end, up to one of its stages, or killed at one of its events."""
 
     days: int | None
-    killed_behind: Literal["landing", "raw_checks", "staging", "all_checks"] | None
+    until: Stage | int | None
 
 
 Step = Deliver | Accept | Run
@@ -85,9 +95,9 @@ def histories(draw: st.DrawFn) -> list[Step]:
     day = st.integers(0, 2)
     source = st.sampled_from(SOURCES)
     kind = st.sampled_from(["good", "good", "good", "without_keys", "unreadable", "refused"])
-    stage = st.sampled_from([None, None, None, "landing", "raw_checks", "staging", "all_checks"])
+    stage = st.sampled_from(["landing", "raw_checks", "staging", "all_checks"])
     deliver = st.builds(Deliver, source, day, kind)
-    run = st.builds(Run, st.none() | day, stage)
+    run = st.builds(Run, st.none() | day, st.none() | stage | st.integers(1, MOST_EVENTS))
     steps: list[Step] = [Deliver(name, 0, draw(kind)) for name in SOURCES]
     steps += draw(st.lists(deliver | deliver | st.builds(Accept, source, day, st.booleans()), min_size=2, max_size=6))
     for place in sorted(draw(st.lists(st.integers(2, len(steps)), min_size=1, max_size=2)), reverse=True):
@@ -129,7 +139,8 @@ class World:
 class Company:
     """Two shops, and the pipeline over their deliveries."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, is_opened: bool = False) -> None:
+        self.folder = folder
         self.settings = Settings(
             sources=list(SOURCES),
             company_dir=folder / "company",
@@ -138,24 +149,20 @@ class Company:
             time_zone="UTC",
             reporting_currency="EUR",
         )
-        for name in SOURCES:
-            _describe(self.settings.company_dir, name)
+        if not is_opened:
+            for name in SOURCES:
+                _describe(self.settings.company_dir, name)
         self.sources: list[Source] = load_sources(SOURCES, self.settings.company_dir)
-        self._begin()
-        for key in self._keys(1):  # models need a delivery of each table
-            self.deliver(key, "good")
-        self.dbt = DbtInProcess(self.settings, self.sources)
-        self.world = World()
-
-    def _begin(self) -> None:
-        for entry in self.settings.data_dir.glob("*") if self.settings.data_dir.exists() else ():
-            if entry.name != "dbt":
-                entry.unlink() if entry.is_symlink() or entry.is_file() else shutil.rmtree(entry)
+        self.dbt = DbtInProcess(self.settings, self.sources, is_parsed=is_opened)
+        self.definitions = self._definitions()
         self.world = World()
 
     def begin(self) -> None:
         """Nothing was delivered yet."""
-        self._begin()
+        for entry in self.settings.data_dir.glob("*"):
+            if entry.name != "dbt":
+                entry.unlink() if entry.is_symlink() or entry.is_file() else shutil.rmtree(entry)
+        self.world = World()
         self.definitions = self._definitions()
 
     def _keys(self, days: int) -> list[Key]:
@@ -183,24 +190,48 @@ class Company:
         if content := self.world.seen.get(key):
             content.decided = "with_rows" if with_rows else "without_rows"
 
-    def run(self, days: int | None, killed_behind: str | None = None) -> None:
+    def run(self, days: int | None, until: Stage | int | None = None) -> None:
         every = sorted({day for _, day in self.world.arrived})
         asked = every if days is None else [FIRST_DAY + timedelta(days=days)]
+        if isinstance(until, int):
+            process = PROCESSES.Process(target=_run_and_be_killed, args=(self.folder, asked, until))
+            process.start()
+            process.join()
+            assert process.exitcode in (0, -signal.SIGKILL)
+        else:
+            self.execute(asked, until or "everything")
         for key, content in self.world.arrived.items():
-            if key[1] in asked:
+            if key[1] in asked and self._was_seen(key, content):
                 self.world.seen[key] = content
                 if content.kind != "refused":
                     self.world.landed[key] = content
-        job = self.definitions.resolve_job_def(killed_behind or "everything")
-        tags = {
-            "dagster/asset_partition_range_start": str(asked[0]),
-            "dagster/asset_partition_range_end": str(asked[-1]),
+
+    def execute(self, days: list[date], job_name: str) -> None:
+        """Run a job in this process."""
+        one = {"partition_key": str(days[0])}
+        several = {
+            "tags": {
+                "dagster/asset_partition_range_start": str(days[0]),
+                "dagster/asset_partition_range_end": str(days[-1]),
+            }
         }
         with dg.DagsterInstance.ephemeral() as instance:
-            one = {"partition_key": str(asked[0])} if len(asked) == 1 else {"tags": tags}
-            job.execute_in_process(
-                instance=instance, raise_on_error=False, run_config={"loggers": {"steps": {}}}, **one
+            self.definitions.resolve_job_def(job_name).execute_in_process(
+                instance=instance,
+                raise_on_error=False,
+                run_config={"loggers": {"steps": {}}},
+                **(one if len(days) == 1 else several),
             )
+
+    def _was_seen(self, key: Key, content: Content) -> bool:
+        """Whether a run came as far as letting a delivery in, or refusing it."""
+        name, day = key
+        if content.kind == "refused":
+            return not (self.settings.landing_dir / name / f"sales_{day}.csv").exists()
+        raw = self.settings.raw_dir / name / "sales" / f"delivered_on={day}" / "rows.parquet"
+        if not raw.exists():
+            return False
+        return duckdb.read_parquet(str(raw)).select("tag").limit(1).fetchone() == (content.tag,)
 
     def published(self) -> tuple[date, list[tuple[str, str, str, date]]] | None:
         """The as-of date and the rows of what analysts read."""
@@ -265,6 +296,19 @@ class Company:
             loggers={"steps": step_logger},
             executor=dg.in_process_executor,
         )
+
+
+def _run_and_be_killed(folder: Path, days: list[date], at_event: int) -> None:
+    """Run the whole job in this process, and kill it at one of its events."""
+    events = iter(range(1, at_event))
+
+    class Killed(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if next(events, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    STEP_LOGGER.addHandler(Killed())
+    Company(folder, is_opened=True).execute(days, "everything")
 
 
 def _describe(company: Path, name: str) -> None:
@@ -336,8 +380,8 @@ def test_no_history_publishes_what_was_rejected(company: Company, history: list[
                 company.deliver((source, FIRST_DAY + timedelta(days=day)), kind)
             case Accept(source, day, with_rows):
                 company.accept((source, FIRST_DAY + timedelta(days=day)), with_rows)
-            case Run(days, killed_behind):
-                company.run(days, killed_behind)
+            case Run(days, until):
+                company.run(days, until)
         _assert_trustworthy(company, before)
     for key in company._keys(3):  # everything is delivered again as it should have been
         company.deliver(key, "good")
