@@ -19,6 +19,8 @@ NO_PROGRESS_BAR = "set enable_progress_bar = false"
 FOREIGN_FILE_MEMORY = "4GB"  # what reading a delivered file may take
 QUERY_MEMORY = "4GB"  # what a query of `kpi sql` may take
 
+_kept_open: dict[Path, duckdb.DuckDBPyConnection] = {}
+
 
 class NotPublishedError(Exception):
     """There is no published file yet; the message says how to make one."""
@@ -28,13 +30,25 @@ class NotPublishedError(Exception):
 def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to the DuckDB file at `path`.
 
+    Whoever holds the writer lock of the file keeps it open between two readers, since opening it takes longer than most
+    queries, until `let_go`.
+
     Raises:
         duckdb.IOException: the file is missing, or another process is writing it.
     """
+    if path not in _kept_open and _writer_lock(path).is_locked:
+        _kept_open[path] = duckdb.connect(str(path), read_only=True)
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute(NO_PROGRESS_BAR)
         connection.execute("set TimeZone = 'UTC'")
         yield connection
+
+
+def let_go() -> None:
+    """Close the files that are kept open, so that this process can write them, and others."""
+    while _kept_open:
+        _, connection = _kept_open.popitem()
+        connection.close()
 
 
 def hold_writer_lock(path: Path, who: str, say: Callable[[str], None]) -> None:
@@ -47,6 +61,7 @@ def hold_writer_lock(path: Path, who: str, say: Callable[[str], None]) -> None:
     if lock.is_locked:
         return
     holder = path.with_suffix(".writer")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -58,25 +73,39 @@ def hold_writer_lock(path: Path, who: str, say: Callable[[str], None]) -> None:
 
 def release_writer_lock(path: Path) -> None:
     """Let other processes write the warehouse at `path`; nothing happens if this one could not."""
+    let_go()
     _writer_lock(path).release(force=True)
 
 
 @cache
 def _writer_lock(path: Path) -> FileLock:
     """The lock of this process: a second one of the same process would wait for the first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path.with_suffix(".lock"), thread_local=False)
 
 
 @contextmanager
 def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to no file, for reading and writing others."""
-    with duckdb.connect() as connection:
+    """A connection to no file, for reading and writing others. Nothing may be attached to it, or set.
+
+    It is one to a database that all of them share: making one takes longer than most of what is asked of it.
+    """
+    with _shared_database().cursor() as connection:
         connection.execute(NO_PROGRESS_BAR)
-        connection.execute("set global TimeZone = 'UTC'")  # given at connect, it asks for an extension to be downloaded
-        # Of a raw file replaced twice in a moment, DuckDB 1.5 now and then (3 of 10,000) takes a part from there.
-        connection.execute("set global enable_external_file_cache = false")
         yield connection
+
+
+@cache
+def _shared_database() -> duckdb.DuckDBPyConnection:
+    return _database()
+
+
+def _database() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute(NO_PROGRESS_BAR)
+    connection.execute("set global TimeZone = 'UTC'")  # given at connect, it asks for an extension to be downloaded
+    # Of a raw file replaced twice in a moment, DuckDB 1.5 now and then (3 of 10,000) takes a part from there.
+    connection.execute("set global enable_external_file_cache = false")
+    return connection
 
 
 @contextmanager
@@ -85,7 +114,7 @@ def sandboxed(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
     It sees nothing outside `folders`, loads no extension, takes a part of the memory, and cannot be told otherwise.
     """
-    with in_memory() as connection:
+    with _database() as connection:
         spellings = {str(folder) for folder in folders} | {literal_path(folder) for folder in folders}
         allowed = ", ".join(f"'{escaped(Path(spelling))}/'" for spelling in sorted(spellings))
         _lock_in(connection, FOREIGN_FILE_MEMORY, f"allowed_directories = [{allowed}]")
@@ -106,7 +135,7 @@ def published_sandbox(
         NotPublishedError: nothing was published yet.
     """
     path = _published_file(published_dir)
-    with in_memory() as connection:
+    with _database() as connection:
         attach_read_only(connection, path, "kpi")
         connection.execute("set search_path = 'kpi.marts,kpi.meta'")
         connection.execute("set global allow_persistent_secrets = false")
@@ -158,7 +187,7 @@ def new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         duckdb.BinderException: `path` exists and is no DuckDB file.
     """
-    with in_memory() as connection:
+    with _database() as connection:
         connection.execute(f"attach '{escaped(path)}' as candidate (storage_version '{STORAGE_VERSION}')")
         yield connection
         connection.execute("checkpoint candidate")

@@ -81,7 +81,7 @@ def _write(settings: Settings, name: str, rows: Sequence[tuple[object, ...]]) ->
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}-{os.getpid()}")
     with in_memory() as connection:
-        connection.execute(f"create table told ({_COLUMNS[name]})")
+        connection.execute(f"create temp table told ({_COLUMNS[name]})")
         if rows:
             marks = ", ".join("?" for _ in rows[0])
             connection.executemany(f"insert into told values ({marks})", rows)

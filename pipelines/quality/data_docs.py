@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -239,8 +240,9 @@ def _for_page(text: str | None) -> str | None:
     return None if text is None else html.escape(text).replace("$", "&#36;")  # GX fills in what follows a dollar sign
 
 
+@cache
 def _context(folder: Path) -> "AbstractDataContext":
-    """A context that keeps results and pages on disk and everything else, none of which is used, in memory."""
+    """One context for the process. It keeps results and pages on disk and all else, which is not used, in memory."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
