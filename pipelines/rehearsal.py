@@ -5,10 +5,7 @@ Does not belong here: landing and building themselves (`ingest/`, `transform/`),
 """
 
 import os
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +31,9 @@ from pipelines.quality.validation import validate
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.show import cell_text
 from pipelines.sources import Source, Table, load_sources
+from pipelines.transform.dbt_runner import invoke
+from pipelines.transform.failures import said_of_failed
+from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
 from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
 from pipelines.written_currencies import naming_written_currencies
 
@@ -141,7 +141,7 @@ def print_rehearsal(found: Rehearsal, source: str, console: Console) -> None:
     if found.is_blocked:
         say("         The real run would publish nothing until this is repaired; docs/operations.md says how.")
     if found.said_by_dbt:
-        say(f"The models cannot be built from it:\n{found.said_by_dbt}")
+        say(f"The models cannot be built from it. {found.said_by_dbt}")
     elif found.gains:
         grid = Grid("KPI", "month", "before", "after", title="What the KPIs would gain", title_justify="left")
         for name, month, unit, before, after in found.gains[-_SHOWN_GAINS:]:
@@ -224,13 +224,14 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
     before = _scorecard(copy / settings.warehouse_path.name)
     enabled = [name for name in settings.sources if name != source.name and _has_landed(settings, name)]
     enabled.append(source.name)
-    environment = {**os.environ, "DATA_DIR": str(copy), "KPI_SOURCES": ",".join(enabled)}
+    copied = settings.with_data_dir(copy).model_copy(update={"sources": enabled})
+    sources = load_sources(enabled, settings.company_dir)
     # On a copy everything may be built anew, and a base model whose types were changed has to be.
-    options = ["--full-refresh", "--no-use-colors", "--exclude-resource-type", "unit_test"]
-    command = [sys.executable, "-m", "pipelines.cli", "dbt", "--", "build", *options]
-    built = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if built.returncode != 0:
-        found.said_by_dbt = _errors_of(built.stdout or built.stderr)
+    build = ["build", "--full-refresh", "--exclude-resource-type", "unit_test", "--log-level", "none"]
+    _, *arguments = dbt_command(build, assemble_project(copied), dbt_variables(copied, sources))
+    built = invoke(arguments, dbt_environment(copied, as_of_date(copied, sources)))
+    if not built.succeeded:
+        found.said_by_dbt = said_of_failed(built.results, built.error)
     after = _scorecard(copy / settings.warehouse_path.name)
     found.gains = [
         (name, month, unit, before.get(key, (None, ""))[0], value)
@@ -238,9 +239,8 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
         for name, month in [key]
         if value is not None and value != before.get(key, (None, ""))[0] and (value or key in before)
     ]
-    copied = settings.with_data_dir(copy)
     known = _failures_published(copied)
-    failed = _failed_checks(copied, load_sources(enabled, settings.company_dir), source.name, found)
+    failed = _failed_checks(copied, sources, source.name, found)
     found.failed_checks = [result for result in failed if _words(result) not in known]
     found.as_published = len(failed) - len(found.failed_checks)
     with reader(copied.warehouse_path) as warehouse:
@@ -331,13 +331,3 @@ def _scorecard(warehouse: Path) -> dict[tuple[str, date], tuple[Decimal | None, 
         except duckdb.CatalogException:
             return {}
     return {(name, month): (value, unit) for name, month, value, unit in rows}
-
-
-def _errors_of(output: str) -> str:
-    """What dbt says went wrong, without its progress: each line that names an error, and the two below it."""
-    lines = [re.sub(r"^\d\d:\d\d:\d\d +", "", line).strip() for line in output.splitlines()]
-    told: list[str] = []
-    for number, line in enumerate(lines):
-        if re.search(r"(Error|Failure) in (model|test)|Encountered an error|Compilation Error|^Got ", line):
-            told += [near for near in lines[number : number + 3] if near and near not in told]
-    return "\n".join(f"  {line}" for line in told[:12]) or output.strip()

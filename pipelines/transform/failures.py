@@ -4,7 +4,7 @@ Belongs here: reading what dbt left of a failed build. Does not belong here: run
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -15,16 +15,22 @@ _LONGEST_MESSAGE = 600
 _SHOWN = 5
 
 
-def failure_of(run_results: Iterable[Mapping[str, Any]], error: str) -> dg.Failure:
-    """The failure of a dbt step: the models and tests that failed, with what dbt said of them, and what was left out.
+def failure_of(results: Sequence[Mapping[str, Any]], error: str) -> dg.Failure:
+    """The failure of a dbt step, in the words of `said_of_failed`."""
+    models_failed = any(result["status"] == "error" for result in results)
+    only_tests = not models_failed and any(result["status"] == "fail" for result in results)
+    return dg.Failure(said_of_failed(results, error), metadata={ONLY_TESTS: only_tests}, allow_retries=False)
 
-    `run_results` are dbt's of everything selected, none if it came to nothing; `error` says what happened then.
+
+def said_of_failed(results: Sequence[Mapping[str, Any]], error: str) -> str:
+    """The models and tests that failed, with what dbt said of them, and what was left out.
+
+    `results` are dbt's of everything selected, none if it came to nothing; `error` says what happened then.
     """
-    results = list(run_results)
     models = [result for result in results if result["status"] == "error"]
     tests = [result for result in results if result["status"] == "fail"]
     if not models and not tests:
-        return dg.Failure(f"dbt did not get as far as building: {readable_error(error)}", allow_retries=False)
+        return f"dbt did not get as far as building: {readable_error(error)}"
     skipped = sum(result["status"] == "skipped" for result in results)
     counts = [_counted(len(models), "model", "could not be built")] if models else []
     counts += [_counted(len(tests), "test", "failed")] if tests else []
@@ -34,11 +40,7 @@ def failure_of(run_results: Iterable[Mapping[str, Any]], error: str) -> dg.Failu
         f"{_name(result)}: {readable_error(result.get('message') or 'no reason given')}" for result in models + tests
     ]
     more = [f"… and {len(failed) - _SHOWN} more, in the log of the step"] if len(failed) > _SHOWN else []
-    return dg.Failure(
-        "\n".join([f"{' and '.join(counts)}.{left_out}", *failed[:_SHOWN], *more]),
-        metadata={ONLY_TESTS: not models},
-        allow_retries=False,
-    )
+    return "\n".join([f"{' and '.join(counts)}.{left_out}", *failed[:_SHOWN], *more])
 
 
 def readable_error(message: str) -> str:
