@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -488,6 +489,17 @@ with dg.DagsterInstance.get() as instance:
     assert published_hashes(demo) == before
 
 
+def test_status_is_good_and_old_if_more_should_have_come_since(demo: Installation, tmp_path: Path) -> None:
+    assert demo.kpi("status").stdout.startswith(f"Today is good. Numbers are as of {LAST_DAY}; after {LAST_DAY} no")
+    endless = tmp_path / "kpi.yml"
+    text = (PROJECT_DIR / "kpi.yml").read_text().replace("alerts.yml ", f"{PROJECT_DIR / 'alerts.yml'} ")
+    endless.write_text("".join(line for line in text.splitlines(keepends=True) if "last_delivery:" not in line))
+    old = replace(demo, config=endless).kpi("status", check=False)
+    assert (old.returncode, old.stderr) == (1, "")
+    assert old.stdout.startswith(f"Old. Numbers are as of {LAST_DAY}, ")
+    assert "Next        Deliver what is missing, then: kpi run." in old.stdout
+
+
 @pytest.mark.parametrize(
     ("spoil", "messages"),
     [
@@ -537,6 +549,8 @@ def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
         assert message in finished.stderr
     assert published.read_bytes() == before
     assert "canary" not in (finished.stdout + finished.stderr).lower()
+    status = alerting.kpi("status", check=False)
+    assert (status.returncode, status.stdout.split(".")[0]) == (1, "Blocked")
 
 
 def test_a_blocked_run_is_one_notice_that_says_what_is_held_back_and_how_to_repair_it(demo: Installation) -> None:
