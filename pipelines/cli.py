@@ -127,6 +127,7 @@ def run(
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First delivery day.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last delivery day.")] = None,
     full_refresh: Annotated[bool, typer.Option(help="Build every table anew from raw.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went, and keep it as JSON.")] = False,
 ) -> None:
     """Land deliveries, bring staging and marts up to date, check every stage, publish.
 
@@ -161,7 +162,22 @@ def run(
                 + (each if len(again) <= 3 else f"kpi run --from {again[0]} --to {again[-1]}"),
                 markup=False,
             )
-        _run_and_report(days, full_refresh)
+        if profile:
+            _run_and_report_profiled(days, full_refresh)
+        else:
+            _run_and_report(days, full_refresh)
+
+
+def _run_and_report_profiled(days: "Plan", full_refresh: bool) -> None:
+    from pipelines.profiling import print_profile, profiled, save_profile
+
+    with profiled() as profile:
+        try:
+            _run_and_report(days, full_refresh)
+        finally:
+            print_profile(profile, console)
+            kept = save_profile(profile, f"kpi run, {days}", get_settings().data_dir / "profiles")
+            console.print(f"Kept: {kept}", markup=False)
 
 
 def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:

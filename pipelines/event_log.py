@@ -19,6 +19,8 @@ import sqlalchemy as sa
 from dagster import StringSource
 from dagster._core.storage.event_log import SqliteEventLogStorage  # there is no public name; dagster.yaml names it, too
 
+from pipelines.profiling import EVENTS, measured
+
 _BUSY_SECONDS = 60
 _MOST_OPEN = 8  # a file for each run, and one over all of them
 _FORGET = (
@@ -57,8 +59,9 @@ class EventLog(SqliteEventLogStorage):
 
     def store_event(self, event: Any) -> None:
         """Store `event`, and let those know who watch its run's file: SQLite writes it to the one beside it first."""
-        super().store_event(event)
-        os.utime(self.path_for_shard(event.run_id))
+        with measured(EVENTS):
+            super().store_event(event)
+            os.utime(self.path_for_shard(event.run_id))
 
     def has_table(self, table_name: str) -> bool:
         """Whether the file over all runs has a table. Dagster asks again for every event; tables come and stay."""

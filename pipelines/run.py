@@ -22,6 +22,7 @@ from pipelines.ingest.arrivals import newest_delivery
 from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files, raw_days, raw_file
 from pipelines.partitions import business_day, days_between, stretches
+from pipelines.profiling import ALERTS, DATA_DOCS, START_UP, measured
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
@@ -165,16 +166,17 @@ def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict
 
 def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list[str]) -> dict[str, list[str]]:
     """As `execute`; adds to `standing` where it is."""
-    import dagster as dg
+    with measured(START_UP):
+        import dagster as dg
 
-    from pipelines.alerts.runs import report_of_run
-    from pipelines.alerts.sensors import tell_of_runs
-    from pipelines.checks import build_docs_of_run
-    from pipelines.definitions import daily_job, defs, settings, sources, suites
-    from pipelines.housekeeping import tidy_safely
-    from pipelines.interruption import can_be_interrupted
-    from pipelines.progress import shown
-    from pipelines.publish.asset_checks import report_standing
+        from pipelines.alerts.runs import report_of_run
+        from pipelines.alerts.sensors import tell_of_runs
+        from pipelines.checks import build_docs_of_run
+        from pipelines.definitions import daily_job, defs, settings, sources, suites
+        from pipelines.housekeeping import tidy_safely
+        from pipelines.interruption import can_be_interrupted
+        from pipelines.progress import shown
+        from pipelines.publish.asset_checks import report_standing
 
     job = defs.resolve_job_def(daily_job.name)
     blocked: dict[str, list[str]] = {}
@@ -204,11 +206,14 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
                 raise KeyboardInterrupt
             if not result.success:
                 blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
-            tell_of_runs(instance, settings, suites)
-            if run := instance.get_run_by_id(result.run_id):
-                build_docs_of_run(settings, run, blocked.get(title, []))
-        report_standing(instance, settings, sources)
-        tidy_safely(instance, settings)
+            with measured(ALERTS):
+                tell_of_runs(instance, settings, suites)
+            with measured(DATA_DOCS):
+                if run := instance.get_run_by_id(result.run_id):
+                    build_docs_of_run(settings, run, blocked.get(title, []))
+        with measured(ALERTS):
+            report_standing(instance, settings, sources)
+            tidy_safely(instance, settings)
     return blocked
 
 

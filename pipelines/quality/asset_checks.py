@@ -15,6 +15,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from pipelines.docs_pages import page_url
+from pipelines.profiling import DATA_DOCS, measured
 from pipelines.quality.data_docs import store_results
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import Relation
@@ -49,7 +50,8 @@ def asset_checks(
     @dg.multi_asset_check(name=f"check_{'__'.join(asset_key.path)}", specs=list(specs.values()), can_subset=False)
     def check_table(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         results = _checked_and_recorded(suite, context, checked, history)
-        page = _store_for_docs(suite, context, docs_folder, results) if docs_folder else None
+        with measured(DATA_DOCS):
+            page = _store_for_docs(suite, context, docs_folder, results) if docs_folder else None
         link = f"{docs_url}/{quote(page)}" if docs_url and page else None
         for result in results:
             yield _check_result(suite, asset_key, result, link)

@@ -17,6 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pipelines.partitions import days_in_words
+from pipelines.profiling import START_UP, measured
 from pipelines.quality.expectation_types import (
     BATCH,
     BATCH_PLACEHOLDER,
@@ -79,7 +80,8 @@ def failed_with_error(suite: Suite, spec: ExpectationSpec, error: str) -> CheckR
 
 
 def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
-    from pipelines.quality.gx_duckdb import run_expectations  # importing Great Expectations takes seconds
+    with measured(START_UP):
+        from pipelines.quality.gx_duckdb import run_expectations  # importing Great Expectations takes seconds
 
     results: dict[str, CheckResult] = {}
     for spec in suite.checks:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pipelines.profiling import note_models
 from pipelines.warehouse import let_go
 
 _RESULTS = {"LogModelResult", "LogSeedResult", "LogTestResult"}
@@ -28,7 +29,7 @@ class Invocation:
 
     succeeded: bool
     events: tuple[dict[str, Any], ...]  # one per model, seed and test that ended, as in dbt's log in JSON
-    results: tuple[dict[str, Any], ...]  # status, unique_id and message of each, also of what was skipped
+    results: tuple[dict[str, Any], ...]  # status, unique_id, message and seconds of each, also of what was skipped
     error: str  # why it came to no results, if it did
 
 
@@ -60,7 +61,12 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
         succeeded=ended.success,
         events=tuple(msg_to_dict(event) for event in said),
         results=tuple(
-            {"status": str(one.status), "unique_id": one.node.unique_id, "message": one.message}
+            {
+                "status": str(one.status),
+                "unique_id": one.node.unique_id,
+                "message": one.message,
+                "seconds": one.execution_time,
+            }
             for one in getattr(ended.result, "results", ())
         ),
         error=str(ended.exception or ""),
@@ -69,6 +75,7 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
         del ended
         gc.collect()  # the traceback of what failed holds on to its connection
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    note_models(invocation.results)
     if is_interrupted:
         raise KeyboardInterrupt
     return invocation

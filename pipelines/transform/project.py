@@ -16,6 +16,7 @@ from pathlib import Path
 from pipelines.config_files import ConfigError
 from pipelines.deliveries import complete_through
 from pipelines.deliveries.told_to_models import ensure_files
+from pipelines.profiling import PARSING, measured
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import SHIPPED_DIR, Source, each_table
 from pipelines.transform.dbt_runner import invoke
@@ -138,7 +139,8 @@ def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
         return manifest
     settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
     _, *arguments = dbt_command(["parse", "--quiet"], project_dir, variables)
-    parsed = invoke(arguments, dbt_environment(settings, as_of_date(settings, sources)))
+    with measured(PARSING):
+        parsed = invoke(arguments, dbt_environment(settings, as_of_date(settings, sources)))
     if not parsed.succeeded:
         raise ConfigError(f"dbt cannot read the models:\n{parsed.error}")
     stamp.write_text(parsed_from)
