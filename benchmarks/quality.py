@@ -220,7 +220,7 @@ def _days() -> list[Day]:
 
 def _day(settings: Settings, title: str, arguments: list[str]) -> Day:
     environment = {**os.environ, "DATA_DIR": str(settings.data_dir), "KPI_COMPANY_DIR": str(settings.data_dir / "none")}
-    run = [sys.executable, "-m", "pipelines.cli", "run", *arguments]
+    run = [sys.executable, "-m", "pipelines", "run", *arguments]
     finished = subprocess.run(run, cwd=PROJECT_DIR, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         sys.exit(f"kpi run {' '.join(arguments)} failed:\n{finished.stdout}{finished.stderr}")

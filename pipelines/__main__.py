@@ -1,6 +1,7 @@
 """What the `kpi` command starts; `python -m pipelines` is the same.
 
-Belongs here: that whoever interrupts the command while it loads is answered in words, too.
+Belongs here: that whoever interrupts the command while it loads is answered in words, too, and how often Python looks
+for garbage.
 Does not belong here: anything else (`cli.py`).
 """
 
@@ -15,6 +16,7 @@ def main() -> None:
         from pipelines import cli
 
         gc.freeze()
+        gc.set_threshold(100_000, 20, 20)  # a run hardly makes garbage, and looked for it 3,750 times
         gc.enable()
     except KeyboardInterrupt:
         print("Interrupted before anything was done.", file=sys.stderr)

@@ -719,7 +719,3 @@ def main() -> None:
     """Run the command that was typed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end by the machine: as by Ctrl-C
     app()
-
-
-if __name__ == "__main__":
-    main()

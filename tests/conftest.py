@@ -34,7 +34,7 @@ class Installation:
 
     def kpi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the `kpi` command; unless `check` is False, a failure fails the test with what it printed."""
-        return self.python("-m", "pipelines.cli", *arguments, check=check)
+        return self.python("-m", "pipelines", *arguments, check=check)
 
     def python(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Python with this installation's settings."""

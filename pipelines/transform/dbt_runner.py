@@ -93,7 +93,6 @@ def _read(file: Path, _changed_at: int) -> Any:
 
     manifest = Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
-    gc.collect()
     gc.freeze()  # a million objects that live on, so that no collection need look at them
     return manifest
 
