@@ -285,7 +285,7 @@ def differences(step_by_step: Path, at_once: Path) -> str:
 
 
 def _fingerprints(connection: duckdb.DuckDBPyConnection) -> dict[str, list[int]]:
-    """Rows and an order-free checksum of every table and view; unlike `bit_xor`, a sum sees a row that stands twice."""
+    """Rows and an order-free checksum of every table and view."""
     relations = [f'{schema}."{name}"' for schema, name, _ in _relations(connection)]
     queries = [f"select '{relation}', count(*), sum(hash(t)) from {relation} as t" for relation in relations]
     return {relation: found for relation, *found in connection.execute(" union all ".join(queries)).fetchall()}

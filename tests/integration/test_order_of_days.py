@@ -25,7 +25,7 @@ def contents(installation: Installation) -> dict[str, tuple[int, int]]:
     with installation.warehouse() as connection:
         tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
         return {
-            table: connection.execute(f"select count(*), bit_xor(hash(t)) from marts.{table} as t").fetchall()[0]
+            table: connection.execute(f"select count(*), sum(hash(t)) from marts.{table} as t").fetchall()[0]
             for (table,) in tables
         }
 

@@ -87,9 +87,12 @@ def test_a_reader_keeps_what_it_opened_while_a_new_publication_is_swapped_in(war
     assert warehouse.read() == [(1,)]
 
 
+@pytest.mark.parametrize("rows", [(1, 2, 3), (1, 3, 3)], ids=["rows of their own", "two equal rows"])
 def test_a_candidate_that_differs_from_the_warehouse_is_not_published(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, rows: tuple[int, ...]
 ) -> None:
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(f"create or replace table marts.numbers as select unnest({list(rows)}) as n")
     warehouse.publish("one")
     build = publishing._build
 
@@ -103,7 +106,7 @@ def test_a_candidate_that_differs_from_the_warehouse_is_not_published(
     monkeypatch.setattr(publishing, "_build", build_wrongly)
     with pytest.raises(AuditError, match=r"audit: numbers differs: .*kpi\.duckdb"):
         warehouse.publish("two")
-    assert warehouse.read() == [(1,), (2,), (3,)]
+    assert warehouse.read() == [(row,) for row in rows]
     assert [folder.name for folder in warehouse.published_dir.with_name("publications").iterdir()] == ["one"]
 
 
