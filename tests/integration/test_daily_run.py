@@ -1,6 +1,7 @@
 """The daily run on the demo company: right numbers, nothing lost, nothing published that a check forbids.
 
-The tests of a broken delivery come last and repair it: they share one installation, because a first load is slow.
+The tests that block a run come last, and those of a broken delivery repair it: they share one installation, because a
+first load is slow.
 """
 
 import gzip
@@ -466,6 +467,17 @@ def test_a_wrong_argument_exits_with_2_and_says_what_there_is(
     assert message in finished.stderr
 
 
+def test_status_is_good_and_old_if_more_should_have_come_since(demo: Installation, tmp_path: Path) -> None:
+    assert demo.kpi("status").stdout.startswith(f"Today is good. Numbers are as of {LAST_DAY}; after {LAST_DAY} no")
+    endless = tmp_path / "kpi.yml"
+    text = (PROJECT_DIR / "kpi.yml").read_text().replace("alerts.yml ", f"{PROJECT_DIR / 'alerts.yml'} ")
+    endless.write_text("".join(line for line in text.splitlines(keepends=True) if "last_delivery:" not in line))
+    old = replace(demo, config=endless).kpi("status", check=False)
+    assert (old.returncode, old.stderr) == (1, "")
+    assert old.stdout.startswith(f"Old. Numbers are as of {LAST_DAY}, ")
+    assert "Next        Deliver what is missing, then: kpi run." in old.stdout
+
+
 def test_runs_of_the_command_line_are_in_the_uis_history_and_publishing_alone_is_refused(demo: Installation) -> None:
     """Only the published asset is selected: no check ran in that run, so nothing may be published."""
     code = """
@@ -487,17 +499,6 @@ with dg.DagsterInstance.get() as instance:
     assert "('daily', 'SUCCESS')" in printed
     assert "False Not published, the previous file stays:" in printed
     assert published_hashes(demo) == before
-
-
-def test_status_is_good_and_old_if_more_should_have_come_since(demo: Installation, tmp_path: Path) -> None:
-    assert demo.kpi("status").stdout.startswith(f"Today is good. Numbers are as of {LAST_DAY}; after {LAST_DAY} no")
-    endless = tmp_path / "kpi.yml"
-    text = (PROJECT_DIR / "kpi.yml").read_text().replace("alerts.yml ", f"{PROJECT_DIR / 'alerts.yml'} ")
-    endless.write_text("".join(line for line in text.splitlines(keepends=True) if "last_delivery:" not in line))
-    old = replace(demo, config=endless).kpi("status", check=False)
-    assert (old.returncode, old.stderr) == (1, "")
-    assert old.stdout.startswith(f"Old. Numbers are as of {LAST_DAY}, ")
-    assert "Next        Deliver what is missing, then: kpi run." in old.stdout
 
 
 @pytest.mark.parametrize(
