@@ -21,6 +21,7 @@ from pipelines.profiling import note_models
 from pipelines.warehouse import let_go
 
 _RESULTS = {"LogModelResult", "LogSeedResult", "LogTestResult"}
+_SECONDS_BETWEEN_CANCELS = 0.1
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,27 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # signals go to the main thread alone
         yield
         return
+    has_ended = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        threading.Thread(target=_cancel_queries, args=(has_ended,), daemon=True).start()
+        raise KeyboardInterrupt
+
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         for number in before:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, interrupt)
         yield
     finally:
+        has_ended.set()
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)  # none: not set from Python
+
+
+def _cancel_queries(has_ended: threading.Event) -> None:
+    """Cancel dbt's queries again and again. It does so once, and a thread between two of them would begin the next."""
+    from dbt.adapters.factory import FACTORY
+
+    while not has_ended.wait(_SECONDS_BETWEEN_CANCELS):
+        for adapter in list(FACTORY.adapters.values()):
+            adapter.connections.cancel_open()
