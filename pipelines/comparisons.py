@@ -4,6 +4,7 @@ Belongs here: the views that expectation types of ours need beside the table und
 Does not belong here: what is judged by them (`quality/usual.py`).
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import cache
@@ -85,15 +86,14 @@ def _holidays_of(place: str, first: int, last: int) -> dict[date, str]:
     import holidays  # takes a moment, and most commands judge nothing
 
     country, _, subdivision = place.partition("-")
-    try:
-        if len(country) != len("PL"):  # names of countries it knows, too, but no parts of such
-            raise NotImplementedError
-        return dict(holidays.country_holidays(country, subdiv=subdivision or None, years=range(first, last + 1)))
-    except NotImplementedError:
+    # Of one country; a list of all of them takes a third of a second.
+    known = getattr(holidays, country, None) if re.fullmatch("[A-Z]{2}", country) else None
+    if known is None or (subdivision and subdivision not in known.subdivisions):
         raise ConfigError(
-            f"holiday_country: no public holidays are known of {place!r}. Name a country like PL, or a part of one "
-            "like DE-BY; without one, list the days under unusual_days."
-        ) from None
+            f"setting holiday_country: no public holidays are known of {place!r}. Name a country like PL, or a part of "
+            "one like DE-BY; without one, list the days under unusual_days."
+        )
+    return dict(holidays.country_holidays(country, subdiv=subdivision or None, years=range(first, last + 1)))
 
 
 def published_months(settings: Settings) -> View:

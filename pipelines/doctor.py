@@ -28,6 +28,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 
 from pipelines.alerts.routes import load_alerts
+from pipelines.comparisons import public_holidays
 from pipelines.config_files import ConfigError
 from pipelines.dagster_history import DagsterHistory, HistoryError
 from pipelines.processes import is_alive, listener
@@ -152,6 +153,8 @@ def _configuration(settings: Settings) -> Iterator[Found]:
         "suites",
         lambda: f"{len(load_suites(PROJECT_DIR / 'expectations', settings.company_dir / 'expectations'))} files",
     )
+    if settings.holiday_country:
+        yield _loaded("holidays", lambda: f"{len(public_holidays(settings))} days of {settings.holiday_country}")
     yield _loaded("alerts", lambda: f"channels {', '.join(load_alerts(settings.alerts_file).channels)}")
     try:
         channels = load_alerts(settings.alerts_file).channels
@@ -176,7 +179,7 @@ def _loaded(topic: str, load: Callable[[], str]) -> Found:
     try:
         return Found("ok", topic, load())
     except ConfigError as error:
-        return Found("fail", topic, str(error), "Correct the file that is named")
+        return Found("fail", topic, str(error), "Correct what is named")
 
 
 def _disk(settings: Settings) -> Iterator[Found]:

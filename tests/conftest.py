@@ -71,6 +71,12 @@ class Installation:
         """The warehouse, opened for reading."""
         return duckdb.connect(str(self.data_dir / "warehouse.duckdb"), read_only=True)
 
+    def assert_published(self, mart: str) -> None:
+        """What analysts read of a mart is what was built of it, and something."""
+        with self.published() as published, self.warehouse() as warehouse:
+            rows = f"from marts.{mart} order by all"
+            assert published.execute(rows).fetchall() == warehouse.execute(rows).fetchall() != []
+
 
 @pytest.fixture(scope="session")
 def real_data_dir() -> Path:

@@ -75,6 +75,7 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
     if not ended.success:
         del ended
         gc.collect()  # the traceback of what failed holds on to its connection
+    # dbt would keep the file for its next invocation, and nobody else could open it.
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     note_models(invocation.results)
     if is_interrupted:
@@ -93,6 +94,7 @@ def _read(file: Path, _changed_at: int) -> Any:
     from dbt.parser.manifest import extended_mashumuro_decoder
 
     manifest = Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
+    # As dbt does when it has parsed: it is the variable `graph` of models, which people's own may read.
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     gc.freeze()  # a million objects that live on, so that no collection need look at them
     return manifest

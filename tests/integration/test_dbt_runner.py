@@ -30,6 +30,7 @@ FILES = {
     "macros/generate_schema_name.sql": "{% macro generate_schema_name(name, node) %}{{ name or 'main' }}{% endmacro %}",
     "models/orders.sql": "select 1 as order_id",
     "models/lines.sql": "select 1 as line_id",
+    "models/nodes.sql": "select {{ graph.nodes | length }} as counted",
     "models/late_orders.sql": "select * from {{ ref('orders') }}",
     "tests/has_two_orders.sql": "select count(*) as orders from {{ ref('orders') }} having count(*) < 2",
     "tests/has_a_note.sql": "{{ config(severity='warn') }}\nselect * from {{ ref('orders') }}",
@@ -115,7 +116,10 @@ def test_a_dbt_test_blocks_unless_it_warns(project: Project, tmp_path: Path, mon
         for event in result.all_events
         if event.is_step_materialization
     }
-    assert rows == {"orders": 1, "lines": 1}
+    assert rows == {"orders": 1, "lines": 1, "nodes": 1}
+    with duckdb.connect(str(project.warehouse), read_only=True) as warehouse:
+        # Models have the whole project before them, as in a dbt that has parsed it itself: four models, two tests.
+        assert warehouse.execute("select counted from marts.nodes").fetchall() == [(6,)]
 
 
 @pytest.mark.parametrize("picked", ["*", "marts/orders"])

@@ -221,7 +221,7 @@ def test_holidays_of_the_country_and_unusual_days_are_days_off(tmp_path: Path) -
 
 def test_a_country_without_known_holidays_is_refused(tmp_path: Path) -> None:
     for country in ("XX", "DE-XX", "Poland"):
-        with pytest.raises(ConfigError, match=f"holiday_country: no public holidays are known of '{country}'"):
+        with pytest.raises(ConfigError, match=f"setting holiday_country: no public holidays are known of '{country}'"):
             public_holidays(settings(tmp_path, holiday_country=country))
     assert public_holidays(settings(tmp_path, holiday_country="DE-BY"))[date(2025, 1, 6)] == "Epiphany"
 
