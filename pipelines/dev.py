@@ -1,7 +1,8 @@
 """`kpi dev`: the Dagster UI and the pages it links to, on this machine.
 
 Belongs here: where both listen, starting them, saying when they answer, ending them.
-Does not belong here: what the UI shows (`definitions.py`), and the pages (`quality/data_docs.py`, `docs_pages.py`).
+Does not belong here: what the UI shows (`definitions.py`), and the pages (`quality/data_docs.py`, `docs_pages.py`,
+`alerts/page.py`).
 """
 
 import signal
@@ -12,11 +13,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from pipelines.docs_pages import write_pages
+from pipelines.alerts.desk import Desk
+from pipelines.docs_pages import page, write_pages
 from pipelines.quality import docs_server
 from pipelines.run import prepare_instance
 from pipelines.settings import PROJECT_DIR, Settings, at_ports, remember_addresses
@@ -31,6 +34,7 @@ def serve(settings: Settings, port: int, docs_port: int, console: Console) -> in
     remember_addresses(settings)
     site = settings.data_docs_dir / "site"
     write_pages(site)
+    Desk.of(settings).write_page(datetime.now(UTC))  # its links to runs follow the ports
     _write_first_page(site)
     docs = docs_server.start(site, settings.data_docs_url)
     # A shell that starts this in the background has interrupts ignored, and Dagster would then ignore its end, too.
@@ -69,7 +73,5 @@ def _write_first_page(site: Path) -> None:
     index = site / "index.html"
     if not index.exists():
         index.write_text(
-            '<!DOCTYPE html><meta charset="utf-8"><title>Check results</title><h1>Check results</h1>'
-            '<p>No run has left results yet. <a href="docs/index.html">Documentation</a></p>\n',
-            encoding="utf-8",
+            page("Check results", "<h1>Check results</h1><p>No run has left results yet.</p>"), encoding="utf-8"
         )

@@ -1,6 +1,7 @@
 """The project's documentation as pages beside Data Docs, so that a link to a runbook opens.
 
-Belongs here: making the pages, and the address of one. Does not belong here: serving them (`quality/docs_server.py`).
+Belongs here: making the pages, the address of one, and what the pages of the site have in common.
+Does not belong here: serving them (`quality/docs_server.py`).
 """
 
 import html
@@ -11,6 +12,7 @@ from pipelines.settings import PROJECT_DIR
 
 _DOCS = PROJECT_DIR / "docs"
 _STYLE = Path(__file__).with_name("quality") / "data_docs.css"
+INCIDENTS = "incidents.html"  # written by `alerts/page.py`
 
 
 def write_pages(site: Path) -> None:
@@ -18,20 +20,18 @@ def write_pages(site: Path) -> None:
     from markdown_it import MarkdownIt  # takes a moment, and only who makes pages needs it
 
     markdown = MarkdownIt("commonmark").enable("table")
-    style = _STYLE.read_text(encoding="utf-8")
     (site / "docs").mkdir(parents=True, exist_ok=True)
     titles: dict[str, str] = {}
     for path in sorted(_DOCS.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         name = path.relative_to(_DOCS).with_suffix(".html")
         titles[name.as_posix()] = text.partition("\n")[0].lstrip("# ")
-        page = site / "docs" / name
-        page.parent.mkdir(exist_ok=True)
-        page.write_text(
-            _page(titles[name.as_posix()], _linked(markdown.render(text), path.parent), style), encoding="utf-8"
-        )
+        written = site / "docs" / name
+        written.parent.mkdir(exist_ok=True)
+        body = _linked(markdown.render(text), path.parent)
+        written.write_text(page(titles[name.as_posix()], body, "../" * len(name.parts)), encoding="utf-8")
     items = "".join(f'<li><a href="{name}">{html.escape(title)}</a></li>' for name, title in titles.items())
-    index = _page("Documentation", f"<h1>Documentation</h1><ul>{items}</ul>", style)
+    index = page("Documentation", f"<h1>Documentation</h1><ul>{items}</ul>", "../")
     (site / "docs" / "index.html").write_text(index, encoding="utf-8")
 
 
@@ -44,6 +44,11 @@ def page_url(docs_url: str, reference: str) -> str:
     if path.parts[:1] != ("docs",) or path.suffix != ".md" or not (PROJECT_DIR / path).is_file():
         return ""
     return f"{docs_url}/{path.with_suffix('.html').as_posix()}{'#' if anchor else ''}{anchor}"
+
+
+def incident_url(docs_url: str, incident_id: str = "") -> str:
+    """Where an incident is read, or all of them."""
+    return f"{docs_url}/{INCIDENTS}{'#' if incident_id else ''}{incident_id}"
 
 
 def anchor_of(heading: str) -> str:
@@ -70,7 +75,14 @@ def _linked(body: str, folder: Path) -> str:
     return re.sub(r'<a href="(?!\w+:)([^"#]+)(#[^"]*)?">(.*?)</a>', to_page, body)
 
 
-def _page(title: str, body: str, style: str) -> str:
+def page(title: str, body: str, to_root: str = "") -> str:
+    """A page in the style of Data Docs, with links to the others of the site, whose root is at `to_root` from here.
+
+    `body` is HTML.
+    """
+    style = _STYLE.read_text(encoding="utf-8")
     head = f'<head><meta charset="utf-8"><title>{html.escape(title)}</title><style>\n{style}</style></head>'
-    back = '<p><a href="/index.html">Check results</a> · <a href="/docs/index.html">Documentation</a></p>'
-    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n<body class="index">{back}\n{body}\n</body>\n</html>\n'
+    pages = {"Check results": "index.html", "Incidents": INCIDENTS, "Documentation": "docs/index.html"}
+    others = " · ".join(f'<a href="{to_root}{path}">{name}</a>' for name, path in pages.items())
+    content = f'<body class="index"><p>{others}</p>\n{body}\n</body>'
+    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{content}\n</html>\n'

@@ -156,7 +156,7 @@ def print_incident(desk: Desk, incident: Incident, now: datetime, console: Conso
         notices = transaction.notices_about(incident.thread)
     because: Because = "new" if incident.times == 1 else "reminder"
     said = (
-        content("resolved", [(incident, "resolved")], now, desk.settings.time_zone)
+        content("resolved", [(incident, "resolved")], now, desk.settings.time_zone, desk.settings.data_docs_url)
         if incident.state == "resolved"
         else content("problem", [(incident, because)], now, desk.settings.time_zone, desk.settings.data_docs_url)
     )

@@ -6,14 +6,16 @@ Does not belong here: when an incident is worth a notice (`incidents.py`), and s
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipelines.alerts import incidents
+from pipelines.alerts import incidents, page
 from pipelines.alerts.incidents import RANK, Because, Incident, Rules
 from pipelines.alerts.masking import Secrets, harmless
 from pipelines.alerts.messages import Kind, content, key_of, without
@@ -21,6 +23,7 @@ from pipelines.alerts.outbox import Flushed, Outbox, is_per_incident
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import AlertsFile, load_alerts
 from pipelines.alerts.store import Store, Transaction
+from pipelines.docs_pages import INCIDENTS
 from pipelines.output import local_time
 from pipelines.settings import Settings
 
@@ -83,6 +86,31 @@ class Desk:
     def rules(self) -> Rules:
         return Rules(self.alerts.renotify_hours, self.alerts.flapping)
 
+    @contextmanager
+    def _writing(self, now: datetime) -> Iterator[Transaction]:
+        """A transaction, after which the page of incidents says what it changed."""
+        with self.store.transaction() as transaction:
+            yield transaction
+        if transaction.changed or not (self._site / INCIDENTS).exists():
+            self.write_page(now)
+
+    @property
+    def _site(self) -> Path:
+        return self.settings.data_docs_dir / "site"
+
+    def write_page(self, now: datetime) -> None:
+        """Write the page of incidents as they are now. That it cannot be written is in the log, and stops nothing.
+
+        Raises:
+            sqlite3.Error: the store cannot be used.
+        """
+        with self.store.transaction() as transaction:  # one writer after the other, each with what is newest
+            histories = [(one, transaction.history(one)) for one in transaction.incidents(resolved=True)]
+            try:
+                page.write(self._site, histories, now, self.settings)
+            except OSError as error:
+                _log("The page of incidents was not written", error)
+
     def take(self, report: Report, now: datetime) -> Taken:
         """Bring incidents up to what a report found, and queue what is to be told of it.
 
@@ -93,7 +121,7 @@ class Desk:
             sqlite3.Error, OSError: the store cannot be used. Nothing of the report was taken then.
         """
         report = _harmless_report(report, self.alerts.secrets())
-        with self.store.transaction() as transaction:
+        with self._writing(now) as transaction:
             if not transaction.is_new(report.report_id, now):
                 return Taken()
             self._tell_what_is_calm(transaction, now)
@@ -142,7 +170,7 @@ class Desk:
         Raises:
             sqlite3.Error, OSError: the store cannot be used.
         """
-        with self.store.transaction() as transaction:
+        with self._writing(now) as transaction:
             self._escalate(transaction, now)
             self._end_what_can_no_longer_change(transaction, now)
             self._tell_what_is_calm(transaction, now)
@@ -150,7 +178,7 @@ class Desk:
 
     def acknowledge(self, chosen: Iterable[Incident], by: str, reason: str, now: datetime) -> None:
         """Somebody is on these incidents."""
-        with self.store.transaction() as transaction:
+        with self._writing(now) as transaction:
             for incident in chosen:
                 after = incidents.acknowledged(incident, self._harmless(by), self._harmless(reason))
                 transaction.put(after)
@@ -162,7 +190,7 @@ class Desk:
     def resolve(self, chosen: Iterable[Incident], by: str, reason: str, now: datetime) -> None:
         """Somebody says that these incidents are over. What fails again opens a new one."""
         by, reason = self._harmless(by), self._harmless(reason)
-        with self.store.transaction() as transaction:
+        with self._writing(now) as transaction:
             ends: list[Telling] = []
             for incident in chosen:
                 ends += self._ended(transaction, incident, f"{by} resolved it: {reason}", now, by=by, reason=reason)
@@ -170,7 +198,7 @@ class Desk:
 
     def mute(self, chosen: Iterable[Incident], until: datetime, by: str, reason: str, now: datetime) -> None:
         """Nothing of these incidents is told until then, nor what is queued of them."""
-        with self.store.transaction() as transaction:
+        with self._writing(now) as transaction:
             for incident in chosen:
                 after = incidents.muted(incident, until, self._harmless(by), self._harmless(reason))
                 after = replace(after, told=self._withdraw(transaction, after))
@@ -179,7 +207,7 @@ class Desk:
 
     def unmute(self, chosen: Iterable[Incident], by: str, now: datetime) -> None:
         """These incidents are told again."""
-        with self.store.transaction() as transaction:
+        with self._writing(now) as transaction:
             for incident in chosen:
                 after = incidents.unmuted(incident)
                 transaction.put(after)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pipelines.alerts.incidents import RANK, Because, Incident
 from pipelines.alerts.masking import one_line
-from pipelines.docs_pages import page_url
+from pipelines.docs_pages import incident_url, page_url
 from pipelines.quality.suites import Severity
 
 Kind = Literal["problem", "escalation", "acknowledged", "resolved", "test"]
@@ -46,7 +46,7 @@ _BEFORE_SUBJECT: dict[Because, str] = {
 def content(
     kind: Kind, parts: Sequence[tuple[Incident, Because]], now: datetime, time_zone: str, docs_url: str = ""
 ) -> dict[str, Any]:
-    """What a notice about these incidents says; the most severe comes first. Runbooks are linked to at `docs_url`.
+    """What a notice about these incidents says; the most severe comes first. `docs_url` has their page and runbooks.
 
     The dictionary is what webhooks and the file get (`docs/alerts.md` describes it), and what is kept in the outbox.
     """
@@ -56,6 +56,10 @@ def content(
     if kind == "resolved":
         impact = []
     links = {name: url for incident in incidents for name, url in (incident.links or {}).items()}
+    if docs_url and len(incidents) > 1:
+        links["incidents"] = incident_url(docs_url)
+    elif docs_url:
+        links["incident"] = incident_url(docs_url, incidents[0].id)
     if kind != "resolved" and docs_url:
         pages = dict.fromkeys(page_url(docs_url, incident.finding.runbook) for incident in incidents)
         for number, page in enumerate(filter(None, pages), start=1):
@@ -72,7 +76,7 @@ def content(
         "published_as_of": max(dates).isoformat() if dates else None,
         "impact": {"count": len(impact), "assets": impact[:SHOWN_IMPACT]},
         "links": links,
-        "incidents": [_part(incident, because) for incident, because in parts],
+        "incidents": [_part(incident, because, docs_url) for incident, because in parts],
     }
 
 
@@ -116,7 +120,16 @@ def for_one(said: dict[str, Any], thread: str) -> dict[str, Any]:
     """What is said about one of several incidents, for receivers that know each by itself."""
     [part] = [part for part in said["incidents"] if part["thread"] == thread]
     tag = "resolved" if said["kind"] == "resolved" else part["severity"]
-    return {**said, "incidents": [part], "severity": part["severity"], "subject": _tagged(tag, part["subject"])}
+    links = {name: url for name, url in said["links"].items() if name not in ("incident", "incidents")}
+    if part.get("page"):  # notices of an older version have none
+        links["incident"] = part["page"]
+    return {
+        **said,
+        "incidents": [part],
+        "links": links,
+        "severity": part["severity"],
+        "subject": _tagged(tag, part["subject"]),
+    }
 
 
 def as_json(said: dict[str, Any], key: str) -> str:
@@ -128,10 +141,10 @@ def as_text(said: dict[str, Any]) -> str:
     """For mails and the terminal."""
     lines = [said["subject"], ""]
     for number, part in enumerate(said["incidents"], start=1):
-        lines.append(f"{number}. {part['asset']} {part['check']} ({', '.join(_standing(part, said['kind']))})")
-        lines += [f"  {label:<11} {value}" for label, value in _facts(part, said)]
+        lines.append(f"{number}. {part['asset']} {part['check']} ({', '.join(standing(part, said['kind']))})")
+        lines += [f"  {label:<11} {value}" for label, value in facts(part, said)]
         lines.append("")
-    lines += _around(said)
+    lines += around(said)
     lines += [f"{_only_words(name)}: {url}" for name, url in said["links"].items()]
     return "\n".join(lines).strip() + "\n"
 
@@ -141,13 +154,13 @@ def as_markdown(said: dict[str, Any]) -> str:
 
     What is too long loses facts of incidents, then incidents, but not what the notice ends with.
     """
-    end = ["\n\n".join(_around(said, _code))]
+    end = ["\n\n".join(around(said, _code))]
     end.append(" · ".join(f"[{_only_words(name)}]({url})" for name, url in _safe_links(said["links"])))
     room = _LONGEST_MARKDOWN - sum(map(len, end))
     shown: list[str] = []
     for number, part in enumerate(said["incidents"]):
-        lines = [f"**{_code(part['asset'])} {_code(part['check'])}** ({', '.join(_standing(part, said['kind']))})", ""]
-        lines += [f"- {label}: {_code(value)}" for label, value in _facts(part, said)]
+        lines = [f"**{_code(part['asset'])} {_code(part['check'])}** ({', '.join(standing(part, said['kind']))})", ""]
+        lines += [f"- {label}: {_code(value)}" for label, value in facts(part, said)]
         if sum(map(len, lines)) > room and shown:
             shown.append(f"… and {len(said['incidents']) - number} more: `kpi alerts list`")
             break
@@ -164,12 +177,12 @@ def as_card(said: dict[str, Any]) -> dict[str, Any]:
     What is too long loses incidents, but not what the notice ends with.
     """
     shown: list[dict[str, Any]] = []
-    end = [_line("", line, spacing="Medium") for line in _around(said)]
+    end = [_line("", line, spacing="Medium") for line in around(said)]
     room = _LONGEST_CARD - len(json.dumps(end))
     for number, part in enumerate(said["incidents"]):
-        heading = f"{part['asset']} {part['check']} ({', '.join(_standing(part, said['kind']))})"
+        heading = f"{part['asset']} {part['check']} ({', '.join(standing(part, said['kind']))})"
         lines = [_line(heading, spacing="Medium")]
-        lines += [_line(label, f" {one_line(str(value), _LONGEST_CODE)}") for label, value in _facts(part, said)]
+        lines += [_line(label, f" {one_line(str(value), _LONGEST_CODE)}") for label, value in facts(part, said)]
         room -= len(json.dumps(lines))
         if room < 0 and shown:
             rest = len(said["incidents"]) - number
@@ -202,10 +215,11 @@ def chat_title(said: dict[str, Any]) -> str:
     return _broken(str(said["subject"])).replace("`", "'")
 
 
-def _part(incident: Incident, because: Because) -> dict[str, Any]:
+def _part(incident: Incident, because: Because, docs_url: str) -> dict[str, Any]:
     finding = incident.finding
     return {
         "id": incident.id,
+        "page": incident_url(docs_url, incident.id) if docs_url else "",
         "thread": incident.thread,
         "because": because,
         "subject": _sentence(incident, because),
@@ -259,13 +273,14 @@ def _tagged(tag: str, sentence: str) -> str:
     return one_line(f"[{tag}] {sentence}", _LONGEST_SUBJECT)
 
 
-def _standing(part: dict[str, Any], kind: Kind) -> list[str]:
+def standing(part: dict[str, Any], kind: Kind) -> list[str]:
+    """How severe an incident is, whether it holds something back, and why it is told."""
     if kind == "resolved":
         return [part["severity"], "resolved"]
     return [part["severity"], *(["holds back what depends on it"] if part["blocking"] else []), _SAID[part["because"]]]
 
 
-def _facts(part: dict[str, Any], said: dict[str, Any]) -> list[tuple[str, str]]:
+def facts(part: dict[str, Any], said: dict[str, Any]) -> list[tuple[str, str]]:
     """What is known of an incident, by label; empty facts are left out."""
     zone = ZoneInfo(said["time_zone"])
     since = f"{_local(part['since'], zone)}, found {_times(part['times'])}"
@@ -301,7 +316,7 @@ def _facts(part: dict[str, Any], said: dict[str, Any]) -> list[tuple[str, str]]:
     return [(label, value) for label, value in facts if value]
 
 
-def _around(said: dict[str, Any], code: Any = str) -> list[str]:
+def around(said: dict[str, Any], code: Any = str) -> list[str]:
     """What concerns the notice as a whole."""
     if said["kind"] == "test":
         return ["Sent by `kpi alerts test`. Nothing is wrong and there is nothing to do."]

@@ -133,11 +133,16 @@ class Store:
             connection.close()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Transaction:
-    """The tables, within one transaction."""
+    """The tables, within one transaction.
+
+    Attributes:
+        changed: whether an incident, or what happened to it, was written or forgotten.
+    """
 
     connection: sqlite3.Connection
+    changed: bool = False
 
     def is_new(self, report_id: str, now: datetime) -> bool:
         """Whether this report was not taken before; from now on it was."""
@@ -175,6 +180,7 @@ class Transaction:
 
     def put(self, incident: Incident) -> None:
         """Write an incident, over its older self."""
+        self.changed = True
         self.connection.execute(
             "insert or replace into incidents values (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -190,6 +196,7 @@ class Transaction:
 
     def log(self, incident: Incident, at: datetime, what: str, who: str = "", detail: str = "") -> None:
         """Add to an incident's history."""
+        self.changed = True
         self.connection.execute(
             "insert into events (incident_id, at, what, who, detail) values (?, ?, ?, ?, ?)",
             (incident.id, _text(at), what, who, detail),
@@ -265,7 +272,10 @@ class Transaction:
         before = _text(now - timedelta(days=days))
         old = "(select id from incidents where state = 'resolved' and resolved_at < ?)"
         self.connection.execute(f"delete from events where incident_id in {old}", (before,))
-        self.connection.execute("delete from incidents where state = 'resolved' and resolved_at < ?", (before,))
+        forgotten = self.connection.execute(
+            "delete from incidents where state = 'resolved' and resolved_at < ?", (before,)
+        )
+        self.changed = self.changed or forgotten.rowcount > 0
         self.connection.execute("delete from notices where state in ('sent', 'withdrawn') and queued_at < ?", (before,))
         lately = _text(now - timedelta(days=_REPORTS_KEPT_DAYS))
         self.connection.execute("delete from reports where taken_at < ?", (lately,))

@@ -7,16 +7,19 @@ A run that is blocked never comes to these checks, and numbers grow old without 
 then, a sensor looks each minute, `kpi alerts watchdog` whenever cron says, and `kpi run` when it ends.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
+from pipelines.docs_pages import incident_url, page_url
 from pipelines.publish.assets import PUBLISHED_KEY
 from pipelines.settings import Settings
 from pipelines.sources import Source
 from pipelines.status import CHECKS, Line, standing
 
+_RUNBOOK = "docs/operations.md#one-look"
 _MEANINGS = {
     "gate_passed": "The last run published: no blocking check kept it back.",
     "fresh": "The numbers are as of the newest delivery day, or little behind it.",
@@ -46,7 +49,7 @@ def published_checks(settings: Settings, sources: Sequence[Source]) -> dg.AssetC
                 passed=line.ok,
                 severity=dg.AssetCheckSeverity.WARN,
                 description=line.sentence,
-                metadata=_metadata(line),
+                metadata=_metadata(settings, line),
             )
 
     return check_published
@@ -62,13 +65,13 @@ def standing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorD
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def published_standing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        changed = changes(context.instance, _lines(settings, sources))
+        changed = changes(context.instance, settings, _lines(settings, sources))
         return dg.SensorResult(asset_events=changed) if changed else dg.SkipReason("Nothing has changed.")
 
     return published_standing
 
 
-def changes(instance: dg.DagsterInstance, lines: Sequence[Line]) -> list[dg.AssetCheckEvaluation]:
+def changes(instance: dg.DagsterInstance, settings: Settings, lines: Sequence[Line]) -> list[dg.AssetCheckEvaluation]:
     """What the lines say and the checks do not say yet, as events that belong to no run."""
     return [
         dg.AssetCheckEvaluation(
@@ -77,24 +80,26 @@ def changes(instance: dg.DagsterInstance, lines: Sequence[Line]) -> list[dg.Asse
             passed=line.ok,
             severity=dg.AssetCheckSeverity.WARN,
             description=line.sentence,
-            metadata=_metadata(line),
+            metadata=_metadata(settings, line),
         )
         for line in lines
-        if _last_said(instance, line.name) != (line.ok, line.sentence)
+        if _last_said(instance, line.name) != (line.ok, line.sentence, _metadata(settings, line))
     ]
 
 
 def report_standing(instance: dg.DagsterInstance, settings: Settings, sources: Sequence[Source]) -> None:
     """Bring the checks of the published asset up to date now."""
-    for evaluation in changes(instance, _lines(settings, sources)):
+    for evaluation in changes(instance, settings, _lines(settings, sources)):
         instance.report_runless_asset_event(evaluation)
 
 
-def _last_said(instance: dg.DagsterInstance, check: str) -> tuple[bool, str | None] | None:
+def _last_said(instance: dg.DagsterInstance, check: str) -> tuple[bool, str | None, Mapping[str, Any]] | None:
     record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(PUBLISHED_KEY, check))
     evaluation = record.evaluation if record else None
     # A run that is to evaluate the check has only planned it.
-    return (evaluation.passed, evaluation.description) if isinstance(evaluation, dg.AssetCheckEvaluation) else None
+    if not isinstance(evaluation, dg.AssetCheckEvaluation):
+        return None
+    return evaluation.passed, evaluation.description, evaluation.metadata
 
 
 def _lines(settings: Settings, sources: Sequence[Source]) -> list[Line]:
@@ -106,5 +111,12 @@ def _lines(settings: Settings, sources: Sequence[Source]) -> list[Line]:
         return [Line(name, False, said, "kpi status says more") for name in CHECKS]
 
 
-def _metadata(line: Line) -> dict[str, str]:
-    return {"next step": line.next_step} if line.next_step else {}
+def _metadata(settings: Settings, line: Line) -> dict[str, dg.MetadataValue]:
+    """What to do about a line that is not good, and the pages that say more."""
+    if line.ok:
+        return {}
+    return {
+        "next step": dg.MetadataValue.text(line.next_step),
+        "incidents": dg.MetadataValue.url(incident_url(settings.data_docs_url)),
+        "runbook": dg.MetadataValue.url(page_url(settings.data_docs_url, _RUNBOOK)),
+    }

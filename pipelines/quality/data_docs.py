@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from pipelines.docs_pages import page
 from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Suite
 
@@ -160,13 +161,7 @@ def _index(
         f"<table>{''.join(row for *_, row in sorted(rows.get(run, [])))}</table>"
         for run, time in times.items()
     )
-    head = f'<head><meta charset="utf-8"><title>Check results</title><style>\n{_style()}</style></head>'
-    content = sections or "<p>No run has left results yet.</p>"
-    # Whoever serves these pages serves those of the documentation, if they were made beside them (`docs_pages.py`).
-    documented = (folder / "site" / "docs" / "index.html").exists()
-    about = '<p><a href="docs/index.html">Documentation</a></p>\n' if documented else ""
-    body = f'<body class="index"><h1>Check results</h1>\n{about}{content}\n</body>'
-    return f"<!DOCTYPE html>\n<html>\n{head}\n{body}\n</html>\n"
+    return page("Check results", f"<h1>Check results</h1>\n{sections or '<p>No run has left results yet.</p>'}")
 
 
 def _ended(outcome: Outcome | None) -> str:
@@ -187,14 +182,14 @@ def _page(key: Any) -> str:
     return "/".join(("validations", *key.to_tuple())) + ".html"
 
 
-def _make_self_contained(page: Path) -> None:
+def _make_self_contained(path: Path) -> None:
     """Take out of a page all that it would load from elsewhere, and links to pages that we do not build."""
-    text = page.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     text = re.sub(r"<link\b[^>]*>|<script\b[^>]*\bsrc=[^>]*>\s*</script>", "", text)
     text = re.sub(r"<img\b[^>]*>", "Check results", text)
     text = re.sub(r"<footer>.*?</footer>|background: url\([^)]*\)[^;]*;", "", text, flags=re.DOTALL)
     text = re.sub(r'<a href="[^"]*expectations/[^"]*"\s*>([^<]*)</a>', r"\1", text)
-    page.write_text(text.replace("</head>", f"<style>\n{_style()}</style>\n</head>", 1), encoding="utf-8")
+    path.write_text(text.replace("</head>", f"<style>\n{_style()}</style>\n</head>", 1), encoding="utf-8")
 
 
 def _style() -> str:

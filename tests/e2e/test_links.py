@@ -1,5 +1,6 @@
 """Every link of a notice opens, whatever ports the UI and its pages have."""
 
+import html
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urljoin
 
 import dagster as dg
 import pytest
@@ -77,9 +79,20 @@ def test_every_link_of_a_notice_about_a_failed_run_opens(settings: Settings) -> 
             desk.outbox.flush(datetime.now(UTC))
     sent = [json.loads(line) for line in (settings.data_dir / "people.jsonl").read_text().splitlines()]
     notices = [notice for notice in sent if notice["kind"] == "problem"]
-    assert [set(notice["links"]) for notice in notices] == [{"run", "checks", "runbook"}, {"run", "checks"}]
+    assert [set(notice["links"]) for notice in notices] == [
+        {"run", "checks", "incident", "runbook"},
+        {"run", "checks", "incident"},
+    ]
     for url in {url for notice in notices for url in notice["links"].values()}:
         with urllib.request.urlopen(url, timeout=30) as answer:
+            assert answer.status == 200
+    for notice in notices:
+        url, _, anchor = notice["links"]["incident"].partition("#")
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            page = answer.read().decode()
+        assert f'<section id="{anchor}">' in page
+    for link in set(re.findall(r'href="([^"]+)"', page)):
+        with urllib.request.urlopen(urljoin(url, html.unescape(link)), timeout=30) as answer:
             assert answer.status == 200
     with urllib.request.urlopen(notices[0]["links"]["checks"], timeout=30) as answer:
         assert re.search("Failed</span>.*column .*order_id", answer.read().decode(), re.DOTALL)

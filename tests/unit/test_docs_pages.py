@@ -22,6 +22,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     write_pages(folder)
     (folder / "index.html").write_text("the checks")
+    (folder / "incidents.html").write_text("the incidents")
     return folder
 
 
@@ -31,7 +32,7 @@ def runbooks() -> set[str]:
     suites = complete_suites(load_suites(PROJECT_DIR / "expectations"), sources).values()
     of_suites = {book for suite in suites for book in (suite.runbook, *(spec.runbook for spec in suite.checks)) if book}
     code = "".join(path.read_text() for path in (PROJECT_DIR / "pipelines").rglob("*.py"))
-    return of_suites | set(re.findall(r"runbook=\"(docs/[^\"]+)\"", code))
+    return of_suites | set(re.findall(r"\"(docs/[^\"#]+\.md#[^\"]+)\"", code))
 
 
 def test_every_runbook_has_a_page_with_its_anchor(site: Path) -> None:

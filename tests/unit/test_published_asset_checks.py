@@ -10,7 +10,7 @@ import pytest
 from pipelines.publish import asset_checks
 from pipelines.publish.asset_checks import published_checks, report_standing, standing_sensor
 from pipelines.publish.assets import PUBLISHED_KEY
-from pipelines.settings import PROJECT_DIR, Settings, load_settings
+from pipelines.settings import PROJECT_DIR, Settings, at_ports, load_settings
 from pipelines.status import CHECKS, Line, standing
 
 OLD = "Numbers are as of 2026-01-09, 9 days behind 2026-01-18."
@@ -74,6 +74,23 @@ def test_what_changed_is_told_and_else_nothing(
     lines[CHECKS.index("fresh")] = Line("fresh", True, "Numbers are as of 2026-01-18.")
     [fresh] = sensor.evaluate_tick(dg.build_sensor_context(instance)).asset_events
     assert (fresh.check_name, fresh.passed) == ("fresh", True)  # type: ignore[union-attr]
+
+
+def test_the_pages_of_a_check_follow_the_port(
+    settings: Settings, instance: dg.DagsterInstance, lines: list[Line]
+) -> None:
+    report_standing(instance, settings, [])
+    moved = at_ports(settings, 3100, 3101)
+    report_standing(instance, moved, [])
+    record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(PUBLISHED_KEY, "fresh"))
+    assert record
+    assert isinstance(record.evaluation, dg.AssetCheckEvaluation)
+    pages = {name: value.value for name, value in record.evaluation.metadata.items() if name != "next step"}
+    assert pages == {
+        "incidents": "http://127.0.0.1:3101/incidents.html",
+        "runbook": "http://127.0.0.1:3101/docs/operations.html#one-look",
+    }
+    assert asset_checks.changes(instance, moved, lines) == []
 
 
 def test_what_cannot_be_told_fails_the_checks_and_not_the_run(
