@@ -131,10 +131,13 @@ def model_assets(
         """Held to the end of the run: what is published must be what its checks have seen."""
         hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
 
+    def step_folder(context: dg.AssetExecutionContext) -> Path:
+        """Each step has one, which is used again: one for each run, as dagster-dbt has it, is never cleared."""
+        return manifest.with_name(context.op.name)
+
     def invoked(context: dg.AssetExecutionContext, selection: Sequence[str]) -> Invocation:
         environment = dbt_environment(settings, as_of_date(settings, sources))
-        # Each step's folder is its own and used again: one for each run, as dagster-dbt has it, is never cleared.
-        folder = manifest.with_name(context.op.name)
+        folder = step_folder(context)
         (folder / "dbt.log").unlink(missing_ok=True)  # dbt would go on writing into it
         build = [*build_arguments(folder, "full_refresh" in context.run.tags), *selection]
         _, *arguments = dbt_command(build, assemble_project(settings), variables)
@@ -145,7 +148,7 @@ def model_assets(
 
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         invocation = invoked(context, selection_of(context, parsed, translator))
-        yield from built(invocation, context, parsed, translator, settings.warehouse_path)
+        yield from built(invocation, context, parsed, translator, settings.warehouse_path, step_folder(context))
 
     @dbt_assets(manifest=manifest, name="transform_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=translator)
     def transform_staging(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -223,19 +226,22 @@ def built(
     manifest: Mapping[str, Any],
     translator: DagsterDbtTranslator,
     warehouse_path: Path,
+    folder: Path,
 ) -> Iterator[Any]:
-    """What `dbt build` made, as dagster-dbt tells it, with the sizes of tables; then, if anything failed, why.
+    """What `dbt build` made, as dagster-dbt tells it, with what tables hold; then, if anything failed, why.
+
+    `folder` is where dbt has left what it compiled.
 
     Raises:
         dg.Failure: dbt failed; its description opens with what did.
     """
-    tables = built_tables(warehouse_path, manifest["nodes"].values()) if invocation.events else {}
+    tables = built_tables(warehouse_path, manifest, folder) if invocation.events else {}
     for raw_event in invocation.events:
         message = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
         for event in message.to_default_asset_events(manifest, translator, context):
             if isinstance(event, dg.Output):
-                size = tables.get(str(event.metadata["unique_id"].value), {})
-                event = event.with_metadata({**event.metadata, **size})
+                holds = tables.get(str(event.metadata["unique_id"].value), {})
+                event = event.with_metadata({**event.metadata, **holds})
             yield event
     raise_if_failed(invocation)
 

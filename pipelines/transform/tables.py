@@ -1,26 +1,28 @@
-"""What dbt has built, as Dagster shows it: how many rows a table has, and which columns.
+"""What dbt has built, as Dagster shows it: how many rows a table has, which columns, and what they are made from.
 
-Belongs here: reading both from the warehouse, once dbt has let go of it.
+Belongs here: reading that from the warehouse, once dbt has let go of it.
 Does not belong here: running dbt (`assets.py`).
 
-dagster-dbt can ask for both itself, but through a second connection of dbt's adapter in this process. That one keeps
-the warehouse's file to itself, so that a later run of the same process finds it locked.
+dagster-dbt can ask for rows and columns itself, but through a second connection of dbt's adapter in this process. That
+one keeps the warehouse's file to itself, so that a later run of the same process finds it locked.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from pipelines.transform.column_lineage import as_metadata, lineage_of_models
 from pipelines.warehouse import reader
 
 
-def built_tables(warehouse_path: Path, nodes: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Metadata of each of the models `nodes` of the manifest that is in the warehouse, by the model's unique id.
+def built_tables(warehouse_path: Path, manifest: Mapping[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+    """Metadata of each of the manifest's models and seeds that is in the warehouse, by unique id.
 
-    Rows of views are not counted: it would run them. Columns that the model itself declares with their types, as marts
-    do, Dagster shows anyway; of others the warehouse says what they are, and the model what they mean.
+    `folder` is where dbt has left what it compiled. Rows of views are not counted: it would run them. Columns that the
+    model itself declares with their types, as marts do, Dagster shows anyway; of others the warehouse says what they
+    are, and the model what they mean.
     """
     with reader(warehouse_path) as connection:
         columns: dict[tuple[str, str], list[tuple[str, str]]] = {}
@@ -39,7 +41,9 @@ def built_tables(warehouse_path: Path, nodes: Iterable[Mapping[str, Any]]) -> di
             ).fetchall()
         }
     found: dict[str, dict[str, Any]] = {}
-    for node in nodes:
+    names = {place: [name for name, _ in kinds] for place, kinds in columns.items()}
+    lineages = lineage_of_models(manifest, folder, names)
+    for node in manifest["nodes"].values():
         place = (node["schema"], node["name"])
         if place not in columns:
             continue
@@ -51,6 +55,8 @@ def built_tables(warehouse_path: Path, nodes: Iterable[Mapping[str, Any]]) -> di
             metadata["dagster/column_schema"] = dg.TableSchema(
                 [dg.TableColumn(name, kind, described.get(name) or None) for name, kind in columns[place]]
             )
+        if lineage := lineages.get(node["unique_id"]):
+            metadata["dagster/column_lineage"] = as_metadata(lineage)
         found[node["unique_id"]] = metadata
     return found
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
@@ -369,6 +370,39 @@ def test_every_model_and_every_column_says_what_it_means(demo: Installation) -> 
         or not nodes[schema, table]["columns"].get(column, {}).get("description")
     ]
     assert undocumented == []
+
+
+def test_dagster_is_told_from_which_columns_of_its_parents_every_column_is_made(
+    demo: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(demo.data_dir / "dagster"))
+    manifest = json.loads((demo.data_dir / "dbt" / "target" / "manifest.json").read_text())
+    columns: dict[tuple[str, ...], set[str]] = {}
+    with demo.warehouse() as connection:
+        for *place, column in connection.execute(
+            "select schema_name, table_name, column_name from duckdb_columns()"
+        ).fetchall():
+            columns.setdefault(tuple(place), set()).add(column)
+    with dg.DagsterInstance.get() as instance:
+        for node in manifest["nodes"].values():
+            if node["resource_type"] != "model" or node["language"] != "sql":
+                continue
+            key = dg.AssetKey([node["schema"], node["name"]])
+            event = instance.get_latest_materialization_event(key)
+            assert event, key
+            assert event.asset_materialization
+            lineage = event.asset_materialization.metadata["dagster/column_lineage"].value
+            assert isinstance(lineage, dg.TableColumnLineage)
+            assert set(lineage.deps_by_column) == columns[node["schema"], node["name"]], key
+            parents = {tuple(parent.split(".")[-2:]) for parent in node["depends_on"]["nodes"]}
+            for origin in (origin for origins in lineage.deps_by_column.values() for origin in origins):
+                layer, *table = origin.asset_key.path
+                parent = ("kpi" if layer != "raw" else table[0], table[-1])
+                assert parent in parents or origin.asset_key == key, (key, origin)
+                assert layer == "raw" or origin.column_name in columns[layer, *table], (key, origin)
+            if node["name"] == "kpi_revenue__monthly":
+                [net] = lineage.deps_by_column["net_amount"]
+                assert net == dg.TableColumnDep(dg.AssetKey(["marts", "kpi_revenue__daily"]), "net_amount")
 
 
 def test_money_is_decimal_and_no_ratio_is_infinite(demo: Installation) -> None:

@@ -43,6 +43,7 @@ class Project:
     def __init__(self, folder: Path, **files: str) -> None:
         self.folder = folder
         self.warehouse = folder / "tiny.duckdb"
+        self.step = folder / "target" / "step"
         for name, text in {**FILES, **files}.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
@@ -52,8 +53,7 @@ class Project:
 
     def build(self, selection: Sequence[str] = ()) -> Invocation:
         """Build it from what was parsed."""
-        target = self.folder / "target" / "step"
-        return self._invoke([*build_arguments(target, full_refresh=False), *selection], parsed=True)
+        return self._invoke([*build_arguments(self.step, full_refresh=False), *selection], parsed=True)
 
     def _invoke(self, arguments: list[str], parsed: bool = False) -> Invocation:
         here = ["--project-dir", str(self.folder), "--profiles-dir", str(self.folder)]
@@ -67,7 +67,7 @@ class Project:
         @dbt_assets(manifest=self.manifest, dagster_dbt_translator=translator)
         def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
             invocation = self.build(selection_of(context, content, translator))
-            yield from built(invocation, context, content, translator, self.warehouse)
+            yield from built(invocation, context, content, translator, self.warehouse, self.step)
 
         return models
 
@@ -117,6 +117,12 @@ def test_a_dbt_test_blocks_unless_it_warns(project: Project, tmp_path: Path, mon
         if event.is_step_materialization
     }
     assert rows == {"orders": 1, "lines": 1, "nodes": 1}
+    lineage = {
+        event.materialization.asset_key.path[-1]: event.materialization.metadata["dagster/column_lineage"].value
+        for event in result.all_events
+        if event.is_step_materialization
+    }
+    assert lineage["orders"] == dg.TableColumnLineage({"order_id": []})
     with duckdb.connect(str(project.warehouse), read_only=True) as warehouse:
         # Models have the whole project before them, as in a dbt that has parsed it itself: four models, two tests.
         assert warehouse.execute("select counted from marts.nodes").fetchall() == [(6,)]

@@ -21,13 +21,15 @@ from pipelines.transform.tables import built_tables
 
 
 def model(name: str, *parents: str, schema: str = "marts", **values: Any) -> dict[str, Any]:
-    usual = {"columns": {}, "config": {}, "unique_id": f"model.kpi.{name}", "tags": []}
+    usual = {"columns": {}, "config": {}, "unique_id": f"model.kpi.{name}", "tags": [], "language": "sql"}
+    usual |= {"package_name": "kpi", "original_file_path": f"models/{name}.sql"}
     needs = {"nodes": [f"model.kpi.{parent}" for parent in parents]}
     return {**usual, "resource_type": "model", "name": name, "schema": schema, "depends_on": needs, **values}
 
 
 def manifest(*models: dict[str, Any]) -> dict[str, Any]:
-    return {"nodes": {node["unique_id"]: node for node in models}}
+    nodes = {node["unique_id"]: node for node in models}
+    return {"metadata": {"generated_at": "2026-01-01"}, "nodes": nodes, "sources": {}}
 
 
 def test_a_mart_and_its_facts_are_tagged_with_its_kpi() -> None:
@@ -91,11 +93,12 @@ def test_rows_of_tables_are_counted_and_columns_shown_that_no_contract_declares(
     staging = {"order_id": {"data_type": None, "description": "The shop's number."}}
     found = built_tables(
         path,
-        [
+        manifest(
             model("dim_date", columns=contract),
             model("stg_shop__orders", schema="staging", columns=staging),
             model("not_built"),
-        ],
+        ),
+        tmp_path,
     )
     columns = dg.TableSchema([dg.TableColumn("order_id", "VARCHAR", "The shop's number.")])
     assert found == {
