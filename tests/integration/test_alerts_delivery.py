@@ -26,6 +26,8 @@ IMPATIENT = {"connect_seconds": 0.5, "read_seconds": 0.5, "flush_seconds": 5}
 try_channels = test_channels
 del test_channels
 
+PAGE = "http://127.0.0.1:3001/incidents.html"
+
 
 @pytest.fixture
 def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], World]:
@@ -87,8 +89,10 @@ def test_a_webhook_gets_signed_json_and_the_end_after_it(hook: Callable[[str], W
     assert problem.path == "/alerts?team=data"
     assert said["subject"] == "[critical] staging/orders order_id_unique: 3 of 100 rows are duplicates"
     assert said["impact"] == {"count": 12, "assets": [f"marts/m{number:02}" for number in range(10)]}
-    assert (said["published_as_of"], said["links"]) == ("2026-01-10", {"run": "http://127.0.0.1:3000/runs/1"})
     [part] = said["incidents"]
+    assert part["page"] == f"{PAGE}#{part['id']}"
+    assert said["published_as_of"] == "2026-01-10"
+    assert said["links"] == {"run": "http://127.0.0.1:3000/runs/1", "incident": part["page"]}
     assert (part["failed_rows"], part["rows"], part["owner"]) == (3, 100, "team:sales")
     assert part["examples"] == [{"order_id": "A1", "email": "***"}]
     assert said["key"] == problem.headers["Idempotency-Key"] != end.headers["Idempotency-Key"]
@@ -219,7 +223,10 @@ def test_pagerduty_is_triggered_acknowledged_and_resolved_per_incident(
     assert {event["routing_key"] for event in events} == {"canary-routing-key"}
     assert events[1]["payload"]["summary"] == "[warning] staging/orders late: 3 of 100 rows are duplicates"
     assert (events[0]["payload"]["severity"], events[0]["payload"]["source"]) == ("critical", "staging/orders")
-    assert events[0]["links"] == [{"href": "http://127.0.0.1:3000/", "text": "run"}]
+    assert events[0]["links"] == [
+        {"href": "http://127.0.0.1:3000/", "text": "run"},
+        {"href": f"{PAGE}#{first.id}", "text": "incident"},
+    ]
     assert b"canary-routing-key" not in (tmp_path / "alerts.sqlite").read_bytes()
 
 
@@ -255,7 +262,10 @@ def test_teams_gets_a_card_in_which_data_is_only_text(mail: Callable[[str], Worl
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     card = attachment["content"]
     assert card["msteams"] == {"width": "full"}  # nobody is mentioned
-    assert card["actions"] == [{"type": "Action.OpenUrl", "title": "run", "url": "http://127.0.0.1:3000/runs/1"}]
+    assert card["actions"] == [
+        {"type": "Action.OpenUrl", "title": "run", "url": "http://127.0.0.1:3000/runs/1"},
+        {"type": "Action.OpenUrl", "title": "incident", "url": f"{PAGE}#{world.incident().id}"},
+    ]
     assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
     texts = [run["text"] for block in card["body"] for run in block["inlines"]]
     assert texts[0].startswith("[critical] staging/orders order_id_unique")
@@ -320,7 +330,8 @@ def test_a_mail_has_the_whole_incident_as_plain_text(mail: Callable[[str], World
 
 Not brought up to date because of it (1): marts/kpi_revenue__monthly.
 Published data still as of 2026-01-09.
-run: http://127.0.0.1:3000/runs/1"""
+run: http://127.0.0.1:3000/runs/1
+incident: {PAGE}#{incident}"""
     assert text == expected
 
 
