@@ -69,7 +69,7 @@ class Installation:
             file.unlink()
         shutil.copy(self._before, self.settings.warehouse_path)
         before = _cpu_seconds()
-        delivered = _land(self.settings, self.sources, [LAST_DAY])
+        delivered = land_day(self.settings, self.sources, LAST_DAY)
         _build(self.settings, self.sources, LAST_DAY, dbt)
         return delivered, _cpu_seconds() - before
 
@@ -99,6 +99,11 @@ def main() -> None:
     _print(console, costs)
     results = {"scale": SCALE, "rounds": ROUNDS, **{name: asdict(cost) for name, cost in costs.items()}}
     (bench / "one_day.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def land_day(settings: Settings, sources: list[Source], day: date) -> int:
+    """Bring a day of every table into raw; how many rows there are."""
+    return _land(settings, sources, [day])
 
 
 def _land(settings: Settings, sources: list[Source], days: list[date]) -> int:

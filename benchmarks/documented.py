@@ -1,0 +1,123 @@
+"""The same day as the tools' own examples do it: the peer that `peers.py` measures.
+
+Belongs here: a code location with one asset for each delivered table, `@dbt_assets` as dagster-dbt's documentation has
+it, and one asset check for each suite, which reads its table into a pandas batch of Great Expectations (GX).
+Does not belong here: anything that makes it faster or slower than its examples are.
+
+It lands, builds and checks the same tables by the same rules, as far as GX has them on pandas: raw SQL is not among
+them, nor are the expectations that are this project's own. It publishes nothing, keeps no verdicts and alerts nobody.
+The installation and the day come from DATA_DIR, KPI_PARSED (dbt's `manifest.json`) and KPI_DAY.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pandas as pd
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from pipelines.checks import complete_suites
+from pipelines.ingest.assets import raw_key
+from pipelines.ingest.landing import land, raw_file
+from pipelines.quality.expectation_types import UNEXPECTED_ROWS
+from pipelines.quality.suites import ExpectationSpec, Suite, load_suites
+from pipelines.settings import PROJECT_DIR, get_settings
+from pipelines.sources import each_table, load_sources
+from pipelines.transform.assets import Translator
+from pipelines.transform.project import DBT, assemble_project, dbt_environment, dbt_variables
+from pipelines.warehouse import escaped, sandboxed
+
+DAY = date.fromisoformat(os.environ["KPI_DAY"])
+settings = get_settings()
+sources = load_sources(settings.sources, settings.company_dir)
+suites = complete_suites(load_suites(PROJECT_DIR / "expectations"), sources)
+manifest = Path(os.environ["KPI_PARSED"])
+project = str(assemble_project(settings))
+
+
+def raw_asset(source: str, name: str, table: Any) -> dg.AssetsDefinition:
+    """A delivered table, landed by the same code."""
+
+    @dg.asset(key=raw_key(source, name))
+    def landed() -> None:
+        with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+            allowed = table.model_copy(update={"empty_day": "allowed"})
+            land(source, name, allowed, DAY, settings.landing_dir, settings.raw_dir, database)
+
+    return landed
+
+
+class Keys(Translator):
+    """The same assets, without the order of two steps."""
+
+    get_asset_spec = DagsterDbtTranslator.get_asset_spec
+
+
+@dbt_assets(manifest=manifest, dagster_dbt_translator=Keys(), exclude="resource_type:unit_test")
+def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """As in the documentation, with what our project has to be told."""
+    build = ["build", "--vars", json.dumps(dbt_variables(settings, sources))]
+    yield from dbt.cli(build, context=context).stream()
+
+
+def suite_check(suite: Suite, key: dg.AssetKey) -> dg.AssetChecksDefinition:
+    """One check for all of a table's expectations, on a frame of it."""
+
+    @dg.asset_check(asset=key, name="suite")
+    def checked() -> dg.AssetCheckResult:
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        asset = context.data_sources.add_pandas("pandas").add_dataframe_asset("table")
+        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame(suite)})
+        expectations = [_configuration(spec) for spec in suite.checks if _is_on_pandas(spec)]
+        found = batch.validate(gx.ExpectationSuite(name="suite", expectations=expectations))
+        failed = [str(each.expectation_config) for each in found.results if not each.success]
+        return dg.AssetCheckResult(passed=True, metadata={"expectations": len(expectations), "failed": failed})
+
+    return checked
+
+
+def frame(suite: Suite) -> pd.DataFrame:
+    """The table that a suite is about: of raw what was delivered that day."""
+    if suite.stage == "raw":
+        source, name = suite.name.split("__", 1)
+        file = raw_file(settings.raw_dir, source, name, DAY)
+        return duckdb.sql(f"from '{escaped(file)}'").df() if file.exists() else pd.DataFrame()
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as warehouse:
+        return warehouse.table(f'{suite.stage}."{suite.name}"').df()
+
+
+def _is_on_pandas(spec: ExpectationSpec) -> bool:
+    from great_expectations.expectations.registry import list_registered_expectation_implementations
+
+    return spec.type != UNEXPECTED_ROWS and spec.type in list_registered_expectation_implementations()
+
+
+def _configuration(spec: ExpectationSpec) -> Any:
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    return ExpectationConfiguration(type=spec.type, kwargs=dict(spec.kwargs)).to_domain_obj()
+
+
+for name, value in dbt_environment(settings, DAY).items():
+    os.environ[name] = value
+_raw = {raw_key(source.name, name): raw_asset(source.name, name, table) for source, name, table in each_table(sources)}
+_known = {*_raw, *models.keys}
+_keys = {
+    place: raw_key(*name.split("__", 1)) if stage == "raw" else dg.AssetKey([stage, name])
+    for place in suites
+    for stage, name in [place]
+}
+checks = [suite_check(suite, _keys[place]) for place, suite in suites.items() if _keys[place] in _known]
+defs = dg.Definitions(
+    assets=[*_raw.values(), models],
+    asset_checks=checks,
+    jobs=[dg.define_asset_job("daily")],
+    resources={"dbt": DbtCliResource(project_dir=project, profiles_dir=project, dbt_executable=str(DBT))},
+)
