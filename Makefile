@@ -38,7 +38,8 @@ test-nightly: setup ## a million rows; docs/tour.md; a daemon that alerts; hundr
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py \
 	    tests/integration/test_nothing_rejected_is_published.py
 
-bench: setup ## what dbt costs over plain SQL, checks, and a day as history grows, at a million orders (SCALE=1 for a tenth)
+bench: setup ## what a day costs beside others, dbt over plain SQL, checks, growth, at a million orders (SCALE=1 for a tenth)
+	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks.dbt_overhead
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.one_day
 	$(BIN)/python -m benchmarks.quality

@@ -1,7 +1,7 @@
 """What dbt costs: a full refresh of all models through dbt, against the same compiled SQL run straight in DuckDB.
 
 Belongs here: making the demo company at a size, landing it, running both sides in turn, and printing one table.
-Does not belong here: any model, and any judgement. It measures; the target stands in `docs/architecture.md`.
+Does not belong here: any model, and any judgement. It measures; the target stands in `docs/benchmarks.md`.
 
     SCALE=10 python -m benchmarks.dbt_overhead      # 10 is a million orders
 

@@ -90,7 +90,7 @@ def frame(suite: Suite) -> pd.DataFrame:
         file = raw_file(settings.raw_dir, source, name, DAY)
         return duckdb.sql(f"from '{escaped(file)}'").df() if file.exists() else pd.DataFrame()
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as warehouse:
-        return warehouse.table(f'{suite.stage}."{suite.name}"').df()
+        return warehouse.sql(f'from {suite.stage}."{suite.name}"').df()
 
 
 def _is_on_pandas(spec: ExpectationSpec) -> bool:

@@ -1,7 +1,7 @@
 """What a day costs as history grows: the same last delivery day, run on one month of history and on two years.
 
 Belongs here: making both histories, running their last day, and printing counts and CPU time side by side.
-Does not belong here: any judgement. The target stands in `docs/architecture.md`.
+Does not belong here: any judgement. The target stands in `docs/benchmarks.md`.
 
     SCALE=1 python -m benchmarks.one_day
 

@@ -1,7 +1,7 @@
 """What checks cost: Great Expectations (GX) on DuckDB against its own pandas engine, and the checks' share of a day.
 
 Belongs here: making the table, running both sides, running real days, and printing the tables.
-Does not belong here: any judgement. The targets stand in `docs/architecture.md`.
+Does not belong here: any judgement. The targets stand in `docs/benchmarks.md`.
 
     ROWS=10000000 SCALE=10 python -m benchmarks.quality      # SCALE=0 leaves the days out
 
