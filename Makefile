@@ -39,10 +39,10 @@ test-nightly: setup ## a million rows; docs/tour.md; a daemon that alerts; hundr
 	    tests/integration/test_nothing_rejected_is_published.py
 
 bench: setup ## what a day costs beside others, dbt over plain SQL, checks, growth, at a million orders (SCALE=1 for a tenth)
-	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks.dbt_overhead
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.one_day
 	$(BIN)/python -m benchmarks.quality
+	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 
 lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff check .

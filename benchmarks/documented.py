@@ -105,14 +105,12 @@ def _configuration(spec: ExpectationSpec) -> Any:
     return ExpectationConfiguration(type=spec.type, kwargs=dict(spec.kwargs)).to_domain_obj()
 
 
-for name, value in dbt_environment(settings, DAY).items():
-    os.environ[name] = value
+os.environ.update(dbt_environment(settings, DAY))
 _raw = {raw_key(source.name, name): raw_asset(source.name, name, table) for source, name, table in each_table(sources)}
 _known = {*_raw, *models.keys}
 _keys = {
-    place: raw_key(*name.split("__", 1)) if stage == "raw" else dg.AssetKey([stage, name])
-    for place in suites
-    for stage, name in [place]
+    (stage, name): raw_key(*name.split("__", 1)) if stage == "raw" else dg.AssetKey([stage, name])
+    for stage, name in suites
 }
 checks = [suite_check(suite, _keys[place]) for place, suite in suites.items() if _keys[place] in _known]
 defs = dg.Definitions(

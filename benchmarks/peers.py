@@ -105,7 +105,7 @@ class Installation:
 
 
 def main() -> None:
-    """Measure and print; results go to `data/bench/peers.json`, too."""
+    """Measure and print; results go to `data/bench/peers-<scale>.json`, too."""
     console = Console()
     BENCH.mkdir(parents=True, exist_ok=True)
     installation = Installation()

@@ -235,7 +235,8 @@ def built(
     Raises:
         dg.Failure: dbt failed; its description opens with what did.
     """
-    tables = built_tables(warehouse_path, manifest, folder) if invocation.events else {}
+    models = [result["unique_id"] for result in invocation.results if result["status"] == "success"]
+    tables = built_tables(warehouse_path, manifest, folder, models) if invocation.events else {}
     for raw_event in invocation.events:
         message = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
         for event in message.to_default_asset_events(manifest, translator, context):

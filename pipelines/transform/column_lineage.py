@@ -8,6 +8,7 @@ qualified once, and all its columns are followed through the same tree.
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ _RAW = "raw:"  # before the name of a source, so that it is no schema of the war
 _TEMPORARY = "temp:"  # for tables that exist only while a model is built
 
 
-def lineage_of_models(manifest: Mapping[str, Any], folder: Path, columns: Columns) -> dict[str, Lineage]:
-    """The lineage of each model whose SQL dbt has compiled into `folder`, by unique id.
+def lineage_of_models(
+    manifest: Mapping[str, Any], folder: Path, columns: Columns, built: Iterable[str]
+) -> dict[str, Lineage]:
+    """The lineage of the models `built` just now, whose SQL dbt has compiled into `folder`, by unique id.
 
     `columns` are those of the warehouse's tables. What was found out is kept in the folder for as long as the project
     has not been parsed again. What sqlglot does not understand, and what is not SQL, has no lineage.
@@ -38,13 +41,16 @@ def lineage_of_models(manifest: Mapping[str, Any], folder: Path, columns: Column
     }
     added = {
         model: column_lineage(sql.read_text(encoding="utf-8"), columns, sources)
-        for model, node in manifest["nodes"].items()
-        if model not in lineages and node["resource_type"] == "model" and node["language"] == "sql"
+        for model in built
+        if model not in lineages and (node := manifest["nodes"][model])["resource_type"] == "model"
+        if node["language"] == "sql"
         if (sql := folder / "compiled" / node["package_name"] / node["original_file_path"]).exists()
     }
     if added:
         lineages |= added
-        file.write_text(json.dumps({"parsed_at": parsed_at, "models": lineages}), encoding="utf-8")
+        unfinished = file.with_suffix(f".{os.getpid()}")  # whoever is killed meanwhile leaves the file as it was
+        unfinished.write_text(json.dumps({"parsed_at": parsed_at, "models": lineages}), encoding="utf-8")
+        unfinished.replace(file)
     return lineages
 
 
@@ -70,7 +76,6 @@ def column_lineage(sql: str, columns: Columns, sources: Mapping[str, Table] | No
     """
     import sqlglot
     from sqlglot import exp
-    from sqlglot.errors import SqlglotError
     from sqlglot.optimizer.qualify import qualify
     from sqlglot.optimizer.scope import build_scope
     from sqlglot.schema import MappingSchema
@@ -99,7 +104,7 @@ def column_lineage(sql: str, columns: Columns, sources: Mapping[str, Table] | No
         if scope is None or not isinstance(query, exp.Query):
             return {}
         return {column: sorted(_Origins(scope).of(column)) for column in query.named_selects}
-    except (SqlglotError, ValueError):
+    except Exception:  # whatever sqlglot meets in anybody's SQL: a run does not fail for what is only shown
         return {}
 
 

@@ -7,7 +7,7 @@ dagster-dbt can ask for rows and columns itself, but through a second connection
 one keeps the warehouse's file to itself, so that a later run of the same process finds it locked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from pipelines.transform.column_lineage import as_metadata, lineage_of_models
 from pipelines.warehouse import reader
 
 
-def built_tables(warehouse_path: Path, manifest: Mapping[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+def built_tables(
+    warehouse_path: Path, manifest: Mapping[str, Any], folder: Path, built: Iterable[str]
+) -> dict[str, dict[str, Any]]:
     """Metadata of each of the manifest's models and seeds that is in the warehouse, by unique id.
 
-    `folder` is where dbt has left what it compiled. Rows of views are not counted: it would run them. Columns that the
-    model itself declares with their types, as marts do, Dagster shows anyway; of others the warehouse says what they
-    are, and the model what they mean.
+    `folder` is where dbt has left what it compiled of those `built` just now. Rows of views are not counted: it would
+    run them. Columns that the model itself declares with their types, as marts do, Dagster shows anyway; of others the
+    warehouse says what they are, and the model what they mean.
     """
     with reader(warehouse_path) as connection:
         columns: dict[tuple[str, str], list[tuple[str, str]]] = {}
@@ -42,7 +44,7 @@ def built_tables(warehouse_path: Path, manifest: Mapping[str, Any], folder: Path
         }
     found: dict[str, dict[str, Any]] = {}
     names = {place: [name for name, _ in kinds] for place, kinds in columns.items()}
-    lineages = lineage_of_models(manifest, folder, names)
+    lineages = lineage_of_models(manifest, folder, names, built)
     for node in manifest["nodes"].values():
         place = (node["schema"], node["name"])
         if place not in columns:

@@ -66,6 +66,7 @@ def lineage(sql: str) -> dict[str, set[str]]:
             {"so_far": {"staging.orders.amount", "staging.orders.ordered_on"}},
         ),
         ("this is no SQL (", {}),
+        ("select order_id, amount from staging.orders union all select * from nobody_knows", {}),
     ],
 )
 def test_a_column_is_made_from_what_its_expression_names(sql: str, origins: dict[str, set[str]]) -> None:
@@ -93,15 +94,28 @@ def test_lineage_is_kept_until_the_project_is_parsed_again(tmp_path: Path) -> No
         "sources": {},
     }
     compiled = tmp_path / "compiled" / "kpi" / "models" / "m.sql"
-    assert lineage_of_models(manifest, tmp_path, COLUMNS) == {}, "nothing is compiled yet"
+    assert lineage_of_models(manifest, tmp_path, COLUMNS, manifest["nodes"]) == {}, "nothing is compiled yet"
     compiled.parent.mkdir(parents=True)
     compiled.with_name("p.py").write_text("def model(dbt, session): ...")
     compiled.write_text("select amount from staging.orders")
-    first = lineage_of_models(manifest, tmp_path, COLUMNS)
+    first = lineage_of_models(manifest, tmp_path, COLUMNS, manifest["nodes"])
     assert first == {"model.kpi.m": {"amount": [("staging", "orders", "amount")]}}
     compiled.write_text("select refund_id from staging.refunds")
-    kept = lineage_of_models(manifest, tmp_path, COLUMNS)
+    kept = lineage_of_models(manifest, tmp_path, COLUMNS, manifest["nodes"])
     assert as_metadata(kept["model.kpi.m"]) == as_metadata(first["model.kpi.m"])
     manifest["metadata"]["generated_at"] = "second"
-    again = lineage_of_models(manifest, tmp_path, COLUMNS)
+    again = lineage_of_models(manifest, tmp_path, COLUMNS, manifest["nodes"])
     assert again == {"model.kpi.m": {"refund_id": [("staging", "refunds", "refund_id")]}}
+
+
+def test_only_what_was_built_is_looked_at_and_a_killed_run_leaves_no_half_file(tmp_path: Path) -> None:
+    """The SQL of a model that was not built may be that of an older version."""
+    node = {"resource_type": "model", "package_name": "kpi", "original_file_path": "models/m.sql", "language": "sql"}
+    manifest: dict[str, Any] = {"metadata": {"generated_at": "now"}, "nodes": {"model.kpi.m": node}, "sources": {}}
+    compiled = tmp_path / "compiled" / "kpi" / "models" / "m.sql"
+    compiled.parent.mkdir(parents=True)
+    compiled.write_text("select refund_id from staging.refunds")
+    assert lineage_of_models(manifest, tmp_path, COLUMNS, []) == {}
+    compiled.write_text("select amount from staging.orders")
+    assert set(lineage_of_models(manifest, tmp_path, COLUMNS, ["model.kpi.m"])["model.kpi.m"]) == {"amount"}
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["column_lineage.json"]

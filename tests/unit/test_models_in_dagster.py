@@ -99,6 +99,7 @@ def test_rows_of_tables_are_counted_and_columns_shown_that_no_contract_declares(
             model("not_built"),
         ),
         tmp_path,
+        [],
     )
     columns = dg.TableSchema([dg.TableColumn("order_id", "VARCHAR", "The shop's number.")])
     assert found == {
