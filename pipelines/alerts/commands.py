@@ -16,7 +16,7 @@ from pipelines.alerts.channels import DeliveryError, Letter, Post
 from pipelines.alerts.desk import Desk
 from pipelines.alerts.incidents import RANK, Because, Incident
 from pipelines.alerts.masking import harmless
-from pipelines.alerts.messages import as_text, content, key_of, test_content
+from pipelines.alerts.messages import as_text, content, key_of, state_in_words, test_content
 from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import STEP_FAILED
 from pipelines.alerts.store import Notice
@@ -35,7 +35,7 @@ def print_list(desk: Desk, everything: bool, now: datetime, console: Console) ->
         console.print("No incident on record." if everything else "No incident is open.")
     groups: dict[tuple[str, ...], list[Incident]] = {}
     for incident in found:
-        groups.setdefault((_standing(incident, zone), incident.severity, *_cause(incident)), []).append(incident)
+        groups.setdefault((state_in_words(incident, zone), incident.severity, *_cause(incident)), []).append(incident)
     for (standing, severity, *_), members in groups.items():
         first = members[0]
         if len(members) == 1:
@@ -118,16 +118,6 @@ def _on_record(desk: Desk, everything: bool) -> tuple[list[Incident], list[Notic
         dead, queued = transaction.notices("dead"), transaction.notices("queued")
     found.sort(key=lambda one: (one.state == "resolved", -RANK[one.severity], one.opened_at, one.asset))
     return found, dead, queued
-
-
-def _standing(incident: Incident, zone: ZoneInfo) -> str:
-    told = "" if incident.told or incident.state != "open" else ", nobody was told"
-    who = f" by {incident.by}" if incident.by and incident.state in ("acknowledged", "muted") else ""
-    until = incident.muted_until if incident.state == "muted" else None
-    return (
-        f"{incident.state}{told}{', flapping' if incident.flapping else ''}"
-        f"{f' until {local_time(until, zone)}' if until else ''}{who}"
-    )
 
 
 def _cause(incident: Incident) -> tuple[str, ...]:

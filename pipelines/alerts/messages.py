@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pipelines.alerts.incidents import RANK, Because, Incident
 from pipelines.alerts.masking import one_line
 from pipelines.docs_pages import incident_url, page_url
+from pipelines.output import local_time
 from pipelines.quality.suites import Severity
 
 Kind = Literal["problem", "escalation", "acknowledged", "resolved", "test"]
@@ -271,6 +272,17 @@ def _written_subject(sentences: Sequence[tuple[str, Severity]]) -> str:
 
 def _tagged(tag: str, sentence: str) -> str:
     return one_line(f"[{tag}] {sentence}", _LONGEST_SUBJECT)
+
+
+def state_in_words(incident: Incident, zone: ZoneInfo) -> str:
+    """What people and the alerts have done about an incident so far."""
+    told = "" if incident.told or incident.state != "open" else ", nobody was told"
+    who = f" by {incident.by}" if incident.by and incident.state in ("acknowledged", "muted") else ""
+    until = incident.muted_until if incident.state == "muted" else None
+    return (
+        f"{incident.state}{told}{', flapping' if incident.flapping else ''}"
+        f"{f' until {local_time(until, zone)}' if until else ''}{who}"
+    )
 
 
 def standing(part: dict[str, Any], kind: Kind) -> list[str]:

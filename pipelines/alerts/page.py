@@ -14,7 +14,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pipelines.alerts.incidents import RANK, Incident
-from pipelines.alerts.messages import Kind, around, content, facts, standing
+from pipelines.alerts.messages import Kind, around, content, facts, standing, state_in_words
 from pipelines.alerts.store import Event
 from pipelines.docs_pages import INCIDENTS, page, page_url
 from pipelines.output import counted, local_time
@@ -54,7 +54,6 @@ def _incident(incident: Incident, history: Sequence[Event], now: datetime, setti
     kind: Kind = "resolved" if ended else "problem"
     said = content(kind, [(incident, "resolved" if ended else "new")], now, settings.time_zone)
     [part] = said["incidents"]
-    state = incident.state + (", flapping" if incident.flapping else "")
     rows = "".join(f"<tr><th>{label}</th><td>{html.escape(str(value))}</td></tr>" for label, value in facts(part, said))
     events = "".join(
         f"<tr><td>{local_time(event.at, zone)}</td><td>{html.escape(event.what)}"
@@ -71,7 +70,7 @@ def _incident(incident: Incident, history: Sequence[Event], now: datetime, setti
         f'<section id="{incident.id}">\n'
         f'<h3><span class="{"" if ended else _OF_SEVERITY[incident.severity]}">'
         f"{html.escape(incident.title)}</span></h3>\n"
-        f"<p>{html.escape(', '.join([state, *standing(part, kind)[:-1]]))}. {shown}</p>\n"
+        f"<p>{html.escape(', '.join([state_in_words(incident, zone), *standing(part, kind)[:-1]]))}. {shown}</p>\n"
         f"<table>{rows}</table>\n"
         f"{''.join(f'<p>{html.escape(line)}</p>' for line in around(said))}"
         f"<details><summary>History</summary><table>{events}</table></details>\n</section>"

@@ -23,7 +23,7 @@ def test_the_page_follows_an_incident_to_its_end(world: World) -> None:
     assert f'<section id="{incident.id}">' in page(world)
     assert '<a href="./docs/operations.html#dates">runbook</a>' in page(world)
     world.desk.acknowledge([incident], "Anna", "asked the shop", world.now)
-    assert "acknowledged by Anna" in page(world)
+    assert "<p>acknowledged by Anna, critical." in page(world)
     world.later(hours=1)
     world.passes()
     assert "No incident is open" in page(world)
@@ -46,6 +46,11 @@ def test_the_most_severe_open_incident_comes_first(world: World) -> None:
     assert {part["page"].partition("#")[2] for part in notice["incidents"]} == {
         incident.id for incident in world.incidents()
     }
+
+
+def test_an_incident_that_nobody_was_told_of_says_so(world: World) -> None:
+    world.fails(severity="info")
+    assert "<p>open, nobody was told, info." in page(world)
 
 
 def test_what_was_delivered_is_text(world: World) -> None:
