@@ -6,7 +6,7 @@ what tables are compared with (`comparisons.py`).
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -24,15 +24,18 @@ from pipelines.docs_pages import write_pages
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import raw_file
 from pipelines.quality.asset_checks import asset_checks
+from pipelines.quality.content import content_of, validate_if_changed
 from pipelines.quality.data_docs import Outcome, build_data_docs, store_outcome
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable, ParquetFiles
 from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Suite
 from pipelines.quality.usual import DAYS_OFF, DELIVERED_MONTHS, DELIVERIES, PUBLISHED_MONTHS
+from pipelines.quality.validation import validate
 from pipelines.settings import Settings
 from pipelines.sources import OWNER, Source, each_table
 from pipelines.suites_of_sources import suites_of
+from pipelines.transform.unchanged import versions_of_tables
 
 Suites = Mapping[tuple[str, str], Suite]
 
@@ -179,13 +182,23 @@ def delivered_days(settings: Settings, source: str, table: str, suite: Suite, da
     return ParquetFiles(tuple(raw_file(settings.raw_dir, source, table, day) for day in days), views)
 
 
-def judge_log(settings: Settings, source: Source, name: str, suite: Suite, run_id: str) -> list[CheckResult]:
-    """The results of `suite` on a table's log of deliveries, each of which gets its verdict."""
+def judge_log(
+    settings: Settings,
+    source: Source,
+    name: str,
+    suite: Suite,
+    run_id: str,
+    checked: Callable[[DuckDBTable], list[CheckResult]] | None = None,
+) -> list[CheckResult]:
+    """The results of `suite` on a table's log of deliveries, each of which gets its verdict.
+
+    `checked` gives the results of the suite on some of the log; by default its checks are made.
+    """
     judged = Judged(Standing(settings, [source]), source, name, suite, run_id)
     return judge_logged(
         judged,
         loads_of_log(settings, suite.name),
-        lambda without: whole_table(settings, [source], suite, without),
+        lambda without: (checked or partial(validate, suite))(whole_table(settings, [source], suite, without)),
     )
 
 
@@ -194,10 +207,16 @@ def _model_checks(
 ) -> dg.AssetChecksDefinition:
     logs = {f"base_{source.name}__{name}": (source, name) for source, name, _ in each_table(sources)}
 
-    def check(context: dg.AssetCheckExecutionContext) -> DuckDBTable | list[CheckResult]:
+    def check(context: dg.AssetCheckExecutionContext) -> list[CheckResult]:
+        versions = {} if _is_asked_for(context.run) else versions_of_tables(settings.warehouse_path)
+
+        def checked(table: DuckDBTable) -> list[CheckResult]:
+            content = content_of(suite, table, versions)
+            return validate_if_changed(suite, table, content, history, context.run.run_id)
+
         if suite.stage == "staging" and suite.name in logs:
-            return judge_log(settings, *logs[suite.name], suite, context.run.run_id)
-        return whole_table(settings, sources, suite)
+            return judge_log(settings, *logs[suite.name], suite, context.run.run_id, checked)
+        return checked(whole_table(settings, sources, suite))
 
     return asset_checks(
         suite,
@@ -207,6 +226,11 @@ def _model_checks(
         docs_folder=settings.data_docs_dir,
         docs_url=settings.data_docs_url,
     )
+
+
+def _is_asked_for(run: dg.DagsterRun) -> bool:
+    """Whether a person has picked what to run, or has everything built anew: then all checks are made."""
+    return bool(run.asset_selection or run.asset_check_selection or "full_refresh" in run.tags)
 
 
 def _asset_key(suite: Suite) -> dg.AssetKey:

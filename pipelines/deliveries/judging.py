@@ -52,9 +52,9 @@ def judge_landed(of: Judged, days: Iterable[date], relation: Callable[[list[date
 
 
 def judge_logged(
-    of: Judged, loads: Mapping[date, datetime], relation: Callable[[Sequence[date]], Relation]
+    of: Judged, loads: Mapping[date, datetime], checked: Callable[[Sequence[date]], list[CheckResult]]
 ) -> list[CheckResult]:
-    """Judge the deliveries in a table's log, `loads` by day; `relation` gives the log without some days."""
+    """Judge the deliveries in a table's log, `loads` by day; `checked` gives the results on it without some days."""
     settings, source = of.standing.settings, of.source
     deliveries = of.standing.of_table(source.name, of.table)
     decided = [day for day, delivery in deliveries.items() if delivery.decided_by]
@@ -63,7 +63,7 @@ def judge_logged(
     left_out = [delivery for delivery in deliveries.values() if delivery.state == "left_out" and delivery.is_landed]
     if not loads and left_out:
         return [_recalled(of, result) for result in _all_left_out(of, left_out)]
-    results = validate(of.suite, relation(decided))
+    results = checked(decided)
     # What was delivered again since the log was built is another landing, and not judged by these rows.
     judged = [
         day

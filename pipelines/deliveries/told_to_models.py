@@ -86,4 +86,7 @@ def _write(settings: Settings, name: str, rows: Sequence[tuple[object, ...]]) ->
             marks = ", ".join("?" for _ in rows[0])
             connection.executemany(f"insert into told values ({marks})", rows)
         connection.execute("copy told to $1 (format parquet)", [str(aside)])
-    aside.replace(target)
+    if target.exists() and target.read_bytes() == aside.read_bytes():
+        aside.unlink()  # a new file would have all that is made from it built again
+    else:
+        aside.replace(target)

@@ -23,6 +23,8 @@ from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import ExpectationSpec, Suite
 from pipelines.quality.validation import expected, failed_with_error, validate
 
+UNCHANGED_SINCE = "unchanged since run"  # the metadata of what an earlier run built or found
+
 
 def asset_checks(
     suite: Suite,
@@ -143,6 +145,8 @@ def _check_result(suite: Suite, asset_key: dg.AssetKey, result: CheckResult, lin
     next_step = next((spec.next_step for spec in suite.checks if spec.name == result.check), None)
     if next_step and not result.passed:
         metadata["next step"] = next_step
+    if result.checked_in_run is not None:
+        metadata[UNCHANGED_SINCE] = result.checked_in_run
     if link is not None:
         metadata["data docs"] = dg.MetadataValue.url(link)
     return dg.AssetCheckResult(

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from pipelines.quality.results import CheckResult
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipelines.quality.suites import Suite
 
 _BUSY_SECONDS = 30
 KEPT_RUNS = 400  # a year of daily runs, and some repeated ones
@@ -40,11 +42,23 @@ create table if not exists check_results (
     message text not null,
     examples text not null,
     error text,
-    failing_days text not null default '[]'
+    failing_days text not null default '[]',
+    checked_in_run text
 )
 """
-# Files of before it was recorded lack it.
-_ADD_FAILING_DAYS = "alter table check_results add column failing_days text not null default '[]'"
+# Files of before they were recorded lack them.
+_ADDED = {"failing_days": "text not null default '[]'", "checked_in_run": "text"}
+# The newest results of a table by what its checks had read: its `content`. Another content replaces them.
+_KEPT = """
+create table if not exists kept_results (
+    stage text not null,
+    "table" text not null,
+    content text not null,
+    run_id text not null,
+    results text not null,
+    primary key (stage, "table")
+)
+"""
 _INDEX = "create index if not exists check_results_of_run on check_results (run_id)"
 _FORGET = """
 delete from check_results where run_id not in (
@@ -95,6 +109,27 @@ class CheckHistory:
         with self._connection() as connection:
             return [_from_row(row) for row in connection.execute(query, (run_id,))]
 
+    def keep(self, suite: "Suite", content: str, run_id: str, results: Sequence[CheckResult]) -> None:
+        """Keep what run `run_id` found of the table of `suite`, whose checks have read `content`, for later runs."""
+        found = json.dumps([_to_row(result) for result in results])
+        with self._connection() as connection:
+            connection.execute(
+                "insert or replace into kept_results values (?, ?, ?, ?, ?)",
+                (suite.stage, suite.name, content, run_id, found),
+            )
+
+    def kept(self, suite: "Suite", content: str) -> list[CheckResult] | None:
+        """What an earlier run found of the table of `suite`, if its checks had read `content`; each names that run."""
+        with self._connection() as connection:
+            found = connection.execute(
+                'select run_id, results from kept_results where stage = ? and "table" = ? and content = ?',
+                (suite.stage, suite.name, content),
+            ).fetchone()
+        if found is None:
+            return None
+        run_id, results = found
+        return [replace(_from_row(row), checked_in_run=run_id) for row in json.loads(results)]
+
     def blocking_problems(self, run_id: str, expected: Iterable[tuple[str, str, str]]) -> list[str]:
         """Why run `run_id` must not be published; an empty list if nothing speaks against it.
 
@@ -136,7 +171,9 @@ class CheckHistory:
         """
         with self._connection() as connection:
             frame = pd.read_sql_query(query, connection, params=(-1 if last_runs is None else last_runs,))
-        texts = dict.fromkeys(["delivered_on", "column", "error"], "string")  # also where every row has none
+        texts = dict.fromkeys(
+            ["delivered_on", "column", "error", "checked_in_run"], "string"
+        )  # also where every row has none
         return frame.astype({"passed": "bool", "unexpected_count": "Int64", "element_count": "Int64", **texts})
 
     @contextmanager
@@ -146,8 +183,8 @@ class CheckHistory:
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
         try:
             connection.execute("pragma journal_mode = wal")
-            connection.execute(_TABLE)
-            connection.execute(_INDEX)
+            for statement in (_TABLE, _KEPT, _INDEX):
+                connection.execute(statement)
             _bring_up_to_date(connection)
             with connection:
                 yield connection
@@ -157,16 +194,17 @@ class CheckHistory:
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     """Give a file that an older version made the columns it lacks."""
-    if _has_failing_days(connection):
+    if not _lacks(connection):
         return
-    connection.execute("begin immediate")  # so that of two processes one adds the column, and the other sees it
+    connection.execute("begin immediate")  # so that of two processes one adds the columns, and the other sees them
     with connection:
-        if not _has_failing_days(connection):
-            connection.execute(_ADD_FAILING_DAYS)
+        for column in _lacks(connection):
+            connection.execute(f"alter table check_results add column {column} {_ADDED[column]}")
 
 
-def _has_failing_days(connection: sqlite3.Connection) -> bool:
-    return "failing_days" in {name for _, name, *_ in connection.execute("pragma table_info(check_results)")}
+def _lacks(connection: sqlite3.Connection) -> list[str]:
+    there = {name for _, name, *_ in connection.execute("pragma table_info(check_results)")}
+    return [column for column in _ADDED if column not in there]
 
 
 def _to_row(result: CheckResult) -> list[Any]:

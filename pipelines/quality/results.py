@@ -24,6 +24,7 @@ class CheckResult:
         error: why the check could not be made.
         failing_days: of a failed check, the delivery days (ISO dates, in order) of all failing rows and figures; empty
             where they name none.
+        checked_in_run: the earlier run that made the check, if nothing that it reads has changed since.
     """
 
     stage: str
@@ -41,3 +42,4 @@ class CheckResult:
     examples: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
     failing_days: tuple[str, ...] = ()
+    checked_in_run: str | None = None

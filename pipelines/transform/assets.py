@@ -13,11 +13,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
-from dagster_dbt.asset_utils import (
-    DAGSTER_DBT_EXCLUDE_METADATA_KEY,
-    DAGSTER_DBT_SELECT_METADATA_KEY,
-    get_subset_selection_for_context,
-)
+from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from pipelines.checks import Suites, judge_log, owners_of_models
@@ -25,14 +21,23 @@ from pipelines.deliveries.standing import Delivery, Standing
 from pipelines.deliveries.store import DeliveryStore
 from pipelines.deliveries.told_to_models import entities_of_tables, write_left_out, write_missing
 from pipelines.partitions import days_of_run
+from pipelines.quality.asset_checks import UNCHANGED_SINCE
 from pipelines.quarantine import update_rows
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.transform.dbt_runner import Invocation, invoke
 from pipelines.transform.failures import failure_of
 from pipelines.transform.kpis import kpis_of_marts
-from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
+from pipelines.transform.project import (
+    as_of_date,
+    assemble_project,
+    dbt_command,
+    dbt_environment,
+    dbt_variables,
+    stamp_of,
+)
 from pipelines.transform.tables import built_tables
+from pipelines.transform.unchanged import Built, Versions, build_what_changed, parents_first, remember
 from pipelines.warehouse import hold_writer_lock
 
 DATA_TEAM = "team:data"  # owns what no suite guards
@@ -135,27 +140,41 @@ def model_assets(
         """Each step has one, which is used again: one for each run, as dagster-dbt has it, is never cleared."""
         return manifest.with_name(context.op.name)
 
-    def invoked(context: dg.AssetExecutionContext, selection: Sequence[str]) -> Invocation:
+    def up_to_date(context: dg.AssetExecutionContext) -> tuple[list[Invocation], dict[str, Built]]:
+        """Have dbt build the step's nodes; what it did, and which ones are still as an earlier run has built them."""
         environment = dbt_environment(settings, as_of_date(settings, sources))
-        folder = step_folder(context)
+        project_dir, folder = assemble_project(settings), step_folder(context)
+        full_refresh = "full_refresh" in context.run.tags
+        invocations: list[Invocation] = []
         (folder / "dbt.log").unlink(missing_ok=True)  # dbt would go on writing into it
-        build = [*build_arguments(folder, "full_refresh" in context.run.tags), *selection]
-        _, *arguments = dbt_command(build, assemble_project(settings), variables)
-        try:
-            return invoke(arguments, environment, manifest.with_name("partial_parse.msgpack"))
-        except KeyboardInterrupt:
-            raise dg.DagsterExecutionInterruptedError from None
+
+        def build(nodes: Iterable[str]) -> list[str]:
+            options = [*build_arguments(folder, full_refresh), *selection_of(nodes, parsed)]
+            _, *arguments = dbt_command(options, project_dir, variables)
+            try:
+                invocations.append(invoke(arguments, environment, manifest.with_name("partial_parse.msgpack")))
+            except KeyboardInterrupt:
+                raise dg.DagsterExecutionInterruptedError from None
+            return invocations[-1].succeeded_nodes
+
+        now = Versions(parsed, stamp_of(manifest), environment, settings.raw_dir)
+        wanted, run_id = nodes_of_step(context), context.run.run_id
+        if full_refresh or context.is_subset:  # what a person picks is built
+            remember(settings.warehouse_path, now, build(wanted), run_id)
+            return invocations, {}
+        kept = build_what_changed(settings.warehouse_path, now, wanted, build, run_id)
+        return invocations, kept
 
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        invocation = invoked(context, selection_of(context, parsed, translator))
-        yield from built(invocation, context, parsed, translator, settings.warehouse_path, step_folder(context))
+        invocations, kept = up_to_date(context)
+        yield from built(invocations, context, parsed, translator, settings.warehouse_path, step_folder(context), kept)
 
     @dbt_assets(manifest=manifest, name="transform_staging", select=f"fqn:{STAGING}", dagster_dbt_translator=translator)
     def transform_staging(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lock(context)
 
         def build_again() -> None:
-            raise_if_failed(invoked(context, ["--select", f"fqn:{STAGING}"]))
+            raise_if_failed(up_to_date(context)[0])
 
         left_out = yield from staged_without_rejected(
             settings, sources, suites, context.run, lambda: build(context), build_again
@@ -204,57 +223,77 @@ def staged_without_rejected(
     return left_out
 
 
-def selection_of(
-    context: dg.AssetExecutionContext, manifest: Mapping[str, Any], translator: DagsterDbtTranslator
-) -> list[str]:
-    """The arguments that have dbt build what Dagster has selected: a step's models, or those that a person picked."""
-    selection, indirect_selection = get_subset_selection_for_context(
-        context=context,
-        manifest=manifest,
-        select=context.op.tags.get(DAGSTER_DBT_SELECT_METADATA_KEY),
-        exclude=context.op.tags.get(DAGSTER_DBT_EXCLUDE_METADATA_KEY),
-        selector=None,
-        dagster_dbt_translator=translator,
-        current_dbt_indirect_selection_env=None,
-    )
-    return [*selection, "--indirect-selection", indirect_selection] if indirect_selection else selection
+def nodes_of_step(context: dg.AssetExecutionContext) -> list[str]:
+    """The models, seeds and tests that Dagster has selected: a step's, or those that a person picked."""
+    assets = context.assets_def
+    selected: list[dg.AssetSpec | dg.AssetCheckSpec] = [
+        *(spec for spec in assets.specs if spec.key in context.selected_asset_keys),
+        *(spec for spec in assets.check_specs if spec.key in context.selected_asset_check_keys),
+    ]
+    return [unique_id_of(spec) for spec in selected]
+
+
+def unique_id_of(spec: dg.AssetSpec | dg.AssetCheckSpec) -> str:
+    """What dbt calls the model, seed or test that Dagster knows by this spec."""
+    return str((spec.metadata or {})[DAGSTER_DBT_UNIQUE_ID_METADATA_KEY])
+
+
+def selection_of(nodes: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
+    """The arguments that have dbt run these nodes, by unique id, and no others."""
+    names = (".".join(manifest["nodes"][unique_id]["fqn"]) for unique_id in nodes)
+    return ["--select", *(f"fqn:{name}" for name in names), "--indirect-selection", "empty"]
 
 
 def built(
-    invocation: Invocation,
+    invocations: Sequence[Invocation],
     context: dg.AssetExecutionContext,
     manifest: Mapping[str, Any],
     translator: DagsterDbtTranslator,
     warehouse_path: Path,
     folder: Path,
+    kept: Mapping[str, Built] | None = None,
 ) -> Iterator[Any]:
-    """What `dbt build` made, as dagster-dbt tells it, with what tables hold; then, if anything failed, why.
+    """What `dbt build` made, as dagster-dbt tells it, and what is `kept` of earlier runs, with what tables hold; then,
+    if anything failed, why.
 
     `folder` is where dbt has left what it compiled.
 
     Raises:
         dg.Failure: dbt failed; its description opens with what did.
     """
-    models = [result["unique_id"] for result in invocation.results if result["status"] == "success"]
-    tables = built_tables(warehouse_path, manifest, folder, models) if invocation.events else {}
-    for raw_event in invocation.events:
+    kept = kept or {}
+    models = [node for invocation in invocations for node in invocation.succeeded_nodes]
+    tables = built_tables(warehouse_path, manifest, folder, models) if models or kept else {}
+    tests = {unique_id_of(spec): spec for spec in context.assets_def.check_specs}
+    told: dict[str, list[Any]] = {}
+    for unique_id, before in kept.items():
+        since: dict[str, Any] = {UNCHANGED_SINCE: before.run_id}
+        if test := tests.get(unique_id):
+            check = dg.AssetCheckResult(passed=True, asset_key=test.asset_key, check_name=test.name, metadata=since)
+            told[unique_id] = [check]
+        else:
+            name = translator.get_asset_key(manifest["nodes"][unique_id]).to_python_identifier()
+            told[unique_id] = [dg.Output(None, name, metadata={"unique_id": unique_id, **since})]
+    for raw_event in (event for invocation in invocations for event in invocation.events):
         message = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
-        for event in message.to_default_asset_events(manifest, translator, context):
-            if isinstance(event, dg.Output):
-                holds = tables.get(str(event.metadata["unique_id"].value), {})
-                event = event.with_metadata({**event.metadata, **holds})
-            yield event
-    raise_if_failed(invocation)
+        unique_id = raw_event["data"]["node_info"]["unique_id"]
+        told.setdefault(unique_id, []).extend(message.to_default_asset_events(manifest, translator, context))
+    for unique_id in parents_first(manifest):  # Dagster wants it so
+        for event in told.get(unique_id, ()):
+            is_table = isinstance(event, dg.Output) and unique_id in tables
+            yield event.with_metadata({**event.metadata, **tables[unique_id]}) if is_table else event
+    raise_if_failed(invocations)
 
 
-def raise_if_failed(invocation: Invocation) -> None:
+def raise_if_failed(invocations: Iterable[Invocation]) -> None:
     """Say why, if what `dbt build` was to make could not be made.
 
     Raises:
         dg.Failure: dbt failed; its description opens with what did.
     """
-    if not invocation.succeeded:
-        raise failure_of(invocation.results, invocation.error)
+    for invocation in invocations:
+        if not invocation.succeeded:
+            raise failure_of(invocation.results, invocation.error)
 
 
 def blocking_tests(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetCheckKey]:

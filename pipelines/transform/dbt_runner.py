@@ -33,6 +33,11 @@ class Invocation:
     results: tuple[dict[str, Any], ...]  # status, unique_id, message and seconds of each, also of what was skipped
     error: str  # why it came to no results, if it did
 
+    @property
+    def succeeded_nodes(self) -> list[str]:
+        """The unique ids of the models and seeds that were built, and of the tests that passed."""
+        return [result["unique_id"] for result in self.results if result["status"] in ("success", "pass")]
+
 
 def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Path | None = None) -> Invocation:
     """Run dbt with the arguments of its command line, on models that it has `parsed` (its `partial_parse.msgpack`).

@@ -10,7 +10,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -21,6 +23,7 @@ from pipelines.settings import Settings
 from pipelines.sources import Source
 from pipelines.transform.dbt_runner import parsed_models
 from pipelines.transform.project import as_of_date, assemble_project, dbt_environment, dbt_variables
+from pipelines.transform.unchanged import Versions, build_what_changed
 
 QUIET = ["--quiet", "--no-print", "--no-write-json", "--log-level", "none", "--log-level-file", "none"]
 
@@ -41,12 +44,18 @@ class DbtInProcess:
         self._project = ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
         self._project += ["--vars", json.dumps(dbt_variables(settings, sources))]
         self._environment = dbt_environment(settings, as_of_date(settings, sources))
-        self._warehouse = settings.warehouse_path
+        self._warehouse, self._raw_dir = settings.warehouse_path, settings.raw_dir
         if not is_parsed:
             with self._environment_of(settings.warehouse_path):
                 parsed = dbtRunner().invoke([*QUIET, "parse", *self._project])
             assert parsed.success, parsed.exception
         self._manifest = parsed_models(settings.dbt_target_dir / "target" / "partial_parse.msgpack")
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        """What dbt would write to `manifest.json`."""
+        content: dict[str, Any] = self._manifest.writable_manifest().to_dict(omit_none=True)
+        return content
 
     def models(self, *selection: str) -> list[str]:
         """Names of the models that `--select` or `--exclude` arguments leave."""
@@ -66,6 +75,18 @@ class DbtInProcess:
         with self._environment_of(warehouse, as_of):
             _assert_success(self._invoke("run", "--select", " ".join(models), *arguments, statements=statements))
         return statements.count
+
+    def run_changed(self, warehouse: Path, models: list[str]) -> None:
+        """Build those of `models` that have changed since they were built so last."""
+        names = {unique_id: node["name"] for unique_id, node in self._content["nodes"].items()}
+        wanted = [unique_id for unique_id, name in names.items() if name in models]
+
+        def build(unique_ids: list[str]) -> list[str]:
+            self.run(warehouse, [names[unique_id] for unique_id in unique_ids])
+            return unique_ids
+
+        now = Versions(self._content, "one project", self._environment, self._raw_dir)
+        build_what_changed(warehouse, now, wanted, build, "a run")
 
     def run_and_kill(self, warehouse: Path, models: list[str], after: int) -> bool:
         """Build `models`, and stop after so many statements; whether that was before the end."""

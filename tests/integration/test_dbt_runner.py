@@ -20,7 +20,14 @@ from pipelines.publish import assets as publishing
 from pipelines.publish.assets import published_asset
 from pipelines.quality.history import CheckHistory
 from pipelines.settings import load_settings
-from pipelines.transform.assets import Translator, blocking_tests, build_arguments, built, selection_of
+from pipelines.transform.assets import (
+    Translator,
+    blocking_tests,
+    build_arguments,
+    built,
+    nodes_of_step,
+    selection_of,
+)
 from pipelines.transform.dbt_runner import Invocation, invoke
 from pipelines.transform.project import DBT
 
@@ -66,8 +73,8 @@ class Project:
 
         @dbt_assets(manifest=self.manifest, dagster_dbt_translator=translator)
         def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
-            invocation = self.build(selection_of(context, content, translator))
-            yield from built(invocation, context, content, translator, self.warehouse, self.step)
+            invocation = self.build(selection_of(nodes_of_step(context), content))
+            yield from built([invocation], context, content, translator, self.warehouse, self.step)
 
         return models
 

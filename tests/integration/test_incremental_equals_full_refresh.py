@@ -129,9 +129,9 @@ class Shop:
         land(source.name, table, declared, day, self.settings.landing_dir, raw_dir, self._database)
 
     def build(self, build: Build) -> None:
-        """Bring up to date what remembers, or die trying."""
+        """Bring up to date what remembers, without what has not changed, or die trying."""
         if build.killed_at_percent is None:
-            self.dbt.run(self.step_by_step, self.remembering)
+            self.dbt.run_changed(self.step_by_step, self.remembering)
         else:
             last = self.statements * build.killed_at_percent // 100
             self.dbt.run_and_kill(self.step_by_step, self.remembering, after=last)
@@ -154,7 +154,7 @@ def test_step_by_step_or_at_once_the_warehouse_is_the_same(shop: Shop, history: 
             shop.land(step)
         else:
             shop.build(step)
-    shop.dbt.run(shop.step_by_step, shop.models)
+    shop.dbt.run_changed(shop.step_by_step, shop.models)
     shop.dbt.run(shop.at_once, shop.models, "--full-refresh")
     difference = differences(shop.step_by_step, shop.at_once)
     assert not difference, difference

@@ -1,6 +1,7 @@
 -- When the delivered history of each kind of event begins; one row per kind that has any.
 -- A month whose first days were not delivered is no month to compare with. It was whole when the days before the first event
 -- are no more than lie between two events later on, as at a shop that opens on 2 January; and never when a week is missing.
+{{ config(meta={'passes_on': 'content'}) }}
 {% set events = {
     'orders': ['int_orders', business_date('ordered_at')],
     'refunds': ['int_refunds', business_date('refunded_at')],

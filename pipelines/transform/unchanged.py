@@ -1,0 +1,277 @@
+"""Has dbt build only what has changed: models and tests none of whose inputs is another one are left as they are.
+
+Belongs here: the version of each model and test, what the warehouse holds of which version, and what follows.
+Does not belong here: running dbt (`dbt_runner.py`), and telling Dagster (`assets.py`).
+
+The version of a model is a hash of all that it is made from: the versions of its parents, down to the files of raw; the
+whole project with its variables; the environment variables that it reads. Equal versions mean equal rows, so it is
+enough to compare the version that would be built with the one that was. What was built is kept in the warehouse itself,
+in `builds.nodes`, so that a copy of the warehouse knows it, and a new one knows nothing. dbt forgets there what it is
+about to build (`macros/builds.sql`), whoever runs it, and what was built is added when it has ended: a build that dies
+leaves models without a version, which the next one builds.
+
+A model that is made from much and whose rows are seldom others (`meta: {passes_on: content}`) passes on a hash of its
+rows in place of its version. It is built first, since only then it is known what must follow.
+
+Shipped models depend on nothing else. A company's own may: on the time, a random number, a file, a table that they
+read past `ref()`. One that looks so is built by every run, and so is all that is made from it.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+
+from pipelines.quality.content import CHANGES_BY_ITSELF
+from pipelines.warehouse import let_go, reader
+
+FEWEST_SPARED = 10  # models and tests: building some first takes as long as building these
+_COMPANY = "company/"  # where the project keeps a company's own models
+_READS_PAST_REF = re.compile(
+    r"""
+    \b(information_schema|staging|intermediate|marts|fingerprints|builds|main)\s*\.
+    | \b(run_started_at|invocation_id|modules|adapter|graph|run_query|statement|load_result)\b
+    | \b(from|join)\s+"
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_ENVIRONMENT_VARIABLE = re.compile(r"env_var\(\s*['\"](\w+)['\"]")
+_TABLE = "builds.nodes"
+_CONTENT = "select count(*), sum(hash(t)) from {} as t"
+_RELATIONS = """
+select schema_name, table_name from duckdb_tables() where schema_name not in ('builds', 'fingerprints')
+union all select schema_name, view_name from duckdb_views() where not internal
+"""
+_CREATE = f"""
+create schema if not exists builds;
+create table if not exists {_TABLE} (
+    unique_id varchar, relation varchar, version varchar, run_id varchar, content varchar
+)
+"""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run has left in the warehouse of a model, or found of a test: that it passed."""
+
+    version: str
+    run_id: str
+    content: str | None = None  # a hash of its rows, if it passes on that
+
+
+class Versions:
+    """The versions that a build would now give sources, seeds, models and tests.
+
+    `parsed_from` stands for the project and its variables. What may depend on more than is known here has another
+    version each time. Files are looked at once: what arrives while dbt builds counts for the next build.
+    """
+
+    def __init__(
+        self, manifest: Mapping[str, Any], parsed_from: str, environment: Mapping[str, str], raw_dir: Path
+    ) -> None:
+        self.nodes: dict[str, Mapping[str, Any]] = {**manifest["sources"], **manifest["nodes"]}
+        self.order = parents_first(manifest)
+        self.passing_on_content = {
+            unique_id
+            for unique_id, node in self.nodes.items()
+            if node.get("config", {}).get("meta", {}).get("passes_on") == "content"
+        }
+        self._own = {
+            unique_id: _hash(parsed_from, unique_id, *_own_inputs(node, environment, raw_dir))
+            for unique_id, node in self.nodes.items()
+        }
+
+    def given(self, known: Mapping[str, Built], *, same_content: bool = False) -> dict[str, str]:
+        """All versions by unique id, parents first, `known` being what the warehouse holds.
+
+        What the rows of a model will be that passes them on is not known before it is built, so that what is made from
+        it has no version that anything was built in, unless they are taken to be the `same_content`.
+        """
+        versions: dict[str, str] = {}
+        passed_on: dict[str, str] = {}
+        for unique_id in self.order:
+            parents = _parents(self.nodes[unique_id])
+            inputs = sorted(f"{parent} {passed_on.get(parent, 'is missing')}" for parent in parents)
+            versions[unique_id] = passed_on[unique_id] = _hash(self._own[unique_id], *inputs)
+            if unique_id in self.passing_on_content:
+                before = known.get(unique_id)
+                is_known = before and (same_content or before.version == versions[unique_id])
+                passed_on[unique_id] = (before.content if before and is_known else None) or str(uuid4())
+        return versions
+
+    def ancestors(self, unique_ids: Iterable[str]) -> set[str]:
+        """These and all that they are made from."""
+        found: set[str] = set()
+        waiting = list(unique_ids)
+        while waiting:
+            if (unique_id := waiting.pop()) in self.nodes and unique_id not in found:
+                found.add(unique_id)
+                waiting += _parents(self.nodes[unique_id])
+        return found
+
+
+def parents_first(manifest: Mapping[str, Any]) -> list[str]:
+    """The unique ids of all sources, seeds, models and tests, each after what it reads."""
+    nodes = {**manifest["sources"], **manifest["nodes"]}
+    order = TopologicalSorter({unique_id: _parents(node) for unique_id, node in nodes.items()}).static_order()
+    return [unique_id for unique_id in order if unique_id in nodes]
+
+
+def build_what_changed(
+    warehouse_path: Path,
+    versions: Versions,
+    wanted: Collection[str],
+    build: Callable[[list[str]], Collection[str]],
+    run_id: str,
+) -> dict[str, Built]:
+    """Have dbt build what has changed of `wanted`; what has not, as it was built before.
+
+    `build` builds models and runs tests, by unique id, and says which of them succeeded. Where one that is to be built
+    first does not, it is not asked for the rest.
+    """
+    if first := _worth_building_first(versions, wanted, built(warehouse_path)):
+        succeeded = build(first)
+        remember(warehouse_path, versions, succeeded, run_id)
+        if set(first) - set(succeeded):
+            return {}
+    kept = unchanged(warehouse_path, versions, wanted)
+    changed = [unique_id for unique_id in versions.order if unique_id in wanted and unique_id not in kept]
+    if changed:
+        remember(warehouse_path, versions, build(changed), run_id)
+    return {unique_id: before for unique_id, before in kept.items() if unique_id not in first}
+
+
+def unchanged(warehouse_path: Path, versions: Versions, wanted: Collection[str]) -> dict[str, Built]:
+    """Of what is `wanted`, what the warehouse holds in the version that a build would now give it, parents first."""
+    known = built(warehouse_path)
+    return {
+        unique_id: known[unique_id]
+        for unique_id, version in versions.given(known).items()
+        if unique_id in wanted and unique_id in known and known[unique_id].version == version
+    }
+
+
+def _worth_building_first(versions: Versions, wanted: Collection[str], known: Mapping[str, Built]) -> list[str]:
+    """What must be built to know the content that changed models pass on, if much may be spared by it."""
+    same, at_worst = versions.given(known, same_content=True), versions.given(known)
+    before = {unique_id: known[unique_id].version for unique_id in wanted if unique_id in known}
+    spared = [unique_id for unique_id, version in before.items() if version == same[unique_id] != at_worst[unique_id]]
+    if len(spared) < FEWEST_SPARED:
+        return []
+    asked = {one for one in versions.passing_on_content if one in wanted and before.get(one) != same[one]}
+    first = {one for one in versions.ancestors(asked) if one in wanted and before.get(one) != same[one]}
+    return [unique_id for unique_id in versions.order if unique_id in first]
+
+
+def built(warehouse_path: Path) -> dict[str, Built]:
+    """What the warehouse holds, by unique id: models and seeds whose version is known, and tests that passed."""
+    return {unique_id: built for unique_id, _, built in _rows(warehouse_path)}
+
+
+def versions_of_tables(warehouse_path: Path) -> dict[tuple[str, str], str | None]:
+    """The version of each table and view of the warehouse, by schema and name; None where it is not known."""
+    with reader(warehouse_path) as connection:
+        there = connection.execute(_RELATIONS).fetchall()
+    known = {relation: built.version for _, relation, built in _rows(warehouse_path)}
+    return {(schema, name): known.get(f"{schema}.{name}") for schema, name in there}
+
+
+def remember(warehouse_path: Path, versions: Versions, succeeded: Collection[str], run_id: str) -> None:
+    """Keep that run `run_id` has built models, and seen tests pass, just now.
+
+    What was built from a parent that is not up to date, as when a person picks what to build, has no version.
+    """
+    if not succeeded:
+        return
+    let_go()
+    with duckdb.connect(str(warehouse_path)) as connection:
+        connection.execute(_CREATE)
+        known = {unique_id: built for unique_id, _, built in _rows_of(connection) if unique_id not in succeeded}
+        contents = {
+            unique_id: str(connection.execute(_CONTENT.format(_relation(versions.nodes[unique_id]))).fetchone())
+            for unique_id in versions.passing_on_content.intersection(succeeded)
+        }
+        now = versions.given(
+            known | {unique_id: Built("", run_id, content) for unique_id, content in contents.items()},
+            same_content=True,
+        )
+        current = {
+            unique_id for unique_id, before in known.items() if before.version == now[unique_id] or before.content
+        }
+        current |= {unique_id for unique_id in versions.order if versions.nodes[unique_id]["resource_type"] == "source"}
+        rows = []
+        for unique_id in versions.order:
+            node = versions.nodes[unique_id]
+            if unique_id in succeeded and current.issuperset(_parents(node)):
+                current.add(unique_id)
+                rows.append((unique_id, _relation(node), now[unique_id], run_id, contents.get(unique_id)))
+        if rows:
+            connection.begin()
+            connection.executemany(f"delete from {_TABLE} where unique_id = ?", [row[:1] for row in rows])
+            connection.executemany(f"insert into {_TABLE} values (?, ?, ?, ?, ?)", rows)
+            connection.commit()
+
+
+def _rows(warehouse_path: Path) -> list[tuple[str, str | None, Built]]:
+    if not warehouse_path.exists():
+        return []
+    with reader(warehouse_path) as connection:
+        try:
+            return _rows_of(connection)
+        except duckdb.CatalogException:  # built by a version of the pipeline that kept none
+            return []
+
+
+def _rows_of(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, Built]]:
+    rows = connection.execute(
+        f"select unique_id, relation, version, run_id, content from {_TABLE} "
+        f"where relation is null or relation in (select schema_name || '.' || table_name from ({_RELATIONS}))"
+    ).fetchall()
+    return [(unique_id, relation, Built(*built)) for unique_id, relation, *built in rows]
+
+
+def _own_inputs(node: Mapping[str, Any], environment: Mapping[str, str], raw_dir: Path) -> list[str]:
+    """All that a node is made from but its parents."""
+    if _may_depend_on_more(node, raw_dir):
+        return [str(uuid4())]
+    if node["resource_type"] == "source":
+        return _files_of(node, raw_dir)
+    return [f"{name}={environment.get(name)}" for name in _ENVIRONMENT_VARIABLE.findall(node["raw_code"])]
+
+
+def _may_depend_on_more(node: Mapping[str, Any], raw_dir: Path) -> bool:
+    if node["resource_type"] == "source":
+        return str(raw_dir) not in str(node.get("meta", {}).get("external_location"))
+    if not node["original_file_path"].startswith(_COMPANY):
+        return False
+    config = node["config"]
+    hooks = [hook["sql"] for moment in ("pre-hook", "post-hook") for hook in config.get(moment, ())]
+    code = "\n".join([node["raw_code"], *hooks, str(config.get("where")), str(node.get("test_metadata"))])
+    return node["language"] != "sql" or any(pattern.search(code) for pattern in (CHANGES_BY_ITSELF, _READS_PAST_REF))
+
+
+def _files_of(source: Mapping[str, Any], raw_dir: Path) -> list[str]:
+    """Raw files are replaced as a whole, never changed: a file that is another one has another inode or time."""
+    folder = raw_dir / source["source_name"] / source["name"]
+    stats = [(file.parent.name, file.stat()) for file in sorted(folder.glob("*/rows.parquet"))]
+    return [f"{day} {stat.st_ino} {stat.st_mtime_ns} {stat.st_size}" for day, stat in stats]
+
+
+def _parents(node: Mapping[str, Any]) -> list[str]:
+    """The unique ids of what a node reads; sources and seeds read none."""
+    parents: list[str] = node.get("depends_on", {}).get("nodes", [])
+    return parents
+
+
+def _relation(node: Mapping[str, Any]) -> str | None:
+    return f"{node['schema']}.{node['alias']}" if node["resource_type"] in ("model", "seed") else None
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,78 @@
+"""What nothing has changed of is neither built nor checked again, says so, and is the same as if it had been."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Installation
+from tests.integration.conftest import deliver_demo, published_hashes
+from tests.integration.test_subsets import LAST_DELIVERY, keep_the_historical_delivery_only
+
+OF_SURVEYS = {"base_survey__responses", "stg_survey__nps_responses", "fct_nps_responses", "kpi_nps__monthly"}
+OF_FINANCE = {"base_finance__fx_rates", "stg_finance__fx_rates", "base_finance__costs", "fct_marketing_spend"}
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A company with surveys and costs, after its first delivery."""
+    data_dir = tmp_path_factory.mktemp("company")
+    installation = deliver_demo(data_dir, KPI_SOURCES="survey,finance")
+    keep_the_historical_delivery_only(data_dir / "landing")
+    installation.kpi("run", "--date", LAST_DELIVERY)
+    return installation
+
+
+def built_by_run(installation: Installation) -> dict[str, str]:
+    """The run that has built each model, by name."""
+    with installation.warehouse() as warehouse:
+        rows = warehouse.execute("select unique_id, run_id from builds.nodes").fetchall()
+    return {unique_id.split(".")[2]: run for unique_id, run in rows}
+
+
+def checked_in_run(installation: Installation) -> dict[str, str]:
+    """The run that has made the checks of each table that the newest run is about, by the table's name."""
+    with installation.published() as published:
+        [[run]] = published.execute("select run_id from meta.publication limit 1").fetchall()
+        return dict(
+            published.execute(
+                'select "table", max(coalesce(checked_in_run, run_id)) from meta.check_results '
+                "where run_id = ? and stage <> 'raw' group by 1",
+                [run],
+            ).fetchall()
+        )
+
+
+def answer_again(responses: Path) -> None:
+    """One customer changes the mind: the answer comes again, with the lowest score."""
+    *_, last = responses.read_text().splitlines()
+    response, invitation, customer, _, answered_at = last.split("\t")
+    with responses.open("a") as file:
+        file.write("\t".join([response, invitation, customer, "0", answered_at]) + "\n")
+
+
+def test_a_late_answer_changes_what_is_made_from_answers_and_the_rest_stands(company: Installation) -> None:
+    built, checked = built_by_run(company), checked_in_run(company)
+    [first_run] = set(built.values())
+    assert set(checked.values()) == {first_run}
+    answer_again(company.data_dir / "landing" / "survey" / "responses" / f"responses_{LAST_DELIVERY}.tsv")
+
+    company.kpi("run", "--date", LAST_DELIVERY)
+    by_run, checked = built_by_run(company), checked_in_run(company)
+    assert by_run.keys() == built.keys()
+    assert {name for name, run in by_run.items() if run == first_run} >= OF_FINANCE
+    assert {name for name, run in by_run.items() if run != first_run} >= {*OF_SURVEYS, "kpi_scorecard__monthly"}
+    assert {checked[name] for name in OF_FINANCE} == {first_run}
+    assert first_run not in {checked[name] for name in OF_SURVEYS}
+    for mart in ("fct_nps_responses", "kpi_nps__monthly"):
+        company.assert_published(mart)
+
+    published = published_hashes(company)
+    company.kpi("run", "--date", LAST_DELIVERY, "--full-refresh")
+    assert published_hashes(company) == published
+    assert first_run not in {*built_by_run(company).values(), *checked_in_run(company).values()}
+
+
+def test_what_dbt_builds_by_itself_the_next_run_builds_again(company: Installation) -> None:
+    assert "fct_marketing_spend" in built_by_run(company)
+    company.kpi("dbt", "--", "run", "--select", "fct_marketing_spend")
+    assert "fct_marketing_spend" not in built_by_run(company)
