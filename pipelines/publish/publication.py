@@ -52,6 +52,21 @@ class Publication:
     deliveries_in_question: tuple[Delivery, ...] = ()  # those that have not simply passed their checks
 
 
+@dataclass(frozen=True)
+class Content:
+    """What a table holds: its number of rows, an order-free checksum of them, and its columns with their types."""
+
+    rows: int
+    checksum: int | None
+    columns: str
+
+    @property
+    def written(self) -> str:
+        """The same text for the same content, written by the same version of DuckDB."""
+        parts = [duckdb.__version__, str(self.rows), str(self.checksum), self.columns]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 def publish(
     publication: Publication,
     mart_tables: Iterable[str],
@@ -77,47 +92,66 @@ def publish(
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "parquet").mkdir(parents=True)
     try:
+        contents = contents_of(tables, warehouse_path)
+        _link_unchanged(contents, published_dir, aside)
         _build(publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, aside)
-        counts = audit(aside, tables, warehouse_path)
-        _write_manifest(publication, counts, aside)
+        audit(aside, contents)
+        _write_manifest(publication, contents, aside)
         aside.rename(candidate_dir)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     point_to(candidate_dir, published_dir)
     prune(published_dir, keep)
-    return counts
+    return {table: content.rows for table, content in contents.items()}
 
 
-def audit(candidate_dir: Path, tables: list[str], warehouse_path: Path) -> dict[str, int]:
-    """Compare every table of a candidate with the warehouse, row by row through a checksum; the row counts.
+def contents_of(tables: Iterable[str], warehouse_path: Path) -> dict[str, Content]:
+    """What the warehouse holds of each mart."""
+    with reader(warehouse_path) as connection:
+        return {table: _content(connection, f'marts."{table}"') for table in tables}
+
+
+def audit(candidate_dir: Path, contents: Mapping[str, Content]) -> None:
+    """Compare every table of a candidate with what the warehouse holds, its `contents`.
 
     Raises:
         AuditError: a table is missing, or its rows differ in number or content, in the file or in its Parquet copy.
     """
-    counts = {}
     with reader(candidate_dir / "kpi.duckdb") as connection:
-        attach_read_only(connection, warehouse_path, "warehouse")
-        for table in tables:
+        for table, expected in contents.items():
             copies = {
-                "warehouse": f'warehouse.marts."{table}"',
                 "kpi.duckdb": f'marts."{table}"',
                 "parquet": f"read_parquet('{escaped(_parquet_file(candidate_dir, table))}')",
             }
-            found: dict[str, tuple[int, int | None]] = {}
             for name, relation in copies.items():
                 try:
-                    # A sum, since in an exclusive or two equal rows that change alike cancel each other out.
-                    [found[name]] = connection.execute(f"select count(*), sum(hash(t)) from {relation} as t").fetchall()
+                    found = _content(connection, relation)
                 except duckdb.Error as error:
                     raise AuditError(f"audit: {table} cannot be read from {name}: {error}") from None
-            for name in ("kpi.duckdb", "parquet"):
-                if found[name] != found["warehouse"]:
+                if (found.rows, found.checksum) != (expected.rows, expected.checksum):
                     raise AuditError(
-                        f"audit: {table} differs: {found['warehouse']} (rows, checksum) in the warehouse, "
-                        f"{found[name]} in the candidate's {name}. Nothing was published; run the day again."
+                        f"audit: {table} differs: {(expected.rows, expected.checksum)} (rows, checksum) in the "
+                        f"warehouse, {(found.rows, found.checksum)} in the candidate's {name}. Nothing was published; "
+                        "run the day again."
                     )
-            counts[table], _ = found["warehouse"]
-    return counts
+
+
+def _content(connection: duckdb.DuckDBPyConnection, relation: str) -> Content:
+    # A sum, since in an exclusive or two equal rows that change alike cancel each other out.
+    [[rows, checksum]] = connection.execute(f"select count(*), sum(hash(t)) from {relation} as t").fetchall()
+    columns = connection.execute(f"select column_name, column_type from (describe from {relation})").fetchall()
+    return Content(rows, checksum, ", ".join(f"{name} {kind}" for name, kind in columns))
+
+
+def _link_unchanged(contents: Mapping[str, Content], published_dir: Path, folder: Path) -> None:
+    """Give the candidate the Parquet copies that hold what they have to hold already."""
+    manifest = published_dir / "manifest.json"
+    before = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
+    for table, content in contents.items():
+        _parquet_file(folder, table).parent.mkdir()
+        known, copy = before.get("tables", {}).get(table, {}), _parquet_file(published_dir, table)
+        if known.get("content") == content.written and copy.exists() and _sha256(copy) == known["parquet_sha256"]:
+            _parquet_file(folder, table).hardlink_to(copy.resolve())
 
 
 def _build(
@@ -139,10 +173,10 @@ def _build(
                 f'create table candidate.marts."{table}" as select * from warehouse.marts."{table}" order by all'
             )
             parquet = _parquet_file(folder, table)
-            parquet.parent.mkdir()
-            connection.execute(
-                f"copy candidate.marts.\"{table}\" to '{escaped(parquet)}' (format parquet, compression zstd)"
-            )
+            if not parquet.exists():
+                connection.execute(
+                    f"copy candidate.marts.\"{table}\" to '{escaped(parquet)}' (format parquet, compression zstd)"
+                )
         for table in ("delivered_row_counts", "quarantined_rows"):
             connection.execute(
                 f"create table candidate.meta.{table} as select * from warehouse.staging.{table} order by all"
@@ -271,16 +305,22 @@ def _parquet_file(folder: Path, table: str) -> Path:
     return folder / "parquet" / table / f"{table}.parquet"
 
 
-def _write_manifest(publication: Publication, counts: dict[str, int], folder: Path) -> None:
+def _write_manifest(publication: Publication, contents: Mapping[str, Content], folder: Path) -> None:
     manifest = {
         **asdict(publication),
         "tables": {
             table: {
-                "rows": rows,
+                "rows": content.rows,
                 "parquet": _parquet_file(Path(), table).as_posix(),
-                "parquet_sha256": hashlib.sha256(_parquet_file(folder, table).read_bytes()).hexdigest(),
+                "parquet_sha256": _sha256(_parquet_file(folder, table)),
+                "content": content.written,
             }
-            for table, rows in counts.items()
+            for table, content in contents.items()
         },
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

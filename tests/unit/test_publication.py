@@ -110,6 +110,47 @@ def test_a_candidate_that_differs_from_the_warehouse_is_not_published(
     assert [folder.name for folder in warehouse.published_dir.with_name("publications").iterdir()] == ["one"]
 
 
+def parquet_of(warehouse: Warehouse) -> Path:
+    return (warehouse.published_dir / "parquet" / "numbers" / "numbers.parquet").resolve()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update marts.numbers set n = 4 where n = 3",
+        "alter table marts.numbers alter n type bigint",
+        "alter table marts.numbers rename n to m",
+        "alter table marts.numbers drop text",
+        "insert into marts.numbers values (1, null)",
+    ],
+)
+def test_what_has_not_changed_shares_its_parquet_copy_with_the_publication_before(
+    warehouse: Warehouse, change: str
+) -> None:
+    warehouse.publish("one")
+    one = parquet_of(warehouse)
+    warehouse.publish("two")
+    assert parquet_of(warehouse) != one
+    assert parquet_of(warehouse).samefile(one)
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(change)
+        changed = connection.execute("from marts.numbers order by all").fetchall()
+    warehouse.publish("three", keep=1)
+    assert not one.exists()
+    assert (
+        duckdb.sql(f"from read_parquet('{str(parquet_of(warehouse)).replace(chr(39), chr(39) * 2)}')").fetchall()
+        == changed
+    )
+
+
+def test_a_parquet_copy_that_somebody_has_damaged_is_written_anew(warehouse: Warehouse) -> None:
+    warehouse.publish("one")
+    whole = parquet_of(warehouse).read_bytes()
+    parquet_of(warehouse).write_bytes(whole[:-10])
+    warehouse.publish("two")
+    assert parquet_of(warehouse).read_bytes() == whole
+
+
 def test_the_newest_publications_are_kept(warehouse: Warehouse) -> None:
     for name in ("a", "b", "c", "d"):
         warehouse.publish(name, keep=2)
