@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from hypothesis import Phase, settings
 
-from tests.land_and_build import land_and_build
+from tests import forked
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
@@ -34,10 +34,14 @@ class Installation:
 
     def kpi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the `kpi` command; unless `check` is False, a failure fails the test with what it printed."""
-        return self.python("-m", "pipelines", *arguments, check=check)
+        return _checked(forked.kpi(self.variables(), arguments), check)
+
+    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run dbt on the models, as `kpi dbt` does."""
+        return _checked(forked.dbt(self.variables(), arguments))
 
     def python(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run Python with this installation's settings."""
+        """Run Python with this installation's settings, in a process of its own."""
         finished = subprocess.run(
             [sys.executable, *arguments],
             cwd=PROJECT_DIR,
@@ -46,9 +50,7 @@ class Installation:
             text=True,
             check=False,
         )
-        if check:
-            assert finished.returncode == 0, f"{arguments}\n{finished.stdout}\n{finished.stderr}"
-        return finished
+        return _checked(finished, check)
 
     def variables(self) -> dict[str, str]:
         """The environment of its commands."""
@@ -60,8 +62,7 @@ class Installation:
 
         It is the job without Dagster, checks and publication.
         """
-        printed = self.data_dir / "build.txt"
-        assert land_and_build(self.variables(), days, models, printed), printed.read_text()
+        _checked(forked.land_and_build(self.variables(), days, models))
 
     def published(self) -> duckdb.DuckDBPyConnection:
         """The published file, opened for reading."""
@@ -76,6 +77,12 @@ class Installation:
         with self.published() as published, self.warehouse() as warehouse:
             rows = f"from marts.{mart} order by all"
             assert published.execute(rows).fetchall() == warehouse.execute(rows).fetchall() != []
+
+
+def _checked(finished: subprocess.CompletedProcess[str], check: bool = True) -> subprocess.CompletedProcess[str]:
+    if check:
+        assert finished.returncode == 0, f"{finished.args}\n{finished.stdout}\n{finished.stderr}"
+    return finished
 
 
 @pytest.fixture(scope="session")

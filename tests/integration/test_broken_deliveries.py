@@ -239,7 +239,7 @@ class Box:
         """Type what has landed, and bring the quarantine up to date."""
         select = [*(f"base_box__{table}" for table in TABLES), "stg_box__orders"]
         select += ["delivered_row_counts", "quarantined_rows", "rows_without_entity"]
-        self.installation.kpi("dbt", "--", "build", "--exclude-resource-type", "unit_test", "--select", *select)
+        self.installation.dbt("build", "--exclude-resource-type", "unit_test", "--select", *select)
         update_rows(self.settings)
 
 

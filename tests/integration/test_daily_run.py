@@ -447,7 +447,7 @@ def test_data_docs_are_built(demo: Installation) -> None:
 
 
 def test_the_models_unit_tests_pass(demo: Installation) -> None:
-    printed = demo.kpi("dbt", "--", "test", "--select", "test_type:unit").stdout
+    printed = demo.dbt("test", "--select", "test_type:unit").stdout
     assert "ERROR=0" in printed
     [passed] = re.findall(r"PASS=(\d+)", printed)
     assert int(passed) >= 48

@@ -46,7 +46,7 @@ def write(path: Path, text: str) -> None:
 
 
 def test_the_readmes_example_publishes_its_revenue_and_says_no_source_for_leads(webshop: Installation) -> None:
-    webshop.kpi("run")
+    webshop.python("-m", "pipelines", "run")
     with webshop.published() as connection:
         rows = connection.execute(
             "select kpi_id, value, status from marts.kpi_scorecard__monthly "

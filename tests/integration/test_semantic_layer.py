@@ -20,7 +20,7 @@ Metric = dict[str, Any]
 @pytest.fixture(scope="module")
 def metrics(demo: Installation) -> dict[str, Metric]:
     """Every metric, as dbt parsed it."""
-    demo.kpi("dbt", "--", "parse")
+    demo.dbt("parse")
     manifest = json.loads((demo.data_dir / "dbt" / "target" / "manifest.json").read_text(encoding="utf-8"))
     return {metric["name"]: metric for metric in manifest["metrics"].values()}
 

@@ -1,0 +1,112 @@
+"""Processes forked from a server that has everything imported, and has parsed the shipped models once.
+
+Belongs here: what tests would else start Python for, which takes as long as a small build: landing deliveries and
+building models (the job without Dagster, checks and publication), dbt, and the `kpi` command. Imports stand within
+functions: nobody but that server and those processes needs them.
+Does not belong here: what has to be a process of its own from its beginning on. The server reads no settings, so what a
+process reads is its own; but it has all modules loaded, and is not killed like another.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
+    from pipelines.sources import Source
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.preloaded"])
+
+
+def land_and_build(
+    environment: Mapping[str, str], days: Sequence[str], models: str
+) -> subprocess.CompletedProcess[str]:
+    """Land the deliveries of `days`, by default of all, and build what dbt selects as `models`."""
+    return _run(_land_and_build, environment, list(days), models)
+
+
+def dbt(environment: Mapping[str, str], arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run dbt on the models, as `kpi dbt` does."""
+    return _run(_dbt, environment, list(arguments))
+
+
+def kpi(environment: Mapping[str, str], arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run the `kpi` command."""
+    return _run(_kpi, environment, list(arguments))
+
+
+def _run(
+    function: Callable[..., None], environment: Mapping[str, str], *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    with TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        process = _PROCESSES.Process(target=_begin, args=(function, dict(environment), out, err, *arguments))
+        process.start()
+        process.join()
+        assert process.exitcode is not None
+        return subprocess.CompletedProcess(arguments, process.exitcode, out.read_text(), err.read_text())
+
+
+def _begin(
+    function: Callable[..., None], environment: dict[str, str], out: Path, err: Path, *arguments: object
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    for stream, printed in ((1, out), (2, err)):
+        with printed.open("wb") as file:
+            os.dup2(file.fileno(), stream)
+    function(*arguments)
+
+
+def _kpi(arguments: list[str]) -> None:
+    from pipelines.__main__ import main
+
+    sys.argv = ["kpi", *arguments]
+    main()
+
+
+def _dbt(arguments: list[str]) -> None:
+    from dbt.cli.main import dbtRunner
+
+    from pipelines.settings import get_settings
+    from pipelines.sources import load_sources
+    from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
+
+    settings = get_settings()
+    sources = load_sources(settings.sources, settings.company_dir)
+    os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
+    _, *command = dbt_command(arguments, assemble_project(settings), dbt_variables(settings, sources))
+    sys.exit(0 if dbtRunner().invoke(command).success else 1)
+
+
+def _land_and_build(days: list[str], models: str) -> None:
+    from pipelines.settings import get_settings
+    from pipelines.sources import load_sources
+
+    settings = get_settings()
+    _land(settings, load_sources(settings.sources, settings.company_dir), days)
+    build = ["build", "--select", models, "--indirect-selection", "cautious", "--exclude-resource-type", "unit_test"]
+    _dbt([*build, "--log-level-file", "none", "--no-write-json"])
+
+
+def _land(settings: "Settings", sources: "list[Source]", days: list[str]) -> None:
+    from pipelines.ingest.connectors import fetch
+    from pipelines.ingest.landing import land
+    from pipelines.partitions import business_day, days_between
+    from pipelines.sources import each_table
+    from pipelines.warehouse import sandboxed
+
+    asked = [date.fromisoformat(day) for day in days]
+    with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+        for source, name, table in each_table(sources):
+            for day in asked or days_between(settings.first_delivery, business_day(settings)):
+                fetch(source, name, table, day, settings)
+                if table.files(settings.landing_dir, day):
+                    land(source.name, name, table, day, settings.landing_dir, settings.raw_dir, database)

@@ -1,0 +1,36 @@
+"""What the server of `forked.py` has before it forks: imports, and in dbt what parsing any project leaves behind.
+
+dbt derives from its own classes and macros what it needs for any project; that is half of the time that parsing takes.
+Nothing here may read the settings of an installation, start a thread, or keep a database open.
+"""
+
+import gc
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dagster_dbt  # noqa: F401
+import pandas as pd  # noqa: F401
+
+import pipelines.alerts.sensors
+import pipelines.checks
+import pipelines.housekeeping
+import pipelines.ingest.assets
+import pipelines.publish.asset_checks
+import pipelines.publish.assets
+import pipelines.quality.data_docs
+import pipelines.rehearsal
+import pipelines.transform.assets
+import pipelines.transform.customer_value  # noqa: F401
+from pipelines.settings import load_settings
+from pipelines.sources import SHIPPED_DIR, load_sources
+from pipelines.transform.dbt_runner import invoke
+from pipelines.transform.project import SHIPPED_PROJECT_DIR, dbt_command, dbt_environment, dbt_variables
+
+with TemporaryDirectory() as folder:
+    settings = load_settings().model_copy(update={"data_dir": Path(folder), "company_dir": Path(folder)})
+    sources = load_sources(sorted(file.stem for file in SHIPPED_DIR.glob("*.yml")), settings.company_dir)
+    parse = ["parse", "--quiet", "--no-static-parser"]  # which starts threads, and whoever is forked waits for them
+    _, *arguments = dbt_command(parse, SHIPPED_PROJECT_DIR, dbt_variables(settings, sources))
+    parsed = invoke(arguments, dbt_environment(settings, settings.first_delivery))
+    assert parsed.succeeded, parsed.error
+gc.freeze()  # what is loaded stays: no process need look at it for garbage
