@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from demo_company.build import Made
 
 SMALLEST_SCALE = 0.01
-_SEED = 20240101
+SCALE, SEED = 1.0, 20240101  # unless somebody says otherwise
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     found = _read_marker(data_dir)
     # Who goes on says how large the company is only once.
     known = found if asked.days is not None and found else {}
-    scale = asked.scale if asked.scale is not None else float(known.get("scale", 1))
-    seed = asked.seed if asked.seed is not None else int(known.get("seed", _SEED))
+    scale = asked.scale if asked.scale is not None else float(known.get("scale", SCALE))
+    seed = asked.seed if asked.seed is not None else int(known.get("seed", SEED))
     wanted = {"scale": scale, "seed": seed, "generator_version": GENERATOR_VERSION}
     if _is_there(data_dir, found, wanted):
         if asked.days is None:
@@ -62,7 +62,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Make the demo company's raw deliveries and the truth about its KPIs. Same seed, same files.",
     )
     parser.add_argument("--scale", type=_scale, help="size; 1 is about 100,000 orders (default 1)")
-    parser.add_argument("--seed", type=_seed, help=f"start of all chance (default {_SEED})")
+    parser.add_argument("--seed", type=_seed, help=f"start of all chance (default {SEED})")
     parser.add_argument(
         "--data-dir",
         type=Path,

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT_DIR, Installation
+from demo_company.__main__ import SCALE, SEED
+from demo_company.company import build_company
+from demo_company.truth import all_kpis, write_truth
+from tests.conftest import PROJECT_DIR
 
 HANDBOOK = PROJECT_DIR / "docs" / "kpis.md"
 LINE = re.compile(r"^\| `(\w+)` \| (.+) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
@@ -29,9 +32,9 @@ Example = tuple[str, str, str]  # numerator, denominator, value, as printed
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, str]]:
     """The company's September 2025 of the demo company that `make run` makes."""
-    folder = tmp_path_factory.mktemp("demo_of_make_run")
-    Installation(folder).python("-m", "demo_company", "--data-dir", str(folder))
-    with (folder / "demo_truth" / "truth.csv").open(encoding="utf-8") as lines:
+    file = tmp_path_factory.mktemp("demo_of_make_run") / "truth.csv"
+    write_truth(file, all_kpis(build_company(SCALE, SEED).clean))
+    with file.open(encoding="utf-8") as lines:
         return {
             (row["kpi_id"], row["variant"]): row
             for row in csv.DictReader(lines)

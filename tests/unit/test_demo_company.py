@@ -71,8 +71,10 @@ def test_two_generations_are_byte_identical(data_dir: Path, tmp_path: Path) -> N
     assert fingerprints(tmp_path) == fingerprints(data_dir)
 
 
-def test_what_is_there_already_is_not_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    generate(tmp_path)
+def test_what_is_there_already_is_not_made_again(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data_dir, tmp_path, dirs_exist_ok=True)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     capsys.readouterr()
     assert generate(tmp_path) == 0
@@ -80,8 +82,8 @@ def test_what_is_there_already_is_not_made_again(tmp_path: Path, capsys: pytest.
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_another_seed_replaces_its_own_sources_and_nothing_else(tmp_path: Path) -> None:
-    generate(tmp_path)
+def test_another_seed_replaces_its_own_sources_and_nothing_else(data_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(data_dir, tmp_path, dirs_exist_ok=True)
     before = fingerprints(tmp_path)
     foreign = tmp_path / "landing" / "webshop2" / "orders" / "orders_2025-12-01.csv"
     foreign.parent.mkdir(parents=True)
@@ -104,8 +106,8 @@ def test_files_of_somebody_else_are_not_replaced(tmp_path: Path, capsys: pytest.
     assert own.read_text(encoding="utf-8") == "mine"
 
 
-def test_an_interrupted_swap_is_made_again(tmp_path: Path) -> None:
-    generate(tmp_path)
+def test_an_interrupted_swap_is_made_again(data_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(data_dir, tmp_path, dirs_exist_ok=True)
     marker = tmp_path / "demo_truth" / "demo.json"
     marker.write_text(json.dumps({**json.loads(marker.read_text(encoding="utf-8")), "complete": False}))
     before = fingerprints(tmp_path)
