@@ -38,7 +38,7 @@ class Installation:
 
     def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run dbt on the models, as `kpi dbt` does."""
-        return _checked(forked.dbt(self.variables(), arguments))
+        return _checked(forked.dbt_on_models(self.variables(), arguments))
 
     def python(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Python with this installation's settings, in a process of its own."""
@@ -51,6 +51,10 @@ class Installation:
             check=False,
         )
         return _checked(finished, check)
+
+    def forked_python(self, code: str) -> subprocess.CompletedProcess[str]:
+        """Run Python code with this installation's settings, in a process that has the pipeline imported already."""
+        return _checked(forked.python(self.variables(), code))
 
     def variables(self) -> dict[str, str]:
         """The environment of its commands."""

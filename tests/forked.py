@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
     from pipelines.sources import Source
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.preloaded"])
+# There is one server: what another module has it preload would take the place of this.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.preloaded"])
 
 
 def land_and_build(
@@ -33,8 +34,18 @@ def land_and_build(
 
 
 def dbt(environment: Mapping[str, str], arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run dbt on the models, as `kpi dbt` does."""
+    """Run the `dbt` command, of which `arguments` say on which project."""
     return _run(_dbt, environment, list(arguments))
+
+
+def dbt_on_models(environment: Mapping[str, str], arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run dbt on an installation's models, as `kpi dbt` does."""
+    return _run(_dbt_on_models, environment, list(arguments))
+
+
+def python(environment: Mapping[str, str], code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code."""
+    return _run(exec, environment, code)
 
 
 def kpi(environment: Mapping[str, str], arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -47,7 +58,7 @@ def _run(
 ) -> subprocess.CompletedProcess[str]:
     with TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
-        process = _PROCESSES.Process(target=_begin, args=(function, dict(environment), out, err, *arguments))
+        process = PROCESSES.Process(target=_begin, args=(function, dict(environment), out, err, *arguments))
         process.start()
         process.join()
         assert process.exitcode is not None
@@ -75,6 +86,10 @@ def _kpi(arguments: list[str]) -> None:
 def _dbt(arguments: list[str]) -> None:
     from dbt.cli.main import dbtRunner
 
+    sys.exit(0 if dbtRunner().invoke(arguments).success else 1)
+
+
+def _dbt_on_models(arguments: list[str]) -> None:
     from pipelines.settings import get_settings
     from pipelines.sources import load_sources
     from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
@@ -83,7 +98,7 @@ def _dbt(arguments: list[str]) -> None:
     sources = load_sources(settings.sources, settings.company_dir)
     os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
     _, *command = dbt_command(arguments, assemble_project(settings), dbt_variables(settings, sources))
-    sys.exit(0 if dbtRunner().invoke(command).success else 1)
+    _dbt(command)
 
 
 def _land_and_build(days: list[str], models: str) -> None:
@@ -93,7 +108,7 @@ def _land_and_build(days: list[str], models: str) -> None:
     settings = get_settings()
     _land(settings, load_sources(settings.sources, settings.company_dir), days)
     build = ["build", "--select", models, "--indirect-selection", "cautious", "--exclude-resource-type", "unit_test"]
-    _dbt([*build, "--log-level-file", "none", "--no-write-json"])
+    _dbt_on_models([*build, "--log-level-file", "none", "--no-write-json"])
 
 
 def _land(settings: "Settings", sources: "list[Source]", days: list[str]) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dagster_dbt  # noqa: F401
+import hypothesis  # noqa: F401
 import pandas as pd  # noqa: F401
+import pytest  # noqa: F401
 
 import pipelines.alerts.sensors
 import pipelines.checks
@@ -18,6 +20,7 @@ import pipelines.ingest.assets
 import pipelines.publish.asset_checks
 import pipelines.publish.assets
 import pipelines.quality.data_docs
+import pipelines.quality.gx_duckdb
 import pipelines.rehearsal
 import pipelines.transform.assets
 import pipelines.transform.customer_value  # noqa: F401

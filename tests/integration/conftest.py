@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from demo_company import __main__ as demo_company
 from pipelines.checks import complete_suites
 from pipelines.quality.relations import DuckDBTable
 from pipelines.quality.suites import load_suites
@@ -16,9 +17,8 @@ from tests.conftest import PROJECT_DIR, Installation
 
 def deliver_demo(data_dir: Path, **environment: str) -> Installation:
     """An installation whose landing folder holds a small demo company, nothing run yet."""
-    installation = Installation(data_dir, environment=environment)
-    installation.python("-m", "demo_company", "--scale", "0.01", "--data-dir", str(data_dir))
-    return installation
+    assert demo_company.main(["--scale", "0.01", "--data-dir", str(data_dir)]) == 0
+    return Installation(data_dir, environment=environment)
 
 
 def published_hashes(installation: Installation) -> dict[str, str]:

@@ -17,6 +17,7 @@ from unittest import mock
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import EventMsg
 
 from pipelines.settings import Settings
@@ -99,7 +100,9 @@ class DbtInProcess:
         callbacks = [statements] if statements else []
         threads = ["--threads", "1"] if command == "run" else []
         runner = dbtRunner(manifest=self._manifest, callbacks=callbacks)
-        return runner.invoke([*QUIET, command, *self._project, *threads, *arguments])
+        # dbt asks whose code its flags are of, which nobody reads, and looks for that at every frame of this test.
+        with mock.patch.object(BehaviorFlagRendered, "_default_source", return_value="dbt"):
+            return runner.invoke([*QUIET, command, *self._project, *threads, *arguments])
 
     @contextmanager
     def _environment_of(self, warehouse: Path, as_of: date | None = None) -> Iterator[None]:

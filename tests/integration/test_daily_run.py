@@ -348,7 +348,7 @@ for key in sorted(graph.asset_check_keys):
     if key.name.startswith("assert_"):
         print(key.name, "|", graph.get_check_spec(key).description)
 """
-    lines = demo.python("-c", code).stdout.splitlines()
+    lines = demo.forked_python(code).stdout.splitlines()
     tests = sorted(file.stem for file in (PROJECT_DIR / "dbt_project" / "tests").glob("*.sql"))
     assert sorted(line.split(" | ")[0] for line in lines) == tests
     assert [line for line in lines if not line.split(" | ")[1].startswith("A failure means that ")] == []
@@ -529,7 +529,7 @@ with dg.DagsterInstance.get() as instance:
     print(result.success, result.failure_data_for_node("published__kpi").user_failure_data.description[:100])
 """
     before = published_hashes(demo)
-    printed = demo.python("-c", code).stdout
+    printed = demo.forked_python(code).stdout
     assert "('daily', 'SUCCESS')" in printed
     assert "False Not published, the previous file stays:" in printed
     assert published_hashes(demo) == before

@@ -3,11 +3,10 @@ rejected and that nobody accepted, and no day counts that is not complete.
 
 The raw assets, the checks, the gate and the publication are the pipeline's own, in Dagster; dbt builds the logs. A run
 goes to its end, ends behind one of its stages, or is a process of its own that is killed at any of its events.
-`make test` tries 20 histories, `make test-nightly` 300.
+`make test` tries 12 histories, `make test-nightly` 300.
 """
 
 import logging
-import multiprocessing
 import os
 import shutil
 import signal
@@ -35,6 +34,7 @@ from pipelines.settings import Settings
 from pipelines.sources import Source, load_sources
 from pipelines.transform.assets import staged_without_rejected
 from pipelines.transform.project import as_of_date
+from tests.forked import PROCESSES
 from tests.integration.dbt_in_process import DbtInProcess
 
 FIRST_DAY = date(2025, 3, 3)
@@ -51,9 +51,6 @@ SALES = """
     ) as sales
     where _is_newest and _delivered_on <= (select as_of_date from intermediate.int_run_parameters)
 """
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.duckdb", "pipelines.quality.gx_duckdb", __name__])
 
 Kind = Literal["good", "without_keys", "unreadable", "refused"]
 Stage = Literal["landing", "raw_checks", "staging", "all_checks"]
@@ -370,7 +367,7 @@ def _assert_trustworthy(company: Company, before: object) -> None:
 
 
 @given(history=histories())
-@settings(max_examples=20 if settings.get_current_profile_name() == "daily" else 300)
+@settings(max_examples=12 if settings.get_current_profile_name() == "daily" else 300)
 def test_no_history_publishes_what_was_rejected(company: Company, history: list[Step]) -> None:
     company.begin()
     for step in history:

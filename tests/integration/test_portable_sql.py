@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from sqlglot import TokenType, exp
 from pipelines.settings import Settings, load_settings
 from pipelines.sources import SHIPPED_DIR, load_sources
 from pipelines.transform.project import SHIPPED_PROJECT_DIR, dbt_command, dbt_environment, dbt_variables
+from tests import forked
 
 ENGINES = ("duckdb", "spark")
 
@@ -93,13 +93,8 @@ def compile_project(folder: Path, engine: str) -> dict[str, str]:
     if engine == "spark":
         speak_spark(project)
     create_increments(settings, project)
-    finished = subprocess.run(
-        dbt_command(["compile", "--quiet"], project, dbt_variables(settings, sources)),
-        env={**os.environ, **dbt_environment(settings, settings.first_delivery)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    _, *arguments = dbt_command(["compile", "--quiet"], project, dbt_variables(settings, sources))
+    finished = forked.dbt({**os.environ, **dbt_environment(settings, settings.first_delivery)}, arguments)
     assert finished.returncode == 0, finished.stdout
     manifest = json.loads((settings.dbt_target_dir / "target" / "manifest.json").read_text(encoding="utf-8"))
     return {
