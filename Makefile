@@ -1,26 +1,33 @@
 # Everything a fresh machine needs: Python >= 3.11, make and PyPI. `make help` lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+PRODUCTION := .venv/.requirements
+DEVELOPERS := .venv/.requirements-dev
+# uv from the PATH, or else from a folder that goes away again: 55 MB, with the pip that gets it, that nothing else needs.
+GET_UV := tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && PATH="$$PATH:$$tools/bin" && { command -v uv >/dev/null || \
+    { $(PYTHON) -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet --disable-pip-version-check uv; }; }
+# Python keeps what it has compiled of the packages. Without that, every command costs twice as much.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test test-nightly bench lint format lock clean
+.PHONY: help setup setup-dev run dev test test-nightly bench lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY) ## make .venv and install the pinned requirements
+setup: $(firstword $(wildcard $(DEVELOPERS)) $(PRODUCTION)) ## make .venv and install what the pipeline needs, pinned
 
-# Bytecode is compiled at install: importing this stack without it costs two to three times as much.
-$(READY): requirements.lock pyproject.toml
+setup-dev: $(DEVELOPERS) ## the same, with what tests, linters and benchmarks need; it stays until `make clean`
+
+# All bytecode is 200 MB and used by tests; production compiles what it imports, half of that, when it is first imported.
+.venv/.%: %.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 setup")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@echo "Installing the pinned requirements into .venv"
-	@UV="$$(command -v uv || echo $(BIN)/uv)" && \
-	"$$UV" pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock && \
-	"$$UV" pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@touch $(READY)
+	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip .venv
+	@echo "Installing $< into .venv"
+	@$(GET_UV) && \
+	uv pip sync --quiet --python $(BIN)/python --require-hashes $(if $(findstring dev,$*),--compile-bytecode) $< && \
+	uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
 
 run: setup ## make the demo company's deliveries, run the whole pipeline on them, print the scorecard
 	$(BIN)/python -m demo_company
@@ -30,36 +37,37 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 	$(BIN)/python -m pipelines dev
 
 # In the order of the files: long tests come first, and short ones keep both workers busy to the end.
-test: setup ## all tests
+test: setup-dev ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-test-nightly: setup ## a million rows; docs/tour.md; a daemon that alerts; hundreds of generated histories of deliveries
+test-nightly: setup-dev ## a million rows; docs/tour.md; a daemon that alerts; hundreds of generated histories of deliveries
 	$(BIN)/python -m pytest -m nightly
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py \
 	    tests/integration/test_nothing_rejected_is_published.py
 
-bench: setup ## what a day costs beside others, dbt over plain SQL, checks, growth, at a million orders (SCALE=1 for a tenth)
+bench: setup-dev ## what a day costs beside others, dbt over plain SQL, checks, growth, at a million orders (SCALE=1 for a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.one_day
 	$(BIN)/python -m benchmarks.quality
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 
-lint: setup ## ruff, mypy, sqlfluff, and that Dagster can load every definition
+lint: setup-dev ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m sqlfluff lint --processes 2 dbt_project/models dbt_project/tests tests/realdata
 	$(BIN)/python -m pipelines validate
 
-format: setup ## rewrite Python and SQL in the house style
+format: setup-dev ## rewrite Python and SQL in the house style
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m sqlfluff fix dbt_project/models dbt_project/tests tests/realdata
 
-lock: setup ## pin the newest versions that pyproject.toml allows
-	UV="$$(command -v uv || echo $(BIN)/uv)" && \
-	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev --upgrade \
-	    --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock
+lock: ## pin the newest versions that pyproject.toml allows
+	@$(GET_UV) && compile="uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade" && \
+	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock && \
+	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements-dev.lock \
+	    --group dev --constraints requirements.lock
 
 clean: ## remove what was made: environment, data, build output
 	rm -rf .venv data dbt_project/target dbt_project/logs .mypy_cache .pytest_cache .ruff_cache

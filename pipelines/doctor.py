@@ -111,7 +111,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
 
 def _programs() -> Iterator[Found]:
     yield Found("ok", "python", f"{platform.python_version()} at {sys.executable}")
-    again = "Install the pinned requirements again: make setup"
+    again = "Install the pinned requirements again: make -B setup"
     try:
         own, required = version(PACKAGE), [Requirement(line) for line in requires(PACKAGE) or []]
     except PackageNotFoundError:
