@@ -1,7 +1,7 @@
 """What a day costs here, beside the same day done in other ways, on the same installation in the same run.
 
 Belongs here: making the installation, restoring it before each turn, running everybody in turn, printing one table.
-Does not belong here: any judgement, and the peers themselves (`documented.py`, `recorded_dbt.py`).
+Does not belong here: any judgement, and the peers themselves (`documented.py`, `in_pandas.py`, `recorded_dbt.py`).
 
     SCALE=10 ROUNDS=3 python -m benchmarks.peers        # PEERS=0 leaves the slow peer out
 
@@ -12,6 +12,7 @@ that one of them held.
 * `kpi run`: the whole day: landing, models, checks, publication, alerts.
 * `dbt build`: the models and their tests alone, on the landed day, the project parsed before.
 * SQL alone: the statements that dbt sent to build them, without those that only ask, straight in DuckDB.
+* in pandas: the KPIs alone, from clean rows, see `in_pandas.py`.
 * as documented: landing, models and checks on Dagster's default executor, a process a step, see `documented.py`.
 """
 
@@ -25,6 +26,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console
@@ -32,7 +34,7 @@ from rich.table import Table
 
 from benchmarks.one_day import land_day
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
-from pipelines.sources import load_sources
+from pipelines.sources import Source, load_sources
 from pipelines.transform.project import DBT, assemble_project, dbt_command, dbt_environment, dbt_variables
 
 SCALE = float(os.environ.get("SCALE") or 1)
@@ -54,22 +56,29 @@ class Cost:
 
 
 class Installation:
-    """The company on the morning of the day, which can be had again."""
+    """A company on the morning of a day, which can be had again.
 
-    def __init__(self) -> None:
-        self.folder = BENCH / f"peers-{SCALE:g}"
-        self._morning = BENCH / f"peers-{SCALE:g}-morning"
-        settings = load_settings().model_copy(update={"company_dir": BENCH / "none"})
-        self.settings: Settings = settings.with_data_dir(self.folder)
-        self.sources = load_sources(self.settings.sources, self.settings.company_dir)
-        self.environment = {**os.environ, "DATA_DIR": str(self.folder)}
+    `found` makes it if it is not there yet, by commands that it gives to `run`; `more` is the environment of them all.
+    """
+
+    def __init__(self, name: str, found: Callable[["Installation"], None], **more: str) -> None:
+        self.folder = BENCH / name
+        self._morning = BENCH / f"{name}-morning"
+        self.environment = {**os.environ, "DATA_DIR": str(self.folder), "KPI_COMPANY_DIR": str(BENCH / "none"), **more}
         if not self._morning.exists():
             shutil.rmtree(self.folder, ignore_errors=True)
-            company = [sys.executable, "-m", "demo_company", "--data-dir", str(self.folder)]
-            self.run([*company, "--scale", f"{SCALE:g}"])
-            self.run([sys.executable, "-m", "pipelines", "run"])
-            self.run([*company, "--days", "1"])
+            found(self)
             shutil.copytree(self.folder, self._morning, symlinks=True)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What its settings say."""
+        return load_settings().model_copy(update={"company_dir": BENCH / "none"}).with_data_dir(self.folder)
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """What delivers to it."""
+        return load_sources(self.settings.sources, self.settings.company_dir)
 
     def restore(self) -> None:
         """Put everything back to the morning of the day."""
@@ -82,7 +91,7 @@ class Installation:
         Raises:
             SystemExit: it failed; its last lines are printed.
         """
-        log = BENCH / "peers.log"
+        log = self.folder.with_name(f"{self.folder.name}.log")
         began = time.perf_counter()
         with log.open("w") as output:
             process = subprocess.Popen(
@@ -108,12 +117,13 @@ def main() -> None:
     """Measure and print; results go to `data/bench/peers-<scale>.json`, too."""
     console = Console()
     BENCH.mkdir(parents=True, exist_ok=True)
-    installation = Installation()
-    statements = _record_statements(installation)
+    installation = Installation(f"peers-{SCALE:g}", _two_months)
+    statements, frames = _record_statements(installation), _keep_frames(installation)
     turns: dict[str, Callable[[], Cost]] = {
         "kpi run": lambda: installation.run([sys.executable, "-m", "pipelines", "run", "--date", str(DAY)]),
         "dbt build": lambda: _dbt_build(installation),
         "SQL alone": lambda: _sql_alone(installation, statements),
+        "in pandas": lambda: installation.run(_in_pandas(installation, str(frames))),
         SLOW_PEER: lambda: _as_documented(installation),
     }
     costs: dict[str, list[Cost]] = {}
@@ -131,6 +141,14 @@ def main() -> None:
     (BENCH / f"peers-{SCALE:g}.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
+def _two_months(installation: Installation) -> None:
+    """Run what the demo company delivers in its two months, and have it deliver the day after."""
+    company = [sys.executable, "-m", "demo_company"]
+    installation.run([*company, "--scale", f"{SCALE:g}"])
+    installation.run([sys.executable, "-m", "pipelines", "run"])
+    installation.run([*company, "--days", "1"])
+
+
 def _record_statements(installation: Installation) -> Path:
     """Build the day once, and keep what dbt sent to DuckDB."""
     statements = BENCH / f"peers-{SCALE:g}-statements.json"
@@ -139,6 +157,16 @@ def _record_statements(installation: Installation) -> Path:
     recording = [sys.executable, "-m", "benchmarks.recorded_dbt", str(statements)]
     installation.run(installation.dbt(recording), **dbt_environment(installation.settings, DAY))
     return statements
+
+
+def _keep_frames(installation: Installation) -> Path:
+    frames = BENCH / f"peers-{SCALE:g}-frames.pickle"
+    installation.run(_in_pandas(installation, "--keep", str(frames)))
+    return frames
+
+
+def _in_pandas(installation: Installation, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.in_pandas", *arguments, str(installation.folder), str(DAY)]
 
 
 def _dbt_build(installation: Installation) -> Cost:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from demo_company.clock import LAST_DAY, date_of, day_number
-from demo_company.company import build_company
+from demo_company.company import Company, build_company
 from demo_company.deliveries import write_table
 from demo_company.dirt import Delivered, Planted, business_oddities, spoil
 from demo_company.next_days import next_days
@@ -182,11 +182,16 @@ def build_next(folder: Path, scale: float, seed: int, asked: Next) -> int:
             rows = rows.sort_values("delivered_on", kind="stable", ignore_index=True)
             write_table(folder / "landing", Delivered(table, rows.assign(place=range(len(rows))), {}))
         written += len(rows)
+    _write_truth(folder / "demo_truth", clean_after(company, more), asked.last_day)
+    return written
+
+
+def clean_after(company: Company, more: Frames) -> Frames:
+    """The clean frames once the versions in `more` have followed those of the history."""
     clean = {
         name: newest_versions(table, pd.concat([company.versions[name], more[name]])) for name, table in TABLES.items()
     }
-    _write_truth(folder / "demo_truth", clean | {"crm.rep_teams": company.clean["crm.rep_teams"]}, asked.last_day)
-    return written
+    return clean | {"crm.rep_teams": company.clean["crm.rep_teams"]}
 
 
 def column_lost(table: Table) -> str:

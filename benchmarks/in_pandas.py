@@ -1,0 +1,63 @@
+"""The KPIs in pandas, as the demo company works out its own truth: a peer that `peers.py` measures.
+
+Belongs here: keeping the clean frames that the truth is worked out from, and working it out again from them.
+Does not belong here: any KPI (`demo_company/truth/`), and what it costs (`peers.py`).
+
+    python -m benchmarks.in_pandas --keep frames.pickle data 2026-01-10     # of the company delivered into data/
+    python -m benchmarks.in_pandas frames.pickle data 2026-01-10
+
+It makes every KPI by every cut, and the targets, anew for all of history, and compares what it writes with what the
+company wrote. It is handed rows that are typed, clean and one to a key: it lands, judges, corrects, checks and
+publishes nothing, and says of no number where it came from.
+"""
+
+import filecmp
+import json
+import pickle
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from demo_company.clock import LAST_DAY, day_number
+from demo_company.tables import Frames
+from demo_company.truth import all_kpis, targets, write_targets, write_truth
+
+
+def keep(file: Path, delivered: Path, day: date) -> None:
+    """Make the company in `delivered` again, up to `day`, and keep its clean frames."""
+    from demo_company.build import clean_after
+    from demo_company.company import build_company
+    from demo_company.next_days import next_days
+
+    made_with = json.loads((delivered / "demo_truth" / "demo.json").read_text(encoding="utf-8"))
+    company = build_company(made_with["scale"], made_with["seed"])
+    clean = clean_after(company, next_days(company, day_number(day) - LAST_DAY))
+    file.write_bytes(pickle.dumps(clean))
+
+
+def work_out(file: Path, delivered: Path, day: date) -> None:
+    """Work out everything as of `day`, and stop if it is not what the company wrote."""
+    frames: Frames = pickle.loads(file.read_bytes())
+    as_of = pd.Timestamp(day)
+    kpis = all_kpis(frames, as_of)
+    with tempfile.TemporaryDirectory() as folder:
+        write_truth(Path(folder) / "truth.csv", kpis)
+        write_targets(Path(folder) / "targets.csv", targets(frames, kpis, as_of))
+        _, different, missing = filecmp.cmpfiles(
+            folder, delivered / "demo_truth", ["truth.csv", "targets.csv"], shallow=False
+        )
+    if different or missing:
+        sys.exit(f"Not what the demo company wrote: {different or missing}")
+
+
+def main() -> None:
+    """See the module."""
+    *flag, file, delivered, day = sys.argv[1:]
+    (keep if flag == ["--keep"] else work_out)(Path(file), Path(delivered), date.fromisoformat(day))
+
+
+if __name__ == "__main__":
+    main()
