@@ -16,7 +16,7 @@ from typing import Any
 
 from pipelines.partitions import days_of_run
 
-JOB, SCHEDULE = "daily", "daily_at_ten"
+JOB, SCHEDULE = "daily", "daily_schedule"  # what `definitions.py` calls them
 
 _ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 _BUSY_SECONDS = 2

@@ -14,6 +14,7 @@ from pipelines.checks import (
     data_docs_sensors,
 )
 from pipelines.comparisons import public_holidays
+from pipelines.dagster_history import JOB, SCHEDULE
 from pipelines.housekeeping import housekeeping_sensor
 from pipelines.ingest.arrivals import arrivals_sensor, newest_delivery
 from pipelines.ingest.assets import raw_assets
@@ -51,14 +52,14 @@ checks = [
 ]
 
 daily_job = dg.define_asset_job(
-    "daily",
+    JOB,
     selection=dg.AssetSelection.all(),
     partitions_def=partitions,
     description="Lands one delivery day, brings staging and marts up to date, checks every stage, publishes.",
 )
 daily_schedule = dg.build_schedule_from_partitioned_job(
     daily_job,
-    name="daily_at_ten",
+    name=SCHEDULE,
     hour_of_day=10,
     minute_of_hour=30,
     default_status=dg.DefaultScheduleStatus.RUNNING

@@ -117,22 +117,6 @@ def without(said: dict[str, Any], thread: str) -> dict[str, Any] | None:
     }
 
 
-def for_one(said: dict[str, Any], thread: str) -> dict[str, Any]:
-    """What is said about one of several incidents, for receivers that know each by itself."""
-    [part] = [part for part in said["incidents"] if part["thread"] == thread]
-    tag = "resolved" if said["kind"] == "resolved" else part["severity"]
-    links = {name: url for name, url in said["links"].items() if name not in ("incident", "incidents")}
-    if part.get("page"):  # notices of an older version have none
-        links["incident"] = part["page"]
-    return {
-        **said,
-        "incidents": [part],
-        "links": links,
-        "severity": part["severity"],
-        "subject": _tagged(tag, part["subject"]),
-    }
-
-
 def as_json(said: dict[str, Any], key: str) -> str:
     """One line of JSON, ASCII only."""
     return json.dumps({"key": key, **said}, separators=(",", ":"))
