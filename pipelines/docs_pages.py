@@ -30,7 +30,8 @@ def write_pages(site: Path) -> None:
         written.parent.mkdir(exist_ok=True)
         body = _linked(markdown.render(text), path.parent)
         written.write_text(page(titles[name.as_posix()], body, "../" * len(name.parts)), encoding="utf-8")
-    items = "".join(f'<li><a href="{name}">{html.escape(title)}</a></li>' for name, title in titles.items())
+    listed = {name: title for name, title in titles.items() if not re.match(r"decisions/\d", name)}  # they have a list
+    items = "".join(f'<li><a href="{name}">{html.escape(title)}</a></li>' for name, title in listed.items())
     index = page("Documentation", f"<h1>Documentation</h1><ul>{items}</ul>", "../")
     (site / "docs" / "index.html").write_text(index, encoding="utf-8")
 
