@@ -21,7 +21,7 @@ from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import Relation
 from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import ExpectationSpec, Suite
-from pipelines.quality.validation import expected, failed_with_error, validate
+from pipelines.quality.validation import failed_with_error, validate
 
 UNCHANGED_SINCE = "unchanged since run"  # the metadata of what an earlier run built or found
 
@@ -80,7 +80,7 @@ def _check_spec(
     return dg.AssetCheckSpec(
         name=spec.name,
         asset=asset_key,
-        description=f"{spec.why.strip()} Expected: {expected(spec)}.",
+        description=f"{spec.why.strip()} Expected: {spec.expected}.",
         blocking=spec.severity == "critical",
         metadata=metadata,
         partitions_def=partitions_def,

@@ -33,7 +33,6 @@ from great_expectations.expectations.metadata_types import FailureSeverity
 from pipelines.quality.expectation_types import BATCH, BATCH_PLACEHOLDER, FINITE, UNEXPECTED_ROWS, rule_query
 from pipelines.quality.gx_engine import DuckDBExecutionEngine
 from pipelines.quality.suites import ExpectationSpec
-from pipelines.quality.validation import expected
 
 # GX keeps the current context in a global of the process.
 _GX_IS_NOT_THREAD_SAFE = threading.Lock()
@@ -93,7 +92,7 @@ def configuration(spec: ExpectationSpec, kwargs: Mapping[str, Any]) -> Expectati
         kwargs=dict(kwargs),
         meta={_CHECK: spec.name},
         # GX has words for the types it knows; for the others Data Docs show a description.
-        description=f"{', '.join(spec.columns)}: {expected(spec)}" if is_ours or spec.type == FINITE else None,
+        description=f"{', '.join(spec.columns)}: {spec.expected}" if is_ours or spec.type == FINITE else None,
         severity=FailureSeverity(spec.severity),
     )
 

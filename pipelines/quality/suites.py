@@ -142,6 +142,13 @@ class ExpectationSpec(BaseModel):
         return str(self.kwargs["unexpected_rows_query"]) if self.type == UNEXPECTED_ROWS else None
 
     @property
+    def expected(self) -> str:
+        """What has to hold, in words: `not empty in at least 95 % of rows`, `row count at least 1`."""
+        words = f"{self.kind.measure} {self.kind.words(self.kwargs)}".strip()
+        mostly = float(self.kwargs.get("mostly", 1))
+        return words if mostly == 1 else f"{words} in at least {mostly * 100:.4g} % of rows"
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns it is about; empty for an expectation about the whole table or a query."""
         return self.kind.columns(self.kwargs)

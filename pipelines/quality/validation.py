@@ -143,7 +143,7 @@ def _result(
         expectation_type=spec.type,
         column=", ".join(spec.columns) or None,
         observed=observed,
-        expected=expected(spec),
+        expected=spec.expected,
         unexpected_count=failing,
         element_count=total,
         message=f"{subject}: {found}",
@@ -151,13 +151,6 @@ def _result(
         error=error,
         failing_days=tuple(failing_days),
     )
-
-
-def expected(spec: ExpectationSpec) -> str:
-    """What has to hold, in words: `not empty in at least 95 % of rows`, `row count at least 1`."""
-    words = f"{spec.kind.measure} {spec.kind.words(spec.kwargs)}".strip()
-    mostly = float(spec.kwargs.get("mostly", 1))
-    return words if mostly == 1 else f"{words} in at least {mostly * 100:.4g} % of rows"
 
 
 def _nothing_to_check(suite: Suite, spec: ExpectationSpec, observed: str) -> CheckResult:
@@ -185,7 +178,7 @@ def _judged_rows(
     if spec.type == UNEXPECTED_ROWS and failing:
         found += f" ({spec.why.strip().rstrip('.')})"
     if passed and failing:
-        found += f", expected {expected(spec)}"
+        found += f", expected {spec.expected}"
     if deliveries:
         failing = total = None
     examples: list[dict[str, Any]] = []

@@ -1,0 +1,58 @@
+"""The modules of the pipeline form layers: none of them imports, by way of others, itself."""
+
+import ast
+import re
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from pipelines.settings import PROJECT_DIR
+
+COMMANDS = {"pipelines.cli", "pipelines.__main__"}
+
+
+def imports_by_module(folder: Path) -> dict[str, set[str]]:
+    """The modules of a package that each of its modules imports, at its top or within a function."""
+    files = {_name(file, folder.parent): file for file in folder.rglob("*.py")}
+    return {module: _imported(file, files.keys()) - {module} for module, file in files.items()}
+
+
+def _name(file: Path, root: Path) -> str:
+    return ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imported(file: Path, modules: set[str]) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & modules
+            found |= submodules or {node.module}
+    return found & modules
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    return imports_by_module(PROJECT_DIR / "pipelines")
+
+
+def test_no_module_imports_itself_by_way_of_others(imports: dict[str, set[str]]) -> None:
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_nothing_but_a_command_knows_the_command_line(imports: dict[str, set[str]]) -> None:
+    knowing = {module for module, imported in imports.items() if imported & COMMANDS}
+    assert knowing <= COMMANDS
+
+
+@pytest.mark.parametrize(("package", "other"), [("demo_company", "pipelines"), ("pipelines", "demo_company")])
+def test_the_demo_company_and_the_pipeline_do_not_know_each_other(package: str, other: str) -> None:
+    files = list((PROJECT_DIR / package).rglob("*.py"))
+    importing = re.compile(rf"^\s*(from|import) {other}\b", re.MULTILINE)
+    assert [file for file in files if importing.search(file.read_text(encoding="utf-8"))] == []
+    assert files
