@@ -29,15 +29,26 @@ from pipelines.quality.data_docs import Outcome, build_data_docs, store_outcome
 from pipelines.quality.history import CheckHistory
 from pipelines.quality.relations import DuckDBTable, ParquetFiles
 from pipelines.quality.results import CheckResult
-from pipelines.quality.suites import Suite
+from pipelines.quality.suites import Suite, load_suites
 from pipelines.quality.usual import DAYS_OFF, DELIVERED_MONTHS, DELIVERIES, PUBLISHED_MONTHS
 from pipelines.quality.validation import validate
-from pipelines.settings import Settings
+from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import OWNER, Source, each_table
 from pipelines.suites_of_sources import suites_of
 from pipelines.transform.unchanged import versions_of_tables
+from pipelines.written_currencies import naming_written_currencies
 
 Suites = Mapping[tuple[str, str], Suite]
+
+
+def load_all_suites(settings: Settings, sources: Sequence[Source]) -> dict[tuple[str, str], Suite]:
+    """The suites of an installation: shipped ones, its own, and those that follow from its sources.
+
+    Raises:
+        ConfigError: a suite's file cannot be used; names file and line.
+    """
+    written = load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations")
+    return naming_written_currencies(complete_suites(written, sources), settings, sources)
 
 
 def complete_suites(written: Suites, sources: Iterable[Source]) -> dict[tuple[str, str], Suite]:

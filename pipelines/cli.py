@@ -23,7 +23,7 @@ from rich.console import Console
 
 from pipelines.config_files import ConfigError
 from pipelines.output import Excel, Format, Target, UsageError, counted, local_time
-from pipelines.settings import PROJECT_DIR, get_settings
+from pipelines.settings import get_settings
 from pipelines.warehouse import NotPublishedError, hold_writer_lock
 
 if TYPE_CHECKING:
@@ -544,8 +544,7 @@ def alerts_flush(dead: Annotated[bool, typer.Option("--dead", help="Try dead let
 def alerts_watchdog() -> None:
     """For cron: look around, for the daemon, too, and send what is due. Fails as long as something is wrong."""
     from pipelines.alerts.sensors import watchdog
-    from pipelines.checks import complete_suites
-    from pipelines.quality.suites import load_suites
+    from pipelines.checks import load_all_suites
     from pipelines.run import prepare_instance
     from pipelines.sources import load_sources
 
@@ -553,10 +552,7 @@ def alerts_watchdog() -> None:
         settings = desk.settings
         prepare_instance(settings)
         sources = load_sources(settings.sources, settings.company_dir)
-        suites = complete_suites(
-            load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources
-        )
-        wrong = watchdog(settings, sources, suites)
+        wrong = watchdog(settings, sources, load_all_suites(settings, sources))
     for line in wrong:
         errors.print(line, markup=False)
     if wrong:
@@ -610,7 +606,9 @@ def validate() -> None:
         import dagster as dg
 
         from pipelines.definitions import defs
-    dg.Definitions.validate_loadable(defs)
+
+        definitions = defs()
+    dg.Definitions.validate_loadable(definitions)
     console.print("Settings, sources, suites, alerts and models load, and so does every definition of Dagster.")
 
 

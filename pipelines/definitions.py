@@ -6,13 +6,7 @@ import dagster as dg
 
 from pipelines.alerts.routes import load_alerts
 from pipelines.alerts.sensors import alert_sensors
-from pipelines.checks import (
-    blocking,
-    checks_of_models,
-    checks_of_raw,
-    complete_suites,
-    data_docs_sensors,
-)
+from pipelines.checks import Suites, blocking, checks_of_models, checks_of_raw, data_docs_sensors, load_all_suites
 from pipelines.comparisons import public_holidays
 from pipelines.dagster_history import JOB, SCHEDULE
 from pipelines.housekeeping import housekeeping_sensor
@@ -23,54 +17,44 @@ from pipelines.progress import step_logger
 from pipelines.publish.asset_checks import published_checks, standing_sensor
 from pipelines.publish.assets import published_asset
 from pipelines.quality.history import CheckHistory
-from pipelines.quality.suites import load_suites
-from pipelines.settings import PROJECT_DIR, get_settings
-from pipelines.sources import load_sources
+from pipelines.settings import Settings, get_settings
+from pipelines.sources import Source, load_sources
 from pipelines.transform.assets import blocking_tests, model_assets, models_in_schema
 from pipelines.transform.descriptions import descriptions_of_models
 from pipelines.transform.project import ensure_manifest
-from pipelines.written_currencies import naming_written_currencies
 
 for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose new features we use
     warnings.filterwarnings("ignore", category=category)
 
-settings = get_settings()
-sources = load_sources(settings.sources, settings.company_dir)
-partitions = delivery_days(settings, newest_delivery(settings, sources))
-manifest = ensure_manifest(settings, sources)
-models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
-history = CheckHistory(settings.check_history_path)
-suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
-suites = naming_written_currencies(suites, settings, sources)
-load_alerts(settings.alerts_file)  # one that cannot be used is to be noticed before it is needed
-public_holidays(settings)  # a country of which none are known, too
 
-transform = model_assets(settings, sources, manifest, suites)
-checks = [
-    *checks_of_raw(settings, sources, suites, history),
-    *checks_of_models(settings, sources, models, suites, history),
-]
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads."""
+    settings = get_settings()
+    sources = load_sources(settings.sources, settings.company_dir)
+    return build_definitions(settings, sources, load_all_suites(settings, sources))
 
-daily_job = dg.define_asset_job(
-    JOB,
-    selection=dg.AssetSelection.all(),
-    partitions_def=partitions,
-    description="Lands one delivery day, brings staging and marts up to date, checks every stage, publishes.",
-)
-daily_schedule = dg.build_schedule_from_partitioned_job(
-    daily_job,
-    name=SCHEDULE,
-    hour_of_day=10,
-    minute_of_hour=30,
-    default_status=dg.DefaultScheduleStatus.RUNNING
-    if settings.started_by == "daemon"
-    else dg.DefaultScheduleStatus.STOPPED,
-)
 
-assets = [
-    *raw_assets(settings, sources, partitions),
-    *transform,
-    published_asset(
+def build_definitions(settings: Settings, sources: list[Source], suites: Suites) -> dg.Definitions:
+    """The whole pipeline of an installation.
+
+    Raises:
+        ConfigError: alerts, holidays or models cannot be used; the message says why.
+    """
+    load_alerts(settings.alerts_file)  # one that cannot be used is to be noticed before it is needed
+    public_holidays(settings)  # a country of which none are known, too
+    partitions = delivery_days(settings, newest_delivery(settings, sources))
+    manifest = ensure_manifest(settings, sources)
+    models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
+    history = CheckHistory(settings.check_history_path)
+    is_daemon = settings.started_by == "daemon"
+
+    transform = model_assets(settings, sources, manifest, suites)
+    checks = [
+        *checks_of_raw(settings, sources, suites, history),
+        *checks_of_models(settings, sources, models, suites, history),
+    ]
+    published = published_asset(
         settings,
         sources,
         models["marts"],
@@ -78,22 +62,33 @@ assets = [
         history,
         blocking_tests(transform),
         descriptions_of_models(manifest),
-    ),
-]
-
-defs = dg.Definitions(
-    assets=assets,
-    asset_checks=[*checks, published_checks(settings, sources)],
-    jobs=[daily_job],
-    schedules=[daily_schedule],
-    sensors=[
-        *data_docs_sensors(settings, suites),
-        *alert_sensors(settings, sources, suites),
-        standing_sensor(settings, sources),
-        arrivals_sensor(settings, sources, daily_job.name, running=settings.started_by == "daemon"),
-        housekeeping_sensor(settings),
-    ],
-    loggers={"steps": step_logger},
-    # One process: DuckDB has one writer, and a process per step costs five times as much.
-    executor=dg.in_process_executor,
-)
+    )
+    daily_job = dg.define_asset_job(
+        JOB,
+        selection=dg.AssetSelection.all(),
+        partitions_def=partitions,
+        description="Lands one delivery day, brings staging and marts up to date, checks every stage, publishes.",
+    )
+    daily_schedule = dg.build_schedule_from_partitioned_job(
+        daily_job,
+        name=SCHEDULE,
+        hour_of_day=10,
+        minute_of_hour=30,
+        default_status=dg.DefaultScheduleStatus.RUNNING if is_daemon else dg.DefaultScheduleStatus.STOPPED,
+    )
+    return dg.Definitions(
+        assets=[*raw_assets(settings, sources, partitions), *transform, published],
+        asset_checks=[*checks, published_checks(settings, sources)],
+        jobs=[daily_job],
+        schedules=[daily_schedule],
+        sensors=[
+            *data_docs_sensors(settings, suites),
+            *alert_sensors(settings, sources, suites),
+            standing_sensor(settings, sources),
+            arrivals_sensor(settings, sources, JOB, running=is_daemon),
+            housekeeping_sensor(settings),
+        ],
+        loggers={"steps": step_logger},
+        # One process: DuckDB has one writer, and a process per step costs five times as much.
+        executor=dg.in_process_executor,
+    )

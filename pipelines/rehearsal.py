@@ -18,7 +18,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table as Grid
 
-from pipelines.checks import complete_suites, delivered_days, whole_table
+from pipelines.checks import delivered_days, load_all_suites, whole_table
 from pipelines.config_files import ConfigError
 from pipelines.ingest.arrivals import unclaimed_files
 from pipelines.ingest.connectors import fetch
@@ -26,16 +26,14 @@ from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land, raw_days
 from pipelines.partitions import business_day, days_between
 from pipelines.quality.results import CheckResult
-from pipelines.quality.suites import load_suites
 from pipelines.quality.validation import validate
-from pipelines.settings import PROJECT_DIR, Settings
+from pipelines.settings import Settings
 from pipelines.show import cell_text
 from pipelines.sources import Source, Table, load_sources
 from pipelines.transform.dbt_runner import invoke
 from pipelines.transform.failures import said_of_failed
 from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
 from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
-from pipelines.written_currencies import naming_written_currencies
 
 _SHOWN_ROWS = 5  # of each delivery's unreadable rows
 _SHOWN_GAINS = 30
@@ -264,8 +262,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
 
 def _failed_checks(settings: Settings, sources: list[Source], tried: str, found: Rehearsal) -> list[CheckResult]:
     """The checks that fail on the deliveries of the source `tried` and, when models could be built, on those."""
-    suites = complete_suites(load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations"), sources)
-    suites = naming_written_currencies(suites, settings, sources)
+    suites = load_all_suites(settings, sources)
     landed: dict[str, list[date]] = {}
     for (table, day), delivery in sorted(found.landed.items()):
         if delivery.files:

@@ -23,8 +23,8 @@ from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files, raw_days, raw_file
 from pipelines.partitions import business_day, days_between, stretches
 from pipelines.profiling import ALERTS, DATA_DOCS, START_UP, measured
-from pipelines.settings import Settings
-from pipelines.sources import Source, each_table
+from pipelines.settings import Settings, get_settings
+from pipelines.sources import Source, each_table, load_sources
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
 
 
@@ -171,17 +171,22 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
 
         from pipelines.alerts.runs import report_of_run
         from pipelines.alerts.sensors import tell_of_runs
-        from pipelines.checks import build_docs_of_run
-        from pipelines.definitions import daily_job, defs, settings, sources, suites
+        from pipelines.checks import build_docs_of_run, load_all_suites
+        from pipelines.dagster_history import JOB
+        from pipelines.definitions import build_definitions
         from pipelines.housekeeping import tidy_safely
         from pipelines.interruption import can_be_interrupted
         from pipelines.progress import shown
         from pipelines.publish.asset_checks import report_standing
 
-    job = defs.resolve_job_def(daily_job.name)
+        settings = get_settings()
+        sources = load_sources(settings.sources, settings.company_dir)
+        suites = load_all_suites(settings, sources)
+        job = build_definitions(settings, sources, suites).resolve_job_def(JOB)
+
     blocked: dict[str, list[str]] = {}
     with dg.DagsterInstance.get() as instance:
-        belong_to_code_location(instance, daily_job.name)
+        belong_to_code_location(instance, JOB)
         for run_days in planned.runs:
             title = str(Plan([run_days], planned.is_first_load))
             hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))

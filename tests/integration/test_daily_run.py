@@ -343,7 +343,7 @@ def test_nothing_warns_of_sound_deliveries(demo: Installation) -> None:
 def test_every_invariant_is_a_check_of_its_mart_and_says_what_a_failure_means(demo: Installation) -> None:
     code = """
 from pipelines.definitions import defs
-graph = defs.resolve_asset_graph()
+graph = defs().resolve_asset_graph()
 for key in sorted(graph.asset_check_keys):
     if key.name.startswith("assert_"):
         print(key.name, "|", graph.get_check_spec(key).description)
@@ -524,7 +524,7 @@ from pipelines.definitions import defs
 from pipelines.publish.assets import PUBLISHED_KEY
 with dg.DagsterInstance.get() as instance:
     print([(run.job_name, run.status.value) for run in instance.get_runs()])
-    result = defs.resolve_job_def("daily").execute_in_process(
+    result = defs().resolve_job_def("daily").execute_in_process(
         instance=instance, asset_selection=[PUBLISHED_KEY], partition_key="2026-01-09", raise_on_error=False)
     print(result.success, result.failure_data_for_node("published__kpi").user_failure_data.description[:100])
 """
