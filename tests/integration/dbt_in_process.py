@@ -25,6 +25,7 @@ from pipelines.sources import Source
 from pipelines.transform.dbt_runner import parsed_models
 from pipelines.transform.project import as_of_date, assemble_project, dbt_environment, dbt_variables
 from pipelines.transform.unchanged import Versions, build_what_changed
+from tests import forked
 
 QUIET = ["--quiet", "--no-print", "--no-write-json", "--log-level", "none", "--log-level-file", "none"]
 
@@ -34,7 +35,7 @@ class KilledError(Exception):
 
 
 class DbtInProcess:
-    """The dbt project of `settings`, parsed once, or by another process; each command names the warehouse it works on.
+    """The dbt project of `settings`, parsed in another process; each command names the warehouse it works on.
 
     Every warehouse file must have the same name, each in a folder of its own: DuckDB calls the catalog so, and the
     parsed models name their catalog.
@@ -48,8 +49,8 @@ class DbtInProcess:
         self._warehouse, self._raw_dir = settings.warehouse_path, settings.raw_dir
         if not is_parsed:
             with self._environment_of(settings.warehouse_path):
-                parsed = dbtRunner().invoke([*QUIET, "parse", *self._project])
-            assert parsed.success, parsed.exception
+                parsed = forked.dbt(os.environ, ["--no-write-json", "parse", *self._project])
+            assert parsed.returncode == 0, parsed.stdout
         self._manifest = parsed_models(settings.dbt_target_dir / "target" / "partial_parse.msgpack")
 
     @cached_property
