@@ -1,5 +1,6 @@
 """What is read of Dagster's files, held against Dagster, which writes them."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -15,7 +16,8 @@ MOMENT = datetime(2026, 1, 9, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(tmp_path: Path, new_dagster_home: Path) -> Iterator[dg.DagsterInstance]:
+    shutil.copytree(new_dagster_home, tmp_path, dirs_exist_ok=True)
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         yield instance
 

@@ -1,6 +1,7 @@
 """A desk whose notices can be read, and time that passes when a test says so; a Dagster instance of its own."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -113,9 +114,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(tmp_path: Path, new_dagster_home: Path) -> Iterator[dg.DagsterInstance]:
     """A Dagster instance without history."""
-    home = tmp_path / "dagster"
-    home.mkdir()
+    home = shutil.copytree(new_dagster_home, tmp_path / "dagster")
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         yield instance

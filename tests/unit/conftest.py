@@ -1,0 +1,14 @@
+"""Fixtures shared by unit tests."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+
+@pytest.fixture(scope="session")
+def new_dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Dagster without history, to be copied: making its tables takes longer than most tests."""
+    home = tmp_path_factory.mktemp("new_dagster")
+    with dg.DagsterInstance.local_temp(str(home)):
+        return home
