@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +24,7 @@ from rich.console import Console
 from pipelines.config_files import ConfigError
 from pipelines.output import Excel, Format, Target, UsageError, counted, local_time
 from pipelines.settings import get_settings
-from pipelines.warehouse import NotPublishedError, hold_writer_lock
+from pipelines.warehouse import NotPublishedError, hold_writer_lock, release_writer_lock
 
 if TYPE_CHECKING:
     from pipelines.alerts.desk import Desk
@@ -658,6 +658,33 @@ def check(
         print_rehearsal(found, name, console)
     if found.refused or found.said_by_dbt or found.is_blocked:
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def docs(
+    port: Annotated[int, typer.Option(help="Where the page is served, on 127.0.0.1.")] = 3002,
+    build: Annotated[bool, typer.Option("--build", help="Build the page, and do not serve it.")] = False,
+) -> None:
+    """Build and serve dbt's documentation: every model and column, the SQL, and the lineage."""
+    from pipelines.quality.docs_server import server
+    from pipelines.sources import load_sources
+    from pipelines.transform.model_docs import build_model_docs
+
+    with _errors_in_words():
+        settings = get_settings()
+        hold_writer_lock(settings.warehouse_path, "`kpi docs`", errors.print)
+        page = build_model_docs(settings, load_sources(settings.sources, settings.company_dir))
+        release_writer_lock(settings.warehouse_path)
+        console.print(f"Built: {page}", markup=False, soft_wrap=True)
+        if build:
+            return
+        try:
+            pages = server(page.parent, "127.0.0.1", port)
+        except OSError as error:
+            raise UsageError(f"--port {port}: {error.strerror}. Name another one.") from None
+        console.print(f"Read it at http://127.0.0.1:{port}/{page.name}. Ctrl-C ends this.", markup=False)
+        with suppress(KeyboardInterrupt):
+            pages.serve_forever()
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

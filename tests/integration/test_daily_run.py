@@ -372,6 +372,16 @@ def test_every_model_and_every_column_says_what_it_means(demo: Installation) -> 
     assert undocumented == []
 
 
+def test_dbt_documents_the_models_on_a_page_that_needs_no_network(demo: Installation) -> None:
+    printed = demo.kpi("docs", "--build").stdout
+    page = demo.data_dir / "data_docs" / "site" / "models.html"
+    assert printed == f"Built: {page}\n"
+    text = page.read_text(encoding="utf-8")
+    assert "kpi_scorecard__monthly" in text
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']?(https?:)?//", text)
+    assert '"send_anonymous_usage_stats": false' in text
+
+
 def test_dagster_is_told_from_which_columns_of_its_parents_every_column_is_made(
     demo: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
