@@ -50,6 +50,7 @@ bench: setup-dev ## what a day costs beside others, dbt over plain SQL, checks, 
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.one_day
 	$(BIN)/python -m benchmarks.quality
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
+	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.growth &&) true
 
 lint: setup-dev ## ruff, mypy, sqlfluff, and that Dagster can load every definition
 	$(BIN)/python -m ruff check .
