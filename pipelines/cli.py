@@ -1,9 +1,9 @@
 """The `kpi` command.
 
-Belongs here: arguments, exit codes, and turning errors into words. Exit codes: 0 fine, 1 the job failed or was blocked,
-2 a wrong argument or setting, 130 somebody interrupted it.
-Does not belong here: anything a command does. Dagster, dbt and Great Expectations are imported by the commands that
-need them, so that the others answer at once.
+Belongs here: arguments, exit codes, and turning errors into messages. Exit codes: 0 success, 1 the job failed or was
+blocked, 2 an invalid argument or setting, 130 the command was interrupted.
+Does not belong here: the work that commands do. Only the commands that need Dagster, dbt and Great Expectations import
+them, so that the other commands respond immediately.
 """
 
 import os
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from pipelines.run import Plan
 
 app = typer.Typer(
-    help="Deliveries in, sales KPIs out.",
+    help="Turn deliveries into sales KPIs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},  # commands take it over from here
+    context_settings={"help_option_names": ["-h", "--help"]},  # commands inherit it
 )
 quarantine_app = typer.Typer(help="Refused files and unreadable rows.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
-sources_app = typer.Typer(help="Your own sources.", no_args_is_help=True)
+sources_app = typer.Typer(help="Add and check your own sources.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
-alerts_app = typer.Typer(help="Incidents, and who is told of them.", no_args_is_help=True)
+alerts_app = typer.Typer(help="Incidents and notifications.", no_args_is_help=True)
 app.add_typer(alerts_app, name="alerts")
 
 
 class _Screen(Console):
-    """Where commands print. Whoever stops reading, as `head` does, does not stop the command."""
+    """The console that commands print to. A reader that stops early, as `head` does, does not stop the command."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -61,15 +61,15 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
-By = Annotated[str | None, typer.Option(help="Who says so; by default whoever is logged in.")]
+By = Annotated[str | None, typer.Option(help="Who does this; by default the user who is logged in.")]
 Output = Annotated[
-    Path | None, typer.Option("--output", help="Write to this file, whose ending says the format unless --format does.")
+    Path | None, typer.Option("--output", help="Write to this file. Its extension sets the format, or else --format.")
 ]
-OfFormat = Annotated[Format | None, typer.Option("--format", help="A table by default.")]
+OfFormat = Annotated[Format | None, typer.Option("--format", help="By default, a table.")]
 Listing = Annotated[Format, typer.Option("--format", help="table or json.")]
 ForExcel = Annotated[
     Excel | None,
-    typer.Option("--excel", help="CSV that Excel opens as a table, where decimals are written so: 1.5 or 1,5."),
+    typer.Option("--excel", help="Write CSV that Excel opens as a table, with decimals like 1.5 or 1,5."),
 ]
 
 
@@ -87,12 +87,12 @@ def every_command(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Deliveries in, sales KPIs out."""
+    """Turn deliveries into sales KPIs."""
 
 
 @app.command()
 def status(output: Listing = Format.table) -> None:
-    """Is today good? If not, what is wrong and what to do. Exit code 1 if something needs a person."""
+    """Say whether today is good and, if not, what is wrong and what to do. Exit code 1 if something needs a person."""
     from pipelines.sources import load_sources
     from pipelines.status import as_json, gather, lines, print_status
 
@@ -110,7 +110,7 @@ def status(output: Listing = Format.table) -> None:
 
 @app.command()
 def doctor() -> None:
-    """Is the installation sound? Programs, settings, disk, permissions, ports, leftovers, clock; with remedies."""
+    """Examine the installation: programs, settings, disk, permissions, ports, leftovers, clock. Name remedies."""
     from pipelines.doctor import examine, print_diagnosis
 
     diagnosis = examine(get_settings, _now())
@@ -126,12 +126,12 @@ def run(
     day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="One delivery day.")] = None,
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First delivery day.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last delivery day.")] = None,
-    full_refresh: Annotated[bool, typer.Option(help="Build every table anew from raw.")] = False,
-    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went, and keep it as JSON.")] = False,
+    full_refresh: Annotated[bool, typer.Option(help="Rebuild every table from raw.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went, and save it as JSON.")] = False,
 ) -> None:
-    """Land deliveries, bring staging and marts up to date, check every stage, publish.
+    """Land deliveries, bring staging and marts up to date, check every stage and publish.
 
-    Without a day: all that was delivered and has not landed yet.
+    Without a day: all deliveries that have arrived and have not landed yet.
     """
     from pipelines.partitions import business_day, days_in_words
     from pipelines.run import NothingDeliveredError, delivered_again, plan
@@ -181,7 +181,7 @@ def _run_and_report_profiled(days: "Plan", full_refresh: bool) -> None:
 
 
 def _run_and_report(days: "Plan", full_refresh: bool = False) -> None:
-    """Run delivery days, then show the scorecard and what is in quarantine, or else what blocked a publication."""
+    """Run delivery days, then show the scorecard and what is in quarantine, or what blocked publication."""
     from pipelines.alerts.desk import told_safely
     from pipelines.left_out import left_out_lines
     from pipelines.quarantine import Quarantine
@@ -217,13 +217,13 @@ def accept(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="For example shop.")],
     table: Annotated[str, typer.Argument(metavar="TABLE", help="For example orders.")],
     day: Annotated[datetime, typer.Argument(metavar="DAY", formats=["%Y-%m-%d"], help="The delivery day.")],
-    reason: Annotated[str, typer.Option(help="Why; kept, and shown with what is published.")],
+    reason: Annotated[str, typer.Option(help="Why; stored, and shown with the publication.")],
     by: By = None,
     without_rows: Annotated[
-        bool, typer.Option("--without-rows", help="Go on without the delivery instead: its rows stay out.")
+        bool, typer.Option("--without-rows", help="Go on without the delivery instead: leave its rows out.")
     ] = False,
 ) -> None:
-    """Decide about a delivery that its checks reject, or that never came. The decision ends when other bytes come."""
+    """Accept a rejected or missing delivery. The decision expires when a different file arrives."""
     from pipelines.alerts.commands import login_name
     from pipelines.deliveries.accepting import accept as decide
     from pipelines.sources import load_sources
@@ -260,7 +260,7 @@ def show(
     to: Output = None,
     excel: ForExcel = None,
 ) -> None:
-    """Print a KPI by month, from the published file."""
+    """Print a KPI by month from the published file."""
     from pipelines.show import show_kpi
 
     with _errors_in_words():
@@ -279,12 +279,12 @@ def sql(
     output: OfFormat = None,
     to: Output = None,
     excel: ForExcel = None,
-    limit: Annotated[int, typer.Option(min=0, help="How many rows a table on the screen has.")] = 40,
+    limit: Annotated[int, typer.Option(min=0, help="How many rows to print as a table on the screen.")] = 40,
     everything: Annotated[
-        bool, typer.Option("--all", help="Print all rows. Other formats always have them all.")
+        bool, typer.Option("--all", help="Print all rows. Other formats always contain all rows.")
     ] = False,
 ) -> None:
-    """Run a query over the published file. It can read nothing else and changes nothing."""
+    """Run a query on the published file. The query cannot read anything else or change anything."""
     from pipelines.query import run_sql
 
     with _errors_in_words():
@@ -304,10 +304,10 @@ def versions(output: Listing = Format.table) -> None:
 @app.command()
 def rollback(
     publication: Annotated[
-        str | None, typer.Argument(help="Its id, or how that begins; default: the one before.")
+        str | None, typer.Argument(help="Its id, or the beginning of its id; by default the previous one.")
     ] = None,
 ) -> None:
-    """Let analysts read an earlier publication, until a run publishes again."""
+    """Switch analysts to an earlier publication until a run publishes again."""
     from pipelines.publish.versions import NoSuchVersionError, roll_back
 
     with _errors_in_words():
@@ -319,10 +319,10 @@ def rollback(
         console.print("The next run that passes publishes again.")
 
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids, or their beginnings.")]
-OfSource = Annotated[str | None, typer.Option("--source", help="Only of this source.")]
-OfTable = Annotated[str | None, typer.Option("--table", help="Only of this table.")]
-OfDay = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Only of this delivery day.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids, or the beginnings of ids.")]
+OfSource = Annotated[str | None, typer.Option("--source", help="Only this source.")]
+OfTable = Annotated[str | None, typer.Option("--table", help="Only this table.")]
+OfDay = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Only this delivery day.")]
 
 
 @quarantine_app.command("list")
@@ -330,8 +330,10 @@ def quarantine_list(
     source: OfSource = None,
     table: OfTable = None,
     day: OfDay = None,
-    each: Annotated[bool, typer.Option("--all", help="Each file and row, rather than by table and reason.")] = False,
-    closed: Annotated[bool, typer.Option("--closed", help="Resolved and dismissed ones, too.")] = False,
+    each: Annotated[
+        bool, typer.Option("--all", help="Each file and row, instead of counts by table and reason.")
+    ] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="Include resolved and dismissed ones.")] = False,
     output: Listing = Format.table,
 ) -> None:
     """List what is in quarantine, by table and reason."""
@@ -349,9 +351,9 @@ def quarantine_list(
 
 @quarantine_app.command("show")
 def quarantine_show(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, or their beginnings.")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, or the beginnings of ids.")],
 ) -> None:
-    """Show what was delivered; personal columns as ***."""
+    """Show files and rows as they were delivered, with personal columns as ***."""
     from pipelines.quarantine import Quarantine, chosen, print_items
     from pipelines.sources import load_sources
 
@@ -364,7 +366,7 @@ def quarantine_show(
 
 @quarantine_app.command("replay")
 def quarantine_replay(ids: Ids = None, source: OfSource = None, table: OfTable = None, day: OfDay = None) -> None:
-    """Try again what is in quarantine, after a file or a rule was repaired: run its delivery days again."""
+    """Run the delivery days of what is in quarantine again, after the file or the rule was repaired."""
     from pipelines.quarantine import Quarantine, chosen, make_ready
     from pipelines.run import Plan
 
@@ -380,13 +382,13 @@ def quarantine_replay(ids: Ids = None, source: OfSource = None, table: OfTable =
 
 @quarantine_app.command("dismiss")
 def quarantine_dismiss(
-    reason: Annotated[str, typer.Option(help="Why it does not matter; kept with the record.")],
+    reason: Annotated[str, typer.Option(help="Why it does not matter; stored with the record.")],
     ids: Ids = None,
     source: OfSource = None,
     table: OfTable = None,
     day: OfDay = None,
 ) -> None:
-    """Say that something in quarantine does not matter. It stays out of every KPI."""
+    """Dismiss files and rows in quarantine that do not matter. They stay out of every KPI."""
     from pipelines.quarantine import Quarantine, Selection, chosen
 
     with _errors_in_words():
@@ -403,11 +405,11 @@ def quarantine_dismiss(
 
 @quarantine_app.command("purge")
 def quarantine_purge(
-    older_than: Annotated[int, typer.Option(min=0, help="Days since it was first seen.")] = 90,
+    older_than: Annotated[int, typer.Option(min=0, help="Days since it was first seen in quarantine.")] = 90,
     source: OfSource = None,
     table: OfTable = None,
 ) -> None:
-    """Delete for good what was resolved or dismissed."""
+    """Permanently delete what was resolved or dismissed."""
     from pipelines.quarantine import Quarantine, purge
 
     with _errors_in_words():
@@ -426,15 +428,15 @@ def _selection(ids: list[str] | None, source: str | None, table: str | None, day
     return selection
 
 
-Incidents = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of incidents, or their beginnings.")]
+Incidents = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of incidents, or the beginnings of ids.")]
 
 
 @alerts_app.command("list")
 def alerts_list(
-    everything: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include resolved incidents.")] = False,
     output: Listing = Format.table,
 ) -> None:
-    """List the open incidents, the most severe first, then dead letters and notices that wait."""
+    """List open incidents, the most severe first, then dead letters and pending notifications."""
     from pipelines.alerts.commands import print_json, print_list
 
     with _alerts() as desk:
@@ -446,7 +448,7 @@ def alerts_list(
 
 @alerts_app.command("show")
 def alerts_show(ids: Incidents) -> None:
-    """Show all that is known of incidents, and what happened to them."""
+    """Show everything about incidents, and their history."""
     from pipelines.alerts.commands import chosen, print_incident
 
     with _alerts() as desk:
@@ -456,9 +458,9 @@ def alerts_show(ids: Incidents) -> None:
 
 @alerts_app.command("ack")
 def alerts_ack(
-    ids: Incidents, by: By = None, reason: Annotated[str, typer.Option(help="What is being done.")] = ""
+    ids: Incidents, by: By = None, reason: Annotated[str, typer.Option(help="What is being done about it.")] = ""
 ) -> None:
-    """Say that somebody is on it: no reminders until it ends or gets worse."""
+    """Acknowledge incidents: no reminders until they are resolved or become more severe."""
     from pipelines.alerts.commands import chosen, login_name, print_chosen
 
     with _alerts() as desk:
@@ -470,15 +472,15 @@ def alerts_ack(
 @alerts_app.command("mute")
 def alerts_mute(
     ids: Incidents,
-    reason: Annotated[str, typer.Option(help="Why it does not matter now; kept with the incident.")],
+    reason: Annotated[str, typer.Option(help="Why it does not matter now; stored with the incident.")],
     until: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Until then, in the business time zone."),
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Mute until then, in the business time zone."),
     ] = None,
-    duration: Annotated[str | None, typer.Option("--for", help="For so long: 90m, 4h, 2d, 1w.")] = None,
+    duration: Annotated[str | None, typer.Option("--for", help="Mute for this long: 90m, 4h, 2d, 1w.")] = None,
     by: By = None,
 ) -> None:
-    """Say nothing of incidents for a while, then again if they still fail."""
+    """Mute incidents for a while. If their checks still fail after that, send notifications again."""
     from pipelines.alerts.commands import chosen, login_name, print_chosen
     from pipelines.alerts.commands import until as end_of_mute
 
@@ -492,7 +494,7 @@ def alerts_mute(
 
 @alerts_app.command("unmute")
 def alerts_unmute(ids: Incidents, by: By = None) -> None:
-    """Have incidents told again."""
+    """Unmute incidents."""
     from pipelines.alerts.commands import chosen, login_name, print_chosen
 
     with _alerts() as desk:
@@ -506,10 +508,10 @@ def alerts_unmute(ids: Incidents, by: By = None) -> None:
 @alerts_app.command("resolve")
 def alerts_resolve(
     ids: Incidents,
-    reason: Annotated[str, typer.Option(help="Why it is over although no check says so; kept with the incident.")],
+    reason: Annotated[str, typer.Option(help="Why it is over although no check has passed; stored with the incident.")],
     by: By = None,
 ) -> None:
-    """Say that incidents are over. What fails again opens a new one."""
+    """Resolve incidents although no check has passed. Another failure opens a new incident."""
     from pipelines.alerts.commands import chosen, login_name, print_chosen
 
     with _alerts() as desk:
@@ -520,9 +522,9 @@ def alerts_resolve(
 
 @alerts_app.command("test")
 def alerts_test(
-    channel: Annotated[str | None, typer.Option(help="Only over this channel of alerts.yml.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Use only this channel of alerts.yml.")] = None,
 ) -> None:
-    """Send a test notice over every channel, at once, and say for each whether it went out."""
+    """Immediately send a test notification over each channel, and say for each whether it was sent."""
     from pipelines.alerts.commands import test_channels
 
     with _alerts() as desk:
@@ -531,8 +533,8 @@ def alerts_test(
 
 
 @alerts_app.command("flush")
-def alerts_flush(dead: Annotated[bool, typer.Option("--dead", help="Try dead letters again, too.")] = False) -> None:
-    """Send what is due. Fails as long as there are dead letters."""
+def alerts_flush(dead: Annotated[bool, typer.Option("--dead", help="Also retry dead letters.")] = False) -> None:
+    """Send what is due. Exit code 1 while there are dead letters."""
     from pipelines.alerts.commands import flush
 
     with _alerts() as desk:
@@ -542,7 +544,10 @@ def alerts_flush(dead: Annotated[bool, typer.Option("--dead", help="Try dead let
 
 @alerts_app.command("watchdog")
 def alerts_watchdog() -> None:
-    """For cron: look around, for the daemon, too, and send what is due. Fails as long as something is wrong."""
+    """For cron: do what the daemon's sensors do, check the daemon, too, and send what is due.
+
+    Exit code 1 while something is wrong.
+    """
     from pipelines.alerts.sensors import watchdog
     from pipelines.checks import load_all_suites
     from pipelines.run import prepare_instance
@@ -558,13 +563,13 @@ def alerts_watchdog() -> None:
     if wrong:
         errors.print("kpi alerts list says more.")
         raise typer.Exit(FAILED)
-    if console.is_terminal:  # cron sends mail for every word
+    if console.is_terminal:  # cron mails any output
         console.print("Nothing is wrong.")
 
 
 @contextmanager
 def _alerts() -> Iterator["Desk"]:
-    """The desk of this installation; a store that cannot be used is told in words."""
+    """The desk of this installation. If its store cannot be used, print why and exit."""
     from pipelines.alerts.desk import Desk
 
     with _errors_in_words():
@@ -577,18 +582,18 @@ def _alerts() -> Iterator["Desk"]:
 
 
 def _now() -> datetime:
-    """When a person acts on alerts: they get the time from here and from sensors, and never read a clock themselves."""
+    """The time at which a person acts on alerts. Alerts get the time from here or from sensors, and read no clock."""
     return datetime.now(UTC)
 
 
 @app.command()
 def dev(
-    port: Annotated[int, typer.Option(help="Where the UI listens, on 127.0.0.1.")] = 3000,
+    port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 3000,
     docs_port: Annotated[
-        int | None, typer.Option(help="Where check results and documentation are; default: the port after the UI's.")
+        int | None, typer.Option(help="Port of check results and documentation; default: the port after the UI's.")
     ] = None,
 ) -> None:
-    """The Dagster UI, with schedule and sensors, over the same history as `kpi run`."""
+    """Serve the Dagster UI, with schedule and sensors, on the same run history as `kpi run`."""
     from pipelines.dev import serve
 
     with _errors_in_words():
@@ -615,16 +620,16 @@ def validate() -> None:
 @sources_app.command("add")
 def add(
     what: Annotated[str, typer.Argument(metavar="FILE", help="A delivered file, or postgresql-env:NAME_OF_VARIABLE.")],
-    name: Annotated[str | None, typer.Option(help="The source, like webshop.")] = None,
-    table: Annotated[str | None, typer.Option(help="The table, like orders; in a database like public.orders.")] = None,
-    entity: Annotated[str | None, typer.Option(help="What a row is, like orders or ad_spend.")] = None,
-    owner: Annotated[str, typer.Option(help="Who answers for it: team:<name> or an e-mail address.")] = "team:data",
-    encoding: Annotated[str | None, typer.Option(help="If it was taken wrong: utf-8, cp1250, cp1252, …")] = None,
-    dates: Annotated[str | None, typer.Option(help="If days and months can be confused: dd/mm/yyyy, …")] = None,
-    decimal: Annotated[str | None, typer.Option(help="If thousands can be taken for decimals: , or .")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write anew what is there.")] = False,
+    name: Annotated[str | None, typer.Option(help="Name of the source, like webshop.")] = None,
+    table: Annotated[str | None, typer.Option(help="The table, like orders; of a database: public.orders.")] = None,
+    entity: Annotated[str | None, typer.Option(help="What a row stands for, like orders or ad_spend.")] = None,
+    owner: Annotated[str, typer.Option(help="Who owns the source: team:<name> or an e-mail address.")] = "team:data",
+    encoding: Annotated[str | None, typer.Option(help="If detected incorrectly: utf-8, cp1250, cp1252, …")] = None,
+    dates: Annotated[str | None, typer.Option(help="If day and month can be confused: dd/mm/yyyy, …")] = None,
+    decimal: Annotated[str | None, typer.Option(help="If thousands and decimals can be confused: , or .")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Describe a delivered file and draft its source: YAML and models, in the company folder. No data is moved."""
+    """Describe a delivered file and draft its source in the company folder: YAML and models. Moves no data."""
     from pipelines.onboarding.adding import add_source
 
     with _errors_in_words():
@@ -633,14 +638,14 @@ def add(
 
 @sources_app.command("check")
 def check(
-    name: Annotated[str, typer.Argument(metavar="SOURCE", help="The source, whether it is switched on or not.")],
+    name: Annotated[str, typer.Argument(metavar="SOURCE", help="The source, enabled or not.")],
     day: OfDay = None,
     file: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Try this file, which may lie anywhere.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Try this file, which can be anywhere.")
     ] = None,
-    table: Annotated[str | None, typer.Option(help="The table that --file is a delivery of.")] = None,
+    table: Annotated[str | None, typer.Option(help="The table to which --file is delivered.")] = None,
 ) -> None:
-    """Try deliveries without touching anything: what lands, what is rejected, which checks fail, what KPIs gain."""
+    """Try deliveries without touching anything: what lands, what is rejected, which checks fail, how KPIs change."""
     from pipelines.partitions import business_day
     from pipelines.rehearsal import Given, print_rehearsal, rehearse
     from pipelines.sources import load_sources
@@ -689,7 +694,7 @@ def docs(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def mf(context: typer.Context) -> None:
-    """Ask MetricFlow, for example: kpi mf -- query --metrics win_rate_count --group-by metric_time__month."""
+    """Query MetricFlow, for example: kpi mf -- query --metrics win_rate_count --group-by metric_time__month."""
     from pipelines.sources import load_sources
     from pipelines.transform.semantic_layer import MF, assemble_semantic_layer, semantic_layer_environment
 
@@ -742,5 +747,5 @@ def _date(moment: datetime | None) -> date | None:
 
 def main() -> None:
     """Run the command that was typed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end by the machine: as by Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM acts like Ctrl-C
     app()
