@@ -1,7 +1,7 @@
-"""Every setting of the pipeline, read once into one frozen object.
+"""All settings of the pipeline, read once into one frozen object.
 
-Belongs here: what can be set, its default, its validation. Settings come from `kpi.yml` (or the file that
-`KPI_CONFIG` names), each key overridden by the environment variable `KPI_<KEY>`; `DATA_DIR` says where data lives.
+Belongs here: the settings, their defaults and their validation. Settings come from `kpi.yml` (or the file that
+`KPI_CONFIG` names). The environment variable `KPI_<KEY>` overrides a key; `DATA_DIR` names the data folder.
 Does not belong here: what is delivered (`sources/`), and any behaviour.
 """
 
@@ -31,7 +31,7 @@ class Policy(BaseModel):
     """What differs between environments."""
 
     model_config = ConfigDict(frozen=True)
-    schedule: Schedule  # what starts the daily run where the settings do not say
+    schedule: Schedule  # what starts the daily run if the settings do not say
 
 
 POLICIES: dict[Environment, Policy] = {
@@ -42,18 +42,18 @@ POLICIES: dict[Environment, Policy] = {
 
 
 class KpiParameters(BaseModel):
-    """How the KPIs count; `docs/kpis.md` explains each."""
+    """Parameters of the KPIs; `docs/kpis.md` explains each of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     excluded_order_statuses: list[str] = ["cancelled", "canceled"]  # both spellings are common
     small_sample: int = Field(default=20, ge=1)
-    active_days: int = Field(default=90, ge=1)  # a customer is active for so many days from an order on
-    programme_cost_types: list[str] = ["agency"]  # beside media, what counts in blended acquisition cost
-    cac_lag_months: int = Field(default=0, ge=0)  # a month's costs are set against the customers won so much later
+    active_days: int = Field(default=90, ge=1)  # a customer is active for this many days from each order
+    programme_cost_types: list[str] = ["agency"]  # costs that count in blended CAC in addition to media
+    cac_lag_months: int = Field(default=0, ge=0)  # costs are compared with the customers won this many months later
 
 
 class SettingsFile(BaseModel):
-    """What `kpi.yml` may say."""
+    """The keys of `kpi.yml`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,26 +62,26 @@ class SettingsFile(BaseModel):
     company_dir: Path = Path("company")
     alerts: Path | None = None  # default: alerts.yml beside the settings file, or else the shipped one
     first_delivery: date
-    last_delivery: date | None = None  # no delivery is expected after it; default: they go on
+    last_delivery: date | None = None  # no delivery is expected after this day; default: deliveries continue
     schedule: Schedule | None = None  # what starts the daily run; default: the daemon in production, else a person
     time_zone: str
     reporting_currency: str = Field(pattern="^[A-Z]{3}$")
     as_of_date: date | None = None
-    late_file_days: int = Field(default=90, ge=1)  # so far back, files that come late have their day run again
-    keep_runs: int = Field(default=100, ge=1)  # so many runs stay in the UI, with their logs
-    # Where people open the Dagster UI, and the pages that checks link to. By default where `kpi dev` was last started;
-    # it serves the pages itself if they are on this machine.
+    late_file_days: int = Field(default=90, ge=1)  # a file at most this many days late has its day run again
+    keep_runs: int = Field(default=100, ge=1)  # how many runs the UI keeps, with their logs
+    # Addresses of the Dagster UI and of the pages that checks link to; by default, where `kpi dev` was last started.
+    # `kpi dev` serves the pages itself if their address is on this machine.
     ui_url: str = "http://127.0.0.1:3000"
     data_docs_url: str = "http://127.0.0.1:3001"
-    holiday_country: str | None = None  # ISO code; on its public holidays few rows are no surprise
-    unusual_days: Annotated[list[date], NoDecode] = []  # days whose rows are not counted against what is usual
+    holiday_country: str | None = None  # ISO code; on its public holidays, low volume is expected
+    unusual_days: Annotated[list[date], NoDecode] = []  # days whose row counts are left out of the normal range
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
 
     @field_validator("sources", "unusual_days", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
-        """`KPI_SOURCES=shop,crm` is what people type in a shell."""
+        """Accept `KPI_SOURCES=shop,crm`, as people type it in a shell."""
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
     @model_validator(mode="after")
@@ -111,7 +111,7 @@ class SettingsFile(BaseModel):
 
 
 class Settings(SettingsFile, BaseSettings):
-    """The settings of one installation: the file's, overridden by the environment's. Paths are absolute once loaded."""
+    """The settings of one installation. The environment overrides the file. Paths are absolute once loaded."""
 
     model_config = SettingsConfigDict(env_prefix="KPI_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
@@ -132,11 +132,11 @@ class Settings(SettingsFile, BaseSettings):
 
     @property
     def started_by(self) -> Schedule:
-        """What starts the daily run: Dagster's daemon, cron, or a person whenever it suits them (none)."""
+        """What starts the daily run: Dagster's daemon, cron, or a person at any time (none)."""
         return self.schedule or self.policy.schedule
 
     def with_data_dir(self, folder: Path) -> "Settings":
-        """These settings for another data folder."""
+        """These settings with another data folder."""
         moved = self.model_copy(update={"data_dir": folder})
         for name in [name for name, kind in vars(Settings).items() if isinstance(kind, cached_property)]:
             moved.__dict__.pop(name, None)
@@ -197,12 +197,12 @@ class Settings(SettingsFile, BaseSettings):
 
 
 def load_settings(path: Path | None = None) -> Settings:
-    """The settings in `path`, by default the file `KPI_CONFIG` names, by default `kpi.yml` in the project's root.
+    """The settings in `path`; by default those in the file that `KPI_CONFIG` names, or else the project's `kpi.yml`.
 
-    Relative paths count from the settings file's folder; `DATA_DIR` counts from the current folder.
+    Relative paths are relative to the settings file's folder; `DATA_DIR` is relative to the current folder.
 
     Raises:
-        ConfigError: naming file and line, or the environment variable, and what to do.
+        ConfigError: a setting is invalid. The message names file and line, or the environment variable, and the remedy.
     """
     path = path or _settings_file()
     settings = _read(path)
@@ -223,7 +223,7 @@ def _settings_file() -> Path:
 
 
 def _read(path: Path) -> Settings:
-    """What file and environment say, and nothing else."""
+    """The settings that the file and the environment give, and nothing else."""
     from_file = load_yaml_model(path, SettingsFile).model_dump(exclude_unset=True)
     try:
         return Settings(**from_file)
@@ -233,7 +233,7 @@ def _read(path: Path) -> Settings:
             for place in error.errors()
         ]
         raise ConfigError("\n".join(problems)) from None
-    except SettingsError as error:  # names the setting, in words of the library's own classes
+    except SettingsError as error:  # names the setting in terms of the library's own classes
         name = re.search(r'field "(\w+)"', str(error))
         variable = f"KPI_{name[1].upper()}" if name else "KPI_…"
         raise ConfigError(
@@ -242,30 +242,30 @@ def _read(path: Path) -> Settings:
 
 
 def at_ports(settings: Settings, ui_port: int, docs_port: int) -> Settings:
-    """`settings` with the UI and the pages on these ports of this machine, unless the settings say where people open
-    them: behind a proxy, that is another place than where they listen."""
+    """`settings` with the UI and the pages on these ports of this machine, unless the settings give their addresses:
+    behind a proxy, people open another address than the one on which the server listens."""
     given = _read(_settings_file()).model_fields_set
     here = {"ui_url": f"http://127.0.0.1:{ui_port}", "data_docs_url": f"http://127.0.0.1:{docs_port}"}
     return settings.model_copy(update={name: url for name, url in here.items() if name not in given})
 
 
 def remember_addresses(settings: Settings) -> None:
-    """Keep where the UI and Data Docs are, so that the links that any command writes lead there from now on."""
+    """Store the addresses of the UI and Data Docs, so that the links of every command point there from now on."""
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     addresses = {name: getattr(settings, name) for name in _ADDRESSES}
     (settings.dagster_home / "addresses.json").write_text(json.dumps(addresses), encoding="utf-8")
 
 
 def _addresses_of_last_ui(settings: Settings) -> dict[str, str]:
-    """Where `kpi dev` was last started, for those addresses that the settings do not give."""
+    """Where `kpi dev` was last started, for the addresses that the settings do not give."""
     try:
         remembered = json.loads((settings.data_dir / "dagster" / "addresses.json").read_text(encoding="utf-8"))
         return {name: str(remembered[name]) for name in _ADDRESSES if name not in settings.model_fields_set}
-    except (OSError, ValueError, KeyError, TypeError):  # never started, or half written: the defaults do
+    except (OSError, ValueError, KeyError, TypeError):  # never started, or half-written: use the defaults
         return {}
 
 
 @lru_cache
 def get_settings() -> Settings:
-    """The settings of this process, loaded at first use."""
+    """The settings of this process, loaded on first use."""
     return load_settings()
