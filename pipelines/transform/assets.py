@@ -1,7 +1,7 @@
-"""The dbt models as Dagster assets: staging in one step, intermediates and marts in the next.
+"""The dbt models as Dagster assets: staging in one step, intermediate models and marts in the next.
 
-Belongs here: how Dagster sees and runs dbt. Two steps rather than one, so that staging's checks stand between them:
-a delivery that fails them never reaches a mart.
+Belongs here: how Dagster sees and runs dbt. There are two steps so that the checks of staging run between them: a
+delivery that fails them never reaches a mart.
 Does not belong here: the project itself (`project.py`), and any SQL (`dbt_project/`).
 """
 
@@ -40,7 +40,7 @@ from pipelines.transform.tables import built_tables
 from pipelines.transform.unchanged import Built, Versions, build_what_changed, parents_first, remember
 from pipelines.warehouse import hold_writer_lock
 
-DATA_TEAM = "team:data"  # owns what no suite guards
+DATA_TEAM = "team:data"  # owns the assets that have no suite
 STAGING, MARTS = "staging", "marts"
 OPENS_MARTS = dg.AssetKey(["intermediate", "int_run_parameters"])
 
@@ -48,7 +48,7 @@ OPENS_MARTS = dg.AssetKey(["intermediate", "int_run_parameters"])
 class Translator(DagsterDbtTranslator):
     """Asset keys are `<layer>/<model>` and, for delivered tables, `raw/<source>/<table>`.
 
-    A model belongs to the owner of its suite, by (layer, model), and is tagged with its KPIs, by unique id.
+    A model has the owner of its suite, found by (layer, model), and the tags of its KPIs, found by unique id.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Translator(DagsterDbtTranslator):
         return str(dbt_resource_props.get("description") or "")
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
-        """A model as an asset. The one that opens the marts step waits for every table of staging.
+        """A model as an asset. The model that opens the marts step waits for every table of staging.
 
-        Dagster has a step wait for the blocking checks of only those tables that its models read. Marts read what is
-        made from the logs of deliveries, not the logs, so that checks of the logs would hold nothing back.
+        Dagster makes a step wait only for the blocking checks of the tables that its models read. Marts do not read
+        delivery logs directly, only models built from them, so checks of delivery logs would not hold the step back.
         """
         spec = super().get_asset_spec(manifest, unique_id, project)
         if spec.key != OPENS_MARTS:
@@ -96,7 +96,7 @@ class Translator(DagsterDbtTranslator):
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetCheckSpec | None:
-        """A dbt test as a check, described by the comment it opens with: what a failure means."""
+        """A dbt test as a check. Its description is its opening comment, which says what a failure means."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         if spec is None:
             return None
@@ -111,7 +111,7 @@ class Translator(DagsterDbtTranslator):
 
 
 def opening_comment(sql: str) -> str:
-    """The comment that `sql` opens with, as one line; empty without one."""
+    """The opening comment of `sql` as one line; empty if it has none."""
     lines = takewhile(lambda line: line.startswith("--"), sql.splitlines())
     return " ".join(line.removeprefix("--").strip() for line in lines)
 
@@ -121,32 +121,33 @@ def model_assets(
 ) -> list[dg.AssetsDefinition]:
     """The staging step and the marts step.
 
-    Staging leaves out what is rejected of sources that say `rejected: leave_out`. Whether a delivery can be read is
-    known only when staging has read it, so those sources' logs are judged by their `suites` at once, and staging is
-    built again without what fails.
+    Staging leaves out rejected deliveries of sources that say `rejected: leave_out`. Whether a delivery can be read is
+    known only after staging has read it. Their `suites` therefore judge the delivery logs of those sources
+    immediately, and staging is built again without the deliveries that fail.
 
-    Their names sort after the raw steps'. Dagster 1.13 plans a run's events by the partitions of the last step's asset:
-    were that a raw one, a first load of 61 days would plan 61 events for each of the unpartitioned assets, too.
+    The names of these steps sort after those of the raw steps. Dagster 1.13 plans a run's events by the partitions of
+    the last step's asset: if that were a raw asset, a first load of 61 days would plan 61 events for each
+    unpartitioned asset, too.
     """
     variables = dbt_variables(settings, sources)
     parsed = json.loads(manifest.read_text(encoding="utf-8"))
     translator = Translator(owners_of_models(suites), kpis_of_marts(parsed))
 
     def lock(context: dg.AssetExecutionContext) -> None:
-        """Held to the end of the run: what is published must be what its checks have seen."""
+        """Hold the lock until the run ends: the run must publish the same data that its checks have seen."""
         hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
 
     def step_folder(context: dg.AssetExecutionContext) -> Path:
-        """Each step has one, which is used again: one for each run, as dagster-dbt has it, is never cleared."""
+        """The folder of a step, which every run reuses: dagster-dbt's folders, one per run, are never deleted."""
         return manifest.with_name(context.op.name)
 
     def up_to_date(context: dg.AssetExecutionContext) -> tuple[list[Invocation], dict[str, Built]]:
-        """Have dbt build the step's nodes; what it did, and which ones are still as an earlier run has built them."""
+        """Have dbt build the step's nodes. Return what dbt did, and the nodes that an earlier run built."""
         environment = dbt_environment(settings, as_of_date(settings, sources))
         project_dir, folder = assemble_project(settings), step_folder(context)
         full_refresh = "full_refresh" in context.run.tags
         invocations: list[Invocation] = []
-        (folder / "dbt.log").unlink(missing_ok=True)  # dbt would go on writing into it
+        (folder / "dbt.log").unlink(missing_ok=True)  # dbt would append to it
 
         def build(nodes: Iterable[str]) -> list[str]:
             options = [*build_arguments(folder, full_refresh), *selection_of(nodes, parsed)]
@@ -159,7 +160,7 @@ def model_assets(
 
         now = Versions(parsed, stamp_of(manifest), environment, settings.raw_dir)
         wanted, run_id = nodes_of_step(context), context.run.run_id
-        if full_refresh or context.is_subset:  # what a person picks is built
+        if full_refresh or context.is_subset:  # a person's selection is always built
             remember(settings.warehouse_path, now, build(wanted), run_id)
             return invocations, {}
         kept = build_what_changed(settings.warehouse_path, now, wanted, build, run_id)
@@ -202,14 +203,14 @@ def staged_without_rejected(
     build: Callable[[], Iterator[Any]],
     build_again: Callable[[], None],
 ) -> Generator[Any, None, list[Delivery]]:
-    """Build staging without what is left out, and once more where only the built logs show that something must be.
+    """Build staging without what is left out, and again if only the built logs show what must be left out.
 
     Returns:
         The deliveries that are left out.
     """
     leaving_out = [source for source in sources if source.rejected == "leave_out"]
     store = DeliveryStore(settings.deliveries_path)
-    for source, name, _ in each_table(leaving_out):  # a day that is run again is read again
+    for source, name, _ in each_table(leaving_out):  # a day that is run again is also read again
         store.forget(source.name, name, days_of_run(run.tags), "staging")
     before = Standing(settings, sources).left_out
     write_left_out(settings, before)
@@ -224,7 +225,7 @@ def staged_without_rejected(
 
 
 def nodes_of_step(context: dg.AssetExecutionContext) -> list[str]:
-    """The models, seeds and tests that Dagster has selected: a step's, or those that a person picked."""
+    """The models, seeds and tests that Dagster has selected: those of the step, or those that a person selected."""
     assets = context.assets_def
     selected: list[dg.AssetSpec | dg.AssetCheckSpec] = [
         *(spec for spec in assets.specs if spec.key in context.selected_asset_keys),
@@ -234,12 +235,12 @@ def nodes_of_step(context: dg.AssetExecutionContext) -> list[str]:
 
 
 def unique_id_of(spec: dg.AssetSpec | dg.AssetCheckSpec) -> str:
-    """What dbt calls the model, seed or test that Dagster knows by this spec."""
+    """The unique id in dbt of the model, seed or test that has this spec in Dagster."""
     return str((spec.metadata or {})[DAGSTER_DBT_UNIQUE_ID_METADATA_KEY])
 
 
 def selection_of(nodes: Iterable[str], manifest: Mapping[str, Any]) -> list[str]:
-    """The arguments that have dbt run these nodes, by unique id, and no others."""
+    """The arguments with which dbt runs these nodes, given by unique id, and no others."""
     names = (".".join(manifest["nodes"][unique_id]["fqn"]) for unique_id in nodes)
     return ["--select", *(f"fqn:{name}" for name in names), "--indirect-selection", "empty"]
 
@@ -253,13 +254,13 @@ def built(
     folder: Path,
     kept: Mapping[str, Built] | None = None,
 ) -> Iterator[Any]:
-    """What `dbt build` made, as dagster-dbt tells it, and what is `kept` of earlier runs, with what tables hold; then,
-    if anything failed, why.
+    """The events of `dbt build` in dagster-dbt's form, those of nodes `kept` from earlier runs, and table metadata.
+    If anything failed, raise the reason after them.
 
-    `folder` is where dbt has left what it compiled.
+    `folder` contains what dbt compiled.
 
     Raises:
-        dg.Failure: dbt failed; its description opens with what did.
+        dg.Failure: dbt failed; the description begins with what failed.
     """
     kept = kept or {}
     models = [node for invocation in invocations for node in invocation.succeeded_nodes]
@@ -278,7 +279,7 @@ def built(
         message = DbtCoreCliEventMessage(raw_event=raw_event, event_history_metadata={})
         unique_id = raw_event["data"]["node_info"]["unique_id"]
         told.setdefault(unique_id, []).extend(message.to_default_asset_events(manifest, translator, context))
-    for unique_id in parents_first(manifest):  # Dagster wants it so
+    for unique_id in parents_first(manifest):  # Dagster requires this order
         for event in told.get(unique_id, ()):
             is_table = isinstance(event, dg.Output) and unique_id in tables
             yield event.with_metadata({**event.metadata, **tables[unique_id]}) if is_table else event
@@ -286,10 +287,10 @@ def built(
 
 
 def raise_if_failed(invocations: Iterable[Invocation]) -> None:
-    """Say why, if what `dbt build` was to make could not be made.
+    """Raise the reason if `dbt build` could not build everything.
 
     Raises:
-        dg.Failure: dbt failed; its description opens with what did.
+        dg.Failure: dbt failed; the description begins with what failed.
     """
     for invocation in invocations:
         if not invocation.succeeded:
@@ -297,17 +298,17 @@ def raise_if_failed(invocations: Iterable[Invocation]) -> None:
 
 
 def blocking_tests(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetCheckKey]:
-    """The dbt tests without whose passing nothing may be published: all but those of severity `warn`."""
+    """The dbt tests that must pass before anything is published: all except those with severity `warn`."""
     return [spec.key for asset in assets for spec in asset.check_specs if spec.blocking]
 
 
 def build_arguments(folder: Path, full_refresh: bool) -> list[str]:
-    """The arguments of `dbt build` that leaves its log and what it compiled in `folder`.
+    """The arguments of a `dbt build` that writes its log and compiled SQL to `folder`.
 
-    Unit tests test the code, not the data, and run in the test suite instead.
+    Unit tests test the code, not the data: they run in the test suite instead.
     """
     arguments = ["build", "--exclude-resource-type", "unit_test", "--no-send-anonymous-usage-stats"]
-    # Without the level, a tenth of a build goes into writing a log of every step of every thread.
+    # Without this level, dbt spends a tenth of a build on logging every step of every thread.
     arguments += ["--target-path", str(folder), "--log-path", str(folder), "--log-level-file", "info"]
     return [*arguments, "--full-refresh"] if full_refresh else arguments
 

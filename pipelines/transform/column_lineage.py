@@ -1,10 +1,10 @@
-"""From which columns each column of a model is made, as Dagster shows it.
+"""Column lineage: the columns that each column of a model is computed from, as Dagster shows it.
 
-Belongs here: reading that off the SQL that dbt compiled, and keeping it until the models change.
-Does not belong here: lineage between tables, which Dagster has from dbt.
+Belongs here: reading lineage from the SQL that dbt compiled, and storing it until the models change.
+Does not belong here: lineage between tables, which Dagster gets from dbt.
 
-dagster-dbt asks sqlglot about each column by itself, which takes minutes for some hundred models. Here a model's SQL is
-qualified once, and all its columns are followed through the same tree.
+dagster-dbt has sqlglot analyse each column separately, which takes minutes for some hundred models. This module
+qualifies a model's SQL once, and follows all its columns through the same tree.
 """
 
 import json
@@ -19,17 +19,17 @@ Table = tuple[str, str]  # schema and name
 Columns = Mapping[Table, Iterable[str]]
 Lineage = dict[str, list[tuple[str, str, str]]]  # by column: schema, table and column, in order
 
-_RAW = "raw:"  # before the name of a source, so that it is no schema of the warehouse
+_RAW = "raw:"  # prefix of a source's name, so that it cannot be a schema of the warehouse
 _TEMPORARY = "temp:"  # for tables that exist only while a model is built
 
 
 def lineage_of_models(
     manifest: Mapping[str, Any], folder: Path, columns: Columns, built: Iterable[str]
 ) -> dict[str, Lineage]:
-    """The lineage of the models `built` just now, whose SQL dbt has compiled into `folder`, by unique id.
+    """The lineage, by unique id, of the models `built` just now, whose SQL dbt has compiled into `folder`.
 
-    `columns` are those of the warehouse's tables. What was found out is kept in the folder for as long as the project
-    has not been parsed again. What sqlglot does not understand, and what is not SQL, has no lineage.
+    `columns` are the columns of the warehouse's tables. The lineage is stored in the folder until the project is
+    parsed again. Models that sqlglot cannot parse, and models that are not SQL, have no lineage.
     """
     file = folder / "column_lineage.json"
     parsed_at = manifest["metadata"]["generated_at"]
@@ -48,14 +48,14 @@ def lineage_of_models(
     }
     if added:
         lineages |= added
-        unfinished = file.with_suffix(f".{os.getpid()}")  # whoever is killed meanwhile leaves the file as it was
+        unfinished = file.with_suffix(f".{os.getpid()}")  # if this process is killed, the file is unchanged
         unfinished.write_text(json.dumps({"parsed_at": parsed_at, "models": lineages}), encoding="utf-8")
         unfinished.replace(file)
     return lineages
 
 
 def as_metadata(lineage: Lineage) -> dg.TableColumnLineage:
-    """A model's lineage in Dagster's terms."""
+    """A model's lineage as Dagster's metadata."""
     return dg.TableColumnLineage(
         {
             column: [
@@ -70,9 +70,10 @@ def as_metadata(lineage: Lineage) -> dg.TableColumnLineage:
 
 
 def column_lineage(sql: str, columns: Columns, sources: Mapping[str, Table] | None = None) -> Lineage:
-    """From which columns of tables of the warehouse and of `sources` (by what stands for them in SQL) a query's are.
+    """The columns of warehouse tables and `sources` that each column of a query is computed from.
 
-    What counts or is written into the query is made from none. Empty if sqlglot does not understand the query.
+    `sources` are keyed by what stands for them in the SQL. Counts and literals are computed from no column. The result
+    is empty if sqlglot cannot parse the query.
     """
     import sqlglot
     from sqlglot import exp
@@ -88,7 +89,7 @@ def column_lineage(sql: str, columns: Columns, sources: Mapping[str, Table] | No
     try:
         parsed = sqlglot.parse_one(sql, dialect="duckdb")
         of_query = {part.alias for part in parsed.find_all(exp.CTE)}
-        for table in parsed.find_all(exp.Table):  # sqlglot gives up where it knows no column of a table at all
+        for table in parsed.find_all(exp.Table):  # sqlglot gives up if it knows no column of a table
             if not table.db and table.name not in of_query:
                 table.set("db", exp.to_identifier(_TEMPORARY))
                 known.setdefault(_TEMPORARY, {})[table.name] = {"": "TEXT"}
@@ -104,7 +105,7 @@ def column_lineage(sql: str, columns: Columns, sources: Mapping[str, Table] | No
         if scope is None or not isinstance(query, exp.Query):
             return {}
         return {column: sorted(_Origins(scope).of(column)) for column in query.named_selects}
-    except Exception:  # whatever sqlglot meets in anybody's SQL: a run does not fail for what is only shown
+    except Exception:  # any error of sqlglot: lineage is only shown, and must not fail a run
         return {}
 
 
@@ -142,7 +143,7 @@ class _Origins:
                 self._used(scope, "", column)
 
     def _used(self, scope: Any, table: str, column: str) -> None:
-        """`table` is a name in `scope`, or in one of the queries within its expressions; empty if it could be any."""
+        """`table` is a name in `scope` or in a query within its expressions; it is empty if it could be any table."""
         from sqlglot import exp
 
         parts = (scope, *scope.subquery_scopes)

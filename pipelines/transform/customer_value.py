@@ -1,7 +1,8 @@
 """How often customers will buy again, and for how much: BG/NBD and Gamma-Gamma, in plain numpy and scipy.
 
-Belongs here: fitting both models and predicting with them. Times are in one unit throughout, weeks where the pipeline
-calls; values in the reporting currency. Arrays are one-dimensional, an entry per customer or group of equal customers.
+Belongs here: fitting both models and predicting with them. All times have the same unit, weeks when the pipeline calls;
+values are in the reporting currency. Arrays are one-dimensional, with one entry per customer or group of equal
+customers.
 Does not belong here: reading or writing tables (`int_customer_value_predictions`).
 
 Sources: Fader, Hardie and Lee, "Counting Your Customers the Easy Way", Marketing Science 24 (2005), cited as FHL; Fader
@@ -22,11 +23,11 @@ FloatArray = NDArray[np.float64]
 
 DAYS_PER_WEEK = 7
 HORIZON_DAYS = 365
-# Fits to random parts of the CDNOW sample with about 100 repeat customers that converge expect, nine times in ten,
-# a total within 24 % of the fit to all of it; with about 30, within 53 %, and half of them do not converge.
+# Fits to random parts of the CDNOW sample: with about 100 repeat customers, nine in ten fits that converge predict a
+# total within 24 % of the fit to the whole sample; with about 30, within 53 %, and half of the fits do not converge.
 FEWEST_REPEAT_CUSTOMERS = 100
-LOG_BOUNDS = (-12.0, 12.0)  # of each parameter; a fit that ends here has run away from the data
-STEEPEST = 1e-6  # of the mean log-likelihood where it counts as a maximum, by the logarithm of any parameter
+LOG_BOUNDS = (-12.0, 12.0)  # of each parameter; a fit that ends at a bound has diverged from the data
+STEEPEST = 1e-6  # slope of the mean log-likelihood, by the logarithm of any parameter, up to which it is a maximum
 
 OK, TOO_FEW, DID_NOT_CONVERGE = "ok", "too_few_repeat_customers", "did_not_converge"
 
@@ -58,15 +59,15 @@ def fit_purchases(frequency: FloatArray, recency: FloatArray, age: FloatArray, w
     """The BG/NBD model that makes the observed purchases most likely (FHL, equation 6).
 
     frequency: repeat purchases; recency: time of the last purchase since the first; age: time since the first;
-    weights: how many customers are like this. Customers who are alike can be given once with their number.
+    weights: the number of customers with these values. Equal customers can be passed once, with their number.
     """
-    unit = float(age.max())  # in units of the longest observation the parameters are near 1, whatever the time unit
+    unit = float(age.max())  # in units of the longest observation, the parameters are near 1 whatever the time unit
     scaled = frequency, recency / unit, age / unit, weights
     log_parameters, value, converged = _maximise(
         lambda log: _purchase_likelihood(log, *scaled), parameters=4, customers=float(weights.sum())
     )
     r, alpha, a, b = np.exp(log_parameters)
-    # Density of purchase times per unit: each repeat purchase carries one factor of the unit.
+    # Density of purchase times per unit: each repeat purchase contributes one factor of the unit.
     log_likelihood = value - float(np.sum(weights * frequency)) * np.log(unit)
     return PurchaseModel(float(r), float(alpha * unit), float(a), float(b), float(log_likelihood), converged)
 
@@ -74,10 +75,10 @@ def fit_purchases(frequency: FloatArray, recency: FloatArray, age: FloatArray, w
 def expected_purchases(
     model: PurchaseModel, frequency: FloatArray, recency: FloatArray, age: FloatArray, horizon: float
 ) -> FloatArray:
-    """Purchases to expect of each customer in the `horizon` after its age (FHL, equation 10).
+    """Expected purchases of each customer in the `horizon` after its age (FHL, equation 10).
 
-    After Euler's transformation, 2F1(A, B; C; z) = (1 - z)^(C - A - B) 2F1(C - A, C - B; C; z): as the equation stands,
-    a vanishing factor meets one that overflows when somebody buys very often.
+    This applies Euler's transformation, 2F1(A, B; C; z) = (1 - z)^(C - A - B) 2F1(C - A, C - B; C; z): in the original
+    equation, for customers who buy very often, a vanishing factor is multiplied by one that overflows.
     """
     r, alpha, a, b = model.r, model.alpha, model.a, model.b
     ratio = (alpha + age) / (alpha + age + horizon)
@@ -87,7 +88,8 @@ def expected_purchases(
 
 
 def probability_alive(model: PurchaseModel, frequency: FloatArray, recency: FloatArray, age: FloatArray) -> FloatArray:
-    """How likely each customer has not dropped out (FHL, section 4); 1 without repeats, as dropout follows one."""
+    """The probability that each customer has not dropped out (FHL, section 4); 1 without repeat purchases, since
+    dropout can only follow one."""
     again = np.maximum(frequency, 1)
     log_odds = (
         np.log(model.a)
@@ -114,22 +116,22 @@ def fit_value(frequency: FloatArray, mean_value: FloatArray, weights: FloatArray
 
 
 def expected_value(model: ValueModel, frequency: FloatArray, mean_value: FloatArray) -> FloatArray:
-    """What a purchase of each customer is worth on average: between its own mean and everybody's (FH, equation 5).
+    """The expected value of a purchase of each customer, between its own mean and the overall mean (FH, equation 5).
 
-    Without repeat purchases it is everybody's. The mean of everybody exists only for q above 1.
+    Without repeat purchases, it is the overall mean, which exists only for q above 1.
     """
     value: FloatArray = model.p * (model.v + frequency * mean_value) / (model.p * frequency + model.q - 1)
     return value
 
 
 def predict(customers: pd.DataFrame) -> pd.DataFrame:
-    """What each customer is expected to buy in the `HORIZON_DAYS` after the as-of date, in the order of `customer_id`.
+    """What each customer is expected to buy in the `HORIZON_DAYS` after the as-of date, ordered by `customer_id`.
 
     customers: customer_id, repeat_purchase_days, recency_days, age_days, mean_repeat_value (NULL without any).
     Returned: customer_id, probability_alive, expected_purchases, expected_purchase_value, predicted_value and status,
-    which is `ok` or, for all customers alike, says why there are no values: `too_few_repeat_customers` or
-    `did_not_converge`. The order of the rows given does not matter. A mean value that is not positive takes no part in
-    the fit of values, as a gamma distribution has none, and is predicted from as zero.
+    which is `ok` or, the same for all customers, says why there are no values: `too_few_repeat_customers` or
+    `did_not_converge`. The order of the input rows does not matter. A mean value that is not positive is left out of
+    the fit of values, since a gamma distribution has only positive values, and counts as zero in the prediction.
     """
     customers = customers.sort_values("customer_id", ignore_index=True)
     frequency, recency, age, value = (
@@ -137,7 +139,7 @@ def predict(customers: pd.DataFrame) -> pd.DataFrame:
         for column in ("repeat_purchase_days", "recency_days", "age_days", "mean_repeat_value")
     )
     recency, age = recency / DAYS_PER_WEEK, age / DAYS_PER_WEEK
-    valued = (frequency > 0) & (value > 0)  # what was given away for nothing says nothing about values
+    valued = (frequency > 0) & (value > 0)  # free items say nothing about values
     if valued.sum() < FEWEST_REPEAT_CUSTOMERS:
         return _without_values(customers["customer_id"], TOO_FEW)
     groups, weights = np.unique(np.column_stack([frequency, recency, age]), axis=0, return_counts=True)
@@ -166,7 +168,7 @@ def _table(
     predicted: FloatArray,
     status: str,
 ) -> pd.DataFrame:
-    """Rounded well above what differs from one machine to the next, so that equal input gives equal tables."""
+    """The table, rounded so coarsely that equal input gives equal tables on every machine."""
     return pd.DataFrame(
         {
             "customer_id": customer_ids.astype("string"),
@@ -257,8 +259,8 @@ def _maximise(
 ) -> tuple[FloatArray, float, bool]:
     """Logarithms of the best parameters, the log-likelihood there, and whether it is a maximum inside the bounds.
 
-    Whether it is one the gradient says, not the optimiser: at the very maximum no step improves on rounding errors, and
-    it reports a failed line search.
+    The gradient decides whether it is a maximum, not the optimiser: at the exact maximum, no step improves on rounding
+    errors, and the optimiser reports a failed line search.
     """
 
     def loss(log_parameters: FloatArray) -> tuple[float, FloatArray]:
@@ -273,6 +275,6 @@ def _maximise(
         bounds=[LOG_BOUNDS] * parameters,
         options={"maxiter": 500, "ftol": 0.0, "gtol": 1e-9},
     )
-    flat = bool(np.all(np.abs(found.jac) < STEEPEST))  # never so where it is not a number
+    flat = bool(np.all(np.abs(found.jac) < STEEPEST))  # False for NaN
     inside = bool(np.all((found.x > LOG_BOUNDS[0] + 0.01) & (found.x < LOG_BOUNDS[1] - 0.01)))
     return found.x, -float(found.fun) * customers, flat and inside

@@ -1,9 +1,9 @@
-"""dbt in the process that is already there: a build costs its models, not the seconds in which another one gets ready.
+"""Runs dbt within the current process, which saves the seconds that starting another process would take.
 
-Belongs here: invoking dbt on parsed models, what it says of them, and that it lets go of the warehouse afterwards.
-Does not belong here: which models there are and what they are told (`project.py`), and Dagster (`assets.py`).
+Belongs here: invoking dbt on parsed models, its results, and making it release the warehouse afterwards.
+Does not belong here: the models and their variables (`project.py`), and Dagster (`assets.py`).
 
-dbt is imported when it is first invoked: `kpi status` and others read the settings of dbt's project, but never run it.
+dbt is imported on its first invocation: `kpi status` and others read the settings of dbt's project but never run dbt.
 """
 
 import gc
@@ -26,12 +26,12 @@ _SECONDS_BETWEEN_CANCELS = 0.1
 
 @dataclass(frozen=True)
 class Invocation:
-    """What became of a dbt command."""
+    """The outcome of a dbt command."""
 
     succeeded: bool
-    events: tuple[dict[str, Any], ...]  # one per model, seed and test that ended, as in dbt's log in JSON
-    results: tuple[dict[str, Any], ...]  # status, unique_id, message and seconds of each, also of what was skipped
-    error: str  # why it came to no results, if it did
+    events: tuple[dict[str, Any], ...]  # one per model, seed and test that finished, as in dbt's JSON log
+    results: tuple[dict[str, Any], ...]  # status, unique_id, message and seconds of each, including skipped ones
+    error: str  # why there are no results, if there are none
 
     @property
     def succeeded_nodes(self) -> list[str]:
@@ -40,12 +40,12 @@ class Invocation:
 
 
 def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Path | None = None) -> Invocation:
-    """Run dbt with the arguments of its command line, on models that it has `parsed` (its `partial_parse.msgpack`).
+    """Run dbt with command-line arguments on models that it has `parsed` (its `partial_parse.msgpack`).
 
-    Without those it parses the project itself. `environment` is added to this process's own for as long as it runs.
+    Without `parsed`, dbt parses the project itself. `environment` is added to this process's environment while it runs.
 
     Raises:
-        KeyboardInterrupt: somebody interrupted it. Its queries are canceled, and nothing of them runs on.
+        KeyboardInterrupt: somebody interrupted it. Its queries are canceled, and none of them continues.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
@@ -79,8 +79,8 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
     )
     if not ended.success:
         del ended
-        gc.collect()  # the traceback of what failed holds on to its connection
-    # dbt would keep the file for its next invocation, and nobody else could open it.
+        gc.collect()  # the traceback of a failure keeps its connection alive
+    # dbt would keep the file open for its next invocation, and no other process could open it.
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     note_models(invocation.results)
     if is_interrupted:
@@ -89,7 +89,7 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
 
 
 def parsed_models(file: Path) -> Any:
-    """dbt's `Manifest` as it stands in its `partial_parse.msgpack`; the same object until the file is another."""
+    """dbt's `Manifest`, read from its `partial_parse.msgpack`; the same object until the file changes."""
     return _read(file, file.stat().st_mtime_ns)
 
 
@@ -99,9 +99,9 @@ def _read(file: Path, _changed_at: int) -> Any:
     from dbt.parser.manifest import extended_mashumuro_decoder
 
     manifest = Manifest.from_msgpack(file.read_bytes(), decoder=extended_mashumuro_decoder)
-    # As dbt does when it has parsed: it is the variable `graph` of models, which people's own may read.
+    # dbt does this after parsing: it is the variable `graph`, which a company's own models may read.
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
-    gc.freeze()  # a million objects that live on, so that no collection need look at them
+    gc.freeze()  # a million long-lived objects that garbage collection need not examine
     return manifest
 
 
@@ -121,11 +121,11 @@ def _added_to_environment(environment: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Have dbt see both signals as Ctrl-C, upon which it cancels its queries and waits for its threads.
+    """Make dbt treat both signals as Ctrl-C, upon which it cancels its queries and waits for its threads.
 
-    Dagster's own handler raises what dbt does not know, and its threads would build on in a run that is over.
+    Dagster's handler raises an exception that dbt does not know, and dbt's threads would keep building after the run.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals go to the main thread alone
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield
         return
     has_ended = threading.Event()
@@ -146,7 +146,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def _cancel_queries(has_ended: threading.Event) -> None:
-    """Cancel dbt's queries again and again. It does so once, and a thread between two of them would begin the next."""
+    """Cancel dbt's queries repeatedly. dbt cancels once, and a thread between two queries would start the next one."""
     from dbt.adapters.factory import FACTORY
 
     while not has_ended.wait(_SECONDS_BETWEEN_CANCELS):

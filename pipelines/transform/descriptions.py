@@ -1,6 +1,6 @@
-"""What the models' YAML says that tables and columns mean.
+"""Descriptions of tables and columns from the YAML of the models.
 
-Belongs here: reading it out of dbt's manifest. Does not belong here: where it is shown.
+Belongs here: reading them from dbt's manifest. Does not belong here: where they are shown.
 """
 
 import json
@@ -11,14 +11,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Description:
-    """What a table holds, and what each of its columns means."""
+    """What a table contains, and what each of its columns means."""
 
     text: str
     columns: Mapping[str, str]
 
 
 def descriptions_of_models(manifest: Path) -> dict[str, Description]:
-    """The description of each model and seed, by its name."""
+    """The description of each model and seed, by name."""
     nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
     return {
         node["name"]: Description(

@@ -1,6 +1,6 @@
-"""Why a dbt step failed, in a sentence.
+"""Says in one sentence why a dbt step failed.
 
-Belongs here: reading what dbt left of a failed build. Does not belong here: running dbt (`assets.py`).
+Belongs here: reading the results of a failed build. Does not belong here: running dbt (`assets.py`).
 """
 
 import re
@@ -9,23 +9,23 @@ from typing import Any
 
 import dagster as dg
 
-ONLY_TESTS = "only tests failed"  # in a failure's metadata: its checks say more than it does
+ONLY_TESTS = "only tests failed"  # in a failure's metadata: the checks say more than the failure does
 _MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
 _LONGEST_MESSAGE = 600
 _SHOWN = 5
 
 
 def failure_of(results: Sequence[Mapping[str, Any]], error: str) -> dg.Failure:
-    """The failure of a dbt step, in the words of `said_of_failed`."""
+    """The failure of a dbt step, described by `said_of_failed`."""
     models_failed = any(result["status"] == "error" for result in results)
     only_tests = not models_failed and any(result["status"] == "fail" for result in results)
     return dg.Failure(said_of_failed(results, error), metadata={ONLY_TESTS: only_tests}, allow_retries=False)
 
 
 def said_of_failed(results: Sequence[Mapping[str, Any]], error: str) -> str:
-    """The models and tests that failed, with what dbt said of them, and what was left out.
+    """The models and tests that failed, with dbt's messages about them, and what was skipped.
 
-    `results` are dbt's of everything selected, none if it came to nothing; `error` says what happened then.
+    `results` are dbt's results of everything selected. If there are none, `error` says what happened.
     """
     models = [result for result in results if result["status"] == "error"]
     tests = [result for result in results if result["status"] == "fail"]
@@ -44,7 +44,7 @@ def said_of_failed(results: Sequence[Mapping[str, Any]], error: str) -> str:
 
 
 def readable_error(message: str) -> str:
-    """An error's text without colours, blank lines, and values that a delivery brought."""
+    """The text of an error without colours, blank lines, and values from deliveries."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()
     text = "\n".join(line.rstrip() for line in lines if line.strip())
     if _MENTIONS_VALUES.search(text):
@@ -57,5 +57,5 @@ def _counted(number: int, thing: str, happened: str) -> str:
 
 
 def _name(result: Mapping[str, Any]) -> str:
-    """`model.sales_kpi.fct_orders` is called `fct_orders`; tests that YAML made have a hash behind their name."""
+    """The short name: `fct_orders` for `model.sales_kpi.fct_orders`. Tests defined in YAML end with a hash."""
     return str(result["unique_id"].split(".")[2])

@@ -1,6 +1,6 @@
-"""Which KPIs a mart is about, so that one finds all of win_rate.
+"""Says which KPIs a mart belongs to, so that people can find everything about win_rate.
 
-Belongs here: reading that out of dbt's manifest. Does not belong here: what the KPIs are (`seeds/kpi_catalogue.csv`).
+Belongs here: reading that from dbt's manifest. Does not belong here: what the KPIs are (`seeds/kpi_catalogue.csv`).
 """
 
 import csv
@@ -14,8 +14,8 @@ from pipelines.transform.project import SHIPPED_PROJECT_DIR
 def kpis_of_marts(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
     """The KPIs of each mart, by the mart's unique id.
 
-    `kpi_win_rate__ae_monthly` is about win_rate, and so is each fact that it is made from. Dimensions are about
-    everything, and so about nothing. What its name does not tell, a model says itself: `meta: {kpis: [win_rate]}`.
+    `kpi_win_rate__ae_monthly` belongs to win_rate, and so does each fact that it is built from. Dimensions belong to
+    no KPI, since every KPI uses them. Where its name does not tell, a model names its KPIs: `meta: {kpis: [win_rate]}`.
     """
     nodes: dict[str, Any] = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
     known = kpi_ids()
@@ -32,13 +32,13 @@ def kpis_of_marts(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def kpi_ids() -> set[str]:
-    """The ids of the catalogue's KPIs."""
+    """The ids of the KPIs in the catalogue."""
     with (SHIPPED_PROJECT_DIR / "seeds" / "kpi_catalogue.csv").open(encoding="utf-8", newline="") as file:
         return {row["kpi_id"] for row in csv.DictReader(file)}
 
 
 def _upstream(nodes: Mapping[str, Any], unique_id: str) -> set[str]:
-    """The models that a model is made from, directly or not."""
+    """The models that a model is built from, directly or indirectly."""
     found: set[str] = set()
     waiting = [unique_id]
     while waiting:

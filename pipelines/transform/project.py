@@ -1,4 +1,4 @@
-"""The dbt project of this installation: the shipped models, the user's own beside them, and what both are told.
+"""The dbt project of this installation: the shipped models, the user's own models, and the variables of both.
 
 Belongs here: assembling the project, its variables and environment, and its manifest.
 Does not belong here: Dagster assets (`assets.py`), and any SQL (`dbt_project/`).
@@ -22,14 +22,14 @@ from pipelines.sources import SHIPPED_DIR, Source, each_table
 from pipelines.transform.dbt_runner import invoke
 
 SHIPPED_PROJECT_DIR = PROJECT_DIR / "dbt_project"
-DBT = Path(sys.executable).with_name("dbt")  # of this environment, whether or not it is on the PATH
+DBT = Path(sys.executable).with_name("dbt")  # the one in this environment, even if it is not on the PATH
 
 
 def assemble_project(settings: Settings) -> Path:
-    """A dbt project folder that links the shipped project and the user's own models; its path.
+    """Assemble a dbt project folder that links to the shipped project and the user's own models; return its path.
 
-    Links rather than copies, so that an edited model is an edited model. dbt is shown the sources that are enabled: it
-    takes its time to read every model there is, and those of a draft have nothing to read yet.
+    Links, unlike copies, make edits of a model effective immediately. dbt sees only the models of enabled sources:
+    reading every model takes time, and the models of a draft have nothing to read yet.
     """
     project_dir = settings.dbt_target_dir / "project"
     project_dir.mkdir(parents=True, exist_ok=True)
@@ -52,13 +52,13 @@ def assemble_project(settings: Settings) -> Path:
     ]
     ignore = project_dir / ".dbtignore"
     if not ignore.exists() or ignore.read_text(encoding="utf-8") != "".join(unused):
-        ignore.write_text("".join(unused), encoding="utf-8")  # written anew, it would have the project parsed anew
+        ignore.write_text("".join(unused), encoding="utf-8")  # rewriting it would make dbt parse the project again
     ensure_files(settings)
     return project_dir
 
 
 def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, object]:
-    """What the models are told: nothing that changes from run to run, since dbt then parses everything anew."""
+    """The variables of the models. None changes from run to run, since dbt would then parse everything again."""
     sources = list(sources)
     entities: dict[str, list[str]] = {}
     monthly: dict[str, list[str]] = {}
@@ -103,14 +103,14 @@ def dbt_environment(settings: Settings, as_of_date: date) -> dict[str, str]:
 
 
 def as_of_date(settings: Settings, sources: Sequence[Source]) -> date:
-    """The last business date that counts: the setting, else the newest day through which deliveries are complete."""
+    """The last business date that counts: the setting, or else the newest day through which deliveries are complete."""
     return settings.as_of_date or complete_through(settings, sources) or settings.first_delivery
 
 
 def dbt_command(arguments: list[str], project_dir: Path, variables: Mapping[str, object]) -> list[str]:
-    """The command line that runs dbt on the assembled project; options alone, like `--version`, as they are.
+    """The command line that runs dbt on the assembled project. Options alone, like `--version`, are left as they are.
 
-    What dbt has to know of the project follows the subcommand, which may be of two words.
+    The options that describe the project follow the subcommand, which may consist of two words.
     """
     words = 2 if arguments[:1] in (["docs"], ["source"]) else 1
     command, rest = arguments[:words], arguments[words:]
@@ -125,7 +125,7 @@ def dbt_command(arguments: list[str], project_dir: Path, variables: Mapping[str,
 
 
 def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
-    """The project's `manifest.json`, parsed anew when a model, macro, setting or source has changed since.
+    """The project's `manifest.json`, parsed again if a model, macro, setting or source has changed since.
 
     Raises:
         ConfigError: dbt cannot parse the project; the message is dbt's own.
@@ -148,7 +148,7 @@ def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
 
 
 def stamp_of(manifest: Path) -> str:
-    """What `manifest` was parsed from: another text for another project, other variables, or another version of dbt."""
+    """What `manifest` was parsed from, as a text that differs if the project, variables or dbt version differ."""
     return _stamp(manifest).read_text(encoding="utf-8")
 
 
@@ -158,7 +158,7 @@ def _stamp(manifest: Path) -> Path:
 
 def _fingerprint(project_dir: Path, variables: Mapping[str, object]) -> str:
     versions = [version(package) for package in ("dbt-core", "dbt-adapters", "dbt-duckdb", "duckdb")]
-    called = Path(__file__).with_name("customer_value.py").stat().st_mtime_ns  # what the Python model is made of
+    called = Path(__file__).with_name("customer_value.py").stat().st_mtime_ns  # code of the Python model
     digest = hashlib.sha256(json.dumps([versions, called, variables], sort_keys=True).encode())
     for folder, _, names in sorted(os.walk(project_dir, followlinks=True)):
         for name in sorted(names):

@@ -1,7 +1,7 @@
-"""The semantic layer: MetricFlow's metrics, asked of the published file.
+"""The semantic layer: MetricFlow's metrics, queried on the published file.
 
-Belongs here: giving the `mf` command a folder it can run in. MetricFlow reads the metrics that dbt parsed, and a dbt
-profile; this one opens the published file read-only, so that a question neither waits for a run nor disturbs one.
+Belongs here: giving the `mf` command a folder in which it can run. MetricFlow reads the metrics that dbt parsed, and a
+dbt profile. This profile opens the published file read-only, so a query neither waits for a run nor disturbs one.
 Does not belong here: the metrics (`dbt_project/models/semantic/`), and the dbt project of a run (`project.py`).
 """
 
@@ -17,14 +17,14 @@ from pipelines.sources import Source
 from pipelines.transform.project import ensure_manifest
 from pipelines.warehouse import NotPublishedError
 
-MF = Path(sys.executable).with_name("mf")  # of this environment, whether or not it is on the PATH
+MF = Path(sys.executable).with_name("mf")  # the one in this environment, even if it is not on the PATH
 
 
 def assemble_semantic_layer(settings: Settings, sources: list[Source]) -> Path:
-    """A folder in which `mf` answers from the published file; its path.
+    """Assemble a folder in which `mf` queries the published file; return its path.
 
     Raises:
-        NotPublishedError: nothing was published yet.
+        NotPublishedError: nothing has been published yet.
         ConfigError: dbt cannot parse the models or metrics; the message is dbt's own.
     """
     published = settings.published_dir / "kpi.duckdb"
@@ -40,13 +40,13 @@ def assemble_semantic_layer(settings: Settings, sources: list[Source]) -> Path:
 
 
 def semantic_layer_environment(folder: Path) -> dict[str, str]:
-    """This process's environment, without what would lead `mf` elsewhere."""
+    """This process's environment without the variables that would lead `mf` elsewhere."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
     return {**inherited, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_PROFILES_DIR": str(folder)}
 
 
 def _profile(published: Path, catalog: str) -> dict[str, object]:
-    """dbt's models live in the catalog `warehouse`; under that name the published file stands in for it."""
+    """dbt's models are in the catalog `warehouse`; the published file is attached under that name."""
     output = {
         "type": "duckdb",
         "path": ":memory:",

@@ -1,10 +1,10 @@
-"""What dbt has built, as Dagster shows it: how many rows a table has, which columns, and what they are made from.
+"""What dbt has built, as Dagster shows it: a table's row count, its columns, and the lineage of the columns.
 
-Belongs here: reading that from the warehouse, once dbt has let go of it.
+Belongs here: reading that from the warehouse after dbt has released it.
 Does not belong here: running dbt (`assets.py`).
 
-dagster-dbt can ask for rows and columns itself, but through a second connection of dbt's adapter in this process. That
-one keeps the warehouse's file to itself, so that a later run of the same process finds it locked.
+dagster-dbt can query rows and columns itself, but it uses a second connection of dbt's adapter in this process. That
+connection locks the warehouse's file, so that a later run in the same process could not open it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,9 +22,9 @@ def built_tables(
 ) -> dict[str, dict[str, Any]]:
     """Metadata of each of the manifest's models and seeds that is in the warehouse, by unique id.
 
-    `folder` is where dbt has left what it compiled of those `built` just now. Rows of views are not counted: it would
-    run them. Columns that the model itself declares with their types, as marts do, Dagster shows anyway; of others the
-    warehouse says what they are, and the model what they mean.
+    `folder` contains the compiled SQL of those that were `built` just now. Rows of views are not counted, because that
+    would execute the views. Where a model declares its columns with their types, as marts do, Dagster shows them
+    anyway. For other models, the types come from the warehouse and the descriptions from the model.
     """
     with reader(warehouse_path) as connection:
         columns: dict[tuple[str, str], list[tuple[str, str]]] = {}

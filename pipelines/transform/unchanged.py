@@ -1,20 +1,20 @@
-"""Has dbt build only what has changed: models and tests none of whose inputs is another one are left as they are.
+"""Has dbt build only what has changed: models and tests are skipped if none of their inputs has changed.
 
-Belongs here: the version of each model and test, what the warehouse holds of which version, and what follows.
-Does not belong here: running dbt (`dbt_runner.py`), and telling Dagster (`assets.py`).
+Belongs here: the version of each model and test, the versions that the warehouse contains, and what must be built.
+Does not belong here: running dbt (`dbt_runner.py`), and reporting to Dagster (`assets.py`).
 
-The version of a model is a hash of all that it is made from: the versions of its parents, down to the files of raw; the
-whole project with its variables; the environment variables that it reads. Equal versions mean equal rows, so it is
-enough to compare the version that would be built with the one that was. What was built is kept in the warehouse itself,
-in `builds.nodes`, so that a copy of the warehouse knows it, and a new one knows nothing. dbt forgets there what it is
-about to build (`macros/builds.sql`), whoever runs it, and what was built is added when it has ended: a build that dies
-leaves models without a version, which the next one builds.
+The version of a model is a hash of everything that it is built from: the versions of its parents, down to the files in
+raw; the whole project with its variables; the environment variables that it reads. Equal versions mean equal rows, so
+it is enough to compare the version that would be built with the one that was built. Versions are stored in the
+warehouse itself, in `builds.nodes`: a copy of the warehouse contains them, and a new warehouse contains none. Whoever
+runs it, dbt deletes the versions of what it is about to build (`macros/builds.sql`), and the versions are added when
+the build has ended: a build that dies leaves models without a version, and the next build builds them.
 
-A model that is made from much and whose rows are seldom others (`meta: {passes_on: content}`) passes on a hash of its
-rows in place of its version. It is built first, since only then it is known what must follow.
+A model that has many inputs but whose rows rarely change (`meta: {passes_on: content}`) passes on a hash of its rows
+instead of its version. It is built first, since only then is it known what else must be built.
 
-Shipped models depend on nothing else. A company's own may: on the time, a random number, a file, a table that they
-read past `ref()`. One that looks so is built by every run, and so is all that is made from it.
+Shipped models depend on nothing else. A company's own models may: on the time, a random number, a file, or a table that
+they read without `ref()`. Every run builds a model that appears to do so, and everything that is built from it.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ import duckdb
 from pipelines.quality.content import CHANGES_BY_ITSELF
 from pipelines.warehouse import let_go, reader
 
-FEWEST_SPARED = 10  # models and tests: building some first takes as long as building these
-_COMPANY = "company/"  # where the project keeps a company's own models
+FEWEST_SPARED = 10  # models and tests: building in two steps costs as much time as these
+_COMPANY = "company/"  # the project's folder with a company's own models
 _READS_PAST_REF = re.compile(
     r"""
     \b(information_schema|staging|intermediate|marts|fingerprints|builds|main)\s*\.
@@ -58,18 +58,18 @@ create table if not exists {_TABLE} (
 
 @dataclass(frozen=True)
 class Built:
-    """What a run has left in the warehouse of a model, or found of a test: that it passed."""
+    """A model as a run has built it in the warehouse, or a test that passed."""
 
     version: str
     run_id: str
-    content: str | None = None  # a hash of its rows, if it passes on that
+    content: str | None = None  # a hash of its rows, if it passes on that hash
 
 
 class Versions:
-    """The versions that a build would now give sources, seeds, models and tests.
+    """The versions that a build would now give to sources, seeds, models and tests.
 
-    `parsed_from` stands for the project and its variables. What may depend on more than is known here has another
-    version each time. Files are looked at once: what arrives while dbt builds counts for the next build.
+    `parsed_from` stands for the project and its variables. A node that may depend on anything else gets a new version
+    each time. Files are examined once: what arrives while dbt builds counts for the next build.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class Versions:
         }
 
     def given(self, known: Mapping[str, Built], *, same_content: bool = False) -> dict[str, str]:
-        """All versions by unique id, parents first, `known` being what the warehouse holds.
+        """All versions by unique id, parents first; `known` is what the warehouse contains.
 
-        What the rows of a model will be that passes them on is not known before it is built, so that what is made from
-        it has no version that anything was built in, unless they are taken to be the `same_content`.
+        The content of a model that passes it on is not known before the model is built. Until then, what is built from
+        it has a version that equals no stored one, unless the rows are assumed to be the `same_content`.
         """
         versions: dict[str, str] = {}
         passed_on: dict[str, str] = {}
@@ -106,7 +106,7 @@ class Versions:
         return versions
 
     def ancestors(self, unique_ids: Iterable[str]) -> set[str]:
-        """These and all that they are made from."""
+        """These nodes and everything that they are built from."""
         found: set[str] = set()
         waiting = list(unique_ids)
         while waiting:
@@ -130,10 +130,10 @@ def build_what_changed(
     build: Callable[[list[str]], Collection[str]],
     run_id: str,
 ) -> dict[str, Built]:
-    """Have dbt build what has changed of `wanted`; what has not, as it was built before.
+    """Have dbt build those of `wanted` that have changed; return the others as they were built before.
 
-    `build` builds models and runs tests, by unique id, and says which of them succeeded. Where one that is to be built
-    first does not, it is not asked for the rest.
+    `build` builds models and runs tests, given by unique id, and returns those that succeeded. If one that must be
+    built first fails, the rest is not built.
     """
     if first := _worth_building_first(versions, wanted, built(warehouse_path)):
         succeeded = build(first)
@@ -148,7 +148,7 @@ def build_what_changed(
 
 
 def unchanged(warehouse_path: Path, versions: Versions, wanted: Collection[str]) -> dict[str, Built]:
-    """Of what is `wanted`, what the warehouse holds in the version that a build would now give it, parents first."""
+    """Those of `wanted` that the warehouse contains in the version that a build would now give them, parents first."""
     known = built(warehouse_path)
     return {
         unique_id: known[unique_id]
@@ -158,7 +158,7 @@ def unchanged(warehouse_path: Path, versions: Versions, wanted: Collection[str])
 
 
 def _worth_building_first(versions: Versions, wanted: Collection[str], known: Mapping[str, Built]) -> list[str]:
-    """What must be built to know the content that changed models pass on, if much may be spared by it."""
+    """What must be built first to learn the content that changed models pass on, if that may save enough work."""
     same, at_worst = versions.given(known, same_content=True), versions.given(known)
     before = {unique_id: known[unique_id].version for unique_id in wanted if unique_id in known}
     spared = [unique_id for unique_id, version in before.items() if version == same[unique_id] != at_worst[unique_id]]
@@ -170,12 +170,12 @@ def _worth_building_first(versions: Versions, wanted: Collection[str], known: Ma
 
 
 def built(warehouse_path: Path) -> dict[str, Built]:
-    """What the warehouse holds, by unique id: models and seeds whose version is known, and tests that passed."""
+    """What the warehouse contains, by unique id: models and seeds whose version is known, and tests that passed."""
     return {unique_id: built for unique_id, _, built in _rows(warehouse_path)}
 
 
 def versions_of_tables(warehouse_path: Path) -> dict[tuple[str, str], str | None]:
-    """The version of each table and view of the warehouse, by schema and name; None where it is not known."""
+    """The version of each table and view of the warehouse, by schema and name; None if it is not known."""
     with reader(warehouse_path) as connection:
         there = connection.execute(_RELATIONS).fetchall()
     known = {relation: built.version for _, relation, built in _rows(warehouse_path)}
@@ -183,9 +183,9 @@ def versions_of_tables(warehouse_path: Path) -> dict[tuple[str, str], str | None
 
 
 def remember(warehouse_path: Path, versions: Versions, succeeded: Collection[str], run_id: str) -> None:
-    """Keep that run `run_id` has built models, and seen tests pass, just now.
+    """Record that run `run_id` has just built models, and that tests have just passed in it.
 
-    What was built from a parent that is not up to date, as when a person picks what to build, has no version.
+    What was built from an outdated parent, as when a person selects what to build, gets no version.
     """
     if not succeeded:
         return
@@ -224,7 +224,7 @@ def _rows(warehouse_path: Path) -> list[tuple[str, str | None, Built]]:
     with reader(warehouse_path) as connection:
         try:
             return _rows_of(connection)
-        except duckdb.CatalogException:  # built by a version of the pipeline that kept none
+        except duckdb.CatalogException:  # built by a version of the pipeline that stored none
             return []
 
 
@@ -237,7 +237,7 @@ def _rows_of(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str | Non
 
 
 def _own_inputs(node: Mapping[str, Any], environment: Mapping[str, str], raw_dir: Path) -> list[str]:
-    """All that a node is made from but its parents."""
+    """Everything that a node is built from except its parents."""
     if _may_depend_on_more(node, raw_dir):
         return [str(uuid4())]
     if node["resource_type"] == "source":
@@ -257,7 +257,7 @@ def _may_depend_on_more(node: Mapping[str, Any], raw_dir: Path) -> bool:
 
 
 def _files_of(source: Mapping[str, Any], raw_dir: Path) -> list[str]:
-    """Raw files are replaced as a whole, never changed: a file that is another one has another inode or time."""
+    """The files of a source. Raw files are replaced as a whole, never changed, so a new one has a new inode or time."""
     folder = raw_dir / source["source_name"] / source["name"]
     stats = [(file.parent.name, file.stat()) for file in sorted(folder.glob("*/rows.parquet"))]
     return [f"{day} {stat.st_ino} {stat.st_mtime_ns} {stat.st_size}" for day, stat in stats]
