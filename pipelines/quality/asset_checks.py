@@ -23,7 +23,7 @@ from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import ExpectationSpec, Suite
 from pipelines.quality.validation import failed_with_error, validate
 
-UNCHANGED_SINCE = "unchanged since run"  # the metadata of what an earlier run built or found
+UNCHANGED_SINCE = "unchanged since run"  # metadata key of what an earlier run built or found
 
 
 def asset_checks(
@@ -38,14 +38,13 @@ def asset_checks(
 ) -> dg.AssetChecksDefinition:
     """The checks of `suite` on the asset `asset_key`, as one op.
 
-    `checked` says where the table lies in this run, or has checked it already and returns the results, one for each
-    check of the suite. Of a partitioned asset it should cover all of `context.partition_keys`, which are several in a
-    range run. A critical check is blocking: when it fails, nothing downstream runs and the run fails, unless its result
-    says that it only warns. Results go to `history`, and for Data Docs to `docs_folder`, whose site is read at
-    `docs_url`.
+    `checked` returns the table's location in this run, or, if it has checked the table already, the results, one for
+    each check of the suite. For a partitioned asset, it should cover all of `context.partition_keys`; a range run has
+    several. A critical check is blocking: when it fails, nothing downstream runs and the run fails, unless its result
+    says that it only warns. Results go to `history`, and for Data Docs to `docs_folder`, whose site is at `docs_url`.
 
-    Every check always gets a result. It is a failed one when the table cannot be read, and also when the result
-    cannot be recorded, because publishing relies on the record.
+    Every check always gets a result. The result is failed if the table cannot be read, and also if it cannot be
+    recorded, because publication relies on the record.
     """
     specs = {spec.name: _check_spec(suite, spec, asset_key, docs_url, partitions_def) for spec in suite.checks}
 
@@ -96,12 +95,12 @@ def _checked_and_recorded(
     try:
         found = checked(context)
         results = found if isinstance(found, list) else validate(suite, found)
-    except Exception as error:  # whatever it is; a check that raises would leave no evaluation
+    except Exception as error:  # any error: a check that raises would leave no evaluation
         results = [failed_with_error(suite, spec, _named(error)) for spec in suite.checks]
     checked_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
         history.record(context.run.run_id, _delivered_on(context), checked_at, results)
-    except Exception as error:  # whatever it is, publishing could not find the results
+    except Exception as error:  # any error: publication would not find the results
         reason = f"the result could not be recorded in {history.path.name}: {_named(error)}"
         return [failed_with_error(suite, spec, reason) for spec in suite.checks]
     return results
@@ -110,16 +109,16 @@ def _checked_and_recorded(
 def _store_for_docs(
     suite: Suite, context: dg.AssetCheckExecutionContext, folder: Path, results: Sequence[CheckResult]
 ) -> str | None:
-    """Where in the site the page will be, if there will be one."""
+    """The path of the page in the site, or None if there will be no page."""
     try:
         return store_results(folder, context.run.run_id, suite, results)
-    except Exception as error:  # a page that is missing from the site says nothing about the data
+    except Exception as error:  # a missing page says nothing about the data
         context.log.warning(f"{suite.stage}/{suite.name} will be missing from Data Docs: {_named(error)}")
         return None
 
 
 def _delivered_on(context: dg.AssetCheckExecutionContext) -> str | None:
-    """The delivery day that is checked; None for an unpartitioned table and for a range of days."""
+    """The delivery day that is checked; None for an unpartitioned table or a range of days."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return None
     keys = context.partition_keys
@@ -167,7 +166,7 @@ def _markdown_table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _markdown(cell: Any) -> str:
-    """A cell that shows the value as it is, whatever characters a delivery brought."""
+    """A cell that shows the value as it is, whatever characters it contains."""
     text = "" if cell is None else " ".join(str(cell).split())
     return "".join(f"\\{char}" if char in r"\`*_{}[]()<>#+!|~&" else char for char in text)
 

@@ -1,7 +1,7 @@
-"""Makes the checks of a table only if something that they read has changed.
+"""Executes the checks of a table only if something that they read has changed.
 
-Belongs here: what a suite reads, as a text (equal texts, equal results), and when earlier results may stand.
-Does not belong here: making checks (`validation.py`), and how a table's version is known.
+Belongs here: what a suite reads, as a text (equal texts mean equal results), and when earlier results remain valid.
+Does not belong here: executing checks (`validation.py`), and how a table's version is determined.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from pipelines.quality.results import CheckResult
 from pipelines.quality.suites import Suite
 from pipelines.quality.validation import validate
 
-# SQL that asks for the time, for chance or for a file may find something else in the same tables.
+# SQL that reads the time, a random number or a file can give other results on the same tables.
 CHANGES_BY_ITSELF = re.compile(
     r"""
     \b(now|today|random|uuid|gen_random_uuid|uuidv\d|nextval|setseed|getenv|getvariable|glob)\s*\(
@@ -32,9 +32,9 @@ CHANGES_BY_ITSELF = re.compile(
 def validate_if_changed(
     suite: Suite, table: DuckDBTable, content: str | None, history: CheckHistory, run_id: str
 ) -> list[CheckResult]:
-    """The results of `suite` on `table`, of an earlier run if its checks read the same `content`.
+    """The results of `suite` on `table`; those of an earlier run if its checks read the same `content`.
 
-    A check that could not be made and a critical one that failed are made anew by every run.
+    Every run repeats checks that could not be executed and critical checks that failed.
     """
     if content is None:
         return validate(suite, table)
@@ -47,10 +47,10 @@ def validate_if_changed(
 
 
 def content_of(suite: Suite, table: DuckDBTable, versions: Mapping[tuple[str, str], str | None]) -> str | None:
-    """A hash of all that the checks of `suite` will read of `table`, and beside it; None if nobody can know.
+    """A hash of everything that the checks of `suite` will read, in `table` and elsewhere; None if it is unknown.
 
-    `versions` are those of the tables and views of its file, by schema and name, each None if not known. A rule that
-    names another table reads it; a word that only looks like one makes a check be made again once more than it must.
+    `versions` are those of the tables and views in its file, by schema and name; None where not known. A rule that
+    names another table counts as reading it. A word that only looks like a table's name may repeat a check needlessly.
     """
     written = [spec.rule for spec in suite.checks if spec.rule is not None]
     ours = [spec.kind.figures(spec.kwargs) for spec in suite.checks if spec.kind.figures is not None]
@@ -71,14 +71,14 @@ def content_of(suite: Suite, table: DuckDBTable, versions: Mapping[tuple[str, st
 
 
 def _attached(files: tuple[tuple[str, Path], ...]) -> str:
-    """Files that are replaced, never changed: another one has another name, inode or time."""
+    """The identity of files. They are replaced, never changed, so a new file has a new name, inode or time."""
     stats = [(name, path.resolve(), path.stat()) for name, path in files]
     return repr([(name, str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, path, stat in stats])
 
 
 @cache
 def _this_code() -> str:
-    """Another text for other code that makes the checks."""
+    """A text that changes whenever the code that executes checks changes."""
     modules = sorted(Path(__file__).parent.glob("*.py"))
     versions = [version(package) for package in ("great-expectations", "duckdb")]
     return repr([*versions, *((module.name, module.stat().st_mtime_ns) for module in modules)])

@@ -1,13 +1,13 @@
-"""Great Expectations' (GX) Data Docs: the check results of the last runs as a web site.
+"""Great Expectations' (GX) Data Docs: the check results of the latest runs as a website.
 
 Belongs here: storing a table's results in GX's format, building and pruning the site.
-Does not belong here: what the results say. Pages are made from `CheckResult`s, which hold no personal values.
+Does not belong here: what the results say. Pages are made from `CheckResult`s, which contain no personal values.
 
-Under the folder lie `results/` (GX validation results as JSON), `runs/` (how each run ended) and `site/`
-(`index.html`). Results are stored as checks run; the site is built once per run, new pages only, because the cost of
-building them all grows with the history.
-GX's pages load styles, scripts and pictures from the internet, and without it its index is empty. Ours ask nobody for
-anything: what they need of the styles is in `data_docs.css`, they do without folding, and the index is our own.
+The folder contains `results/` (GX validation results as JSON), `runs/` (how each run ended) and `site/`
+(`index.html`). Results are stored as checks run. The site is built once per run, and only new pages are built, because
+the cost of building all pages grows with the history.
+GX's pages load styles, scripts and images from the internet, and without it GX's index is empty. Our pages load nothing
+from elsewhere: the styles that they need are in `data_docs.css`, they have no folding, and the index is our own.
 """
 
 import datetime
@@ -34,17 +34,17 @@ _SITE = "checks"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, as the first page tells it."""
+    """How a run ended, as the first page shows it."""
 
     run_id: str
     ended_at: datetime.datetime
     failed: bool
     days: str  # its delivery days, in words
-    reasons: tuple[str, ...] = ()  # what it failed of
+    reasons: tuple[str, ...] = ()  # why it failed
 
 
 def store_outcome(folder: Path, outcome: Outcome) -> None:
-    """Keep how a run ended for the next build.
+    """Store how a run ended for the next build.
 
     Raises:
         OSError: `folder` cannot be written.
@@ -55,7 +55,7 @@ def store_outcome(folder: Path, outcome: Outcome) -> None:
 
 
 def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[CheckResult]) -> str:
-    """Keep the results of one table for the next build; returns where in the site their page will be.
+    """Store the results of one table for the next build; return the path of their page in the site.
 
     Raises:
         OSError: `folder` cannot be written.
@@ -95,7 +95,7 @@ def store_results(folder: Path, run_id: str, suite: Suite, results: Sequence[Che
 
 
 def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
-    """Build the site from what was kept of the newest `keep_runs` runs; what was kept of older ones is deleted.
+    """Build the site from the stored results of the newest `keep_runs` runs; delete those of older runs.
 
     Returns the path of `index.html`.
 
@@ -119,7 +119,7 @@ def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
             store.remove_key(key)
     site = folder / "site"
     new = [key for key in kept if not (site / _page(key)).exists()]
-    # An empty list would mean "all pages" to GX.
+    # For GX, an empty list means "all pages".
     built = new or kept[:1]
     if built:
         context.build_data_docs(site_names=[_SITE], resource_identifiers=built)
@@ -132,7 +132,7 @@ def build_data_docs(folder: Path, *, keep_runs: int = 5) -> Path:
 
 
 def _outcomes(folder: Path) -> dict[str, Outcome]:
-    """How the runs ended of which that is known, by the run's id."""
+    """How runs ended, where that is known, by the run's id."""
     found = {}
     for path in (folder / "runs").glob("*.json"):
         said = json.loads(path.read_text(encoding="utf-8"))
@@ -144,7 +144,7 @@ def _outcomes(folder: Path) -> dict[str, Outcome]:
 def _index(
     folder: Path, kept: Sequence[Any], times: Mapping[str, datetime.datetime], outcomes: Mapping[str, Outcome]
 ) -> str:
-    """The first page: the runs, newest first, each with how it ended, and in a run first what failed."""
+    """The first page: the runs, newest first, with how each ended; within a run, failures come first."""
     rows: dict[str, list[tuple[bool, bool, str, str]]] = {}
     for key in kept:
         result = json.loads(Path(f"{folder.joinpath('results', *key.to_tuple())}.json").read_text(encoding="utf-8"))
@@ -178,12 +178,12 @@ def _ended(outcome: Outcome | None) -> str:
 
 
 def _page(key: Any) -> str:
-    """The path of a result's page in the site, as GX forms it."""
+    """The path of a result's page in the site, as GX constructs it."""
     return "/".join(("validations", *key.to_tuple())) + ".html"
 
 
 def _make_self_contained(path: Path) -> None:
-    """Take out of a page all that it would load from elsewhere, and links to pages that we do not build."""
+    """Remove from a page everything that it would load from elsewhere, and links to pages that we do not build."""
     text = path.read_text(encoding="utf-8")
     text = re.sub(r"<link\b[^>]*>|<script\b[^>]*\bsrc=[^>]*>\s*</script>", "", text)
     text = re.sub(r"<img\b[^>]*>", "Check results", text)
@@ -231,13 +231,13 @@ def _gx_result(result: CheckResult) -> dict[str, Any]:
 
 
 def _for_page(text: str | None) -> str | None:
-    """`text` as it is to be read. It may quote a delivered value, and GX puts it into its pages as it finds it."""
-    return None if text is None else html.escape(text).replace("$", "&#36;")  # GX fills in what follows a dollar sign
+    """`text`, escaped for a page. It may quote a delivered value, and GX puts it into its pages without escaping."""
+    return None if text is None else html.escape(text).replace("$", "&#36;")  # GX substitutes what follows a dollar
 
 
 @cache
 def _context(folder: Path) -> "AbstractDataContext":
-    """One context for the process. It keeps results and pages on disk and all else, which is not used, in memory."""
+    """One context for the process. It stores results and pages on disk, and everything else, unused, in memory."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
@@ -255,7 +255,7 @@ def _context(folder: Path) -> "AbstractDataContext":
             "show_how_to_buttons": False,
             "store_backend": on_disk("site"),
             "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            # Only results have pages; GX would render two more kinds of page, always empty.
+            # Only results have pages; GX would render two more kinds of pages, which are always empty.
             "site_section_builders": {"expectations": "None", "profiling": "None"},
         }
     }

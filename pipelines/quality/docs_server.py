@@ -1,7 +1,9 @@
-"""Serves Data Docs to this machine's browser while `kpi dev` runs, so that the links in the UI lead somewhere.
+"""Serves Data Docs to this machine's browser while `kpi dev` runs, so that the links in the UI work.
 
-Belongs here: a web server for one folder of pages on the loopback interface, which ends with who started it.
-Does not belong here: the pages. Where other people should read them, any web server does, and `data_docs_url` names it.
+Belongs here: a web server for one folder of pages on the loopback interface, which ends with the process that started
+it.
+Does not belong here: the pages. If other people should read them, any web server can serve them; `data_docs_url` names
+it.
 
     python -m pipelines.quality.docs_server <folder> <host> <port> <process to end with>
 """
@@ -23,7 +25,7 @@ _NOT_THERE = "The pages of a run are made when it has ended, and those of older 
 
 
 def start(folder: Path, url: str) -> subprocess.Popen[bytes] | None:
-    """Serve `folder` at `url` in a process that ends with this one; None if `url` is not this machine's to serve."""
+    """Serve `folder` at `url` in a process that ends with this one; None if `url` is not on this machine."""
     place = urlsplit(url)
     if place.scheme != "http" or place.hostname not in _LOOPBACK or place.path.strip("/"):
         return None
@@ -32,7 +34,8 @@ def start(folder: Path, url: str) -> subprocess.Popen[bytes] | None:
 
 
 class _Pages(SimpleHTTPRequestHandler):
-    """Files, no listings, and no request that another web site let this browser make under a name of its own."""
+    """Serves files, but no listings, and refuses requests that other websites make this browser send under their own
+    host names."""
 
     def send_head(self) -> Any:
         if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in _LOOPBACK:
@@ -47,11 +50,11 @@ class _Pages(SimpleHTTPRequestHandler):
         self.send_error(HTTPStatus.NOT_FOUND)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the terminal is Dagster's."""
+        """Log nothing: the terminal belongs to Dagster."""
 
 
 def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
-    """A server of `folder`, listening; port 0 takes a free one.
+    """A listening server for `folder`; port 0 selects a free port.
 
     Raises:
         OSError: the port is taken.

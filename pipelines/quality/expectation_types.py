@@ -1,14 +1,14 @@
-"""The Great Expectations types a suite may use on DuckDB, one entry each.
+"""The Great Expectations types that a suite may use on DuckDB, one entry each.
 
-Belongs here: what a type takes, how its result is told in words, and which rows break it.
-Does not belong here: running expectations (gx_duckdb.py) or reading suites (suites.py). Great Expectations itself is
-not imported: that costs seconds, and suites are read whenever definitions load. A test compares this table with the
-classes of Great Expectations, and another runs every type on data that passes and on data that fails.
+Belongs here: the kwargs of a type, the words for its result, and which rows break it.
+Does not belong here: running expectations (gx_duckdb.py) or reading suites (suites.py). This module does not import
+Great Expectations: that takes seconds, and suites are read whenever definitions load. One test compares this table with
+the classes of Great Expectations, and another runs every type on data that passes and on data that fails.
 
-Three kinds of types are allowed: those that Great Expectations evaluates on DuckDB by itself; those that it does with
-the metrics of gx_engine.py (patterns, formats, finite numbers); and those that are a query of their kwargs here, two of
-them under names of Great Expectations. Of its other types, those that need another one on DuckDB are `REFUSED`, which
-names it. `unexpected_rows_expectation` can say anything SQL can.
+Three kinds of types are allowed: those that Great Expectations evaluates on DuckDB by itself; those that it evaluates
+with the metrics of gx_engine.py (patterns, formats, finite numbers); and those that this module turns into a query, two
+of them under names of Great Expectations. `REFUSED` lists types that must be replaced by another type on DuckDB, and
+names that type. `unexpected_rows_expectation` can express anything that SQL can.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,8 @@ import duckdb
 from pipelines.quality import usual
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
-FINITE = "expect_column_values_to_be_finite"  # the one of ours that Great Expectations counts like its own
-BATCH = "batch"  # what the table under test is called inside the database
+FINITE = "expect_column_values_to_be_finite"  # our own type that Great Expectations counts like its own types
+BATCH = "batch"  # name of the table under test inside the database
 BATCH_PLACEHOLDER = "{batch}"  # and inside a query of a suite
 
 COLUMN_LIST = "column list"
@@ -42,21 +42,21 @@ class ExpectationType:
     """One type of expectation.
 
     Attributes:
-        short: ends the default check name, after the column: `order_id_not_null`.
-        required, optional: the kwargs it takes.
+        short: the end of the default check name, after the column: `order_id_not_null`.
+        required, optional: the kwargs that it takes.
         words: what is expected of every row ("not empty"), or of the measure ("at least 1").
-        fault: what failing rows do, as said of several of them ("are empty"); None where no single row is at fault.
+        fault: what is wrong with failing rows, worded for several ("are empty"); None if no single row is at fault.
         failing_rows: the condition that is true for failing rows.
-        measure: what a type without a fault looks at ("row count").
-        judges_shape: the table's rows or columns are counted, no value is read: worth running on an empty table.
-        shows_values: the observed value is, or may be, a value out of the column, to be hidden for a personal one.
-        query: of a type of ours: what makes a query of the kwargs that returns the rows that break it. Great
+        measure: what a type without a fault examines ("row count").
+        judges_shape: it counts the table's rows or columns and reads no value, so it makes sense on an empty table.
+        shows_values: the observed value is, or may be, a value of the column, and is hidden for a personal column.
+        query: for our own types: makes a query from the kwargs that returns the rows that break the expectation. Great
             Expectations runs it as an `unexpected_rows_expectation`.
-        observe: beside `query`, of a type with a measure: what makes the query for the observed value, one text.
-        refuse: raises a ValueError that says what is wrong with kwargs of the right names.
-        figures: of a type of ours that judges figures made of many rows: what makes the query with one row per figure
-            and the sentences that tell them (`usual.py`); `measure` is what there is one figure of.
-        needs: the views that its query reads beside the table under test.
+        observe: for our own types with a `query` and a measure: makes the query for the observed value, as one text.
+        refuse: raises a ValueError that says what is wrong with kwargs whose names are right.
+        figures: for our own types that judge figures made from many rows: makes the query with one row per figure and
+            the sentences about them (`usual.py`); `measure` names what each figure stands for.
+        needs: the views that its query reads in addition to the table under test.
     """
 
     short: str
@@ -75,16 +75,16 @@ class ExpectationType:
     needs: tuple[str, ...] = ()
 
     def columns(self, kwargs: Kwargs) -> tuple[str, ...]:
-        """The columns an expectation with these kwargs is about; empty when it is about the whole table."""
+        """The columns that an expectation with these kwargs is about; empty if it is about the whole table."""
         if "column_list" in self.required and not self.judges_shape:
             return tuple(kwargs["column_list"])
         return tuple(kwargs[key] for key in ("column", "column_A", "column_B") if key in self.required)
 
 
 def rule_query(query: str) -> str:
-    """The query for the rows that break a rule as one that can stand in another, whatever ends it."""
+    """The query for the rows that break a rule, in a form that can be nested in another query, however it ends."""
     stripped = query.rstrip("; \t\r\n")
-    return f"select * from ({stripped}\n) as failing"  # the line break ends a comment
+    return f"select * from ({stripped}\n) as failing"  # the line break ends a trailing comment
 
 
 def quoted(name: str) -> str:
@@ -125,13 +125,14 @@ def _out_of_range(expression: str, kwargs: Kwargs) -> Condition:
 
 
 def repeated_keys(columns: Sequence[str]) -> str:
-    """The table of the values that occur twice in `columns`, made when they are counted, as a SQL identifier."""
+    """The table of values that occur twice in `columns`, created when they are counted, as a SQL identifier."""
     return quoted(f"repeated {', '.join(columns)}")
 
 
 def _repeated(columns: tuple[str, ...]) -> Condition:
-    """Rows whose values occur twice; a missing value equals a missing one, but a row without any is no duplicate."""
-    # Missing values are equal inside a struct, and only there.
+    """Rows whose values occur twice. Missing values equal each other, but a row with only missing values is no
+    duplicate."""
+    # Missing values are equal only inside a struct.
     fields = ", ".join(f"'{number}': {quoted(column)}" for number, column in enumerate(columns))
     value = f"{{{fields}}}" if len(columns) > 1 else quoted(columns[0])
     return Condition(f"{value} in (select {value} from {repeated_keys(columns)})")
@@ -171,7 +172,7 @@ def _sentence(error: duckdb.Error) -> str:
 
 
 def _quantiles(kwargs: Kwargs) -> str:
-    """The quantiles as a list, `found`, in a table of one row. Between two values they are interpolated."""
+    """The quantiles as a list, `found`, in a table with one row. Quantiles between two values are interpolated."""
     shares = ", ".join(str(float(quantile)) for quantile in kwargs["quantile_ranges"]["quantiles"])
     return f"select quantile_cont({quoted(kwargs['column'])}, [{shares}]) as found from {BATCH_PLACEHOLDER}"
 
@@ -233,7 +234,7 @@ def _share(kwargs: Kwargs) -> str:
 
 
 def _rows_unless_few(kwargs: Kwargs, failing: Condition) -> str:
-    """The failing rows, if they are more than `mostly` allows, and at least `at_least` of them."""
+    """The failing rows, if there are more than `mostly` allows and at least `at_least` of them."""
     return f"""
         select * from {BATCH_PLACEHOLDER}
         where {failing.sql}
@@ -265,7 +266,7 @@ _RANGE = ("min_value", "max_value", "strict_min", "strict_max")
 
 
 def _pattern(short: str, key: str, words: str, fault: str, condition: str) -> ExpectationType:
-    """A type that holds a column's text against a pattern, the kwarg `key`; `condition` has {text} for the former."""
+    """A type that compares a column's text with a pattern, the kwarg `key`; {text} in `condition` is the text."""
     return ExpectationType(
         short,
         ("column", key),
@@ -278,7 +279,7 @@ def _pattern(short: str, key: str, words: str, fault: str, condition: str) -> Ex
 
 
 def _column_type(kwargs: Kwargs) -> str:
-    """The column's type as a table of one row; DuckDB's own name of the wanted type beside it."""
+    """The column's type as a table with one row, together with DuckDB's own name of the expected type."""
     column = kwargs["column"].replace("'", "''")
     return f"""
         select column_type, typeof(cast(null as {kwargs["type_"]})) as expected_type
@@ -294,10 +295,10 @@ def _refuse_type(kwargs: Kwargs) -> None:
 
 
 def _age(kwargs: Kwargs) -> str:
-    """The newest value, what it is compared with, and the time between, as a table of one row.
+    """The newest value, what it is compared with, and the time between them, as a table with one row.
 
     `relative_to` is a column of the table, or `schema.table.column`. A date stands for its whole day: hours count from
-    the day's end, days from date to date.
+    the end of the day, days from date to date.
     """
     *table, column = kwargs["relative_to"].rsplit(".", 2)
     source = ".".join(quoted(part) for part in table) or BATCH_PLACEHOLDER
@@ -319,7 +320,7 @@ def _age(kwargs: Kwargs) -> str:
 
 
 def _oldest_age(kwargs: Kwargs) -> tuple[str, float]:
-    """The unit in which age is limited, and the limit."""
+    """The unit of the age limit, and the limit."""
     return next((unit, kwargs[f"max_age_{unit}"]) for unit in ("days", "hours") if f"max_age_{unit}" in kwargs)
 
 
@@ -364,7 +365,7 @@ def _grouped(kwargs: Kwargs) -> list[str]:
 
 
 def _gaps(kwargs: Kwargs) -> str:
-    """The last date before each gap, and the first one after it."""
+    """The last date before each gap, and the first date after it."""
     column, groups = quoted(kwargs["column"]), _grouped(kwargs)
     unit = kwargs.get("unit", "day")
     partition = f"partition by {', '.join(groups)}" if groups else ""
@@ -388,7 +389,7 @@ def _refuse_gaps(kwargs: Kwargs) -> None:
 
 
 def _drops(kwargs: Kwargs) -> str:
-    """Rows whose value is less than the one before it, which stands beside it."""
+    """Rows whose value is less than the preceding value, together with that value."""
     column, groups = quoted(kwargs["column"]), _grouped(kwargs)
     order = [quoted(name) for name in kwargs["order_by"]]
     partition = f"partition by {', '.join(groups)}" if groups else ""
@@ -557,7 +558,7 @@ ALLOWED: Mapping[str, ExpectationType] = {
         fault=lambda k: f"break {k['column_A']} = {k['column_B']}",
         failing_rows=lambda k: Condition(f"{quoted(k['column_A'])} <> {quoted(k['column_B'])}"),
     ),
-    # Its failing rows are what its own query returns.
+    # Its failing rows are the rows that its own query returns.
     UNEXPECTED_ROWS: ExpectationType(
         "rule",
         ("unexpected_rows_query",),

@@ -1,14 +1,14 @@
 """Runs expectations with Great Expectations (GX) on DuckDB. Importing this module imports GX, which takes seconds.
 
-Belongs here: the data source that GX lacks, and turning what GX returns into something that cannot be misread.
-Does not belong here: the engine beneath and its metrics (gx_engine.py), opening the table (relations.py), words and
-examples for people (validation.py).
+Belongs here: the data source that GX lacks, and turning what GX returns into unambiguous outcomes.
+Does not belong here: the underlying engine and its metrics (gx_engine.py), opening the table (relations.py), messages
+and examples for people (validation.py).
 
-GX has no DuckDB data source, and its generic one opens connections of its own. Ours uses the one connection that
-relations.py opened, set up so that GX can read a result after handing the connection back, which it does. It also shows
-GX the view `batch` as a table rather than as a subquery, so that `{batch}` in a query can be aliased and joined.
+GX has no DuckDB data source, and its generic data source opens its own connections. Ours uses the one connection that
+relations.py opened. It is set up so that GX can read a result after returning the connection, as GX does. Our data
+source also presents the view `batch` to GX as a table, not as a subquery, so that `{batch}` can be aliased and joined.
 
-What GX does not see: NaN passes not_null and any minimum. Say so with `expect_column_values_to_be_finite`.
+A limitation of GX: NaN passes not_null and any minimum. Use `expect_column_values_to_be_finite` to detect it.
 """
 
 import re
@@ -34,12 +34,12 @@ from pipelines.quality.expectation_types import BATCH, BATCH_PLACEHOLDER, FINITE
 from pipelines.quality.gx_engine import DuckDBExecutionEngine
 from pipelines.quality.suites import ExpectationSpec
 
-# GX keeps the current context in a global of the process.
+# GX keeps the current context in a global variable of the process.
 _GX_IS_NOT_THREAD_SAFE = threading.Lock()
 
 _CHECK = "check"
 
-# Named here because inside the data source `type` is a field.
+# Defined here because `type` is a field inside the data source.
 _EngineType = type[SqlAlchemyExecutionEngine]
 
 
@@ -53,17 +53,17 @@ class Outcome:
 
 
 class DuckDBDatasource(SQLDatasource):
-    """A GX data source over an engine that is already open; `use` hands it over before anything is asked."""
+    """A GX data source for an engine that is already open; `use` passes the engine before any query."""
 
-    type: Literal["open_duckdb"] = "open_duckdb"  # type: ignore[assignment]  # GX's way to tell data sources apart
-    connection_string: str = "duckdb:///:memory:"  # GX wants one; the engine below is what is used
+    type: Literal["open_duckdb"] = "open_duckdb"  # type: ignore[assignment]  # GX distinguishes data sources by it
+    connection_string: str = "duckdb:///:memory:"  # GX requires one, but uses the engine below
 
     def use(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._execution_engine = DuckDBExecutionEngine(engine)
 
     def let_go(self) -> None:
-        """Forget the engine, so that nothing of GX holds it when it is closed."""
+        """Release the engine, so that no object of GX references it when it is closed."""
         self._engine = self._execution_engine = None
 
     @property
@@ -81,27 +81,27 @@ class DuckDBDatasource(SQLDatasource):
         return engine
 
     def test_connection(self, test_assets: bool = True) -> None:
-        """Nothing to test: the engine has just opened the table."""
+        """Test nothing: the engine has just opened the table."""
 
 
 def configuration(spec: ExpectationSpec, kwargs: Mapping[str, Any]) -> ExpectationConfiguration:
-    """`spec` with these kwargs in GX's terms. Its check name travels in `meta`, because GX does not keep the order."""
+    """`spec` with these kwargs as GX's configuration. `meta` holds the check name: GX does not keep the order."""
     is_ours = spec.rule is not None and spec.type != UNEXPECTED_ROWS
     return ExpectationConfiguration(
         type=spec.type if spec.rule is None else UNEXPECTED_ROWS,
         kwargs=dict(kwargs),
         meta={_CHECK: spec.name},
-        # GX has words for the types it knows; for the others Data Docs show a description.
+        # GX has its own text for the types that it knows; for other types, Data Docs show this description.
         description=f"{', '.join(spec.columns)}: {spec.expected}" if is_ours or spec.type == FINITE else None,
         severity=FailureSeverity(spec.severity),
     )
 
 
 def _runnable_kwargs(spec: ExpectationSpec) -> Mapping[str, Any]:
-    """GX passes a query through str.format and then through SQLAlchemy's text().
+    """The kwargs, escaped: GX passes a query through str.format and then through SQLAlchemy's text().
 
-    The braces of a regular expression must survive the one, and a colon before a word, which would be a parameter,
-    the other.
+    The braces of a regular expression must survive str.format. A colon before a word must survive text(), which would
+    take it for a parameter.
     """
     if spec.rule is None:
         return spec.kwargs
@@ -110,16 +110,16 @@ def _runnable_kwargs(spec: ExpectationSpec) -> Mapping[str, Any]:
 
 
 def run_expectations(engine: sa.Engine, specs: Sequence[ExpectationSpec]) -> dict[str, Outcome]:
-    """Evaluate `specs` on the view `batch` of `engine`; returns what GX found by check name.
+    """Evaluate `specs` on the view `batch` of `engine`; return GX's findings by check name.
 
-    A check that GX refused, raised on, or returned nothing for, is there too, as a failed one with an error.
+    A check that GX refused, raised an error for, or returned nothing for is included as failed, with an error.
     """
     outcomes: dict[str, Outcome] = {}
     expectations: list[Expectation] = []
     for spec in specs:
         try:
             expectations.append(configuration(spec, _runnable_kwargs(spec)).to_domain_obj())
-        except ValidationError as error:  # one of its kwargs has the wrong type; the others can still be evaluated
+        except ValidationError as error:  # a kwarg has the wrong type; the other specs can still be evaluated
             problems = {f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()}
             outcomes[spec.name] = Outcome(
                 False, {}, f"Great Expectations refuses the kwargs: {', '.join(sorted(problems))}"
@@ -135,11 +135,11 @@ def _run(engine: sa.Engine, expectations: list[Expectation]) -> dict[str, Outcom
         datasource = _datasource()
         datasource.use(engine)
         try:
-            # The asset can only be added when there is something that it can be tested on.
+            # The asset can be added only once GX has an engine to test it on.
             asset = datasource.assets[0] if datasource.assets else datasource.add_table_asset(name=BATCH)
             batch = asset.get_batch(asset.build_batch_request())
             suite = ExpectationSuite(name=BATCH, expectations=expectations)
-            # No failing values: they may be personal, and there may be millions of them.
+            # Collect no failing values: they may be personal, and there may be millions of them.
             found = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 0})
         finally:
             datasource.let_go()
@@ -147,7 +147,7 @@ def _run(engine: sa.Engine, expectations: list[Expectation]) -> dict[str, Outcom
 
 
 def check_of(item: ExpectationValidationResult) -> str:
-    """The name of the check that a result is of."""
+    """The name of the check that a result belongs to."""
     assert item.expectation_config is not None
     name: str = item.expectation_config.meta[_CHECK]
     return name
@@ -155,7 +155,7 @@ def check_of(item: ExpectationValidationResult) -> str:
 
 @cache
 def _datasource() -> DuckDBDatasource:
-    """One for the process: to make its context takes longer than most suites."""
+    """One data source for the process: creating its context takes longer than most suites."""
     config = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(),
         analytics_enabled=False,
@@ -172,7 +172,7 @@ def _outcome(item: ExpectationValidationResult) -> Outcome:
 
 
 def _error(info: dict[Any, Any]) -> str | None:
-    """The message of an exception; GX gives one dictionary, or one per metric."""
+    """The message of an exception; GX returns one dictionary, or one per metric."""
     if "raised_exception" in info:
         return str(info.get("exception_message")) if info["raised_exception"] else None
     return next((str(item["exception_message"]) for item in info.values()), None)

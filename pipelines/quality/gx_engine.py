@@ -1,15 +1,15 @@
-"""Great Expectations' (GX) SQL engine as DuckDB needs it. Importing this module imports GX, which takes seconds.
+"""Great Expectations' (GX) SQL engine, adapted to DuckDB. Importing this module imports GX, which takes seconds.
 
-Belongs here: how GX runs statements on DuckDB, and the metrics that it lacks there, is wrong about, or computes at a
-multiple of what DuckDB needs for it.
+Belongs here: how GX runs statements on DuckDB, and the metrics that GX lacks there, gets wrong, or computes in many
+times the time that DuckDB needs.
 Does not belong here: contexts, data sources and suites (gx_duckdb.py), and which expectations a suite may use
 (expectation_types.py).
 
-GX finds a metric by the name of the engine's class, and by those of its base classes if that has none: a metric that is
-declared for `DuckDBExecutionEngine` is used instead of GX's own, on DuckDB only.
+GX looks up a metric by the name of the engine's class, and then by the names of its base classes. A metric that is
+declared for `DuckDBExecutionEngine` therefore replaces GX's own metric, but only on DuckDB.
 """
 
-# ruff: noqa: N805  # GX hands a metric its class by the name `cls`
+# ruff: noqa: N805  # GX passes a metric its class as `cls`
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -34,17 +34,17 @@ from great_expectations.validator.metric_configuration import MetricConfiguratio
 
 from pipelines.quality.expectation_types import BATCH, quoted, repeated_keys
 
-# What GX collects of failing rows to show them. They may be personal; we find them ourselves, and fewer of them.
+# What GX collects about failing rows to show them. They may be personal; we query them ourselves, and fewer of them.
 _FAILING_VALUES = (".unexpected_values", ".unexpected_index_list", ".unexpected_index_query", "_rows_query.table")
 
 Metrics = dict[Any, Any]
 
 
 class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
-    """GX's SQL engine with the batch as a plain table, over a connection that is not its own to close.
+    """GX's SQL engine with the batch as a plain table, on a connection that it must not close.
 
-    A statement is run once, whatever it comes to. GX tries a metric that fails three times, and computes everything
-    beside it anew each time.
+    It runs a statement once, whatever the outcome. GX tries a failing metric three times, and each time computes
+    everything alongside it again.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -52,7 +52,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
         self._answers: dict[tuple[str, str], sa.engine.FrozenResult[Any] | Exception] = {}
 
     def close(self) -> None:
-        """Nothing: GX closes when it is garbage collected, at any time, and examples may still have to be read."""
+        """Do nothing: GX closes the engine on garbage collection, at any time, when examples may still be needed."""
 
     def get_batch_data_and_markers(self, batch_spec: BatchSpec) -> tuple[SqlAlchemyBatchData, BatchMarkers]:
         _, markers = super().get_batch_data_and_markers(batch_spec)
@@ -64,7 +64,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
         metrics: Metrics | None = None,
         runtime_configuration: dict[str, Any] | None = None,
     ) -> Metrics:
-        """The values of metrics by their ids; failing values are not collected."""
+        """The values of metrics by id; failing values are not collected."""
         wanted = {metric for metric in metrics_to_resolve if not metric.metric_name.endswith(_FAILING_VALUES)}
         left_out: Metrics = {metric.id: [] for metric in set(metrics_to_resolve) - wanted}
         if not wanted:
@@ -72,7 +72,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
         return left_out | super().resolve_metrics(wanted, metrics, runtime_configuration)
 
     def execute_query(self, query: sa.Executable) -> Any:
-        """The result of `query`, read before the connection is handed back: DuckDB drops what is unread by then."""
+        """The result of `query`, read before the connection is returned: DuckDB discards what is unread by then."""
         compiled = query.compile(self.engine)  # type: ignore[attr-defined]  # every statement of GX can be compiled
         statement = (str(compiled), repr(compiled.params))
         if statement not in self._answers:
@@ -87,11 +87,11 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
 
 
 class _ColumnTypes(TableMetricProvider):
-    """Names and types of the columns, as DuckDB calls them. GX reflects the whole catalogue, which takes longer."""
+    """Names and types of the columns in DuckDB's terms. GX reflects the whole catalogue, which takes longer."""
 
     metric_name = "table.column_types"
     value_keys = ("include_nested",)
-    default_kwarg_values = {"include_nested": True}  # noqa: RUF012  # GX declares it so
+    default_kwarg_values = {"include_nested": True}  # noqa: RUF012  # as in GX
 
     @metric_value(engine=DuckDBExecutionEngine)
     def _described(cls, execution_engine: DuckDBExecutionEngine, **_: Any) -> list[dict[str, Any]]:
@@ -161,13 +161,13 @@ class _Finite(ColumnMapMetricProvider):
 
 
 class ExpectColumnValuesToBeFinite(ColumnMapExpectation):
-    """No value is NaN or infinite, which every comparison with a minimum lets pass."""
+    """No value is NaN or infinite; such values pass every comparison with a minimum."""
 
     map_metric: ClassVar[str | None] = "column_values.finite"
 
 
 class _RepeatedValues(MetricProvider):
-    """How many rows share their value with another one. GX counts in a window, which keeps every row in memory."""
+    """How many rows share their value with another row. GX counts in a window, which keeps every row in memory."""
 
     metric_name = "column_values.unique.unexpected_count"
     domain_keys = ColumnMapMetricProvider.condition_domain_keys
@@ -178,7 +178,7 @@ class _RepeatedValues(MetricProvider):
 
 
 class _RepeatedCombinations(MetricProvider):
-    """The same of several columns. A missing value equals a missing one, as on pandas, and unlike in GX's own SQL."""
+    """The same for several columns. Missing values equal each other, as in pandas and unlike in GX's own SQL."""
 
     metric_name = "compound_columns.unique.unexpected_count"
     domain_keys = MulticolumnMapMetricProvider.condition_domain_keys
@@ -189,7 +189,7 @@ class _RepeatedCombinations(MetricProvider):
 
 
 def _count_repeated(engine: DuckDBExecutionEngine, columns: list[str]) -> int:
-    """Counted by way of a table of the values, because the examples of failing rows need them, too."""
+    """The number of repeated rows, counted in a table of the values that the examples of failing rows also need."""
     names = ", ".join(quoted(column) for column in columns)
     filled = " or ".join(f"{quoted(column)} is not null" for column in columns)
     with engine.get_connection() as connection:

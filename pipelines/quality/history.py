@@ -1,7 +1,7 @@
-"""Remembers every check result, in a SQLite file of its own that survives a failed or rebuilt warehouse.
+"""Stores every check result in its own SQLite file, which survives a failed or rebuilt warehouse.
 
-Belongs here: recording, reading back, forgetting what is old, and the verdict whether a run may publish.
-Does not belong here: making checks, or deciding which of them a publication needs.
+Belongs here: recording and reading results, deleting old ones, and deciding whether a run may publish.
+Does not belong here: executing checks, or deciding which of them a publication needs.
 """
 
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipelines.quality.suites import Suite
 
 _BUSY_SECONDS = 30
-KEPT_RUNS = 400  # a year of daily runs, and some repeated ones
+KEPT_RUNS = 400  # a year of daily runs, and some repeated runs
 
 _TABLE = """
 create table if not exists check_results (
@@ -46,9 +46,9 @@ create table if not exists check_results (
     checked_in_run text
 )
 """
-# Files of before they were recorded lack them.
+# Files from before these columns were recorded lack them.
 _ADDED = {"failing_days": "text not null default '[]'", "checked_in_run": "text"}
-# The newest results of a table by what its checks had read: its `content`. Another content replaces them.
+# The newest results of a table, with what its checks had read: its `content`. New content replaces them.
 _KEPT = """
 create table if not exists kept_results (
     stage text not null,
@@ -70,16 +70,16 @@ _RESULT_FIELDS = [field.name for field in fields(CheckResult)]
 
 @dataclass(frozen=True)
 class CheckHistory:
-    """The check results of the newest `kept_runs` runs, in the SQLite file `path`, which is made when first needed."""
+    """The check results of the newest `kept_runs` runs in the SQLite file `path`, which is created on first use."""
 
     path: Path
     kept_runs: int = KEPT_RUNS
 
     def record(self, run_id: str, delivered_on: str | None, checked_at: str, results: Sequence[CheckResult]) -> None:
-        """Add `results` of run `run_id`, all or none of them. The first ones of a run make room for it.
+        """Add `results` of run `run_id`, all or none of them. The first results of a run displace those of old runs.
 
-        `delivered_on` is the delivery day they are about (ISO date), None if they are about all deliveries;
-        `checked_at` an ISO time.
+        `delivered_on` is the delivery day that they are about (ISO date), or None if they are about all deliveries;
+        `checked_at` is an ISO time.
 
         Raises:
             sqlite3.Error: they could not be recorded, and must not count.
@@ -93,9 +93,9 @@ class CheckHistory:
             connection.executemany(f"insert into check_results ({columns}) values ({marks})", rows)
 
     def results(self, run_id: str) -> list[CheckResult]:
-        """The results of one run by stage, table and check; of a check that was retried, the latest.
+        """The results of one run by stage, table and check; for a check that was retried, the latest result.
 
-        A check made for several delivery days of one run has one result per day.
+        A check that was executed for several delivery days of one run has one result per day.
         """
         columns = ", ".join(f'"{name}"' for name in _RESULT_FIELDS)
         query = f"""
@@ -110,7 +110,7 @@ class CheckHistory:
             return [_from_row(row) for row in connection.execute(query, (run_id,))]
 
     def keep(self, suite: "Suite", content: str, run_id: str, results: Sequence[CheckResult]) -> None:
-        """Keep what run `run_id` found of the table of `suite`, whose checks have read `content`, for later runs."""
+        """Store what run `run_id` found in the table of `suite`, whose checks read `content`, for later runs."""
         found = json.dumps([_to_row(result) for result in results])
         with self._connection() as connection:
             connection.execute(
@@ -119,7 +119,7 @@ class CheckHistory:
             )
 
     def kept(self, suite: "Suite", content: str) -> list[CheckResult] | None:
-        """What an earlier run found of the table of `suite`, if its checks had read `content`; each names that run."""
+        """What an earlier run found in the table of `suite`, if its checks read `content`; each result names it."""
         with self._connection() as connection:
             found = connection.execute(
                 'select run_id, results from kept_results where stage = ? and "table" = ? and content = ?',
@@ -131,11 +131,11 @@ class CheckHistory:
         return [replace(_from_row(row), checked_in_run=run_id) for row in json.loads(results)]
 
     def blocking_problems(self, run_id: str, expected: Iterable[tuple[str, str, str]]) -> list[str]:
-        """Why run `run_id` must not be published; an empty list if nothing speaks against it.
+        """Why run `run_id` must not be published; an empty list if there is no reason.
 
-        `expected` are the critical checks, as (stage, table, check), that this very run has to have passed. One
-        without a result in this run is a problem, whatever earlier runs said. One whose result only warns is none: what
-        it failed on is left out.
+        `expected` are the critical checks, as (stage, table, check), that must have passed in this run. A check without
+        a result in this run is a problem, whatever the results of earlier runs. A check whose result only warns is not
+        a problem: the deliveries that it failed for are left out.
         """
         found: dict[tuple[str, str, str], list[CheckResult]] = {}
         for result in self.results(run_id):
@@ -154,12 +154,12 @@ class CheckHistory:
         return problems
 
     def frame(self, last_runs: int | None = None) -> "pd.DataFrame":
-        """All recorded results, of the newest `last_runs` runs only if given; one row each, in the order recorded.
+        """All recorded results, or those of the newest `last_runs` runs; one row each, in the order of recording.
 
-        Columns: run_id, delivered_on, checked_at, then the fields of `CheckResult`; `passed` is boolean, `examples`
-        and `failing_days` are JSON texts, the counts are nullable integers.
+        Columns: run_id, delivered_on, checked_at, then the fields of `CheckResult`. `passed` is boolean, `examples`
+        and `failing_days` are JSON texts, and the counts are nullable integers.
         """
-        import pandas as pd  # only publishing needs it
+        import pandas as pd  # only publication needs it
 
         columns = ", ".join(f'"{name}"' for name in ["run_id", "delivered_on", "checked_at", *_RESULT_FIELDS])
         query = f"""
@@ -173,12 +173,12 @@ class CheckHistory:
             frame = pd.read_sql_query(query, connection, params=(-1 if last_runs is None else last_runs,))
         texts = dict.fromkeys(
             ["delivered_on", "column", "error", "checked_in_run"], "string"
-        )  # also where every row has none
+        )  # even if no row has a value
         return frame.astype({"passed": "bool", "unexpected_count": "Int64", "element_count": "Int64", **texts})
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection that waits for other writers, commits when the block succeeds and is closed in any case."""
+        """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
         try:
@@ -193,10 +193,10 @@ class CheckHistory:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Give a file that an older version made the columns it lacks."""
+    """Add the columns that a file from an older version lacks."""
     if not _lacks(connection):
         return
-    connection.execute("begin immediate")  # so that of two processes one adds the columns, and the other sees them
+    connection.execute("begin immediate")  # if two processes start, one adds the columns, and the other sees them
     with connection:
         for column in _lacks(connection):
             connection.execute(f"alter table check_results add column {column} {_ADDED[column]}")

@@ -1,7 +1,7 @@
-"""Delivered rows that could not be read, remembered beyond the delivery that brought them.
+"""Stores delivered rows that could not be read, for longer than their delivery lasts.
 
-Belongs here: the store: which rows are in quarantine, since when, and what people decided about them. It is a SQLite
-file of its own that survives a rebuilt warehouse.
+Belongs here: the store, which holds the rows in quarantine, since when they are there, and what people decided about
+them. It is a separate SQLite file, which survives a rebuilt warehouse.
 Does not belong here: where the rows are found (`pipelines/quarantine.py`).
 """
 
@@ -23,13 +23,13 @@ class QuarantinedRow:
     """One delivered row that is in no KPI.
 
     Attributes:
-        id: of the place: source, table, file and row.
-        cells: the delivered cells as text, by column; of a row that is no row of cells, its text as `_unreadable_row`.
-        row_hash: of the cells.
-        read_from: which version of the raw file the cells were read from.
-        rule: why it cannot be read.
-        first_seen: UTC, ISO.
-        state: `open`; `resolved` when the place is readable now; `dismissed` when somebody said so.
+        id: id of the row's position: source, table, file and row number.
+        cells: the delivered cells as text, by column; if the row cannot be parsed, its text as `_unreadable_row`.
+        row_hash: hash of the cells.
+        read_from: the version of the raw file that the cells were read from.
+        rule: why the row cannot be read.
+        first_seen: UTC time, ISO.
+        state: `open`; `resolved` if the row at that position is now readable; `dismissed` if somebody dismissed it.
     """
 
     id: str
@@ -58,15 +58,15 @@ create table if not exists quarantined_rows (
 
 @dataclass(frozen=True)
 class QuarantinedRows:
-    """The store in the SQLite file `path`, which is made when it is first needed."""
+    """The store in the SQLite file `path`, which is created on first use."""
 
     path: Path
 
     def update(self, found: Iterable[QuarantinedRow], now: str) -> None:
-        """Bring the store up to what is in quarantine now.
+        """Bring the store up to date with what is in quarantine now.
 
-        A row that was not there is open; one that changed or came back is open anew; an open one that is not there any
-        more is resolved.
+        A new row is open. A row that changed or came back is open again. An open row that is no longer there is
+        resolved.
         """
         known = {row.id: row for row in self.rows()}
         current = {row.id: row for row in found}
@@ -85,7 +85,7 @@ class QuarantinedRows:
         self._write(changed)
 
     def rows(self, *states: State) -> list[QuarantinedRow]:
-        """The rows in one of `states`, or all, in the order of their deliveries."""
+        """The rows in any of `states`, or all rows, in the order of their deliveries."""
         marks = ", ".join("?" for _ in states)
         where = f"where state in ({marks})" if states else ""
         order = "order by source, table_name, delivered_on, source_file, row_number"
@@ -98,7 +98,7 @@ class QuarantinedRows:
         self._write(_changed(row, state="dismissed", note=note) for row in rows)
 
     def purge(self, rows: Iterable[QuarantinedRow]) -> None:
-        """Forget these rows and what was in them."""
+        """Delete these rows and their contents."""
         with self._connection() as connection:
             connection.executemany("delete from quarantined_rows where id = ?", [(row.id,) for row in rows])
         with self._connection() as connection:
@@ -113,12 +113,12 @@ class QuarantinedRows:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection that waits for other writers, commits when the block succeeds and is closed in any case."""
+        """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
         try:
             connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma secure_delete = on")  # what is purged is gone from the file, too
+            connection.execute("pragma secure_delete = on")  # purged rows also disappear from the file
             connection.execute(_TABLE)
             with connection:
                 yield connection

@@ -1,6 +1,6 @@
-"""The table under test, opened in DuckDB for reading only.
+"""Opens the table under test in DuckDB, read-only.
 
-Belongs here: where a table lies and how DuckDB gets to see it.
+Belongs here: where a table is and how DuckDB accesses it.
 Does not belong here: judging what is in it.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class View:
-    """What a table is compared with, as a view beside it. `sql` may name the DuckDB files of `attached`."""
+    """What a table is compared with, as a view next to it. `sql` may name the DuckDB files in `attached`."""
 
     name: str
     sql: str
@@ -33,7 +33,7 @@ class View:
 class DuckDBTable:
     """A table or view in a DuckDB file. Queries of its suite may name other tables of the file as `schema.table`.
 
-    Rows delivered on `without_days` are not among those that are judged.
+    Rows delivered on `without_days` are not judged.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class DuckDBTable:
 
 @dataclass(frozen=True)
 class ParquetFiles:
-    """Parquet files read as one table. Columns are matched by name; one that a file lacks is NULL there."""
+    """Parquet files read as one table. Columns are matched by name; a column that a file lacks is NULL there."""
 
     paths: tuple[Path, ...]
     views: tuple[View, ...] = ()
@@ -53,11 +53,11 @@ class ParquetFiles:
 
 Relation = DuckDBTable | ParquetFiles
 
-CHECK_TIMEOUT_SECONDS = 600.0  # of one statement; those on a table of ten million rows take a few seconds
+CHECK_TIMEOUT_SECONDS = 600.0  # of one statement; on a table of ten million rows, a statement takes a few seconds
 
 
 class NoFilesError(Exception):
-    """There is no Parquet file, so that not even the columns are known."""
+    """There is no Parquet file, so not even the columns are known."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class OpenBatch:
     row_count: int
 
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
-        """The rows of a query whose `?` are filled from `values`."""
+        """The rows of a query with `values` in place of its `?`."""
         with self.engine.connect() as connection:
             result = connection.exec_driver_sql(sql, values)
             return [dict(row) for row in result.mappings()]
 
     def execute(self, sql: str) -> None:
-        """Run a statement that has no rows to read."""
+        """Run a statement that returns no rows to read."""
         with self.engine.connect() as connection:
             connection.exec_driver_sql(sql)
 
@@ -84,8 +84,8 @@ class OpenBatch:
 def opened(relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -> Iterator[OpenBatch]:
     """Open `relation` as the view `batch` of a DuckDB database in memory.
 
-    The file of a `DuckDBTable` is attached read-only, and let go when the block ends, however it ends. What does not
-    fit into memory goes to a temporary folder that ends with the block, too.
+    The file of a `DuckDBTable` is attached read-only, and released when the block ends, however it ends. What does not
+    fit into memory goes to a temporary folder, which is also deleted at the end of the block.
 
     Raises:
         NoFilesError: `relation` is an empty list of Parquet files.
@@ -98,8 +98,8 @@ def opened(relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -
         raise NoFilesError
     engine = sa.create_engine(
         "duckdb:///:memory:",
-        poolclass=sa.StaticPool,  # one connection, so that its view and its attached file are there for every query
-        # Great Expectations reads a result after handing the connection back. A rollback would have dropped it then.
+        poolclass=sa.StaticPool,  # one connection, so that every query sees its view and its attached file
+        # Great Expectations reads a result after returning the connection. A rollback would have discarded it by then.
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         pool_reset_on_return=None,
@@ -120,7 +120,8 @@ def opened(relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -
 
 
 def _settings(spill: str) -> list[str]:
-    """What must not depend on the machine: a database in memory spills into the current folder, in local time."""
+    """Settings that must not depend on the machine: by default, an in-memory database spills into the current folder
+    and uses local time."""
     return [f"set temp_directory = {_literal(spill)}", "set TimeZone = 'UTC'", NO_PROGRESS_BAR]
 
 
@@ -135,7 +136,7 @@ def _view(relation: Relation) -> list[str]:
             f"create temp view {BATCH} as select * from warehouse.{schema}.{table}{where}",
         ]
     files = ", ".join(_literal(literal_path(path)) for path in relation.paths)
-    # Raw files hold what was delivered; a folder called `key=value` must not become a column.
+    # Raw files contain what was delivered; a folder called `key=value` must not become a column.
     source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
     return [f"create temp view {BATCH} as select * from {source}"]
 

@@ -1,7 +1,7 @@
 """What one check found.
 
 Belongs here: the result that every other module of this package passes on.
-Does not belong here: how it was found or where it is kept.
+Does not belong here: how it was found or where it is stored.
 """
 
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ class CheckResult:
     """The outcome of one expectation on one table.
 
     Attributes:
-        stage, table, check: which check; together they name it.
+        stage, table, check: together they identify the check.
         severity: `critical` stops what depends on the table, `warning` and `info` do not.
-        passed: False also when the expectation could not be evaluated; `error` then says why.
-        column: the columns it reads, separated by `, `; None when it reads none.
+        passed: also False if the expectation could not be evaluated; `error` then says why.
+        column: the columns that it reads, separated by `, `; None if it reads none.
         observed, expected: in words.
-        unexpected_count, element_count: failing and all rows; None where no single row is at fault.
-        message: one sentence that names column, counts and, when known, the first failing file and row.
-        examples: up to five failing rows: where the row lies and the values at fault, `***` for personal columns.
-        error: why the check could not be made.
-        failing_days: of a failed check, the delivery days (ISO dates, in order) of all failing rows and figures; empty
-            where they name none.
-        checked_in_run: the earlier run that made the check, if nothing that it reads has changed since.
+        unexpected_count, element_count: failing rows and all rows; None if no single row is at fault.
+        message: one sentence that names column, counts and, if known, the first failing file and row.
+        examples: up to five failing rows: the position of the row and the values at fault, `***` for personal columns.
+        error: why the check could not be executed.
+        failing_days: for a failed check, the delivery days (ISO dates, in order) of all failing rows and figures; empty
+            if they name none.
+        checked_in_run: the earlier run that executed the check, if nothing that it reads has changed since.
     """
 
     stage: str

@@ -1,7 +1,7 @@
-"""Stops statements that run too long, so that one bad query cannot hold a run for ever.
+"""Stops statements that run too long, so that one bad query cannot block a run forever.
 
 Belongs here: watching the statements of one DuckDB connection.
-Does not belong here: which statements there are.
+Does not belong here: the statements themselves.
 """
 
 import threading
@@ -15,7 +15,7 @@ import duckdb
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-_PAUSE_SECONDS = 0.05  # between interruptions, for a statement that starts just after one
+_PAUSE_SECONDS = 0.05  # between interruptions, because a statement may start just after one
 
 
 class StatementTimeoutError(Exception):
@@ -26,7 +26,7 @@ class StatementTimeoutError(Exception):
 def stopping_statements(engine: "sa.Engine", seconds: float) -> Iterator[None]:
     """Inside the block, stop each statement of `engine` that has not ended `seconds` after it began.
 
-    `engine` has one connection. The statement raises a `StatementTimeoutError`; those after it run as usual.
+    `engine` has one connection. The stopped statement raises a `StatementTimeoutError`; later statements run as usual.
     """
     import sqlalchemy as sa  # not needed to load definitions
 
@@ -49,7 +49,7 @@ def stopping_statements(engine: "sa.Engine", seconds: float) -> Iterator[None]:
 
 
 class _Watch(threading.Thread):
-    """Interrupts the statement that began too long ago; interrupting a connection that does nothing does nothing."""
+    """Interrupts a statement that began too long ago. Interrupting an idle connection has no effect."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(name="statement timeout", daemon=True)
@@ -66,12 +66,12 @@ class _Watch(threading.Thread):
     def end(self) -> None:
         self._ended.set()
         self.join()
-        self._connection = None  # so that closing it lets go of its file
+        self._connection = None  # so that closing the connection releases its file
 
     def run(self) -> None:
         wait = self._seconds
         while not self._ended.wait(wait):
-            with self._lock:  # no statement begins between the look at the clock and the interruption
+            with self._lock:  # no statement can begin between reading the clock and the interruption
                 wait = self._deadline - time.monotonic()
                 if wait <= 0 and self._connection is not None:
                     self._connection.interrupt()

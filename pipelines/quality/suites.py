@@ -1,6 +1,6 @@
 """Reads expectation suites: `<folder>/<stage>/<table>.yml`, one file per table, reviewed like code.
 
-Belongs here: the shape of a suite, and refusing on load what could only fail, or silently pass, when it runs.
+Belongs here: the structure of a suite, and refusing on load what could only fail, or pass silently, when it runs.
 Does not belong here: running a suite, or anything that imports Great Expectations.
 
 A suite file::
@@ -47,11 +47,11 @@ class ExpectationSpec(BaseModel):
     """One expectation of a suite.
 
     Attributes:
-        type: its Great Expectations name; see `expectation_types.ALLOWED`.
-        name: the check's name, unique in the suite; by default made from columns and type.
-        why: what goes wrong in the business when it fails; whoever is alerted reads this.
-        next_step: what to do then, a command or a few words.
-        runbook: what to do then, as `file#anchor`; by default the suite's.
+        type: its name in Great Expectations; see `expectation_types.ALLOWED`.
+        name: the check's name, unique in the suite; by default formed from columns and type.
+        why: what goes wrong in the business when it fails; notifications show this.
+        next_step: what to do then, as a command or a few words.
+        runbook: what to do then, as `file#anchor`; by default the suite's runbook.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,7 +77,7 @@ class ExpectationSpec(BaseModel):
     @classmethod
     def _kwargs_fit_the_type(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         name = info.data.get("type")
-        if name is None:  # the type itself was refused, which is the error to show
+        if name is None:  # the type was refused, and that is the error to show
             return value
         kind = ALLOWED[name]
         if missing := [key for key in kind.required if value.get(key) is None]:
@@ -110,7 +110,7 @@ class ExpectationSpec(BaseModel):
         kind = ALLOWED[data["type"]]
         try:
             columns = kind.columns(data.get("kwargs", {}))
-        except (KeyError, TypeError):  # the kwargs are wrong, which is the error to show
+        except (KeyError, TypeError):  # the kwargs are wrong, and that is the error to show
             columns = ()
         words = "_".join([*map(str, columns), kind.short])
         return {**data, "name": re.sub(r"[^a-z0-9_]", "_", words.lower())}
@@ -128,14 +128,14 @@ class ExpectationSpec(BaseModel):
 
     @property
     def figures_table(self) -> str:
-        """What the table of its figures is called while the check is made, if its type judges figures."""
+        """The name of the table with its figures while the check executes, if its type judges figures."""
         return f"figures of {self.name}"
 
     @property
     def rule(self) -> str | None:
         """The query for the rows that break it; None for a type that Great Expectations evaluates by itself."""
         if self.kind.figures is not None:
-            # Great Expectations wants a query to name the table under test.
+            # Great Expectations requires a query to name the table under test.
             return f"select * from {quoted(self.figures_table)} where is_unexpected -- of {BATCH_PLACEHOLDER}"
         if self.kind.query is not None:
             return self.kind.query(self.kwargs)
@@ -143,19 +143,19 @@ class ExpectationSpec(BaseModel):
 
     @property
     def expected(self) -> str:
-        """What has to hold, in words: `not empty in at least 95 % of rows`, `row count at least 1`."""
+        """What is expected, in words: `not empty in at least 95 % of rows`, `row count at least 1`."""
         words = f"{self.kind.measure} {self.kind.words(self.kwargs)}".strip()
         mostly = float(self.kwargs.get("mostly", 1))
         return words if mostly == 1 else f"{words} in at least {mostly * 100:.4g} % of rows"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it is about; empty for an expectation about the whole table or a query."""
+        """The columns that it is about; empty for an expectation about the whole table or a query."""
         return self.kind.columns(self.kwargs)
 
 
 class _SuiteFile(BaseModel):
-    """A suite as it stands in its file."""
+    """A suite as its file defines it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -191,7 +191,7 @@ class Suite(_SuiteFile):
         path: the suite's file.
         personal_columns: columns whose values must not leave the table: no result shows them.
         runbook: what to do when a check fails, as `file#anchor`.
-        shipped_suite: what becomes of the one that the project has for the table; without it, two are refused.
+        shipped_suite: what happens to the suite that the project ships for the table; without it, two are refused.
     """
 
     stage: str
@@ -200,7 +200,7 @@ class Suite(_SuiteFile):
 
     @cached_property
     def checks(self) -> tuple[ExpectationSpec, ...]:
-        """The expectations, after the one that the table has rows, unless the suite allows an empty table."""
+        """The expectations. Unless the suite allows an empty table, the first one is that the table has rows."""
         if self.allow_empty:
             return tuple(self.expectations)
         not_empty = ExpectationSpec(
@@ -212,7 +212,7 @@ class Suite(_SuiteFile):
         return (not_empty, *self.expectations)
 
     def extended_by(self, other: "Suite") -> "Suite":
-        """This suite with the expectations and personal columns of `other`, too.
+        """This suite with the expectations and personal columns of `other` added.
 
         Raises:
             ConfigError: both have a check of the same name.
@@ -231,7 +231,7 @@ class Suite(_SuiteFile):
 
     @property
     def key_columns(self) -> tuple[str, ...]:
-        """The columns that the suite itself declares unique, which tell one row from another."""
+        """The columns that the suite declares unique, and that therefore identify a row."""
         unique = (spec for spec in self.expectations if spec.kind.short in ("unique", "unique_together"))
         return next((spec.columns for spec in unique), ())
 
@@ -249,8 +249,8 @@ def load_suite(path: Path) -> Suite:
 def load_suites(*folders: Path) -> dict[tuple[str, str], Suite]:
     """Read every suite under `folders` by stage and table, in the order of their names.
 
-    A later folder, such as a user's own, adds tables; it cannot quietly replace a suite of an earlier one, but say
-    `shipped_suite: extended` or `replaced`.
+    A later folder, such as a user's own, adds tables. It cannot silently replace a suite of an earlier folder; it must
+    say `shipped_suite: extended` or `replaced`.
 
     Raises:
         ConfigError: a file cannot be used, or two files are about the same table.
@@ -275,10 +275,10 @@ def load_suites(*folders: Path) -> dict[tuple[str, str], Suite]:
 
 
 def joined(known: Suite | None, suite: Suite) -> Suite:
-    """The suite of a table that has `known` already, and `suite` in a file that comes later.
+    """The suite of a table for which `known` exists already and a later file contains `suite`.
 
     Raises:
-        ConfigError: the later file does not say what becomes of the other.
+        ConfigError: the later file does not say what happens to the earlier suite.
     """
     if known is None or suite.shipped_suite == "replaced":
         return suite

@@ -1,19 +1,19 @@
-"""What is usual, as SQL: rows of a delivery, what a KPI's day or month comes to, months that stay as they were.
+"""Normal ranges, as SQL: row counts of deliveries, daily and monthly values of a KPI, months that must not change.
 
-Belongs here: the statistics, and the sentences they are told in.
+Belongs here: the statistics, and the sentences that report them.
 Does not belong here: where the figures come from (the views of `pipelines/comparisons.py`), and severities (suites).
 
-Each function makes one query of the kwargs of an expectation type. It has one row per figure that was judged:
-`position` (the day or month, for the order), `is_unexpected`, and `finding`, a sentence.
+Each function makes one query from the kwargs of an expectation type. The query returns one row per figure that was
+judged: `position` (the day or month, for the order), `is_unexpected`, and `finding`, a sentence.
 
-Median and median absolute deviation (MAD) instead of mean and standard deviation, because the figures that one looks
-for would move these themselves. 1.4826 MAD estimates a standard deviation; where more than half of the figures are
-equal, so that it is zero, the mean absolute deviation times 1.2533 does (Iglewicz and Hoaglin, How to Detect and Handle
-Outliers, 1993).
+The statistics use median and median absolute deviation (MAD) instead of mean and standard deviation, because outliers
+would distort the latter. 1.4826 MAD estimates a standard deviation. If more than half of the figures are equal, MAD is
+zero, and the mean absolute deviation times 1.2533 is used (Iglewicz and Hoaglin, How to Detect and Handle Outliers,
+1993).
 
-A day is compared with days like it in the 8 weeks before: those of its weekday, or, as long as fewer than four of these
-are known, all working days or all days of the weekend. Days off, and a table's first delivery, which may hold years,
-are no measure for others.
+A day is compared with similar days in the 8 weeks before it: days of the same weekday or, while fewer than four of
+these are known, all working days or all days of the weekend. Days off, and a table's first delivery, which may contain
+years of history, do not count towards the normal range.
 """
 
 from collections.abc import Mapping
@@ -22,24 +22,24 @@ from typing import Any
 
 Kwargs = Mapping[str, Any]
 
-DELIVERIES, DAYS_OFF = "deliveries", "days_off"  # views beside the table under test
+DELIVERIES, DAYS_OFF = "deliveries", "days_off"  # views next to the table under test
 PUBLISHED_MONTHS, DELIVERED_MONTHS = "published_months", "delivered_months"
 
-ALSO_UNUSUAL = "also_unusual"  # kwarg no suite has: days to be taken for unusual ones, to see what that would lead to
+ALSO_UNUSUAL = "also_unusual"  # kwarg that no suite has: days to treat as unusual, to see what would follow
 
-DAYS_OF_HISTORY = 14  # deliveries, or days, that must be known before one is judged
-_ENOUGH_LIKE_IT = 4  # days of the same weekday; with fewer, more days are taken for like it
+DAYS_OF_HISTORY = 14  # deliveries or days that must be known before one is judged
+_ENOUGH_LIKE_IT = 4  # days of the same weekday; if fewer are known, more days count as similar
 _FEWEST_LIKE_IT = 3
 _WEEKS = 8
 _MONTHS = 12
 _FEWEST_MONTHS = 6
-_SAYS_NOTHING = 0.05  # of the median; the spread of counts is never taken for less
+_SAYS_NOTHING = 0.05  # share of the median; the spread of counts is never assumed to be less
 _HISTORY = "; history of the first load, which is not blocked"
-_BULK_DAYS = 31  # rows dated longer before their delivery are history that was delivered again
+_BULK_DAYS = 31  # rows dated more days than this before their delivery are history that was delivered again
 
 
 def row_counts_above_zero(kwargs: Kwargs) -> str:
-    """Deliveries without a row. Those that are history are only told."""
+    """Deliveries without rows. Deliveries that are history are only reported."""
     return f"""
         select
             day as position, row_count = 0 and not is_history as is_unexpected,
@@ -51,10 +51,10 @@ def row_counts_above_zero(kwargs: Kwargs) -> str:
 
 
 def row_counts_usual(kwargs: Kwargs) -> str:
-    """Deliveries whose number of rows is not within median ± `deviations` spreads of deliveries like them.
+    """Deliveries whose row count is not within median ± `deviations` spreads of similar deliveries.
 
-    The spread of counts is at least 5 % of their median, and its square root, since so much is chance; upwards the root
-    of twice the median, because small counts are skewed that way.
+    The spread of counts is at least 5 % of their median and at least its square root, since that much is chance. Above
+    the median, it is at least the root of twice the median, because small counts are skewed upwards.
     """
     return f"""
         {_deliveries_compared(kwargs)}
@@ -68,12 +68,12 @@ def row_counts_usual(kwargs: Kwargs) -> str:
 
 
 def row_counts_plausible(kwargs: Kwargs) -> str:
-    """Deliveries with less than `below` or more than `above` times the median of deliveries like them.
+    """Deliveries with less than `below` or more than `above` times the median of similar deliveries.
 
-    Not among them: history; deliveries of fewer than `at_least` rows where as few are usual; those without a row of a
-    table that may have such days (`may_be_empty`); few rows on a day off; those of a table that is so erratic that a
-    quarter of the deliveries like them are beyond the line, too; and, of a table with a `date_column`, those that are
-    large by rows dated more than a month before their delivery: history that was delivered again.
+    Excepted are: history; deliveries of fewer than `at_least` rows, if so few are normal; deliveries without rows, if
+    the table may have such days (`may_be_empty`); low volume on a day off; deliveries of a table so erratic that a
+    quarter of the similar deliveries also exceed the limit; and, for a table with a `date_column`, deliveries that are
+    large only because of rows dated more than a month before their delivery: history that was delivered again.
     """
     below, above = float(kwargs.get("below", 0.5)), float(kwargs.get("above", 3))
     at_least = int(kwargs.get("at_least", 50))
@@ -141,12 +141,13 @@ def row_counts_plausible(kwargs: Kwargs) -> str:
 
 
 def daily_values_usual(kwargs: Kwargs) -> str:
-    """The newest day of a table, when what `value` makes of its rows is `deviations` spreads away from days like it.
+    """The newest day of a table, if its `value` is `deviations` spreads away from similar days.
 
-    A difference of less than `change` of the median is none. Nor is what chance makes of a value that sums up so many
-    `events` a day: the spread is at least the median times the root of 2 / events. A day without rows has the value 0;
-    where that is usual, nothing is judged. `days_late` leaves out the newest days, whose rows are still coming. With a
-    `calendar`, a table with a column date_day, the newest day is that one's.
+    `value` is computed from the day's rows. A difference of less than `change` of the median is ignored, and so is
+    chance in a value that sums up this many `events` a day: the spread is at least the median times the root of
+    2 / events. A day without rows has the value 0; if that is normal, nothing is judged. `days_late` leaves out the
+    newest days, whose rows are still arriving. With a `calendar`, a table that has a column date_day, the newest day is
+    the newest day of the calendar.
     """
     day, calendar = _quoted(kwargs["day"]), kwargs.get("calendar")
     where = f"where {kwargs['where']}" if kwargs.get("where") else ""
@@ -195,7 +196,7 @@ def daily_values_usual(kwargs: Kwargs) -> str:
 
 
 def monthly_values_usual(kwargs: Kwargs) -> str:
-    """Values of the newest month that are `deviations` spreads away from those of the twelve months before."""
+    """Values of the newest month that are `deviations` spreads away from those of the twelve months before it."""
     month, by = _quoted(kwargs["month"]), [_quoted(column) for column in kwargs.get("by", [])]
     series = f"concat_ws(' ', {', '.join(by)})" if by else "''"
     where = f"and ({kwargs['where']})" if kwargs.get("where") else ""
@@ -238,10 +239,10 @@ def monthly_values_usual(kwargs: Kwargs) -> str:
 
 
 def closed_months_stay(kwargs: Kwargs) -> str:
-    """Company-level values of months that were over, which are others by more than `share` than when last published.
+    """Company-level values of months that were over, if they differ from the last published ones by more than `share`.
 
-    Not among them: months for which a delivery that has come since holds rows, dated in the month or in the
-    `days_before` that its value looks back on.
+    Excepted are months for which a delivery has arrived since with rows dated in the month, or in the `days_before` it
+    that its value also covers.
     """
     share, days_before = float(kwargs.get("share", 0.02)), int(kwargs.get("days_before", 0))
     where = f"and ({kwargs['where']})" if kwargs.get("where") else ""
@@ -300,7 +301,7 @@ def _deliveries_compared(kwargs: Kwargs) -> str:
 
 
 def _compared_with_days_like_it(kwargs: Kwargs, default_deviations: float) -> str:
-    """CTEs that go from `series` to `spreads`: the middle and the spread of the days like each judged one."""
+    """CTEs that lead from `series` to `spreads`: the middle and the spread of the days similar to each judged day."""
     return f"""
         history as (
             select
@@ -354,7 +355,7 @@ _SPREADS = """
 
 
 def _described(spread: str, spread_above: str = "", counts: bool = False) -> str:
-    """Every judged day with its usual range, and how to call the days like it."""
+    """Every judged day with its normal range, and what similar days are called."""
     low, high = _not_below_zero(f"middle - deviations * {spread}"), f"middle + deviations * {spread_above or spread}"
     if counts:
         low, high = f"ceil({low})", f"floor({high})"
@@ -388,7 +389,7 @@ def _chance(variance: str) -> str:
 
 
 def _not_below_zero(low: str) -> str:
-    """The lower end of what is usual; what has never been negative is not usual below zero either."""
+    """The lower end of the normal range, which is not below zero if no value has ever been negative."""
     return f"case when least >= 0 then greatest({low}, 0) else {low} end"
 
 
@@ -408,7 +409,7 @@ def _why_unjudged() -> str:
 
 
 def _finding(value: str) -> str:
-    """The sentence of a judged day whose `value` is told by this SQL."""
+    """The sentence about a judged day; `value` is SQL that describes its value."""
     return f"""
         {value} || case
             when {_UNJUDGED} then {_why_unjudged()}
@@ -420,7 +421,7 @@ def _finding(value: str) -> str:
 
 
 def _number(value: str) -> str:
-    """A number as people read it: whole ones without decimals."""
+    """A number in readable form: whole numbers have no decimals."""
     return (
         f"case when {value} = round({value}) then format('{{:,}}', cast({value} as bigint)) "
         f"when abs({value}) < 10 then format('{{:.3f}}', cast({value} as double)) "

@@ -1,14 +1,14 @@
-"""Validates one table against its suite, and tells what was found in words.
+"""Validates one table against its suite, and puts the findings into words.
 
-Belongs here: the rule that nothing unknown passes, the examples of failing rows, the sentences people read.
-Does not belong here: Dagster, and where results are kept.
+Belongs here: the rule that nothing unknown passes, the examples of failing rows, the sentences that people read.
+Does not belong here: Dagster, and where results are stored.
 
-Fail closed: a table that cannot be opened, a column that is missing, an engine error and an absent result are failed
-checks whose message says so. On an empty table most expectations would hold of nothing at all, so they count as passed
-only if the suite allows the table to be empty.
+Fail closed: a table that cannot be opened, a missing column, an engine error and a missing result are failed checks,
+and their messages say so. On an empty table, most expectations would pass without examining anything, so they count as
+passed only if the suite allows the table to be empty.
 
-Personal columns: no value of such a column gets into a result. Examples show `***`, statistics that are themselves
-values are hidden, and so are texts of errors that can quote a value.
+Personal columns: no value of such a column gets into a result. Examples show `***`. Statistics that are themselves
+values are hidden, and so are error texts that can quote a value.
 """
 
 import re
@@ -41,11 +41,11 @@ HIDDEN = "***"
 EXAMPLES = 5
 FIGURES_TOLD = 3
 _MOST_COLUMNS = 8
-_FEW_DAYS = 7  # more are no exception any more
+_FEW_DAYS = 7  # more days than this are no longer an exception
 _SOURCE_FILE, _ROW_NUMBER, _DELIVERED_ON = "_source_file", "_row_number", "_delivered_on"
 _LONGEST_VALUE = 100
 _SINGULAR = {"are": "is", "have": "has", "break": "breaks", "do": "does", "match": "matches"}
-# Errors about names, grammar, files and the suite; all others (conversion, range, …) may quote a value of the table.
+# Errors about names, syntax, files and the suite; all others (conversion, range, …) may quote a value of the table.
 _ERRORS_WITHOUT_VALUES = (
     "Binder Error",
     "Catalog Error",
@@ -61,7 +61,7 @@ _ERRORS_WITHOUT_VALUES = (
 def validate(suite: Suite, relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -> list[CheckResult]:
     """Check the table `relation` against `suite`; a statement that takes longer than `timeout_seconds` is stopped.
 
-    Returns one result per check of the suite, in the suite's order. Does not raise: what goes wrong is in the results.
+    Returns one result per check of the suite, in the suite's order. Does not raise: the results contain any errors.
     No lock on a DuckDB file outlives the call.
     """
     try:
@@ -69,13 +69,13 @@ def validate(suite: Suite, relation: Relation, timeout_seconds: float = CHECK_TI
             return _validate_open(suite, batch)
     except NoFilesError:
         return [_nothing_to_check(suite, spec, "no files") for spec in suite.checks]
-    except Exception as error:  # whatever it is, no check has been made
+    except Exception as error:  # any error: no check has been executed
         reason = _readable(suite, str(error))
         return [failed_with_error(suite, spec, reason) for spec in suite.checks]
 
 
 def failed_with_error(suite: Suite, spec: ExpectationSpec, error: str) -> CheckResult:
-    """The result of a check that could not be made."""
+    """The result of a check that could not be executed."""
     return _result(suite, spec, passed=False, observed="not checked", found=f"not checked, {error}", error=error)
 
 
@@ -98,7 +98,7 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
     for spec in rest:
         try:
             results[spec.name] = _told(suite, spec, batch, outcomes[spec.name])
-        except Exception as error:  # a verdict without words cannot be trusted; those of the others can
+        except Exception as error:  # without its message, a result cannot be trusted; the others can
             results[spec.name] = failed_with_error(suite, spec, _readable(suite, str(error)))
     return [results[spec.name] for spec in suite.checks]
 
@@ -114,7 +114,7 @@ def _told(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, outcome: "Outco
 
 
 def _says_something_of_no_rows(suite: Suite, spec: ExpectationSpec) -> bool:
-    """A query may look for rows that ought to be there, or read other tables too."""
+    """Whether the check is meaningful on an empty table: a query may find missing rows, or read other tables, too."""
     return spec.kind.judges_shape or (spec.type == UNEXPECTED_ROWS and suite.allow_empty)
 
 
@@ -131,7 +131,7 @@ def _result(
     error: str | None = None,
     failing_days: Sequence[str] = (),
 ) -> CheckResult:
-    """A result whose message is what the check is about, and then what was `found`."""
+    """A result whose message says what the check is about, followed by what was `found`."""
     is_named = spec.type == UNEXPECTED_ROWS or spec.kind.figures is not None
     subject = ", ".join(spec.columns) or (spec.name if is_named else "table")
     return CheckResult(
@@ -169,7 +169,7 @@ def _judged_rows(
     if not isinstance(failing, int):
         return failed_with_error(suite, spec, "Great Expectations did not count the failing rows")
     assert spec.kind.fault is not None
-    if passed and spec.kind.query and spec.kind.failing_rows:  # the query returns no rows when they are few enough
+    if passed and spec.kind.query and spec.kind.failing_rows:  # the query returns no rows if they are few enough
         failing = _count_failing_rows(spec.kind.failing_rows(spec.kwargs), batch)
     deliveries = _failing_deliveries(spec, batch) if failing else None
     count, of_all, things = (*deliveries, "deliveries") if deliveries else (failing, total, "rows")
@@ -202,7 +202,7 @@ def _judged_rows(
 
 
 def _failing_deliveries(spec: ExpectationSpec, batch: OpenBatch) -> tuple[int, int] | None:
-    """Of a rule whose query answers with deliveries rather than with rows: how many it found, of how many."""
+    """For a rule whose query returns deliveries instead of rows: how many it found, and how many there are."""
     from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
 
     if spec.rule is None or not {_DELIVERED_ON, _ROW_NUMBER} <= set(batch.columns):
@@ -227,7 +227,7 @@ def _count_failing_rows(condition: Condition, batch: OpenBatch) -> int:
 
 
 def _make_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> str | None:
-    """Compute the figures that `spec` judges, once for all who read them; what went wrong, if anything did."""
+    """Compute the figures that `spec` judges, once for all readers; return what went wrong, if anything did."""
     from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
 
     try:
@@ -243,7 +243,7 @@ def _figures_query(spec: ExpectationSpec, **more: Any) -> str:
 
 
 def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool) -> CheckResult:
-    """Figures tell themselves, those that are not as expected first, then the newest."""
+    """The result of a check that judges figures. It quotes their sentences: unexpected figures, or else the newest."""
     figures = batch.rows(
         f"select is_unexpected, finding, position from {quoted(spec.figures_table)} "
         "order by is_unexpected desc, position desc, finding"
@@ -253,7 +253,7 @@ def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passe
     observed = listed(told, FIGURES_TOLD, separator="; ") or f"no {spec.kind.measure} to judge"
     failing_days: list[str] = []
     found = observed
-    if DELIVERIES in spec.kind.needs:  # its figures are one per delivery, and `position` is the delivery's day
+    if DELIVERIES in spec.kind.needs:  # one figure per delivery, whose day is `position`
         failing_days = sorted({str(figure["position"]) for figure in unexpected})
         if len(failing_days) > FIGURES_TOLD:
             observed = f"{listed(told[:FIGURES_TOLD], separator='; ')}; in all {len(told)}: {_in_words(failing_days)}"
@@ -272,9 +272,9 @@ def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passe
 
 
 def _answer(spec: ExpectationSpec, batch: OpenBatch, failing_days: list[str]) -> str:
-    """How to say that blocked days are right, at once for those that would be blocked next because these are excused.
+    """How to confirm blocked days, including the days that would be blocked next because these are excused.
 
-    An unusual day is no measure for others, so that what is usual moves with every one.
+    Unusual days do not count towards the normal range, so every confirmed day shifts the range.
     """
     if not failing_days or spec.severity != "critical" or DAYS_OFF not in spec.kind.needs:
         return ""
@@ -296,13 +296,13 @@ def _answer(spec: ExpectationSpec, batch: OpenBatch, failing_days: list[str]) ->
 
 
 def _agreeing(fault: str, count: int) -> str:
-    """`fault`, which is worded for several rows, for `count` of them."""
+    """`fault`, which is worded for several rows, adapted to `count` rows."""
     verb, _, rest = fault.partition(" ")
     return f"{_SINGULAR[verb] if count == 1 else verb} {rest}"
 
 
 def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[list[dict[str, Any]], str]:
-    """Up to five failing rows, and in words where the first one lies."""
+    """Up to five failing rows, and the position of the first one in words."""
     from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
 
     try:
@@ -310,8 +310,8 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
     except (SQLAlchemyError, StatementTimeoutError) as error:  # the verdict stands, only its rows cannot be shown
         return [], f"unknown, {_readable(suite, str(error))}"
     place = [column for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns] or list(suite.key_columns)
-    # Behind an alias in a query, a personal value could not be told from any other; what the pipeline itself adds to a
-    # row is named with an underscore, and is never personal.
+    # An alias in a query could hide that a value is personal. Names of columns that the pipeline itself adds to a row
+    # begin with an underscore; these columns are never personal.
     named = list(rows[0]) if rows and spec.kind.failing_rows is None else []
     free = [column for column in named if column.startswith("_") or not suite.personal_columns]
     shown = dict.fromkeys([*place, *spec.columns, *free[:_MOST_COLUMNS]])
@@ -331,7 +331,7 @@ def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any
 
 
 def _failing_days(spec: ExpectationSpec, batch: OpenBatch) -> list[str]:
-    """The delivery days of all failing rows; none where the rows do not name theirs, or cannot be asked."""
+    """The delivery days of all failing rows; none if the rows do not name their days or cannot be queried."""
     from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
 
     condition = spec.kind.failing_rows(spec.kwargs) if spec.kind.failing_rows else Condition("true")
@@ -358,7 +358,7 @@ def _rule_rows(spec: ExpectationSpec) -> str:
 
 
 def _first(spec: ExpectationSpec, example: dict[str, Any], place: Sequence[str]) -> str:
-    """Where a failing row lies, and of a query's row what else it says."""
+    """The position of a failing row and, for a row of a query, its other values."""
     said = [f"{column} {value}" for column, value in example.items() if column not in place and value is not None]
     where = _place(example, place)
     if spec.rule is None or not said:
@@ -374,7 +374,7 @@ def _place(example: dict[str, Any], place: Sequence[str]) -> str:
 
 
 def _example_value(suite: Suite, column: str, value: Any) -> Any:
-    """`value` as JSON can hold it."""
+    """`value` in a form that JSON can represent."""
     if column in suite.personal_columns:
         return HIDDEN
     if value is None or isinstance(value, bool | int):
@@ -425,7 +425,7 @@ def _number(value: Any) -> str:
 
 
 def _readable(suite: Suite, error: str) -> str:
-    """The sentence of an error that matters, or its kind only where the sentence may quote a personal value."""
+    """The relevant sentence of an error, or only its kind if the sentence may quote a personal value."""
     text = re.sub(r"^\(_duckdb\.\w+\) ", "", error)
     text = re.split(r"\[SQL:|LINE \d+:|Candidate functions:", text)[0]
     text = " ".join(text.split())
