@@ -1,6 +1,7 @@
-"""From what runs and watches report to a message that reaches somebody.
+"""Turns the reports of runs and watches into notifications.
 
-Belongs here: reports (`reports.py`) and who makes them (`runs.py`, `watching.py`, `sensors.py`); incidents, the outbox,
-channels and routes. Who reports calls `desk.report_safely`, who has the time calls `desk.tend_safely`.
-Does not belong here: making checks (`quality/`), and whether a run may publish (`publish/`). Nothing here stops a run.
+Belongs here: reports (`reports.py`) and the modules that make them (`runs.py`, `watching.py`, `sensors.py`); incidents,
+the outbox, channels and routes. Modules that report call `desk.report_safely`; those that send call `desk.tend_safely`.
+Does not belong here: executing checks (`quality/`), and whether a run may publish (`publish/`). Nothing here stops a
+run.
 """

@@ -1,7 +1,7 @@
-"""Sends one notice over one channel, or says why that failed.
+"""Sends one notification over one channel, or says why that failed.
 
-Belongs here: how each kind of channel is spoken to, and telling success from failure.
-Does not belong here: when and how often it is tried (`outbox.py`), and what is said (`messages.py`).
+Belongs here: how to send over each kind of channel, and how to distinguish success from failure.
+Does not belong here: when and how often sending is tried (`outbox.py`), and the content (`messages.py`).
 """
 
 import hashlib
@@ -32,18 +32,22 @@ from pipelines.alerts.routes import (
 if TYPE_CHECKING:
     import apprise
 
-_LONGEST_ANSWER = 64_000  # bytes of an endpoint's answer that are looked at
+_LONGEST_ANSWER = 64_000  # bytes of an endpoint's response that are examined
 _THREAD = "kpi-alerts-send"
-_SAYS_WHY = ("Socket Exception", "Response Details", "I/O Exception")  # how Apprise's debug lines with a reason begin
+_SAYS_WHY = (
+    "Socket Exception",
+    "Response Details",
+    "I/O Exception",
+)  # beginnings of Apprise's debug lines that give a reason
 
 
 class DeliveryError(Exception):
-    """A notice was not delivered.
+    """A notification was not delivered.
 
     Attributes:
-        final: trying again would fail in the same way until somebody changes a setting.
+        final: a retry would fail in the same way until somebody changes a setting.
         retry_after: seconds that the endpoint asked to wait.
-        delivered: the receivers that have it nevertheless, as hashes.
+        delivered: the receivers that got it nevertheless, as hashes.
     """
 
     def __init__(
@@ -57,7 +61,7 @@ class DeliveryError(Exception):
 
 @dataclass(frozen=True)
 class Letter:
-    """What is sent: the content, the key that every attempt has, and who of the channel's receivers has it already."""
+    """What is sent: the content, the key that all attempts share, and the receivers that have it already."""
 
     key: str
     said: dict[str, Any]
@@ -66,17 +70,17 @@ class Letter:
 
 @dataclass(frozen=True)
 class Post:
-    """What sending needs beside the channel."""
+    """What sending needs in addition to the channel."""
 
     data_dir: Path
     delivery: Delivery
     now: datetime
 
     def send(self, channel: Channel, letter: Letter, seconds: float) -> None:
-        """Send, and wait no longer than so many seconds for it.
+        """Send, and wait at most this many seconds.
 
         Raises:
-            DeliveryError: it was not delivered, or nobody knows whether it was: what hangs is left to itself.
+            DeliveryError: it was not delivered, or this is unknown because the attempt hangs and was abandoned.
         """
         _in_time(lambda: self._send(channel, letter), seconds)
 
@@ -135,7 +139,7 @@ class Post:
 
         timeouts = (self.delivery.connect_seconds, self.delivery.read_seconds)
         try:
-            # A redirect is an error: whoever may redirect would choose who gets the notice.
+            # A redirect is an error: otherwise, the redirecting server would choose who receives the notification.
             with requests.post(
                 url, data=body, headers=headers, timeout=timeouts, allow_redirects=False, stream=True
             ) as response:
@@ -144,7 +148,7 @@ class Post:
             raise DeliveryError("the URL has no scheme. Write it like https://example.org/hook.", final=True) from None
         except (requests.RequestException, OSError) as error:
             raise DeliveryError(_reason(error)) from None
-        except Exception as error:  # urllib3 has errors of its own while a body is read
+        except Exception as error:  # urllib3 raises its own errors while a body is read
             raise DeliveryError(_reason(error)) from None
         if not 200 <= response.status_code < 300:
             raise DeliveryError(
@@ -155,7 +159,7 @@ class Post:
             raise DeliveryError(f"answered {response.status_code}, but with an error: {problem}")
 
     def _over_apprise(self, channel: AppriseChannel, letter: Letter) -> None:
-        """One message per receiver, so that one who is refused does not have the others told again."""
+        """Send one message per receiver, so that a failure for one does not repeat the message to the others."""
         delivered = list(letter.delivered)
         reasons = []
         for receiver, service in _receivers(channel, self.delivery, letter.key):
@@ -171,7 +175,7 @@ class Post:
 
 
 def problem_in(answer: bytes) -> str | None:
-    """What an endpoint that answers 200 complains of in its JSON; None if it does not, or answers something else."""
+    """The error in the JSON of an endpoint that responds with 200; None if there is none, or if it is not JSON."""
     try:
         content = json.loads(answer)
     except ValueError:
@@ -184,13 +188,13 @@ def problem_in(answer: bytes) -> str | None:
 
 
 def _receivers(channel: AppriseChannel, delivery: Delivery, salt: str) -> Iterator[tuple[str, "apprise.NotifyBase"]]:
-    """Every receiver of a channel, by a hash that does not give it away."""
+    """Every receiver of a channel, by a hash that does not reveal it."""
     apprise = _apprise()
     asset = apprise.AppriseAsset(
         app_id="Sales KPI Pipeline",
-        async_mode=False,  # it runs in a thread of ours
+        async_mode=False,  # it runs in our own thread
         http_redirects=False,
-        image_url_mask="",  # receivers' programs would load an image from elsewhere
+        image_url_mask="",  # receivers' programs would otherwise load an image from elsewhere
         pgp_autogen=False,
         service_timeout=0,
     )
@@ -213,7 +217,7 @@ def _receivers(channel: AppriseChannel, delivery: Delivery, salt: str) -> Iterat
                 alone = apprise.Apprise.instantiate(url, asset=asset)
                 alone.targets = [target]
                 alone.socket_connect_timeout = delivery.connect_seconds
-                # Copies go with the first message only.
+                # Only the first message has copies.
                 if target is not targets[0]:
                     alone.cc, alone.bcc = set(), set()
                 yield _hash(salt, f"{url}{target}"), alone
@@ -222,7 +226,7 @@ def _receivers(channel: AppriseChannel, delivery: Delivery, salt: str) -> Iterat
 
 
 def _notify(service: "apprise.NotifyBase", said: dict[str, Any]) -> str | None:
-    """Send over one service of Apprise; None, or why it failed. Apprise itself only logs that."""
+    """Send over one service of Apprise; return None, or why it failed. Apprise itself only logs the reason."""
     apprise = _apprise()
     from apprise.plugins.workflows import NotifyWorkflows
 
@@ -230,10 +234,10 @@ def _notify(service: "apprise.NotifyBase", said: dict[str, Any]) -> str | None:
     formats = service.notify_format if isinstance(service.notify_format, tuple) else (service.notify_format,)
     chat = not mail and apprise.NotifyFormat.MARKDOWN in formats
     if mail:
-        service.notify_format = apprise.NotifyFormat.TEXT  # nothing in it can be markup
+        service.notify_format = apprise.NotifyFormat.TEXT  # so that nothing in it is markup
     if isinstance(service, NotifyWorkflows):
-        # Teams reads Markdown and mentions in what Apprise makes of a text. Apprise makes the object from its URL, so
-        # there is no class of ours to override that in.
+        # Teams interprets Markdown and mentions in the card that Apprise makes of a text. Apprise creates the object
+        # from its URL, so there is no class in which we could override the method.
         service.gen_payload = lambda **_: as_card(said)  # type: ignore[method-assign]  # hence on the object
     types = {"critical": apprise.NotifyType.FAILURE, "warning": apprise.NotifyType.WARNING}
     kind = apprise.NotifyType.SUCCESS if said["kind"] == "resolved" else types.get(said["severity"])
@@ -257,7 +261,8 @@ def _notify(service: "apprise.NotifyBase", said: dict[str, Any]) -> str | None:
 
 
 def _apprise() -> Any:
-    """Apprise, imported when something is sent. What it logs, with secrets in it, is read here and goes no further."""
+    """Apprise, imported when something is sent. Its log lines can contain secrets: they are read here and go nowhere
+    else."""
     import apprise
     import apprise.utils.parse
 
@@ -290,7 +295,7 @@ def _append(path: Path, line: str) -> None:
 
 
 def _in_time(send: Callable[[], None], seconds: float) -> None:
-    """Run `send` in a thread, which no server can make last longer than we wait; it does not keep a process alive."""
+    """Run `send` in a thread, so that no server can make us wait longer; the thread does not keep the process alive."""
     failures: list[BaseException] = []
     done = threading.Event()
 
@@ -302,7 +307,7 @@ def _in_time(send: Callable[[], None], seconds: float) -> None:
         finally:
             done.set()
 
-    # Its debug lines hold paths, and the paths of webhooks hold tokens.
+    # Its debug lines contain paths, and the paths of webhooks contain tokens.
     logging.getLogger("urllib3.connectionpool").addFilter(_not_ours)
     threading.Thread(target=run, name=_THREAD, daemon=True).start()
     if not done.wait(seconds):
@@ -326,7 +331,7 @@ def _excerpt(answer: bytes | None) -> str:
 
 
 def _seconds_of(retry_after: str | None, now: datetime) -> float | None:
-    """The header Retry-After, seconds or a date, as seconds from now."""
+    """The header Retry-After, given as seconds or a date, as seconds from now."""
     if not retry_after:
         return None
     try:

@@ -1,7 +1,7 @@
-"""What `kpi alerts` does.
+"""Implements `kpi alerts`.
 
-Belongs here: finding the incidents that are meant, and what is printed.
-Does not belong here: arguments and exit codes (`cli.py`), and what becomes of incidents (`desk.py`).
+Belongs here: finding the selected incidents, and printing.
+Does not belong here: arguments and exit codes (`cli.py`), and what happens to incidents (`desk.py`).
 """
 
 import getpass
@@ -28,7 +28,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def print_list(desk: Desk, everything: bool, now: datetime, console: Console) -> None:
-    """Incidents, the most severe first, those that have ended only if asked for; then what is not delivered."""
+    """Print incidents, the most severe first, with `everything` resolved ones too; then undelivered notifications."""
     zone = desk.zone
     found, dead, queued = _on_record(desk, everything)
     if not found:
@@ -68,7 +68,7 @@ def print_list(desk: Desk, everything: bool, now: datetime, console: Console) ->
 
 
 def print_json(desk: Desk, everything: bool, console: Console) -> None:
-    """What `print_list` prints, for programs: every incident by itself, times in UTC."""
+    """Print the same as `print_list` for programs: every incident separately, times in UTC."""
     found, dead, queued = _on_record(desk, everything)
     console.print_json(
         data={
@@ -112,7 +112,7 @@ def print_json(desk: Desk, everything: bool, console: Console) -> None:
 
 
 def _on_record(desk: Desk, everything: bool) -> tuple[list[Incident], list[Notice], list[Notice]]:
-    """Incidents, open ones first and the most severe first; dead letters; notices that wait."""
+    """Incidents, open ones first and the most severe first; dead letters; pending notifications."""
     with desk.store.transaction() as transaction:
         found = transaction.incidents(resolved=everything)
         dead, queued = transaction.notices("dead"), transaction.notices("queued")
@@ -121,8 +121,8 @@ def _on_record(desk: Desk, everything: bool) -> tuple[list[Incident], list[Notic
 
 
 def _cause(incident: Incident) -> tuple[str, ...]:
-    """What incidents of several deliveries have in common that are one thing to a person, as a day that did not come.
-    All others stand for themselves.
+    """What incidents of several deliveries have in common if a person sees them as one problem, such as a day that was
+    not delivered. All other incidents are separate.
     """
     if not incident.asset.startswith("raw/") or incident.check != STEP_FAILED:
         return (incident.id,)
@@ -130,7 +130,7 @@ def _cause(incident: Incident) -> tuple[str, ...]:
 
 
 def _without_place(incident: Incident) -> str:
-    """An incident's message without the names of its own file and table."""
+    """An incident's message without the names of its file and table."""
     table = ".".join(incident.asset.split("/")[1:])
     return re.sub(r"^\S+: ", "", incident.finding.message).replace(table, "a table")
 
@@ -140,7 +140,7 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def print_incident(desk: Desk, incident: Incident, now: datetime, console: Console) -> None:
-    """All that is known of an incident, and its history."""
+    """Print everything that is known about an incident, and its history."""
     with desk.store.transaction() as transaction:
         history = transaction.history(incident)
         notices = transaction.notices_about(incident.thread)
@@ -163,10 +163,10 @@ def print_incident(desk: Desk, incident: Incident, now: datetime, console: Conso
 
 
 def chosen(desk: Desk, starts: Sequence[str], resolved: bool = False) -> list[Incident]:
-    """The incidents whose ids begin so, open ones unless others are asked for, too.
+    """The incidents whose ids begin with `starts`: open ones, and with `resolved` resolved ones, too.
 
     Raises:
-        ConfigError: a beginning that no incident's id has, or several have.
+        ConfigError: no id, or more than one id, has one of the beginnings.
     """
     with desk.store.transaction() as transaction:
         everything = transaction.incidents(resolved=True)
@@ -191,7 +191,7 @@ def until(moment: datetime | None, duration: str | None, now: datetime, zone: Zo
     """When a mute ends, given as a time in the business time zone or as a duration like 4h.
 
     Raises:
-        ConfigError: neither or both are given, or it is over already.
+        ConfigError: neither or both are given, or the time has passed already.
     """
     if moment is not None and duration is None:
         end = moment.replace(tzinfo=zone).astimezone(UTC)
@@ -206,16 +206,16 @@ def until(moment: datetime | None, duration: str | None, now: datetime, zone: Zo
 
 
 def print_chosen(done: str, incidents: Sequence[Incident], console: Console) -> None:
-    """What a command did to which incidents."""
+    """Print what a command did to which incidents."""
     for incident in incidents:
         _print(console, f"{done}: {incident.id[:_SHOWN_ID]}  {incident.title}")
 
 
 def test_channels(desk: Desk, only: str | None, now: datetime, console: Console) -> bool:
-    """Send a notice that says it is a test over each channel, at once; True if all went out.
+    """Immediately send a test notification over each channel; True if all were sent.
 
     Raises:
-        ConfigError: there is no channel of this name.
+        ConfigError: there is no channel with this name.
     """
     channels = desk.alerts.channels
     if only is not None and only not in channels:
@@ -236,7 +236,7 @@ def test_channels(desk: Desk, only: str | None, now: datetime, console: Console)
 
 
 def flush(desk: Desk, revive: bool, now: datetime, console: Console) -> bool:
-    """Send what is due; with `revive` dead letters, too. True if none is dead and no other process was in the way."""
+    """Send what is due; with `revive`, dead letters, too. True if none is dead and no other process was sending."""
     if revive:
         revived, withdrawn = desk.outbox.revive(now)
         _print(console, f"Dead letters: {revived} to be tried again, {withdrawn} withdrawn that nobody needs any more.")
@@ -254,7 +254,7 @@ def flush(desk: Desk, revive: bool, now: datetime, console: Console) -> bool:
 
 
 def login_name() -> str:
-    """Who runs the command, as far as the system knows."""
+    """The user who runs the command, as far as the system knows."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -1,8 +1,8 @@
-"""Takes reports, and what people decide, and queues what is to be told. This is what sensors, cron and commands call.
+"""Takes reports and people's decisions, and queues notifications. Sensors, cron and commands call this module.
 
-Belongs here: from a report to incidents and queued notices, in one transaction; what time alone brings about; and the
-functions that never raise.
-Does not belong here: when an incident is worth a notice (`incidents.py`), and sending (`outbox.py`).
+Belongs here: turning a report into incidents and queued notifications in one transaction; changes that happen only
+because time passes; and the functions that never raise.
+Does not belong here: when an incident is worth a notification (`incidents.py`), and sending (`outbox.py`).
 """
 
 import logging
@@ -27,7 +27,7 @@ from pipelines.docs_pages import INCIDENTS
 from pipelines.output import local_time
 from pipelines.settings import Settings
 
-KEPT_DAYS = 90  # resolved incidents and sent notices
+KEPT_DAYS = 90  # of resolved incidents and sent notifications
 _SHOWN_EXAMPLES = 5
 _LONGEST_VALUE = 200  # characters of a cell of an example
 
@@ -36,11 +36,11 @@ logger = logging.getLogger("pipelines.alerts")
 
 @dataclass(frozen=True)
 class Taken:
-    """What a report led to.
+    """The effects of a report.
 
     Attributes:
-        opened, resolved: how many incidents.
-        told: how many incidents are told, or their ends, over at least one channel.
+        opened, resolved: how many incidents were opened and resolved.
+        told: how many incidents, or ends of incidents, are notified over at least one channel.
     """
 
     opened: int = 0
@@ -50,7 +50,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Telling:
-    """An incident, why it is told, over which channels and from when on each may be used."""
+    """An incident, the reason for its notification, and the channels with the time from which each may be used."""
 
     incident: Incident
     because: Because
@@ -59,7 +59,7 @@ class Telling:
 
 @dataclass(frozen=True)
 class Desk:
-    """The incidents of one installation and how they are told."""
+    """The incidents of one installation and their notifications."""
 
     store: Store
     alerts: AlertsFile
@@ -70,7 +70,7 @@ class Desk:
         """The desk of an installation.
 
         Raises:
-            ConfigError: `alerts.yml` cannot be used.
+            ConfigError: `alerts.yml` is invalid.
         """
         return cls(Store(settings.alerts_path), load_alerts(settings.alerts_file), settings)
 
@@ -88,7 +88,7 @@ class Desk:
 
     @contextmanager
     def _writing(self, now: datetime) -> Iterator[Transaction]:
-        """A transaction, after which the page of incidents says what it changed."""
+        """A transaction, after which the incidents page shows its changes."""
         with self.store.transaction() as transaction:
             yield transaction
         if transaction.changed or not (self._site / INCIDENTS).exists():
@@ -99,12 +99,12 @@ class Desk:
         return self.settings.data_docs_dir / "site"
 
     def write_page(self, now: datetime) -> None:
-        """Write the page of incidents as they are now. That it cannot be written is in the log, and stops nothing.
+        """Write the incidents page with the current incidents. If that fails, log the error and continue.
 
         Raises:
             sqlite3.Error: the store cannot be used.
         """
-        with self.store.transaction() as transaction:  # one writer after the other, each with what is newest
+        with self.store.transaction() as transaction:  # one writer at a time, each with the newest state
             histories = [(one, transaction.history(one)) for one in transaction.incidents(resolved=True)]
             try:
                 page.write(self._site, histories, now, self.settings)
@@ -112,13 +112,13 @@ class Desk:
                 _log("The page of incidents was not written", error)
 
     def take(self, report: Report, now: datetime) -> Taken:
-        """Bring incidents up to what a report found, and queue what is to be told of it.
+        """Update incidents with the findings of a report, and queue notifications about them.
 
-        A report that was taken before changes nothing, nor do findings older than what is known of their check; those
-        of single delivery days have to come in the order in which they were made.
+        A report that was taken before changes nothing, and neither do findings that are older than the latest one of
+        their check. Findings about single delivery days must arrive in the order in which they were made.
 
         Raises:
-            sqlite3.Error, OSError: the store cannot be used. Nothing of the report was taken then.
+            sqlite3.Error, OSError: the store cannot be used. In that case, nothing of the report was taken.
         """
         report = _harmless_report(report, self.alerts.secrets())
         with self._writing(now) as transaction:
@@ -156,7 +156,7 @@ class Desk:
             return transaction.knows(report_id)
 
     def told(self) -> list[Incident]:
-        """The open incidents that somebody was told of.
+        """The open incidents for which a notification was sent or queued.
 
         Raises:
             sqlite3.Error, OSError: the store cannot be used.
@@ -165,7 +165,7 @@ class Desk:
             return [incident for incident in transaction.incidents() if incident.told]
 
     def tend(self, now: datetime) -> None:
-        """What time alone brings about: escalations, ends of what stopped flapping or has grown old, forgetting.
+        """Do what is due because time has passed: escalate, end what stopped flapping or is too old, delete old data.
 
         Raises:
             sqlite3.Error, OSError: the store cannot be used.
@@ -177,7 +177,7 @@ class Desk:
             transaction.prune(now, KEPT_DAYS)
 
     def acknowledge(self, chosen: Iterable[Incident], by: str, reason: str, now: datetime) -> None:
-        """Somebody is on these incidents."""
+        """Record that somebody is working on these incidents."""
         with self._writing(now) as transaction:
             for incident in chosen:
                 after = incidents.acknowledged(incident, self._harmless(by), self._harmless(reason))
@@ -188,7 +188,7 @@ class Desk:
                 self._queue(transaction, "acknowledged", f"acknowledged at {now}", [telling], now)
 
     def resolve(self, chosen: Iterable[Incident], by: str, reason: str, now: datetime) -> None:
-        """Somebody says that these incidents are over. What fails again opens a new one."""
+        """Resolve incidents on a person's decision. Another failure opens a new incident."""
         by, reason = self._harmless(by), self._harmless(reason)
         with self._writing(now) as transaction:
             ends: list[Telling] = []
@@ -197,7 +197,7 @@ class Desk:
             self._queue(transaction, "resolved", f"resolved at {now}", ends, now)
 
     def mute(self, chosen: Iterable[Incident], until: datetime, by: str, reason: str, now: datetime) -> None:
-        """Nothing of these incidents is told until then, nor what is queued of them."""
+        """Send no notifications of these incidents until then, including those already queued."""
         with self._writing(now) as transaction:
             for incident in chosen:
                 after = incidents.muted(incident, until, self._harmless(by), self._harmless(reason))
@@ -206,7 +206,7 @@ class Desk:
                 transaction.log(after, now, f"muted until {local_time(until, self.zone)}", after.by, after.reason)
 
     def unmute(self, chosen: Iterable[Incident], by: str, now: datetime) -> None:
-        """These incidents are told again."""
+        """Send notifications of these incidents again."""
         with self._writing(now) as transaction:
             for incident in chosen:
                 after = incidents.unmuted(incident)
@@ -222,13 +222,13 @@ class Desk:
         report: Report,
         now: datetime,
     ) -> list[Telling]:
-        """Write what a failing finding makes of its incident; what is to be told of it, if anything."""
+        """Write the incident after a failing finding; return the notification to send, if any."""
         openings = transaction.openings(finding.asset, finding.check, now - self.rules.flapping.window)
         incident, because = incidents.failed(current, before, openings, finding, report, now, self.rules)
         if current is None:
             transaction.log(incident, now, "opened", detail=f"{finding.severity}: {finding.message}")
             if before and incident.thread == before.thread:
-                transaction.put(replace(before, ended=True))  # its end is this one's
+                transaction.put(replace(before, ended=True))  # it ends together with this one
         elif current.severity != incident.severity:
             transaction.log(incident, now, f"{current.severity} became {incident.severity}", detail=finding.message)
         return self._told(transaction, incident, because, now)
@@ -236,7 +236,7 @@ class Desk:
     def _still_failing(
         self, transaction: Transaction, current: Incident, days: tuple[str, ...], now: datetime
     ) -> list[Telling]:
-        """Write that only some of its delivery days fail on, and return what is to be told of it, if anything."""
+        """Write that only some delivery days keep failing; return the notification to send, if any."""
         incident, because = incidents.still_failing(current, days, now, self.rules)
         if days != current.finding.deliveries:
             transaction.log(incident, now, "still failing", detail=", ".join(days))
@@ -245,11 +245,11 @@ class Desk:
     def _told(
         self, transaction: Transaction, incident: Incident, because: Because | None, now: datetime
     ) -> list[Telling]:
-        """Write an incident that is to be told; nothing is, when no route takes it."""
+        """Write an incident that needs a notification; if no route matches it, none is sent."""
         channels = self._channels_for(incident, now) if because else {}
         if because and channels:
             transaction.log(incident, now, f"told: {because}", detail=", ".join(channels))
-            self._withdraw(transaction, incident, channels)  # what waited for its hours says less than this
+            self._withdraw(transaction, incident, channels)  # the held notification says less than this one
             incident = incidents.told(incident, because, tuple(channels), now)
         transaction.put(incident)
         return [Telling(incident, because, channels)] if because and channels else []
@@ -265,7 +265,7 @@ class Desk:
         by: str = "",
         reason: str = "",
     ) -> list[Telling]:
-        """Write the end of an incident; what is to be told of it, if anything."""
+        """Write the end of an incident; return the notification to send, if any."""
         incident, tell = incidents.resolved(current, why, at or now, by, reason)
         transaction.put(incident)
         transaction.log(incident, now, "resolved", by, reason or why)
@@ -273,7 +273,7 @@ class Desk:
         return [Telling(incident, "resolved", channels)] if tell and channels else []
 
     def _end_what_can_no_longer_change(self, transaction: Transaction, now: datetime) -> None:
-        """End warnings of deliveries so old that no file of them is awaited any more: nobody will mend them."""
+        """End warnings about deliveries so old that no more files are expected for them: nobody will repair them."""
         first_day = now.astimezone(self.zone).date() - timedelta(days=self.settings.late_file_days)
         why = f"no file of a day before {first_day} is awaited any more (setting late_file_days)"
         ends: list[Telling] = []
@@ -283,7 +283,7 @@ class Desk:
         self._queue(transaction, "resolved", f"old at {now}", ends, now)
 
     def _escalate(self, transaction: Transaction, now: datetime) -> None:
-        """Call in others for critical incidents that nobody has acknowledged in time."""
+        """Escalate critical incidents that nobody has acknowledged in time."""
         unacknowledged = []
         for incident in transaction.incidents():
             told_for = incidents.awaits_somebody(incident, now)
@@ -305,7 +305,7 @@ class Desk:
         self._queue(transaction, "escalation", f"escalation at {now}", unacknowledged, now)
 
     def _tell_what_is_calm(self, transaction: Transaction, now: datetime) -> None:
-        """Tell the end of incidents that have stopped flapping."""
+        """Send notifications of the end of incidents that have stopped flapping."""
         calm = []
         for incident in transaction.untold_ends():
             if not incidents.is_calm(incident, now, self.rules):
@@ -322,8 +322,8 @@ class Desk:
         return self.alerts.channels_for(incident.severity, finding.owner, finding.tags, now, self.zone)
 
     def _hears_of_end(self, incident: Incident, told: Iterable[str], now: datetime) -> dict[str, datetime]:
-        """Over which of the channels it was told its end is told. Of a muted one only those hear that keep incidents
-        themselves: they would show it for ever."""
+        """The notified channels that are also notified of the end. If the incident is muted, these are only channels
+        whose receivers store incidents themselves: they would show it forever."""
         due = self._channels_for(incident, now)
         return {
             name: due.get(name, now)
@@ -334,12 +334,12 @@ class Desk:
     def _withdraw(
         self, transaction: Transaction, incident: Incident, only: Iterable[str] | None = None
     ) -> tuple[str, ...]:
-        """Take an incident out of the notices that nobody has received yet, and say over which channels it was told."""
+        """Remove an incident from notifications that nobody has received yet; return the notified channels."""
         received, withdrawn = set(), set()
         for notice in transaction.notices_about(incident.thread):
             if notice.state == "withdrawn" or (only is not None and notice.channel not in only):
                 continue
-            # What was tried may have been received, whatever the channel answered.
+            # A notification that was tried may have been received, whatever the channel responded.
             if notice.attempts or notice.last_error or notice.content["kind"] == "resolved":
                 received.add(notice.channel)
                 continue
@@ -353,7 +353,7 @@ class Desk:
         return tuple(name for name in incident.told if name in received or name not in withdrawn)
 
     def _queue(self, transaction: Transaction, kind: Kind, notice: str, tellings: list[Telling], now: datetime) -> None:
-        """One notice for each channel and time, whatever it is about; one per incident where a receiver keeps them."""
+        """Queue one notification per channel and time, or one per incident if the receiver stores incidents itself."""
         groups: dict[tuple[str, datetime, str], list[Telling]] = {}
         for telling in tellings:
             for channel, due in telling.channels.items():
@@ -375,21 +375,21 @@ class Desk:
 
 
 def report_safely(settings: Settings, report: Report, now: datetime) -> bool:
-    """Take a report. Never raises: alerts must not be able to stop what they watch.
+    """Take a report. Never raises: alerts must not stop what they watch.
 
     Returns:
-        False if it was not taken, which is in the log; then pass the same report again later.
+        False if the report was not taken, which is logged. The caller should then pass the same report again later.
     """
     try:
         Desk.of(settings).take(report, now)
-    except Exception as error:  # whatever it is, a run or a sensor must not fail for it
+    except Exception as error:  # any error: it must not make a run or a sensor fail
         _log("A report of checks was not taken", error)
         return False
     return True
 
 
 def told_safely(settings: Settings) -> list[Incident]:
-    """The open incidents that somebody was told of. Never raises; none if the store cannot be read."""
+    """The same as `Desk.told`. Never raises; empty if the store cannot be read."""
     try:
         return Desk.of(settings).told()
     except Exception as error:  # as above
@@ -398,10 +398,10 @@ def told_safely(settings: Settings) -> list[Incident]:
 
 
 def tend_safely(settings: Settings, now: datetime) -> Flushed | None:
-    """Escalate, forget, and send what is due. Never raises; lasts little longer than `delivery.flush_seconds`.
+    """Escalate, delete old data, and send what is due. Never raises; takes little longer than `delivery.flush_seconds`.
 
     Returns:
-        None if it could not be done, which is in the log.
+        None if this failed, which is logged.
     """
     try:
         desk = Desk.of(settings)
@@ -416,12 +416,12 @@ def tend_safely(settings: Settings, now: datetime) -> Flushed | None:
 
 
 def _log(what: str, error: Exception) -> None:
-    # No secret is known here for sure, since alerts.yml may be what is broken; errors of files and YAML name none.
+    # Secrets may be unknown here, since alerts.yml may be invalid; errors about files and YAML contain none.
     logger.error("%s: %s: %s", what, type(error).__name__, harmless(error, Secrets()))
 
 
 def _harmless_report(report: Report, secrets: Secrets) -> Report:
-    """The report with every text of it one harmless line without secrets."""
+    """The report with each of its texts as one harmless line without secrets."""
 
     def clean(value: Any, longest: int = 1000) -> Any:
         if value is None or isinstance(value, bool | int):
@@ -453,7 +453,7 @@ def _harmless_report(report: Report, secrets: Secrets) -> Report:
 
 
 def _one_per_check(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding per asset and check: of several, as of several delivery days, the worst that failed, for all days."""
+    """One finding per asset and check. Several, as for several days, become the worst failure, for all their days."""
     by_check: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         by_check.setdefault((finding.asset, finding.check), []).append(finding)

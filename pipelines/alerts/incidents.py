@@ -1,7 +1,7 @@
-"""What is wrong and since when: one incident for each (asset, check), from its first failing finding to a passing one.
+"""Incidents: one for each pair of asset and check, from the first failing finding to a passing one.
 
-Belongs here: an incident, and what each finding, each act of a person and time make of it. Nothing here reads a clock.
-Does not belong here: where incidents are kept (`store.py`), and who is told (`routes.py`, `desk.py`).
+Belongs here: an incident, and how findings, people and time change it. Nothing here reads a clock.
+Does not belong here: where incidents are stored (`store.py`), and who is notified (`routes.py`, `desk.py`).
 """
 
 import hashlib
@@ -18,25 +18,25 @@ Because = Literal["new", "worse", "reminder", "flapping", "mute_over", "unacknow
 
 RANK: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 
-# A daily run is some minutes early or late. Without an allowance, a reminder due after 24 hours would come after 48.
+# A daily run can be some minutes early. Without a tolerance, a reminder due after 24 hours would be sent after 48.
 _ALLOWANCE = 0.95
 
 
 @dataclass(frozen=True)
 class Incident:
-    """Something that is wrong, or was.
+    """A problem that exists, or existed.
 
     Attributes:
-        id: of this incident; `kpi alerts show` takes its beginning.
-        thread: what receivers know it by: its id, or the id of the one that was told when its check began to flap.
-        finding: the latest failing one. Its texts are harmless and masked.
-        times: how many reports found it failing.
-        told: the channels on which it was told, and which hear of its end.
-        worst_told: the severity that it was told with.
-        notices: how often it was told; an escalation is none of them.
-        escalated_to: the channels that heard that nobody acknowledged it.
-        ended: whether nothing more is to be told. A flapping incident's end is told when it has been quiet.
-        resolution: what the passing finding said, or why it ended without one.
+        id: id of this incident; `kpi alerts show` accepts its beginning.
+        thread: the id that receivers know: its own, or that of the incident notified when its check began to flap.
+        finding: the latest failing finding. Its texts are harmless and masked.
+        times: how many reports contained a failing finding.
+        told: the channels that were notified, and that are notified of the end.
+        worst_told: the highest severity in a notification.
+        notices: how many notifications were sent, not counting escalations.
+        escalated_to: the channels that were notified that nobody acknowledged it.
+        ended: no further notification will be sent. The end of a flapping incident is sent only after a quiet period.
+        resolution: the message of the passing finding, or why the incident ended without one.
         by, reason: who acknowledged, muted or resolved it, and why.
     """
 
@@ -70,7 +70,7 @@ class Incident:
     ended: bool = False
 
     def muted(self, now: datetime) -> bool:
-        """True while nobody is to be told of it."""
+        """True while no notifications of it are to be sent."""
         return self.muted_until is not None and now < self.muted_until
 
     @property
@@ -80,7 +80,7 @@ class Incident:
 
 @dataclass(frozen=True)
 class Rules:
-    """The numbers that decide when an incident is told again."""
+    """The numbers that determine when a notification of an incident is sent again."""
 
     renotify: RenotifyHours
     flapping: Flapping
@@ -95,10 +95,10 @@ def failed(
     now: datetime,
     rules: Rules,
 ) -> tuple[Incident, Because | None]:
-    """The incident after a failing finding, and why it is to be told now; None if it is not.
+    """The incident after a failing finding, and why to send a notification now; None if none is to be sent.
 
-    `current` is the open incident of the same asset and check, `before` the last one that was resolved, `openings` how
-    many of them were opened within the window of flapping.
+    `current` is the open incident of the same asset and check, `before` the last resolved one, and `openings` how many
+    of them were opened within the flapping window.
     """
     if current is None:
         return _opened(before, openings, finding, report, now, rules)
@@ -132,7 +132,8 @@ def failed(
 
 
 def _another_delivery_fails(incident: Incident, before: Incident) -> bool:
-    """Whoever acknowledged a delivery has not acknowledged the next. Only of raw tables days say what failed."""
+    """Whether another delivery fails: acknowledging one does not acknowledge the next. Only for raw tables do the days
+    say what failed."""
     return _is_of_deliveries(incident) and not set(incident.finding.deliveries) <= set(before.finding.deliveries)
 
 
@@ -197,13 +198,13 @@ def _reminder_is_due(incident: Incident, now: datetime, rules: Rules) -> bool:
     if interval is None or incident.last_told_at is None:
         return False
     since = incident.last_told_at
-    if incident.flapping:  # it comes and goes as people know; what they do not know is that it stays
+    if incident.flapping:  # people know that it comes and goes, but not that it stays
         since = max(since, incident.opened_at)
     return now - since >= interval * _ALLOWANCE
 
 
 def told(incident: Incident, because: Because, channels: tuple[str, ...], now: datetime) -> Incident:
-    """The incident once a notice of it is queued for `channels`. Without channels nobody was told."""
+    """The incident after a notification of it has been queued for `channels`. Without channels, nobody is notified."""
     if not channels:
         return incident
     worst = incident.worst_told
@@ -217,14 +218,14 @@ def told(incident: Incident, because: Because, channels: tuple[str, ...], now: d
         first_told_at=incident.first_told_at or now,
         last_told_at=now,
         notices=incident.notices + 1,
-        # Whoever acknowledged a warning has not acknowledged what it has become.
+        # Acknowledging a warning does not acknowledge the more severe incident that it has become.
         by="" if because == "worse" else incident.by,
         reason="" if because == "worse" else incident.reason,
     )
 
 
 def days_left(incident: Incident, finding: Finding) -> tuple[str, ...]:
-    """The delivery days that fail on although those of the passing `finding` do not."""
+    """The delivery days that keep failing although those of the passing `finding` do not."""
     if not incident.finding.by_delivery:
         return ()
     return tuple(day for day in incident.finding.deliveries if day not in finding.deliveries)
@@ -233,7 +234,7 @@ def days_left(incident: Incident, finding: Finding) -> tuple[str, ...]:
 def still_failing(
     incident: Incident, days: tuple[str, ...], now: datetime, rules: Rules
 ) -> tuple[Incident, Because | None]:
-    """The incident when only these of its delivery days fail on, and why it is to be told now; None if it is not."""
+    """The incident when only these of its delivery days keep failing, and why to send a notification now, if so."""
     incident = replace(incident, finding=replace(incident.finding, deliveries=days))
     if incident.muted(now) or incident.worst_told is None or incident.state == "acknowledged":
         return incident, None
@@ -243,7 +244,7 @@ def still_failing(
 
 
 def resolved(incident: Incident, why: str, at: datetime, by: str = "", reason: str = "") -> tuple[Incident, bool]:
-    """The incident once it has ended, and whether its end is to be told now."""
+    """The incident after its end, and whether to send a notification of the end now."""
     tell = bool(incident.told) and not incident.flapping
     return replace(
         incident,
@@ -257,38 +258,38 @@ def resolved(incident: Incident, why: str, at: datetime, by: str = "", reason: s
 
 
 def can_no_longer_change(incident: Incident, first_day: date) -> bool:
-    """True of a delivery that only warned, when no file of its days is awaited any more: they lie before `first_day`.
+    """True for a warning about deliveries for which no more files are expected: their days are before `first_day`.
 
-    What holds something back never ends by itself.
+    An incident that holds something back never ends automatically.
     """
     days = incident.finding.deliveries
     return _is_of_deliveries(incident) and not incident.finding.blocking and max(days) < str(first_day)
 
 
 def acknowledged(incident: Incident, by: str, reason: str) -> Incident:
-    """Somebody is on it: no more notices until it ends or gets worse."""
+    """The incident after somebody acknowledged it: no notifications until it is resolved or becomes more severe."""
     return replace(incident, state="acknowledged", muted_until=None, by=by, reason=reason)
 
 
 def muted(incident: Incident, until: datetime, by: str, reason: str) -> Incident:
-    """Nothing of it is told until then."""
+    """The incident after somebody muted it: no notifications until then."""
     return replace(incident, state="muted", muted_until=until, by=by, reason=reason)
 
 
 def unmuted(incident: Incident) -> Incident:
-    """As if it had never been muted."""
+    """The incident as if it had never been muted."""
     state: State = "open" if incident.notices == 0 else "notified" if incident.notices == 1 else "repeated"
     return replace(incident, state=state, muted_until=None, by="", reason="")
 
 
 def awaits_somebody(incident: Incident, now: datetime) -> timedelta | None:
-    """For how long a critical incident has been told and not acknowledged; None if nobody needs to be called."""
+    """How long ago a critical incident was notified without being acknowledged; None if it needs no escalation."""
     waiting = incident.state in ("notified", "repeated") and incident.severity == "critical"
     return now - incident.first_told_at if waiting and incident.first_told_at else None
 
 
 def is_calm(incident: Incident, now: datetime, rules: Rules) -> bool:
-    """True when a resolved flapping incident has stayed away long enough for its end to be told."""
+    """True if a resolved flapping incident has stayed resolved long enough for a notification of its end."""
     if incident.ended or incident.resolved_at is None:
         return False
     return now >= incident.resolved_at + rules.flapping.window

@@ -1,6 +1,6 @@
-"""Secrets and hostile characters stay out of whatever is stored, logged, printed or sent.
+"""Keeps secrets and hostile characters out of everything that is stored, logged, printed or sent.
 
-Belongs here: which texts are secret, masking them, and making a text one harmless line.
+Belongs here: which texts are secret, masking them, and turning a text into one harmless line.
 Does not belong here: the escaping of one format (`messages.py`).
 """
 
@@ -13,20 +13,20 @@ from urllib.parse import unquote, urlsplit
 
 HIDDEN = "***"
 
-_SHORTEST = 4  # masking shorter texts would make every message unreadable and protect nothing
+_SHORTEST = 4  # masking shorter texts would make messages unreadable and protect nothing
 _SHORTEST_TOKEN = 8
-_USER_INFO = re.compile(r"(\w+://)[^\s/@]+@")  # `scheme://user:password@`, known or not
+_USER_INFO = re.compile(r"(\w+://)[^\s/@]+@")  # `scheme://user:password@`, known as a secret or not
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """The texts that must not be seen, longest first."""
+    """The texts that must not be visible, longest first."""
 
     texts: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def of_variables(cls, names: Iterable[str]) -> "Secrets":
-        """The values of these environment variables, and what is secret within them if they are URLs."""
+        """The values of these environment variables, and the secret parts of those that are URLs."""
         found = {text for name in names for text in _within(os.environ.get(name, ""))}
         return cls(tuple(sorted(found, key=lambda text: (-len(text), text))))
 
@@ -39,9 +39,9 @@ def masked(text: str, secrets: Secrets) -> str:
 
 
 def one_line(text: str, longest: int = 1000) -> str:
-    """`text` as one line of printable characters, cut where it is too long.
+    """`text` as one line of printable characters, truncated if it is too long.
 
-    Line ends would forge headers of a mail, control and direction characters what a terminal shows.
+    Line breaks could forge mail headers; control and direction characters could forge what a terminal shows.
     """
     text = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in " ".join(text.split())
@@ -50,12 +50,12 @@ def one_line(text: str, longest: int = 1000) -> str:
 
 
 def harmless(value: Any, secrets: Secrets, longest: int = 1000) -> str:
-    """What may be stored of a text or a value that came from outside."""
+    """A text or a value from outside, in a form that may be stored."""
     return one_line(masked(str(value), secrets), longest)
 
 
 def _within(value: str) -> Iterator[str]:
-    """Every part of the value that is a secret by itself, as written and decoded. A value may list several URLs."""
+    """Every part of the value that is itself a secret, as written and decoded. A value may list several URLs."""
     parts = [value, *value.replace(",", " ").split()]
     for url in parts[1:]:
         try:
@@ -71,6 +71,6 @@ def _within(value: str) -> Iterator[str]:
 
 
 def _may_be_token(part: str) -> bool:
-    """Whether a part of a path may be a secret; `services` is a word that messages need."""
+    """Whether a part of a path may be a secret; a word like `services` is not, and messages need it."""
     is_a_word = part.isalpha() and part.islower() and len(part) < 2 * _SHORTEST_TOKEN
     return len(part) >= _SHORTEST_TOKEN and not is_a_word

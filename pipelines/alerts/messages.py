@@ -1,8 +1,8 @@
-"""What a notice says, as text, as Markdown and as JSON.
+"""The content of a notification, as text, Markdown and JSON.
 
-Belongs here: the content of a notice, and writing it so that nothing in data acts as markup, mention, link or command.
-Does not belong here: when a notice is due, and how it is sent. The texts of incidents are one harmless line each, and
-without secrets, before they get here (`desk.py`).
+Belongs here: the content of a notification, written so that nothing in data acts as markup, mention, link or command.
+Does not belong here: when a notification is due, and how it is sent. `desk.py` has already turned each text of an
+incident into one harmless line without secrets.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ Kind = Literal["problem", "escalation", "acknowledged", "resolved", "test"]
 
 SHOWN_IMPACT = 10
 _LONGEST_SUBJECT = 200
-_LONGEST_MARKDOWN = 2800  # what Slack shows of one text is 3,000 characters; others allow more
+_LONGEST_MARKDOWN = 2800  # Slack shows 3,000 characters of a text; others allow more
 _LONGEST_CODE = 400
 _LONGEST_CARD = 20_000  # bytes; Teams refuses cards of more than 28 KB
 _SAID: dict[Because, str] = {
@@ -47,9 +47,10 @@ _BEFORE_SUBJECT: dict[Because, str] = {
 def content(
     kind: Kind, parts: Sequence[tuple[Incident, Because]], now: datetime, time_zone: str, docs_url: str = ""
 ) -> dict[str, Any]:
-    """What a notice about these incidents says; the most severe comes first. `docs_url` has their page and runbooks.
+    """The content of a notification about these incidents, the most severe first. Their page and runbooks are at
+    `docs_url`.
 
-    The dictionary is what webhooks and the file get (`docs/alerts.md` describes it), and what is kept in the outbox.
+    Webhooks and the file receive this dictionary (see `docs/alerts.md`), and the outbox stores it.
     """
     parts = sorted(parts, key=lambda part: -RANK[part[0].severity])
     incidents = [incident for incident, _ in parts]
@@ -82,7 +83,7 @@ def content(
 
 
 def test_content(channel: str, now: datetime, time_zone: str) -> dict[str, Any]:
-    """A notice that says of itself that it is a test."""
+    """The content of a test notification, which says that it is a test."""
     return {
         "version": 1,
         "kind": "test",
@@ -99,12 +100,12 @@ def test_content(channel: str, now: datetime, time_zone: str) -> dict[str, Any]:
 
 
 def key_of(notice: str, channel: str, threads: Iterable[str]) -> str:
-    """The key by which a notice, and every repetition of it, is known. `notice` says what made it."""
+    """The key that identifies a notification and every repetition of it. `notice` says what caused it."""
     return hashlib.sha256("\0".join((notice, channel, *sorted(threads))).encode()).hexdigest()[:32]
 
 
 def without(said: dict[str, Any], thread: str) -> dict[str, Any] | None:
-    """What is left to say when this incident is over before anybody heard of it; None if nothing is."""
+    """The content without an incident that was resolved before anybody was notified; None if nothing remains."""
     incidents = [part for part in said["incidents"] if part["thread"] != thread]
     if not incidents:
         return None
@@ -123,7 +124,7 @@ def as_json(said: dict[str, Any], key: str) -> str:
 
 
 def as_text(said: dict[str, Any]) -> str:
-    """For mails and the terminal."""
+    """The content as text, for mail and the terminal."""
     lines = [said["subject"], ""]
     for number, part in enumerate(said["incidents"], start=1):
         lines.append(f"{number}. {part['asset']} {part['check']} ({', '.join(standing(part, said['kind']))})")
@@ -135,9 +136,9 @@ def as_text(said: dict[str, Any]) -> str:
 
 
 def as_markdown(said: dict[str, Any]) -> str:
-    """For chats. Everything that was not written here stands in code spans, where it is only text.
+    """The content as Markdown, for chats. All text that does not come from this module is in code spans, as plain text.
 
-    What is too long loses facts of incidents, then incidents, but not what the notice ends with.
+    A notification that is too long loses facts about incidents, then incidents, but not its last lines.
     """
     end = ["\n\n".join(around(said, _code))]
     end.append(" · ".join(f"[{_only_words(name)}]({url})" for name, url in _safe_links(said["links"])))
@@ -157,9 +158,10 @@ def as_markdown(said: dict[str, Any]) -> str:
 
 
 def as_card(said: dict[str, Any]) -> dict[str, Any]:
-    """For Teams, as an Adaptive Card: its runs of text know neither Markdown nor mentions. Links are buttons.
+    """The content as an Adaptive Card for Teams, whose text runs support neither Markdown nor mentions. Links are
+    buttons.
 
-    What is too long loses incidents, but not what the notice ends with.
+    A notification that is too long loses incidents, but not its last lines.
     """
     shown: list[dict[str, Any]] = []
     end = [_line("", line, spacing="Medium") for line in around(said)]
@@ -190,13 +192,13 @@ def as_card(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _line(bold: str, text: str = "", spacing: str = "None", **style: str) -> dict[str, Any]:
-    """A line of a card, of which `bold` is bold, and in `style`."""
+    """A line of a card in `style`, with `bold` in bold."""
     runs = [{"type": "TextRun", "text": bold, "weight": "Bolder", **style}, {"type": "TextRun", "text": text}]
     return {"type": "RichTextBlock", "inlines": [run for run in runs if run["text"]], "spacing": spacing}
 
 
 def chat_title(said: dict[str, Any]) -> str:
-    """The subject, with mentions and links broken."""
+    """The subject, with mentions and links made ineffective."""
     return _broken(str(said["subject"])).replace("`", "'")
 
 
@@ -259,7 +261,7 @@ def _tagged(tag: str, sentence: str) -> str:
 
 
 def state_in_words(incident: Incident, zone: ZoneInfo) -> str:
-    """What people and the alerts have done about an incident so far."""
+    """What people and the pipeline have done about an incident so far."""
     told = "" if incident.told or incident.state != "open" else ", nobody was told"
     who = f" by {incident.by}" if incident.by and incident.state in ("acknowledged", "muted") else ""
     until = incident.muted_until if incident.state == "muted" else None
@@ -270,14 +272,14 @@ def state_in_words(incident: Incident, zone: ZoneInfo) -> str:
 
 
 def standing(part: dict[str, Any], kind: Kind) -> list[str]:
-    """How severe an incident is, whether it holds something back, and why it is told."""
+    """How severe an incident is, whether it holds something back, and why the notification is sent."""
     if kind == "resolved":
         return [part["severity"], "resolved"]
     return [part["severity"], *(["holds back what depends on it"] if part["blocking"] else []), _SAID[part["because"]]]
 
 
 def facts(part: dict[str, Any], said: dict[str, Any]) -> list[tuple[str, str]]:
-    """What is known of an incident, by label; empty facts are left out."""
+    """The known facts about an incident, by label; empty facts are left out."""
     zone = ZoneInfo(said["time_zone"])
     since = f"{_local(part['since'], zone)}, found {_times(part['times'])}"
     if said["kind"] == "resolved":
@@ -313,7 +315,7 @@ def facts(part: dict[str, Any], said: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def around(said: dict[str, Any], code: Any = str) -> list[str]:
-    """What concerns the notice as a whole."""
+    """The lines that concern the notification as a whole."""
     if said["kind"] == "test":
         return ["Sent by `kpi alerts test`. Nothing is wrong and there is nothing to do."]
     lines = []

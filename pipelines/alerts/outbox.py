@@ -1,10 +1,10 @@
-"""Sends what is queued: bounded retries, one process at a time, and dead letters that stay in sight.
+"""Sends what is queued: bounded retries, one process at a time, and dead letters that stay visible.
 
-Belongs here: which notice is tried when, and what becomes of it.
-Does not belong here: what is queued (`desk.py`), and how a channel is spoken to (`channels.py`).
+Belongs here: which notification is tried when, and what becomes of it.
+Does not belong here: what is queued (`desk.py`), and how to send over a channel (`channels.py`).
 
-Before it is sent, a notice is marked as tried, with the time of its next try. A process that dies between sending and
-marking it as sent leaves it queued: it is sent once more, with the same key.
+Before a notification is sent, it is marked as tried, with the time of its next attempt. If a process dies between
+sending the notification and marking it as sent, it stays queued and is sent once more with the same key.
 """
 
 import time
@@ -21,17 +21,17 @@ from pipelines.alerts.routes import AlertsFile, PagerDutyChannel
 from pipelines.alerts.store import Notice, Store
 
 _AFTER_OTHERS = ("resolved", "acknowledged")  # the end of an incident must not overtake its beginning
-_LONGEST_REQUESTED_WAIT = 24 * 3600  # seconds; whoever asks for more is asked again
+_LONGEST_REQUESTED_WAIT = 24 * 3600  # seconds; if an endpoint asks for more, it is tried after this time
 
 
 @dataclass(frozen=True)
 class Flushed:
-    """What a flush did.
+    """The result of a flush.
 
     Attributes:
-        sent, failed, dead: notices delivered; to be tried again; given up now.
-        busy: another process is sending, nothing was done.
-        problems: why, as (channel, reason), masked.
+        sent, failed, dead: the numbers of notifications delivered, to be retried, and given up in this flush.
+        busy: another process is sending, so nothing was done.
+        problems: the reasons, as (channel, reason), masked.
     """
 
     sent: int = 0
@@ -43,7 +43,7 @@ class Flushed:
 
 @dataclass(frozen=True)
 class Outbox:
-    """The notices in `store`, sent as `alerts` says."""
+    """The notifications in `store`, sent as `alerts` says."""
 
     store: Store
     alerts: AlertsFile
@@ -52,8 +52,8 @@ class Outbox:
     def flush(self, now: datetime, wait_seconds: float = 0) -> Flushed:
         """Send what is due, in the order in which it was queued.
 
-        After a failure the rest of that channel waits for the next flush, so that an endpoint that hangs costs one
-        timeout. While another process sends, this one waits up to `wait_seconds` for it.
+        After a failure, the rest of that channel waits for the next flush, so that an endpoint that hangs costs only
+        one timeout. If another process is sending, this one waits for it up to `wait_seconds`.
 
         Raises:
             sqlite3.Error, OSError: the store or its lock cannot be used.
@@ -67,10 +67,10 @@ class Outbox:
             return Flushed(busy=True)
 
     def revive(self, now: datetime) -> tuple[int, int]:
-        """Queue dead letters anew; how many, and how many were withdrawn since nobody needs them any more.
+        """Queue dead letters again. Return how many were queued, and how many were withdrawn as no longer needed.
 
-        Nobody needs a letter to a channel that is gone, or about an incident that is over: its receivers would never
-        hear of its end.
+        A letter to a channel that no longer exists is not needed. Neither is a letter about an incident that is over:
+        its receivers would never be notified of the end.
         """
         with self.store.transaction() as transaction:
             open_threads = {incident.thread for incident in transaction.incidents()}
@@ -90,7 +90,7 @@ class Outbox:
         too_little = self.alerts.delivery.flush_seconds / 10  # seconds in which no attempt could succeed
         done = Flushed()
         failed_channels: set[str] = set()
-        waiting: set[tuple[str, str]] = set()  # (channel, thread) with an earlier notice that is not sent yet
+        waiting: set[tuple[str, str]] = set()  # (channel, thread) with an earlier notification that is still unsent
         with self.store.transaction() as transaction:
             queued = transaction.notices("queued")
         for notice in queued:
@@ -125,11 +125,11 @@ class Outbox:
 
     @property
     def _longest(self) -> float:
-        # Connecting and reading have a limit each; a mail server is asked several times.
+        # Connecting and reading each have a limit; a mail server needs several exchanges.
         return 2 * (self.alerts.delivery.connect_seconds + self.alerts.delivery.read_seconds)
 
     def _begin(self, queued: Notice, now: datetime) -> Notice | None:
-        """Mark a notice as tried before it is; None if it has been withdrawn meanwhile."""
+        """Mark a notification as tried before sending it; None if it has been withdrawn in the meantime."""
         with self.store.transaction() as transaction:
             current = transaction.notice(queued.notice_id)
             if current is None or current.state != "queued":
@@ -161,7 +161,7 @@ class Outbox:
         )
         with self.store.transaction() as transaction:
             transaction.update(ended)
-            if error.retry_after is not None:  # it was asked of the channel, not of this notice
+            if error.retry_after is not None:  # the request is about the channel, not this notification
                 transaction.postpone(notice.channel, asked)
         return ended
 
@@ -171,5 +171,5 @@ class Outbox:
 
 
 def is_per_incident(alerts: AlertsFile, channel: str) -> bool:
-    """True for channels whose receiver keeps incidents itself, so that a notice is about one of them."""
+    """True for channels whose receiver stores incidents itself, so that each notification is about one incident."""
     return isinstance(alerts.channels.get(channel), PagerDutyChannel)

@@ -1,9 +1,9 @@
-"""The page of incidents beside Data Docs, so that a link to an incident opens.
+"""The incidents page next to Data Docs, to which links to incidents point.
 
-Belongs here: what the page says. Does not belong here: when it is written (`desk.py`), and its
-address (`docs_pages.py`).
+Belongs here: the content of the page. Does not belong here: when it is written (`desk.py`), and its address
+(`docs_pages.py`).
 
-It is written anew whenever an incident changes, so that any web server can serve it.
+The page is rewritten whenever an incident changes, so that any web server can serve it.
 """
 
 import html
@@ -24,10 +24,10 @@ _OF_SEVERITY = {"critical": "text-danger", "warning": "text-warning", "info": ""
 
 
 def write(site: Path, histories: Sequence[tuple[Incident, Sequence[Event]]], now: datetime, settings: Settings) -> None:
-    """Write the page into the folder `site`: open incidents, the most severe first, then ended ones, the newest first.
+    """Write the page into the folder `site`: open incidents, most severe first, then ended incidents, newest first.
 
     Raises:
-        OSError: it cannot be written; the page that was there stays.
+        OSError: the page cannot be written; the previous page stays.
     """
     is_open = [part for part in histories if part[0].state != "resolved"]
     is_open.sort(key=lambda part: (-RANK[part[0].severity], part[0].opened_at, part[0].title))
@@ -48,7 +48,7 @@ def write(site: Path, histories: Sequence[tuple[Incident, Sequence[Event]]], now
 
 
 def _incident(incident: Incident, history: Sequence[Event], now: datetime, settings: Settings) -> str:
-    """An incident with all that is known of it; what is delivered data in it is only text."""
+    """An incident with everything that is known about it. Delivered data appears only as text."""
     zone = ZoneInfo(settings.time_zone)
     ended = incident.state == "resolved"
     kind: Kind = "resolved" if ended else "problem"

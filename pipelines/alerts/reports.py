@@ -1,7 +1,7 @@
-"""What is reported to the alerts: the one thing that those who watch and those who tell people agree on.
+"""Reports of findings: the interface between the modules that watch and the modules that notify people.
 
 Belongs here: a finding, and a report of findings that were made together.
-Does not belong here: Dagster, and what becomes of a finding (`incidents.py`).
+Does not belong here: Dagster, and the effect of a finding (`incidents.py`).
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 from pipelines.quality.suites import Severity
 
 STEP_FAILED = "step_failed"
-# What landing says of a day without files (`ingest/landing.py`).
+# What landing says about a day without files (`ingest/landing.py`).
 _NOT_DELIVERED = re.compile(
     r"\S+: nothing was delivered for (?P<day>\d{4}-\d\d-\d\d)\. Put the file into (?P<folder>.+) and run "
     r"the day again, or write `empty_day: allowed` for (?P<table>\S+) if days without a delivery are normal\."
@@ -21,26 +21,27 @@ _NOT_DELIVERED = re.compile(
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check, or one thing that is watched, said.
+    """What one check, or one watch, found.
 
-    `(asset, check)` names the incident it opens, keeps open or ends.
+    `(asset, check)` identifies the incident that the finding opens, keeps open or ends.
 
     Attributes:
-        asset: `staging/stg_shop__orders`; of what is no asset its kind and name: `job/daily`, `run/daily`.
-        check: the check's name; of what is no check: `step_failed`, `run_crashed`, `missed_schedule`, `stale`, ….
+        asset: `staging/stg_shop__orders`; for anything else, its kind and name: `job/daily`, `run/daily`.
+        check: the check's name; for anything else: `step_failed`, `run_crashed`, `missed_schedule`, `stale`, ….
         passed: True ends the incident.
-        blocking: whether what depends on the asset is held back by it.
-        message: one sentence, what was found. Holds no personal value and no secret.
-        observed, expected: in words; empty where nothing was measured.
-        failed_rows, rows: None where no single row is at fault.
+        blocking: whether it holds back what depends on the asset.
+        message: one sentence that says what was found. Contains no personal value and no secret.
+        observed, expected: in words; empty if nothing was measured.
+        failed_rows, rows: None if no single row is at fault.
         examples: up to five failing rows, personal columns as `***`.
-        owner: `team:<name>` or an e-mail address. Whoever is routed to by it.
+        owner: `team:<name>` or an e-mail address; routes can match it.
         why: what goes wrong in the business when it fails.
-        runbook: where the way to repair it is written.
-        next_step: the command or act that repairs it, in words.
-        tags: what routes may ask for beside severity and owner, such as the source's name.
-        deliveries: the delivery days it is about (ISO dates).
-        by_delivery: whether it is about those days only. Another day's delivery that passes then says nothing of them.
+        runbook: where the repair is described.
+        next_step: the command or action that repairs it, in words.
+        tags: what routes can match in addition to severity and owner, such as the source's name.
+        deliveries: the delivery days that it is about (ISO dates).
+        by_delivery: whether it is about those days only. A passing delivery of another day then says nothing about
+            them.
     """
 
     asset: str
@@ -68,12 +69,12 @@ class Report:
     """Findings made together, by one run or by one look of a watch.
 
     Attributes:
-        report_id: taking the same report twice changes nothing: the run's id, or what names the look.
+        report_id: the run's id, or the name of the look. Taking the same report twice changes nothing.
         at: when it was made, UTC.
-        findings: everything that was looked at, what passed, too: only a passed finding ends an incident.
-        impact: assets that were not brought up to date because of the findings, those that people read first.
-        attempt_of: the id of the run that this one retries, None if it retries none: a retry alerts nobody again.
-        published_as_of: the as-of date of what analysts read now; None if nothing was published yet.
+        findings: everything that was examined, including what passed: only a passing finding ends an incident.
+        impact: assets that were not brought up to date because of the findings; those that people read come first.
+        attempt_of: the id of the run that this run retries, or None. A retry sends no reminders.
+        published_as_of: the as-of date of what analysts read now; None if nothing has been published yet.
         links: what to open, by name: run, checks, quarantine.
     """
 
@@ -88,7 +89,7 @@ class Report:
 
     @property
     def blocked_by(self) -> list[str]:
-        """What held something back, a line each: failed steps in their own words, failed checks with their names."""
+        """A line for each finding that blocks: failed steps with their message, failed checks with their names."""
         lines: list[str] = []
         for finding in self.findings:
             if not finding.passed and finding.blocking:
@@ -98,7 +99,7 @@ class Report:
 
 
 def condensed(lines: list[str]) -> list[str]:
-    """Lines in their order, but those that say of several tables that a day was not delivered as one line a day."""
+    """The lines in order, with those about missing deliveries of several tables merged into one line per day."""
     missing: dict[str, list[re.Match[str]]] = {}
     for line in lines:
         if found := _NOT_DELIVERED.fullmatch(line):

@@ -1,7 +1,7 @@
-"""`alerts.yml`: over which channels whom of what is told, and when.
+"""`alerts.yml`: notification channels and routing rules.
 
-Belongs here: the shape of the file, and which channels an incident goes to at a moment.
-Does not belong here: sending (`channels.py`), and when an incident is worth a notice (`incidents.py`).
+Belongs here: the structure of the file, and which channels an incident goes to at a given time.
+Does not belong here: sending (`channels.py`), and when an incident is worth a notification (`incidents.py`).
 """
 
 import re
@@ -58,12 +58,12 @@ class _Channel(_Part):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The environment variables that hold its secrets."""
+        """The environment variables that contain its secrets."""
         return ()
 
 
 class AppriseChannel(_Channel):
-    """Whatever Apprise knows: e-mail, Slack, Teams, and the rest. The variable holds one or more of its URLs."""
+    """Any service that Apprise supports: e-mail, Slack, Teams and others. The variable holds one or more URLs."""
 
     kind: Literal["apprise"]
     url_env: _EnvironmentVariable
@@ -74,7 +74,7 @@ class AppriseChannel(_Channel):
 
 
 class WebhookChannel(_Channel):
-    """A signed POST of the notice as JSON."""
+    """A signed POST request with the notification as JSON."""
 
     kind: Literal["webhook"]
     url_env: _EnvironmentVariable
@@ -86,7 +86,7 @@ class WebhookChannel(_Channel):
 
 
 class PagerDutyChannel(_Channel):
-    """PagerDuty's Events API v2: an incident here is one there, acknowledged and resolved with it."""
+    """PagerDuty's Events API v2. Each incident here is one in PagerDuty, acknowledged and resolved along with it."""
 
     kind: Literal["pagerduty"]
     routing_key_env: _EnvironmentVariable
@@ -98,7 +98,7 @@ class PagerDutyChannel(_Channel):
 
 
 class FileChannel(_Channel):
-    """Notices as lines of JSON, in a file below the data folder."""
+    """Notifications as lines of JSON in a file below the data folder."""
 
     kind: Literal["file"]
     path: Path = Path("alerts/notices.jsonl")
@@ -112,7 +112,7 @@ class FileChannel(_Channel):
 
 
 class TerminalChannel(_Channel):
-    """What the process that sends prints, on standard error."""
+    """The standard error of the sending process."""
 
     kind: Literal["terminal"]
 
@@ -123,7 +123,7 @@ Channel = Annotated[
 
 
 def _clock(value: Any) -> Any:
-    if isinstance(value, int) and 60 <= value < 24 * 60:  # YAML reads an unquoted 18:00 as a number of minutes
+    if isinstance(value, int) and 60 <= value < 24 * 60:  # YAML parses an unquoted 18:00 as a number of minutes
         return time(value // 60, value % 60)
     if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
         return time.fromisoformat(value)
@@ -134,11 +134,12 @@ TimeOfDay = Annotated[time, BeforeValidator(_clock)]
 
 
 class OfficeHours(_Part):
-    """When notices of a route are sent, in the business time zone; what comes outside is held until they begin."""
+    """When a route sends notifications, in the business time zone. Outside these hours, they are held until the hours
+    begin."""
 
     weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] = WEEKDAYS[:5]
     begin: TimeOfDay = Field(alias="from")
-    end: TimeOfDay = Field(alias="to")  # earlier than `from`: on the next day
+    end: TimeOfDay = Field(alias="to")  # if earlier than `from`, on the next day
     critical: Literal["at_once", "held"] = "at_once"
 
     @model_validator(mode="after")
@@ -148,9 +149,9 @@ class OfficeHours(_Part):
         return self
 
     def opening(self, now: datetime, zone: ZoneInfo) -> datetime:
-        """The first moment from `now` on that lies within the hours, UTC; `now` itself where it does."""
+        """The first time from `now` on that is within the hours, in UTC; `now` itself if it is."""
         today = now.astimezone(zone).date()
-        for offset in range(-1, 15):  # two weeks, since a clock change can swallow short hours
+        for offset in range(-1, 15):  # two weeks, since a clock change can skip short hours
             day = today + timedelta(days=offset)
             if WEEKDAYS[day.weekday()] not in self.weekdays:
                 continue
@@ -163,18 +164,18 @@ class OfficeHours(_Part):
 
 
 class Route(_Part):
-    """Who is told of what. An incident takes every route that it fits; no channel gets it twice."""
+    """A routing rule. An incident follows every route that matches it; no channel receives it twice."""
 
     severities: Annotated[tuple[Severity, ...], Field(min_length=1)] = ("critical", "warning")
-    owners: tuple[str, ...] = ()  # any of them; without any: of all owners
-    tags: tuple[str, ...] = ()  # any of them; without any: with all tags or none
+    owners: tuple[str, ...] = ()  # matches any of them; if empty, all owners
+    tags: tuple[str, ...] = ()  # matches any of them; if empty, any tags or none
     channels: Annotated[tuple[str, ...], Field(min_length=1)]
     hours: OfficeHours | None = None
     escalate_to: tuple[str, ...] = ()
     escalate_after_hours: Hours = 4
 
     def fits(self, severity: Severity, owner: str, tags: tuple[str, ...]) -> bool:
-        """True when an incident takes this route."""
+        """True if this route matches an incident."""
         return (
             severity in self.severities
             and (not self.owners or owner in self.owners)
@@ -182,30 +183,30 @@ class Route(_Part):
         )
 
     def due(self, severity: Severity, now: datetime, zone: ZoneInfo) -> datetime:
-        """When a notice of it may be sent."""
+        """When a notification of the incident may be sent."""
         if self.hours is None or (severity == "critical" and self.hours.critical == "at_once"):
             return now
         return self.hours.opening(now, zone)
 
 
 class RenotifyHours(_Part):
-    """After how many hours of failing on, people are told again; null: never."""
+    """Hours between reminders while a check keeps failing; null: no reminders."""
 
     critical: Hours | None = 24
     warning: Hours | None = 72
     info: Hours | None = None
 
     def interval(self, severity: Severity) -> timedelta | None:
-        """The time between two notices of an incident."""
+        """The time between two notifications of an incident."""
         hours: float | None = getattr(self, severity)
         return None if hours is None else timedelta(hours=hours)
 
 
 class Flapping(_Part):
-    """An incident that came back `reopened` times `within_days` is flapping, until it stays away for as many days."""
+    """An incident that reopens `reopened` times `within_days` is flapping until it stays resolved for as many days."""
 
     reopened: int = Field(default=3, ge=1)
-    within_days: float = Field(default=7, gt=0, le=60)  # resolved incidents are kept for ninety
+    within_days: float = Field(default=7, gt=0, le=60)  # resolved incidents are kept for ninety days
 
     @property
     def window(self) -> timedelta:
@@ -213,27 +214,27 @@ class Flapping(_Part):
 
 
 class Delivery(_Part):
-    """How long is waited for an endpoint, and how often it is tried."""
+    """How long to wait for an endpoint, and how often to try."""
 
     connect_seconds: float = Field(default=5, gt=0)
     read_seconds: float = Field(default=10, gt=0)
-    flush_seconds: float = Field(default=20, gt=0)  # all sends of one flush together
+    flush_seconds: float = Field(default=20, gt=0)  # for all messages of one flush
     attempts: int = Field(default=8, ge=1)
-    first_retry_seconds: float = Field(default=60, ge=0)  # doubled at each further one
+    first_retry_seconds: float = Field(default=60, ge=0)  # doubled after each attempt
     longest_retry_seconds: float = Field(default=3600, gt=0)
 
     def wait(self, attempts: int) -> timedelta:
-        """The time between the attempt of this number, from one, and the next."""
+        """The time between the attempt with this number, counted from one, and the next attempt."""
         return timedelta(seconds=min(self.first_retry_seconds * 2 ** (attempts - 1), self.longest_retry_seconds))
 
 
 class Watch(_Part):
-    """When a watch says that something is wrong.
+    """When a watch reports a problem.
 
     Attributes:
-        run_due: the time of day, in the business time zone, by which yesterday's delivery day has a run.
-        stale_after_days: published numbers may be so many days behind yesterday.
-        silent_after_minutes: a run that logs nothing for so long hangs.
+        run_due: the time of day, in the business time zone, by which yesterday's delivery day must have a run.
+        stale_after_days: how many days published numbers may be behind yesterday.
+        silent_after_minutes: a run that logs nothing for this long counts as hanging.
     """
 
     run_due: TimeOfDay = time(12, 0)
@@ -242,7 +243,7 @@ class Watch(_Part):
 
 
 class AlertsFile(_Part):
-    """What `alerts.yml` may say."""
+    """The keys of `alerts.yml`."""
 
     channels: Annotated[dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Channel], Field(min_length=1)]
     routes: Annotated[tuple[Route, ...], Field(min_length=1)]
@@ -269,7 +270,7 @@ class AlertsFile(_Part):
 
     @cached_property
     def variables(self) -> tuple[str, ...]:
-        """Every environment variable that holds a secret."""
+        """Every environment variable that contains a secret."""
         return tuple(name for channel in self.channels.values() for name in channel.variables)
 
     def secrets(self) -> Secrets:
@@ -279,7 +280,7 @@ class AlertsFile(_Part):
     def channels_for(
         self, severity: Severity, owner: str, tags: tuple[str, ...], now: datetime, zone: ZoneInfo
     ) -> dict[str, datetime]:
-        """The channels that an incident is told over, and from when on each may be used."""
+        """The channels over which an incident is notified, and the time from which each may be used."""
         found: dict[str, datetime] = {}
         for route in self._routes(severity, owner, tags):
             due = route.due(severity, now, zone)
@@ -290,7 +291,7 @@ class AlertsFile(_Part):
     def escalations(
         self, severity: Severity, owner: str, tags: tuple[str, ...], told_for: timedelta, now: datetime, zone: ZoneInfo
     ) -> dict[str, datetime]:
-        """The channels that hear of an incident that nobody acknowledged since it was told so long ago, and when."""
+        """The channels to which an incident escalates that nobody has acknowledged for this long, and when."""
         return {
             name: route.due(severity, now, zone)
             for route in self._routes(severity, owner, tags)
@@ -306,6 +307,6 @@ def load_alerts(path: Path) -> AlertsFile:
     """Read `alerts.yml`.
 
     Raises:
-        ConfigError: it cannot be used; every problem as `file:line: setting: problem`.
+        ConfigError: the file is invalid; the message lists every problem as `file:line: setting: problem`.
     """
     return load_yaml_model(path, AlertsFile)

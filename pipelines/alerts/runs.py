@@ -1,7 +1,7 @@
-"""What a finished run found, as a report.
+"""Turns the findings of a finished run into a report.
 
-Belongs here: reading a run's events in Dagster's history, and telling causes from what they kept from running.
-Does not belong here: who is told, and when (`incidents.py`).
+Belongs here: reading a run's events in Dagster's history, and separating causes from what did not run because of them.
+Does not belong here: who is notified, and when (`incidents.py`).
 """
 
 import re
@@ -36,10 +36,10 @@ Suites = Mapping[tuple[str, str], Suite]
 
 
 def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, settings: Settings) -> Report:
-    """The report of the finished run `run_id`: every check it evaluated, every step that ended, and itself.
+    """The report of the finished run `run_id`: every check that it evaluated, every step that ended, and the run.
 
     Raises:
-        LookupError: the instance knows no such run.
+        LookupError: the instance has no such run.
     """
     record = instance.get_run_record_by_id(run_id)
     if record is None:
@@ -51,7 +51,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         (result.stage, result.table, result.check): result
         for result in CheckHistory(settings.check_history_path).results(run_id)
     }
-    # What the checks of the published file say was found elsewhere, and is told as that.
+    # What the checks of the published file say was found elsewhere, and is reported there.
     checks = [
         event
         for event in events
@@ -61,7 +61,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
     findings = [_of_check(event.asset_check_evaluation_data, suites, details, days) for event in checks]
     findings += _of_steps(events, checks, suites, days)
     if any(not finding.passed and finding.blocking and finding.asset != PUBLISHED for finding in findings):
-        # That nothing was published then is no second thing that went wrong.
+        # In this case, it is no second problem that nothing was published.
         findings = [finding for finding in findings if finding.passed or finding.asset != PUBLISHED]
     findings.append(_of_the_run(run, any(not finding.passed and finding.blocking for finding in findings), days))
     causes = {finding.asset for finding in findings if not finding.passed}
@@ -118,8 +118,8 @@ def _of_check(
         examples=tuple(detail.examples) if detail else (),
         why=spec.why.strip() if spec else "",
         next_step=(spec.next_step if spec else None) or _next_step(asset, at_fault),
-        # Every run judges all that has not passed, so that a blocking check that passes says so of every delivery. What
-        # only warned has passed, and is not judged again: it ends with the days that are.
+        # Every run judges all deliveries that have not passed, so a passing blocking check is valid for every delivery.
+        # Deliveries with only warnings have passed and are not judged again: only a run of their own days ends those.
         **_about(asset, suite, at_fault)
         | {"by_delivery": stage == "raw" and not evaluation.blocking}
         | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
@@ -129,7 +129,7 @@ def _of_check(
 def _of_steps(
     events: Sequence[dg.DagsterEvent], checks: Iterable[dg.DagsterEvent], suites: Suites, days: tuple[str, ...]
 ) -> list[Finding]:
-    """A finding per step that ended; of one that only has failed checks to tell, its checks tell it."""
+    """A finding per step that ended. If a step failed only because of its checks, the checks report it."""
     made = _assets_of_steps(events)
     failed_checks = {event.step_key for event in checks if not event.asset_check_evaluation_data.passed}
     findings = []
@@ -143,7 +143,7 @@ def _of_steps(
         at_fault = _failed_days(event) or days
         about = _about(asset, _suite(suites, asset), at_fault)
         if event.step_key in made and asset.startswith("raw/"):
-            about["by_delivery"] = True  # of a range of days, too: the step says which failed
+            about["by_delivery"] = True  # for a range of days, too: the step says which days failed
         findings.append(
             Finding(
                 asset=asset,
@@ -161,20 +161,21 @@ def _of_steps(
 
 
 def _failed_days(event: dg.DagsterEvent) -> tuple[str, ...]:
-    """The delivery days of a run that failed in a step, where it says so."""
+    """The delivery days of a run that failed in a step, if the step names them."""
     failure = event.step_failure_data.user_failure_data if event.is_step_failure else None
     days = failure.metadata.get(FAILED_DAYS) if failure else None
     return tuple(map(str, days.value or ())) if isinstance(days, dg.JsonMetadataValue) else ()
 
 
 def _checked_asset(step: str) -> str:
-    """`check_raw__shop__orders` checks `raw/shop/orders`, `check_marts__dim_date` checks `marts/dim_date`."""
+    """The asset that a step checks: `raw/shop/orders` for `check_raw__shop__orders`, `marts/dim_date` for
+    `check_marts__dim_date`."""
     stage, _, table = step.removeprefix("check_").partition("__")
     return f"{stage}/{table.replace('__', '/', 1) if stage == 'raw' else table}"
 
 
 def _assets_of_steps(events: Iterable[dg.DagsterEvent]) -> dict[str, str]:
-    """What to call each step: the asset it makes; the step's own name where it makes several."""
+    """The name for each step: the asset that it makes, or the step's own name if it makes several."""
     assets: dict[str, set[str]] = {}
     for event in events:
         if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED and event.step_key and event.asset_key:
@@ -183,7 +184,7 @@ def _assets_of_steps(events: Iterable[dg.DagsterEvent]) -> dict[str, str]:
 
 
 def _said(event: dg.DagsterEvent, has_failed_checks: bool) -> str | None:
-    """What a failed step said; None where its failed checks say it better."""
+    """The message of a failed step; None if its failed checks are more specific."""
     data = event.step_failure_data
     error = data.error
     if error and error.cls_name == _FAILED_CHECK:
@@ -196,7 +197,7 @@ def _said(event: dg.DagsterEvent, has_failed_checks: bool) -> str | None:
 
 
 def _of_the_run(run: dg.DagsterRun, explained: bool, days: tuple[str, ...]) -> Finding:
-    """A run that failed though no step of it did was ended from outside."""
+    """The finding about the run itself: a run that failed although none of its steps failed was ended from outside."""
     crashed = run.is_failure and not explained
     return Finding(
         asset=RUN,
@@ -215,7 +216,7 @@ def _of_the_run(run: dg.DagsterRun, explained: bool, days: tuple[str, ...]) -> F
 
 
 def _impact(events: Iterable[dg.DagsterEvent], causes: set[str]) -> tuple[str, ...]:
-    """The assets a run was to make and did not, beside the causes; first those that people read."""
+    """The assets that a run should have made and did not, except the causes; those that people read come first."""
     planned: dict[str, None] = {}
     for event in events:
         if event.asset_key is None:
@@ -234,7 +235,7 @@ def _impact(events: Iterable[dg.DagsterEvent], causes: set[str]) -> tuple[str, .
 
 
 def days_of(run: dg.DagsterRun) -> tuple[str, ...]:
-    """The delivery days of a run, in order; none of a run without partitions."""
+    """The delivery days of a run, in order; none for a run without partitions."""
     return tuple(map(str, days_of_run(run.tags)))
 
 
@@ -244,7 +245,7 @@ def _suite(suites: Suites, asset: str) -> Suite | None:
 
 
 def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, Any]:
-    """What is the same for everything that is found of an asset. A check of a range of days says not which failed."""
+    """The attributes that all findings about an asset share. A check of a range of days does not say which failed."""
     stage, _, table = asset.partition("/")
     source = table.split("/")[0] if stage == "raw" else re.sub(r"^(base|stg)_|__.*$", "", table)
     tags = (stage, source) if stage in ("raw", "staging") and "__" in table.replace("/", "__") else (stage,)

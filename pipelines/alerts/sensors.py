@@ -1,9 +1,9 @@
-"""What the Dagster daemon does for the alerts: it reports every run that ends, looks around, and sends what is due.
+"""What the Dagster daemon does for alerts: it reports every run that ends, looks for problems, and sends what is due.
 
 Belongs here: sensors, and the watchdog that needs no daemon.
-Does not belong here: what is reported (`runs.py`, `watching.py`), and what becomes of it (`desk.py`).
+Does not belong here: what is reported (`runs.py`, `watching.py`), and the effect of reports (`desk.py`).
 
-Nothing here raises: what cannot be told now is in the log, and told at a later look.
+Nothing here raises: what cannot be reported now is logged, and reported at a later look.
 """
 
 import logging
@@ -23,7 +23,7 @@ from pipelines.publish.asset_checks import report_standing
 from pipelines.settings import Settings
 from pipelines.sources import Source
 
-_LOOK_BACK = timedelta(days=3)  # what ended while nobody looked is reported when somebody looks again
+_LOOK_BACK = timedelta(days=3)  # runs that ended while no sensor looked are reported at the next look
 
 logger = logging.getLogger("pipelines.alerts")
 
@@ -31,7 +31,7 @@ logger = logging.getLogger("pipelines.alerts")
 def alert_sensors(
     settings: Settings, sources: Sequence[Source], suites: Suites, tick_seconds: int = 30
 ) -> list[dg.SensorDefinition]:
-    """Sensors that report every run as it ends, and one that sees what no run tells."""
+    """Sensors that report every run when it ends, and a sensor for problems that no run can report."""
 
     def tell(context: dg.RunStatusSensorContext) -> None:
         tell_of_runs(context.instance, settings, suites)
@@ -61,13 +61,13 @@ def alert_sensors(
 def tell_of_runs(
     instance: dg.DagsterInstance, settings: Settings, suites: Suites, *looks: Callable[[], Report]
 ) -> Flushed | None:
-    """Report the finished runs that nobody reported, in the order they ended, and `looks`; then send what is due.
+    """Report finished runs that have not been reported, in the order in which they ended, and `looks`; then send.
 
     Returns:
-        What came of sending; None if something could not be done, which is in the log.
+        The result of sending what is due; None if anything failed, which is logged.
     """
     now = datetime.now(UTC)
-    seen, all_looked = _made(looks)  # first, since a look ends runs that died
+    seen, all_looked = _made(looks)  # first, because a look ends runs that died
     of_runs, all_read = _made(_unreported(instance, settings, suites, now))
     told = [report_safely(settings, report, now) for report in (*of_runs, *seen)]
     complete = all_looked and all_read and all(told)
@@ -82,10 +82,10 @@ def watch_once(
     suites: Suites,
     *looks: Callable[[], Report],
 ) -> Flushed | None:
-    """End runs that died, look around, and tell what was seen, what `looks` see and what runs found.
+    """End runs that died, look for problems, and report what this look, `looks` and runs found.
 
     Returns:
-        As `tell_of_runs`.
+        The same as `tell_of_runs`.
     """
 
     def look_around() -> Report:
@@ -96,13 +96,13 @@ def watch_once(
 
 
 def _made(makers: Iterable[Callable[[], Report]]) -> tuple[list[Report], bool]:
-    """The reports that could be made, and whether all could."""
+    """The reports that could be made, and whether all of them could."""
     reports: list[Report] = []
     complete = True
     for make in makers:
         try:
             reports.append(make())
-        except Exception as error:  # whatever it is, it must not keep the other reports from being made
+        except Exception as error:  # any error: it must not prevent the other reports
             logger.error("A report could not be made: %s", type(error).__name__)
             complete = False
     return reports, complete
@@ -111,25 +111,25 @@ def _made(makers: Iterable[Callable[[], Report]]) -> tuple[list[Report], bool]:
 def _unreported(
     instance: dg.DagsterInstance, settings: Settings, suites: Suites, now: datetime
 ) -> list[Callable[[], Report]]:
-    """What makes the reports of the runs that ended lately and were not reported."""
+    """Functions that make the reports of runs that ended recently and have not been reported."""
     try:
         desk = Desk.of(settings)
         runs = [run for run in finished_runs(instance, now - _LOOK_BACK) if not desk.has_taken(run)]
-    except Exception as error:  # of a store or a file that cannot be read `report_safely` says more
+    except Exception as error:  # `report_safely` says more about a store or file that cannot be read
         logger.error("Nobody could see which runs were reported: %s", type(error).__name__)
         return []
     return [partial(report_of_run, instance, run, suites, settings) for run in runs]
 
 
 def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> list[str]:
-    """Look around without a daemon, and for one; returns what is wrong, a line each."""
+    """Look for problems without a daemon, and check that the daemon is up; return a line for each problem."""
     desk = Desk.of(settings)
     with dg.DagsterInstance.get() as instance:
         daemon = partial(look_at_daemon, instance, settings, datetime.now(UTC))
         flushed = watch_once(instance, settings, sources, suites, daemon)
         try:
             report_standing(instance, settings, sources)
-        except Exception as error:  # the UI's colours must not keep people from being told
+        except Exception as error:  # an error in the UI's checks must not prevent notifications
             logger.error("The checks of published/kpi could not be brought up to date: %s", type(error).__name__)
     if flushed is None:
         return ["It was not possible to look around or to send; see the messages above."]

@@ -1,7 +1,7 @@
-"""Incidents, their history and the outbox in one SQLite file: what is known and what is to be told cannot differ.
+"""Stores incidents, their history and the outbox in one SQLite file, so that incidents and notifications always agree.
 
 Belongs here: the tables, and reading and writing them within one transaction.
-Does not belong here: what becomes of an incident (`incidents.py`), and sending (`outbox.py`).
+Does not belong here: how an incident changes (`incidents.py`), and sending (`outbox.py`).
 """
 
 import json
@@ -19,7 +19,7 @@ from pipelines.alerts.incidents import Incident
 
 NoticeState = Literal["queued", "sent", "dead", "withdrawn"]
 
-_BUSY_SECONDS = 5  # a sensor that waits longer keeps others from their turn
+_BUSY_SECONDS = 5  # a sensor that waits longer would delay other sensors
 _TABLES = """
 create table if not exists incidents (
     id text primary key,
@@ -58,7 +58,7 @@ create table if not exists notices (
 );
 create index if not exists notices_by_state on notices (state, next_try_at);
 """
-_REPORTS_KEPT_DAYS = 7  # longer than anybody looks back for runs to report; a watch makes thousands a day
+_REPORTS_KEPT_DAYS = 7  # longer than sensors look back for runs to report; a watch makes thousands of reports a day
 _OPEN = "state <> 'resolved'"
 _NOTICE = (
     "notice_id, key, channel, threads, content, state, attempts, queued_at, next_try_at, sent_at, last_error, delivered"
@@ -71,11 +71,11 @@ class Notice:
     """One message for one channel, in the outbox.
 
     Attributes:
-        key: the same at every attempt; receivers can tell a repetition by it.
-        threads: what it is about, see `Incident.thread`.
+        key: the same for every attempt, so that receivers can recognize a repetition.
+        threads: the incidents that it is about, see `Incident.thread`.
         content: see `messages.py`.
-        attempts: how often sending began.
-        delivered: of a channel with several receivers, which of them have it, as hashes.
+        attempts: how often sending was started.
+        delivered: for a channel with several receivers, those that have received it, as hashes.
     """
 
     notice_id: int
@@ -94,7 +94,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to an incident."""
+    """An entry in an incident's history."""
 
     at: datetime
     what: str
@@ -104,13 +104,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Store:
-    """The file `path`, which is made when it is first needed."""
+    """The SQLite file `path`, which is created on first use."""
 
     path: Path
 
     @contextmanager
     def transaction(self) -> Iterator["Transaction"]:
-        """All that is done in the block is done, or nothing of it; other writers wait.
+        """Everything in the block takes effect, or nothing does; other writers wait.
 
         Raises:
             sqlite3.Error: the file cannot be used.
@@ -138,14 +138,14 @@ class Transaction:
     """The tables, within one transaction.
 
     Attributes:
-        changed: whether an incident, or what happened to it, was written or forgotten.
+        changed: whether an incident or its history was written or deleted.
     """
 
     connection: sqlite3.Connection
     changed: bool = False
 
     def is_new(self, report_id: str, now: datetime) -> bool:
-        """Whether this report was not taken before; from now on it was."""
+        """Whether this report is new. From now on, it counts as taken."""
         added = self.connection.execute("insert or ignore into reports values (?, ?)", (report_id, _text(now)))
         return added.rowcount == 1
 
@@ -166,20 +166,20 @@ class Transaction:
         return found[0] if found else None
 
     def openings(self, asset: str, check: str, since: datetime) -> int:
-        """How many incidents of a check were opened since."""
+        """How many incidents of a check were opened since then."""
         query = 'select count(*) from incidents where asset = ? and "check" = ? and opened_at >= ?'
         return int(self.connection.execute(query, (asset, check, _text(since))).fetchone()[0])
 
     def incidents(self, resolved: bool = False) -> list[Incident]:
-        """The open incidents, and those that have ended if asked for, the oldest first."""
+        """The open incidents, and with `resolved` those that have ended; the oldest first."""
         return self._incidents(f"where {'true' if resolved else _OPEN} order by opened_at, id")
 
     def untold_ends(self) -> list[Incident]:
-        """Resolved incidents whose end is still to be told."""
+        """Resolved incidents for whose end a notification is still to be sent."""
         return self._incidents("where state = 'resolved' and not json_extract(body, '$.ended')")
 
     def put(self, incident: Incident) -> None:
-        """Write an incident, over its older self."""
+        """Write an incident, replacing its earlier version."""
         self.changed = True
         self.connection.execute(
             "insert or replace into incidents values (?, ?, ?, ?, ?, ?, ?)",
@@ -203,7 +203,7 @@ class Transaction:
         )
 
     def history(self, incident: Incident) -> list[Event]:
-        """What happened to an incident, in the order of time."""
+        """What happened to an incident, in chronological order."""
         rows = self.connection.execute(
             "select at, what, who, detail from events where incident_id = ? order by event_id", (incident.id,)
         )
@@ -212,7 +212,7 @@ class Transaction:
     def queue(
         self, key: str, channel: str, threads: Iterable[str], content: dict[str, Any], now: datetime, due: datetime
     ) -> None:
-        """Put a notice into the outbox; one whose key is there already is the same notice."""
+        """Put a notification into the outbox. If its key is there already, it is the same notification."""
         self.connection.execute(
             "insert or ignore into notices "
             "(key, channel, threads, content, state, attempts, queued_at, next_try_at, last_error, delivered) "
@@ -221,7 +221,7 @@ class Transaction:
         )
 
     def notices(self, *states: NoticeState) -> list[Notice]:
-        """The notices in one of `states`, in the order in which they were queued."""
+        """The notifications in any of `states`, in the order in which they were queued."""
         marks = ", ".join("?" for _ in states)
         rows = self.connection.execute(
             f"select {_NOTICE} from notices where state in ({marks}) order by notice_id", states
@@ -229,12 +229,12 @@ class Transaction:
         return [_notice(row) for row in rows]
 
     def notice(self, notice_id: int) -> Notice | None:
-        """One notice, as it is now."""
+        """The current version of a notification."""
         rows = self.connection.execute(f"select {_NOTICE} from notices where notice_id = ?", (notice_id,))
         return next(map(_notice, rows), None)
 
     def update(self, notice: Notice) -> None:
-        """Write what may change of a notice."""
+        """Write the fields of a notification that can change."""
         self.connection.execute(
             "update notices set threads = ?, content = ?, state = ?, attempts = ?, next_try_at = ?, sent_at = ?, "
             "last_error = ?, delivered = ? where notice_id = ?",
@@ -252,14 +252,14 @@ class Transaction:
         )
 
     def postpone(self, channel: str, until: datetime) -> None:
-        """Try none of a channel's notices before."""
+        """Try none of a channel's notifications before this time."""
         self.connection.execute(
             "update notices set next_try_at = ? where channel = ? and state = 'queued' and next_try_at < ?",
             (_text(until), channel, _text(until)),
         )
 
     def notices_about(self, thread: str) -> list[Notice]:
-        """The notices of one thread, withdrawn ones, too."""
+        """The notifications of one thread, including withdrawn ones."""
         rows = self.connection.execute(
             f"select {_NOTICE} from notices "
             "where exists (select 1 from json_each(notices.threads) where value = ?) order by notice_id",
@@ -268,7 +268,7 @@ class Transaction:
         return [_notice(row) for row in rows]
 
     def prune(self, now: datetime, days: int) -> None:
-        """Forget what ended, was sent or taken so long ago. Dead letters stay until somebody deals with them."""
+        """Delete what ended, was sent or was taken this long ago. Dead letters stay until somebody handles them."""
         before = _text(now - timedelta(days=days))
         old = "(select id from incidents where state = 'resolved' and resolved_at < ?)"
         self.connection.execute(f"delete from events where incident_id in {old}", (before,))
@@ -309,7 +309,7 @@ def _text(moment: datetime) -> str:
     """A time as text that sorts as time does.
 
     Raises:
-        ValueError: it has no time zone, so nobody can say when it is.
+        ValueError: the time has no time zone, so it is ambiguous.
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone. Pass datetime.now(UTC).")

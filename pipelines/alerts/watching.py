@@ -1,10 +1,10 @@
-"""What no run tells: late deliveries, files nobody reads, runs that never started or hang, numbers that grow old.
+"""Finds problems that no run can report: late deliveries, unread files, runs that did not start or hang, old numbers.
 
-Belongs here: one look at the installation, as a report, and ending runs whose process is gone.
-Does not belong here: when looks are taken (`sensors.py`, `kpi alerts watchdog`), and who is told (`incidents.py`).
+Belongs here: one look at the installation, as a report, and ending runs whose process no longer exists.
+Does not belong here: when looks happen (`sensors.py`, `kpi alerts watchdog`), and who is notified (`incidents.py`).
 
-Nobody is told of a missing day, late files or old numbers where no daily run is expected, since a person decides there
-when to run. What was told before ends: the findings pass, and say why.
+If no daily run is expected, a person decides when to run, so no notifications are sent about a missing day, late files
+or old numbers. Their open incidents end: the findings pass and say why.
 """
 
 import re
@@ -34,7 +34,7 @@ _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dags
 def look(
     instance: dg.DagsterInstance, settings: Settings, sources: Sequence[Source], watch: Watch, now: datetime
 ) -> Report:
-    """What there is to say at `now` (UTC). What cannot be judged yet is not in the report."""
+    """The report of a look at `now` (UTC). It does not contain what cannot be judged yet."""
     findings = [_of_runs_under_way(instance, watch, now), *_of_the_landing_folder(settings, sources)]
     findings += _of_what_is_expected(instance, settings, sources, watch, now)
     return Report(
@@ -47,7 +47,7 @@ def look(
 
 
 def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> Report:
-    """Whether the daemon lives, where it is to start the daily run. Only somebody outside of it can ask."""
+    """Whether the daemon is up, if it must start the daily run. Only another process can check this."""
     is_needed = settings.started_by != "cron" and run_is_expected(settings, _switch(instance))
     statuses = instance.get_daemon_statuses().values()
     down = sorted(status.daemon_type for status in statuses if is_needed and status.required and not status.healthy)
@@ -81,9 +81,9 @@ def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: dateti
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark as failed what is said to run while its process is gone, and return the ids.
+    """Mark runs as failed if their process no longer exists, and return their ids.
 
-    Such a run, of a killed `kpi run` or of a machine that went down, would keep all others waiting in the queue.
+    Such a run, left by a killed `kpi run` or by a machine that went down, would keep all other runs in the queue.
     """
     ended = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
@@ -96,7 +96,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 def finished_runs(instance: dg.DagsterInstance, since: datetime) -> Iterator[str]:
-    """The ids of runs that succeeded or failed after `since`, in the order they ended."""
+    """The ids of runs that succeeded or failed after `since`, in the order in which they ended."""
     ended = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE], updated_after=since)
     records = instance.get_run_records(ended)
     for record in sorted(records, key=lambda record: (record.update_timestamp, record.storage_id)):
@@ -126,7 +126,7 @@ def _of_runs_under_way(instance: dg.DagsterInstance, watch: Watch, now: datetime
 
 
 def _of_the_landing_folder(settings: Settings, sources: Sequence[Source]) -> Iterator[Finding]:
-    """Per source, files that nobody will ever read."""
+    """For each source, files that no run will ever read."""
     for source in sources:
         if source.is_asked:
             continue
@@ -151,7 +151,7 @@ def _of_what_is_expected(
 ) -> Iterator[Finding]:
     """Late deliveries, a day without a run and old numbers, as far as they can be judged yet.
 
-    Where nothing is expected, all of them pass, so that no incident outlives the schedule that it is about.
+    If no daily run is expected, all of them pass, so that no incident outlives the schedule that it is about.
     """
     day = newest_day(settings, now)
     idle = "" if run_is_expected(settings, _switch(instance)) else _NOBODY_WAITS
@@ -173,7 +173,7 @@ def _of_what_is_expected(
 
 
 def _of_a_delivery(settings: Settings, source: Source, table: str, day: date, is_here: bool, said: str) -> Finding:
-    """Whether a table's delivery is here, once its source's `sla` has passed."""
+    """Whether a table's delivery has arrived, once its source's `sla` has passed."""
     path = source.tables[table].path.format(delivered_on=day)
     return Finding(
         asset=f"raw/{source.name}/{table}",
@@ -192,7 +192,7 @@ def _of_a_delivery(settings: Settings, source: Source, table: str, day: date, is
 
 
 def _of_the_schedule(settings: Settings, watch: Watch, day: date, ran: bool, said: str) -> Finding:
-    """Whether a delivery day has a run, once it is due."""
+    """Whether a delivery day has a run, once the run is due."""
     return Finding(
         asset=f"job/{JOB}",
         check="missed_schedule",
@@ -215,7 +215,7 @@ def _has_run(instance: dg.DagsterInstance, settings: Settings, day: date) -> boo
 
 
 def _of_what_is_published(as_of: date | None, newest: date, watch: Watch, idle: str) -> Finding:
-    """Whether what analysts read is old, or not there at all, however lately it was made."""
+    """Whether what analysts read is old or missing, regardless of when it was built."""
     behind = (newest - as_of).days if as_of else None
     numbers = f"published numbers are as of {as_of}, {behind} days behind {newest}" if as_of else "nothing is published"
     return Finding(
@@ -234,7 +234,7 @@ def _of_what_is_published(as_of: date | None, newest: date, watch: Watch, idle: 
 
 
 def _switch(instance: dg.DagsterInstance) -> bool | None:
-    """Where the schedule's switch in the UI was set; None if nobody touched it."""
+    """The position of the schedule's switch in the UI; None if nobody has used it."""
     for state in instance.all_instigator_state():
         if state.name == SCHEDULE and state.status.value in ("RUNNING", "STOPPED"):
             return bool(state.status.value == "RUNNING")
@@ -242,7 +242,7 @@ def _switch(instance: dg.DagsterInstance) -> bool | None:
 
 
 def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """The process that executes a run, as the executor says when it starts; None before it does."""
+    """The process that executes a run, as the executor reports when it starts; None before that."""
     for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records:
         event = record.event_log_entry.dagster_event
         named = re.search(r"\(pid: (\d+)\)", event.message or "") if event else None
