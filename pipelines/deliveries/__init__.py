@@ -1,8 +1,8 @@
-"""Deliveries and what is known of each: judged by its checks, accepted by a person, left out, missing.
+"""Deliveries and their states: judged by checks, accepted by a person, left out, missing.
 
-Belongs here: the record of verdicts and acceptances, and what follows from it: which deliveries numbers may rest on,
-and through which day deliveries are complete. A delivery is what one table received on one day.
-Does not belong here: landing (`ingest/`), making checks (`quality/`), Dagster.
+Belongs here: the record of verdicts and acceptances, and what follows from it: which deliveries may be used for
+numbers, and through which day deliveries are complete. A delivery is what one table received on one day.
+Does not belong here: landing (`ingest/`), executing checks (`quality/`), Dagster.
 """
 
 from pipelines.deliveries.standing import Delivery, Standing, complete_through

@@ -1,6 +1,6 @@
-"""A person decides about a delivery that its checks do not let pass, or that never came.
+"""Records a person's decision about a delivery that was rejected or that never arrived.
 
-Belongs here: what can be decided, and putting it on record.
+Belongs here: what can be decided, and recording the decision.
 Does not belong here: arguments and printing (`cli.py`), and what follows from a decision (`standing.py`).
 """
 
@@ -25,12 +25,12 @@ def accept(
     reason: str,
     with_rows: bool = True,
 ) -> Delivery:
-    """Let numbers rest on a delivery as it is or, unless `with_rows`, go on without it; how it stands then.
+    """Accept a delivery as it is or, unless `with_rows`, go on without it; return the delivery in its new state.
 
-    The decision holds for the bytes that were delivered, and ends when others come.
+    The decision is valid for the bytes that were delivered, and expires when a different file arrives.
 
     Raises:
-        ConfigError: there is no such table, or nothing to decide about.
+        ConfigError: there is no such table, or nothing to decide.
     """
     if not reason.strip():
         raise ConfigError("Say why: --reason is kept with the decision and shown with the numbers.")

@@ -1,11 +1,11 @@
-"""Judges deliveries by their suites, and remembers the verdicts.
+"""Judges deliveries by their suites, and stores the verdicts.
 
-Belongs here: which deliveries a run judges, what its checks say of each of them, and what becomes of those it rejects.
+Belongs here: which deliveries a run judges, what the checks say about each, and what happens to rejected deliveries.
 Does not belong here: the checks themselves (`quality/`), and Dagster (`checks.py`).
 
-A run judges the deliveries of its own days, and with them every delivery that has not passed yet: one that was rejected
-stays rejected until other bytes come, a rule or a setting is mended, or a person accepts it. What a person has decided
-about is not judged.
+A run judges the deliveries of its own days, and also every delivery that has not passed yet. A rejected delivery stays
+rejected until a different file arrives, a rule or a setting is repaired, or a person accepts it. Deliveries that a
+person has decided about are not judged.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ class Judged:
 
 
 def judge_landed(of: Judged, days: Iterable[date], relation: Callable[[list[date]], Relation]) -> list[CheckResult]:
-    """Judge what has landed of a table on `days`, and what has not passed before; `relation` gives the rows of days."""
+    """Judge a table's deliveries that landed on `days` or have not passed; `relation` gives the rows of days."""
     settings, source = of.standing.settings, of.source
     judged = of.standing.to_judge(source.name, of.table, days)
     if not judged:
@@ -54,7 +54,7 @@ def judge_landed(of: Judged, days: Iterable[date], relation: Callable[[list[date
 def judge_logged(
     of: Judged, loads: Mapping[date, datetime], checked: Callable[[Sequence[date]], list[CheckResult]]
 ) -> list[CheckResult]:
-    """Judge the deliveries in a table's log, `loads` by day; `checked` gives the results on it without some days."""
+    """Judge the deliveries in a table's log, `loads` by day; `checked` gives its results without some days."""
     settings, source = of.standing.settings, of.source
     deliveries = of.standing.of_table(source.name, of.table)
     decided = [day for day, delivery in deliveries.items() if delivery.decided_by]
@@ -64,7 +64,7 @@ def judge_logged(
     if not loads and left_out:
         return [_recalled(of, result) for result in _all_left_out(of, left_out)]
     results = checked(decided)
-    # What was delivered again since the log was built is another landing, and not judged by these rows.
+    # A delivery that was sent again since the log was built is a new landing, and these rows do not judge it.
     judged = [
         day
         for day, loaded in loads.items()
@@ -84,7 +84,7 @@ def _by_day(
     judged: Sequence[date],
     alone: Callable[[date], list[CheckResult]] | None = None,
 ) -> Problems:
-    """What critical checks found, by delivery; a failure that names no day is of the days that fail `alone`, or all."""
+    """What critical checks found, by delivery. A failure without days counts for the days that fail `alone`, or all."""
     problems: dict[date, list[str]] = {}
     each_alone: dict[date, set[str]] = {}
     for result in results:
@@ -102,13 +102,13 @@ def _by_day(
 
 
 def _named(result: CheckResult) -> str:
-    """What a check found, opening with the check's name."""
+    """What a check found, beginning with the check's name."""
     opening = f"{result.check}: "
     return result.message if result.message.startswith(opening) else opening + result.message
 
 
 def _record(of: Judged, stage: Stage, problems: Problems, landings: Mapping[date, str]) -> None:
-    """Keep the verdicts on the landings that were judged; of a delivery that has landed again since, none."""
+    """Store the verdicts on the judged landings, but none on a delivery that has landed again since."""
     settings, source = of.standing.settings, of.source.name
     loaded = loads(raw_file(settings.raw_dir, source, of.table, day) for day in problems)
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -130,7 +130,7 @@ def _record(of: Judged, stage: Stage, problems: Problems, landings: Mapping[date
 
 
 def _nothing_to_judge(of: Judged, days: Iterable[date]) -> list[CheckResult]:
-    """Nothing of the days has landed, or a person has decided about all that has."""
+    """The results if nothing of the days has landed, or a person has decided about everything that has."""
     results = validate(of.suite, ParquetFiles(()))
     wanted = set(days)
     decided = {delivery.delivered_on for delivery in of.standing.decided(of.source.name, of.table)}
@@ -144,7 +144,7 @@ def _nothing_to_judge(of: Judged, days: Iterable[date]) -> list[CheckResult]:
 
 
 def _all_left_out(of: Judged, left_out: Iterable[Delivery]) -> list[CheckResult]:
-    """A log is empty because all that its table delivered is left out: that is no fault of the log."""
+    """The results for a log that is empty only because all deliveries of its table are left out."""
     found = f"all that was delivered is left out: {days_in_words(delivery.delivered_on for delivery in left_out)}"
     return [
         replace(result, passed=True, error=None, observed="left out", message=f"{result.check}: {found}")
@@ -161,7 +161,7 @@ def _as_decided(of: Judged, results: Iterable[CheckResult]) -> list[CheckResult]
 
 
 def _with_decisions(of: Judged, result: CheckResult) -> CheckResult:
-    """A check that passes because a person decided about what it failed on says so."""
+    """The result of a check that passes because a person decided about the failing deliveries: its message says so."""
     said = [
         decision(delivery)
         for delivery in of.standing.decided(of.source.name, of.table)
@@ -171,13 +171,13 @@ def _with_decisions(of: Judged, result: CheckResult) -> CheckResult:
 
 
 def decision(delivery: Delivery) -> str:
-    """What a person decided about a delivery, in words."""
+    """A person's decision about a delivery, in words."""
     what = "left out" if delivery.state == "left_out" else "accepted" if delivery.is_landed else "not waited for"
     return f"{delivery.delivered_on} {what} by {delivery.decided_by}: {delivery.reason}"
 
 
 def _left_out(result: CheckResult, problems: Problems) -> CheckResult:
-    """A critical check that failed on deliveries which are left out blocks nothing."""
+    """The result of a critical check that failed only for deliveries that are left out: it blocks nothing."""
     if result.passed or result.severity != "critical":
         return result
     days = [day for day, found in problems.items() if _named(result) in found]
@@ -185,7 +185,7 @@ def _left_out(result: CheckResult, problems: Problems) -> CheckResult:
 
 
 def _recalled(of: Judged, result: CheckResult) -> CheckResult:
-    """A check that passes because the deliveries it failed on are left out is still a failed one."""
+    """The result of a check that passes only because the failing deliveries are left out: it still counts as failed."""
     verdicts = [
         verdict
         for verdict in of.standing.store.verdicts()

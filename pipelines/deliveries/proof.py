@@ -1,8 +1,8 @@
-"""Proves that numbers rest on nothing but deliveries that passed or that a person accepted.
+"""Proves that numbers are based only on deliveries that passed or that a person accepted.
 
-Belongs here: comparing what the warehouse was built from with the verdicts. Deny by default: what has no verdict is not
-proven.
-Does not belong here: the checks of models, which are made anew in every run (`quality/history.py`).
+Belongs here: comparing what the warehouse was built from with the verdicts. Deny by default: a delivery without a
+verdict is not proven.
+Does not belong here: the checks of models, which every run executes again (`quality/history.py`).
 """
 
 from datetime import date, datetime
@@ -14,7 +14,7 @@ from pipelines.warehouse import reader
 
 
 def loads_of_log(settings: Settings, log: str) -> dict[date, datetime]:
-    """The deliveries that a log in staging was built from: by delivery day, when what it holds was loaded."""
+    """The deliveries that a log in staging was built from: by delivery day, when the rows were loaded."""
     with reader(settings.warehouse_path) as warehouse:
         return dict(
             warehouse.execute(f'select _delivered_on, max(_loaded_at) from staging."{log}" group by 1').fetchall()

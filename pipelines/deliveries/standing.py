@@ -1,8 +1,8 @@
-"""Where each delivery stands, and what numbers may rest on.
+"""The state of each delivery, and which deliveries may be used for numbers.
 
-Belongs here: the state of a delivery, made from what has landed, what was refused, its newest verdicts and what a
-person decided; through which day deliveries are complete; what staging leaves out.
-Does not belong here: making verdicts (`judging.py`), and keeping them (`store.py`).
+Belongs here: the state of a delivery, derived from what has landed, what was refused, the newest verdicts and people's
+decisions; through which day deliveries are complete; what staging leaves out.
+Does not belong here: making verdicts (`judging.py`), and storing them (`store.py`).
 """
 
 import hashlib
@@ -30,11 +30,11 @@ class Delivery:
 
     Attributes:
         state: `passed`, or `accepted` by a person; `unjudged` until a run has judged what landed; `rejected` by checks
-            or `refused` by the file gate, which found `problems`; `left_out`, a rejected one that the pipeline goes on
-            without; `missing`, which never came.
-        is_landed: whether raw holds rows of it.
-        loaded_at: when they were loaded, as far as a verdict says so.
-        decided_by, reason, decided_at: of a person's decision; empty without one.
+            or `refused` by the file gate, because of `problems`; `left_out` if it is rejected and the pipeline goes on
+            without it; `missing` if it never arrived.
+        is_landed: whether raw contains rows of it.
+        loaded_at: when the rows were loaded, if a verdict says so.
+        decided_by, reason, decided_at: a person's decision; empty if there is none.
     """
 
     source: str
@@ -53,23 +53,23 @@ class Delivery:
 
     @property
     def blocks(self) -> bool:
-        """True when nothing may be published while its rows are among those that numbers are made from."""
+        """True if nothing may be published while numbers are computed from its rows."""
         return self.is_landed and self.state in ("unjudged", "rejected", "refused")
 
     @property
     def is_complete(self) -> bool:
-        """True when the day lacks nothing because of it."""
+        """True if the day is not incomplete because of it."""
         return self.state in ("passed", "unjudged", "accepted") or bool(self.decided_by)
 
 
 def landing_of(settings: Settings, source: str, table: str, day: date) -> str:
-    """What tells one landing of a delivery from the next: raw files are only ever replaced as a whole."""
+    """A text that identifies one landing of a delivery: raw files are only ever replaced as a whole."""
     status = raw_file(settings.raw_dir, source, table, day).stat()
     return f"{status.st_mtime_ns}-{status.st_size}"
 
 
 def content_of(settings: Settings, source: str, table: str, day: date) -> str:
-    """What stands for the bytes delivered on a day, those of refused files, too; other bytes have another content."""
+    """A text that identifies the bytes delivered on a day, including refused files; different bytes change it."""
     raw = raw_file(settings.raw_dir, source, table, day)
     landed = delivered_files(raw) if raw.exists() else {}
     refused = sorted(file.id for file in _quarantine(settings).of_day(source, table, day))
@@ -78,7 +78,7 @@ def content_of(settings: Settings, source: str, table: str, day: date) -> str:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where every delivery of the enabled sources stands, as of one look."""
+    """The state of every delivery of the enabled sources at one point in time."""
 
     settings: Settings
     sources: Sequence[Source]
@@ -120,14 +120,14 @@ class Standing:
 
     @cached_property
     def complete_through(self) -> date | None:
-        """The newest day up to which every table has delivered what it must, and it has passed or was accepted.
+        """The newest day up to which all required deliveries have arrived and have passed or been accepted.
 
         None before the first such day.
         """
         return self.complete_through_of({source.name for source in self.sources})
 
     def complete_through_of(self, sources: Container[str]) -> date | None:
-        """As `complete_through`, of the deliveries of some sources."""
+        """Like `complete_through`, for the deliveries of some sources."""
         landed = {day for (source, _), days in self._landed.items() if source in sources for day in days}
         first_lacking = next((delivery for delivery in self.waited_for if delivery.source in sources), None)
         if first_lacking is None:
@@ -141,7 +141,7 @@ class Standing:
         return delivery.loaded_at or loads([raw]).get(delivery.delivered_on)
 
     def to_judge(self, source: str, table: str, days: Iterable[date]) -> list[date]:
-        """Of a table, the landed deliveries of `days` and all that have not passed, without those decided about."""
+        """A table's landed deliveries of `days` and all that have not passed, except those that a person decided."""
         wanted = set(days)
         return [
             day
@@ -208,7 +208,7 @@ class Standing:
                 yield self._delivery(source, name, table, day, day in landed)
 
     def _waits(self, table: Table, day: date) -> bool:
-        """True when a file of a day lies in the landing folder that no run has read."""
+        """True if a file of the day is in the landing folder and no run has read it."""
         return bool(table.files(self.settings.landing_dir, day))
 
     def _delivery(self, source: Source, name: str, table: Table, day: date, is_landed: bool) -> Delivery:
@@ -226,7 +226,7 @@ class Standing:
         )
 
     def _judged(self, source: Source, table: Table, key: Key, is_landed: bool) -> Delivery:
-        """The delivery as the file gate and the checks have it, without what people decided."""
+        """The delivery according to the file gate and the checks, without people's decisions."""
         rejected: State = "left_out" if source.rejected == "leave_out" else "rejected"
         refused = self._refused.get(key, [])
         if not is_landed:
@@ -236,7 +236,7 @@ class Standing:
             problem = "has not been read yet" if self._waits(table, key[2]) else "never came"
             return Delivery(*key, "missing", (f"{expected} {problem}.",))
         if refused:
-            # A correction that was refused takes nothing away; a file that the day never had leaves it in pieces.
+            # A refused correction removes nothing. A refused file that the day never had leaves the day incomplete.
             whole = delivered_files(raw_file(self.settings.raw_dir, *key))
             if lacking := tuple(file.reason for file in refused if file.path not in whole):
                 return Delivery(*key, "left_out" if rejected == "left_out" else "refused", lacking, is_landed=True)
@@ -249,7 +249,7 @@ class Standing:
 
 
 def complete_through(settings: Settings, sources: Sequence[Source]) -> date | None:
-    """The newest day up to which every table has delivered what it must; None before the first such day."""
+    """The newest day up to which all required deliveries are complete; None before the first such day."""
     return Standing(settings, sources).complete_through
 
 

@@ -1,4 +1,4 @@
-"""Remembers what checks and people said of each delivery, in a SQLite file that survives a rebuilt warehouse.
+"""Stores what checks and people said about each delivery, in a SQLite file that survives a rebuilt warehouse.
 
 Belongs here: the newest verdict of each delivery and stage, and every acceptance.
 Does not belong here: what follows from them (`standing.py`).
@@ -45,12 +45,12 @@ create table if not exists acceptances (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checks of one stage said of a delivery.
+    """What the checks of one stage said about a delivery.
 
     Attributes:
-        landing: which landing of the delivery was judged; another one is not judged by it.
-        loaded_at: when that landing was loaded, as its rows say; None where it has no rows.
-        problems: a sentence for each critical check that failed; empty when it passed.
+        landing: the landing of the delivery that was judged; the verdict is not valid for another landing.
+        loaded_at: when that landing was loaded, according to its rows; None if it has no rows.
+        problems: a sentence for each critical check that failed; empty if the delivery passed.
     """
 
     source: str
@@ -70,12 +70,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """A person's decision about a delivery that its checks do not let pass.
+    """A person's decision about a delivery that was rejected or is missing.
 
     Attributes:
-        content: what was delivered when the person decided; other bytes void the decision.
-        with_rows: True when its rows count; False when the pipeline goes on without them.
-        accepted_at: UTC, ISO.
+        content: what had been delivered when the person decided; different bytes void the decision.
+        with_rows: True if its rows count; False if the pipeline goes on without them.
+        accepted_at: UTC time, ISO.
     """
 
     source: str
@@ -90,7 +90,7 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class DeliveryStore:
-    """The record in the SQLite file `path`, which is made when it is first written to."""
+    """The record in the SQLite file `path`, which is created on the first write."""
 
     path: Path
 
@@ -119,7 +119,7 @@ class DeliveryStore:
         ]
 
     def record(self, verdicts: Iterable[Verdict]) -> None:
-        """Replace what was known of these deliveries at these stages, all or nothing."""
+        """Replace the verdicts on these deliveries at these stages, all or nothing."""
         rows = [
             (
                 verdict.source,
@@ -140,7 +140,7 @@ class DeliveryStore:
             connection.executemany("insert or replace into verdicts values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def forget(self, source: str, table: str, days: Iterable[date], stage: Stage) -> None:
-        """Have these deliveries judged again at `stage`."""
+        """Delete the verdicts on these deliveries at `stage`, so that they are judged again."""
         with self._connection() as connection:
             connection.executemany(
                 "delete from verdicts where source = ? and table_name = ? and delivered_on = ? and stage = ?",
@@ -164,7 +164,7 @@ class DeliveryStore:
         }
 
     def accept(self, acceptance: Acceptance) -> None:
-        """Keep a decision; earlier ones about the same delivery stay on record."""
+        """Store a decision; earlier decisions about the same delivery stay on record."""
         with self._connection() as connection:
             connection.execute(
                 "insert into acceptances (source, table_name, delivered_on, content, with_rows, decided_by, reason, "
@@ -183,7 +183,7 @@ class DeliveryStore:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection that waits for other writers, commits when the block succeeds and is closed in any case."""
+        """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
         try:

@@ -1,6 +1,7 @@
-"""Tells models which deliveries to leave out and which are missing, as Parquet files that dbt reads as sources.
+"""Tells models which deliveries to leave out and which are missing, in Parquet files that dbt reads as sources.
 
-Belongs here: those files. Does not belong here: how deliveries stand (`standing.py`), and the SQL that heeds it.
+Belongs here: those files. Does not belong here: the states of deliveries (`standing.py`), and the SQL that reads the
+files.
 """
 
 import json
@@ -21,7 +22,7 @@ _COLUMNS = {
 
 
 def write_left_out(settings: Settings, deliveries: Iterable[Delivery]) -> None:
-    """Have the next build leave these deliveries out of staging, and no others."""
+    """Make the next build leave these deliveries, and no others, out of staging."""
     _write(settings, LEFT_OUT, [(delivery.source, delivery.table, delivery.delivered_on) for delivery in deliveries])
 
 
@@ -31,9 +32,9 @@ def write_missing(
     entities: Mapping[tuple[str, str], Iterable[str]],
     as_of: date,
 ) -> None:
-    """Have the next build say of KPIs that they lack these deliveries, up to the as-of date.
+    """Make the next build report the KPIs that lack these deliveries, up to the as-of date.
 
-    `entities`: what is made from each table, by (source, table).
+    `entities`: the entities built from each table, by (source, table).
     """
     rows = [
         (delivery.source, delivery.table, entity, delivery.delivered_on)
@@ -45,14 +46,14 @@ def write_missing(
 
 
 def ensure_files(settings: Settings) -> None:
-    """Make the files where there are none: then nothing is left out, and nothing missing."""
+    """Create the files that do not exist; in new files, no delivery is left out or missing."""
     for name in _COLUMNS:
         if not _file(settings, name).exists():
             _write(settings, name, [])
 
 
 def entities_of_tables(manifest: Path) -> dict[tuple[str, str], list[str]]:
-    """The entities that staging makes from each delivered table, by (source, table), as dbt's manifest has it."""
+    """The entities that staging builds from each delivered table, by (source, table), from dbt's manifest."""
     nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
     by_id = {node["unique_id"]: node for node in nodes if node["resource_type"] == "model"}
     found: dict[tuple[str, str], list[str]] = {}
@@ -73,7 +74,7 @@ def entities_of_tables(manifest: Path) -> dict[tuple[str, str], list[str]]:
 
 
 def _file(settings: Settings, name: str) -> Path:
-    return settings.raw_dir / "pipeline" / name / "now" / "rows.parquet"  # where dbt looks for any source's table
+    return settings.raw_dir / "pipeline" / name / "now" / "rows.parquet"  # where dbt looks for every source's tables
 
 
 def _write(settings: Settings, name: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -87,6 +88,6 @@ def _write(settings: Settings, name: str, rows: Sequence[tuple[object, ...]]) ->
             connection.executemany(f"insert into told values ({marks})", rows)
         connection.execute("copy told to $1 (format parquet)", [str(aside)])
     if target.exists() and target.read_bytes() == aside.read_bytes():
-        aside.unlink()  # a new file would have all that is made from it built again
+        aside.unlink()  # a new file would make dbt rebuild everything that reads it
     else:
         aside.replace(target)
