@@ -1,6 +1,6 @@
-"""What lies in the landing folder: files that came after their day was run, and files that nobody will ever read.
+"""Examines the landing folder: files that arrived after their day was run, and files that no run will ever read.
 
-Belongs here: telling them, and the sensor that has days run again.
+Belongs here: finding them, and the sensor that runs days again.
 Does not belong here: landing (`landing.py`).
 """
 
@@ -21,9 +21,9 @@ from pipelines.warehouse import sandboxed
 
 
 def listings(settings: Settings, sources: Iterable[Source], first: date, end: date) -> dict[str, list[str]]:
-    """For each delivery day in `[first, end)` that has files: of each one a hash of its name, size and time.
+    """For each delivery day in `[first, end)` that has files: a hash of each file's name, size and time.
 
-    Files that the pipeline fetches itself do not arrive.
+    Files that the pipeline fetches itself are not included.
     """
     found: dict[str, list[str]] = {}
     for table in (table for source, _, table in each_table(sources) if not source.is_asked):
@@ -36,11 +36,11 @@ def listings(settings: Settings, sources: Iterable[Source], first: date, end: da
 
 
 def newest_delivery(settings: Settings, sources: Iterable[Source]) -> date | None:
-    """The newest day that has landed or of which a file lies in the landing folder; None if nothing was delivered."""
+    """The newest day that has landed or has a file in the landing folder; None if nothing was delivered."""
     days: set[date] = set()
     for source, name, table in each_table(sources):
         days |= raw_days(settings.raw_dir, source.name, name)
-        any_day = re.sub(r"\*?\{delivered_on[^}]*\}\*?", "*", table.path)  # `**` within a name is no pattern
+        any_day = re.sub(r"\*?\{delivered_on[^}]*\}\*?", "*", table.path)  # `**` within a name is not a pattern
         for path in settings.landing_dir.glob(any_day):
             if day := table.day_of(path.relative_to(settings.landing_dir).as_posix()):
                 days.add(day)
@@ -48,9 +48,9 @@ def newest_delivery(settings: Settings, sources: Iterable[Source]) -> date | Non
 
 
 def unclaimed_files(settings: Settings, sources: Iterable[Source]) -> list[Path]:
-    """Files in the folders of `sources` that no run will read: no table's `path` fits, or their day is too early.
+    """Files in the folders of `sources` that no run will read: no table's `path` matches, or their day is too early.
 
-    Relative to the landing folder, sorted. Folders that no table's `path` names are others' business.
+    Paths are relative to the landing folder and sorted. Folders that no table's `path` names are ignored.
     """
     tables: dict[str, list[Table]] = {}
     for source, _, table in each_table(sources):
@@ -69,12 +69,12 @@ def unclaimed_files(settings: Settings, sources: Iterable[Source]) -> list[Path]
 
 
 def touched_days(before: dict[str, list[str]], now: dict[str, list[str]], run_before: set[str]) -> list[str]:
-    """The days that were run and have files now that `before` does not know. A file that went is no delivery."""
+    """The days that were run and now have files that are not in `before`. A file that disappeared is no delivery."""
     return sorted(day for day in run_before if set(now.get(day, [])) - set(before.get(day, [])))
 
 
 def _without_repaired(settings: Settings, sources: Iterable[Source], days: Iterable[str]) -> list[str]:
-    """Of `days` those with a file that has not landed as it is now. Whoever ran the others has repaired them."""
+    """Those of `days` with a file that has not landed in its current form. The others were repaired by a run."""
     tables = [found for found in each_table(sources) if not found[0].is_asked]
     with sandboxed(settings.landing_dir, settings.raw_dir) as database:
         return [
@@ -96,11 +96,11 @@ def _without_repaired(settings: Settings, sources: Iterable[Source], days: Itera
 
 
 def arrivals_sensor(settings: Settings, sources: list[Source], job_name: str, running: bool) -> dg.SensorDefinition:
-    """Runs a delivery day again when a file of it comes late or comes again; and only that day.
+    """Runs a delivery day again when a file for it arrives late or again, and runs only that day.
 
-    It looks back over the setting `late_file_days`. A file that is still being copied changes from one look to the
-    next: a day is run once its files were found the same twice. Days that never ran are the schedule's, and a day that
-    somebody has run by hand since is done.
+    It looks back over `late_file_days`. A file that is still being copied changes from one look to the next, so a day
+    is run once two looks have found the same files. Days that were never run are left to the schedule, and days that
+    somebody has run manually since are done.
     """
 
     @dg.sensor(

@@ -19,7 +19,7 @@ from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
 from pipelines.warehouse import sandboxed
 
-FAILED_DAYS = "delivery days that failed"  # metadata of a step that failed: of a range of days, which ones
+FAILED_DAYS = "delivery days that failed"  # metadata key of a failed step: which days of a range failed
 
 
 def raw_key(source: str, table_name: str) -> dg.AssetKey:
@@ -46,9 +46,10 @@ def _raw_asset(
         owners=[source.owner],
         kinds={"file", "parquet"},
         partitions_def=partitions,
-        # A repair runs each day by itself, so that its checks speak of that day; `kpi run` loads a first range at once.
+        # A repair runs each day separately, so that its checks are about that day; `kpi run` loads a first range in
+        # one run.
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
-        # Disks and servers recover; a file that is broken does not, and says so without a retry.
+        # Disks and servers recover, so they are retried; a broken file does not, and fails without a retry.
         retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
         metadata={"file pattern": table.path, "key": ", ".join(table.key), "delivered by": source.sla},
     )
@@ -56,8 +57,8 @@ def _raw_asset(
         landed_days: dict[str, Landed] = {}
         problems: list[str] = []
         failed_days: list[str] = []
-        missing: dict[str, str] = {}  # by day: nothing came
-        refused: dict[str, list[str]] = {}  # by day: files that could not be let in
+        missing: dict[str, str] = {}  # by day: nothing arrived
+        refused: dict[str, list[str]] = {}  # by day: files that were refused
         may_recover = False
         landed_before = raw_days(settings.raw_dir, source.name, table_name)
         quarantine = QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir)
@@ -67,8 +68,8 @@ def _raw_asset(
             for day in context.partition_keys:
                 delivered_on = date.fromisoformat(day)
                 try:
-                    # What was fetched stays the delivery of its day: asked again, the source has other rows by now.
-                    # Whoever wants them all the same removes the file.
+                    # What was fetched stays the delivery of its day: the source would return other rows by now. To
+                    # fetch the day again anyway, remove the file.
                     is_here = delivered_on in landed_before and table.files(settings.landing_dir, delivered_on)
                     if source.store or not is_here:
                         fetch(source, table_name, table, delivered_on, settings)
@@ -84,7 +85,7 @@ def _raw_asset(
                         is_history=delivered_on < live_from,
                     )
                     refused[day] = landed_days[day].refused
-                except (UnreachableError, ConfigError) as error:  # the other days would fare no better
+                except (UnreachableError, ConfigError) as error:  # the other days would fail in the same way
                     problems.append(str(error))
                     failed_days += context.partition_keys[context.partition_keys.index(day) :]
                     may_recover = isinstance(error, UnreachableError)
@@ -107,7 +108,7 @@ def _raw_asset(
                     f"{key.to_user_string()}: {day}: {landed.unreadable_rows:,} of {landed.rows:,} rows could not be "
                     "told apart into cells: see `kpi quarantine list`."
                 )
-            if problems:  # a step that fails materializes nothing, although these days did land
+            if problems:  # a failed step materializes nothing, although these days did land
                 context.log_event(dg.AssetMaterialization(key, partition=day, metadata=_metadata(landed)))
             else:
                 context.add_asset_metadata(_metadata(landed), partition_key=day)
@@ -129,10 +130,10 @@ def _waited_for(
     missing: Mapping[str, str],
     refused: Mapping[str, list[str]],
 ) -> dict[str, list[str]]:
-    """What of a table's missing and refused deliveries keeps the run from going on, by day.
+    """A table's missing and refused deliveries that prevent the run from going on, by day.
 
-    All of it, but for what the source says may be published without, or a person decided so. Models need at least one
-    delivery of each table to know its columns.
+    These are all of them, except deliveries that the source or a person's decision allows to go on without. Models need
+    at least one delivery of each table to know its columns.
     """
     found = {day: [problem] for day, problem in missing.items()}
     found |= {day: problems for day, problems in refused.items() if problems}

@@ -1,8 +1,7 @@
-"""The gate a delivered file passes before anything reads its rows.
+"""The gate that a delivered file must pass before anything reads its rows.
 
-Belongs here: what can be told from a file's name and bytes: that it is the file that was promised, whole, and text in
-its declared encoding. Does not belong here: header and rows (`readers.py`), and what becomes of a file that is refused
-(`landing.py`).
+Belongs here: what a file's name and bytes show: that it is the expected file, complete, and text in its declared
+encoding. Does not belong here: header and rows (`readers.py`), and what happens to a refused file (`landing.py`).
 """
 
 import codecs
@@ -30,7 +29,7 @@ class DeliveryError(Exception):
 
 
 class MissingDeliveryError(DeliveryError):
-    """Nothing was delivered on a day on which something has to be."""
+    """Nothing was delivered on a day that requires a delivery."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class Admitted:
     """A file that passed.
 
     Attributes:
-        path: what to read: the delivered file or, of text in another encoding or a zip archive, a UTF-8 copy of it.
-        label: how messages and `_source_file` name it.
-        is_plain: text without NUL bytes and blank lines, which the fast reader can be trusted with.
+        path: the file to read: the delivered file or, for text in another encoding or a zip archive, a UTF-8 copy.
+        label: its name in messages and `_source_file`.
+        is_plain: it is text without NUL bytes and blank lines, which the fast reader reads correctly.
     """
 
     path: Path
@@ -49,11 +48,11 @@ class Admitted:
 
 
 def admit(path: Path, table: Table, label: str, landing_dir: Path, scratch: Path) -> Admitted:
-    """Let the file at `path` in, or say why not. Copies that reading needs are put into the folder `scratch`.
+    """Admit the file at `path`, or say why not. Copies that reading needs are written to the folder `scratch`.
 
     Raises:
-        DeliveryError: the file is no regular file inside the landing folder, is empty, too large, cut off, a web page
-            or an error message, or is not text in the declared encoding.
+        DeliveryError: the file is not a regular file inside the landing folder, is empty, too large, truncated, a web
+            page or an error message, or is not text in the declared encoding.
     """
     check_name(path, label, landing_dir)
     if path.stat().st_size == 0:
@@ -80,10 +79,10 @@ def sha256_of(path: Path) -> str:
 
 
 def check_name(path: Path, label: str, landing_dir: Path) -> None:
-    """Nothing outside the landing folder is ever opened, and no name breaks a message.
+    """Ensure that nothing outside the landing folder is opened, and that no name breaks a message.
 
     Raises:
-        DeliveryError: `path` is a link, is no file, leaves the landing folder, or has control characters in its name.
+        DeliveryError: `path` is a link, not a file, outside the landing folder, or has control characters in its name.
     """
     if any(ord(character) < 32 or ord(character) == 127 for character in label):
         raise DeliveryError(
@@ -110,10 +109,10 @@ def _check_binary(path: Path, table: Table, label: str) -> None:
 
 
 def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> bool:
-    """Read the whole file once; True when it is plain. Writes it as UTF-8 to `copy_to`, if given."""
+    """Read the whole file once; True if it is plain. Writes it as UTF-8 to `copy_to`, if given."""
     codec = "utf-8-sig" if table.encoding == "utf-8" else table.encoding
     decoder = codecs.getincrementaldecoder(codec)()
-    # What DuckDB's reader and Python's take for different rows or cells.
+    # Characters that DuckDB's reader and Python's reader split into rows or cells differently.
     odd_texts = ("\0", "\n\n", "\n\r", "\r\r", f'{table.delimiter} "', '\n "', '\r "')
     read_bytes, lines, last, is_plain = 0, 0, "", True
     with _unpacked(path, label) as file, _writer(copy_to) as copy:
@@ -193,7 +192,9 @@ def _unpacked(path: Path, label: str) -> Iterator[IO[bytes]]:
                 raise DeliveryError(
                     f"{label}: the archive holds {len(members)} files, one is expected. Have each delivered by itself."
                 )
-            with archive.open(members[0]) as file:  # read in place: a name in the archive is never a path of ours
+            with archive.open(
+                members[0]
+            ) as file:  # read in place: a name in the archive never becomes one of our paths
                 yield file
     elif path.suffix == ".gz":
         with gzip.open(path, "rb") as file:

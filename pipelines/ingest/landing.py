@@ -1,15 +1,15 @@
 """Lands one table's delivery of one day as raw Parquet.
 
-Belongs here: provenance, atomic replacement, telling new, unchanged and restated deliveries apart, and putting files
-that are refused into quarantine.
-Does not belong here: what a file must be (`gate.py`), file formats (`readers.py`), Dagster (`assets.py`), and anything
-that happens after raw.
+Belongs here: provenance, atomic replacement, distinguishing new, unchanged and restated deliveries, and putting refused
+files into quarantine.
+Does not belong here: requirements for a file (`gate.py`), file formats (`readers.py`), Dagster (`assets.py`), and
+anything that happens after raw.
 
-A raw partition is one file, `raw/<source>/<table>/delivered_on=<day>/rows.parquet`. It holds every delivered row: its
-columns as text, and beside them `_source_file`, `_row_number`, `_file_sha256`, `_delivered_on` and `_loaded_at`. A row
-that cannot be told apart into cells has its text in `_unreadable_row` and the reason in `_problem`. What the file was
-made from stands in its own metadata, so that data and record are replaced in one step; and so does whether the day is
-history: older than the newest day of the table's first load (`first_live_day`).
+A raw partition is one file, `raw/<source>/<table>/delivered_on=<day>/rows.parquet`. It contains every delivered row:
+its columns as text, together with `_source_file`, `_row_number`, `_file_sha256`, `_delivered_on` and `_loaded_at`. A
+row that cannot be parsed into columns has its text in `_unreadable_row` and the reason in `_problem`. The file's own
+metadata records what it was made from, so that data and record are replaced in one step. The metadata also record
+whether the day is history: older than the newest day of the table's first load (`first_live_day`).
 """
 
 import json
@@ -33,27 +33,27 @@ from pipelines.ingest.readers import READING_COLUMNS, iter_columns, read_deliver
 from pipelines.sources import Table
 from pipelines.warehouse import in_memory, literal_path
 
-READER_VERSION = "2"  # raw files of an older one are made anew when their day is run again
+READER_VERSION = "2"  # raw files of an older version are rebuilt when their day is run again
 
 HISTORY = "history"  # key in the metadata of raw files
-FEW_ROWS = 10  # files of fewer may be the same on two days by chance
+FEW_ROWS = 10  # files with fewer rows may be equal on two days by chance
 
 Outcome = Literal["landed", "unchanged", "restated", "empty day"]
 
 
 @dataclass(frozen=True)
 class Landed:
-    """What became of one delivery."""
+    """The outcome of landing one delivery."""
 
     outcome: Outcome
     files: list[str]  # relative to the landing folder
     rows: int  # all delivered rows
-    unreadable_rows: int  # of these, those that are no rows of cells
+    unreadable_rows: int  # those of them that cannot be parsed into columns
     size_bytes: int  # of the delivered files
     first_date: str | None  # smallest and largest value of the table's date column, as text
     last_date: str | None
     undeclared_columns: list[str]
-    refused: list[str] = field(default_factory=list)  # why each file that went to quarantine did
+    refused: list[str] = field(default_factory=list)  # for each file that went to quarantine, the reason
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class MadeFrom:
 
 
 def raw_file(raw_dir: Path, source: str, table_name: str, delivered_on: date) -> Path:
-    """Where the raw rows of one table and delivery day lie."""
+    """The file with the raw rows of one table and delivery day."""
     return raw_dir / source / table_name / f"delivered_on={delivered_on}" / "rows.parquet"
 
 
@@ -84,11 +84,11 @@ def first_live_day(
 ) -> date:
     """The first delivery day of a table that is not history, once `days` have landed.
 
-    It is the newest day of the first load, which a killed process may have left unfinished: nothing but history has
-    landed then. What is older when it lands, even later, is history too.
+    It is the newest day of the first load. A killed process may have left the first load unfinished; in that case, only
+    history has landed. Any older day that lands, even later, is history, too.
     """
     landed = sorted(raw_days(raw_dir, source, table_name))
-    # All of its history is older than all that is live, so that few footers need to be read.
+    # All history is older than all live days, so only a few footers need to be read.
     found = bisect_left(
         landed, True, key=lambda day: not history_days(database, [raw_file(raw_dir, source, table_name, day)])
     )
@@ -96,7 +96,7 @@ def first_live_day(
 
 
 def history_days(database: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> set[date]:
-    """The delivery days of those of these raw files, of one table, that say that they are history."""
+    """The delivery days of those raw files of one table whose metadata say that they are history."""
     listed = ", ".join(sql_text(literal_path(file)) for file in files)
     if not listed:
         return set()
@@ -108,16 +108,16 @@ def history_days(database: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> 
 
 
 def delivered_files(raw: Path) -> dict[str, str]:
-    """The delivered files that the raw file `raw` was made from (relative to the landing folder), with their hashes."""
+    """The delivered files from which `raw` was made, relative to the landing folder, with their hashes."""
     with in_memory() as connection:
         made_from = _made_from(connection, raw)
     return dict(made_from.files) if made_from else {}
 
 
 def loads(raws: Iterable[Path]) -> dict[date, datetime]:
-    """When the rows of these raw files, of one table, were loaded, as they say themselves, by delivery day.
+    """When the rows of these raw files of one table were loaded, according to the rows themselves, by delivery day.
 
-    Files without rows are not in it.
+    Files without rows are not included.
     """
     listed = ", ".join(sql_text(literal_path(raw)) for raw in raws)
     if not listed:
@@ -136,7 +136,7 @@ def has_landed(
     raw_dir: Path,
     database: duckdb.DuckDBPyConnection,
 ) -> bool:
-    """Whether every file that lies there for the day is in raw as it is now, byte for byte."""
+    """Whether every file in the landing folder for the day is in raw in its current form, byte for byte."""
     with database.cursor() as connection:
         before = _made_from(connection, raw_file(raw_dir, source, table_name, delivered_on))
     landed = before.files if before else {}
@@ -160,13 +160,13 @@ def land(
 ) -> Landed:
     """Bring the delivery of one day into raw, each of its files as a whole or not at all.
 
-    The same bytes read the same way again change nothing; other bytes replace what was there. What a file brought
-    stays when the file has left the landing folder. A file that is refused goes to `quarantine`, if given, and the
-    day's other files land without it; it never takes away what its older self brought. `database` does the reading and
-    writing; nothing stays in it. A day that is landed anew stays history, or live, whatever `is_history` says.
+    The same bytes, read in the same way, change nothing; different bytes replace the earlier ones. The rows of a file
+    stay after the file has left the landing folder. A refused file goes to `quarantine`, if given, and the day's other
+    files land without it; the rows of the file's earlier version stay. `database` reads and writes; nothing stays in
+    it. A day that lands again stays history or live, whatever `is_history` says.
 
     Raises:
-        DeliveryError: nothing was delivered although the table forbids empty days, or no file could be let in.
+        DeliveryError: nothing was delivered although the table forbids empty days, or all files were refused.
     """
     target = raw_file(raw_dir, source, table_name, delivered_on)
     with _alone(target), database.cursor() as connection, _scratch(target) as scratch:
@@ -192,7 +192,7 @@ def land(
                 if twin := next((other for other, known in hashes.items() if known == sha256), None):
                     _check_not_twice(connection, query, label, twin, table)
                 queries[label], hashes[label] = query, sha256
-            except FileNotFoundError:  # taken away since the folder was looked at
+            except FileNotFoundError:  # removed since the folder was listed
                 continue
             except DeliveryError as error:
                 refused[label] = str(error)
@@ -200,12 +200,12 @@ def land(
         if quarantine:
             for label, reason in refused.items():
                 quarantine.take(landing_dir / label, reason, source, table_name, delivered_on)
-        # Of a snapshot that is not whole one cannot say which keys it lacks.
+        # An incomplete snapshot does not show which keys it lacks.
         if problems and (not queries or table.deliveries == "snapshot"):
             raise DeliveryError("\n".join(problems))
         delivered = list(queries)
         landed_before = dict(before.files) if before else {}
-        for label in sorted(landed_before.keys() - queries.keys()):  # cleared away since, or refused as it is now
+        for label in sorted(landed_before.keys() - queries.keys()):  # removed since, or refused in its current form
             queries[label], hashes[label] = _landed_rows(target, label), landed_before[label]
         made_from = MadeFrom(hashes, _read_as(table))
         if before == made_from:
@@ -243,7 +243,7 @@ def _read(
     target: Path,
     before: MadeFrom | None,
 ) -> tuple[str, str]:
-    """The query that reads one delivered file, and the file's hash. What has landed like that is not read again."""
+    """The query that reads one delivered file, and its hash. A file that landed in this form is not read again."""
     check_name(file, label, landing_dir)
     sha256 = sha256_of(file)
     if before and before.read_as == _read_as(table) and before.files.get(label) == sha256:
@@ -256,7 +256,7 @@ def _read(
 
 
 def _landed_rows(target: Path, label: str) -> str:
-    """The rows that a file brought when it landed."""
+    """The rows that a file contained when it landed."""
     return (
         "select * exclude (_source_file, _file_sha256, _delivered_on, _loaded_at) "
         f"from {_raw_rows(target)} where _source_file = {sql_text(label)}"
@@ -305,14 +305,14 @@ def _check_not_landed_before(
 
 
 def _check_not_twice(connection: duckdb.DuckDBPyConnection, query: str, label: str, twin: str, table: Table) -> None:
-    """Refuse `orders (1).csv` beside `orders.csv`: where rows have no key they would count twice."""
+    """Refuse `orders (1).csv` next to `orders.csv`: if rows have no key, they would count twice."""
     [[rows]] = connection.execute(f"select count(*) from ({query})").fetchall()
     if rows >= FEW_ROWS and not table.may_repeat_a_file:
         raise DeliveryError(f"{label}: the same bytes as {twin} of the same day. Remove one of the two.")
 
 
 def _remember_files(connection: duckdb.DuckDBPyConnection, target: Path, delivered_on: date) -> None:
-    """Write down on which day each file that is large enough has landed; the newest day that holds it counts."""
+    """Record the day on which each sufficiently large file has landed; the newest such day counts."""
     found = connection.execute(f"select _file_sha256 from {_raw_rows(target)} group by 1 having count(*) >= {FEW_ROWS}")
     for [sha256] in found.fetchall():
         marker = _marker(target, sha256)
@@ -324,7 +324,7 @@ def _remember_files(connection: duckdb.DuckDBPyConnection, target: Path, deliver
 
 
 def _marker(target: Path, sha256: str) -> Path:
-    """A small file that says on which day a file with this hash has landed: looked up without reading any other day."""
+    """A small file that names the day on which a file with this hash has landed, so that no other day must be read."""
     return target.parent.parent / "_landed_files" / sha256
 
 
@@ -359,7 +359,7 @@ def _write(
 
 
 def stamp_again(database: duckdb.DuckDBPyConnection, target: Path) -> None:
-    """Give the raw file at `target` a new `_loaded_at`, so that staging types its rows anew."""
+    """Give the raw file at `target` a new `_loaded_at`, so that staging types its rows again."""
     with _alone(target), database.cursor() as connection:
         made_from = _made_from(connection, target)
         assert made_from is not None, f"{target} is no raw file"
@@ -371,7 +371,7 @@ def stamp_again(database: duckdb.DuckDBPyConnection, target: Path) -> None:
 def _replace(
     connection: duckdb.DuckDBPyConnection, query: str, made_from: MadeFrom, target: Path, is_history: bool
 ) -> None:
-    """Write the rows of `query` with the time of now as `_loaded_at`: aside, then in one step to `target`."""
+    """Write the rows of `query` to a temporary file with the current time as `_loaded_at`, then replace `target`."""
     loaded_at = datetime.now(UTC).replace(tzinfo=None)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".landing-", suffix=".parquet")
@@ -395,14 +395,14 @@ def _replace(
 
 
 def _no_rows(table: Table) -> str:
-    """Gives an empty day, too, every declared column."""
+    """A query without rows, which gives an empty day every declared column."""
     texts = [*table.columns, *table.optional_columns, "_source_file", "_file_sha256", *READING_COLUMNS[1:]]
     columns = ", ".join(f"cast(null as varchar) as {sql_name(column)}" for column in texts)
     return f"select {columns}, cast(null as bigint) as _row_number where false"
 
 
 def _made_from(connection: duckdb.DuckDBPyConnection, target: Path) -> MadeFrom | None:
-    """What the raw file at `target` says it was made from; None where there is none."""
+    """What the raw file at `target` was made from, according to its metadata; None if there is no file."""
     if not target.exists():
         return None
     metadata = f"parquet_kv_metadata({sql_text(literal_path(target))})"
@@ -425,7 +425,7 @@ def _summary(
 
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """Let one process at a time land the table of `target`, and clear away what a killed one left of its day."""
+    """Let only one process at a time land the table of `target`, and remove what a killed process left of its day."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.parent.parent / ".lock"):
         for left in target.parent.glob(".landing-*"):
@@ -437,7 +437,7 @@ def _alone(target: Path) -> Iterator[None]:
 
 @contextmanager
 def _scratch(target: Path) -> Iterator[Path]:
-    """A folder for copies that reading needs."""
+    """A temporary folder for copies that reading needs."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".reading-") as folder:
         yield Path(folder)
 

@@ -3,8 +3,8 @@
 Belongs here: taking a file out of the landing folder, listing what was taken, and putting it back.
 Does not belong here: why a file is refused (`gate.py`, `readers.py`), and rows (`quality/quarantine.py`).
 
-A refused file lies in `quarantine/files/<source>/<table>/<day>/<id>/` beside a `reason.json`. Files of one day that
-were refused one after another stay side by side.
+A refused file is in `quarantine/files/<source>/<table>/<day>/<id>/` with a `reason.json`. Files of one day that were
+refused one after another are all kept.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ class QuarantinedFile:
     source: str
     table: str
     delivered_on: str
-    path: str  # below the landing folder, where it was delivered
+    path: str  # where it was delivered, relative to the landing folder
     reason: str
     first_seen: str  # UTC
     state: str  # open or dismissed
@@ -36,19 +36,19 @@ class QuarantinedFile:
 
     @property
     def still_waiting(self) -> str:
-        """What a later run of the same day says about it."""
+        """What a later run of the same day reports about it."""
         return f"{self.reason} The file is in quarantine since {self.first_seen[:10]} (kpi quarantine show {self.id})."
 
 
 @dataclass(frozen=True)
 class QuarantinedFiles:
-    """The refused files in the folder `folder`; they were delivered below `landing_dir`."""
+    """The refused files in `folder`, which were delivered below `landing_dir`."""
 
     folder: Path
     landing_dir: Path
 
     def take(self, path: Path, reason: str, source: str, table: str, delivered_on: date) -> None:
-        """Move a delivered file here. A link is moved as the link it is."""
+        """Move a delivered file to quarantine. A link is moved as a link."""
         label = path.relative_to(self.landing_dir).as_posix()
         is_file = path.is_file() and not path.is_symlink()
         file_id = hashlib.sha256(f"{label} {sha256_of(path) if is_file else ''}".encode()).hexdigest()[:10]
@@ -62,16 +62,16 @@ class QuarantinedFiles:
         self._write(home, QuarantinedFile(file_id, source, table, str(delivered_on), label, reason, now, "open"))
 
     def all(self) -> list[QuarantinedFile]:
-        """Every refused file, in the order they came."""
+        """Every refused file, in the order of arrival."""
         return sorted((self._read(home) for home in self._homes()), key=lambda file: (file.first_seen, file.id))
 
     def of_day(self, source: str, table: str, delivered_on: date) -> list[QuarantinedFile]:
-        """The refused files of one delivery that nobody has dealt with."""
+        """The refused files of one delivery that nobody has handled yet."""
         homes = (self.folder / source / table / str(delivered_on)).glob(f"*/{_RECORD}")
         return [file for file in (self._read(record.parent) for record in homes) if file.state == "open"]
 
     def put_back(self, file: QuarantinedFile) -> None:
-        """Deliver a refused file again; if another has taken its place meanwhile, this one is dismissed."""
+        """Deliver a refused file again; if another file has taken its place in the meantime, dismiss this one."""
         target = self.landing_dir / file.path
         if target.exists():
             self.dismiss(file, "replaced by a later delivery")
@@ -85,7 +85,7 @@ class QuarantinedFiles:
         self._write(self._home(file), QuarantinedFile(**asdict(file) | {"state": "dismissed", "note": note}))
 
     def purge(self, file: QuarantinedFile) -> None:
-        """Delete the file for good."""
+        """Delete the file permanently."""
         shutil.rmtree(self._home(file))
 
     def _homes(self) -> Iterator[Path]:

@@ -1,16 +1,16 @@
 """Reads one admitted file as text, exactly as sent.
 
-Belongs here: file formats, their headers, and telling the rows that have the header's shape from those that do not.
+Belongs here: file formats, their headers, and distinguishing rows that match the header from rows that do not.
 Every reader turns a file into a DuckDB query whose columns are all text, in delivered order, followed by
 
-* `_row_number`: as a person sees it who opens the file: the header of a CSV, text or Excel file is row 1 and its first
-  data row 2; the first line of a JSON Lines file, the first object of a JSON array and the first row of a Parquet file
-  are row 1. A line break inside a quoted cell does not begin a row.
-* `_problem`: why the row cannot be told apart into cells, and `_unreadable_row`: its text. Both are NULL for a row that
-  can; of one that cannot, every cell is NULL.
+* `_row_number`: the number that a person sees when opening the file. The header of a CSV, text or Excel file is row 1
+  and its first data row is row 2; the first line of a JSON Lines file, the first object of a JSON array and the first
+  row of a Parquet file are row 1. A line break inside a quoted cell does not begin a row.
+* `_problem`: why the row cannot be parsed into columns, and `_unreadable_row`: its text. Both are NULL for a readable
+  row; for an unreadable row, every cell is NULL.
 
-Does not belong here: where files lie and what becomes of them (`landing.py`), whether a file is let in (`gate.py`), and
-what a cell means (staging).
+Does not belong here: where files are and what happens to them (`landing.py`), whether a file is admitted (`gate.py`),
+and what a cell means (staging).
 """
 
 import csv
@@ -44,7 +44,7 @@ csv.field_size_limit(_MAX_CELL_CHARACTERS)
 
 
 class Row(NamedTuple):
-    """One row of a file: its cells, or else its text and the reason why it has none."""
+    """One row of a file: its cells, or its text and the reason why it has no cells."""
 
     number: int
     cells: Sequence[str | None] | None
@@ -53,20 +53,20 @@ class Row(NamedTuple):
 
 
 def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
-    """A query over `connection` that yields the rows of `file`; its columns are described above.
+    """A query on `connection` that returns the rows of `file`; its columns are described above.
 
     Raises:
-        DeliveryError: the header differs from the declared one, or the file is not of its format at all.
+        DeliveryError: the header differs from the declared one, or the file is not in its declared format.
     """
     rows = f"delivered_{_unique(file.label)}"
     try:
         query = _READERS[table.format](connection, file, table)
-        # Read to its end here, where what is wrong with a file is the file's, and no other's.
+        # Read to the end here, where every error is an error of this file.
         connection.execute(f"create or replace temp table {rows} as {query}")
         return f"select * from {rows}"
     except (DeliveryError, MemoryError, duckdb.FatalException, duckdb.OutOfMemoryException):
         raise
-    except Exception as error:  # whatever a library makes of a damaged file
+    except Exception as error:  # any error that a library raises on a damaged file
         raise DeliveryError(
             f"{file.label}: cannot be read as {table.format}: {_first_line(error)}. "
             "Have the file delivered again, or correct `format` in the source's YAML."
@@ -74,13 +74,13 @@ def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: 
 
 
 def _named_header(names: Iterable[str | None], table: Table, label: str) -> list[str]:
-    """The names of the delivered columns, when every declared one stands there once; more are welcome.
+    """The names of the delivered columns, if every declared column occurs once; more columns are allowed.
 
     Raises:
-        DeliveryError: naming each column that is missing or doubled, and the undeclared ones it may be mistaken for.
+        DeliveryError: a column is missing or duplicated; the message names it and similar undeclared columns.
     """
     header = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
-    counts = Counter(name.lower() for name in header)  # as in SQL, case does not tell columns apart
+    counts = Counter(name.lower() for name in header)  # as in SQL, column names are case-insensitive
     missing = [column for column in table.columns if column not in header]
     doubled = [name for name in dict.fromkeys(header) if counts[name.lower()] > 1]
     reserved = [name for name in header if name.lower() in PROVENANCE]
@@ -119,7 +119,7 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Tabl
 def _read_csv_fast(
     connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table, header: list[str]
 ) -> str | None:
-    """The rows as DuckDB reads them; None when it would leave out any, since it numbers only what it keeps."""
+    """The rows as DuckDB reads them; None if it would skip any, since it numbers only the rows that it keeps."""
     columns = ", ".join(f"{sql_text(column)}: 'VARCHAR'" for column in header)
     name = f"csv_{_unique(file.label)}"
     try:
@@ -135,7 +135,7 @@ def _read_csv_fast(
             )
             """
         )
-    except duckdb.Error:  # line ends of several kinds
+    except duckdb.Error:  # mixed line endings
         return None
     if connection.execute(f"select 1 from {name}_rejects limit 1").fetchone():
         return None
@@ -143,7 +143,7 @@ def _read_csv_fast(
 
 
 def _csv_rows(lines: IO[str], delimiter: str) -> Iterator[Row]:
-    """Every row after the header. A row with a broken quote ends at its line's end, so that it takes no other along."""
+    """Every row after the header. A row with a broken quote ends with its line, so that no other row is affected."""
     source = _Rewindable(lines)
     reader = csv.reader(source, delimiter=delimiter, strict=True)
     width = len(next(reader))
@@ -173,7 +173,7 @@ def _csv_rows(lines: IO[str], delimiter: str) -> Iterator[Row]:
 
 
 class _Rewindable:
-    """Lines, with those taken since the last `clear` remembered, and lines that can be given back."""
+    """Iterates over lines, remembers the lines taken since the last `clear`, and takes lines back."""
 
     def __init__(self, lines: IO[str]) -> None:
         self._lines = lines
@@ -251,7 +251,7 @@ def _json_line(number: int, line: str) -> "_Found":
     return number, value, line, None if isinstance(value, dict) else _no_object(value)
 
 
-# Numbers stay the text they were: 12.30 must not become 12.3, nor a long id lose digits.
+# Numbers keep their original text: 12.30 must not become 12.3, and a long id must not lose digits.
 _JSON_AS_SENT: dict[str, Any] = {"parse_float": str, "parse_int": str, "parse_constant": str}
 _Found = tuple[int, Any, str, str | None]  # row number, value, its text, and what is wrong with it
 
@@ -295,7 +295,7 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
                 "Correct `sheet` in the source's YAML."
             )
         sheet = workbook[table.sheet] if table.sheet else workbook.worksheets[0]
-        sheet.reset_dimensions()  # some exporters write a range that leaves rows out
+        sheet.reset_dimensions()  # some exporters write a range that omits rows
         first, *rest = [[_excel_text(value) for value in row] for row in sheet.values] or [[]]
     finally:
         workbook.close()
@@ -305,7 +305,7 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
 
     def rows() -> Iterator[Row]:
         for number, cells in enumerate(rest, start=2):
-            if not any(cells):  # rows of empty cells only are no rows
+            if not any(cells):  # rows with only empty cells do not count as rows
                 continue
             if any(cells[len(header) :]):
                 text = json.dumps(cells, ensure_ascii=False)
@@ -329,7 +329,7 @@ _READABLE = "cast(null as varchar) as _unreadable_row, cast(null as varchar) as 
 
 
 def _register_rows(connection: duckdb.DuckDBPyConnection, header: list[str], rows: Iterable[Row], label: str) -> str:
-    import pandas as pd  # takes half a second, and commands that only count landed days must answer at once
+    import pandas as pd  # takes half a second, and commands that only count landed days must respond immediately
 
     no_cells = [None] * len(header)
     table = [(*(row.cells or no_cells), row.number, row.text, row.problem) for row in rows]
@@ -351,7 +351,7 @@ def _open_text(path: Path) -> IO[str]:
 
 def _json_text(value: Any) -> str | None:
     text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # Half of a character, which JSON can spell and no file can hold.
+    # Half of a surrogate pair, which JSON can contain but no file can.
     return text if text is None else text.encode("utf-8", "replace").decode()
 
 
@@ -392,6 +392,6 @@ def sql_name(value: str) -> str:
 
 
 def iter_columns(query: str, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """The names of the columns `query` yields."""
+    """The names of the columns that `query` returns."""
     for name, *_ in connection.execute(f"describe {query}").fetchall():
         yield name

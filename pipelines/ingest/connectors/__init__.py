@@ -1,11 +1,11 @@
-"""Fetches what a source has for a delivery day into the landing folder, where it is a delivery like any other.
+"""Fetches a source's data for a delivery day into the landing folder, where it is a delivery like any other.
 
-Belongs here: choosing the connector, and trying again. Does not belong here: how a database (`sql.py`) or an HTTP API
-(`rest.py`) is asked, how a store is read (`store.py`), how the file is written (`delivery.py`), and what becomes of it
+Belongs here: choosing the connector, and retrying. Does not belong here: how to query a database (`sql.py`) or an HTTP
+API (`rest.py`), how to read a store (`store.py`), how to write the file (`delivery.py`), and what happens to the file
 (`landing.py`).
 
-Nothing is remembered between days: the rows of a day are those last changed in its window, so any day can be fetched
-again. A file that is there has been fetched whole.
+No state is kept between days: the rows of a day are those that last changed in its window, so any day can be fetched
+again. A file that exists has been fetched completely.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,12 +39,12 @@ def fetch(
 ) -> Path | None:
     """Write the delivery of one table and day into the landing folder.
 
-    The same rows give the same bytes. A file that was there is replaced in one step, or stays when anything fails.
-    None when there is no file: the source delivers its files itself, or has no rows on a day that may be empty.
+    The same rows give the same bytes. An existing file is replaced in one step, or stays if anything fails.
+    Returns None if there is no file: the source delivers its files itself, or has no rows on a day that may be empty.
 
     Raises:
-        UnreachableError: the source cannot be reached, or lets nobody in.
-        DeliveryError: it answers something else than rows, or has none although the table forbids empty days.
+        UnreachableError: the source cannot be reached, or denies access.
+        DeliveryError: it returns something other than rows, or no rows although the table forbids empty days.
         ConfigError: an environment variable that the source names is not set.
     """
     if source.store:
@@ -80,7 +80,7 @@ def fetch(
 def _rows(
     source: Source, table_name: str, table: Table, window: Window, retries: Retries
 ) -> Callable[[], Iterator[Row]]:
-    """Asks the source anew each time it is called. Drivers are imported only where they are needed."""
+    """A function that queries the source on each call. Drivers are imported only if they are needed."""
     if isinstance(table.fetch, SqlFetch):
         from pipelines.ingest.connectors import sql
 

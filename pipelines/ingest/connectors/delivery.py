@@ -1,4 +1,4 @@
-"""What connectors share: the window of a delivery day, how often to try, secrets, and the file that is written."""
+"""What connectors share: the window of a delivery day, retries, secrets, and the file that they write."""
 
 import gzip
 import json
@@ -19,16 +19,16 @@ Row = dict[str, str | None]
 
 
 class UnreachableError(DeliveryError):
-    """The source cannot be asked now, for this day or another."""
+    """The source cannot be queried now, for any day."""
 
 
 class ConnectionLostError(UnreachableError):
-    """The connection could not be made, or was lost half-way; worth another try at once."""
+    """The connection could not be opened or was lost; worth an immediate retry."""
 
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a source is asked, and how long is waited before the second time; each wait is twice the one before."""
+    """How often to query a source, and how long to wait before the second attempt; each further wait is doubled."""
 
     attempts: int = 5
     first_wait_seconds: float = 1
@@ -37,9 +37,9 @@ class Retries:
 
 @dataclass(frozen=True)
 class Window:
-    """The half-open span `[start, end)` in which the rows last changed; without a start all before the end.
+    """The half-open span `[start, end)` in which the rows last changed; without a start, all rows before the end.
 
-    `zone` is that of cursors without an offset.
+    `zone` is the time zone of cursors without an offset.
     """
 
     start: datetime | None
@@ -48,7 +48,7 @@ class Window:
 
 
 def window_of(fetch: Incremental, delivered_on: date, settings: Settings) -> Window:
-    """The delivery day where the business is, and the days of the lag before it; the first day brings the history."""
+    """The delivery day in the business time zone, and the lag's days before it. The first day includes all history."""
     business = ZoneInfo(settings.time_zone)
 
     def start_of(day: date) -> datetime:
@@ -67,7 +67,7 @@ def secret(variable: str, source: str, setting: str) -> str:
     """The value of an environment variable that a source names.
 
     Raises:
-        ConfigError: it is not set, or empty.
+        ConfigError: the variable is not set, or is empty.
     """
     value = os.environ.get(variable, "").strip()
     if not value:
@@ -79,9 +79,9 @@ def secret(variable: str, source: str, setting: str) -> str:
 
 
 def write_delivery(target: Path, rows: Callable[[], Iterator[Row]]) -> int:
-    """Write rows as gzipped JSON Lines, aside and then in place, and count them.
+    """Write rows as gzipped JSON Lines to a temporary file, move it into place, and return the number of rows.
 
-    No rows make no file. The bytes depend on the rows alone.
+    Without rows, there is no file. The bytes depend only on the rows.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".fetching-")

@@ -1,7 +1,7 @@
-"""Asks an HTTP API, page by page, for the records that last changed in a window.
+"""Queries an HTTP API, page by page, for the records that last changed in a window.
 
-Requests, retries, rate limits and pagination are dlt's. What is added here: numbers keep their digits, an answer that
-is not a list of records is an error and never "no rows", and secrets go nowhere but to the API's own host.
+dlt handles requests, retries, rate limits and pagination. This module adds three rules: numbers keep their digits, a
+response that is not a list of records is an error and never "no rows", and secrets go only to the API's own host.
 """
 
 import json
@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
-# dlt reports nothing, and looks for no configuration of its own.
+# dlt sends no telemetry, and looks for no configuration of its own.
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 
 import requests
@@ -40,8 +40,8 @@ def rows(source: Source, table_name: str, table: Table, window: Window, retries:
     """The records of the window, every value as text, ordered by cursor and key.
 
     Raises:
-        UnreachableError: the API cannot be reached, or refuses.
-        DeliveryError: it answers something else than the records it should.
+        UnreachableError: the API cannot be reached, or refuses the request.
+        DeliveryError: it returns something other than the expected records.
         ConfigError: an environment variable that the source names is not set, or the paginator's settings do not fit.
     """
     assert isinstance(table.fetch, RestFetch)
@@ -54,16 +54,17 @@ def rows(source: Source, table_name: str, table: Table, window: Window, retries:
 
 
 def _read(source: Source, fetch: RestFetch, label: str, window: Window, retries: Retries) -> Iterator[Row]:
-    """The records of the window as the pages bring them."""
+    """The records of the window, in the order of the pages."""
     for number, record in enumerate(_records(source, fetch, label, window, retries), start=1):
         if fetch.cursor is None or _in_window(record, fetch, window, f"{label}: record {number}"):
             yield {name: _text(value) for name, value in record.items()}
 
 
 def _skipped(found: list[Row], key: list[str], read: Callable[[], Iterator[Row]], label: str) -> list[Row]:
-    """What pages skipped because records before it left while they were read; no later window brings a history again.
+    """Records that pages skipped because earlier records disappeared during reading. No later window contains the
+    history again.
 
-    All is read anew until a reading brings no key that was not there.
+    Everything is read again until a pass finds no new key.
     """
 
     def key_of(row: Row) -> tuple[str | None, ...]:
@@ -94,7 +95,7 @@ def _records(
             params=params,
             paginator=_paginator(fetch, label),
             data_selector=fetch.data_selector,
-            allow_redirects=False,  # which would carry a key in a header to any host
+            allow_redirects=False,  # redirects would send a key in a header to any host
         ):
             yield from page
             if page.paginator.has_next_page:
@@ -102,12 +103,12 @@ def _records(
     except requests.HTTPError as error:
         code = error.response.status_code if error.response is not None else 0
         raise UnreachableError(f"{label}: {fetch.path} answered with HTTP status {code}. {_next_step(code)}") from None
-    except requests.RequestException as error:  # whose text holds the URL, with a key in it perhaps
+    except requests.RequestException as error:  # its text contains the URL, possibly with a key
         raise UnreachableError(
             f"{label}: {fetch.path} of {urlsplit(client.base_url).netloc} cannot be read "
             f"({type(error).__name__}, {retries.attempts} times). {_TRY_AGAIN}"
         ) from None
-    except ValueError as error:  # dlt's paginators; their text holds the whole answer
+    except ValueError as error:  # from dlt's paginators; its text contains the whole response
         raise DeliveryError(
             f"{label}: {fetch.path}: the paginator {fetch.paginator['type']} does not find in the answer what it needs "
             f"({str(error).split(' in ')[0][:80]}). Correct `paginator` in the source's YAML."
@@ -123,7 +124,7 @@ def _next_step(status: int) -> str:
 
 
 class _Client(RESTClient):
-    """dlt's client, strict about what a page is."""
+    """dlt's client with strict rules for what counts as a page."""
 
     label = ""
 
@@ -199,7 +200,7 @@ def _paginator(fetch: RestFetch, label: str) -> BasePaginator:
 
 
 def _is_cut(response: requests.Response | None, exception: BaseException | None) -> bool:
-    """Half a page, or a page of a proxy that has a bad moment, is asked for again."""
+    """Whether to request a page again: it is incomplete, or a proxy with a temporary problem sent it."""
     if response is None or not response.ok or response.is_redirect:
         return False
     try:
@@ -214,7 +215,7 @@ def _parsed(response: requests.Response) -> Any:
 
 
 def _check_next_page(request: requests.Request, asked: set[str], base_url: str, label: str) -> None:
-    """A next page lies on the API's own host, and has not been read yet."""
+    """Ensure that the next page is on the API's own host and has not been read yet."""
     origin, expected = _origin(str(request.url)), _origin(base_url)
     if origin != expected:
         raise DeliveryError(
@@ -245,7 +246,7 @@ def _window_params(fetch: RestFetch, window: Window) -> dict[str, str]:
 
 
 def _written(moment: datetime, fetch: RestFetch, window: Window) -> str:
-    """A moment as the API's parameter has it."""
+    """A time in the format of the API's parameter."""
     if fetch.cursor_format == "date":
         return str(moment.astimezone(window.zone).date())
     if fetch.cursor_format == "iso":
@@ -254,10 +255,10 @@ def _written(moment: datetime, fetch: RestFetch, window: Window) -> str:
 
 
 def _in_window(record: dict[str, Any], fetch: RestFetch, window: Window, place: str) -> bool:
-    """Whether a record last changed in the window, whatever the API made of its parameters.
+    """Whether a record last changed in the window, however the API interpreted its parameters.
 
-    One that has changed since belongs to the later day in whose window it now lies. One that does not say when it
-    changed always comes.
+    A record that has changed since belongs to the later day whose window now contains it. A record without a time of
+    change is always included.
     """
     assert fetch.cursor is not None
     if fetch.cursor not in record:
@@ -283,7 +284,7 @@ def _moment(text: str, fetch: RestFetch, window: Window) -> datetime:
 
 
 def _text(value: Any) -> str | None:
-    """A value as the text it is; an object or a list as its JSON, numbers with all their digits."""
+    """A value as text: objects and lists as JSON, numbers with all their digits."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool | list | dict):

@@ -1,7 +1,7 @@
-"""Asks a database: the declared columns of a table or query, those rows that last changed in a window.
+"""Queries a database for the declared columns of a table or query, and for the rows that last changed in a window.
 
-PostgreSQL is read in one read-only transaction that sees a single state, row by row from a cursor of the server.
-Other databases that SQLAlchemy knows are read with what their driver offers.
+PostgreSQL is read in one read-only transaction that sees a single state, row by row from a server-side cursor.
+Other databases that SQLAlchemy supports are read with what their driver offers.
 """
 
 import json
@@ -33,7 +33,7 @@ def rows(source: Source, table_name: str, table: Table, window: Window) -> Itera
     Raises:
         ConnectionLostError: the database cannot be reached, or the connection broke.
         DeliveryError: it refuses the query, or a value cannot be written as text without loss.
-        ConfigError: the environment variable with its URL is not set, or holds no URL.
+        ConfigError: the environment variable with its URL is not set, or does not contain a URL.
     """
     assert isinstance(table.fetch, SqlFetch)
     label = f"{source.name}.{table_name}"
@@ -60,11 +60,11 @@ def _engine(source: Source) -> sa.Engine:
         postgresql = url.get_backend_name() == "postgresql"
         settings: dict[str, Any] = {}
         if postgresql:
-            # JSON stays the text it is: read into numbers, 12.30 would become 12.3.
+            # JSON stays text: parsed into numbers, 12.30 would become 12.3.
             settings["json_deserializer"] = lambda text: text if isinstance(text, str) else bytes(text).decode()
             settings["connect_args"] = {"connect_timeout": _CONNECT_SECONDS}
         return sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, **settings)
-    except (sa.exc.ArgumentError, ModuleNotFoundError):  # whose messages may hold the password
+    except (sa.exc.ArgumentError, ModuleNotFoundError):  # their messages may contain the password
         raise ConfigError(
             f"source {source.name}: the environment variable {variable} (`connection_env`) holds no SQLAlchemy URL of "
             "a database whose driver is installed. Write for example postgresql+psycopg://user:password@host:5432/database."
@@ -77,15 +77,15 @@ def _one_consistent_picture(connection: sa.Connection, fetch: SqlFetch, window: 
     connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     local = {
         "statement_timeout": str(max(1, round(fetch.timeout_seconds * 1000))),
-        "timezone": str(window.zone),  # in which PostgreSQL compares timestamps without a zone, and dates
+        "timezone": str(window.zone),  # PostgreSQL compares timestamps without a zone, and dates, in this zone
     }
-    for name, value in local.items():  # for this transaction only, as poolers such as PgBouncer demand
+    for name, value in local.items():  # for this transaction only, as poolers such as PgBouncer require
         connection.execute(sa.select(sa.func.set_config(name, value, True)))
     return connection
 
 
 def _bounds(window: Window, dialect: str) -> tuple[datetime | str | None, datetime | str]:
-    """Start and end of the window as the database compares them with a cursor."""
+    """Start and end of the window in the form that the database compares with a cursor."""
     if dialect == "postgresql":
         return window.start, window.end
 
@@ -102,21 +102,21 @@ def _query(table: Table, fetch: SqlFetch, bounds: tuple[datetime | str | None, d
         *schema, name = fetch.table.rsplit(".", 1)
         origin = sa.table(name, *columns, schema=schema[0] if schema else None)
     else:
-        text = (fetch.query or "").strip().rstrip(";").replace(":", r"\:")  # a colon is no parameter here
+        text = (fetch.query or "").strip().rstrip(";").replace(":", r"\:")  # a colon does not mark a parameter here
         origin = sa.text(text).columns(*columns).subquery("fetched")
     query = sa.select(*(origin.c[name] for name in table.columns))
     if fetch.cursor:
         start, end = bounds
         cursor = origin.c[fetch.cursor]
         changed = cursor < end if start is None else sa.and_(cursor >= start, cursor < end)
-        query = query.where(sa.or_(changed, cursor.is_(None)))  # a row that never says when would never come
+        query = query.where(sa.or_(changed, cursor.is_(None)))  # rows without a time of change would never be included
     order = [fetch.cursor] if fetch.cursor else []
     order += [name for name in table.key if name in table.columns and name != fetch.cursor]
     return query.order_by(*(origin.c[name] for name in order))
 
 
 def _text(value: Any, label: str, column: str) -> str | None:
-    """A value as the text from which it can be had again, whole."""
+    """A value as text, without loss: the value can be restored from it."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -142,7 +142,7 @@ def _text(value: Any, label: str, column: str) -> str | None:
 def _explained(error: sa.exc.DBAPIError, label: str, source: Source) -> DeliveryError:
     """The error without the statement, its parameters and values of rows."""
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    # The text of a data exception holds the value, which may be personal; its name says enough.
+    # The text of a data exception contains the value, which may be personal; its name says enough.
     said = type(error.orig).__name__ if sqlstate.startswith("22") else _first_line(error.orig or error)
     refused_to_connect = isinstance(error, sa.exc.OperationalError) and error.statement is None and not sqlstate
     if sqlstate == "57014":

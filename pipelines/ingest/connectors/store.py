@@ -1,7 +1,8 @@
-"""Copies what an object store holds for a delivery day into the landing folder: S3, GCS, Azure, whatever fsspec knows.
+"""Copies the files for a delivery day from an object store to the landing folder: S3, GCS, Azure, or any that fsspec
+supports.
 
-The store's layout is the landing folder's: `path` of a table counts from the store's root. Credentials are those that
-the store's own tools take from the environment.
+The store has the layout of the landing folder: a table's `path` is relative to the store's root. Credentials are those
+that the store's own tools take from the environment.
 """
 
 import os
@@ -18,12 +19,12 @@ from pipelines.sources import Source, Table
 
 
 def copy_deliveries(source: Source, table: Table, delivered_on: date, landing_dir: Path) -> list[Path]:
-    """Bring the day's files of a table; those in the landing folder, new or not. An equal file is left as it is.
+    """Copy a table's files of the day; return those in the landing folder, new or not. Equal files are not replaced.
 
     Raises:
-        UnreachableError: the store cannot be reached, or lets nobody in.
-        DeliveryError: a file's name leads out of the landing folder.
-        ConfigError: what fsspec needs for such a store is not installed.
+        UnreachableError: the store cannot be reached, or denies access.
+        DeliveryError: a file's name points outside the landing folder.
+        ConfigError: the package that fsspec needs for this store is not installed.
     """
     assert source.store is not None
     pattern = table.path.format(delivered_on=delivered_on)
@@ -33,7 +34,7 @@ def copy_deliveries(source: Source, table: Table, delivered_on: date, landing_di
         return [_copied(store, name, root, landing_dir) for name in found if store.isfile(name)]
     except (ConfigError, DeliveryError):
         raise
-    except Exception as error:  # each kind of store has its own; their texts may hold addresses with keys in them
+    except Exception as error:  # each kind of store has its own errors; their texts may contain addresses with keys
         raise UnreachableError(
             f"{pattern}: the store of source {source.name} ({urlsplit(source.store).scheme}://…) cannot be read: "
             f"{type(error).__name__}. See whether it is there and the credentials in the environment are right, and "
