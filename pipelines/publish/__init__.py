@@ -1,1 +1,1 @@
-"""Marts to analysts: a candidate is built, audited and swapped in whole."""
+"""Publishes marts to analysts: a candidate is built, audited and swapped in as a whole."""

@@ -1,10 +1,10 @@
-"""Whether what analysts read is good today, as checks of the published asset.
+"""Shows as checks of the published asset whether what analysts read is good today.
 
-Belongs here: the sentences of `kpi status` in Dagster's terms, after a publication and whenever they change.
+Belongs here: the sentences of `kpi status` as Dagster checks, after a publication and whenever they change.
 Does not belong here: the sentences (`status.py`), and whether a run may publish (`assets.py`).
 
-A run that is blocked never comes to these checks, and numbers grow old without any run. So that they do not stay green
-then, a sensor looks each minute, `kpi alerts watchdog` whenever cron says, and `kpi run` when it ends.
+A blocked run never reaches these checks, and numbers become old without any run. So that the checks do not stay green
+in these cases, a sensor updates them every minute, and so do `kpi alerts watchdog` and the end of `kpi run`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ _MEANINGS = {
 
 
 def published_checks(settings: Settings, sources: Sequence[Source]) -> dg.AssetChecksDefinition:
-    """A check of the published asset for each thing that `kpi status` tells. None of them blocks or fails a run."""
+    """A check of the published asset for each line of `kpi status`. None of them blocks a run or makes it fail."""
 
     @dg.multi_asset_check(
         name="check_published__kpi",
@@ -72,7 +72,7 @@ def standing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorD
 
 
 def changes(instance: dg.DagsterInstance, settings: Settings, lines: Sequence[Line]) -> list[dg.AssetCheckEvaluation]:
-    """What the lines say and the checks do not say yet, as events that belong to no run."""
+    """Evaluations, without a run, for the lines that differ from what the checks say."""
     return [
         dg.AssetCheckEvaluation(
             asset_key=PUBLISHED_KEY,
@@ -96,23 +96,23 @@ def report_standing(instance: dg.DagsterInstance, settings: Settings, sources: S
 def _last_said(instance: dg.DagsterInstance, check: str) -> tuple[bool, str | None, Mapping[str, Any]] | None:
     record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(PUBLISHED_KEY, check))
     evaluation = record.evaluation if record else None
-    # A run that is to evaluate the check has only planned it.
+    # A run that is still to evaluate the check has only planned it.
     if not isinstance(evaluation, dg.AssetCheckEvaluation):
         return None
     return evaluation.passed, evaluation.description, evaluation.metadata
 
 
 def _lines(settings: Settings, sources: Sequence[Source]) -> list[Line]:
-    """How things stand now. That it cannot be told fails the checks, and not the run: by then it has published."""
+    """The current lines. If they cannot be determined, the checks fail but not the run, which has published by then."""
     try:
         return standing(settings, sources, datetime.now(UTC))
-    except Exception as error:  # a file of anybody's may be broken; the check says so, and fails
+    except Exception as error:  # any file may be broken; the check says so, and fails
         said = f"How things stand cannot be told: {type(error).__name__}: {error}"
         return [Line(name, False, said, "kpi status says more") for name in CHECKS]
 
 
 def _metadata(settings: Settings, line: Line) -> dict[str, dg.MetadataValue]:
-    """What to do about a line that is not good, and the pages that say more."""
+    """What to do about a line that reports a problem, and the pages with details."""
     if line.ok:
         return {}
     return {

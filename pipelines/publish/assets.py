@@ -36,10 +36,10 @@ def published_asset(
 ) -> dg.AssetsDefinition:
     """The published file, after every mart of `mart_tables`.
 
-    Deny by default. Each delivery in the warehouse needs to have passed its checks, in whichever run judged it last, or
-    a person's acceptance. Each of `blocking_checks` (stage, table, check) of models needs a passing result of this very
-    run in `history`, and each of `blocking_tests`, which dbt ran, one among the run's events. `descriptions` of tables
-    become comments in the file.
+    Deny by default. Each delivery in the warehouse must have passed its checks in the run that judged it last, or a
+    person must have accepted it. Each of the models' `blocking_checks` (stage, table, check) must have a passing result
+    of this run in `history`, and each of `blocking_tests`, which dbt ran, a passing result among the run's events.
+    `descriptions` of tables become comments in the file.
     """
     required, tests = list(blocking_checks), list(blocking_tests)
 
@@ -99,14 +99,14 @@ def published_asset(
 
 
 def built_as_of(warehouse_path: Path) -> date:
-    """The last business date that counts in what the warehouse holds."""
+    """The last business date that counts in the warehouse."""
     with reader(warehouse_path) as warehouse:
         [[as_of]] = warehouse.execute("select as_of_date from intermediate.int_run_parameters").fetchall()
     return as_of  # type: ignore[no-any-return]
 
 
 def _incomplete(settings: Settings, standing: Standing, as_of: date) -> list[str]:
-    """Says so when the marts count days on which something that must be delivered is not there."""
+    """A line if the marts count days on which a required delivery is missing."""
     through, waited_for = standing.complete_through, standing.waited_for
     if settings.as_of_date or not waited_for or (through and as_of <= through):
         return []

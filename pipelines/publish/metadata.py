@@ -1,6 +1,6 @@
-"""What Dagster shows of a publication: the scorecard, how far the data go, and a value per KPI to plot.
+"""What Dagster shows about a publication: the scorecard, the newest data, and one value per KPI to plot.
 
-Belongs here: a publication as metadata of its asset. Does not belong here: making it (`publication.py`).
+Belongs here: a publication as metadata of its asset. Does not belong here: building it (`publication.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from pipelines.publish.publication import SCORECARD, Publication
 from pipelines.show import cell_text
 from pipelines.warehouse import published
 
-_SHOWN_MONTHS = 4  # as many as the UI shows beside each other
+_SHOWN_MONTHS = 4  # as many as the UI shows side by side
 
 
 def publication_metadata(publication: Publication, counts: dict[str, int], published_dir: Path) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def publication_metadata(publication: Publication, counts: dict[str, int], publi
             with published(published_dir.resolve()) as connection:
                 metadata["scorecard"] = dg.MetadataValue.md(_scorecard(connection))
                 metadata |= _values(connection)
-        except duckdb.Error as error:  # it is published; a run that failed now would say that it is not
+        except duckdb.Error as error:  # it is published already; a failing run would say otherwise
             metadata["scorecard"] = f"The scorecard cannot be shown: {error}"
     metadata["data through"] = dg.MetadataValue.md(
         _table(["source", "newest delivery day"], publication.data_through.items())
@@ -67,7 +67,7 @@ def _scorecard(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def _values(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
-    """Each headline KPI in the newest month that is over and has a value. A jump within a month is a restatement."""
+    """Each headline KPI for the newest month that is over and has a value. A jump within a month is a restatement."""
     return {
         f"{kpi_id} ({variant})": float(value)
         for kpi_id, variant, value in connection.execute(
@@ -85,7 +85,7 @@ def _values(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
 
 
 def _cell(found: tuple[Decimal | None, str], unit: str) -> str:
-    """A value as people read it, or why there is none."""
+    """A value in readable form, or why there is none."""
     value, status = found
     return cell_text(value, unit) or status
 

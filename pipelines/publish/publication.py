@@ -1,11 +1,11 @@
 """Write, audit, publish: what analysts read is replaced in one step, or not at all.
 
 Belongs here: building a publication, auditing it against the warehouse, swapping it in.
-Does not belong here: whether this run may publish at all (`assets.py` asks the checks), and earlier publications
+Does not belong here: whether this run may publish (`assets.py` consults the checks), and earlier publications
 (`versions.py`).
 
 A publication is a folder, `publications/<id>/`, with `kpi.duckdb` (schemas `marts` and `meta`), `parquet/<table>/` and
-`manifest.json`. `published` is a link to the current one, so that one rename swaps all three together, and readers who
+`manifest.json`. `published` is a link to the current publication: one rename swaps all three together, and readers who
 have an old file open keep it.
 """
 
@@ -35,12 +35,12 @@ _OWN_TABLES = {
 
 
 class AuditError(Exception):
-    """The candidate does not hold what the warehouse holds; the message names table and difference."""
+    """The candidate differs from the warehouse; the message names table and difference."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What `manifest.json` and `meta.publication` say of a publication."""
+    """What `manifest.json` and `meta.publication` say about a publication."""
 
     publication_id: str
     run_id: str
@@ -49,12 +49,12 @@ class Publication:
     data_through: dict[str, date]  # per source, its newest delivery day
     code_version: str
     reporting_currency: str  # of every amount in the marts
-    deliveries_in_question: tuple[Delivery, ...] = ()  # those that have not simply passed their checks
+    deliveries_in_question: tuple[Delivery, ...] = ()  # those in any state other than passed
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a table holds: its number of rows, an order-free checksum of them, and its columns with their types."""
+    """The content of a table: row count, checksum of the rows in any order, and columns with their types."""
 
     rows: int
     checksum: int | None
@@ -62,7 +62,7 @@ class Content:
 
     @property
     def written(self) -> str:
-        """The same text for the same content, written by the same version of DuckDB."""
+        """A text that is the same for the same content written by the same version of DuckDB."""
         parts = [duckdb.__version__, str(self.rows), str(self.checksum), self.columns]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -76,14 +76,14 @@ def publish(
     keep: int = 5,
     descriptions: Mapping[str, Description] | None = None,
 ) -> dict[str, int]:
-    """Build the candidate, audit it, swap it in; the published tables with their row counts.
+    """Build the candidate, audit it, swap it in; return the published tables with their row counts.
 
     `descriptions`, by table, become comments in the file, which database tools show.
 
-    `published_dir` becomes (or stays) a link; the newest `keep` publications stay beside it.
+    `published_dir` becomes (or stays) a link; the newest `keep` publications are kept next to it.
 
     Raises:
-        AuditError: the candidate differs from the warehouse; what was published before stays.
+        AuditError: the candidate differs from the warehouse; the previous publication stays.
     """
     tables = sorted(mart_tables)
     versions_dir = published_dir.with_name("publications")
@@ -106,13 +106,13 @@ def publish(
 
 
 def contents_of(tables: Iterable[str], warehouse_path: Path) -> dict[str, Content]:
-    """What the warehouse holds of each mart."""
+    """The content of each mart in the warehouse."""
     with reader(warehouse_path) as connection:
         return {table: _content(connection, f'marts."{table}"') for table in tables}
 
 
 def audit(candidate_dir: Path, contents: Mapping[str, Content]) -> None:
-    """Compare every table of a candidate with what the warehouse holds, its `contents`.
+    """Compare every table of a candidate with the `contents` of the warehouse.
 
     Raises:
         AuditError: a table is missing, or its rows differ in number or content, in the file or in its Parquet copy.
@@ -137,14 +137,14 @@ def audit(candidate_dir: Path, contents: Mapping[str, Content]) -> None:
 
 
 def _content(connection: duckdb.DuckDBPyConnection, relation: str) -> Content:
-    # A sum, since in an exclusive or two equal rows that change alike cancel each other out.
+    # A sum, since with XOR two equal rows that change in the same way would cancel each other out.
     [[rows, checksum]] = connection.execute(f"select count(*), sum(hash(t)) from {relation} as t").fetchall()
     columns = connection.execute(f"select column_name, column_type from (describe from {relation})").fetchall()
     return Content(rows, checksum, ", ".join(f"{name} {kind}" for name, kind in columns))
 
 
 def _link_unchanged(contents: Mapping[str, Content], published_dir: Path, folder: Path) -> None:
-    """Give the candidate the Parquet copies that hold what they have to hold already."""
+    """Link the existing Parquet copies whose content is still correct into the candidate."""
     manifest = published_dir / "manifest.json"
     before = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
     for table, content in contents.items():
@@ -168,7 +168,7 @@ def _build(
         connection.execute("create schema candidate.marts")
         connection.execute("create schema candidate.meta")
         for table in tables:
-            # A full order makes equal marts equal files, whatever order deliveries came in.
+            # With a full order, equal marts become equal files, in whatever order deliveries arrived.
             connection.execute(
                 f'create table candidate.marts."{table}" as select * from warehouse.marts."{table}" order by all'
             )
@@ -207,11 +207,11 @@ def _build(
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, Description]) -> None:
-    """Write the descriptions of the candidate's tables and their columns into it."""
+    """Write the descriptions of tables and columns into the candidate."""
     columns = connection.execute(
         "select schema_name, table_name, column_name from duckdb_columns() where database_name = 'candidate'"
     ).fetchall()
-    connection.begin()  # each statement by itself would wait for the disk
+    connection.begin()  # otherwise, each statement would wait for the disk
     for schema, table in dict.fromkeys((schema, table) for schema, table, _ in columns):
         if text := descriptions[table].text if table in descriptions else "":
             connection.execute(f'comment on table candidate.{schema}."{table}" is {_literal(text)}')
@@ -227,9 +227,9 @@ def _literal(text: str) -> str:
 
 
 def _build_deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:
-    """`meta.deliveries_in_question`: what these numbers lack, and what is in them because somebody said so.
+    """Build `meta.deliveries_in_question`: what these numbers lack, and what they contain by a person's decision.
 
-    One row per delivery that has not simply passed its checks.
+    One row per delivery in any state other than passed.
     """
     connection.execute(
         """
@@ -253,11 +253,11 @@ def _build_deliveries_in_question(connection: duckdb.DuckDBPyConnection, publica
 
 
 def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publication, previous: Path) -> None:
-    """`meta.restatements`: values of months that were over and are others now, of this publication and those before it.
+    """Build `meta.restatements`: changed values of months that were over, from this and earlier publications.
 
-    One row per publication and restated value. A value that was not known, not mature or of a month in progress is not
-    restated when it changes, but completed. Nor is one that never settles, as `kpi_variants` has it: a prediction, or
-    what is counted so far, changes from day to day.
+    One row per publication and restated value. A value that was unknown, immature or of a month in progress is
+    completed when it changes, not restated. Values that never settle according to `kpi_variants` are not restated
+    either: predictions, and counts up to now, change from day to day.
     """
     connection.execute(
         """

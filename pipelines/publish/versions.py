@@ -1,7 +1,7 @@
-"""What was published, and which of it analysts read.
+"""The publications that are kept, and which one analysts read.
 
-Belongs here: the publications that are kept, the link to the current one, going back to an earlier one.
-Does not belong here: making a publication (`publication.py`).
+Belongs here: the publications that are kept, the link to the current one, rolling back to an earlier one.
+Does not belong here: building a publication (`publication.py`).
 """
 
 import json
@@ -19,12 +19,12 @@ from pipelines.warehouse import NotPublishedError
 
 
 class NoSuchVersionError(Exception):
-    """There is no such publication to go back to; the message lists those there are."""
+    """There is no such publication to roll back to; the message lists the available ones."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """One publication that is kept."""
+    """A publication that is kept."""
 
     publication_id: str
     published_at: datetime  # UTC
@@ -34,7 +34,7 @@ class Version:
 
 
 def versions(published_dir: Path) -> list[Version]:
-    """The publications that are kept, newest first; none before the first publication."""
+    """The publications that are kept, newest first; empty before the first publication."""
     current = published_dir.resolve().name if published_dir.exists() else None
     manifests = sorted(_folder(published_dir).glob("[!.]*/manifest.json"), reverse=True)
     return [_version(json.loads(path.read_text(encoding="utf-8")), current) for path in manifests]
@@ -65,18 +65,18 @@ def print_versions(published_dir: Path, zone: ZoneInfo, as_json: bool, console: 
 
 
 def published_as_of(published_dir: Path) -> date | None:
-    """The as-of date of what analysts read now; None if nothing was published yet."""
+    """The as-of date of what analysts read now; None if nothing has been published yet."""
     return next((version.as_of_date for version in versions(published_dir) if version.is_current), None)
 
 
 def roll_back(published_dir: Path, publication_id: str | None = None) -> Version:
-    """Let analysts read an earlier publication: the one whose id begins so, by default the one before the current.
+    """Switch analysts to an earlier publication: the one whose id begins with `publication_id`, or the previous one.
 
-    Nothing is deleted; the next run that passes publishes anew. Readers who have a file open keep it.
+    Nothing is deleted, and the next run that passes publishes again. Readers who have a file open keep it.
 
     Raises:
-        NotPublishedError: nothing was published yet.
-        NoSuchVersionError: there is none, or there are several.
+        NotPublishedError: nothing has been published yet.
+        NoSuchVersionError: no publication, or more than one, matches.
     """
     kept = versions(published_dir)
     if not kept:
@@ -96,7 +96,7 @@ def roll_back(published_dir: Path, publication_id: str | None = None) -> Version
 
 
 def point_to(publication_dir: Path, published_dir: Path) -> None:
-    """Make `published_dir` the link to `publication_dir`, in one step."""
+    """Make `published_dir` a link to `publication_dir` in one step."""
     link = published_dir.with_name(f".{published_dir.name}-{os.getpid()}")
     link.unlink(missing_ok=True)
     link.symlink_to(publication_dir.relative_to(published_dir.parent), target_is_directory=True)
@@ -104,7 +104,7 @@ def point_to(publication_dir: Path, published_dir: Path) -> None:
 
 
 def prune(published_dir: Path, keep: int) -> None:
-    """Delete all but the newest `keep` publications, and never the current one."""
+    """Delete all but the newest `keep` publications, but never the current one."""
     for version in versions(published_dir)[keep:]:
         if not version.is_current:
             shutil.rmtree(_folder(published_dir) / version.publication_id)
