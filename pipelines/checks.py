@@ -1,6 +1,6 @@
-"""Which suite guards which asset.
+"""Assigns suites to assets.
 
-Belongs here: joining assets and suites, and saying where the table lies that a suite is about.
+Belongs here: joining assets and suites, and locating the table that a suite is about.
 Does not belong here: what a suite is and how it runs (`quality/`), the suites of sources (`suites_of_sources.py`), and
 what tables are compared with (`comparisons.py`).
 """
@@ -42,18 +42,18 @@ Suites = Mapping[tuple[str, str], Suite]
 
 
 def load_all_suites(settings: Settings, sources: Sequence[Source]) -> dict[tuple[str, str], Suite]:
-    """The suites of an installation: shipped ones, its own, and those that follow from its sources.
+    """The suites of an installation: shipped suites, its own suites, and those derived from its sources.
 
     Raises:
-        ConfigError: a suite's file cannot be used; names file and line.
+        ConfigError: a suite's file is invalid; the message names file and line.
     """
     written = load_suites(PROJECT_DIR / "expectations", settings.company_dir / "expectations")
     return naming_written_currencies(complete_suites(written, sources), settings, sources)
 
 
 def complete_suites(written: Suites, sources: Iterable[Source]) -> dict[tuple[str, str], Suite]:
-    """The suites people wrote, and those that follow from the sources: of delivered tables that have none, and of those
-    whose suite extends it.
+    """The suites that people wrote, and those derived from the sources for delivered tables that have no suite or whose
+    suite extends the derived one.
     """
     suites = dict(written)
     for source, name, table in each_table(sources):
@@ -68,10 +68,10 @@ def complete_suites(written: Suites, sources: Iterable[Source]) -> dict[tuple[st
 
 
 def owners_of_models(suites: Suites) -> dict[tuple[str, str], str]:
-    """Who owns each model that has a suite, by (layer, model): whoever owns the suite.
+    """The owner of each model that has a suite, by (layer, model): the owner of the suite.
 
     Raises:
-        ConfigError: an owner is neither a team nor an e-mail address; names the suite's file.
+        ConfigError: an owner is neither a team nor an e-mail address; the message names the suite's file.
     """
     owners = {}
     for key, suite in suites.items():
@@ -87,7 +87,7 @@ def owners_of_models(suites: Suites) -> dict[tuple[str, str], str]:
 def checks_of_raw(
     settings: Settings, sources: Iterable[Source], suites: Suites, history: CheckHistory
 ) -> list[dg.AssetChecksDefinition]:
-    """The checks of every delivered table, on the delivery days of the run and all that have not passed."""
+    """The checks of every delivered table, for the delivery days of the run and for all that have not passed."""
     return [
         _raw_checks(settings, suites["raw", f"{source.name}__{name}"], source, name, history)
         for source, name, _ in each_table(sources)
@@ -101,7 +101,7 @@ def checks_of_models(
     suites: Suites,
     history: CheckHistory,
 ) -> list[dg.AssetChecksDefinition]:
-    """The checks of the warehouse's tables, over all they hold. `models`: the tables of each schema."""
+    """The checks of the warehouse's tables, over all their rows. `models`: the tables of each schema."""
     return [
         _model_checks(settings, list(sources), suites[schema, table], history)
         for schema, tables in models.items()
@@ -113,7 +113,7 @@ def checks_of_models(
 def data_docs_sensors(settings: Settings, suites: Suites) -> list[dg.SensorDefinition]:
     """Build Data Docs once after each run that the UI or the schedule started, whether it succeeded or not.
 
-    `kpi run` builds them itself, so that they are there when it ends.
+    `kpi run` builds them itself, so that they exist when it ends.
     """
 
     def build(context: dg.RunStatusSensorContext) -> None:
@@ -136,7 +136,7 @@ def data_docs_sensors(settings: Settings, suites: Suites) -> list[dg.SensorDefin
 
 
 def build_docs_of_run(settings: Settings, run: dg.DagsterRun, reasons: Sequence[str]) -> Path:
-    """Build Data Docs after `run`, which ended just now, and why it failed if it did; the path of the first page."""
+    """Build Data Docs after `run`, which has just ended, with the `reasons` of a failure; return the first page."""
     days = days_of(run)
     outcome = Outcome(
         run_id=run.run_id,
@@ -155,7 +155,7 @@ def build_docs_of_run(settings: Settings, run: dg.DagsterRun, reasons: Sequence[
 
 
 def blocking(checks: Iterable[dg.AssetChecksDefinition], suites: Suites) -> list[tuple[str, str, str]]:
-    """(stage, table, check) of every critical check among `checks` but those of raw: deliveries have verdicts."""
+    """(stage, table, check) of every critical check among `checks`, except in raw, where deliveries have verdicts."""
     names = {key.asset_key for check in checks for key in check.check_keys}
     return [
         (suite.stage, suite.name, spec.name)
@@ -169,7 +169,7 @@ def blocking(checks: Iterable[dg.AssetChecksDefinition], suites: Suites) -> list
 def whole_table(
     settings: Settings, sources: Iterable[Source], suite: Suite, without_days: Iterable[date] = ()
 ) -> DuckDBTable:
-    """The table of the warehouse that `suite` is about, beside what it is compared with."""
+    """The table of the warehouse that `suite` is about, together with what it is compared with."""
     views = views_for(
         suite,
         {
@@ -182,7 +182,7 @@ def whole_table(
 
 
 def delivered_days(settings: Settings, source: str, table: str, suite: Suite, days: list[date]) -> ParquetFiles:
-    """What was delivered of a table on `days`, beside what it is compared with."""
+    """A table's deliveries on `days`, together with what they are compared with."""
     views = views_for(
         suite,
         {
@@ -201,9 +201,9 @@ def judge_log(
     run_id: str,
     checked: Callable[[DuckDBTable], list[CheckResult]] | None = None,
 ) -> list[CheckResult]:
-    """The results of `suite` on a table's log of deliveries, each of which gets its verdict.
+    """The results of `suite` on a table's delivery log. Each delivery gets its verdict.
 
-    `checked` gives the results of the suite on some of the log; by default its checks are made.
+    `checked` gives the results of the suite on part of the log; by default, the checks are executed.
     """
     judged = Judged(Standing(settings, [source]), source, name, suite, run_id)
     return judge_logged(

@@ -1,10 +1,10 @@
-"""What makes a run of `kpi run` one of the UI's own: the code location that it belongs to.
+"""Assigns runs of `kpi run` to the code location, so that the UI treats them like its own runs.
 
-Belongs here: that code location, as Dagster keeps it with a run, and an instance whose new runs carry it.
+Belongs here: the code location, as Dagster stores it with a run, and an instance whose new runs have it.
 Does not belong here: starting runs (`run.py`), and what is in the code location (`definitions.py`).
 
-Dagster's overview shows runs by code location. A job that runs in the process of its caller has none, so its runs, the
-failed ones too, would be missing there, and the sensors of the code location would not see them.
+Dagster's overview shows runs by code location. A job that runs in the process of its caller has none: its runs, even
+failed ones, would be missing there, and the sensors of the code location would not see them.
 """
 
 import json
@@ -16,22 +16,22 @@ import dagster as dg
 
 from pipelines.settings import PROJECT_DIR
 
-STARTED_BY = "started_by"  # the tag that tells runs of a command from those of the UI and the schedule
-MODULE = "pipelines.definitions"  # as in workspace.yaml, which names no location, so that the module is its name
+STARTED_BY = "started_by"  # the tag that distinguishes runs of a command from those of the UI and the schedule
+MODULE = "pipelines.definitions"  # as in workspace.yaml, which names no location: the module is the location's name
 
 
 def origin_of(job_name: str) -> Any:
-    """Where the UI finds the job `job_name`.
+    """The origin under which the UI finds the job `job_name`.
 
-    Dagster has no public class for it, but it reads what it has written into run storage. That form has outlived
-    several names of those classes.
+    Dagster has no public class for it, but it reads the form in which it has stored runs. That form has stayed the same
+    although the classes were renamed several times.
     """
     stored = {
         "__class__": "ExternalPipelineOrigin",
         "pipeline_name": job_name,
         "external_repository_origin": {
             "__class__": "ExternalRepositoryOrigin",
-            "repository_name": "__repository__",  # what Dagster calls the one of a module with definitions
+            "repository_name": "__repository__",  # Dagster's name for the repository of a module with definitions
             "repository_location_origin": {
                 "__class__": "ManagedGrpcPythonEnvRepositoryLocationOrigin",
                 "location_name": MODULE,
@@ -51,9 +51,9 @@ def origin_of(job_name: str) -> Any:
 
 
 def belong_to_code_location(instance: dg.DagsterInstance, job_name: str) -> None:
-    """Have the runs that `instance` makes of the job `job_name` belong to the code location.
+    """Assign the runs of the job `job_name` that `instance` creates to the code location.
 
-    `execute_in_process` passes no origin on, and what executes a run that was made before is not public.
+    `execute_in_process` passes no origin on, and the function that executes an existing run is not public.
     """
     make_run = partial(instance.create_run_for_job, remote_job_origin=origin_of(job_name))
     instance.create_run_for_job = make_run  # type: ignore[method-assign]

@@ -1,7 +1,7 @@
-"""What checks compare a table with: earlier deliveries, days off, what is published, what has come since.
+"""What checks compare a table with: earlier deliveries, days off, the publication, and deliveries since then.
 
-Belongs here: the views that expectation types of ours need beside the table under test (`ExpectationType.needs`).
-Does not belong here: what is judged by them (`quality/usual.py`).
+Belongs here: the views that our own expectation types need next to the table under test (`ExpectationType.needs`).
+Does not belong here: how figures are judged with them (`quality/usual.py`).
 """
 
 import re
@@ -21,21 +21,21 @@ from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.warehouse import literal_path, reader
 
-_LONGEST_LOOK_BACK = 60  # days; what is usual is told from the 8 weeks before
+_LONGEST_LOOK_BACK = 60  # days; the normal range comes from the preceding 8 weeks
 
 _DAYS_OFF_COLUMNS = "day date, name varchar, is_unusual boolean"
 
 
 def views_for(suite: Suite, made_by: dict[str, Callable[[], View]]) -> tuple[View, ...]:
-    """The views that the expectations of `suite` need, of those that can be made here."""
+    """Those views of `made_by` that the expectations of `suite` need."""
     needed = {name for spec in suite.expectations for name in spec.kind.needs}
     return tuple(made_by[name]() for name in sorted(needed & made_by.keys()))
 
 
 def deliveries(raw_dir: Path, source: str, table: str, judged: Sequence[date]) -> View:
-    """`deliveries`: day, row_count, is_judged, is_first and is_history of what has landed up to the last judged day.
+    """`deliveries`: day, row_count, is_judged, is_first and is_history of deliveries up to the last judged day.
 
-    Counts and what is history (`landing.first_live_day`) come from the files' footers, without reading a row.
+    Row counts, and which days are history (`landing.first_live_day`), come from the files' footers; no row is read.
     """
     landed = sorted(raw_days(raw_dir, source, table))
     first, last = min(judged, default=date.max), max(judged, default=date.min)
@@ -74,7 +74,7 @@ def public_holidays(settings: Settings) -> dict[date, str]:
     """The public holidays of the setting holiday_country, from two years before the first delivery to the next year.
 
     Raises:
-        ConfigError: no public holidays are known of it.
+        ConfigError: the public holidays of this country are not known.
     """
     if not settings.holiday_country:
         return {}
@@ -83,10 +83,10 @@ def public_holidays(settings: Settings) -> dict[date, str]:
 
 @cache
 def _holidays_of(place: str, first: int, last: int) -> dict[date, str]:
-    import holidays  # takes a moment, and most commands judge nothing
+    import holidays  # takes a moment to import, and most commands judge nothing
 
     country, _, subdivision = place.partition("-")
-    # Of one country; a list of all of them takes a third of a second.
+    # The list of one country only; listing all countries takes a third of a second.
     known = getattr(holidays, country, None) if re.fullmatch("[A-Z]{2}", country) else None
     if known is None or (subdivision and subdivision not in known.subdivisions):
         raise ConfigError(
@@ -97,7 +97,7 @@ def _holidays_of(place: str, first: int, last: int) -> dict[date, str]:
 
 
 def published_months(settings: Settings) -> View:
-    """`published_months`: the scorecard as it is published now; empty before the first publication."""
+    """`published_months`: the currently published scorecard; empty before the first publication."""
     columns = "period_month, kpi_id, variant, entity_type, entity_id, value, status, is_partial_period, is_mature"
     published = settings.published_dir / "kpi.duckdb"
     if published.exists():
@@ -106,11 +106,11 @@ def published_months(settings: Settings) -> View:
 
 
 def delivered_months(settings: Settings, sources: Iterable[Source]) -> View:
-    """`delivered_months`: the months that rows are dated in which have come since the last publication.
+    """`delivered_months`: the months of rows that have arrived since the last publication.
 
-    A row is dated by every date and time it holds but those that say when it was changed; a row without one by the rows
-    of its source whose key it names, as an order's lines by the order. The month is NULL, which stands for any, when
-    there are none either: a product's new cost may change every month.
+    The months of a row come from all its dates and times, except those that say when it was changed. If it has none,
+    they come from the rows of its source whose key it names, as for the lines of an order. If there are none either,
+    the month is NULL, which stands for any month: a product's new cost may change every month.
     """
     nothing = View(DELIVERED_MONTHS, "select null::date as month where false")
     published = settings.published_dir / "kpi.duckdb"
@@ -169,7 +169,7 @@ def _dates(source: Source, name: str, columns: dict[str, dict[str, str]]) -> lis
 
 
 def _columns_of_logs(warehouse_path: Path) -> dict[str, dict[str, str]]:
-    """The columns of every log of deliveries with their types."""
+    """The columns of every delivery log, with their types."""
     found: dict[str, dict[str, str]] = {}
     with reader(warehouse_path) as connection:
         for table, column, kind in connection.execute(

@@ -1,7 +1,7 @@
-"""Reads the YAML files people write (settings, sources, suites) into pydantic models.
+"""Reads the YAML files that people write (settings, sources, suites) into pydantic models.
 
 Belongs here: turning a file into a model, and an error into `file:line: what is wrong, what to do`.
-Does not belong here: what any of those files mean.
+Does not belong here: the meaning of these files.
 """
 
 import re
@@ -13,19 +13,19 @@ from pydantic import BaseModel, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster, where PyYAML was built with it
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster if PyYAML was built with libyaml
 
 
 class ConfigError(Exception):
-    """Something a person wrote cannot be used; the message names file, line and the next step."""
+    """A file or argument that a person wrote is invalid; the message names file, line and the next step."""
 
 
 def load_yaml_model(path: Path, model: type[Model]) -> Model:
     """Read the YAML file at `path` as a `model`.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, or does not fit `model`. Every problem stands
-            on a line of its own, as `file:line: setting: problem`.
+        ConfigError: the file is missing, is not YAML, or does not match `model`. Every problem is on its own line, as
+            `file:line: setting: problem`.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def load_yaml_model(path: Path, model: type[Model]) -> Model:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}.") from None
-    except (yaml.YAMLError, ValueError) as error:  # characters that YAML forbids; a date that there is none
+    except (yaml.YAMLError, ValueError) as error:  # characters that YAML forbids; a date that does not exist
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}.") from None
     if content is None:
         content = {}
@@ -54,7 +54,7 @@ def load_yaml_model(path: Path, model: type[Model]) -> Model:
 
 
 def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
-    """The document's nodes, which know their lines, and what they say; parsed once, since commands wait for it."""
+    """The document's nodes, which know their lines, and its content; parsed only once, since commands wait for it."""
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
@@ -81,7 +81,7 @@ def problem_in_words(problem: Any) -> str:
 
 
 def _line_of(node: yaml.Node | None, location: tuple[str | int, ...]) -> int:
-    """The line of the deepest part of `location` that the file really has."""
+    """The line of the deepest part of `location` that exists in the file."""
     if node is None:
         return 1
     line = node.start_mark.line + 1

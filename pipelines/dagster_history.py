@@ -1,9 +1,10 @@
-"""What Dagster has recorded of runs, schedule and daemon, read from its SQLite files without Dagster.
+"""Reads what Dagster has recorded about runs, schedule and daemon from its SQLite files, without importing Dagster.
 
-Belongs here: the few columns that an answer within a second needs; importing Dagster alone takes longer.
+Belongs here: the few columns that a response within a second needs; the import of Dagster alone takes longer.
 Does not belong here: events and checks, which Dagster itself reads, and writing anything.
 
-The tables are Dagster's own. A test has Dagster write what is read here, and notices an upgrade that changes them.
+The tables belong to Dagster. A test has Dagster write what this module reads, and so detects an upgrade that changes
+them.
 """
 
 import json
@@ -16,7 +17,7 @@ from typing import Any
 
 from pipelines.partitions import days_of_run
 
-JOB, SCHEDULE = "daily", "daily_schedule"  # what `definitions.py` calls them
+JOB, SCHEDULE = "daily", "daily_schedule"  # their names in `definitions.py`
 
 _ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 _BUSY_SECONDS = 2
@@ -28,7 +29,7 @@ class HistoryError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the daily job. Times are UTC; `started_at` is when it was asked for if it has not begun."""
+    """A run of the daily job. Times are UTC; if it has not begun, `started_at` is when it was requested."""
 
     run_id: str
     status: str  # as Dagster names it
@@ -47,7 +48,7 @@ class Run:
 
 @dataclass(frozen=True)
 class DagsterHistory:
-    """The files below `home`, the folder that holds `dagster.yaml`. Where there are none, nothing has happened."""
+    """The files below `home`, the folder that contains `dagster.yaml`. Without files, nothing has happened yet."""
 
     home: Path
 
@@ -86,7 +87,7 @@ class DagsterHistory:
         return next((_moment(timestamp) for (timestamp,) in rows if timestamp), None)
 
     def switch(self) -> bool | None:
-        """Where the schedule's switch in the UI was set; None if nobody touched it.
+        """The position of the schedule's switch in the UI; None if nobody has used it.
 
         Raises:
             HistoryError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""The whole pipeline on one page: what Dagster loads. Nothing is computed here."""
+"""The whole pipeline on one page, as Dagster loads it. This module computes nothing."""
 
 import warnings
 
@@ -29,7 +29,7 @@ for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose n
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What Dagster loads."""
+    """The definitions that Dagster loads."""
     settings = get_settings()
     sources = load_sources(settings.sources, settings.company_dir)
     return build_definitions(settings, sources, load_all_suites(settings, sources))
@@ -39,10 +39,10 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
     """The whole pipeline of an installation.
 
     Raises:
-        ConfigError: alerts, holidays or models cannot be used; the message says why.
+        ConfigError: alerts, holidays or models are invalid; the message says why.
     """
-    load_alerts(settings.alerts_file)  # one that cannot be used is to be noticed before it is needed
-    public_holidays(settings)  # a country of which none are known, too
+    load_alerts(settings.alerts_file)  # an invalid file must be noticed before it is needed
+    public_holidays(settings)  # and so must a country whose holidays are not known
     partitions = delivery_days(settings, newest_delivery(settings, sources))
     manifest = ensure_manifest(settings, sources)
     models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}

@@ -1,6 +1,6 @@
-"""`kpi dev`: the Dagster UI and the pages it links to, on this machine.
+"""Implements `kpi dev`: the Dagster UI and the pages that it links to, on this machine.
 
-Belongs here: where both listen, starting them, saying when they answer, ending them.
+Belongs here: the addresses of both, starting them, saying when they respond, ending them.
 Does not belong here: what the UI shows (`definitions.py`), and the pages (`quality/data_docs.py`, `docs_pages.py`,
 `alerts/page.py`).
 """
@@ -24,11 +24,11 @@ from pipelines.quality import docs_server
 from pipelines.run import prepare_instance
 from pipelines.settings import PROJECT_DIR, Settings, at_ports, remember_addresses
 
-_SUPERSEDED = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which wants a project laid out for it
+_SUPERSEDED = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which requires its own project layout
 
 
 def serve(settings: Settings, port: int, docs_port: int, console: Console) -> int:
-    """Run the UI on `port` and the pages on `docs_port` of 127.0.0.1 until they are ended; the UI's exit code."""
+    """Run the UI on `port` and the pages on `docs_port` of 127.0.0.1 until they end; return the UI's exit code."""
     settings = at_ports(settings, port, docs_port)
     prepare_instance(settings)
     remember_addresses(settings)
@@ -37,7 +37,7 @@ def serve(settings: Settings, port: int, docs_port: int, console: Console) -> in
     Desk.of(settings).write_page(datetime.now(UTC))  # its links to runs follow the ports
     _write_first_page(site)
     docs = docs_server.start(site, settings.data_docs_url)
-    # A shell that starts this in the background has interrupts ignored, and Dagster would then ignore its end, too.
+    # A shell that starts this in the background makes it ignore interrupts; Dagster would then not end, either.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     dagster_dev = [sys.executable, "-W", _SUPERSEDED, "-m", "dagster", "dev"]
     ui = subprocess.Popen([*dagster_dev, "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)], cwd=PROJECT_DIR)
@@ -53,12 +53,12 @@ def serve(settings: Settings, port: int, docs_port: int, console: Console) -> in
     while True:
         try:
             return ui.wait()
-        except KeyboardInterrupt:  # the UI got it, too, and takes a moment to end its processes
+        except KeyboardInterrupt:  # the UI received it, too, and takes a moment to end its processes
             continue
 
 
 def answers(url: str, until: Callable[[], bool], pause: float = 0.2) -> bool:
-    """Wait until a web server answers at `url`; False if `until` comes true before."""
+    """Wait until a web server responds at `url`; False if `until` becomes true first."""
     while not until():
         try:
             with urllib.request.urlopen(url, timeout=10):
@@ -69,7 +69,7 @@ def answers(url: str, until: Callable[[], bool], pause: float = 0.2) -> bool:
 
 
 def _write_first_page(site: Path) -> None:
-    """A first page for as long as no run has made one."""
+    """Write a first page that stays until a run writes one."""
     index = site / "index.html"
     if not index.exists():
         index.write_text(

@@ -1,6 +1,6 @@
-"""The project's documentation as pages beside Data Docs, so that a link to a runbook opens.
+"""The project's documentation as pages next to Data Docs, so that links to runbooks work.
 
-Belongs here: making the pages, the address of one, and what the pages of the site have in common.
+Belongs here: writing the pages, their addresses, and what the pages of the site have in common.
 Does not belong here: serving them (`quality/docs_server.py`).
 """
 
@@ -16,7 +16,7 @@ INCIDENTS = "incidents.html"  # written by `alerts/page.py`
 
 
 def write_pages(site: Path) -> None:
-    """A page `docs/<name>.html` in the folder `site` for each page of the documentation, and one that lists them."""
+    """Write a page `docs/<name>.html` into the folder `site` for each page of the documentation, and a list of them."""
     from markdown_it import MarkdownIt  # takes a moment, and only who makes pages needs it
 
     markdown = MarkdownIt("commonmark").enable("table")
@@ -37,7 +37,7 @@ def write_pages(site: Path) -> None:
 
 
 def page_url(docs_url: str, reference: str) -> str:
-    """Where `reference`, like `docs/operations.md#dates` or a web address, is read; empty if it is no page of ours."""
+    """The address of `reference`, like `docs/operations.md#dates` or a URL; empty if it is not one of our pages."""
     if reference.startswith(("http://", "https://")):
         return reference
     name, _, anchor = reference.partition("#")
@@ -48,19 +48,19 @@ def page_url(docs_url: str, reference: str) -> str:
 
 
 def incident_url(docs_url: str, incident_id: str = "") -> str:
-    """Where an incident is read, or all of them."""
+    """The address of an incident, or of all incidents."""
     return f"{docs_url}/{INCIDENTS}{'#' if incident_id else ''}{incident_id}"
 
 
 def anchor_of(heading: str) -> str:
-    """The anchor of a heading as GitHub makes it, so that one reference serves both."""
+    """The anchor that GitHub gives a heading, so that one reference works in both places."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
 def _linked(body: str, folder: Path) -> str:
-    """`body`, of a file in `folder`, with an anchor at each heading, and with links to pages instead of files.
+    """`body`, from a file in `folder`, with an anchor at each heading, and with links to pages instead of files.
 
-    What is no page of the documentation, like the README, is named, and not linked to.
+    Anything that is not a page of the documentation, like the README, is named without a link.
     """
 
     def anchored(found: re.Match[str]) -> str:
@@ -77,7 +77,7 @@ def _linked(body: str, folder: Path) -> str:
 
 
 def page(title: str, body: str, to_root: str = "") -> str:
-    """A page in the style of Data Docs, with links to the others of the site, whose root is at `to_root` from here.
+    """A page in the style of Data Docs, with links to the other pages; `to_root` leads from here to the site's root.
 
     `body` is HTML.
     """

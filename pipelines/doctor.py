@@ -1,8 +1,8 @@
-"""Whether the installation itself is sound: programs, settings, disk, permissions, ports, leftovers, clock.
+"""Examines the installation itself: programs, settings, disk, permissions, ports, leftovers, clock.
 
-Belongs here: looking, and for each thing that is not well the remedy. Nothing is repaired and nothing is written.
-Does not belong here: how the data and the daily run stand (`status.py`), and whether Dagster can load every definition
-(`kpi validate`, which takes its time).
+Belongs here: the examination, and the remedy for each problem. This module repairs nothing and writes nothing.
+Does not belong here: the state of the data and the daily run (`status.py`), and whether Dagster can load every
+definition (`kpi validate`, which takes longer).
 """
 
 import getpass
@@ -48,7 +48,7 @@ _NAMED = (
     "dbt-duckdb",
     "duckdb",
     "great-expectations",
-)  # the rest is named only when it is wrong
+)  # the rest is named only if something is wrong
 _GIGABYTE = 1_000_000_000
 _WANTED_COPIES, _NEEDED_COPIES = 3, 1  # of the warehouse: a run writes a candidate and its Parquet copy beside it
 _CLOCK_ALLOWANCE = timedelta(minutes=5)
@@ -59,7 +59,7 @@ _STYLES: dict[Level, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @dataclass(frozen=True)
 class Found:
-    """What was looked at, how it is, and what to do if it is not well."""
+    """What was examined, its state, and the remedy if something is wrong."""
 
     level: Level
     topic: str
@@ -80,7 +80,7 @@ class Diagnosis:
 
 
 def examine(load: Callable[[], Settings], now: datetime) -> Diagnosis:
-    """Look at everything at `now` (UTC); `load` brings the settings, without which little more can be seen."""
+    """Examine everything at `now` (UTC). `load` loads the settings, without which little else can be examined."""
     found = [*_programs()]
     try:
         settings = load()
@@ -96,7 +96,7 @@ def examine(load: Callable[[], Settings], now: datetime) -> Diagnosis:
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
-    """A line for each thing, and below it the remedy if it needs one; the worst is repeated in the last line."""
+    """Print a line for each finding, followed by the remedy if it needs one; the last line repeats the worst."""
     for found in diagnosis.found:
         first, *rest = found.said.splitlines() or [""]
         console.print(f"{found.level:<5}{found.topic}: {first}", markup=False, style=_STYLES[found.level])
@@ -282,7 +282,7 @@ def _is_free(lock: Path) -> bool:
 
 
 def _leftovers(settings: Settings) -> Iterator[Found]:
-    """What processes left that were killed. While one is writing, it is no leftover."""
+    """Leftovers of killed processes. What a process is still writing is no leftover."""
     lock = settings.warehouse_path.with_suffix(".lock")
     if lock.exists() and not _is_free(lock):
         yield Found("ok", "leftovers", "not looked for while the warehouse is being written")
@@ -314,7 +314,7 @@ def _leftovers(settings: Settings) -> Iterator[Found]:
 
 
 def _records(settings: Settings) -> Iterator[Found]:
-    """The SQLite files in which alerts, checks, deliveries and Dagster keep what they know."""
+    """The SQLite files in which alerts, checks, deliveries and Dagster store their data."""
     problems = []
     files = sorted(settings.data_dir.glob("*.sqlite"))
     for file in files:

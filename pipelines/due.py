@@ -1,7 +1,8 @@
-"""What should be here by now: the newest delivery day, the files of it, a run of it.
+"""What should have happened by a given time: the newest delivery day, its files, its run.
 
-Belongs here: reading a moment against the settings, the sources' `sla` and the times in `alerts.yml`.
-Does not belong here: what really is here (`status.py`, `alerts/watching.py`), and any clock: the moment is an argument.
+Belongs here: comparing a time with the settings, the sources' `sla` and the times in `alerts.yml`.
+Does not belong here: what has really happened (`status.py`, `alerts/watching.py`), and any clock: the time is an
+argument.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from pipelines.sources import Source, Table, each_table
 
 @dataclass(frozen=True)
 class Due:
-    """A delivery that should be here by now, and how far it has come."""
+    """A delivery that should have arrived by now, and how far it has got."""
 
     source: Source
     table_name: str
@@ -31,32 +32,32 @@ class Due:
 
 
 def local(settings: Settings, now: datetime) -> datetime:
-    """`now` where the business is."""
+    """`now` in the business time zone."""
     return now.astimezone(ZoneInfo(settings.time_zone))
 
 
 def newest_day(settings: Settings, now: datetime) -> date:
-    """The newest delivery day that can be expected: yesterday, or the last one there will ever be."""
+    """The newest delivery day that can be expected: yesterday, or `last_delivery`."""
     yesterday = local(settings, now).date() - timedelta(days=1)
     return min(yesterday, settings.last_delivery or yesterday)
 
 
 def has_ended(settings: Settings, now: datetime) -> bool:
-    """True when no further delivery is expected, so that none is late and no run is missed."""
+    """True if no further delivery is expected, so that no delivery can be late and no run can be missed."""
     yesterday = local(settings, now).date() - timedelta(days=1)
     return settings.last_delivery is not None and settings.last_delivery < yesterday
 
 
 def is_awaited(settings: Settings, now: datetime) -> bool:
-    """True when yesterday is a delivery day."""
+    """True if yesterday is a delivery day."""
     yesterday = local(settings, now).date() - timedelta(days=1)
     return yesterday >= settings.first_delivery and not has_ended(settings, now)
 
 
 def run_is_expected(settings: Settings, switch: bool | None) -> bool:
-    """Whether something other than a person is to run each day.
+    """Whether something other than a person should start the daily run.
 
-    `switch` is where the schedule's switch in the UI was set; None where nobody touched it. Cron asks no switch.
+    `switch` is the position of the schedule's switch in the UI, or None if nobody has used it. Cron ignores the switch.
     """
     if settings.started_by == "cron" or switch is None:
         return settings.started_by != "none"
@@ -66,7 +67,7 @@ def run_is_expected(settings: Settings, switch: bool | None) -> bool:
 def due_deliveries(settings: Settings, sources: Iterable[Source], now: datetime) -> Iterator[Due]:
     """Yesterday's deliveries whose source's `sla` has passed, of the tables that deliver every day.
 
-    What the pipeline asks for itself comes with the run, and is never late.
+    What the pipeline fetches itself arrives with the run, and is never late.
     """
     if not is_awaited(settings, now):
         return

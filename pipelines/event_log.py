@@ -1,11 +1,11 @@
-"""Dagster's event log in SQLite, over connections that stay open.
+"""Dagster's event log in SQLite, on connections that stay open.
 
-Belongs here: how events reach the files. What they are, and how they are read, is Dagster's.
+Belongs here: how events reach the files. What events are, and how they are read, is up to Dagster.
 
-Dagster opens a connection for each of an event's two to four statements. Closing the last one to a file has SQLite
-write back and delete the log beside it, with three flushes to the disk. A day has two thousand events: on the demo
-company a third of its run went there, and half of what its checks take. The files are the same: either class reads
-what the other wrote.
+Dagster opens a connection for each of an event's two to four statements. When the last connection to a file closes,
+SQLite writes back and deletes the write-ahead log, with three flushes to the disk. A day has two thousand events: for
+the demo company, this took a third of the run's time, and half of the time of its checks. The files are the same:
+either class reads what the other wrote.
 """
 
 import os
@@ -22,7 +22,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage  # there is no
 from pipelines.profiling import EVENTS, measured
 
 _BUSY_SECONDS = 60
-_MOST_OPEN = 8  # a file for each run, and one over all of them
+_MOST_OPEN = 8  # a file for each run, and one for all runs
 _FORGET = (
     """
     delete from event_logs where run_id = :run_id and id not in (
@@ -40,40 +40,40 @@ _FORGET = (
 
 
 class EventLog(SqliteEventLogStorage):
-    """The event log under `home`, the folder that holds `dagster.yaml`."""
+    """The event log under `home`, the folder that contains `dagster.yaml`."""
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        self._engines: OrderedDict[str, sa.Engine] = OrderedDict()  # the one used last stands last
-        self._tables: set[str] = set()  # that are there
+        self._engines: OrderedDict[str, sa.Engine] = OrderedDict()  # the one used last comes last
+        self._tables: set[str] = set()  # tables that exist
         super().__init__(base_dir, inst_data)
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """In `dagster.yaml`: the folder, which an environment variable may name."""
+        """The configuration in `dagster.yaml`: the folder, which an environment variable may name."""
         return {"home": StringSource}
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> "EventLog":
-        """Where Dagster has them by default."""
+        """The log in the folder that Dagster uses by default."""
         return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
 
     def store_event(self, event: Any) -> None:
-        """Store `event`, and let those know who watch its run's file: SQLite writes it to the one beside it first."""
+        """Store `event`, and notify those who watch the run's file: SQLite first writes to the log file next to it."""
         with measured(EVENTS):
             super().store_event(event)
             os.utime(self.path_for_shard(event.run_id))
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the file over all runs has a table. Dagster asks again for every event; tables come and stay."""
+        """Whether the file for all runs has a table. Dagster asks again for every event, but tables never disappear."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
 
     def delete_events(self, run_id: str) -> None:
-        """Forget a run's events, and its file, which Dagster would keep.
+        """Delete a run's events, and its file, which Dagster would keep.
 
-        What assets show as their newest stays: that each day of a table has landed, and how each check went. Dagster
-        would say of a day whose run is forgotten that it is missing.
+        The newest state that assets show stays: that each day of a table has landed, and the result of each check.
+        Otherwise, Dagster would report a day as missing after its run has been deleted.
         """
         with self.index_connection() as connection:
             for statement in _FORGET:
@@ -101,7 +101,7 @@ class EventLog(SqliteEventLogStorage):
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
         if shard not in self._initialized_dbs:
             with super()._connect(shard):
-                pass  # a new file has its tables now
+                pass  # a new file now has its tables
         with self._db_lock, self._engine(shard).begin() as connection:
             yield connection
 
@@ -122,14 +122,14 @@ class EventLog(SqliteEventLogStorage):
 
 
 def _one_connection(address: str) -> sa.Engine:
-    """An engine over one connection, which the lock of the log hands from thread to thread."""
+    """An engine with one connection, which threads share under the lock of the log."""
     engine = sa.create_engine(
         address, poolclass=sa.StaticPool, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}
     )
 
     @sa.event.listens_for(engine, "connect")
     def flush_less(connection: Any, _: Any) -> None:
-        # A power cut may take the last events of a run that it has ended, too. The file stays whole.
+        # A power cut may lose the last events of a run that it also ended. The file stays intact.
         connection.execute("pragma synchronous = normal")
 
     return engine
