@@ -70,7 +70,7 @@ def _describe(path: Path, root: yaml.Node | None, problem: Any) -> str:
 
 
 def problem_in_words(problem: Any) -> str:
-    """What pydantic found wrong with a setting, as a sentence of ours where it has none."""
+    """What pydantic found wrong with a setting, in our own words if pydantic's are not a sentence."""
     if problem["type"] == "extra_forbidden":
         return "unknown key. Remove it, or correct its spelling."
     if problem["type"] == "missing":

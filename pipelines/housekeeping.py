@@ -1,6 +1,6 @@
-"""Keeps what runs leave behind within the setting `keep_runs`.
+"""Limits what runs leave behind to the setting `keep_runs`.
 
-Belongs here: forgetting old runs of Dagster, and whatever else only they needed.
+Belongs here: deleting old runs of Dagster, and everything that only they needed.
 Does not belong here: what is kept by other rules: publications (`publish/versions.py`), check results
 (`quality/history.py`), their pages (`quality/data_docs.py`), resolved incidents (`alerts/store.py`), and what is in
 quarantine, which only people delete. Nothing that was delivered, published or decided is touched.
@@ -19,32 +19,32 @@ logger = logging.getLogger("pipelines.housekeeping")
 
 
 def forget_old_runs(instance: dg.DagsterInstance, settings: Settings) -> int:
-    """Forget the runs that are over, but for the newest `keep_runs` of them; how many were forgotten.
+    """Delete the runs that are over, except the newest `keep_runs`; return how many were deleted.
 
-    A run that waits or is under way is never one of them.
+    A run that is waiting or in progress is never deleted.
     """
     over = instance.get_run_records(dg.RunsFilter(statuses=_OVER))
     old = [record.dagster_run.run_id for record in over[settings.keep_runs :]]
     for run_id in old:
         instance.delete_run(run_id)
         shutil.rmtree(settings.dagster_home / "storage" / run_id, ignore_errors=True)  # what its steps printed
-    # Earlier versions of the pipeline had dbt write a folder of its own for each step of each run.
+    # In earlier versions of the pipeline, dbt wrote a separate folder for each step of each run.
     for folder in (settings.dbt_target_dir / "target").glob("transform_*-*-*"):
         shutil.rmtree(folder, ignore_errors=True)
     return len(old)
 
 
 def tidy_safely(instance: dg.DagsterInstance, settings: Settings) -> int:
-    """Forget old runs. Never raises: a run that has published must not fail for it; the next one tries again."""
+    """Delete old runs. Never raises: a run that has published must not fail because of this; the next run retries."""
     try:
         return forget_old_runs(instance, settings)
-    except Exception as error:  # Dagster, SQLite or the disk: none of them may fail what was published
+    except Exception as error:  # from Dagster, SQLite or the disk: the run has published already
         logger.warning("Old runs could not be forgotten: %s: %s", type(error).__name__, error)
         return 0
 
 
 def housekeeping_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Does, where the daemon runs, what `kpi run` does at its end."""
+    """Does the same as `kpi run` at its end, where the daemon runs."""
 
     @dg.sensor(
         name="housekeeping",

@@ -1,11 +1,11 @@
-"""Ctrl-C, and the signal with which a machine asks a process to end: what becomes of a run of Dagster then.
+"""Stops a run of Dagster on Ctrl-C, or on the signal with which a machine asks a process to end.
 
-Belongs here: knowing that somebody asked, and stopping the run at that place.
-Does not belong here: what a person is told of it (`run.py`, `cli.py`).
+Belongs here: detecting the signals, and stopping the run at that point.
+Does not belong here: what is printed about it (`run.py`, `cli.py`).
 
-While Dagster executes, it takes both signals for itself. Inside a step it raises them, which a step with a retry policy
-takes for a reason to wait and try again; what comes between two steps waits for the next one; and a run that ended so
-is a failed one, of which people are told. So a run looks for itself, at each of its events, whether somebody asked.
+While Dagster executes, it handles both signals itself. Inside a step, it raises them, and a step with a retry policy
+then waits and tries again. A signal between two steps waits for the next step. A run that ends in this way counts as
+failed, and people are notified. Therefore, a run itself checks at each of its events whether a signal has arrived.
 """
 
 import logging
@@ -26,17 +26,17 @@ _MESSAGE = "Somebody interrupted `kpi run`."
 
 @dataclass
 class Interruption:
-    """Whether somebody interrupted a run that had succeeded by then."""
+    """Whether somebody interrupted a run that had already succeeded."""
 
     came_too_late: bool = False
 
 
 @contextmanager
 def can_be_interrupted(instance: dg.DagsterInstance, run_id: str) -> Iterator[Interruption]:
-    """Stop the run `run_id`, which the block executes, where it is when somebody asks for it.
+    """Stop the run `run_id`, which the block executes, at the point where somebody interrupts it.
 
     Raises:
-        KeyboardInterrupt: somebody asked. The run is canceled.
+        KeyboardInterrupt: somebody interrupted the run. It is canceled.
     """
     interruption = Interruption()
     with _listening() as asked:
@@ -59,7 +59,7 @@ def can_be_interrupted(instance: dg.DagsterInstance, run_id: str) -> Iterator[In
 
 
 class _Stop(logging.Handler):
-    """Ends a run at its first event after somebody asked for it."""
+    """Ends a run at its first event after an interruption."""
 
     def __init__(self, instance: dg.DagsterInstance, run_id: str, asked: Callable[[], bool]) -> None:
         super().__init__()
@@ -74,13 +74,13 @@ class _Stop(logging.Handler):
         if run and run.is_finished:
             return
         if run:
-            self._instance.report_run_canceling(run, _MESSAGE)  # Dagster calls it canceled then, and not failed
+            self._instance.report_run_canceling(run, _MESSAGE)  # so that Dagster marks it as canceled, not failed
         raise KeyboardInterrupt
 
 
 @contextmanager
 def _listening() -> Iterator[Callable[[], bool]]:
-    """Whether one of the signals has come since, whoever handles it."""
+    """Whether one of the signals has arrived since, whatever handles it."""
     here, there = socket.socketpair()
     here.setblocking(False)
     there.setblocking(False)

@@ -1,6 +1,6 @@
-"""What a publication leaves out: good rows that not every KPI counts, in words.
+"""Describes what a publication leaves out: good rows that not every KPI counts.
 
-Belongs here: reading `meta.left_out_rows` and saying what somebody should look into.
+Belongs here: reading `meta.left_out_rows` and saying what somebody should investigate.
 Does not belong here: why a row is left out (`dbt_project/macros/left_out.sql`), and unreadable rows (`quarantine.py`).
 """
 
@@ -32,9 +32,9 @@ _NOUNS = {
 
 
 def left_out_lines(published_dir: Path) -> list[str]:
-    """A sentence for `every KPI` and for each group of KPIs that somebody should know is without some rows.
+    """A sentence for `every KPI` and for each group of KPIs that lacks rows which somebody should know about.
 
-    What is left out as it should be, such as cancelled orders, is in the table and not in these lines.
+    Rows that are expected to be left out, such as cancelled orders, are in the table but not in these lines.
 
     Raises:
         NotPublishedError: there is no published file.

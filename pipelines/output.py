@@ -1,7 +1,7 @@
 """Writes results: a table for people, CSV, JSON and Parquet for programs, CSV and workbooks for Excel.
 
-Belongs here: how rows, cells and times are written, and where to. Does not belong here: what is asked (`show.py`,
-`query.py`), and anything slow to import: who prints answers in under a second.
+Belongs here: how rows, cells and times are written, and where to. Does not belong here: what is queried (`show.py`,
+`query.py`), and anything slow to import: commands that print respond within a second.
 """
 
 import csv
@@ -27,16 +27,16 @@ from rich.text import Text
 from pipelines.warehouse import escaped
 
 _FETCHED_AT_ONCE = 10_000
-_WIDEST_CELL = 60  # of a table that is cut to the width of the terminal
+_WIDEST_CELL = 60  # in a table that is cut to the width of the terminal
 _SHEET_ROWS = 1_048_576
 _EXACT_IN_EXCEL = 10**15  # beyond it, Excel rounds whole numbers
 _LONGEST_CELL = 32_767
-_FIRST_DATE = date(1900, 3, 1)  # what Excel takes for 29 February 1900 never was
+_FIRST_DATE = date(1900, 3, 1)  # Excel assumes a 29 February 1900, which did not exist
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class UsageError(Exception):
-    """What was asked for cannot be given; the message says why, and what can."""
+    """A request is invalid; the message says why, and what is possible."""
 
 
 class Format(StrEnum):
@@ -50,7 +50,7 @@ class Format(StrEnum):
 
 
 class Excel(StrEnum):
-    """Which mark separates decimals where a CSV file is opened in Excel."""
+    """The decimal separator of the Excel that opens a CSV file."""
 
     point = "point"
     comma = "comma"
@@ -60,8 +60,8 @@ class Excel(StrEnum):
 class Target:
     """Where a result goes, and how it is written there.
 
-    `excel` has CSV written so that a double click opens it in Excel as a table: with a byte order mark, with semicolons
-    where the comma separates decimals, and with an apostrophe before text that Excel would take for a formula.
+    With `excel`, a double click opens the CSV file in Excel as a table: it has a byte order mark, semicolons if the
+    comma is the decimal separator, and an apostrophe before text that Excel would take for a formula.
     """
 
     form: Format = Format.table
@@ -70,10 +70,10 @@ class Target:
 
     @classmethod
     def of(cls, form: Format | None, file: Path | None, excel: Excel | None = None) -> "Target":
-        """What was asked for; without a format that of the file's name, or CSV for Excel, or else a table.
+        """The requested target. Without a format, it is the one of the file's name, or CSV for Excel, or a table.
 
         Raises:
-            UsageError: the format needs a file, or is none for Excel's CSV.
+            UsageError: the format needs a file, or `excel` is given with a format other than CSV.
         """
         suffix = file.suffix.lower().removeprefix(".") if file else ""
         if form is None:
@@ -88,9 +88,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Result:
-    """Rows, read as they are written, and what their columns are.
+    """Rows, read while they are written, and their columns.
 
-    `number_formats` are Excel's, by column, where the column's type does not say enough.
+    `number_formats` are Excel's formats, by column, where the column's type does not say enough.
     """
 
     columns: Sequence[str]
@@ -100,7 +100,7 @@ class Result:
 
     @classmethod
     def of(cls, cursor: duckdb.DuckDBPyConnection) -> "Result":
-        """What a connection has just been asked for."""
+        """The result of a connection's latest query."""
         description = cursor.description or []
         return cls([column[0] for column in description], [str(column[1]) for column in description], fetched(cursor))
 
@@ -132,13 +132,13 @@ def write(result: Result, target: Target) -> None:
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
-    """Have DuckDB write the result of one select into the file `path`, types and all."""
+    """Have DuckDB write the result of one select into the file `path`, with its types."""
     connection.execute(f"copy ({query}\n) to '{escaped(path)}' (format parquet, compression zstd, use_tmp_file false)")
 
 
 @contextmanager
 def aside(file: Path) -> Iterator[Path]:
-    """The path of a new file beside `file`, which takes its place when the block succeeds; nothing is half-written.
+    """The path of a new file next to `file`. It replaces `file` if the block succeeds, so nothing is half-written.
 
     Raises:
         UsageError: the file cannot be written there.
@@ -163,7 +163,7 @@ def aside(file: Path) -> Iterator[Path]:
 def print_table(
     columns: Sequence[str], types: Sequence[str], rows: Sequence[tuple[Any, ...]], file: TextIO | None = None
 ) -> str:
-    """Print rows as a box; what was left out since the terminal is too narrow, in words."""
+    """Print rows as a box, and say what was left out because the terminal is too narrow."""
     file = file or sys.stdout
     console = Console(file=file, width=None if file.isatty() else 1_000_000)
     cells = [[printable(plain(value)) for value in row] for row in rows]
@@ -189,7 +189,7 @@ def print_table(
 
 
 def _fitting(widths: Sequence[int], room: int) -> list[int]:
-    """Which columns fit, from both ends, as the first and the last ones say most."""
+    """The columns that fit, chosen from both ends, since the first and last columns say most."""
     left, right = 0, len(widths)
     room -= 1
     while left < right:
@@ -230,7 +230,7 @@ def _write_json(result: Result, file: TextIO) -> None:
 
 
 def _write_workbook(result: Result, path: Path) -> None:
-    """One sheet: a bold header that stays in sight, and cells of their own types."""
+    """Write one sheet with a bold header that stays visible, and cells with their own types."""
     from openpyxl import Workbook  # takes a moment, and only workbooks need it
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -254,7 +254,7 @@ def _write_workbook(result: Result, path: Path) -> None:
             made = WriteOnlyCell(
                 sheet, value=ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", known)[:_LONGEST_CELL]
             )
-            made.data_type = "s"  # text that begins with = is no formula
+            made.data_type = "s"  # text that begins with = is not a formula
         else:
             made = WriteOnlyCell(sheet, value=known)
             if number_format:
@@ -281,7 +281,7 @@ def _number_format(kind: str) -> str | None:
 
 
 def _excel_value(value: object) -> object:
-    """`value` as a cell can hold it; what Excel has no type for, or would round, as text."""
+    """`value` in a form that a cell can contain; as text if Excel has no type for it, or would round it."""
     if isinstance(value, datetime):
         value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
         return value if value.date() >= _FIRST_DATE else str(value)
@@ -304,7 +304,7 @@ def plain(value: object) -> str:
 
 
 def json_value(value: object) -> object:
-    """A cell as JSON can hold it: numbers as numbers, times as text."""
+    """A cell in a form that JSON can contain: numbers as numbers, times as text."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -317,7 +317,7 @@ def json_value(value: object) -> object:
 
 
 def printable(text: str) -> str:
-    """`text` as a terminal may be given it: what data brings neither moves the cursor nor breaks a line."""
+    """`text` in a form that is safe for a terminal: data can neither move the cursor nor break a line."""
     return "".join(
         character if character.isprintable() else " " if character in "\n\t" else "\N{REPLACEMENT CHARACTER}"
         for character in text

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def delivery_days(settings: Settings, newest: date | None = None) -> "dg.DailyPartitionsDefinition":
     """One partition per delivery day in the business time zone; a day exists once it has ended.
 
-    After `last_delivery` there are none, unless something was delivered all the same: up to its `newest` day.
+    After `last_delivery` there are none, unless something was delivered anyway: then up to the `newest` such day.
     """
-    import dagster as dg  # takes seconds, and commands that only count days must answer at once
+    import dagster as dg  # takes seconds, and commands that only count days must respond immediately
 
     last = settings.last_delivery and max(settings.last_delivery, newest or settings.last_delivery)
     return dg.DailyPartitionsDefinition(
@@ -31,7 +31,7 @@ def delivery_days(settings: Settings, newest: date | None = None) -> "dg.DailyPa
 
 
 def business_day(settings: Settings) -> date:
-    """The day it is where the business is; its deliveries are not complete before it ends."""
+    """The current day in the business time zone; its deliveries are not complete before it ends."""
     return datetime.now(ZoneInfo(settings.time_zone)).date()
 
 
@@ -61,7 +61,7 @@ def days_in_words(days: Iterable[date]) -> str:
 
 
 def days_of_run(tags: Mapping[str, str]) -> list[date]:
-    """The delivery days of a run with these Dagster tags, in order; none of a run without partitions."""
+    """The delivery days of a run with these Dagster tags, in order; none for a run without partitions."""
     first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
     day = tags.get("dagster/partition")
     if first and last:

@@ -1,6 +1,6 @@
-"""Other processes of this machine: whether one lives, and which one listens on a port.
+"""Other processes on this machine: whether one exists, and which one listens on a port.
 
-Belongs here: asking the operating system. Does not belong here: what follows from its answer.
+Belongs here: querying the operating system. Does not belong here: what follows from the result.
 """
 
 import os
@@ -14,11 +14,11 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Listener:
-    """Who listens on a port.
+    """The process that listens on a port.
 
     Attributes:
         name: the process, as `process 123 (python)`.
-        command: its command line; empty if it is not ours to see.
+        command: its command line; empty if we may not see it.
     """
 
     name: str
@@ -39,7 +39,7 @@ def is_alive(process: int) -> bool:
 
 
 def listener(port: int) -> Listener | None:
-    """Who listens on a port of the loopback interface; None if nobody does. Who it is, only Linux says."""
+    """The process that listens on a port of the loopback interface, or None. Only Linux tells which process it is."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
         if probe.connect_ex(("127.0.0.1", port)) != 0:
@@ -50,7 +50,7 @@ def listener(port: int) -> Listener | None:
             if any(handle.readlink() in sockets for handle in (process / "fd").iterdir()):
                 name = f"process {process.name} ({(process / 'comm').read_text().strip()})"
                 return Listener(name, (process / "cmdline").read_bytes().decode(errors="replace").replace("\0", " "))
-        except OSError:  # it has ended, or is somebody else's
+        except OSError:  # it has ended, or belongs to somebody else
             continue
     return Listener("a process that cannot be seen from here")
 

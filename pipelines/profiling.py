@@ -1,10 +1,10 @@
-"""Where the time of a run goes: what `kpi run --profile` prints and keeps.
+"""Measures where the time of a run goes: what `kpi run --profile` prints and saves.
 
-Belongs here: a clock that knows in which stage of a run the process is, and what is told of it.
-Does not belong here: which parts of the pipeline are stages of their own; they say so where they begin, by `measured`.
+Belongs here: a clock that knows which stage of a run the process is in, and the report of its times.
+Does not belong here: which parts of the pipeline are stages; they declare this with `measured` where they begin.
 
-A run is one process. Each moment of it counts for one stage: a stage within another one is not counted for the outer.
-Processor time is that of all threads, and of programs that were started and have ended.
+A run is one process. Each moment counts towards exactly one stage: time in a nested stage does not count towards the
+outer stage. Processor time includes all threads, and programs that were started and have ended.
 """
 
 import json
@@ -48,30 +48,30 @@ class Profile:
         self.stages: dict[str, Cost] = {}
         self.models: dict[str, float] = {}  # seconds of wall time of the newest build, by name
         self._open = [START_UP]
-        # Until here the process has read programs and their settings, and hardly waited.
+        # Up to here, the process has loaded programs and settings, and has hardly waited.
         self._cpu, self._wall = 0.0, time.perf_counter() - time.process_time()
 
     def enter(self, stage: str) -> None:
-        """Count for `stage` from now on."""
+        """Count time towards `stage` from now on."""
         self._count()
         self._open.append(stage)
 
     def leave(self) -> None:
-        """Count for the stage around the present one again."""
+        """Count time towards the enclosing stage again."""
         self._count()
         self._open.pop()
 
     def next(self, stage: str) -> None:
-        """Count for `stage` instead of the present one."""
+        """Count time towards `stage` instead of the current stage."""
         self.leave()
         self._open.append(stage)
 
     def built(self, results: Iterable[Mapping[str, Any]]) -> None:
-        """Remember how long models and tests took, from dbt's results."""
+        """Record how long models and tests took, from dbt's results."""
         self.models |= {result["unique_id"].split(".")[2]: result["seconds"] for result in results}
 
     def total(self) -> Cost:
-        """What the process cost so far."""
+        """The cost of the process so far."""
         self._count()
         return Cost(sum(cost.cpu for cost in self.stages.values()), sum(cost.wall for cost in self.stages.values()))
 
@@ -123,7 +123,7 @@ def profiled() -> Iterator[Profile]:
 
 @contextmanager
 def measured(stage: str) -> Iterator[None]:
-    """Count the block for `stage`, if anybody measures."""
+    """Count the block towards `stage`, if a profile is being measured."""
     profile = _current
     if profile is None:
         yield
@@ -136,13 +136,13 @@ def measured(stage: str) -> Iterator[None]:
 
 
 def note_models(results: Iterable[Mapping[str, Any]]) -> None:
-    """Tell whoever measures how long models and tests took."""
+    """Record in the profile, if there is one, how long models and tests took."""
     if _current is not None:
         _current.built(results)
 
 
 def print_profile(profile: Profile, console: Console) -> None:
-    """The stages with their costs, the most expensive first, and the models that took longest."""
+    """Print the stages with their costs, the most expensive first, and the models that took longest."""
     total = profile.total()
     grid = Table("Stage", title="Where the time went", title_justify="left")
     for column in ("processor s", "share", "wall s"):
@@ -162,7 +162,7 @@ def print_profile(profile: Profile, console: Console) -> None:
 
 
 def save_profile(profile: Profile, what: str, folder: Path) -> Path:
-    """Keep a profile of `what` as JSON, with what it was measured on; the path of the file."""
+    """Save a profile of `what` as JSON, with a description of the machine; return the path of the file."""
     content = {
         "what": what,
         "total": asdict(profile.total()),

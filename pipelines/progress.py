@@ -1,4 +1,4 @@
-"""What a person at a terminal sees of a run.
+"""Shows a person at a terminal the progress of a run.
 
 Belongs here: the job's logger, and turning its events into a progress bar or plain lines.
 Does not belong here: starting runs (`run.py`); the full log is in the UI.
@@ -18,14 +18,14 @@ STEP_LOGGER.propagate = False
 
 @dg.logger
 def step_logger(_: dg.InitLoggerContext) -> logging.Logger:
-    """The logger of every job; its full log goes to the instance, and so to the UI, in any case."""
+    """The logger of every job; the full log goes to the instance, and so to the UI, in any case."""
     STEP_LOGGER.setLevel(logging.DEBUG)  # finished steps are logged at that level
     return STEP_LOGGER
 
 
 @contextmanager
 def shown(console: Console, title: str, steps: int) -> Iterator[None]:
-    """Show the steps of the run made inside the block: a bar on a terminal, a line a step elsewhere."""
+    """Show the steps of the run inside the block: a bar on a terminal, one line per step elsewhere."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

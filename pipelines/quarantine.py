@@ -1,4 +1,4 @@
-"""What is in quarantine: refused files and unreadable rows, found, shown and let out again.
+"""Quarantine: finds, shows and releases refused files and unreadable rows.
 
 Belongs here: bringing the store of rows up to date from the warehouse, and what `kpi quarantine` does.
 Does not belong here: why something is in quarantine (`ingest/gate.py`, `ingest/readers.py`, the staging models).
@@ -45,12 +45,12 @@ class Quarantine:
         )
 
     def counts(self) -> tuple[int, int]:
-        """How many files and rows nobody has dealt with."""
+        """How many files and rows nobody has handled yet."""
         return sum(file.state == "open" for file in self.files.all()), len(self.rows.rows("open"))
 
 
 def update_rows(settings: Settings) -> int:
-    """Bring the store up to what staging could not read; how many rows are open.
+    """Update the store with the rows that staging could not read; return how many rows are open.
 
     Raises:
         duckdb.Error: the warehouse or a raw file cannot be read.
@@ -70,7 +70,7 @@ def update_rows(settings: Settings) -> int:
         for (source, table, day), rows in deliveries.items():
             raw = raw_file(settings.raw_dir, source, table, day)
             version = str(raw.stat().st_mtime_ns)
-            # What was read before is not read again: years of broken rows must not make each day slower.
+            # Rows that were read before are not read again: years of broken rows must not make each day slower.
             new = [row for row in rows if row[0] not in known or known[row[0]].read_from != version]
             cells = _delivered_cells(warehouse, raw, new) if new else {}
             for place_id, file, number, rule in rows:
@@ -108,7 +108,7 @@ def _delivered_cells(
 
 @dataclass(frozen=True)
 class Selection:
-    """What of the quarantine a command is about: all, or what fits every given value."""
+    """The part of the quarantine that a command is about: everything, or what matches every given value."""
 
     ids: tuple[str, ...] = ()  # or their beginnings
     source: str | None = None
@@ -116,7 +116,7 @@ class Selection:
     delivered_on: str | None = None
 
     def fits(self, item: QuarantinedFile | QuarantinedRow) -> bool:
-        """True when `item` is meant."""
+        """True if `item` is selected."""
         table = item.table if isinstance(item, QuarantinedFile) else item.table_name
         return (
             (not self.ids or any(item.id.startswith(start) for start in self.ids))
@@ -129,10 +129,10 @@ class Selection:
 def chosen(
     quarantine: Quarantine, selection: Selection, *states: State
 ) -> tuple[list[QuarantinedFile], list[QuarantinedRow]]:
-    """The files and rows that `selection` means, in any of `states`, by default in all.
+    """The files and rows that match `selection` in any of `states`, by default in all.
 
     Raises:
-        ConfigError: an id that nothing in quarantine has.
+        ConfigError: nothing in quarantine has one of the ids.
     """
     files = [file for file in quarantine.files.all() if selection.fits(file) and (not states or file.state in states)]
     rows = [row for row in quarantine.rows.rows(*states) if selection.fits(row)]
@@ -149,10 +149,10 @@ def chosen(
 
 
 def check_selection(quarantine: Quarantine, selection: Selection, sources: Iterable[Source]) -> None:
-    """That a source and a table that were asked for exist, or have something in quarantine from when they did.
+    """Ensure that the selected source and table exist, or have something in quarantine from when they existed.
 
     Raises:
-        ConfigError: one does not; names those that do.
+        ConfigError: one does not exist; the message names those that do.
     """
     tables = {(source.name, name) for source in sources for name in source.tables}
     tables |= {(file.source, file.table) for file in quarantine.files.all()}
@@ -174,7 +174,7 @@ def check_selection(quarantine: Quarantine, selection: Selection, sources: Itera
 def print_list(
     files: list[QuarantinedFile], rows: list[QuarantinedRow], each: bool, zone: ZoneInfo, console: Console
 ) -> None:
-    """Files and rows by table and reason, with the days they were delivered on; or `each` of them."""
+    """Print files and rows by table and reason, with their delivery days; or `each` of them."""
     if not files and not rows:
         console.print("Nothing is in quarantine.")
         return
@@ -202,7 +202,7 @@ def print_list(
 
 
 def print_json(files: list[QuarantinedFile], rows: list[QuarantinedRow], console: Console) -> None:
-    """Every file and row as JSON, without what was delivered."""
+    """Print every file and row as JSON, without the delivered contents."""
     items: list[QuarantinedFile | QuarantinedRow] = [*files, *rows]
     console.print_json(
         data=[
@@ -226,7 +226,7 @@ def print_json(files: list[QuarantinedFile], rows: list[QuarantinedRow], console
 
 
 def _described(item: QuarantinedFile | QuarantinedRow) -> tuple[str, str, str]:
-    """Kind, table and reason. The name of its own file is left out of a file's reason, so that equal ones are equal."""
+    """Kind, table and reason. A file's reason omits the file's own name, so that equal reasons can be grouped."""
     if isinstance(item, QuarantinedFile):
         return "file", item.table, item.reason.removeprefix(f"{item.path}: ")
     return "row", item.table_name, item.rule
@@ -245,7 +245,7 @@ def print_items(
     zone: ZoneInfo,
     console: Console,
 ) -> None:
-    """Each item in full; personal columns as ***."""
+    """Print each item in full, with personal columns as ***."""
     personal = {
         (source.name, name): frozenset(table.personal_columns)
         for source in sources
@@ -273,7 +273,7 @@ def print_items(
 
 
 def masked(cells: Mapping[str, str | None], personal: frozenset[str]) -> dict[str, str]:
-    """The cells as they may be shown. Of a row that is no row of cells nobody knows which part is personal."""
+    """The cells in a form that may be shown. If a row cannot be parsed, it is unknown which part is personal."""
     hide_all = bool(personal) and "_unreadable_row" in cells
     return {
         name: HIDDEN if text is not None and (hide_all or name in personal) else "" if text is None else text[:200]
@@ -289,10 +289,10 @@ def _print_facts(console: Console, facts: Mapping[str, str]) -> None:
 
 
 def make_ready(settings: Settings, files: Iterable[QuarantinedFile], rows: Iterable[QuarantinedRow]) -> list[date]:
-    """Have files and rows be tried again by the next run of their delivery days, which are returned in order.
+    """Prepare files and rows so that the next run of their delivery days tries them again; return the days in order.
 
-    Refused files go back to the landing folder; deliveries with unreadable rows are typed anew. Doing so twice is doing
-    so once.
+    Refused files go back to the landing folder; deliveries with unreadable rows are typed again. The operation is
+    idempotent.
     """
     quarantine = Quarantine.of(settings)
     days = set()
@@ -310,7 +310,7 @@ def make_ready(settings: Settings, files: Iterable[QuarantinedFile], rows: Itera
 
 
 def purge(quarantine: Quarantine, selection: Selection, older_than_days: int) -> tuple[int, int]:
-    """Delete what was resolved or dismissed and first seen so long ago; how many files and rows."""
+    """Delete what was resolved or dismissed and first seen this long ago; return how many files and rows."""
     before = (datetime.now(UTC) - timedelta(days=older_than_days)).isoformat(timespec="seconds")
     files, rows = chosen(quarantine, selection, "resolved", "dismissed")
     old_files = [file for file in files if file.first_seen <= before]

@@ -1,10 +1,10 @@
-"""Runs a query that anybody wrote over the published file, and lets it do nothing else.
+"""Runs an untrusted query on the published file, and lets it do nothing else.
 
-Belongs here: which statements and functions are let through, their limits, and errors in words.
+Belongs here: which statements and functions are allowed, their limits, and error messages.
 Does not belong here: the locked connection (`warehouse.py`), and how results are written (`output.py`).
 
-Two locks, each of which would do against most: the connection sees the published file only and cannot be told
-otherwise; and only one select gets to it, that calls no function known to reach out.
+Two locks protect the installation, and each alone would stop most attacks: the connection sees only the published file,
+and no query can change that; and it gets only a single select that calls no function with access to anything else.
 """
 
 import difflib
@@ -26,13 +26,13 @@ QUERY_SECONDS = 300.0
 SHOWN_ROWS = 40
 
 _EXPLAINED = re.compile(r"\s*explain\s+(analyze\s+)?(\(\s*format\s+\w+\s*\)\s*)?", re.IGNORECASE)
-# What a query may call as a table. All others are refused, those of later versions of DuckDB, too: some of them read
-# files, run text as SQL, or switch on logs that are written to files.
+# The table functions that a query may call. All others are refused, including those of later DuckDB versions: some of
+# them read files, run text as SQL, or enable logs that are written to files.
 _TABLE_FUNCTIONS = (
     *("range", "generate_series", "unnest", "repeat", "json_each", "json_tree", "query_table", "summary"),
     *("histogram", "histogram_values", "pg_timezone_names", "pragma_table_info", "pragma_storage_info"),
 )
-_TABLE_FUNCTION_FAMILY = "duckdb_"  # duckdb_tables(), duckdb_columns(), …: they tell of this connection
+_TABLE_FUNCTION_FAMILY = "duckdb_"  # duckdb_tables(), duckdb_columns(), …: they describe this connection
 _CLOSE_ENOUGH = 0.5
 
 
@@ -44,11 +44,11 @@ def run_sql(
     seconds: float = QUERY_SECONDS,
     memory: str = QUERY_MEMORY,
 ) -> None:
-    """Print the result of one query over the published file, or write it to a file. A table has `limit` rows.
+    """Print the result of one query on the published file, or write it to a file. A table has at most `limit` rows.
 
     Raises:
         NotPublishedError: there is no published file.
-        UsageError: the query is none, is wrong, wants something else than reading, or takes more than its limits.
+        UsageError: the text is not a query, is wrong, does more than read, or exceeds its limits.
     """
     target = target or Target()
     if target.form is Format.parquet:
@@ -90,10 +90,10 @@ def _print_rows(connection: duckdb.DuckDBPyConnection, query: str, limit: int | 
 
 
 def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
-    """The text of the query, if it is one select, or what explains one, and reaches for nothing beyond its tables."""
+    """The text of the query, if it is one select or explains one, and accesses nothing beyond its tables."""
     try:
         statements = connection.extract_statements(query)
-    except duckdb.PermissionException:  # DuckDB looks into files of some statements before it runs any
+    except duckdb.PermissionException:  # DuckDB opens the files of some statements before running them
         raise _refused("IMPORT") from None
     if not statements:
         raise UsageError('There is no query. Write one, for example: kpi sql "from marts.kpi_catalogue".')
@@ -173,7 +173,7 @@ def _in_words(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator
 
 
 def _with_suggestions(connection: duckdb.DuckDBPyConnection, error: str) -> str:
-    """The error; of a table that does not exist with those whose names are near."""
+    """The error; if a table does not exist, with tables that have similar names."""
     unknown = re.search(r"Table with name \"?([^\n\"]+?)\"? does not exist", error)
     if unknown is None:
         return error

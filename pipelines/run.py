@@ -1,6 +1,6 @@
-"""Runs the daily job from the command line, on the same instance and so in the same history as the UI.
+"""Runs the daily job from the command line, on the same instance and therefore in the same history as the UI.
 
-Belongs here: which days to run, running them, and telling a person what happened.
+Belongs here: which days to run, running them, and reporting what happened.
 Does not belong here: the job (`definitions.py`), and reading arguments (`cli.py`).
 """
 
@@ -29,22 +29,22 @@ from pipelines.warehouse import hold_writer_lock, release_writer_lock
 
 
 class NothingDeliveredError(Exception):
-    """The landing folder holds no delivery that could be run."""
+    """The landing folder contains no delivery to run."""
 
 
-MOST_SINGLE_DAYS = 7  # more days than these in a row are caught up in one run
+MOST_SINGLE_DAYS = 7  # more consecutive days than this are caught up in one run
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs to make, in order, each of one or more delivery days in a row."""
+    """The runs to execute, in order, each for one or more consecutive delivery days."""
 
     runs: list[list[date]]
     is_first_load: bool = False
 
     @classmethod
     def day_by_day(cls, days: Iterable[date]) -> "Plan":
-        """A run per day: what a day holds back is held back alone."""
+        """One run per day, so that a blocked day blocks only itself."""
         return cls([[day] for day in sorted(set(days))])
 
     @property
@@ -64,13 +64,13 @@ class Plan:
 
 
 def plan(settings: Settings, sources: list[Source], first: date | None = None, last: date | None = None) -> Plan:
-    """What to run: the days asked for, else those with a delivery that has not landed, else the newest landed one.
+    """What to run: the requested days, or else days with a delivery that has not landed, or else the newest landed day.
 
-    A range that was asked for is one run. So are a first load and many days in a row; a few days run one by one.
+    A requested range is one run. So are a first load and many consecutive days; a few days run one by one.
 
     Raises:
-        NothingDeliveredError: no day was asked for, and none was delivered.
-        ConfigError: a day was asked for after the last delivery there will ever be.
+        NothingDeliveredError: no day was requested, and nothing was delivered.
+        ConfigError: a requested day is after `last_delivery`.
     """
     if last and settings.last_delivery and last > settings.last_delivery:
         newest = newest_delivery(settings, sources)
@@ -103,9 +103,9 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
 
 
 def delivered_again(settings: Settings, sources: list[Source]) -> list[date]:
-    """The landed days of which files lie in the landing folder that have not landed as they are, in order.
+    """The landed days with files in the landing folder that have not landed in their current form, in order.
 
-    It looks back over the setting `late_file_days`.
+    The function looks back over the setting `late_file_days`.
     """
     found = set()
     oldest = business_day(settings) - timedelta(days=settings.late_file_days)
@@ -117,7 +117,8 @@ def delivered_again(settings: Settings, sources: list[Source]) -> list[date]:
                 continue
             raw = raw_file(settings.raw_dir, source.name, name, day)
             files = table.files(settings.landing_dir, day)
-            # Hashes are taken only of what is newer than its landing: a copy may be old, but it is never read before.
+            # Only files that are newer than their landing are hashed: a copy may have an old modification time, but it
+            # cannot have been read before it was there.
             if any(max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > raw.stat().st_mtime_ns for file in files):
                 landed = delivered_files(raw)
                 names = {file: file.relative_to(settings.landing_dir).as_posix() for file in files}
@@ -127,7 +128,7 @@ def delivered_again(settings: Settings, sources: list[Source]) -> list[date]:
 
 
 def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[date], list[date]]:
-    """The days on which any table has landed, and those on which one has not that has files or is fetched."""
+    """The days on which any table has landed, and the days on which a table with files, or a fetched one, has not."""
     landed: set[date] = set()
     waiting: set[date] = set()
     days = list(days_between(settings.first_delivery, business_day(settings)))
@@ -142,7 +143,7 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
 
 
 def prepare_instance(settings: Settings) -> None:
-    """Give Dagster its home in the data folder, so that history survives restarts without any variable being set."""
+    """Set Dagster's home to the data folder, so that history survives restarts without any environment variable."""
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings.dagster_home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
@@ -150,12 +151,12 @@ def prepare_instance(settings: Settings) -> None:
 
 
 def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict[str, list[str]]:
-    """Run the daily job over the days of the plan; per run that was blocked, what blocked it.
+    """Run the daily job for the days of the plan; return, for each blocked run, what blocked it.
 
-    A day that fails does not keep later days from landing: each run publishes, or does not, by itself.
+    A day that fails does not prevent later days from landing: each run publishes independently.
 
     Raises:
-        KeyboardInterrupt: somebody asked the process to end; the message says what became of the days.
+        KeyboardInterrupt: somebody interrupted the process; the message says what became of the days.
     """
     standing = ["before a run began: nothing was changed"]
     try:
@@ -165,7 +166,7 @@ def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict
 
 
 def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list[str]) -> dict[str, list[str]]:
-    """As `execute`; adds to `standing` where it is."""
+    """The same as `execute`; it records its progress in `standing`."""
     with measured(START_UP):
         import dagster as dg
 
@@ -234,6 +235,6 @@ def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
 
 @contextmanager
 def _quiet_stdout() -> Iterator[None]:
-    """dbt's own lines go to the run's log in the UI, not between ours."""
+    """Send dbt's own lines to the run's log in the UI, so that they do not mix with our output."""
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         yield

@@ -1,9 +1,10 @@
-"""One look: is today good, and if not, what is wrong and what to do next.
+"""Says whether today is good and, if not, what is wrong and what to do next.
 
-Belongs here: gathering the facts, read-only, and the sentences that say how things stand. The same sentences stand in
-`kpi status` and on the asset `published/kpi`.
-Does not belong here: finding out what is wrong with data (checks), telling people of it (`alerts/`), and the state of
-the machine (`doctor.py`). Nothing here imports Dagster, dbt, Great Expectations or pandas, so that it answers at once.
+Belongs here: gathering the facts, read-only, and the sentences that describe the state. `kpi status` and the checks of
+the asset `published/kpi` show the same sentences.
+Does not belong here: finding problems in data (checks), notifying people (`alerts/`), and the state of the machine
+(`doctor.py`). Nothing here imports Dagster, dbt, Great Expectations or pandas, so that the command responds
+immediately.
 """
 
 import json
@@ -30,8 +31,8 @@ from pipelines.publish.versions import Version, versions
 from pipelines.settings import Settings
 from pipelines.sources import Source
 
-_DAEMON_SILENT = timedelta(minutes=5)  # it gives a sign every half minute
-_LONGEST_RUN = timedelta(hours=2)  # as in dagster.yaml; a run whose process was killed stays under way for ever
+_DAEMON_SILENT = timedelta(minutes=5)  # it sends a heartbeat every half minute
+_LONGEST_RUN = timedelta(hours=2)  # as in dagster.yaml; a run whose process was killed stays in progress forever
 _LONGEST_CAUSE = 200  # characters
 _NAMED = 3  # tables in a sentence
 _SHOWN = 5  # of a list; the commands that are named show all of it
@@ -58,7 +59,7 @@ CHECKS = tuple(_HEADLINES)  # the names of the lines, in the order of their weig
 
 @dataclass(frozen=True)
 class Line:
-    """How one thing stands, in a sentence that changes only when the thing does.
+    """The state of one thing, in a sentence that changes only when the state does.
 
     Attributes:
         next_step: what to do about it, with a command to type; empty if all is well.
@@ -75,8 +76,8 @@ class SourceState:
     """How far the deliveries of one source have come.
 
     Attributes:
-        through: the newest day up to which nothing is missing; of a source that may be silent, its newest delivery day.
-        due: what should be here by now.
+        through: the newest day up to which nothing is missing; for a source that may be silent, its newest day.
+        due: the deliveries that should have arrived by now.
     """
 
     source: Source
@@ -89,7 +90,7 @@ class SourceState:
 
     @property
     def waiting(self) -> list[str]:
-        """Tables whose file is here and has not landed."""
+        """Tables whose file has arrived but has not landed."""
         return [due.table_name for due in self.due if due.has_files and not due.has_landed]
 
     @property
@@ -107,12 +108,12 @@ class SourceState:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of an installation at a moment.
+    """What is known about an installation at one time.
 
     Attributes:
-        switch: where the schedule's switch in the UI was set; None if nobody touched it.
+        switch: the position of the schedule's switch in the UI; None if nobody has used it.
         questions: the deliveries that have not passed.
-        incidents: the open ones, the worst first.
+        incidents: the open incidents, the worst first.
         unreadable: for each file that could not be read, what it is and why.
     """
 
@@ -139,7 +140,7 @@ class Facts:
 
     @property
     def is_blocked(self) -> bool:
-        """True when the last run failed and nothing was published since."""
+        """True if the last run failed and nothing has been published since."""
         run = self.last_run
         if run is None or not run.has_failed:
             return False
@@ -148,7 +149,7 @@ class Facts:
 
     @property
     def blocked_by(self) -> list[Incident]:
-        """The incidents that the last run found and that kept it from publishing."""
+        """The incidents that the last run found and that blocked its publication."""
         run_id = self.last_run.run_id if self.last_run and self.is_blocked else None
         return [found for found in self.incidents if found.finding.blocking and run_id and found.run_id == run_id]
 
@@ -161,7 +162,7 @@ class Facts:
 
 
 def gather(settings: Settings, sources: Sequence[Source], now: datetime) -> Facts:
-    """What is known at `now` (UTC). Nothing is written, and what cannot be read is said in `unreadable`.
+    """What is known at `now` (UTC). Nothing is written, and `unreadable` lists what cannot be read.
 
     Raises:
         ConfigError: `alerts.yml` cannot be used.
@@ -205,7 +206,7 @@ def gather(settings: Settings, sources: Sequence[Source], now: datetime) -> Fact
 
 
 def _must_deliver(source: Source) -> bool:
-    """Whether each day has a delivery of some table of it."""
+    """Whether at least one table of the source must have a delivery every day."""
     return any(table.empty_day == "forbidden" for table in source.tables.values())
 
 
@@ -217,7 +218,7 @@ def _through(deliveries: Standing, source: Source) -> date | None:
 
 
 def standing(settings: Settings, sources: Sequence[Source], now: datetime) -> list[Line]:
-    """How things stand at `now` (UTC), a line for each of `CHECKS`.
+    """The state at `now` (UTC), with a line for each of `CHECKS`.
 
     Raises:
         ConfigError: `alerts.yml` cannot be used.
@@ -226,7 +227,7 @@ def standing(settings: Settings, sources: Sequence[Source], now: datetime) -> li
 
 
 def lines(facts: Facts) -> list[Line]:
-    """How things stand by these facts, a line for each of `CHECKS`."""
+    """The state according to these facts, with a line for each of `CHECKS`."""
     return [
         _gate_passed(facts),
         _fresh(facts),
@@ -239,7 +240,7 @@ def lines(facts: Facts) -> list[Line]:
 
 
 def headline(facts: Facts) -> str:
-    """One word and one sentence: the worst of what is wrong, or that today is good."""
+    """One word and one sentence: the worst problem, or that today is good."""
     wrong = next((line for line in lines(facts) if not line.ok), None)
     running = f" A run is under way since {facts.time(facts.under_way.started_at)}." if facts.under_way else ""
     if wrong:
@@ -372,7 +373,7 @@ def _complete(facts: Facts) -> Line:
 
 
 def _needs_somebody(delivery: Delivery, facts: Facts) -> bool:
-    """Whether a delivery in question is for a person to deal with; of what is not due yet, or just run, it is not."""
+    """Whether a person must handle a delivery in question; not if it is not due yet, or has just been run."""
     if delivery.decided_by:
         return False
     if delivery.state == "unjudged":
@@ -438,7 +439,7 @@ def _started_daily(facts: Facts) -> Line:
 
 
 def print_status(facts: Facts, console: Console) -> None:
-    """The headline, the facts by topic, and what to do next."""
+    """Print the headline, the facts by topic, and what to do next."""
     found = lines(facts)
     wrong = [line for line in found if not line.ok]
     console.print(headline(facts), markup=False, style="red" if wrong else "green")
@@ -454,7 +455,7 @@ def print_status(facts: Facts, console: Console) -> None:
 
 
 def _untold_twice(wrong: Sequence[Line], facts: Facts) -> list[Line]:
-    """What is wrong, without incidents that are nothing but what blocked the last run."""
+    """The problems, without incidents that only repeat what blocked the last run."""
     causes = {found.id for found in facts.blocked_by}
     others = [found for found in facts.incidents if found.severity == "critical" and found.id not in causes]
     return [line for line in wrong if others or line.name != "no_critical_incident" or not causes]
@@ -540,7 +541,7 @@ def _last_run_in_words(facts: Facts) -> list[str]:
 
 
 def _deliveries_in_words(facts: Facts) -> list[str]:
-    """What is in question by state and table, with the reason of its newest day."""
+    """The deliveries in question by state and table, with the reason for the newest day."""
     groups: dict[tuple[str, str], list[Delivery]] = {}
     for found in facts.questions:
         groups.setdefault((_STATES[found.state], f"{found.source}.{found.table}"), []).append(found)
@@ -553,7 +554,7 @@ def _deliveries_in_words(facts: Facts) -> list[str]:
 
 
 def _incidents_in_words(facts: Facts) -> list[str]:
-    """Those that somebody should know of, beside what blocked the last run; what is only noted is counted."""
+    """The incidents that somebody should know about, except what blocked the last run; minor ones are only counted."""
     blocking = {found.id for found in facts.blocked_by}
     told = [found for found in facts.incidents if found.severity != "info" and found.id not in blocking]
     said = _shortened([f"{found.severity}  {found.id[:8]}  {_cause(found)}" for found in told])
@@ -572,7 +573,7 @@ def _run_as_json(run: Run) -> dict[str, Any]:
 
 
 def _open_incidents(settings: Settings) -> list[Incident]:
-    """The open incidents, the worst first, read beside whoever writes them."""
+    """The open incidents, the worst first, read without disturbing writers."""
     if not settings.alerts_path.exists():
         return []
     with closing(sqlite3.connect(f"{settings.alerts_path.as_uri()}?mode=ro", uri=True)) as connection:
@@ -585,7 +586,7 @@ def _cause(incident: Incident) -> str:
 
 
 def _in_short(incident: Incident) -> str:
-    """The first sentence of what was found."""
+    """The first sentence of the finding."""
     first = re.split(r"(?<=\.)\s+(?=[A-Z])", incident.finding.message.strip(), maxsplit=1)[0]
     said = shorten(f"{incident.title}: {first}", _LONGEST_CAUSE, placeholder=" …")
     return said if said.endswith((".", "…")) else f"{said}."
@@ -602,7 +603,7 @@ def _in_one_line(text: str) -> str:
 
 
 def _grouped(deliveries: Sequence[Delivery]) -> str:
-    """Tables with their days, `shop.orders of 2026-01-03 to 2026-01-05`; how many, if they are many."""
+    """Tables with their days, `shop.orders of 2026-01-03 to 2026-01-05`; only their number if there are many."""
     days: dict[str, list[date]] = {}
     for delivery in deliveries:
         days.setdefault(f"{delivery.source}.{delivery.table}", []).append(delivery.delivered_on)
