@@ -1,7 +1,7 @@
-"""A dry run: what a delivery would bring, without anything of the installation being touched.
+"""Performs a dry run: shows the effect of a delivery without touching anything in the installation.
 
-Belongs here: making a copy to try things on, landing and building there, and telling what came of it.
-Does not belong here: landing and building themselves (`ingest/`, `transform/`), which are those of the real run.
+Belongs here: making a copy of the data, landing and building there, and reporting the result.
+Does not belong here: landing and building themselves (`ingest/`, `transform/`), which are the same as in a real run.
 """
 
 import os
@@ -35,13 +35,13 @@ from pipelines.transform.failures import said_of_failed
 from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
 from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
 
-_SHOWN_ROWS = 5  # of each delivery's unreadable rows
+_SHOWN_ROWS = 5  # unreadable rows shown for each delivery
 _SHOWN_GAINS = 30
 
 
 @dataclass(frozen=True)
 class Given:
-    """A file to try that lies anywhere: it is taken as the delivery of `day` of `table`."""
+    """A file to try, at any path: it counts as the delivery of `table` on `day`."""
 
     path: Path
     table: str
@@ -54,26 +54,26 @@ class Rehearsal:
 
     landed: dict[tuple[str, date], Landed] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
-    said_by_dbt: str = ""  # why the models could not be built, if so
+    said_by_dbt: str = ""  # why the models could not be built, if they could not
     row_counts: dict[tuple[str, date], tuple[int, int, int, int]] = field(default_factory=dict)
     unreadable: dict[tuple[str, date], list[tuple[str, int, str]]] = field(default_factory=dict)
     gains: list[tuple[str, date, str, Decimal | None, Decimal | None]] = field(default_factory=list)
     failed_checks: list[CheckResult] = field(default_factory=list)
-    as_published: int = 0  # checks that fail just as they do in what is published
+    as_published: int = 0  # checks that fail in the same way in the publication
 
     @property
     def is_blocked(self) -> bool:
-        """True when a check failed that would keep the real run from publishing."""
+        """True if a check failed that would block publication in a real run."""
         return any(result.severity == "critical" for result in self.failed_checks)
 
 
 def rehearse(settings: Settings, name: str, day: date | None = None, given: Given | None = None) -> Rehearsal:
-    """Land and build on a copy: the deliveries of source `name` of one day, else all that have not landed, or a file.
+    """Land and build on a copy: the deliveries of source `name` for one day, or all that have not landed, or a file.
 
-    A source that is asked is asked for that day, else for yesterday.
+    A source that the pipeline fetches is queried for that day, or else for yesterday.
 
     Raises:
-        ConfigError: the source is not described, a variable it names is not set, or nothing of it was delivered.
+        ConfigError: the source is not described, a variable that it names is not set, or nothing was delivered.
     """
     [source] = load_sources([name], settings.company_dir)
     if given and given.table not in source.tables:
@@ -110,7 +110,7 @@ def rehearse(settings: Settings, name: str, day: date | None = None, given: Give
 
 
 def print_rehearsal(found: Rehearsal, source: str, console: Console) -> None:
-    """What lands, what is rejected and why, and what the KPIs would gain."""
+    """Print what lands, what is rejected and why, and how the KPIs would change."""
 
     def say(text: str) -> None:
         console.print(text, markup=False)
@@ -154,7 +154,7 @@ def print_rehearsal(found: Rehearsal, source: str, console: Console) -> None:
 
 @contextmanager
 def _copy_of(settings: Settings) -> Iterator[Path]:
-    """A data folder that begins as the real one; raw files by hard link, since they are only ever replaced whole."""
+    """A copy of the data folder, with hard links to raw files, since these are only ever replaced as a whole."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".rehearsal-") as folder:
         copy = Path(folder)
@@ -173,7 +173,7 @@ def _copy_of(settings: Settings) -> Iterator[Path]:
 
 
 def _landing_with(copy: Path, table: Table, given: Given) -> Path:
-    """A landing folder that holds nothing but the given file, under the name its table expects."""
+    """A landing folder that contains only the given file, under the name that its table expects."""
     name = table.path.format(delivered_on=given.day).replace("*", "given")
     target = copy / "landing" / name
     target.parent.mkdir(parents=True)
@@ -186,13 +186,13 @@ def _landing_with(copy: Path, table: Table, given: Given) -> Path:
 
 
 def _misnamed(settings: Settings, source: Source) -> str:
-    """Says which files of the source's folders no run will read, if any."""
+    """A message that names the files in the source's folders that no run will read, if any."""
     names = ", ".join(repr(path.name) for path in unclaimed_files(settings, [source])[:5])
     return f" These files have a name that no `path` of the source fits, or an earlier day: {names}." if names else ""
 
 
 def _asked(settings: Settings, source: Source, day: date, found: Rehearsal) -> Path:
-    """A landing folder with what a database or an API has for the day."""
+    """A landing folder with the data that a database or an API returns for the day."""
     for name, table in source.tables.items():
         try:
             fetch(source, name, table, day, settings)
@@ -211,7 +211,7 @@ def _deliveries(settings: Settings, source: Source, landing: Path, day: date | N
 
 
 def _complete_tables(source: Source, landing: Path, raw: Path, database: duckdb.DuckDBPyConnection, day: date) -> None:
-    """Give tables of which nothing ever landed an empty day, so that models over them can be built."""
+    """Give tables for which nothing has ever landed an empty day, so that models that read them can be built."""
     for name, table in source.tables.items():
         if not raw_days(raw, source.name, name):
             empty = table.model_copy(update={"empty_day": "allowed", "path": "none_{delivered_on}"})
@@ -224,7 +224,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
     enabled.append(source.name)
     copied = settings.with_data_dir(copy).model_copy(update={"sources": enabled})
     sources = load_sources(enabled, settings.company_dir)
-    # On a copy everything may be built anew, and a base model whose types were changed has to be.
+    # On a copy, everything may be rebuilt, and a base model whose types have changed must be.
     build = ["build", "--full-refresh", "--exclude-resource-type", "unit_test", "--log-level", "none"]
     _, *arguments = dbt_command(build, assemble_project(copied), dbt_variables(copied, sources))
     built = invoke(arguments, dbt_environment(copied, as_of_date(copied, sources)))
@@ -253,7 +253,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
                 "where source = ? order by all",
                 [source.name],
             ).fetchall()
-        except duckdb.CatalogException:  # the build did not come so far
+        except duckdb.CatalogException:  # the build did not get that far
             return
     found.row_counts = {(table, day): tuple(counts) for table, day, *counts in counted}
     for table, day, file, number, reason in rejected:
@@ -261,7 +261,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
 
 
 def _failed_checks(settings: Settings, sources: list[Source], tried: str, found: Rehearsal) -> list[CheckResult]:
-    """The checks that fail on the deliveries of the source `tried` and, when models could be built, on those."""
+    """The checks that fail for the deliveries of the source `tried` and, if models could be built, for the models."""
     suites = load_all_suites(settings, sources)
     landed: dict[str, list[date]] = {}
     for (table, day), delivery in sorted(found.landed.items()):
@@ -287,7 +287,7 @@ def _failed_checks(settings: Settings, sources: list[Source], tried: str, found:
 
 
 def _failures_published(settings: Settings) -> set[tuple[str, ...]]:
-    """What checks say that failed in the run which was published last."""
+    """The checks that failed in the last published run, with their messages."""
     published = settings.published_dir / "kpi.duckdb"
     if not published.exists():
         return set()
@@ -306,13 +306,13 @@ def _words(result: CheckResult) -> tuple[str, ...]:
 
 
 def _has_landed(settings: Settings, name: str) -> bool:
-    """True when models over the source can be built: every table has had a delivery."""
+    """True if models that read the source can be built: every table has had a delivery."""
     [source] = load_sources([name], settings.company_dir)
     return all(raw_days(settings.raw_dir, name, table) for table in source.tables)
 
 
 def _scorecard(warehouse: Path) -> dict[tuple[str, date], tuple[Decimal | None, str]]:
-    """The company's headline values by KPI and month, with their units; none when there is no scorecard yet."""
+    """The company's headline values by KPI and month, with their units; empty if there is no scorecard yet."""
     if not warehouse.exists():
         return {}
     with reader(warehouse) as connection:

@@ -1,7 +1,7 @@
-"""Answers from the published file: the scorecard, and one KPI.
+"""Shows the scorecard and single KPIs from the published file.
 
-Belongs here: what of the published file is shown, and in which words. Does not belong here: queries of people's own
-(`query.py`), how results are written (`output.py`), and anything slow to import: these commands answer in under a
+Belongs here: what is shown of the published file, and the words for it. Does not belong here: people's own queries
+(`query.py`), how results are written (`output.py`), and anything slow to import: these commands respond within a
 second.
 """
 
@@ -37,19 +37,19 @@ _MONTH_WIDTH = 15  # of a column of the scorecard, with its padding
 _MOST_NOTES = 5  # about deliveries, under a table
 _SCORECARD = "marts.kpi_scorecard__monthly"
 _FIRST_COLUMNS = "kpi_id, variant, entity_type, entity_id, entity_name, period_month"
-# How Excel shows what is in a unit; of others it shows what there is.
+# How Excel shows values of a unit; it shows values of other units as they are.
 _NUMBER_FORMATS = {"money": "#,##0.00", "rate": "0.00%", "count": "#,##0", "score": "+0.0;-0.0;0.0"}
 _IN_UNIT = ("value", "ci_low", "ci_high", "prior_value", "delta", "target", "target_to_date")
 
 
 @dataclass(frozen=True)
 class Published:
-    """Which publication is read."""
+    """The publication that is read."""
 
     publication_id: str
     published_at: datetime
     as_of_date: date
-    currency: str  # of money; empty where a publication of an earlier version does not say
+    currency: str  # of money; empty if an earlier version made the publication
 
     def in_words(self, zone: ZoneInfo) -> str:
         """The line under a title."""
@@ -60,7 +60,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to measure a KPI, and what people call it."""
+    """One way to compute a KPI, and its name."""
 
     kpi_id: str
     variant: str
@@ -126,7 +126,7 @@ def show_kpi(
 
 
 def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> None:
-    """Print the company's headline KPIs, a line each, over as many of the last months as fit.
+    """Print the company's headline KPIs, one per line, for as many of the latest months as fit.
 
     Raises:
         NotPublishedError: there is no published file.
@@ -185,7 +185,7 @@ def _publication(connection: duckdb.DuckDBPyConnection) -> Published:
 def _choose(
     connection: duckdb.DuckDBPyConnection, kpi_id: str, by: str, variant: str | None
 ) -> tuple[Variant, list[str]]:
-    """The variant that is shown, and what is to be said of the choice."""
+    """The variant to show, and a note about the choice."""
     defaults = dict(connection.execute("select kpi_id, default_variant from marts.kpi_catalogue order by 1").fetchall())
     if kpi_id not in defaults:
         raise _unknown("KPI", kpi_id, defaults)
@@ -263,7 +263,7 @@ def _months_in_words(months: Sequence[date]) -> str:
 def _hint_at_what_is_known(
     connection: duckdb.DuckDBPyConnection, chosen: Variant, by: str, records: Sequence[dict[str, object]]
 ) -> list[str]:
-    """Where a month has no value yet, the variants of the same kind that have one in all those months."""
+    """If months have no value yet, a hint at the variants of the same kind that have one in all those months."""
     immature = sorted({str(record["period_month"]) for record in records if record["status"] == "immature"})
     if not immature:
         return []
@@ -305,7 +305,7 @@ def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: 
     lines = []
     for table, state, by, reason, days in found:
         which = f"{table} of {days_in_words(days)}"
-        if state == "accepted":  # also a day on which nothing came
+        if state == "accepted":  # including a day on which nothing arrived
             lines.append(f"Accepted by {by}: {which} ({reason}).")
         else:
             decision = f" by {by}: {reason}" if by else ""
@@ -317,7 +317,7 @@ def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: 
 def _print_for_people(
     records: Sequence[dict[str, object]], heading: Sequence[str], by: str, unit: str, publication: Published
 ) -> None:
-    """What was read as text, under its heading; a column nobody fills is left out."""
+    """Print the rows as text under their heading; leave out columns without values."""
     in_progress = any(record["is_partial_period"] for record in records)
     lines = [_line(record, by, unit, in_progress) for record in records]
     filled = [name for name in lines[0] if any(line[name] for line in lines)]
@@ -334,7 +334,7 @@ def _print_for_people(
 
 
 def _line(record: dict[str, object], by: str, unit: str, in_progress: bool) -> dict[str, str]:
-    """One row as people read it. Of a month in progress, what is due by now is told from what is due in the end."""
+    """One row in readable form. For a month in progress, it separates the target due by now from the final target."""
 
     def number(name: str) -> Decimal | None:
         value = record.get(name)
@@ -360,7 +360,7 @@ def _line(record: dict[str, object], by: str, unit: str, in_progress: bool) -> d
 
 
 def _change(delta: Decimal | None, prior: Decimal | None, unit: str) -> str:
-    """A difference with its sign; of amounts and counts also as a share of what was before."""
+    """A difference with its sign; for amounts and counts, also as a share of the earlier value."""
     if delta is None:
         return ""
     if unit in ("rate", "score"):
@@ -374,7 +374,7 @@ def _with_unit(name: str, unit: str, publication: Published) -> str:
 
 
 def cell_text(value: Decimal | None, unit: str) -> str:
-    """A value with its unit, but for money, whose currency stands above it."""
+    """A value with its unit, except for money, whose currency is in the heading."""
     if value is None:
         return ""
     match unit:

@@ -1,10 +1,10 @@
-"""The suites that follow from a source's YAML: of each delivered table, and of its log in staging.
+"""Derives suites from a source's YAML: one for each delivered table, and one for its log in staging.
 
-Belongs here: what every delivered table is checked for, with the thresholds of its source. Each check judges every
-delivery by itself and names its `_delivered_on`, so that a day gets the same verdict in a run of its own and in one of
-many days.
-Does not belong here: checks of what one certain table means (`expectations/`). A suite file of the same name replaces
-the one made here.
+Belongs here: the checks that every delivered table gets, with the thresholds of its source. Each check judges every
+delivery separately and names its `_delivered_on`, so that a day gets the same verdict in a run of its own and in a run
+of many days.
+Does not belong here: checks of the meaning of one particular table (`expectations/`). A suite file with the same name
+replaces the suite made here.
 """
 
 import re
@@ -19,7 +19,7 @@ _RUNBOOK = "docs/operations.md#"
 
 
 def suites_of(source: Source, name: str, table: Table) -> tuple[Suite, Suite]:
-    """The suite of a delivered table, and that of its log."""
+    """The suite of a delivered table, and the suite of its log."""
     return _raw_suite(source, name, table), _base_suite(source, name, table)
 
 
@@ -112,7 +112,7 @@ def _accept(source: Source, name: str) -> str:
 
 
 def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
-    """Rows that cannot be told apart into cells have no key either; they count among the unreadable ones."""
+    """Rows must have a key. Rows that cannot be parsed into columns have none; they count as unreadable."""
     name = column.replace('"', '""')
     lacks_key = f'_problem is null and "{name}" is null'
     return _rule(
@@ -176,13 +176,13 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
 
 
 def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
-    """Of rows of one delivery that share a key only one counts. Two versions of a row are told by `newest_by`."""
+    """If rows of one delivery share a key, only one counts. `newest_by` distinguishes two versions of a row."""
     if "_row_number" in table.key:
         return []
     same = " and ".join(f"lost.{quoted} is not distinct from other.{quoted}" for quoted in _quoted(table))
 
     def query(verdict: str, share: float, at_least: int) -> str:
-        # Only rows that another has superseded are compared, which are few.
+        # Only rows that another row has superseded are compared, and these are few.
         return f"""
             with
             readable as (
@@ -239,7 +239,7 @@ def _quoted(table: Table) -> list[str]:
 
 
 def _window(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
-    """Dates of rows that cannot be read are NULL in the log, and out of no window."""
+    """Dates must be within the window. Dates of unreadable rows are NULL in the log, and thus never outside it."""
     if not table.date_column:
         return []
     column = '"' + table.date_column.replace('"', '""') + '"'
@@ -283,9 +283,9 @@ def _too_many(counted: str, share: float, at_least: int) -> str:
 
 
 def _retyped_columns(at_least: int) -> str:
-    """Columns of a delivery of which more cells could not be read than could.
+    """Columns of a delivery in which more cells are unreadable than readable.
 
-    A share of rows does not show them when most rows leave the column empty.
+    A share of rows does not reveal them if most rows leave the column empty.
     """
     return f"""
         with

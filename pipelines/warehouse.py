@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files of it
+STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files with this version
 # DuckDB draws one in processes that it takes for a person's, as it does those that Dagster starts for a run of the UI.
 NO_PROGRESS_BAR = "set enable_progress_bar = false"
 FOREIGN_FILE_MEMORY = "4GB"  # what reading a delivered file may take
@@ -23,15 +23,15 @@ _kept_open: dict[Path, duckdb.DuckDBPyConnection] = {}
 
 
 class NotPublishedError(Exception):
-    """There is no published file yet; the message says how to make one."""
+    """There is no published file yet; the message says how to create one."""
 
 
 @contextmanager
 def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to the DuckDB file at `path`.
 
-    Whoever holds the writer lock of the file keeps it open between two readers, since opening it takes longer than most
-    queries, until `let_go`.
+    A process that holds the writer lock keeps the file open between two readers until `let_go`, since opening it takes
+    longer than most queries.
 
     Raises:
         duckdb.IOException: the file is missing, or another process is writing it.
@@ -54,8 +54,8 @@ def let_go() -> None:
 def hold_writer_lock(path: Path, who: str, say: Callable[[str], None]) -> None:
     """Become the only process that writes the warehouse at `path`, until `release_writer_lock` or the process's end.
 
-    While another one is, `say` is told once who that is, and the call waits. A process that holds it holds it already.
-    The lock is the operating system's, so that one whose holder was killed is free.
+    While another process holds the lock, the call reports its name to `say` once, and waits. A process that already
+    holds the lock continues. The lock belongs to the operating system, so it is free after its holder was killed.
     """
     lock = _writer_lock(path)
     if lock.is_locked:
@@ -72,7 +72,7 @@ def hold_writer_lock(path: Path, who: str, say: Callable[[str], None]) -> None:
 
 
 def release_writer_lock(path: Path) -> None:
-    """Let other processes write the warehouse at `path`; nothing happens if this one could not."""
+    """Let other processes write the warehouse at `path`; do nothing if this process does not hold the lock."""
     let_go()
     _writer_lock(path).release(force=True)
 
@@ -85,9 +85,9 @@ def _writer_lock(path: Path) -> FileLock:
 
 @contextmanager
 def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to no file, for reading and writing others. Nothing may be attached to it, or set.
+    """A connection without a file, for reading and writing other files. Nothing may be attached to it, or set.
 
-    It is one to a database that all of them share: making one takes longer than most of what is asked of it.
+    All these connections share one database, since creating one takes longer than most queries on it.
     """
     with _shared_database().cursor() as connection:
         connection.execute(NO_PROGRESS_BAR)
@@ -110,9 +110,9 @@ def _database() -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def sandboxed(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to no file for reading what strangers delivered.
+    """A connection without a file, for reading untrusted deliveries.
 
-    It sees nothing outside `folders`, loads no extension, takes a part of the memory, and cannot be told otherwise.
+    It sees nothing outside `folders`, loads no extension, uses limited memory, and cannot be reconfigured.
     """
     with _database() as connection:
         spellings = {str(folder) for folder in folders} | {literal_path(folder) for folder in folders}
@@ -125,11 +125,11 @@ def sandboxed(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def published_sandbox(
     published_dir: Path, may_write: Path | None = None, memory: str = QUERY_MEMORY
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection for queries that anybody wrote: it sees the published file and nothing else, and cannot be told
-    otherwise. Tables of `marts` and `meta` go by their own names, too.
+    """A connection for untrusted queries: it sees only the published file, and cannot be reconfigured. Tables of
+    `marts` and `meta` can also be used without their schema.
 
-    It is a database of its own with the file attached, so that its locks hold for nobody else who has the file open.
-    `may_write` is the one file it may make, for exports.
+    It is a separate database with the file attached, so that its restrictions do not affect others who have the file
+    open. `may_write` is the only file that it may create, for exports.
 
     Raises:
         NotPublishedError: nothing was published yet.
@@ -146,7 +146,7 @@ def published_sandbox(
 
 
 def _lock_in(connection: duckdb.DuckDBPyConnection, memory: str, allowed: str) -> None:
-    """Have a connection see only what is `allowed`, load no extension, and spill nothing to the disk, for good."""
+    """Permanently limit a connection to what is `allowed`, without extensions and without spilling to disk."""
     for setting in (
         "autoinstall_known_extensions = false",
         "autoload_known_extensions = false",
@@ -161,7 +161,7 @@ def _lock_in(connection: duckdb.DuckDBPyConnection, memory: str, allowed: str) -
 
 @contextmanager
 def published(published_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A read-only connection to the published file; a publication meanwhile does not disturb it.
+    """A read-only connection to the published file; a publication in the meantime does not disturb it.
 
     Raises:
         NotPublishedError: nothing was published yet.
@@ -171,8 +171,8 @@ def published(published_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _published_file(published_dir: Path) -> Path:
-    """The file of the current publication by its own name: under that of the link, DuckDB would go on handing out the
-    one before to a process that has opened it.
+    """The file of the current publication under its own path: under the path of the link, DuckDB would continue to
+    return the previous file to a process that has opened it.
     """
     path = published_dir / "kpi.duckdb"
     if not path.exists():
@@ -200,7 +200,7 @@ def attach_read_only(connection: duckdb.DuckDBPyConnection, path: Path, name: st
 
 
 def escaped(path: Path) -> str:
-    """`path` as it stands between single quotes."""
+    """`path`, escaped for use between single quotes."""
     return str(path).replace("'", "''")
 
 
@@ -212,5 +212,5 @@ def literal(text: str) -> str:
 
 
 def literal_path(path: Path) -> str:
-    """`path` as DuckDB must be given it: it reads file names as glob patterns."""
+    """`path`, escaped for DuckDB, which interprets file names as glob patterns."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))

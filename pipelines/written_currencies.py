@@ -1,6 +1,6 @@
-"""Currencies that somebody wrote into a staging model, named where a currency has no exchange rate.
+"""Finds currencies that are hard-coded in staging models, to name them if a currency has no exchange rate.
 
-Belongs here: finding them, and putting them into the words of the checks. Does not belong here: the checks
+Belongs here: finding them, and adding them to the messages of the checks. Does not belong here: the checks
 (`expectations/`), and converting (`dbt_project/`).
 """
 
