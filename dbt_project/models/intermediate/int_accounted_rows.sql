@@ -1,6 +1,6 @@
 -- Every good row of staging, counted or left out with the reason; one row per source, table or entity, delivery day, file and
--- fate. NULL as reason: it counts in every KPI of its entity. `macros/left_out.sql` lists the reasons.
--- An entity stands for the rows of its staging model, a table for those of its log that no staging model takes over.
+-- reason. If the reason is NULL, the row counts in every KPI of its entity. `macros/left_out.sql` lists the reasons.
+-- An entity stands for the rows of its staging model, a table for the rows of its log that no staging model takes over.
 {% set accounts = reasons_to_leave_out() %}
 with
 

@@ -1,3 +1,3 @@
--- Campaigns of every enabled source; one row per campaign. Of one that several sources deliver, the version that came last.
+-- Campaigns of every enabled source; one row per campaign. If several sources deliver one, the newest version.
 {{ config(materialized='view') }}
 {{ newest_of_sources('campaigns', 'campaign_id') }}

@@ -1,5 +1,5 @@
--- The orders that count, with the date and cuts they count under; one row per order.
--- An order counts unless it is deleted, has an excluded status, or lies after the as-of date.
+-- The orders that count, with the date and cuts under which they count; one row per order.
+-- An order counts unless it is deleted, has an excluded status, or is dated after the as-of date.
 with
 
 orders as (

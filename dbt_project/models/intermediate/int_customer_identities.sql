@@ -1,6 +1,6 @@
--- Which customer number stands for a person; one row per customer number, and per e-mail key that is none.
+-- The customer number that stands for a person; one row per customer number, and per e-mail key that is not one.
 -- Numbers with the same e-mail address are one person: a shop gives guests a new number, and merged accounts leave one behind.
--- The number that was registered first stands for all. A survey that knows the address only means that person, too.
+-- The number that was registered first stands for all. A survey that knows only the address refers to that person, too.
 with
 
 customers as (

@@ -1,4 +1,4 @@
--- What came in from and went back to each customer, by date and by days since the first order; one row per customer and date.
+-- Sales and refunds of each customer, by date and by days since the first order; one row per customer and date.
 with
 
 customers as (

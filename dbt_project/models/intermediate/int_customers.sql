@@ -1,3 +1,3 @@
 -- Customers of every enabled source; one row per customer.
--- Of a customer that several sources deliver, the version that was written last.
+-- If several sources deliver a customer, the version that was written last.
 {{ newest_of_sources('customers', 'customer_id', updated='updated_at') }}

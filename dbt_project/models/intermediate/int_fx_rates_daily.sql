@@ -1,5 +1,5 @@
--- The rate into the reporting currency that holds on each day; one row per day and currency.
--- A day without a rate has the latest one before it; a day before the first rate has none, and is an error downstream.
+-- The rate into the reporting currency that applies on each day; one row per day and currency.
+-- A day without a rate uses the latest earlier rate; a day before the first rate has none, which is an error downstream.
 with
 
 parameters as (

@@ -1,6 +1,6 @@
 -- When the delivered history of each kind of event begins; one row per kind that has any.
--- A month whose first days were not delivered is no month to compare with. It was whole when the days before the first event
--- are no more than lie between two events later on, as at a shop that opens on 2 January; and never when a week is missing.
+-- A month whose first days were not delivered cannot be compared with. It counts as whole if there are no more days before the
+-- first event than between two later events, as for a shop that opens on 2 January; but never if a week is missing.
 {{ config(meta={'passes_on': 'content'}) }}
 {% set events = {
     'orders': ['int_orders', business_date('ordered_at')],

@@ -1,6 +1,6 @@
--- Every variant of every KPI as its mart has it; one row per month, KPI, variant, entity type and entity.
--- The company has a row for every month and variant, whether or not there is anything to show.
--- `macros/scorecard.sql` lists what is shown of each mart.
+-- Every variant of every KPI, from its mart; one row per month, KPI, variant, entity type and entity.
+-- The company has a row for every month and variant, even if there is nothing to show.
+-- `macros/scorecard.sql` lists what the scorecard shows of each mart.
 {% set measures = scorecard_measures() %}
 with
 {%- for mart in measures | map('first') | unique %}

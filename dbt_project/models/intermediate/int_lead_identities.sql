@@ -1,5 +1,5 @@
--- Which lead stands for a person; one row per lead that was not deleted and came in by the as-of date.
--- Two leads with the same e-mail address are one person who asked twice: the first stands for both.
+-- The lead that stands for a person; one row per lead that was not deleted and arrived by the as-of date.
+-- Two leads with the same e-mail address are one person who inquired twice: the first lead stands for both.
 with
 
 leads as (

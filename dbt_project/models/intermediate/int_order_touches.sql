@@ -1,4 +1,4 @@
--- The touches of a customer before each order that counts; one row per order and touch, and one for an order without.
+-- The touches of a customer before each order that counts; one row per order and touch, and one per order without touches.
 {{ config(materialized='view') }}
 with
 

@@ -1,3 +1,3 @@
--- What sales and marketing cost beside media, of every enabled source; one row per month and kind of cost.
+-- Costs of sales and marketing except media, from every enabled source; one row per month and kind of cost.
 {{ config(materialized='view') }}
 {{ union_entity('sales_marketing_costs') }}

@@ -1,5 +1,5 @@
--- Who sat in which team when; one row per sales person and span [valid_from, valid_until) in which nothing changed.
--- The first known version holds for all days before it, the last for all days after.
+-- The team of each sales rep over time; one row per sales rep and span [valid_from, valid_until) in which nothing changed.
+-- The first known version applies to all days before it, the last version to all days after it.
 {% set attributes = ['name', 'role', 'team', 'region', 'manager_id', 'hired_on', 'left_on'] %}
 with
 

@@ -1,4 +1,4 @@
--- Numbers that rows of more than one source have: each means something else in each of them; one row per entity and number.
+-- Numbers that occur in more than one source, with a different meaning in each; one row per entity and number.
 {% set entities = [] %}
 {% for id, entity in ids_of_a_source().items() if sources_of(entity) | length > 1 %}
 {%- do entities.append([entity, id]) %}

@@ -1,4 +1,4 @@
--- How many rows the staging models hold; one row per entity and source.
+-- Row counts of the staging models; one row per entity and source.
 select
     entity,
     source,

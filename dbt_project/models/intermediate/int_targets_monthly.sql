@@ -1,6 +1,6 @@
--- What was to be reached, in the month and by the as-of date; one row per month, KPI and company, team or rep with a target.
--- A team's target is its own where one was given, else the sum of its reps', day by day; rates do not add up. The company's is
--- only what was given: it sells without reps, too, so that the sum of their targets would flatter it.
+-- Targets for the month and up to the as-of date; one row per month, KPI and company, team or rep with a target.
+-- A team has its own target if one was given, or else the sum of its reps' targets, day by day; rates do not add up. The
+-- company has only a given target: it also sells without reps, so the sum of their targets would flatter it.
 with
 
 quota_days as (

@@ -1,4 +1,4 @@
--- Campaigns as they are now; one row per campaign. Campaigns that are known from their spend or touches alone are here, too.
+-- Campaigns as they are now; one row per campaign. Includes campaigns known only from spend or touches.
 with
 
 campaigns as (

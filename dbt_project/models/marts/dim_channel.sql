@@ -1,4 +1,4 @@
--- Every channel something was sold, advertised, asked or found through; one row per channel.
+-- Every channel of orders, campaigns, surveys or leads; one row per channel.
 with
 
 channels as (

@@ -1,5 +1,5 @@
--- Customers as they are now, with their first order; one row per person, whatever number of accounts it has.
--- Customers who are known from their orders alone are here, too.
+-- Customers as they are now, with their first order; one row per person, regardless of the number of accounts.
+-- Includes customers who are known only from their orders.
 with
 
 customers as (

@@ -1,4 +1,4 @@
--- Products as they are now; one row per product. Products that are known from order lines alone are here, too.
+-- Products as they are now; one row per product. Includes products known only from order lines.
 with
 
 products as (

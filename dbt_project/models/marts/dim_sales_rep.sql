@@ -1,4 +1,4 @@
--- Sales people and their teams through time; one row per person and span [valid_from, valid_until) in which nothing changed.
+-- Sales reps and their teams over time; one row per person and span [valid_from, valid_until) in which nothing changed.
 select
     rep_id,
     valid_from,

@@ -1,7 +1,7 @@
--- Which touches an order is owed to, by five models; one row per order that counts and touch of its customer before it.
+-- The touches to which orders are attributed, by five models; one row per order that counts and earlier touch of its customer.
 -- An order without touches has one row, channel `unattributed`. The weights of an order add up to 1 in each model, and the
 -- amounts to its sales (gross − discounts, before refunds), to the cent.
--- Time decay halves a touch's weight for every 7 days before the last one; position gives 40 % to the first, 40 % to the last.
+-- Time decay halves a touch's weight for every 7 days before the last one; position gives 40 % each to the first and the last.
 {% set models = ['first', 'last', 'linear', 'position', 'time_decay'] %}
 {{ restated_by('ordered_on', inputs='int_order_touches') }}
 with

@@ -1,6 +1,6 @@
--- What each customer did in each month; one row per customer and month with an order, net revenue in it or the month before,
+-- Each customer's activity in each month; one row per customer and month with an order, net revenue in it or the month before,
 -- or activity at its start or end.
--- A customer is active at a moment who has an order that counts in the `active_days` days before it: [moment − days, moment).
+-- A customer is active at a given time with an order that counts in the `active_days` days before it: [time − days, time).
 {% set active_days = var('active_days') %}
 with
 

@@ -1,6 +1,6 @@
--- Leads that were not deleted, duplicates merged, with the dates they passed each stage; one row per person who asked.
--- The first lead of a person says where it came from and who works it; each stage counts when it was first reached. A lead
--- of which nobody says when it came in is in no cohort, and its conversion counts when it happened.
+-- Leads that were not deleted, with duplicates merged, and the dates on which they reached each stage; one row per person.
+-- The first lead of a person determines its origin and its rep; each stage counts when it was first reached. A lead without a
+-- date of arrival is in no cohort, and its conversion counts when it happened.
 with
 
 leads as (

@@ -1,5 +1,5 @@
--- Answers to the NPS survey with who gave them; one row per answer with a score from 0 to 10.
--- An answer without a customer belongs to the invitation's; who cannot be told at all is somebody else each time.
+-- Answers to the NPS survey and the customers who gave them; one row per answer with a score from 0 to 10.
+-- An answer without a customer belongs to the customer of the invitation; if that is unknown, each answer counts as a new person.
 with
 
 responses as (

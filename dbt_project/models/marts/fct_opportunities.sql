@@ -1,7 +1,7 @@
 -- Deals in the reporting currency, with the owner who closed them; one row per deal.
--- A closed deal is converted at the rate of the day it closed, an open one at the as-of date's. What lies after the
--- as-of date has not happened yet: a deal that closes later is open. Nobody has to know when a deal was created to see it won:
--- without that date it has no cycle and is in nothing that goes by creation.
+-- A closed deal is converted at the rate of the day on which it closed, an open deal at the rate of the as-of date. What is
+-- dated after the as-of date has not happened yet: a deal that closes later is open. A deal without a creation date can be
+-- won, but it has no cycle time and is in no figure that goes by creation.
 with
 
 opportunities as (

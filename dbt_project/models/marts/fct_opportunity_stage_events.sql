@@ -1,6 +1,6 @@
--- The stages each deal passed; one row per deal and stage it entered.
--- A deal without history enters at its creation: in its stage now while it is open, else in stage `unknown`. When nobody says
--- when it was created, it enters with the delivery that shows it.
+-- The stages that each deal passed; one row per deal and stage that it entered.
+-- A deal without history enters at its creation: its current stage while it is open, or else stage `unknown`. If its creation
+-- date is unknown, it enters with the delivery that shows it.
 with
 
 stage_history as (

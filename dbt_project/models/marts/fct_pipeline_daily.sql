@@ -1,5 +1,5 @@
 -- The open pipeline at the end of each day; one row per day, owner and stage with open deals.
--- Made from what entered and left each stage, so that every past day can be told again, whenever it is asked.
+-- Built from the deals that entered and left each stage, so that any past day can be reproduced at any time.
 with
 
 stage_events as (

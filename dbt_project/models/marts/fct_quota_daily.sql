@@ -1,4 +1,4 @@
--- Targets spread over the days of their month; one row per day, KPI and rep, team or company that was given one.
+-- Targets spread over the days of their month; one row per day, KPI and rep, team or company with a target.
 -- Revenue is spread evenly, to the cent: the days of a month add up to its target. A rate or an average is the same on each day.
 with
 

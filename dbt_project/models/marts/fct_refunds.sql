@@ -1,6 +1,6 @@
 -- Refunds of orders that count, in the reporting currency at the rate of the refund's date; one row per refund.
--- A refund whose order was never delivered counts too, under the customer, region, channel and rep that it names itself: money
--- that went back is not dropped in silence.
+-- A refund whose order was never delivered counts, too, under the customer, region, channel and rep that it names itself:
+-- refunded money is not dropped silently.
 with
 
 refunds as (
