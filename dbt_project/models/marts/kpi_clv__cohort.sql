@@ -1,7 +1,7 @@
--- What the customers of a cohort have been worth after so many days; one row per cohort month, horizon and company, segment,
+-- The value of a cohort's customers after a number of days; one row per cohort month, horizon and company, segment,
 -- region or channel (of the first order). A cohort are the customers who first ordered in a month.
 -- Per customer: net revenue or margin within [first order, first order + horizon) / customers, shown when every customer of the
--- month has had the horizon's days. Horizon `lifetime` is all there was so far, and always shown.
+-- month has had the horizon's days. Horizon `lifetime` covers everything so far, and is always shown.
 {% set cuts = {'company': "'company'", 'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
 {% set horizons = [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 330, 365, 545, 730] %}
 with

@@ -1,6 +1,6 @@
--- What each customer has been worth, and is expected to be; one row per customer with an order that counts.
+-- The past and the expected value of each customer; one row per customer with an order that counts.
 -- Values within N days of the first order, [first, first + N days), and NULL until those N days have passed. Expected values
--- come from BG/NBD and Gamma-Gamma; where these cannot be fitted, the status says why.
+-- come from BG/NBD and Gamma-Gamma; if these cannot be fitted, the status says why.
 {% set horizons = [30, 90, 180, 365] %}
 with
 

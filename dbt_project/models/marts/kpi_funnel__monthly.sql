@@ -1,5 +1,5 @@
 -- How far the leads of a month got; one row per month, stage and company, SDR (rep), team, lead source (channel) or campaign.
--- A lead that reached a stage has reached all stages before it, whether or not somebody recorded them.
+-- A lead that reached a stage has reached all stages before it, even if nobody recorded them.
 {% set stages = ['lead', 'mql', 'sql', 'opportunity', 'won'] %}
 {% set cuts = {
     'company': "'company'", 'channel': 'source', 'rep': 'sdr_id', 'team': 'created_team', 'campaign': 'campaign_id',

@@ -1,6 +1,6 @@
 -- Net promoter score and who answered; one row per month and company, segment, region or channel (of the survey).
 -- NPS = 100 × (promoters − detractors) / customers who answered, each with the latest answer in the window: the calendar month,
--- or the 90 days before the month's end. The response rate is of the invitations sent in the month.
+-- or the 90 days before the month's end. The response rate is based on the invitations sent in the month.
 {% set cuts = {'company': "'company'", 'segment': 'segment', 'region': 'region', 'channel': 'channel'} %}
 {% set windows = ['month', 'trailing_90d'] %}
 with

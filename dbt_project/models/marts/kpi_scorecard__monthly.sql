@@ -1,6 +1,6 @@
 -- Every KPI in one tall table; one row per month, KPI, variant, entity type and entity.
 -- Money is in the reporting currency, rates are fractions of 1, NPS is in points. The company has a row for every month and
--- variant: where there is no value, its status says why.
+-- variant: if there is no value, its status says why.
 -- Attainment is against what was due by the as-of date: value / target where up is good, target / value where down is good.
 with
 

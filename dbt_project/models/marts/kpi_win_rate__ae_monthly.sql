@@ -2,8 +2,8 @@
 -- segment or region.
 -- Closed basis: deals closed in the month. Created basis: deals created in the month, as far as they have closed so far.
 -- Open deals are in neither rate. The owner is the one at the close; the team is the owner's on the day that counts.
--- By value there is a rate where at least half of the won deals and half of the lost ones have an amount: where those that
--- are lost carry none, every deal of value seems won.
+-- There is a rate by value only if at least half of the won deals and half of the lost deals have an amount: if lost deals
+-- have none, every deal with a value seems won.
 {% set cuts = {
     'company': ["'company'", "'company'"],
     'rep': ['owner_id', 'owner_id'],

@@ -1,4 +1,4 @@
--- Delivered rows that could not be read, with the reason and where they stand; one row per such row.
+-- Delivered rows that could not be read, with the reason and their position; one row per such row.
 -- The cells themselves stay in raw, addressed by file and row number.
 {{ config(materialized='table') }}
 {% for name in var('tables') %}

@@ -1,5 +1,5 @@
 -- Good rows that no staging model takes over, and why; one row per source, table, delivery day, file and reason.
--- A staging model has where each of its rows came from. What it filters on purpose, such as failed charges, is here, too.
+-- A staging model records the origin of each of its rows. Rows that it filters on purpose, such as failed charges, are included.
 {{ config(materialized='table') }}
 with
 {%- for source_name in var('sources') %}

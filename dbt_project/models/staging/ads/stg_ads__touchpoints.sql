@@ -1,4 +1,4 @@
--- Meetings of a lead or customer with a campaign; one row per touch.
+-- Contacts of a lead or customer with a campaign; one row per touch.
 with
 
 latest as (

@@ -1,5 +1,5 @@
--- What the CRM said of each SDR, account executive and manager, and from when; one row per person and delivery that named them.
--- The CRM keeps no history of its own, so that a version holds from the day it was delivered.
+-- What the CRM says about each SDR, account executive and manager, and since when; one row per person and delivery with them.
+-- The CRM keeps no history of its own, so a version applies from the day on which it was delivered.
 {{ config(materialized='table') }}
 with
 

@@ -1,4 +1,4 @@
--- What sales and marketing cost beside media; one row per month and kind of cost.
+-- Costs of sales and marketing except media; one row per month and kind of cost.
 with
 
 latest as (

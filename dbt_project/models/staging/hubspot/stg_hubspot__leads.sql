@@ -1,5 +1,5 @@
 -- Contacts of HubSpot as leads, newest version; one row per contact, without those who only subscribed to a newsletter.
--- Who is named first in a deal is the lead it came from; a lead converts when the first such deal is won.
+-- The first contact named in a deal is the lead that it came from; a lead converts when the first such deal is won.
 {{ config(materialized='table') }}
 with
 

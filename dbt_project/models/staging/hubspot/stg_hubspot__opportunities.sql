@@ -1,6 +1,6 @@
 -- Deals of HubSpot, newest version; one row per deal.
--- Whether a deal is won or lost HubSpot says itself, where the export has the columns. Else the stage's label tells, as the
--- account has named it, and with the pipeline behind: Closed Won (Sales Pipeline), #10 Closed lost, Won.
+-- HubSpot says whether a deal is won or lost if the export has these columns. Otherwise the stage's label does, as named by the
+-- account and possibly followed by the pipeline: Closed Won (Sales Pipeline), #10 Closed lost, Won.
 {{ config(materialized='table') }}
 with
 

@@ -1,6 +1,6 @@
 -- Stages that HubSpot's deals were delivered in; one row per deal, stage and time it was entered.
--- The export tells the current stage and since when. What deliveries have told stays known, so that history grows with each; a
--- stage that was entered and left between two deliveries is not in it.
+-- The export contains the current stage and its start. Stages from earlier deliveries are kept, so history grows with each
+-- delivery; it lacks stages that were entered and left between two deliveries.
 {{ config(materialized='table') }}
 with
 

@@ -1,5 +1,5 @@
 -- Deals of Pipedrive, newest version; one row per deal that was not deleted.
--- Pipedrive moves no deal to a stage of its own when it closes: the status tells, and the stage stays the last one.
+-- Pipedrive does not move a closed deal to a separate stage: the status says that it closed, and the last stage stays.
 with
 
 latest as (

@@ -1,5 +1,5 @@
 -- Leads of Salesforce, newest version; one row per lead, deleted ones included.
--- What Salesforce calls conversion is that a lead becomes an opportunity: sales accepts it. It converts here when that is won.
+-- In Salesforce, a lead converts when it becomes an opportunity (sales accepts it); here, when that opportunity is won.
 {{ config(materialized='table') }}
 with
 

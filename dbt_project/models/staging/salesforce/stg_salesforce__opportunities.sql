@@ -1,5 +1,5 @@
 -- Opportunities of Salesforce, newest version; one row per opportunity that was not deleted.
--- Salesforce knows the day of a close only, which ends after whatever happened on it: hence the day's last second.
+-- Salesforce knows only the day of a close. The close is placed at the day's last second, after everything else on that day.
 {{ config(materialized='table') }}
 with
 
