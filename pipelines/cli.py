@@ -63,7 +63,8 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
 By = Annotated[str | None, typer.Option(help="Who does this; by default the user who is logged in.")]
 Output = Annotated[
-    Path | None, typer.Option("--output", help="Write to this file. Its extension sets the format, or else --format.")
+    Path | None,
+    typer.Option("--output", help="Write to this file. Its extension sets the format if --format does not."),
 ]
 OfFormat = Annotated[Format | None, typer.Option("--format", help="By default, a table.")]
 Listing = Annotated[Format, typer.Option("--format", help="table or json.")]
