@@ -117,8 +117,8 @@ def delivered_again(settings: Settings, sources: list[Source]) -> list[date]:
                 continue
             raw = raw_file(settings.raw_dir, source.name, name, day)
             files = table.files(settings.landing_dir, day)
-            # Only files that are newer than their landing are hashed: a copy may have an old modification time, but it
-            # cannot have been read before it was there.
+            # Only files that are newer than their landing are hashed. A copy may keep an old modification time, but its
+            # change time is new.
             if any(max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > raw.stat().st_mtime_ns for file in files):
                 landed = delivered_files(raw)
                 names = {file: file.relative_to(settings.landing_dir).as_posix() for file in files}
