@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -11,8 +12,9 @@ from sqlalchemy import event
 
 from pipelines.quality import validation
 from pipelines.quality.gx_duckdb import run_expectations
-from pipelines.quality.relations import DuckDBTable, ParquetFiles, opened
+from pipelines.quality.relations import DuckDBTable, ParquetFiles, View, opened
 from pipelines.quality.validation import validate
+from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock
 
 
 def test_the_message_names_column_counts_file_and_row(orders, write_suite, expect_not_null):
@@ -285,12 +287,36 @@ def test_gaps_and_falls_are_told_with_what_lies_beside_them(orders, write_suite)
     )
 
 
-def test_what_does_not_fit_into_memory_does_not_go_into_the_current_folder(orders):
-    with opened(orders) as batch:
-        [setting] = batch.rows("select current_setting('temp_directory') as folder")
-        assert Path(setting["folder"]).is_dir()
-    assert not Path(setting["folder"]).exists()
-    assert setting["folder"] != ".tmp"
+def test_what_does_not_fit_into_memory_does_not_go_into_the_current_folder(orders, tmp_path):
+    def spills_to(relation):
+        with opened(relation) as batch:
+            [setting] = batch.rows("select current_setting('temp_directory') as folder")
+            return Path(setting["folder"]), Path(setting["folder"]).exists()
+
+    beside, _ = spills_to(orders)
+    assert (beside.parent, beside.exists()) == (orders.path.parent, False)
+    duckdb.sql("select 1 as order_id").write_parquet(str(tmp_path / "orders.parquet"))
+    folder, existed = spills_to(ParquetFiles((tmp_path / "orders.parquet",)))
+    assert (existed, folder.exists()) == (True, False)
+    assert folder.is_absolute()
+
+
+def test_one_check_after_another_sees_the_file_that_is_attached_now(orders, tmp_path):
+    """A process that writes the warehouse keeps it open; the file that is attached to it is another one each time."""
+    hold_writer_lock(orders.path, "a test", print)
+    try:
+        for value in (1, 2):
+            published = tmp_path / f"{value}.duckdb"
+            with duckdb.connect(str(published)) as connection:
+                connection.execute(f"create table numbers as select {value} as value")
+            view = View("days_off", "select value from published.numbers", (("published", published),))
+            with reader(orders.path), opened(replace(orders, views=(view,))) as batch:
+                assert batch.rows("from days_off") == [{"value": value}]
+                assert batch.row_count == 4
+    finally:
+        release_writer_lock(orders.path)
+    with duckdb.connect(str(orders.path)) as writer:
+        writer.execute("drop table raw.nothing")
 
 
 def test_a_missing_table_fails_every_check(warehouse, write_suite, expect_not_null):
