@@ -1,1 +1,1 @@
-"""From one delivered file to a draft source: what the file holds, what it means here, and the files that say so."""
+"""From a delivered file to a draft source: what the file contains, what that means here, and the files written."""

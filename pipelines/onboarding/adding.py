@@ -1,6 +1,6 @@
-"""`kpi sources add`: looks at a file or a database table, writes the draft of a source, says what is left to do.
+"""`kpi sources add`: looks at a file or a database table, drafts a source from it, and prints what is left to do.
 
-Belongs here: the order of these steps, and what is printed. Does not belong here: how each is done.
+Belongs here: the order of these steps, and what is printed. Does not belong here: how each step works.
 """
 
 import re
@@ -38,11 +38,11 @@ def add_source(
 ) -> list[Path]:
     """Draft a source from `what`: a file, or postgresql-env:VARIABLE with the database table in `table`.
 
-    `name` and `table` of the source default to what the file's name says; the other options settle what the file leaves
-    open. Returns the files written, in the company folder.
+    The source's `name` and `table` are by default taken from the file's name. The other options decide what the file
+    leaves open. Returns the files written to the company folder.
 
     Raises:
-        ConfigError: the file cannot be recognised, or something a person wrote would be replaced.
+        ConfigError: the file cannot be recognised, or the draft would overwrite something that a person wrote.
     """
     if dates and not re.fullmatch(r"(dd([./-])mm\2yyyy|mm([/-])dd\3yyyy)", dates):
         raise ConfigError(f"--dates: {dates!r} says no order. Write dd/mm/yyyy or mm/dd/yyyy.")
@@ -70,7 +70,7 @@ def add_source(
     proposal = propose(described, f"{named.stem} {table or ''}", settings.reporting_currency, entity, delivered)
     own_words = (
         re.sub(r"_(dataset|data|export|table|file)$", "", named.stem).removeprefix(source_name).strip("_")
-    )  # webshop_orders of the webshop is orders
+    )  # the table webshop_orders of the source webshop becomes orders
     table_name = _name(table or own_words or proposal.entity, "--table")
     if origin.database_table is None:
         origin = Origin(path=f"{source_name}/{_pattern(named, described)}")
@@ -81,7 +81,7 @@ def add_source(
 
 
 def _name(text: str, option: str) -> str:
-    """`text` as the name of a source or table."""
+    """`text` as the name of a source or table; `option` is named if none can be made from it."""
     name = slug(text)
     if not name:
         raise ConfigError(f"{option}: {text!r} has no letter to make a name of. Give one, such as webshop.")
@@ -97,8 +97,8 @@ def _folder_in_landing(what: str, settings: Settings) -> str | None:
 
 
 def _pattern(named: DayInName, described: Described) -> str:
-    """The file's name as it must be for the pipeline to read it: it knows what is packed by the ending, and unpacks
-    text only."""
+    """The pattern of file names that the pipeline can read. The pipeline recognises a packed file by its ending, and
+    unpacks text files only."""
     endings = {"gzip": ".gz", "zip": ".zip", "": ""}
     ending = endings[described.packed]
     if ending and described.format in ("parquet", "excel"):

@@ -1,6 +1,6 @@
-"""How the cells of one column can be read: as numbers, dates, timestamps or booleans, whoever wrote them.
+"""How the cells of one column can be read: as numbers, dates, timestamps or booleans, whichever system wrote them.
 
-Belongs here: the ways people write values. Does not belong here: files and whole tables (`sniffing.py`).
+Belongs here: the ways in which values are written. Does not belong here: files and whole tables (`sniffing.py`).
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-TOLERATED = 0.05  # of a column's cells may be unreadable; those rows are quarantined, and told
+TOLERATED = 0.05  # the share of a column's cells that may be unreadable; their rows are quarantined and reported
 
 _BOOLEANS = {"true", "false", "t", "f", "yes", "no", "y", "n", "1", "0"}
 _CURRENCIES = re.compile(r"R\$|US\$|zł|Kč|kr\.?|[A-Z]{3}|[€$£¥₹]")
@@ -21,11 +21,11 @@ _DATE = re.compile(r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})(?:[ T](\d{1,2}:\d{2}(:
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a column, in the words of `typed_deliveries`.
+    """One way to read a column, in the terms of the macro `typed_deliveries`.
 
-    format: of a date that is not ISO, such as dd.mm.yyyy.
-    decimal: the decimal mark where one was seen.
-    ignore: characters that do not count: of thousands, and currency signs.
+    format: the date format if it is not ISO, such as dd.mm.yyyy.
+    decimal: the decimal mark, if the cells contain one.
+    ignore: characters that are skipped: thousands separators and currency signs.
     """
 
     type: str
@@ -35,12 +35,12 @@ class Reading:
 
     @property
     def is_local_date(self) -> bool:
-        """True for a date whose day and month could change places."""
+        """True for a date format in which day and month could be confused."""
         return self.format is not None and not self.format.startswith("yyyy")
 
 
 class Found(NamedTuple):
-    """The readings of a column, what is ambiguous about it, and how many cells fit none."""
+    """The possible readings of a column, what is ambiguous about it, and how many cells fit no reading."""
 
     readings: tuple[Reading, ...] = ()
     ambiguous: tuple[str, ...] = ()
@@ -48,9 +48,10 @@ class Found(NamedTuple):
 
 
 def read_column(cells: Sequence[str], name: str = "", dates: str | None = None, decimal: str | None = None) -> Found:
-    """How `cells` can be read. `dates` and `decimal` settle what the cells leave open.
+    """How `cells` can be read. `dates` and `decimal` decide what the cells leave open.
 
-    A column whose values could be two things has no reading but text, and says which things in `ambiguous`.
+    If the values could mean two different things, the column can be read only as text, and `ambiguous` lists those
+    meanings.
     """
     filled = [cell for cell in cells if cell]
     distinct = set(filled)
@@ -128,7 +129,7 @@ def _is_date(cell: str, format_: str) -> bool:
 
 
 def strptime_pattern(format_: str) -> str:
-    """The format as Python and DuckDB write it: dd.mm.yyyy hh:mi becomes %d.%m.%Y %H:%M."""
+    """The format in the syntax of Python and DuckDB: dd.mm.yyyy hh:mi becomes %d.%m.%Y %H:%M."""
     pattern = format_
     if pattern.endswith(" am"):
         pattern = pattern.removesuffix(" am").replace("hh", "%I") + " %p"
@@ -155,7 +156,7 @@ def _read_numbers(filled: Sequence[str], told: str | None) -> Found:
         return Found()
     digits = [re.sub(r"[.,]", "", number) for number in bare]
     if any(len(text.lstrip("0")) > 17 for text in digits) or any(re.match(r"0\d", number) for number in bare):
-        return Found()  # an id: as a number it would lose its zeros, or its last digits
+        return Found()  # an id: as a number it would lose its leading zeros or its last digits
     mark = _decimal_mark(bare)
     if mark is None:
         return Found()
@@ -165,7 +166,7 @@ def _read_numbers(filled: Sequence[str], told: str | None) -> Found:
         mark = told if any(told in number for number in bare) else ""
     thousands = {sign for sign in ".," if sign != mark and any(sign in number for number in bare)}
     if mark == ",":
-        thousands.discard(".")  # that a decimal comma implies
+        thousands.discard(".")  # a decimal comma implies that points separate thousands
     fractions = {number.partition(mark)[2] for number in bare if mark and mark in number}
     skipped = tuple(sorted(ignore | thousands))
     decimal = Reading("decimal", decimal=mark or None, ignore=skipped)
@@ -173,14 +174,14 @@ def _read_numbers(filled: Sequence[str], told: str | None) -> Found:
     if not fractions:
         readings: tuple[Reading, ...] = (whole, decimal)
     elif mark == "." and all(set(fraction) <= {"0"} for fraction in fractions):
-        readings = (decimal, whole)  # 3.0 is what a whole number becomes in a column with gaps
+        readings = (decimal, whole)  # whole numbers are often exported as 3.0 if the column has empty cells
     else:
         readings = (decimal,)
     return Found(readings, unreadable=unreadable)
 
 
 def _grouped(cell: str, signs: set[str]) -> bool:
-    """True when spaces in `cell` part thousands, or a currency sign from its amount."""
+    """True if the spaces in `cell` only separate thousands, or a currency sign from its amount."""
     for sign in signs:
         cell = cell.replace(sign, "")
     amount = cell.strip(_THOUSANDS_SPACES)
@@ -189,7 +190,7 @@ def _grouped(cell: str, signs: set[str]) -> bool:
 
 
 def _decimal_mark(numbers: Sequence[str]) -> str | None:
-    """The decimal mark, `.` or `,`: empty when there is none, `?` when it cannot be told, None for no number."""
+    """The decimal mark, `.` or `,`; empty if there is none, `?` if it is ambiguous, None if these are not numbers."""
     marks: set[str] = set()
     undecided = False
     for number in numbers:
@@ -199,11 +200,11 @@ def _decimal_mark(numbers: Sequence[str]) -> str | None:
         last = found[-1]
         head, _, tail = number.rpartition(last)
         other = "," if last == "." else "."
-        if other in found:  # both: the last one is the decimal mark
+        if other in found:  # both marks occur: the last one is the decimal mark
             if found.count(last) > 1 or not re.fullmatch(rf"\d{{1,3}}(\{other}\d{{3}})+", head):
                 return None
             marks.add(last)
-        elif len(found) > 1:  # one of them, several times: thousands
+        elif len(found) > 1:  # one mark occurs several times: it separates thousands
             if not re.fullmatch(rf"\d{{1,3}}(\{last}\d{{3}})+", number):
                 return None
             marks.add("not " + last)

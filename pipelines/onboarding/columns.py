@@ -1,7 +1,7 @@
-"""What each delivered column looks like: its type, whether it is complete and unique, whether it is personal.
+"""The properties of each delivered column: its type, whether it is complete and unique, whether it is personal.
 
-Belongs here: conclusions from a column's name and cells, and from its neighbours'. Does not belong here: how cells are
-written (`cells.py`), and where they come from (`sniffing.py`, `database.py`).
+Belongs here: conclusions from a column's name and cells, and from those of other columns. Does not belong here: how
+cells are written (`cells.py`), and where they come from (`sniffing.py`, `database.py`).
 """
 
 import re
@@ -16,28 +16,28 @@ from pipelines.onboarding.names import words_of
 class Column:
     """One delivered column.
 
-    readings: the ways its cells can be read other than as text, the most telling first; none for text.
-    ambiguous: what to tell apart when the cells can be read in two ways that mean different things, else empty.
-    values: its distinct values when there are few, as sent.
+    readings: the ways to read its cells other than as text, most specific first; empty for text.
+    ambiguous: the possible meanings if the cells can be read in two ways that mean different things, else empty.
+    values: its distinct values as delivered, if there are only a few.
     """
 
     name: str
     readings: tuple[Reading, ...]
     ambiguous: tuple[str, ...] = ()
-    unreadable: int = 0  # cells that are not of the type all the others have
+    unreadable: int = 0  # cells that are not of the type of all the others
     is_complete: bool = True
     is_unique: bool = True
     is_personal: bool = False
-    example: str = ""  # the first filled cell; `***` for a personal column
+    example: str = ""  # the first cell that is not empty; `***` for a personal column
     values: frozenset[str] = frozenset()
 
     @property
     def type(self) -> str:
-        """text, integer, decimal, date, timestamp or boolean."""
+        """The type: text, integer, decimal, date, timestamp or boolean."""
         return self.readings[0].type if self.readings else "text"
 
     def reading(self, *types: str) -> Reading | None:
-        """How its cells are read as the first of `types` they can be read as."""
+        """How to read its cells as the first of `types` that fits; None if none fits."""
         return next((reading for type_ in types for reading in self.readings if reading.type == type_), None)
 
 
@@ -48,8 +48,8 @@ def describe_columns(
     decimal: str | None = None,
     prefers_comma: bool = False,
 ) -> tuple[Column, ...]:
-    """Each column of `rows`, cells as text. What one column leaves open is settled by its neighbours, where it can be:
-    a file is written in one hand."""
+    """Describe each column of `rows`, which hold text cells. Where one column is ambiguous, the other columns decide if
+    they can, since one system writes all values of a file in the same way."""
     cells = [[(row[place] or "").strip() for row in rows] for place in range(len(header))]
     found = [read_column(values, name) for name, values in zip(header, cells, strict=True)]
     dates = dates or _agreed({r.format for f in found if not f.ambiguous for r in f.readings[:1] if r.is_local_date})
@@ -100,8 +100,8 @@ _PERSON = re.compile(r"[^\W\d_][^\W\d_.'\u2019-]*\.?( [^\W\d_][^\W\d_.'\u2019-]*
 
 
 def is_personal(name: str, filled: Sequence[str], readings: Sequence[Reading] = ()) -> bool:
-    """True when the column holds e-mail addresses, names of people, phone numbers or addresses: by its name, or by
-    what most of its cells look like. In doubt it is personal: hiding too much costs little."""
+    """True if the column holds e-mail addresses, names of people, phone numbers or postal addresses. Its name or the
+    form of most of its cells shows this. When in doubt, the column is personal: hiding too much costs little."""
     words = words_of(name)
     sample = filled[:1000]
     if sample and sum(bool(_EMAIL.fullmatch(value)) for value in sample) > len(sample) / 2:

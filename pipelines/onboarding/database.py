@@ -1,6 +1,6 @@
-"""What a database table holds, by its catalogue and a sample of its rows.
+"""Describes a database table by its catalogue and a sample of its rows.
 
-Belongs here: asking the database. Does not belong here: what is concluded from it (`sniffing.py`, `mapping.py`).
+Belongs here: querying the database. Does not belong here: conclusions from the answers (`sniffing.py`, `mapping.py`).
 The connection's address is read from an environment variable and appears in no message.
 """
 
@@ -22,11 +22,12 @@ SAMPLE_ROWS = 1_000
 def describe_table(
     variable: str, table: str, dates: str | None = None, decimal: str | None = None
 ) -> tuple[Described, str | None]:
-    """Look at the database table `table`, such as public.orders, and 1,000 of its rows; also its cursor: the column by
-    which new and changed rows are found, if any. `variable` is the environment variable that holds the address.
+    """Describe the database table `table`, such as public.orders, from up to 1,000 of its rows. Also return its cursor:
+    the column that shows which rows are new or changed, if there is one. The environment variable `variable` holds the
+    address.
 
     Raises:
-        UnrecognisedError: the variable is not set, the database cannot be asked, or it has no such table or no rows.
+        UnrecognisedError: the variable is not set, the query fails, or there is no such table or it has no rows.
     """
     address = os.environ.get(variable)
     if not address:
@@ -46,7 +47,7 @@ def describe_table(
             engine.dispose()
     except NoSuchTableError:
         raise UnrecognisedError(f"--table: the database of {variable} has no table {table!r}.") from None
-    except (SQLAlchemyError, ImportError) as error:  # the message may hold the address
+    except (SQLAlchemyError, ImportError) as error:  # the message may contain the address
         problem = type(getattr(error, "orig", None) or error).__name__
         raise UnrecognisedError(f"{variable}: the database cannot be asked: {problem}. Check the address.") from None
     header = [column.name for column in mirrored.columns]

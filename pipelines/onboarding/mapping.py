@@ -1,7 +1,7 @@
-"""From described columns to an entity: which of this project's entities a table is, and what becomes of each column.
+"""From described columns to an entity: which entity of this project a table is, and where each column goes.
 
 Belongs here: matching names (`synonyms.yml`) and types, and choosing the key. Does not belong here: reading files
-(`sniffing.py`), and the SQL that says it (`writing.py`).
+(`sniffing.py`), and writing the mapping as SQL (`writing.py`).
 """
 
 import re
@@ -21,14 +21,14 @@ from pipelines.onboarding.names import words_of
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
 from pipelines.settings import PROJECT_DIR
 
-PLACE = ("_source_file", "_row_number")  # the key of rows that have none: where they stand
+PLACE = ("_source_file", "_row_number")  # the key of rows that have no key: their position
 
-Columns = dict[str, str]  # an entity's columns and their SQL types
+Columns = dict[str, str]  # the columns of an entity, with their SQL types
 Assigned = dict[str, Column]  # entity column: delivered column
 
 
 class Synonyms(BaseModel):
-    """What `synonyms.yml` says of one entity."""
+    """The entry of one entity in `synonyms.yml`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,15 +42,15 @@ class Synonyms(BaseModel):
 
 @dataclass(frozen=True)
 class Mapped:
-    """What one entity column is made from.
+    """Where one entity column comes from.
 
     column: the delivered column, or None.
-    sql: what is made of it, with $column for the column; or the whole expression where there is no column, or None.
-    hint: why nothing was found, for the person who maps it.
+    sql: the expression, in which $column stands for the column; the whole expression if there is no column; or None.
+    hint: why no column was found, for the person who completes the mapping.
     """
 
     name: str
-    sql_type: str  # of the entity column, such as decimal(18, 6)
+    sql_type: str  # the type of the entity column, such as decimal(18, 6)
     column: Column | None = None
     sql: str | None = None
     is_required: bool = False
@@ -61,9 +61,9 @@ class Mapped:
 class Proposal:
     """A delivered table as one of this project's entities.
 
-    key: delivered columns, or `_source_file` and `_row_number` where the rows have no key.
-    newest_by: the column whose greater value is the newer version, if any.
-    date_column: the delivered column that says when it happened, if any.
+    key: delivered columns, or `_source_file` and `_row_number` if the rows have no key.
+    newest_by: the column that has the greater value in the newer version, if there is one.
+    date_column: the delivered column that holds the date of the event, if there is one.
     """
 
     entity: str
@@ -76,15 +76,15 @@ class Proposal:
 
     @property
     def missing(self) -> tuple[Mapped, ...]:
-        """The entity columns without which the model does not build."""
+        """The entity columns that must be mapped before the model can be built."""
         return tuple(mapped for mapped in self.columns if mapped.is_required and not mapped.column and not mapped.sql)
 
 
 @lru_cache
 def entity_columns() -> dict[str, Columns]:
-    """Every entity's columns and types, as `dbt_project/macros/entities.sql` lists them."""
+    """The columns and types of every entity, as listed in `dbt_project/macros/entities.sql`."""
     path = PROJECT_DIR / "dbt_project" / "macros" / "entities.sql"
-    # The list is a dict literal in a macro. It is read there, so that it is written down once.
+    # The list is a dict literal in a macro. It is parsed from there, so that it exists only once.
     found = re.search(r"{%- set text, date.*?\n    } -%}", path.read_text(encoding="utf-8"), re.DOTALL)
     assert found, f"{path}: the list of entities is not where it was"
     listed: Any = jinja2.Environment().from_string(found.group()).module
@@ -93,7 +93,7 @@ def entity_columns() -> dict[str, Columns]:
 
 @lru_cache
 def synonyms() -> dict[str, Synonyms]:
-    """What other systems call each entity's columns."""
+    """The names that other systems give to the columns of each entity."""
     content = yaml.safe_load(Path(__file__).with_name("synonyms.yml").read_text(encoding="utf-8"))
     return {entity: Synonyms.model_validate(one) for entity, one in content.items()}
 
@@ -101,13 +101,14 @@ def synonyms() -> dict[str, Synonyms]:
 def propose(
     described: Described, name: str, currency: str, entity: str | None = None, delivered: Sequence[str] = ()
 ) -> Proposal:
-    """The entity that fits best, and what its columns are made from.
+    """The entity that fits best, and the mapping of its columns.
 
-    `name`: of file and table, whose words count, too. `currency`: of amounts whose currency is not delivered.
-    `entity` overrides the choice. `delivered`: the entities that the source has already.
+    `name` consists of the names of the file and the table, whose words also count. `currency` is the currency of
+    amounts that are delivered without one. `entity` overrides the choice. `delivered` lists the entities that the
+    source already has.
 
     Raises:
-        UnrecognisedError: no entity fits, or `entity` is not one.
+        UnrecognisedError: no entity fits, or `entity` is not an entity.
     """
     if entity is not None and entity not in synonyms():
         raise UnrecognisedError(f"--entity: {entity!r} is no entity here. They are: {', '.join(sorted(synonyms()))}.")
@@ -150,9 +151,9 @@ _ANY = (Reading("date"), Reading("decimal"), Reading("integer"))
 
 
 def _score(described: Described, name: str, entity: str) -> float:
-    """How well the columns fit: what matters counts three times, what has the column's very name counts most."""
+    """How well the columns fit. Important columns count three times; a less exact match of names counts less."""
     meaning = synonyms()[entity]
-    # What can be read in two ways is what its name says, whichever it is.
+    # For this comparison, an ambiguous column can have whichever type its name suggests.
     settled = [
         replace(column, ambiguous=(), readings=_ANY) if column.ambiguous else column for column in described.columns
     ]
@@ -175,7 +176,10 @@ def _score(described: Described, name: str, entity: str) -> float:
 
 
 def _assign(columns: Sequence[Column], meaning: Synonyms) -> tuple[Assigned, dict[str, str]]:
-    """Each entity column's delivered one, best matches first and each used once; and why others were not taken."""
+    """The delivered column of each entity column; and hints why other columns were not used.
+
+    The best matches are assigned first, and each delivered column is used only once.
+    """
     candidates = []
     hints: dict[str, str] = {}
     for place, target in enumerate(meaning.columns):
@@ -204,12 +208,12 @@ def _types(meaning: Synonyms) -> Columns:
 
 
 def _cost(column: Column, target: str, meaning: Synonyms) -> float | None:
-    """How far the column's name is from the entity column's: 0 is the first synonym, None no match."""
+    """How different the column's name is from the entity column's: 0 is the first synonym, None is no match."""
     words = words_of(column.name)
     known = meaning.columns[target]
     if words in known:
         return known.index(words)
-    for own in meaning.files:  # order_status, Deal - Stage, review_score
+    for own in meaning.files:  # such as order_status, Deal - Stage, review_score
         shorter = words.removeprefix(f"{own}_").removeprefix(f"{own}_")
         if shorter != words and shorter in known:
             return known.index(shorter) + 0.5
@@ -221,7 +225,7 @@ def _cost(column: Column, target: str, meaning: Synonyms) -> float | None:
 
 
 def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> str:
-    """Why a column of the right name cannot be taken; empty when it can."""
+    """Why a column with a matching name cannot be used; empty if it can."""
     reads = {
         "timestamp": ("timestamp", "date"),
         "date": ("date", "timestamp"),
@@ -244,7 +248,8 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
 
 
 def _with_order_columns(entity: str, columns: Sequence[Column], delivered: Sequence[str]) -> Synonyms:
-    """What the entity's columns are called. Lines of a source without orders carry their order's columns."""
+    """The synonyms of the entity's columns. If a source delivers order lines but no orders, the lines also carry the
+    columns of their order."""
     lines, orders = synonyms()["order_items"], synonyms()["orders"]
     if entity != "order_items" or "orders" in delivered or "ordered_at" not in _assign(columns, orders)[0]:
         return synonyms()[entity]
@@ -258,7 +263,7 @@ def _with_order_columns(entity: str, columns: Sequence[Column], delivered: Seque
     )
 
 
-_HOW: dict[str, str] = {  # what is made of a delivered column, where it is not the column itself
+_HOW: dict[str, str] = {  # the expression for a delivered column, where it is not simply the column
     "status": "lower($column)",
     "currency_code": "upper($column)",
     "from_currency": "upper($column)",
@@ -317,17 +322,17 @@ def _mapped(
 
 
 def quoted(column: str) -> str:
-    """The column as SQL names it: quoted only where it must be."""
+    """The column's name in SQL, in quotes only where they are needed."""
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) and not _RESERVED.fullmatch(column.lower())
     return column if plain else '"' + column.replace('"', '""') + '"'
 
 
 def text(column: str) -> str:
-    """The column as SQL names it, inside a string of a macro call."""
+    """The column's name in SQL, inside a string in a macro call."""
     return quoted(column).replace("\\", "\\\\").replace("'", "\\'")
 
 
-# Words that neither DuckDB nor Spark takes as a column without quotes.
+# Words that need quotes as a column name in DuckDB or Spark.
 _RESERVED = re.compile(
     r"all|and|any|as|asc|between|both|case|cast|check|collate|column|constraint|create|"
     r"cross|current_date|default|desc|distinct|else|end|except|exists|false|fetch|for|foreign|"
@@ -351,7 +356,7 @@ def _mail(described: Described) -> Column | None:
 
 
 def _outcome(described: Described, name: str) -> tuple[Column | None, str | None]:
-    """Won and closed deals, by a column that says won and lost."""
+    """Columns for won and closed deals, from a column whose values say won and lost."""
     for column in described.columns:
         values = " ".join(column.values).lower()
         if re.search(r"\b(won|lost)\b", values):
@@ -385,7 +390,7 @@ def _key(described: Described, assigned: Assigned, meaning: Synonyms, newest_by:
             continue
         if described.is_key(columns) or (newest_by and described.is_key((*columns, newest_by))):
             return columns
-    # That a reference to something else is unique in one file is chance.
+    # If a reference to another entity is unique in one file, that is a coincidence.
     own = {name for names in meaning.keys for name in names}
     references = {column.name for name, column in assigned.items() if name.endswith("_id") and name not in own}
     for column in described.columns:

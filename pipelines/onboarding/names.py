@@ -1,4 +1,4 @@
-"""Names of files, sources and columns: the delivery day in them, and the words they are made of."""
+"""Names of files, sources and columns: the delivery day that they contain, and the words that they consist of."""
 
 import re
 import unicodedata
@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 
 class DayInName(NamedTuple):
-    """A file name with its delivery day taken out."""
+    """A file name without its delivery day."""
 
-    pattern: str  # for a source's `path`; with {delivered_on}
-    stem: str  # what is left of the name, without day and ending
+    pattern: str  # for a source's `path`, with {delivered_on}
+    stem: str  # the rest of the name, without day and ending
     day: date | None
 
 
 def day_in_name(name: str) -> DayInName:
-    """The file name `name` as a pattern: the delivery day becomes {delivered_on}, further digits after it a `*`.
+    """Turn the file name `name` into a pattern: {delivered_on} replaces the delivery day, `*` any digits after it.
 
-    A name without a day gets `_{delivered_on}`.
+    If the name contains no day, `_{delivered_on}` is appended to it.
     """
-    ending = "".join(re.findall(r"(?:\.[A-Za-z]+\d?)*$", name))  # .csv.gz, while 31.01.2025.csv ends with .csv
+    ending = "".join(re.findall(r"(?:\.[A-Za-z]+\d?)*$", name))  # .csv.gz, but only .csv of 31.01.2025.csv
     stem = name.removesuffix(ending)
     for expression, code in _DAYS_IN_NAMES:
         for found in re.finditer(expression, stem):
@@ -29,13 +29,13 @@ def day_in_name(name: str) -> DayInName:
                 continue
             before, after = stem[: found.start()], stem[found.end() :]
             hole = "{delivered_on}" if code == "%Y-%m-%d" else f"{{delivered_on:{code}}}"
-            rest = re.sub(r"\d[\d_T-]*", "*", _escaped(after))  # a time of day, or a part's number
+            rest = re.sub(r"\d[\d_T-]*", "*", _escaped(after))  # a time of day, or the number of a part
             return DayInName(f"{_escaped(before)}{hole}{rest}{ending}", slug(before + rest), day)
     return DayInName(f"{_escaped(stem)}_{{delivered_on}}{ending}", slug(stem), None)
 
 
 def slug(text: str) -> str:
-    """`text` as a name of a source or table: lower case, underscores, no digits left over at either end."""
+    """`text` as a name of a source or table: lower case, with underscores, and no digits at either end."""
     words = re.sub(r"[^a-z0-9]+", "_", plain_letters(text)).strip("_")
     return re.sub(r"^[0-9_]+|_[0-9_]+$", "", words)
 
@@ -43,7 +43,7 @@ def slug(text: str) -> str:
 def words_of(name: str) -> str:
     """A column's name as lower-case words with underscores: CustomerID and Customer-Id become customer_id.
 
-    A currency in brackets, as in Cost (EUR), is none of its words.
+    A currency in brackets, as in Cost (EUR), is dropped.
     """
     name = re.sub(r"[(\[](EUR|USD|GBP|PLN|CHF|BRL|CZK|SEK|NOK|DKK|€|\$|£|zł)[)\]]", "", name)
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
@@ -51,7 +51,7 @@ def words_of(name: str) -> str:
 
 
 def plain_letters(text: str) -> str:
-    """Lower case without accents: ł becomes l, ä a."""
+    """`text` in lower case without accents: ł becomes l, and ä becomes a."""
     decomposed = unicodedata.normalize("NFKD", text.lower().replace("ł", "l").replace("ø", "o").replace("ß", "ss"))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
@@ -67,5 +67,5 @@ _DAYS_IN_NAMES = [
 
 
 def _escaped(text: str) -> str:
-    """`text` so that neither the pattern's braces nor a file search's wildcards are read into it."""
+    """Escape the braces of patterns and the wildcards of file searches in `text`."""
     return re.sub(r"([*?\[])", r"[\1]", text).replace("{", "{{").replace("}", "}}")

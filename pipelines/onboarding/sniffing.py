@@ -1,8 +1,8 @@
-"""How a delivered file is read, and what it holds.
+"""How to read a delivered file, and what it contains.
 
-Belongs here: packing, format, encoding, delimiter and header of a file. Does not belong here: what its columns look
-like (`columns.py`), and what they mean to this project (`mapping.py`). Nothing is guessed silently: what can be read in
-two ways says so.
+Belongs here: the packing, format, encoding, delimiter and header of a file. Does not belong here: the properties of its
+columns (`columns.py`), and what they mean in this project (`mapping.py`). Nothing is guessed silently: if something can
+be read in two ways, the result says so.
 """
 
 import csv
@@ -30,8 +30,8 @@ from pipelines.onboarding.columns import Column, describe_columns
 from pipelines.sources import Table
 from pipelines.warehouse import in_memory
 
-MAX_ROWS = 100_000  # of a file are looked at
-MAX_BYTES = 100_000_000  # of a text file are, except of a JSON array
+MAX_ROWS = 100_000  # the number of rows of a file that are read
+MAX_BYTES = 100_000_000  # the number of bytes of a text file that are read; a JSON array is read whole
 DELIMITERS = ",;\t|"
 
 Format = Literal["csv", "whitespace", "json", "jsonl", "parquet", "excel"]
@@ -39,32 +39,32 @@ Encoding = Literal["utf-8", "utf-16", "latin-1", "cp1250", "cp1252"]
 
 
 class UnrecognisedError(ConfigError):
-    """A file or table that cannot be described; the message names it, what is wrong and the next step."""
+    """A file or table that cannot be described. The message names it, the problem and the next step."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """What was found: how a file is read, and its columns in delivered order."""
+    """The result: how to read a file, and its columns in delivered order."""
 
-    label: str  # the file's or the table's name
+    label: str  # the name of the file or table
     format: Format | Literal["database"]
     columns: tuple[Column, ...]
-    rows: int  # that were looked at
+    rows: int  # the number of rows that were read
     sample: tuple[tuple[str | None, ...], ...] = field(repr=False, default=())
     delimiter: str = ","
     encoding: Encoding = "utf-8"
     packed: Literal["", "gzip", "zip"] = ""
     last_line_end: Literal["required", "optional"] = "required"
-    optional_columns: tuple[str, ...] = ()  # that some rows of a JSON file do not have
-    primary_key: tuple[str, ...] = ()  # of a database table
+    optional_columns: tuple[str, ...] = ()  # columns that some rows of a JSON file lack
+    primary_key: tuple[str, ...] = ()  # the primary key of a database table
     notes: tuple[str, ...] = ()  # what a person should know or check
 
     def column(self, name: str) -> Column:
-        """The column of that name."""
+        """The column called `name`."""
         return next(column for column in self.columns if column.name == name)
 
     def is_key(self, names: Sequence[str]) -> bool:
-        """True when the columns are never empty, and no two rows have the same values in all of them."""
+        """True if these columns are never empty, and no two rows have the same values in all of them."""
         places = [[column.name for column in self.columns].index(name) for name in names]
         seen = {tuple(row[place] for place in places) for row in self.sample}
         return len(seen) == len(self.sample) and all(self.column(name).is_complete for name in names)
@@ -79,12 +79,12 @@ def describe_file(
     dates: str | None = None,
     decimal: str | None = None,
 ) -> Described:
-    """Look at the file at `path`: its first 100,000 rows.
+    """Describe the file at `path` from its first 100,000 rows.
 
-    `encoding`, `dates` (such as dd/mm/yyyy) and `decimal` (. or ,) settle what the file itself leaves open.
+    `encoding`, `dates` (such as dd/mm/yyyy) and `decimal` (. or ,) decide what the file itself leaves open.
 
     Raises:
-        UnrecognisedError: there is no such file, it is empty, or it is no table in a format this project reads.
+        UnrecognisedError: the file does not exist, is empty, or is not a table in a format that this project reads.
     """
     if not path.is_file():
         raise UnrecognisedError(f"{path}: no such file. Give the path of one delivered file.")
@@ -131,7 +131,7 @@ def _unzip(path: Path, plain: Path) -> None:
             raise UnrecognisedError(
                 f"{path.name}: holds {len(names)} files, a delivery is one. Unzip it and add each file by itself."
             )
-        if "xl/workbook.xml" in names:  # a workbook without its ending
+        if "xl/workbook.xml" in names:  # a workbook without the ending of one
             shutil.copyfile(path, plain)
             return
         with archive.open(names[0]) as packed, plain.open("wb") as file:
@@ -155,7 +155,7 @@ def _binary_format(start: bytes, label: str) -> Literal["parquet", "excel"] | No
 
 
 class _Shape(NamedTuple):
-    """How a file is read."""
+    """How to read a file."""
 
     format: Format
     header: list[str]
@@ -164,7 +164,7 @@ class _Shape(NamedTuple):
     last_line_end: Literal["required", "optional"] = "required"
     optional_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    is_plain: bool = True  # text that DuckDB's own reader can be trusted with
+    is_plain: bool = True  # whether DuckDB's own reader can read this text file reliably
 
 
 def _binary_shape(path: Path, label: str, format_: Literal["parquet", "excel"]) -> _Shape:
@@ -191,7 +191,7 @@ def _binary_shape(path: Path, label: str, format_: Literal["parquet", "excel"]) 
 
 
 def _named(header: Sequence[object]) -> list[str]:
-    """The header with names for columns that have none, as the reader gives them."""
+    """The header, with the reader's own names for columns without a name."""
     return [str(name) if name not in (None, "") else f"column_{place}" for place, name in enumerate(header, start=1)]
 
 
@@ -199,13 +199,13 @@ def _named(header: Sequence[object]) -> list[str]:
 
 
 def _text_shape(plain: Path, label: str, encoding: str | None, copy: Path) -> tuple[_Shape, Path]:
-    """How a text file is read; and a copy in UTF-8 of as much of it as is looked at."""
+    """How to read a text file, and a UTF-8 copy of the part that is looked at."""
     with plain.open("rb") as file:
         content = file.read(MAX_BYTES)
         is_array = content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \r\n\t").startswith(b"[")
         if is_array:
             content += file.read()
-    if len(content) < plain.stat().st_size:  # as much as are whole lines
+    if len(content) < plain.stat().st_size:  # cut after the last whole line
         content = content[: content.rindex(b"\n") + 1]
         ends = _last_byte(plain)
     else:
@@ -253,7 +253,7 @@ def _encoding(content: bytes, label: str, told: str | None) -> tuple[Encoding, t
     return "utf-8", ()
 
 
-# Letters that tell the two code pages apart: most frequent in the languages of one, rare or no letters in the other.
+# Letters that distinguish the two code pages: frequent in languages of one, and rare or not letters in the other.
 _CENTRAL = {**dict.fromkeys("łŁąĄżŻśŚźŹľĽ", 3), **dict.fromkeys("šžŠŽťŤűŰ", 2), **dict.fromkeys("ęćńčřěůďňőĆČŘ", 1)}
 _WESTERN = {**dict.fromkeys("çÇàÀåÅ", 3), **dict.fromkeys("ñÑèÈãÃ", 2), **dict.fromkeys("êæøìùïòõÆØ", 1)}
 
@@ -261,7 +261,7 @@ _WESTERN = {**dict.fromkeys("çÇàÀåÅ", 3), **dict.fromkeys("ñÑèÈãÃ", 
 def _old_encoding(content: bytes) -> tuple[Encoding, tuple[str, ...]]:
     try:
         western = content.decode("cp1252")
-    except UnicodeError:  # five bytes mean nothing in cp1252; most of them are letters in cp1250
+    except UnicodeError:  # cp1252 leaves five bytes undefined; most of them are letters in cp1250
         western = content.decode("latin-1")
     central = content.decode("cp1250", errors="replace")
     undecodable = "\ufffd" in central
@@ -330,7 +330,7 @@ def _describe(
     plain: Path, label: str, packed: Literal["", "gzip", "zip"], shape: _Shape, dates: str | None, decimal: str | None
 ) -> Described:
     check_names(shape.header, label)
-    # Read as the pipeline reads it: what is described here is what will land.
+    # Read it as the pipeline does, so that the description matches what will land.
     optional = shape.optional_columns
     table = Table(
         description=label,
@@ -381,10 +381,10 @@ def _describe(
 
 
 def check_names(header: Sequence[str], label: str) -> None:
-    """Accept a header that holds names, each of them once.
+    """Accept a header if it consists of names, each of which occurs once.
 
     Raises:
-        UnrecognisedError: a name stands there twice, or row 1 holds values.
+        UnrecognisedError: a name occurs twice, or row 1 holds values.
     """
     doubled = [name for name, count in Counter(name.lower() for name in header).items() if count > 1]
     if doubled:

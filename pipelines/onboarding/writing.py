@@ -1,7 +1,7 @@
-"""The draft of a source: its YAML, its dbt source, a base model and a staging model, as a person would write them.
+"""The draft of a source as a person would write it: its YAML, dbt source, base model and staging model.
 
-Belongs here: the text of those files, and adding a table to a source that is there. Does not belong here: what the
-columns mean (`mapping.py`). Nothing a person wrote is replaced unless they say so.
+Belongs here: the text of those files, and adding a table to an existing source. Does not belong here: what the columns
+mean (`mapping.py`). Files that a person wrote are overwritten only if the person says so.
 """
 
 import re
@@ -24,7 +24,7 @@ WIDTH = 120
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the rows come from: a file's `path` pattern, or a database table behind an environment variable."""
+    """Where the rows come from: the `path` pattern of a file, or a database table and the variable with its address."""
 
     path: str | None = None
     connection_env: str | None = None
@@ -42,11 +42,11 @@ class Draft:
     described: Described
     proposal: Proposal
     origin: Origin
-    replaces: Source | None = field(default=None)  # the source as it is, when it is there
+    replaces: Source | None = field(default=None)  # the current source, if it already exists
 
     @property
     def source_path(self) -> Path:
-        """The source's YAML."""
+        """The path of the source's YAML file."""
         return Path("sources") / f"{self.source}.yml"
 
     @property
@@ -59,7 +59,7 @@ def existing_source(company_dir: Path, source: str) -> Source | None:
     """The company's source of that name, or None.
 
     Raises:
-        ConfigError: the project ships one of that name, or its file cannot be read.
+        ConfigError: the project ships a source of that name, or its file cannot be read.
     """
     if (SHIPPED_DIR / f"{source}.yml").exists():
         raise ConfigError(
@@ -71,12 +71,12 @@ def existing_source(company_dir: Path, source: str) -> Source | None:
 
 
 def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Path]:
-    """Write the draft's four files into the company folder; the paths written.
+    """Write the draft's four files to the company folder, and return their paths.
 
-    A source that is there gets one more table.
+    A source that already exists gets another table.
 
     Raises:
-        ConfigError: a model is there already and `force` is not given, or the table cannot be added by itself.
+        ConfigError: a model already exists and `force` is not given, or the table cannot be added automatically.
     """
     models = company_dir / draft.models_path
     base = models / f"base_{draft.source}__{draft.table}.sql"
@@ -98,10 +98,10 @@ def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Pa
 
 
 def _check_source(content: str, draft: Draft) -> None:
-    """Nothing is written that would not load.
+    """Check that the source loads before it is written.
 
     Raises:
-        ConfigError: an option, such as the owner, is not of its form.
+        ConfigError: the value of an option, such as the owner, is not valid.
     """
     try:
         SourceFile.model_validate(yaml.safe_load(content))
@@ -152,7 +152,7 @@ def _as_new(draft: Draft) -> Draft:
 
 
 def _with_table(before: str, draft: Draft, path: Path) -> str:
-    """The source's YAML with one more table at its end: all else stays as its author wrote it."""
+    """The source's YAML with another table at the end. Everything else stays as its author wrote it."""
     assert draft.replaces is not None
     entity = draft.proposal.entity
     lines = before.rstrip("\n").split("\n")
@@ -175,7 +175,7 @@ def _with_table(before: str, draft: Draft, path: Path) -> str:
 def _table_lines(draft: Draft) -> list[str]:
     described, proposal = draft.described, draft.proposal
     columns = list(described.columns)
-    if draft.origin.connection_env:  # what nobody needs is not even fetched
+    if draft.origin.connection_env:  # personal columns that nothing uses are not even fetched
         columns = [column for column in columns if not (column.is_personal and column in proposal.unused)]
     names = [column.name for column in columns]
     personal = [column.name for column in columns if column.is_personal]
@@ -218,7 +218,7 @@ def _in_words(entity: str) -> str:
 
 
 def _list(key: str, values: Sequence[str]) -> list[str]:
-    """A YAML list on one line if it fits, else filled over several."""
+    """A YAML list, on one line if it fits, otherwise wrapped over several lines."""
     cells = [_scalar(value, in_list=True) for value in values]
     line = f"{key}: [{', '.join(cells)}]"
     if len(line) <= WIDTH - 4:
@@ -232,7 +232,7 @@ def _list(key: str, values: Sequence[str]) -> list[str]:
 
 
 def _scalar(value: str, in_list: bool = False) -> str:
-    """`value` as YAML text, quoted only where YAML would read something else."""
+    """`value` as YAML text, in quotes only where YAML would read it as something else."""
     plain = re.fullmatch(r"\w([\w .()/{}%-]*[\w)}.])?", value) and not (in_list and re.search(r"[{}]", value))
     try:
         same = yaml.safe_load(value) == value
@@ -262,8 +262,8 @@ def _dbt_sources_text(draft: Draft, path: Path) -> str:
 
 
 def base_model(draft: Draft) -> str:
-    """The log of delivered rows. What nobody maps stays text, so that it cannot make a row unreadable; what is
-    personal and not mapped does not leave raw."""
+    """The delivery log. Columns that are not mapped stay text, so that they cannot make a row unreadable. Personal
+    columns that are not mapped do not leave raw."""
     types = _types(draft.proposal, draft.described)
     left_out = [column.name for column in draft.described.columns if column.is_personal and column.name not in types]
     lines = []
@@ -281,7 +281,7 @@ def base_model(draft: Draft) -> str:
 
 
 def _types(proposal: Proposal, described: Described) -> dict[str, tuple[str, list[str]]]:
-    """Type and options of each delivered column that is used, by what it is used for."""
+    """The type and options of each delivered column that is used, derived from its use."""
     uses: dict[str, tuple[Column, str, bool]] = {}
     for mapped in proposal.columns:
         if mapped.column and mapped.column.name not in uses:
@@ -314,7 +314,7 @@ def _type(column: Column, sql_type: str, is_required: bool) -> tuple[str, list[s
         options.append("'decimal': ','")
     ignore = list(reading.ignore)
     if type_ == "decimal" and reading.decimal == ",":
-        ignore = [sign for sign in ignore if sign != " "]  # a decimal comma implies these
+        ignore = [sign for sign in ignore if sign != " "]  # a decimal comma implies that these are skipped
     elif type_ == "decimal":
         options += [f"'thousands': '{sign}'" for sign in ignore if sign in (",", ".")]
         ignore = [sign for sign in ignore if sign not in (",", ".")]
