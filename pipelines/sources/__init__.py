@@ -1,7 +1,7 @@
-"""What is delivered: one YAML file per source system, read into frozen objects.
+"""What is delivered: one YAML file per source system, loaded into frozen objects.
 
-Belongs here: the files' schema and loading. Does not belong here: how a delivery is read (`ingest/`) or what its
-columns mean (the staging models).
+Belongs here: the schema of these files, and loading them. Does not belong here: how to read a delivery (`ingest/`),
+and what its columns mean (the staging models).
 """
 
 import re
@@ -16,7 +16,7 @@ from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, connector_problem, fetch_problem
 
 SHIPPED_DIR = Path(__file__).parent
-OWNER = r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+"  # as Dagster and alerts know one
+OWNER = r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+"  # the form that Dagster and alerts accept
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
@@ -25,55 +25,55 @@ Rhythm = Literal["daily", "monthly"]
 
 
 class Volume(BaseModel):
-    """How many rows a delivery may have, beside those before it; `quality/usual.py` has the formulas."""
+    """How many rows a delivery may have, compared with earlier deliveries. `quality/usual.py` contains the formulas."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    deviations: float = Field(default=4, gt=0)  # so many spreads from the median, a warning
-    below: float = Field(default=0.5, ge=0, lt=1)  # less than this share of the median is not published
-    above: float = Field(default=3, gt=1)  # nor is more than so many times the median
-    at_least: int = Field(default=50, ge=1)  # fewer rows than these, where as few are usual, are no share of anything
-    since: date | None = None  # deliveries before it are no measure: the business was another
+    deviations: float = Field(default=4, gt=0)  # a warning if the count is this many spreads from the median
+    below: float = Field(default=0.5, ge=0, lt=1)  # a count below this share of the median blocks publication
+    above: float = Field(default=3, gt=1)  # and so does a count above this multiple of the median
+    at_least: int = Field(default=50, ge=1)  # not judged if both the count and the median are below this number
+    since: date | None = None  # earlier deliveries are not compared, because the business was different then
 
 
 class DateWindow(BaseModel):
-    """Which dates a table's `date_column` may hold."""
+    """The dates that a table's `date_column` may hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     earliest: date = date(1990, 1, 1)
-    days_ahead: int = Field(default=1, ge=0)  # after the delivery day; one day is what time zones may make
+    days_ahead: int = Field(default=1, ge=0)  # after the delivery day; time zones can account for one day
 
 
 class Table(BaseModel):
-    """One delivered table: where its files lie, how they are read and which columns make a row's key."""
+    """One delivered table: where its files are, how to read them, and which columns form a row's key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str
-    fetch: Fetch | None = None  # of sources that are asked; path and format then follow from the names
-    path: str  # below the landing folder, with {delivered_on} where the delivery day stands; * for several files a day
+    fetch: Fetch | None = None  # for sources that are fetched; path and format are then derived from the names
+    path: str  # below the landing folder; {delivered_on} stands for the delivery day, * allows several files a day
     format: Literal["csv", "whitespace", "json", "jsonl", "parquet", "excel"]
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     encoding: Literal["utf-8", "utf-16", "latin-1", "cp1250", "cp1252"] = "utf-8"
     sheet: str | None = None  # of an Excel workbook; default: the first
-    columns: Annotated[list[str], Field(min_length=1)]  # every delivered file has them, in any order
-    optional_columns: list[str] = []  # some files have them; NULL where one does not
+    columns: Annotated[list[str], Field(min_length=1)]  # present in every delivered file, in any order
+    optional_columns: list[str] = []  # present in some files; NULL where a file lacks one
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
-    # May name _source_file and _row_number where rows have no key; `all` is all of `columns`, empty cells included.
+    # May contain _source_file and _row_number if rows have no key; `all` means all of `columns`, empty cells included.
     key: Annotated[list[str], Field(min_length=1)]
-    key_is_whole_row: bool = False  # as `key: all` has it
-    newest_by: list[str] = []  # of two versions of a key the greater wins; then the later delivery, then the later row
-    deliveries: Literal["changes", "snapshot"] = "changes"  # a snapshot is complete: a key it lacks was deleted
-    tombstone: str | None = None  # a column of the base model that is true where the row says that its key was deleted
-    date_column: str | None = None  # its smallest and largest value are shown with each delivery
-    date_window: DateWindow = DateWindow()  # what they may be
-    volume: Volume | Literal[False] = Volume()  # `off`, which YAML reads as false, for a table without a rhythm
+    key_is_whole_row: bool = False  # set by `key: all`
+    newest_by: list[str] = []  # the greater value wins; then the later delivery, then the later row
+    deliveries: Literal["changes", "snapshot"] = "changes"  # a snapshot is complete: a key that it lacks was deleted
+    tombstone: str | None = None  # a column of the base model that is true if the row says that its key was deleted
+    date_column: str | None = None  # the smallest and largest value are shown with each delivery
+    date_window: DateWindow = DateWindow()  # the range that they must be in
+    volume: Volume | Literal[False] = Volume()  # `off`, which YAML reads as false, if deliveries are irregular
     empty_day: Literal["allowed", "forbidden"] = "forbidden"
-    late: Literal["block", "publish_without"] = "block"  # whether a run waits for a delivery that is not there
-    last_line_end: Literal["required", "optional"] = "required"  # a text file without one may have been cut
-    row_count_suffix: str | None = None  # `orders.csv` comes with `orders.csv<suffix>`, which holds its number of rows
-    same_file_again: Literal["refused", "allowed"] | None = None  # on another day; default: only snapshots may
+    late: Literal["block", "publish_without"] = "block"  # whether a run waits for a delivery that has not arrived
+    last_line_end: Literal["required", "optional"] = "required"  # a text file without one may have been cut off
+    row_count_suffix: str | None = None  # `orders.csv<suffix>` comes with `orders.csv` and holds its number of rows
+    same_file_again: Literal["refused", "allowed"] | None = None  # on another day
     max_bytes: Annotated[int, Field(gt=0)] = 4_000_000_000  # of the unpacked file
 
     @field_validator("path")
@@ -104,7 +104,7 @@ class Table(BaseModel):
                 raise ValueError(
                     f"`{setting}` and `fetch` exclude each other. Remove one: what is fetched is JSON Lines."
                 )
-        return {**data, "path": "{delivered_on}.jsonl.gz", "format": "jsonl"}  # the source knows the folder
+        return {**data, "path": "{delivered_on}.jsonl.gz", "format": "jsonl"}  # the source sets the folder
 
     @model_validator(mode="before")
     @classmethod
@@ -130,18 +130,18 @@ class Table(BaseModel):
 
     @property
     def may_repeat_a_file(self) -> bool:
-        """True when the same bytes may come under two days."""
-        # A table that is asked for is asked again for what its lag covers: a quiet day may well repeat the one before.
+        """True if the same bytes may be delivered on two days."""
+        # A fetched table is queried again for the days of its lag, so a quiet day may well repeat the day before.
         usual = "allowed" if self.deliveries == "snapshot" or self.fetch else "refused"
         return (self.same_file_again or usual) == "allowed"
 
     def files(self, landing_dir: Path, delivered_on: date) -> list[Path]:
-        """The files of one delivery day, sorted by name; none when nothing was delivered."""
+        """The files of one delivery day, sorted by name; empty if nothing was delivered."""
         found = sorted(landing_dir.glob(self.path.format(delivered_on=delivered_on)))
         return [path for path in found if not (self.row_count_suffix and path.name.endswith(self.row_count_suffix))]
 
     def day_of(self, name: str) -> date | None:
-        """The delivery day of the file called so (relative to the landing folder); None if it is none of this table."""
+        """The delivery day of the file `name`, relative to the landing folder; None if it is not one of this table."""
         before, *rest = re.split(r"\{delivered_on(?::([^}]*))?\}", self.path)
         formats = [form or "%Y-%m-%d" for form in rest[::2]]
         pattern = _matching(before)
@@ -160,14 +160,14 @@ class Table(BaseModel):
 
 
 def _matching(glob: str) -> str:
-    """A part of a path pattern as a regular expression; `*` and `?` stay within a folder, as they do for files."""
+    """Part of a path pattern as a regular expression. `*` and `?` do not match across folders, as in file searches."""
     wild = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
     parts = re.findall(r"\*\*/|\*|\?|\[[^\]]+\]|.", glob)
     return "".join(wild.get(part, part if len(part) > 1 else re.escape(part)) for part in parts)
 
 
 def _matching_dates(form: str) -> str:
-    """What dates of a format look like; of names of months and the like, whatever lies within a folder's name."""
+    """A regular expression for dates in a format. Month names and the like match any text within a folder's name."""
     digits = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%j": 3, "%H": 2, "%M": 2, "%S": 2}
     patterns = {directive: rf"\d{{{length}}}" for directive, length in digits.items()}
     parts = re.findall("%.|.", form)
@@ -175,13 +175,13 @@ def _matching_dates(form: str) -> str:
 
 
 class Rejects(BaseModel):
-    """Which share of a delivery's rows may be unreadable."""
+    """The share of a delivery's rows that may be unreadable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    warn: float = Field(default=0.02, ge=0, le=1)  # at this share a warning
-    block: float = Field(default=0.10, ge=0, le=1)  # at this share nothing is published from it
-    at_least: int = Field(default=3, ge=1)  # fewer rows than these are no share of anything
+    warn: float = Field(default=0.02, ge=0, le=1)  # a warning from this share on
+    block: float = Field(default=0.10, ge=0, le=1)  # from this share on, the delivery blocks publication
+    at_least: int = Field(default=3, ge=1)  # the shares are not judged for fewer unreadable rows than this
 
 
 class Source(BaseModel):
@@ -193,17 +193,17 @@ class Source(BaseModel):
     description: str
     connector: Literal["files", "sql", "rest"]
     owner: str = Field(pattern=f"^({OWNER})$")
-    sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # when, on the day after the delivery day, the delivery must be here
+    sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # latest time of arrival, on the day after the delivery day
     rejects: Rejects = Rejects()
-    rejected: Literal["block", "leave_out"] = "block"  # what a delivery does that its checks reject
+    rejected: Literal["block", "leave_out"] = "block"  # what happens if a delivery fails its checks
     entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
-    rhythm: dict[CostEntity, Rhythm] = {}  # a KPI waits for the month of what comes by the month
+    rhythm: dict[CostEntity, Rhythm] = {}  # a KPI waits for the whole month of costs that are delivered monthly
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
-    # Of connector files: where files are copied from, laid out like the landing folder, as s3://bucket/folder.
+    # For the connector files: where to copy files from, with folders as in the landing folder, as s3://bucket/folder.
     store: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^@]*$")] | None = None
-    connection_env: EnvironmentVariable | None = None  # of connector sql: holds the database's SQLAlchemy URL
-    base_url: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")] | None = None  # of connector rest
-    base_url_env: EnvironmentVariable | None = None  # holds it instead
+    connection_env: EnvironmentVariable | None = None  # for the connector sql: holds the database's SQLAlchemy URL
+    base_url: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")] | None = None  # for the connector rest
+    base_url_env: EnvironmentVariable | None = None  # the variable with this URL, as an alternative
     auth: Auth | None = None
 
     @field_validator("tables")
@@ -232,28 +232,28 @@ class Source(BaseModel):
 
     @property
     def monthly_entities(self) -> list[str]:
-        """Its costs that come by the month: those that `rhythm` says so of, and by default `sales_marketing_costs`."""
+        """Its costs that are delivered monthly: those that `rhythm` lists, and by default `sales_marketing_costs`."""
         usual: dict[CostEntity, Rhythm] = {"sales_marketing_costs": "monthly"}
         by_the_month = [entity for entity, rhythm in (usual | self.rhythm).items() if rhythm == "monthly"]
         return [entity for entity in self.entities if entity in by_the_month]
 
     @property
     def is_asked(self) -> bool:
-        """True when its deliveries are fetched or copied rather than waited for."""
+        """True if its deliveries are fetched or copied, and the pipeline does not wait for them to arrive."""
         return self.connector != "files" or self.store is not None
 
 
 class SourceFile(Source):
-    """A source as its file gives it: the name is the file's name."""
+    """A source as loaded from its file: the name is the file's name."""
 
     name: Name = "unnamed"
 
 
 def load_sources(names: Iterable[str], company_dir: Path) -> list[Source]:
-    """The enabled sources, each from `<company_dir>/sources/<name>.yml` or shipped as `pipelines/sources/<name>.yml`.
+    """Load the enabled sources from `<company_dir>/sources/<name>.yml` or the shipped `pipelines/sources/<name>.yml`.
 
     Raises:
-        ConfigError: a source has no file, two files, or a file that does not fit; names file and line.
+        ConfigError: a source has no file, two files, or an invalid file; the message names file and line.
     """
     return [_load_source(name, company_dir / "sources") for name in names]
 
@@ -273,7 +273,7 @@ def _load_source(name: str, own_dir: Path) -> Source:
 
 
 def _placed(tables: dict[str, Table], source: str) -> dict[str, Table]:
-    """The tables, those that are fetched with the path they are fetched to."""
+    """The tables, where those that are fetched have the path that they are fetched to."""
     return {
         name: table.model_copy(update={"path": f"{source}/{name}/{name}_{{delivered_on}}.jsonl.gz"})
         if table.fetch
@@ -283,7 +283,7 @@ def _placed(tables: dict[str, Table], source: str) -> dict[str, Table]:
 
 
 def each_table(sources: Iterable[Source]) -> Iterator[tuple[Source, str, Table]]:
-    """Every delivered table as (source, table name, table)."""
+    """Iterate over every delivered table as (source, table name, table)."""
     for source in sources:
         for name, table in source.tables.items():
             yield source, name, table

@@ -1,4 +1,4 @@
-"""How tables of sources that are asked, not waited for, are fetched: the `fetch:` block of a table, and `auth:`.
+"""How to fetch tables of sources that the pipeline queries: the `fetch:` block of a table, and `auth:`.
 
 Belongs here: the schema of what a person writes. Does not belong here: the fetching itself (`ingest/connectors/`).
 """
@@ -14,12 +14,12 @@ _PAGINATORS = ("single_page", "page_number", "offset", "cursor", "json_link", "h
 
 
 class Incremental(BaseModel):
-    """Which rows are fetched for a delivery day: those last changed on it, or in the days of the lag before it."""
+    """The rows to fetch for a delivery day: those last changed on that day, or on the days of the lag before it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
-    cursor: str | None = None  # the column that says when a row last changed; without one a table is fetched whole
-    lag_days: int = Field(default=1, ge=0)  # days before the delivery day that are read again, for what came late
+    cursor: str | None = None  # the column that says when a row last changed; without one, the whole table is fetched
+    lag_days: int = Field(default=1, ge=0)  # earlier days that are read again, for rows that arrived late
     cursor_time_zone: str | None = None  # of a cursor without an offset; default: the business time zone
 
     @field_validator("cursor_time_zone")
@@ -33,11 +33,11 @@ class Incremental(BaseModel):
 
 
 class SqlFetch(Incremental):
-    """A table, or a query, of a database."""
+    """A table of a database, or a query."""
 
     table: str | None = Field(default=None, pattern=r"^[^.]+(\.[^.]+)*$")  # with its schema: public.orders
-    query: str | None = None  # instead of a table; fetched from as if it were one
-    timeout_seconds: float = Field(default=600, gt=0)  # of one statement, where the database is PostgreSQL
+    query: str | None = None  # instead of a table; treated like one
+    timeout_seconds: float = Field(default=600, gt=0)  # for one statement, if the database is PostgreSQL
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> "SqlFetch":
@@ -47,14 +47,14 @@ class SqlFetch(Incremental):
 
 
 class RestFetch(Incremental):
-    """A collection of an HTTP API, page by page."""
+    """A collection of an HTTP API, fetched page by page."""
 
-    path: str = Field(pattern="^/")  # below the source's base URL
-    data_selector: str = "$"  # a JSONPath to the list of records; $ where the answer is that list
+    path: str = Field(pattern="^/")  # relative to the source's base URL
+    data_selector: str = "$"  # a JSONPath to the list of records; $ if the response is that list
     params: dict[str, str] = {}
-    paginator: dict[str, Any] = {"type": "single_page"}  # type, and what dlt's paginator of that name takes
-    cursor_start_param: str | None = None  # asks for records changed at or after a time
-    cursor_end_param: str | None = None  # asks for records changed before a time
+    paginator: dict[str, Any] = {"type": "single_page"}  # its type, and the arguments of dlt's paginator of that name
+    cursor_start_param: str | None = None  # the parameter that requests records changed at or after a time
+    cursor_end_param: str | None = None  # the parameter that requests records changed before a time
     cursor_format: Literal["iso", "date", "epoch_seconds", "epoch_milliseconds"] = "iso"
 
     @field_validator("paginator", mode="before")
@@ -79,7 +79,7 @@ class RestFetch(Incremental):
 
 
 def _kind(value: Any) -> str:
-    """Only what is fetched over HTTP has a path."""
+    """The kind of a `fetch` block: only a collection fetched over HTTP has a path."""
     return "rest" if isinstance(value, RestFetch) or (isinstance(value, dict) and "path" in value) else "sql"
 
 
@@ -87,7 +87,7 @@ Fetch = Annotated[Annotated[SqlFetch, Tag("sql")] | Annotated[RestFetch, Tag("re
 
 
 class BearerAuth(BaseModel):
-    """`Authorization: Bearer <token>`."""
+    """The header `Authorization: Bearer <token>`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -107,7 +107,7 @@ class ApiKeyAuth(BaseModel):
 
 
 class BasicAuth(BaseModel):
-    """User and password."""
+    """A user name and a password."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,12 +118,12 @@ class BasicAuth(BaseModel):
 
 Auth = Annotated[BearerAuth | ApiKeyAuth | BasicAuth, Discriminator("type")]
 
-_NEEDED = {"files": None, "sql": SqlFetch, "rest": RestFetch}  # which kind of `fetch` each connector's tables have
+_NEEDED = {"files": None, "sql": SqlFetch, "rest": RestFetch}  # the kind of `fetch` for each connector
 _CONNECTOR_OF = {"store": "files", "connection_env": "sql", "base_url": "rest", "base_url_env": "rest", "auth": "rest"}
 
 
 def connector_problem(connector: str, written: set[str]) -> str | None:
-    """What is wrong with the settings of a source that has this connector, and the next step."""
+    """What is wrong with the settings of a source with this connector, and the next step."""
     for setting in sorted(written):
         if _CONNECTOR_OF[setting] != connector:
             return (
