@@ -1,5 +1,6 @@
-{# Forgets of which version the models and tests are that dbt is about to run: whoever runs it, a build that dies must not
-   leave one behind that says otherwise (`pipelines/transform/unchanged.py` keeps the versions, in `builds.nodes`). #}
+{# Deletes the recorded versions of the models and tests that dbt is about to run. Whoever runs dbt, a build that dies must
+   not leave a version behind that no longer matches the table (`pipelines/transform/unchanged.py` stores the versions in
+   `builds.nodes`). #}
 {% macro forget_versions() -%}
     {%- if execute and selected_resources -%}
     create schema if not exists builds;

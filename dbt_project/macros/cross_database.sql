@@ -1,13 +1,13 @@
-{# What DuckDB and Spark say differently, or wrongly. Models use these and stay portable. #}
+{# Expressions that DuckDB and Spark write differently, or get wrong. Models stay portable by using these macros. #}
 
 
-{# numerator / denominator as double; NULL, never inf or NaN, when the denominator is zero or absent. #}
+{# numerator / denominator as a double. NULL, never inf or NaN, if the denominator is zero or missing. #}
 {% macro safe_divide(numerator, denominator) -%}
     (cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0))
 {%- endmacro %}
 
 
-{# `text` as `data_type`, NULL when it cannot be read as one. Blank text is NULL. #}
+{# `text` as `data_type`; NULL if it cannot be converted. Blank text is NULL. #}
 {% macro try_cast(text, data_type) -%}
     {{ return(adapter.dispatch('try_cast')(text, data_type)) }}
 {%- endmacro %}
@@ -17,7 +17,7 @@
 {%- endmacro %}
 
 
-{# True when some part of `text` fits the regular expression. #}
+{# True if part of `text` matches the regular expression. #}
 {% macro matches(text, pattern) -%}
     {{ return(adapter.dispatch('matches')(text, pattern)) }}
 {%- endmacro %}
@@ -31,9 +31,9 @@
 {%- endmacro %}
 
 
-{# `text` as a DATE, written as yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; NULL when it is not. #}
+{# `text` as a DATE, written as yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; NULL if it is not such a date. #}
 {% macro try_date(text, format) -%}
-    {#- Years of four digits have four: 31.01.25 is not a day of the year 25. -#}
+    {#- Where the format has yyyy, the year must have four digits: 31.01.25 is not a day in the year 25. -#}
     {%- set shape = format | replace('.', '[.]') | replace('yyyy', '[0-9]{4}') | replace('yy', '[0-9]{2}') -%}
     {%- set digits = '[0-9]{1,2}' if format != 'yyyymmdd' else '[0-9]{2}' -%}
     {%- set shape = '^ *' ~ (shape | replace('mm', digits) | replace('dd', digits)) ~ ' *$' -%}
@@ -50,8 +50,8 @@
 {%- endmacro %}
 
 
-{# `text` as a UTC timestamp: a date, or a date and a time, year first. An offset, Z or UTC in the text counts, also after
-   a space (2025-01-31 10:00:00 -0500); without one, the time is in `time_zone`. NULL for anything else. #}
+{# `text` as a UTC timestamp. The text is a date, or a date and a time, with the year first. It may end in an offset, Z or UTC,
+   also after a space (2025-01-31 10:00:00 -0500); without one, the time is in `time_zone`. NULL for any other text. #}
 {% macro try_timestamp(text, time_zone='UTC') -%}
     {%- set day = '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}' -%}
     {%- set time = '[ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?' -%}
@@ -90,8 +90,8 @@
 {%- endmacro %}
 
 
-{# `text` as a UTC timestamp, written as in dd.mm.yyyy hh:mi:ss or mm/dd/yyyy hh:mi am, a time in `time_zone`; NULL when
-   it is not. #}
+{# `text` as a UTC timestamp, written as in dd.mm.yyyy hh:mi:ss or mm/dd/yyyy hh:mi am, with the time in `time_zone`. NULL if
+   it does not match the format. #}
 {% macro try_local_timestamp(text, format, time_zone) -%}
     {{ return(adapter.dispatch('try_local_timestamp')(text, format, time_zone)) }}
 {%- endmacro %}
@@ -110,7 +110,7 @@
 {%- endmacro %}
 
 
-{# The date a UTC timestamp falls on where the business is. #}
+{# The date of a UTC timestamp in the time zone of the business. #}
 {% macro business_date(utc_timestamp) -%}
     {{ return(adapter.dispatch('business_date')(utc_timestamp)) }}
 {%- endmacro %}
@@ -124,19 +124,19 @@
 {%- endmacro %}
 
 
-{# The first day of the month, quarter, … a date lies in, as a DATE (date_trunc alone gives a timestamp). #}
+{# The first day of the month, quarter and so on of a date, as a DATE (date_trunc alone returns a timestamp). #}
 {% macro period_start(period, date_value) -%}
     cast(date_trunc('{{ period }}', {{ date_value }}) as date)
 {%- endmacro %}
 
 
-{# `date_value` plus a whole number of days, months, …, as a DATE. #}
+{# `date_value` plus a whole number of days, months and so on, as a DATE. #}
 {% macro add_period(date_value, period, count) -%}
     cast({{ date_value }} + interval '{{ count }}' {{ period }} as date)
 {%- endmacro %}
 
 
-{# Whole days from one date to another; negative when `until` comes first. #}
+{# Whole days from one date to another; negative if `until` is the earlier date. #}
 {% macro days_from(since, until) -%}
     {{ return(adapter.dispatch('days_from')(since, until)) }}
 {%- endmacro %}
@@ -150,7 +150,7 @@
 {%- endmacro %}
 
 
-{# Hours from one UTC timestamp to another, as a double, to the second; NULL when either is. #}
+{# Hours from one UTC timestamp to another as a double, exact to the second; NULL if either is NULL. #}
 {% macro hours_from(since, until) -%}
     {{ return(adapter.dispatch('hours_from')(since, until)) }}
 {%- endmacro %}
@@ -164,7 +164,7 @@
 {%- endmacro %}
 
 
-{# One row per day or month in [first, last], column `name`. `bounds` is a relation with one row. #}
+{# One row per day or month in [first, last], in the column `name`. `bounds` is a relation with one row. #}
 {% macro date_spine(bounds, first, last, name, period='day') -%}
     {{ return(adapter.dispatch('date_spine')(bounds, first, last, name, period)) }}
 {%- endmacro %}
@@ -183,7 +183,7 @@
 {%- endmacro %}
 
 
-{# The value below which `fraction` of the values lie, interpolated; NULL values do not count. #}
+{# The interpolated value below which `fraction` of the values lie. NULL values are ignored. #}
 {% macro percentile(expression, fraction) -%}
     {{ return(adapter.dispatch('percentile')(expression, fraction)) }}
 {%- endmacro %}
@@ -197,7 +197,7 @@
 {%- endmacro %}
 
 
-{# A text that is equal for two rows exactly when all `columns` are; NULL and '' differ. #}
+{# A text that is equal for two rows only if all `columns` are equal; NULL and '' differ. #}
 {% macro surrogate_key(columns) -%}
     md5(concat_ws(
         chr(31),
@@ -208,13 +208,13 @@
 {%- endmacro %}
 
 
-{# The name of a column as some exports write it, with spaces and signs: in the marks that this engine puts around names. #}
+{# A column name in the quotes of this engine, for names with spaces and special characters as some exports have them. #}
 {% macro quoted(name) -%}
     {{ adapter.quote(name) }}
 {%- endmacro %}
 
 
-{# A whole number that is the same for equal rows of `relation`, an alias; other rows have another but by a rare chance. #}
+{# A whole number that is equal for equal rows of `relation`, an alias. Different rows very rarely have the same number. #}
 {% macro row_hash(relation) -%}
     {{ return(adapter.dispatch('row_hash')(relation)) }}
 {%- endmacro %}

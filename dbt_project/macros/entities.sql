@@ -1,4 +1,4 @@
-{# The entities every source's staging models map onto: their columns and types, in order. #}
+{# The entities that the staging models of every source produce: their columns and types, in order. #}
 {% macro entity_columns(entity) -%}
     {%- set text, date, time, flag = 'string', 'date', 'timestamp', 'boolean' -%}
     {%- set money, rate, whole = 'decimal(18, 6)', 'decimal(18, 8)', 'bigint' -%}
@@ -73,14 +73,14 @@
 {%- endmacro %}
 
 
-{# Columns that a staging model of the entity may leave out: few sources know them. #}
+{# Columns of the entity that a staging model may omit, because few sources have them. #}
 {% macro optional_columns(entity) -%}
     {{ return({'refunds': ['customer_id', 'region', 'channel', 'rep_id']}.get(entity, [])) }}
 {%- endmacro %}
 
 
-{# Columns by which rows of one source name each other, and the entity whose key each is. Two sources may give the same
-   number to different things. Customers, reps, products and campaigns are not among them: sources share those. #}
+{# Columns with which rows of one source refer to each other, and the entity whose key each column is. Two sources may use the
+   same number for different things. Customers, reps, products and campaigns are not listed, because sources share them. #}
 {% macro ids_of_a_source() -%}
     {{ return({
         'order_id': 'orders', 'order_item_id': 'order_items', 'refund_id': 'refunds', 'lead_id': 'leads',
@@ -89,13 +89,13 @@
 {%- endmacro %}
 
 
-{# Which entity stands in for another that a source does not deliver. #}
+{# The entity that replaces another one if a source does not deliver it. #}
 {% macro stand_ins() -%}
     {{ return({'orders': 'order_items', 'order_items': 'orders', 'sales_rep_versions': 'sales_reps'}) }}
 {%- endmacro %}
 
 
-{# The enabled sources that deliver the entity, and those that deliver only its stand-in, as [source, is_derived]. #}
+{# The enabled sources that deliver the entity or only its stand-in, as [source, is_derived]. #}
 {% macro sources_of(entity) -%}
     {%- set delivering = var('entities').get(entity, []) -%}
     {%- set found = [] -%}
@@ -109,13 +109,13 @@
 {%- endmacro %}
 
 
-{# True when an enabled source delivers the entity, or what it can be derived from. #}
+{# True if an enabled source delivers the entity, or the entity that it can be derived from. #}
 {% macro has_source(entity) -%}
     {{ return(sources_of(entity) | length > 0) }}
 {%- endmacro %}
 
 
-{# Every entity that an enabled source delivers, or that can be derived from one. #}
+{# All entities that an enabled source delivers, or that can be derived from a delivered entity. #}
 {% macro delivered_entities() -%}
     {%- set delivered = var('entities').keys() | list -%}
     {%- for entity in stand_ins() if has_source(entity) -%}
@@ -125,7 +125,7 @@
 {%- endmacro %}
 
 
-{# Those of `names` that a staging model has no column for. #}
+{# The `names` for which a staging model has no column. #}
 {% macro lacking_columns(staging_model, names) -%}
     {%- set lacking = [] -%}
     {%- if execute and names -%}
@@ -138,7 +138,7 @@
 {%- endmacro %}
 
 
-{# Stops with the names of the entity's columns that a built staging model lacks. #}
+{# Raises an error that lists the columns of the entity that a built staging model lacks. #}
 {% macro require_columns(staging_model, entity) -%}
     {%- if execute -%}
         {%- set found = adapter.get_columns_in_relation(staging_model) | map(attribute='name') | list -%}
@@ -156,8 +156,8 @@
 {%- endmacro %}
 
 
-{# The entity's rows of every enabled source, with where each row came from; no rows when no source delivers it. A number
-   that several sources give to rows of theirs has the source before it: `shop_a:1001`. #}
+{# The entity's rows from all enabled sources, with the origin of each row; no rows if no source delivers the entity. If
+   several sources use the same number for rows of theirs, the name of the source is put in front of it: `shop_a:1001`. #}
 {% macro union_entity(entity) -%}
     {%- set shared = [] -%}
     {%- for name, _ in entity_columns(entity) if sources_of(ids_of_a_source().get(name, '')) | length > 1 -%}
@@ -196,7 +196,8 @@ left join {{ ref('int_shared_ids') }} as shared_{{ name }}
 {%- endmacro %}
 
 
-{# The entity's rows, of each `key` the one that was written last; `updated`: the column that says when, if there is one. #}
+{# The entity's rows, reduced to the most recently written row of each `key`. `updated` is the column with the time of the
+   change, if there is one. #}
 {% macro newest_of_sources(entity, key, updated=none) -%}
 select
     {%- for column, _ in entity_columns(entity) %}
@@ -222,7 +223,7 @@ where _rank = 1
 {%- endmacro %}
 
 
-{# The entity's rows as `union_entity` gives them, but with numbers as they were delivered. #}
+{# The entity's rows as in `union_entity`, but with the numbers as delivered. #}
 {% macro union_as_delivered(entity) -%}
     {%- set columns = entity_columns(entity) -%}
     {%- for source_name, is_derived in sources_of(entity) %}
@@ -260,10 +261,11 @@ where false
 {%- endmacro %}
 
 
-{# An entity from the staging table of its stand-in, for a source that delivers one level only. #}
+{# An entity, derived from the staging table of its stand-in, for a source that delivers only one level. #}
 {% macro derived_entity(entity, stand_in) -%}
     {%- if entity == 'order_items' -%}
-    {#- Order totals only: an order is one line of one unit. `total_amount` is what the customer paid, without tax. -#}
+    {#- Only order totals are delivered: an order becomes one line of one unit. `total_amount` is what the customer paid, without
+        tax. -#}
     select
         order_id as order_item_id,
         order_id,
@@ -278,7 +280,7 @@ where false
         _delivered_on
     from {{ stand_in }}
     {%- elif entity == 'orders' -%}
-    {#- Order lines only: each line carries its order's columns, and the first line speaks for the order. -#}
+    {#- Only order lines are delivered: each line carries the columns of its order, and those of the first line are used. -#}
     select *
     from (
         select
@@ -288,7 +290,7 @@ where false
     ) as order_lines
     where _line = 1
     {%- elif entity == 'sales_rep_versions' -%}
-    {#- No history: what is known now held always. -#}
+    {#- No history is delivered: the current state applies to the whole past. -#}
     select
         *,
         cast(null as date) as valid_from

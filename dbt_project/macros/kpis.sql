@@ -1,32 +1,32 @@
-{# What the KPI marts share. #}
+{# Macros that several KPI marts use. #}
 
 
-{# `amount` at `rate`, rounded half away from zero to cents. NULL when there is no rate. #}
+{# `amount` converted at `rate` and rounded to cents, halves away from zero. NULL if there is no rate. #}
 {% macro in_reporting_currency(amount, rate) -%}
     cast(round(cast({{ amount }} as decimal(24, 4)) * cast({{ rate }} as decimal(14, 8)), 2) as decimal(18, 2))
 {%- endmacro %}
 
 
-{# amount × part / whole, rounded to cents: exact, since the division of whole numbers errs only where it is no tie. #}
+{# amount × part / whole, rounded to cents. The result is exact: dividing whole numbers is inexact only away from ties. #}
 {% macro share_to_date(amount, part, whole) -%}
     (cast(floor((2 * cast({{ amount }} * 100 as bigint) * {{ part }} + {{ whole }}) / cast(2 * {{ whole }} as double)) as decimal(18, 0))
         * cast(0.01 as decimal(3, 2)))
 {%- endmacro %}
 
 
-{# (current − prior) / prior; NULL when there is no prior value or it is not above zero. #}
+{# (current − prior) / prior; NULL if there is no prior value, or if it is not above zero. #}
 {% macro growth(current, prior) -%}
     case when {{ prior }} > 0 then {{ safe_divide('(' ~ current ~ ' - ' ~ prior ~ ')', prior) }} end
 {%- endmacro %}
 
 
-{# How many months later the month ends lie that so many days from any day of a month can reach: 1, 2, … #}
+{# The offsets in months, 1, 2, …, of the month ends that can lie within `days` days after some day of a month. #}
 {% macro month_ends_within(days) -%}
     {{ return(range(1, days // 28 + 2)) }}
 {%- endmacro %}
 
 
-{# Every month from an entity's first one in `relation` (period_month, entity_type, entity_id) to the as-of date's. #}
+{# Every month from an entity's first month in `relation` (period_month, entity_type, entity_id) to that of the as-of date. #}
 {% macro entity_months(relation) -%}
     select
         months.month_start as period_month,
@@ -46,8 +46,8 @@
 {%- endmacro %}
 
 
-{# What the sources that deliver an entity by the month have delivered of it, in one row: how many of them have rows, and the
-   last month that all of these have. A month is in when a row of it, or of a later one, was delivered. #}
+{# How far the sources that deliver an entity monthly have delivered it, in one row: whether each of them has rows, and the
+   last month that all of them have delivered. A month counts as delivered if a row of that month or a later one has arrived. #}
 {% macro months_in(entity, day) -%}
     select
         count(*) = {{ var('monthly').get(entity, []) | length }} as is_each_source_in,
@@ -63,13 +63,13 @@
 {%- endmacro %}
 
 
-{# Whether every source has delivered `month`, by the row of `months_in`; true where none delivers by the month. #}
+{# Whether every source has delivered `month`, according to the row of `months_in`; true if no source delivers monthly. #}
 {% macro month_is_in(months_in, month) -%}
     ({{ months_in }}.is_each_source_in and ({{ months_in }}.last_month is null or {{ month }} <= {{ months_in }}.last_month))
 {%- endmacro %}
 
 
-{# Bounds of the Wilson 95 % interval of a rate (Wilson 1927); NULL without cases. `sign` is - for the lower bound. #}
+{# A bound of the 95 % Wilson interval of a rate (Wilson 1927); NULL without cases. `sign` is - for the lower bound. #}
 {% macro wilson_bound(successes, cases, sign) -%}
     {%- set z = 1.959963984540054 -%}
     {%- set p = safe_divide(successes, cases) -%}
@@ -82,8 +82,8 @@
 {%- endmacro %}
 
 
-{# Bounds of the 95 % interval of an NPS in points, from Var = (p + d − (p − d)²) / n; NULL without answers. The normal
-   approximation may pass 100: the bound is kept on the scale. #}
+{# A bound of the 95 % interval of an NPS in points, from Var = (p + d − (p − d)²) / n; NULL without answers. The normal
+   approximation can exceed 100, so the bound is limited to the scale. #}
 {% macro nps_bound(promoters, detractors, responses, sign) -%}
     {%- set p, d = safe_divide(promoters, responses), safe_divide(detractors, responses) -%}
     case
@@ -99,7 +99,7 @@
 {%- endmacro %}
 
 
-{# `amount`, zero where there is none; NULL when no source delivers one of the `entities` that it is made of. #}
+{# `amount`, or zero if it is NULL; always NULL if no source delivers one of the `entities` that it is computed from. #}
 {% macro zero_if_delivered(amount, entities) -%}
     {%- if entities | reject('in', delivered_entities()) | list -%}
     cast(null as decimal(18, 2))
@@ -109,7 +109,7 @@
 {%- endmacro %}
 
 
-{# Texts as an SQL list; a list that matches nothing when there are none. #}
+{# Texts as an SQL list; if there are none, a list that matches nothing. #}
 {% macro text_list(texts) -%}
     {%- for text in texts -%}
     '{{ text | replace("'", "''") }}'{{ ', ' if not loop.last }}

@@ -1,9 +1,9 @@
-{# Why a row of staging is in no fact, or in a fact but not in every KPI of it. #}
+{# Why a row of staging is in no fact, or is in a fact but not in all KPIs of that fact. #}
 
 
-{# Per entity: `rows`, what its rows are read from, with an alias `delivered`; and `reasons` in the order in which they are
-   asked, [condition, reason, left out of, expected]. A row of which none holds counts everywhere. A reason goes on where
-   the entity's name ends: orders "without a date". Expected is what nobody has to look into. #}
+{# Per entity: `rows`, the relation that its rows are read from, with the alias `delivered`; and `reasons` in the order in
+   which they are tested, as [condition, reason, left out of, expected]. A row for which no condition holds counts everywhere.
+   A reason continues the entity's name: orders "without a date". Nobody has to investigate an expected reason. #}
 {% macro reasons_to_leave_out() -%}
     {%- set every, expected, suspicious = 'every KPI', true, false -%}
     {%- set with_parameters = ' as delivered cross join ' ~ ref('int_run_parameters') ~ ' as parameters' -%}

@@ -1,13 +1,13 @@
-{# Facts that are restated by business period: only periods whose inputs have changed since the last build are built anew. #}
+{# Facts that are restated by business period: only periods whose inputs have changed since the last build are rebuilt. #}
 
 
-{# Makes the model an incremental one by `period`, a column of `inputs` and of the model. `inputs` is a view that holds all
-   the model is made from; of a row of the model, all that it is made from has the row's own period. Then equal inputs mean
-   equal rows, whatever made them equal: nobody has to know what depends on what, and a day run twice, a rate, a segment
-   or a team that changes later, an order that goes, or a build that dies restate just what they touch.
+{# Makes the model incremental by `period`, a column of `inputs` and of the model. `inputs` is a view that holds everything
+   the model is computed from. A row of the model may depend only on inputs of its own period. Equal inputs then give equal
+   rows, whatever caused a change, so nobody has to track dependencies. Each of these restates only the periods that it
+   affects: a day that is run twice, a rate, segment or team that changes later, an order that disappears, a build that dies.
 
-   `fingerprints.<model>` keeps a fingerprint of each period's inputs, and of the model's SQL. It is written in the
-   transaction that writes the model. The model reads its inputs where `is_restated`. #}
+   `fingerprints.<model>` stores a fingerprint of each period's inputs and of the model's SQL. It is written in the same
+   transaction as the model. The model reads its inputs where `is_restated`. #}
 {% macro restated_by(period, inputs) -%}
     {{ config(
         materialized='incremental',
@@ -22,7 +22,7 @@
 {%- endmacro %}
 
 
-{# True for rows of periods that are built anew: all of them unless the model is there already. #}
+{# True for rows of periods that are rebuilt: all periods, unless the model already exists. #}
 {% macro is_restated(period) -%}
     {{ 'not ' ~ is_unchanged(period) if is_incremental() else '1 = 1' }}
 {%- endmacro %}
@@ -33,12 +33,12 @@
 {%- endmacro %}
 
 
-{# The fingerprints of all periods as they are now, and those periods that the model was built from just so. Temporary
-   tables, since all that follows in the transaction must see the same. #}
+{# The current fingerprints of all periods, and the periods that the model was built from with the same fingerprints. These are
+   temporary tables, because the rest of the transaction must see the same data. #}
 {% macro take_fingerprints(inputs, period) -%}
     {%- if execute -%}
     {%- set kept = fingerprints_of(this) -%}
-    {#- The same whether or not the model is there already. -#}
+    {#- This must not depend on whether the model already exists. -#}
     {%- set made_by = local_md5(model.compiled_code | replace(is_restated(period), '')) -%}
     create schema if not exists {{ kept.without_identifier() }};
     create table if not exists {{ kept }} (period date, fingerprint hugeint, made_by string);
@@ -69,7 +69,7 @@
 {%- endmacro %}
 
 
-{# Beside the models' schemas, since it is none. #}
+{# In a schema of its own, because this table is not a model. #}
 {% macro fingerprints_of(relation) -%}
     {{ return(relation.incorporate(path={'schema': 'fingerprints'})) }}
 {%- endmacro %}

@@ -1,10 +1,10 @@
 {# What the scorecard shows of each mart: a list of measures,
    [mart, KPI, variant, value, numerator, denominator, sample size, kind, needs, options].
-   - kind: `sum` (money, counts), `rate` (part of a whole, with Wilson interval) or `ratio` (anything else over cases).
-   - needs: the entities without which the variant says `no_source`.
-   - options: `mature` (condition; where it does not hold there is no value yet), `where` (which rows of the mart),
-     `interval` (the mart's own two columns of it), `known` (a model and its column; where no row has it, the variant has
-     no source). #}
+   - kind: `sum` (money, counts), `rate` (part of a whole, with a Wilson interval) or `ratio` (any other value per case).
+   - needs: the entities without which the status of the variant is `no_source`.
+   - options: `mature` (a condition; where it is false there is no value yet), `where` (a filter on rows of the mart),
+     `interval` (the two columns of the mart with its own interval), `known` (a model and its column; if the column is empty in
+     all rows, the variant has no source). #}
 {% macro scorecard_measures() -%}
     {%- set whole = {'mature': 'not is_partial_period'} -%}
     {%- set sellers = {'where': "entity_type in ('company', 'rep', 'team')"} -%}
@@ -137,7 +137,7 @@
 {%- endmacro %}
 
 
-{# One measure as rows of the scorecard: a row per month and entity of its mart. #}
+{# One measure as rows of the scorecard: one row per month and entity of its mart. #}
 {% macro scorecard_rows(measure) -%}
     {%- set mart, kpi_id, variant, value, numerator, denominator, sample_size, kind, _, options = measure -%}
     {%- set is_mature = options.get('mature', 'true') -%}

@@ -1,20 +1,26 @@
 {# From delivered text to typed rows, and from typed rows to the newest version of each key. #}
 
 
-{# Every delivered row of a table, typed, as an incremental log: rows of deliveries that raw no longer holds go, rows
-   of deliveries not yet in the log come. `columns` lists [delivered column, type, options]; types are text, integer,
-   decimal, date, timestamp, boolean. Options: required (empty is unreadable, too), decimal (the decimal mark; the
-   other one may then part thousands, and blanks, too, but only in threes; `either` where a point or a comma is one and nothing parts
-   thousands), thousands (what parts thousands beside a decimal point), ignore (a list of what does not count in numbers,
-   such as currency signs), format (of dates that are not ISO: yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, mm/dd/yy; of
-   timestamps: dd.mm.yyyy hh:mi:ss, mm/dd/yyyy hh:mi am), time_zone (of timestamps without an offset). A row that cannot
-   be read carries `_reject_reason`, and no values in it.
+{# All delivered rows of a table, typed, as an incremental delivery log. Rows of deliveries that raw no longer holds are
+   deleted, and rows of deliveries that are not yet in the log are added.
 
-   `_is_newest` tells the newest readable row of each key. It is NULL where a key must be ranked anew, which never
-   outlives the transaction: before, the keys of rows that go are marked so; new rows come so; after, such keys are ranked.
-   `_ranked_by` says by which rule a row was ranked, so that another key in the source's YAML ranks all rows anew. #}
+   `columns` lists [delivered column, type, options]. Types: text, integer, decimal, date, timestamp, boolean. Options:
+   - required: an empty cell is also unreadable.
+   - decimal: the decimal mark. The other mark and blanks may then separate thousands, but only in groups of three. `either`
+     means that both the point and the comma are decimal marks, and that nothing separates thousands.
+   - thousands: the thousands separator beside a decimal point.
+   - ignore: a list of texts that are skipped in numbers, such as currency signs.
+   - format: for dates that are not ISO, yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; for timestamps,
+     dd.mm.yyyy hh:mi:ss or mm/dd/yyyy hh:mi am.
+   - time_zone: the zone of timestamps without an offset.
+   A row that cannot be read has a `_reject_reason`, and all its values are NULL.
+
+   `_is_newest` marks the newest readable row of each key. It is NULL if a key must be ranked again, but only within the
+   transaction: first the keys of deleted rows are set to NULL, new rows are added with NULL, and finally these keys are ranked.
+   `_ranked_by` holds the rule by which a row was ranked, so that all rows are ranked again if the key in the source's YAML
+   changes. #}
 {% macro typed_deliveries(source_name, table_name, columns) -%}
-    {#- dbt parses the models of sources that are not enabled, too. -#}
+    {#- dbt also parses the models of sources that are not enabled. -#}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': ['_row_number'], 'newest_by': []}) -%}
     {{ require_key(source_name ~ '.' ~ table_name, table['key'], columns) }}
     {%- set hook_arguments = "'" ~ source_name ~ "', '" ~ table_name ~ "'" -%}
@@ -98,7 +104,7 @@ from typed
 {%- endmacro %}
 
 
-{# The delivered rows of a table, without those of deliveries that the run was told to leave out. #}
+{# The delivered rows of a table, except those of deliveries that the run leaves out. #}
 {% macro deliveries_that_count(source_name, table_name) -%}
     select delivered.*
     from {{ source(source_name, table_name) }} as delivered
@@ -114,7 +120,7 @@ from typed
 {%- endmacro %}
 
 
-{# Stops when the log lacks a column of the table's key: its rows could not be told apart. #}
+{# Raises an error if the log lacks a column of the table's key, because its rows could not be distinguished. #}
 {% macro require_key(table, key, columns) -%}
     {%- set typed = [] -%}
     {%- for column in columns -%}
@@ -162,25 +168,25 @@ from typed
 {%- endmacro %}
 
 
-{# `text` when it is a whole number; NULL otherwise, since a cast would round. #}
+{# `text` if it is a whole number; otherwise NULL, because a cast would round. #}
 {% macro whole_number(text) -%}
     case when {{ matches(text, '^ *[-+]?[0-9]+([.]0*)? *$') }} then {{ text }} end
 {%- endmacro %}
 
 
-{# `text` when it is a number as people write it; NULL for 1_000, 0x10 or infinity, which some engines read, too. #}
+{# `text` if it is a number in ordinary notation; NULL for 1_000, 0x10 or infinity, which some engines also accept. #}
 {% macro plain_number(text) -%}
     case when {{ matches(text, '^ *[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)? *$') }} then {{ text }} end
 {%- endmacro %}
 
 
-{# `text` when it is a date with the year first, a time behind it or none; NULL for words that some engines read, too. #}
+{# `text` if it is a date with the year first, with or without a time; NULL for words that some engines also accept. #}
 {% macro iso_date(text) -%}
     case when {{ matches(text, '^ *[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}([ T][0-9]{1,2}:[-+0-9:.Z ]*)? *$') }} then {{ text }} end
 {%- endmacro %}
 
 
-{# `text` without the commas that part thousands; NULL when they part anything else, since 12,50 is not 1250. #}
+{# `text` without commas that separate thousands; NULL if a comma has another meaning, since 12,50 is not 1250. #}
 {% macro without_thousands(text) -%}
     case
         when {{ text }} not like '%,%' then {{ plain_number(text) }}
@@ -199,8 +205,8 @@ from typed
 {%- endmacro %}
 
 
-{# Stands in a staging model for a column that the entity cannot do without and nobody has mapped yet: the model does not
-   build, and says so. #}
+{# A placeholder in a staging model for a required column of the entity that nobody has mapped yet. The build fails with a
+   message that says so. #}
 {% macro unmapped(column, type) -%}
     {%- if execute -%}
         {{ exceptions.raise_compiler_error(
@@ -211,8 +217,8 @@ from typed
 {%- endmacro %}
 
 
-{# The deliveries, days with their load time, that only raw or only the log holds, in a temporary table: all that follows
-   in the transaction needs them, and whoever asks reads all days. #}
+{# The deliveries (days with their load time) that only raw or only the log holds, in a temporary table. Several statements of
+   the transaction need them, and finding them means reading all days. #}
 {% macro compare_deliveries(source_name, table_name) -%}
     {%- if is_incremental() -%}
     {%- if '_is_newest' not in adapter.get_columns_in_relation(this) | map(attribute='name') -%}
@@ -263,7 +269,7 @@ from typed
 {%- endmacro %}
 
 
-{# Ranks all readable rows of the keys that have an unranked one, or one that was ranked by another rule. #}
+{# Ranks all readable rows of keys that have an unranked row, or a row that was ranked by another rule. #}
 {% macro rank_unranked_keys(source_name, table_name) -%}
     {%- if is_incremental() -%}
     {%- set table = var('tables')[source_name ~ '.' ~ table_name] -%}
@@ -294,7 +300,7 @@ from typed
 {%- endmacro %}
 
 
-{# What decides which row of a key is the newest, as one text. #}
+{# The rule that decides which row of a key is the newest, as one text. #}
 {% macro ranking_rule(table) -%}
     {{ ('key ' ~ table['key'] | join(', ') ~ '; newest by ' ~ table['newest_by'] | join(', ')) | replace("'", "''") }}
 {%- endmacro %}
@@ -307,7 +313,7 @@ from typed
 {%- endmacro %}
 
 
-{# Column names in the marks that this engine puts around names, each with `relation` before it if one is given. #}
+{# Column names in the quotes of this engine, each prefixed with `relation` if one is given. #}
 {% macro quoted_names(columns, relation='') -%}
     {%- set names = [] -%}
     {%- for column in columns -%}
@@ -330,7 +336,7 @@ from typed
 {%- endmacro %}
 
 
-{# The readable versions of each key of a delivered table, one for each day that delivered one: its history. #}
+{# The history of a delivered table: the readable versions of each key, one for each day on which the key was delivered. #}
 {% macro versions_by_day(source_name, table_name) -%}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': [], 'newest_by': []}) -%}
     select *
@@ -345,9 +351,9 @@ from typed
 {%- endmacro %}
 
 
-{# The newest readable row of each key of a delivered table, but of keys that were deleted none: those with a tombstone,
-   and those that the newest snapshot lacks. A snapshot with a row whose key nobody can read says of no key that it is
-   gone; a key whose row cannot be read otherwise is there. #}
+{# The newest readable row of each key of a delivered table, without keys that were deleted: those with a tombstone, and
+   those that the newest snapshot lacks. If the key of any row in a snapshot cannot be read, the snapshot does not show that
+   a key was deleted. If only other cells of a row cannot be read, its key still counts as present. #}
 {% macro latest_rows(source_name, table_name) -%}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {}) -%}
     {%- set log = ref('base_' ~ source_name ~ '__' ~ table_name) -%}
@@ -385,7 +391,7 @@ from typed
 {%- endmacro %}
 
 
-{# A label people choose in a form: the form's own placeholders are no values. #}
+{# A label that people choose in a form; NULL for the form's own placeholders. #}
 {% macro clean_label(text) -%}
     case
         when lower(trim({{ text }})) in ('', 'select', 'unknown', 'n/a', 'na', 'none', 'null', '-', '(not set)') then null
@@ -394,13 +400,13 @@ from typed
 {%- endmacro %}
 
 
-{# Stands for an e-mail address without being one: equal addresses have equal keys. #}
+{# Replaces an e-mail address without revealing it: equal addresses have equal keys. #}
 {% macro email_key(text) -%}
     md5(nullif(lower(trim({{ text }})), ''))
 {%- endmacro %}
 
 
-{# A job title or role as one of those the KPIs know: SDR, AE or manager; another as it stands. #}
+{# A job title or role as one of the roles that the KPIs use: SDR, AE or manager. Any other title stays unchanged. #}
 {% macro sales_role(title) -%}
     case
         when lower({{ title }}) like '%account executive%' or lower({{ title }}) like '%account manager%' then 'AE'
