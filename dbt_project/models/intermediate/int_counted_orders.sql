@@ -51,7 +51,7 @@ select
     sales_reps.team,
     counted.region,
     customers.segment,
-    -- Nobody's orders are not somebody's: without a customer there is no first one.
+    -- Orders without a customer do not belong to the same person: none of them is a first order.
     counted.person_id is not null
     and row_number() over (partition by counted.person_id order by counted.ordered_at, counted.order_id) = 1
         as is_first_order,

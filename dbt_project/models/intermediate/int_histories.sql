@@ -26,7 +26,7 @@ event_days as (
     group by 1, 2
     union all
     {%- endfor %}
-    -- Costs come by the month, whole.
+    -- Costs are given for whole months.
     select
         'sales_marketing_costs' as entity,
         {{ period_start('month', 'cost_month') }} as event_day

@@ -25,7 +25,7 @@ variants as (
         {%- if needs | reject('in', delivered_entities()) | list %}
         false as has_source,
         {%- elif options['known'] %}
-        -- Delivered, but perhaps without the column that it goes by.
+        -- The entity is delivered, but perhaps without the column that the variant depends on.
         (select count(*) = 0 or count({{ options['known'][1] }}) > 0 from {{ ref(options['known'][0]) }}) as has_source,
         {%- else %}
         true as has_source,
@@ -74,7 +74,7 @@ company_months as (
         or {{ period_start('quarter', 'months.next_month_start') }} = months.next_month_start
 ),
 
--- What cannot be computed without its source is not shown, whatever a mart says of it.
+-- A variant whose source is missing is not shown, whatever a mart contains for it.
 sourced as (
     select
         measured.*,

@@ -21,7 +21,7 @@ from (
     where false
 ) as counts
 {%- if has_source('sales_rep_versions') %}
--- A staff list without a history is read as one.
+-- A staff list without a history is read as a history.
 where
     entity <> 'sales_reps'
     or source in ({{ text_list(var('entities').get('sales_rep_versions', [])) }})

@@ -39,7 +39,7 @@ weighted as (
     from decayed
 ),
 
--- Rounded sums rather than rounded parts, so that the parts add up.
+-- Sums are rounded instead of parts, so that the parts add up.
 through_touch as (
     select
         {%- for model in models %}

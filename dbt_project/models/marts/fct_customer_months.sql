@@ -27,7 +27,7 @@ order_months as (
     group by 1, 2
 ),
 
--- Of the orders of a month only the last decides how long the customer stays active, and it does so for a few month ends.
+-- Only the last order of a month decides how long the customer stays active, and it can only affect a few month ends.
 active_boundaries as (
     {%- for months_later in month_ends_within(active_days) %}
     select
@@ -91,7 +91,7 @@ joined as (
         on
             customer_months.customer_id = net_months.customer_id
             and customer_months.period_month = net_months.period_month
-    -- The month before by the calendar: a month without a row is nothing, not the row before it.
+    -- The previous calendar month: if it has no row, its value is nothing, and an earlier row must not replace it.
     left join net_months as net_month_before
         on
             customer_months.customer_id = net_month_before.customer_id
@@ -115,7 +115,7 @@ select
     coalesce(first_channel, 'unassigned') as first_channel,
     cast(orders as bigint) as orders,
     cast(net_amount as decimal(18, 2)) as net_amount,
-    -- A margin that knows the cost of some items only would be too high.
+    -- If the cost of only some items were known, the margin would be too high.
     case when items_without_cost = 0 then cast(margin_amount as decimal(18, 2)) end as margin_amount,
     cast(prior_net_amount as decimal(18, 2)) as prior_net_amount,
     cast(net_amount - prior_net_amount as decimal(18, 2)) as net_change_amount,
@@ -128,7 +128,7 @@ select
         when is_active_at_end then 'reactivated'
         else 'inactive'
     end as activity_movement,
-    -- From something to nothing is churn, not contraction.
+    -- A fall from something to nothing is churn, not contraction.
     case
         when prior_net_amount > 0 and net_amount <= 0 then 'churned'
         when prior_net_amount > 0 and net_amount > prior_net_amount then 'expansion'

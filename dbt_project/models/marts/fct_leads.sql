@@ -55,14 +55,14 @@ persons as (
         min(mql_on) as mql_on,
         min(sql_on) as sql_on,
         min(converted_on) as converted_on,
-        -- What was done before the lead came in was done to somebody else's lead.
+        -- Steps from before the lead was created belong to another lead.
         min(case when mql_at >= created_at then mql_at end) as mql_at,
         min(case when sql_at >= created_at then sql_at end) as sql_at
     from known
     group by 1
 ),
 
--- The deal names its lead, or the lead names its deal, or both.
+-- The deal refers to its lead, or the lead to its deal, or both.
 deals_of_leads as (
     select
         identities.person_lead_id,

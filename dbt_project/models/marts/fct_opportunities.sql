@@ -56,7 +56,7 @@ known as (
         and (opportunities.created_on is null or opportunities.created_on <= parameters.as_of_date)
 ),
 
--- A deal may get another owner after it closed, when the account is handed over: the rep who closed it gets the credit.
+-- A deal may get another owner after it has closed, when the account is handed over. The rep who closed it gets the credit.
 owners_at_close as (
     select
         known.opportunity_id,
@@ -108,7 +108,7 @@ select
     owned.is_closed_by_now and owned.is_won as is_won,
     owned.is_closed_by_now and not owned.is_won as is_lost,
     case when owned.is_closed_by_now and not owned.is_won then owned.loss_reason end as loss_reason,
-    -- Some people enter a deal after it is signed; a cycle of less than nothing would spoil every median.
+    -- Some people enter a deal after it is signed. Cycles of negative length would distort every median.
     case
         when owned.is_closed_by_now and owned.closed_at >= owned.created_at
             then {{ days_from('owned.created_on', 'owned.closed_on') }}

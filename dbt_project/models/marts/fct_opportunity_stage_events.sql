@@ -104,13 +104,13 @@ select
     opportunities.amount,
     ordered.entered_at,
     ordered.entered_on,
-    -- Whoever goes on recording stages of a closed deal does not open it again.
+    -- If someone records further stages of a closed deal, this does not reopen the deal.
     case
         when opportunities.closed_on <= coalesce(ordered.next_entered_on, opportunities.closed_on)
             then greatest(opportunities.closed_on, ordered.entered_on)
         else ordered.next_entered_on
     end as left_on,
-    -- Of a deal that was deleted, or has not been delivered yet, nothing is in the pipeline.
+    -- A deal that was deleted, or has not been delivered yet, has nothing in the pipeline.
     opportunities.opportunity_id is not null
     and (opportunities.closed_on is null or ordered.entered_on < opportunities.closed_on) as is_open_stage,
     ordered.is_derived,

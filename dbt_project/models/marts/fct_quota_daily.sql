@@ -70,7 +70,7 @@ targets as (
         quotas.rep_id as entity_id,
         quotas.kpi_id,
         coalesce(catalogue.is_additive, false) as is_additive,
-        -- Without a currency a target is a rate or a count.
+        -- A target without a currency is a rate or a count.
         case
             when quotas.currency_code is null then cast(quotas.target_value as decimal(18, 6))
             else cast({{ in_reporting_currency('quotas.target_value', 'rates.rate') }} as decimal(18, 6))

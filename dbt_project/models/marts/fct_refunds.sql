@@ -38,7 +38,7 @@ parameters as (
     select * from {{ ref('int_run_parameters') }}
 ),
 
--- A refund counts where its order does, so that both are in one cut; of no order, where it says itself.
+-- A refund counts in the cuts of its order, so that both are in the same cut. A refund without an order has its own values.
 placed as (
     select
         refunds.*,

@@ -150,7 +150,7 @@ joined as (
         customer_value.margin_per_active_customer,
         customer_value.predictive_value,
         {{ month_is_in('media_in', cost_month) }} as is_media_spend_in,
-        -- Programme costs of a source that never delivered any are not waited for: there may be none to come.
+        -- If no source has ever delivered programme costs, the KPI does not wait for them, because there may be none.
         {{ month_is_in('media_in', cost_month) }}
         and (other_costs_in.last_month is null or {{ cost_month }} <= other_costs_in.last_month) as is_programme_cost_in,
         {{ month_is_in('media_in', cost_month) }} and {{ month_is_in('other_costs_in', cost_month) }} as is_cost_in
@@ -197,7 +197,7 @@ select
     end as romi,
     margin_per_active_customer,
     predictive_value,
-    -- A margin below zero never pays anything back.
+    -- A negative margin never pays anything back.
     case
         when margin_per_active_customer > 0 and not is_partial_period and is_programme_cost_in
             then {{ safe_divide(safe_divide('programme_cost_amount', 'new_customers'), 'margin_per_active_customer') }}

@@ -18,7 +18,7 @@ parameters as (
     select * from {{ ref('int_run_parameters') }}
 ),
 
--- First per cohort and the shortest horizon that has it, then per horizon: those are few, the customers many.
+-- Sum first per cohort and shortest horizon that applies, and then per horizon: cohorts are few, but customers are many.
 earned as (
     select
         customers.cohort_month,
@@ -46,7 +46,7 @@ sizes as (
         '{{ entity_type }}' as entity_type,
         {{ entity_id }} as entity_id,
         count(*) as customers,
-        -- Of a cohort whose customers cannot all be predicted nothing is expected.
+        -- If the value of some customers of a cohort cannot be predicted, the cohort has no prediction.
         case when count(predicted_value) = count(*) then sum(predicted_value) end as predicted_amount
     from customers
     group by 1, 2, 3
@@ -96,7 +96,7 @@ cohorts as (
         coalesce(sums.net_amount, 0) as net_amount,
         case when coalesce(sums.items_without_cost, 0) = 0 then coalesce(sums.margin_amount, 0) end as margin_amount,
         case when horizons.horizon = 'lifetime' then sizes.predicted_amount end as predicted_amount,
-        -- The last customer of the month may have come on its last day.
+        -- The last customer of the month may have ordered first on its last day.
         horizons.horizon_days is null
         or {{ days_from('spine.next_month_start', 'parameters.as_of_date') }} + 2 >= horizons.horizon_days as is_mature
     from spine

@@ -37,7 +37,7 @@ invitations as (
     where {{ business_date('invitations.sent_at') }} <= parameters.as_of_date
 ),
 
--- An answer lies in its month, and in the 90 days before the end of a few.
+-- An answer counts in its own month, and in every 90-day window up to a month's end that contains it.
 in_windows as (
     select
         months.month_start as period_month,

@@ -1,6 +1,7 @@
--- How many of a cohort come back; one row per cohort month, month since and company, segment, region or channel (of the first
--- order). A cohort are the customers who first ordered in a month; it comes back when one of them orders in a month.
--- Months that are not over at the as-of date, or lie after it, are not observable yet: NULL, and not mature.
+-- How many customers of a cohort return; one row per cohort month, number of months since then, and company, segment,
+-- region or channel (of the first order). A cohort consists of the customers whose first order was in the same month. Customers
+-- return in a month if they order in it. Months that are not over on the as-of date, or begin after it, cannot be observed yet:
+-- their values are NULL and not mature.
 {% set cuts = {'company': "'company'", 'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
 with
 
@@ -37,7 +38,7 @@ active as (
     {%- endfor %}
 ),
 
--- Whoever is of a cohort ordered in its month.
+-- Every customer of a cohort ordered in the cohort's month.
 cohorts as (
     select
         cohort_month,
@@ -48,7 +49,7 @@ cohorts as (
     where period_month = cohort_month
 ),
 
--- The whole triangle and the other half, too: what cannot be known yet is said to be unknown.
+-- All cells of the square, not only of the triangle: values that cannot be known yet are shown as unknown.
 cells as (
     select
         cohorts.*,

@@ -1,11 +1,11 @@
--- Who stayed, who left, who came back, and the revenue that stayed; one row per month and company, segment, region or channel
--- (of the first order).
--- logo retention = customers active at start and end / customers active at start. nrr = this month's net of last month's
--- customers / their net of last month; grr counts each of them for at most last month's net. Money given
--- back lowers both, and may take them below zero. After a month in which the delivered history began late neither
+-- Customers who stayed, left or came back, and the revenue that was retained; one row per month and company, segment, region
+-- or channel (of the first order).
+-- logo retention = customers active at start and end / customers active at start. nrr = this month's net revenue from last
+-- month's customers / their net revenue last month; grr counts each of them with at most last month's net revenue. Refunds
+-- lower both, and may make them negative. In the month after one in which the delivered history began late, both are NULL.
 -- has a value.
 {% set cuts = {'company': "'company'", 'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
--- Without churn a customer would stay for ever; nobody knows more than a few years ahead.
+-- Without churn, the lifetime of a customer would be infinite, but nobody can predict more than a few years.
 {% set longest_lifetime_months = 60 %}
 with
 
@@ -22,7 +22,7 @@ order_counts as (
     where customer_id is not null
 ),
 
--- When each customer became one, and when a returning one.
+-- The month in which each customer ordered first, and the month of the second order.
 milestones as (
     select
         order_counts.period_month,

@@ -1,5 +1,5 @@
--- Revenue and its parts per day in the reporting currency; one row per day, channel, rep, team, region and segment.
--- net = gross − discounts − refunds. A refund counts on its own date, an order's lines on the order's.
+-- Revenue and its components per day in the reporting currency; one row per day, channel, rep, team, region and segment.
+-- net = gross − discounts − refunds. A refund counts on its own date, and order lines count on the date of the order.
 with
 
 orders as (

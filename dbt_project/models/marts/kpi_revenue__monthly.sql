@@ -1,6 +1,6 @@
--- Revenue and its parts per month in the reporting currency; one row per month and company, channel, rep, team,
+-- Revenue and its components per month in the reporting currency; one row per month and company, channel, rep, team,
 -- region or segment.
--- An entity has a row for every month from its first one to the as-of date's, so that no month is skipped.
+-- An entity has a row for every month from its first month to that of the as-of date, so that no month is skipped.
 {% set cuts = {
     'company': "'company'", 'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'region': 'region', 'segment': 'segment',
 } %}
@@ -47,7 +47,7 @@ select
     cast(coalesce(per_entity.refund_amount, 0) as decimal(18, 2)) as refund_amount,
     cast(coalesce(per_entity.net_amount, 0) as decimal(18, 2)) as net_amount,
     cast(coalesce(per_entity.cost_amount, 0) as decimal(18, 2)) as cost_amount,
-    -- A margin that knows the cost of some items only would be too high.
+    -- If the cost of only some items were known, the margin would be too high.
     case
         when coalesce(per_entity.items_without_cost, 0) = 0
             then cast(coalesce(per_entity.net_amount - per_entity.cost_amount, 0) as decimal(18, 2))

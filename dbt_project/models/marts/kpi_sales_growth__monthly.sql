@@ -1,6 +1,6 @@
 -- Growth of net revenue over earlier spans; one row per month and company, channel, rep, team, region or segment.
--- growth = (this span − the earlier span) / the earlier span, of complete months only; NULL unless the earlier span is
--- whole and above zero. A month in which the delivered history began late is not whole.
+-- growth = (this span − the earlier span) / the earlier span, for complete months only. It is NULL unless the earlier span is
+-- complete and above zero. A month in which the delivered history began late is not complete.
 with
 
 monthly as (
@@ -13,7 +13,7 @@ monthly as (
         on histories.entity = 'orders'
 ),
 
--- An entity has a row for every month since its first, so that rows are months here.
+-- An entity has a row for every month since its first month, so counting rows is counting months.
 spans as (
     select
         period_month,

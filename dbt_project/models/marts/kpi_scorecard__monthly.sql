@@ -27,11 +27,11 @@ targets as (
         on int_targets_monthly.kpi_id = kpi_catalogue.kpi_id
 ),
 
--- The month before by the calendar, not by the row before: a month without a row is no zero and is not skipped.
+-- Compare with the previous calendar month, not with the previous row: a month without a row is not zero, nor is it skipped.
 compared as (
     select
         measures.*,
-        -- Nor is a month in which the history began late.
+        -- A month in which the history began late is not compared either.
         case when not coalesce(month_before.began_late, false) then month_before.value end as prior_value,
         targets.target_value,
         targets.target_to_date,
@@ -80,11 +80,11 @@ select
     compared.ci_low,
     compared.ci_high,
     compared.prior_value,
-    -- A month that is not over is not compared with one that is.
+    -- A month that is not over is not compared with a complete month.
     case when not compared.is_partial_period then compared.value - compared.prior_value end as delta,
     cast(compared.target_value as decimal(38, 12)) as target,
     cast(compared.target_to_date as decimal(38, 12)) as target_to_date,
-    -- One deal won of one is no 286 % of a target of 35 %, and of a target that is not above zero there is no share.
+    -- One deal won out of one is not 286 % of a target of 35 %. For a target that is not above zero, there is no share.
     case
         when compared.status = 'ok' and compared.target_to_date > 0
             then

@@ -61,7 +61,7 @@ created as (
     {%- endfor %}
 ),
 
--- The pipeline a month starts with is the one the day before ended with.
+-- The pipeline at the start of a month is the pipeline at the end of the day before.
 pipeline as (
     {%- for entity_type, entity_id in pipeline_cuts.items() %}
     select
@@ -77,7 +77,7 @@ pipeline as (
     {%- endfor %}
 ),
 
--- What reps are to bring and what they brought. What the company sells without a rep is nobody's quota.
+-- The reps' quotas, and what they sold. Sales without a rep count towards nobody's quota.
 quotas as (
     {%- for entity_type, entity_id in pipeline_cuts.items() %}
     select
@@ -143,7 +143,7 @@ joined as (
         coalesce(created.lost_amount, 0) as created_lost_amount,
         coalesce(created.won_with_amount, 0) as created_won_with_amount,
         coalesce(created.lost_with_amount, 0) as created_lost_with_amount,
-        -- Only those who have a pipeline can have an empty one.
+        -- An empty pipeline exists only for entities that can have a pipeline.
         case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_opportunities, 0) end
             as open_opportunities_at_start,
         case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_amount, 0) end

@@ -1,6 +1,6 @@
 -- Where every delivered row went: raw = good + quarantined + superseded + left out; one row per source, table and delivery
--- day. Good rows are the newest version of their key, superseded ones were readable but are not; all rows of a delivery are
--- left out when its checks rejected it, or when a person decided so.
+-- day. A good row is the newest version of its key, and a superseded row is a readable row that is not. All rows of a delivery
+-- are left out if its checks rejected it, or if a person decided so.
 {{ config(materialized='table') }}
 with
 {% for name in var('tables') %}

@@ -1,4 +1,4 @@
--- Customers of Shopify as their newest order names them; one row per customer. Orders of nobody have none.
+-- Customers of Shopify as in their newest order; one row per customer. Orders that name nobody have no customer.
 {{ config(materialized='table') }}
 with
 

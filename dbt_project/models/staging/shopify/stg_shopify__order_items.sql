@@ -1,6 +1,7 @@
 -- Order lines of Shopify, newest export; one row per line, amounts in the order's currency, excluding tax and shipping.
--- What an order's lines cost is its subtotal. What the lines' prices add up to beyond it is discount: first each line's own,
--- the rest in proportion to what the lines cost. Parts are differences of rounded running sums, so that cents add up.
+-- The subtotal of an order is the price of its lines after discounts. If the list prices add up to more, the difference is
+-- discount: each line's own discount comes first, and the rest is split in proportion to the prices of the lines. The parts are
+-- differences of rounded running sums, so that the cents add up.
 {{ config(materialized='table') }}
 with
 
@@ -139,7 +140,7 @@ priced as (
     select
         *,
         case
-            -- Rounded up, so that what is left for the discount is not below zero.
+            -- Rounded up, so that the discount cannot become negative.
             when share_without_tax is not null
                 then cast(ceil(round(10000 * unit_price * share_without_tax, 4)) / 10000 as decimal(18, 6))
             else unit_price

@@ -1,6 +1,6 @@
--- Every delivered line with the order it belongs to and its place in it; one row per delivered line, unreadable ones included.
--- An order is known by its name. Two shops, or one whose numbering began anew, give the same name to different orders: then
--- `Id`, which stands on an order's first line and is Shopify's own, tells them apart.
+-- Every delivered line with its order and its position in that order; one row per delivered line, unreadable ones included.
+-- An order is identified by its name. Two shops, or one shop that restarted its numbering, give the same name to different
+-- orders. `Id`, Shopify's own number on the first line of an order, then distinguishes them.
 with
 
 lines as (

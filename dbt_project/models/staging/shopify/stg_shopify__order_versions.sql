@@ -1,6 +1,6 @@
--- The order as each export gave it; one row per order and file that holds it.
--- An order's columns stand on its first line in the file. A file whose first line of an order cannot be read does not
--- have that order: its version before stays.
+-- The order as in each export; one row per order and file that contains it.
+-- The columns of an order are on its first line in the file. If this line cannot be read, the file does not contain the order,
+-- and the previous version remains.
 {{ config(materialized='table') }}
 with
 
@@ -43,7 +43,7 @@ taxed as (
     select
         *,
         cast(round(lines_taxes, 2) as decimal(18, 2)) as product_tax_amount,
-        -- The export does not say so, but only with such prices does the total do without the taxes.
+        -- The export does not say so, but only if prices include tax does the total match without adding the taxes.
         coalesce(
             taxes > 0 and abs(total - total_without_taxes) < abs(total - total_without_taxes - taxes), false
         ) as prices_include_tax
@@ -76,7 +76,7 @@ select
     prices_include_tax,
     subtotal as subtotal_amount,
     product_tax_amount,
-    -- A refund also holds taxes and shipping. Its part for products is that of the order: given back in full, nothing is left.
+    -- A refund also includes tax and shipping. Its share for products is that of the order: a full refund leaves nothing.
     case
         when refunded_amount > 0 and total > 0
             then {{ share_to_date('refunded_amount', 'cast(product_amount * 100 as bigint)', 'cast(total * 100 as bigint)') }}

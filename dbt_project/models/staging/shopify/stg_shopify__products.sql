@@ -1,4 +1,4 @@
--- What was ordered at Shopify, under its newest name; one row per product.
+-- Products ordered at Shopify, with their newest name; one row per product.
 {{ config(materialized='table') }}
 with
 

@@ -1,7 +1,7 @@
--- What Shopify gave back for products, without tax; one row per order and delivery day on which more had been given back.
--- The export knows how much, not when. What the first export of an order already holds counts on its cancellation, else on
--- the order's date: a first load of old orders must not put the refunds of years on one day. What comes later counts on
--- the day that brought it.
+-- Refunds of Shopify for products, without tax; one row per order and delivery day on which the refunded amount had changed.
+-- The export says how much was refunded, but not when. What the first export of an order already contains counts on the day
+-- of its cancellation, or otherwise on the date of the order: a first load of old orders must not put the refunds of years on
+-- one day. Later refunds count on the day of the delivery that contains them.
 {{ config(materialized='table') }}
 with
 

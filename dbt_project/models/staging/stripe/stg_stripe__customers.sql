@@ -1,4 +1,4 @@
--- Customers of Stripe as their newest charge names them; one row per customer. Charges of nobody have none.
+-- Customers of Stripe as in their newest charge; one row per customer. Charges that name nobody have no customer.
 {{ config(materialized='table') }}
 with
 

@@ -1,5 +1,5 @@
--- Charges of Stripe that took money or are about to, newest version; one row per charge, tests included.
--- Failed and cancelled charges are no orders, nor is money that was reserved and not taken.
+-- Charges of Stripe that have collected money or are about to, newest version; one row per charge, tests included.
+-- Failed and cancelled charges are not orders, nor are amounts that were authorised but not captured.
 with
 
 latest as (

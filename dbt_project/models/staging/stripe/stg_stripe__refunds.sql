@@ -1,6 +1,6 @@
--- What Stripe gave back; one row per charge and delivery day on which more had been given back.
--- Today's export says when; the older ones do not. Then, what the first export of a charge already holds counts on the
--- charge's date, and what comes later on the day that brought it.
+-- Refunds of Stripe; one row per charge and delivery day on which the refunded amount had changed.
+-- Today's export contains the date of a refund, but older exports do not. Without that date, what the first export of a charge
+-- already contains counts on the charge's date, and later refunds count on the day of the delivery that contains them.
 {{ config(materialized='table') }}
 with
 

@@ -1,5 +1,5 @@
--- NPS answers given in Typeform; one row per submitted response with a score.
--- A form that was opened without its hidden field holds xxxxx for the address: nobody can tell who answered.
+-- NPS answers from Typeform; one row per submitted response with a score.
+-- If a form was opened without its hidden field, the address is xxxxx, and nobody can tell who answered.
 with
 
 latest as (

@@ -1,5 +1,5 @@
 -- Every delivered row of delighted.survey_responses, typed; one row per delivered row, unreadable ones with the reason.
--- What no model needs, names and phone numbers above all, stays in raw.
+-- Columns that no model needs stay in raw, above all names and phone numbers.
 {{ typed_deliveries('delighted', 'survey_responses', [
     ['id', 'text', {'required': true}],
     ['person', 'text', {'required': true}],

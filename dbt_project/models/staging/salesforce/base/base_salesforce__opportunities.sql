@@ -1,5 +1,5 @@
 -- Every delivered row of salesforce.opportunities, typed; one row per delivered row, unreadable ones with the reason.
--- What no model needs, names and phone numbers above all, stays in raw.
+-- Columns that no model needs stay in raw, above all names and phone numbers.
 {{ typed_deliveries('salesforce', 'opportunities', [
     ['Id', 'text', {'required': true}],
     ['IsDeleted', 'boolean'],

@@ -1,5 +1,5 @@
 -- Every delivered row of stripe.payments, typed; one row per delivered charge, unreadable ones with the reason.
--- The dashboard writes a decimal point or comma, as its user's language has it.
+-- The dashboard writes a decimal point or comma, depending on its user's language.
 {{ typed_deliveries('stripe', 'payments', [
     ['id', 'text', {'required': true}],
     [quoted('Created date (UTC)'), 'timestamp'],

@@ -1,5 +1,5 @@
 -- Every delivered row of typeform.responses, typed; one row per delivered row, unreadable ones with the reason.
--- What no model needs, names and phone numbers above all, stays in raw.
+-- Columns that no model needs stay in raw, above all names and phone numbers.
 {{ typed_deliveries('typeform', 'responses', [
     [quoted('#'), 'text', {'required': true}],
     [quoted('How likely are you to recommend us to a friend or colleague?'), 'integer'],
