@@ -1,8 +1,8 @@
-"""The demo company: a seeded, made-up business whose systems deliver raw files, and the truth about it.
+"""The demo company: a seeded, invented business whose systems deliver raw files, and the truth about it.
 
-What belongs here: inventing the business, spoiling its deliveries the way life does, writing the files, and
-working out - by separate plain code - what the KPIs of the clean business are. What does not: anything of the
-pipeline that reads those files. Neither side imports the other.
+Belongs here: inventing the business, adding the faults of real deliveries, writing the files, and computing the KPIs of
+the clean business with separate plain code.
+Does not belong here: any part of the pipeline that reads those files. Neither side imports the other.
 """
 
 GENERATOR_VERSION = "2"

@@ -1,9 +1,9 @@
-"""`python -m demo_company`: makes the demo company's deliveries and its truth, unless they are already there.
+"""`python -m demo_company`: creates the demo company's deliveries and its truth, unless they already exist.
 
-With `--days` it delivers the days after them, one call after the other, with files that are late or broken on request.
+With `--days` it delivers further days, one call after the other, with late or broken files on request.
 
-What belongs here: the command line, and putting finished folders into place so that nobody ever sees half of them.
-What does not: making their contents (build), which is imported only when there is something to make.
+Belongs here: the command line, and moving finished folders into place so that nobody ever sees incomplete folders.
+Does not belong here: creating their contents (build), which is imported only if there is something to create.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from demo_company.build import Made
 
 SMALLEST_SCALE = 0.01
-SCALE, SEED = 1.0, 20240101  # unless somebody says otherwise
+SCALE, SEED = 1.0, 20240101  # the defaults
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command and return the exit code."""
     asked = _parse(arguments)
     data_dir: Path = asked.data_dir
     found = _read_marker(data_dir)
-    # Who goes on says how large the company is only once.
+    # A company that already exists keeps its size.
     known = found if asked.days is not None and found else {}
     scale = asked.scale if asked.scale is not None else float(known.get("scale", SCALE))
     seed = asked.seed if asked.seed is not None else int(known.get("seed", SEED))
@@ -110,7 +110,7 @@ def _marker(data_dir: Path) -> Path:
 
 
 def _read_marker(data_dir: Path) -> dict[str, Any] | None:
-    """What the files there were made with; None when the demo company has not been there."""
+    """The parameters with which the existing files were created; None if there is no demo company yet."""
     try:
         content = json.loads(_marker(data_dir).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -129,13 +129,13 @@ def _write_marker(path: Path, content: dict[str, Any]) -> None:
 
 
 def _foreign_folders(data_dir: Path) -> list[Path]:
-    """Source folders with files in them; without a marker they are not ours to replace."""
+    """Source folders that contain files. Without a marker, they are not ours to replace."""
     folders = [data_dir / "landing" / source for source in SOURCES]
     return [folder for folder in folders if any(path.is_file() for path in folder.rglob("*"))]
 
 
 def _make(data_dir: Path, wanted: dict[str, Any]) -> Made:
-    """Make everything in a folder of its own, then swap it in."""
+    """Create everything in a separate folder, then swap it in."""
     from demo_company.build import build
 
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def _make(data_dir: Path, wanted: dict[str, Any]) -> Made:
     try:
         made = build(workshop, wanted["scale"], wanted["seed"])
         _write_marker(_marker(workshop), {**wanted, "complete": True})
-        # Should the swap be interrupted, this says that the folders are ours and have to be made again.
+        # If the swap is interrupted, this says that the folders are ours and must be created again.
         _write_marker(_marker(data_dir), {**wanted, "complete": False})
         for source in SOURCES:
             _swap(workshop / "landing" / source, data_dir / "landing" / source, workshop)
@@ -154,7 +154,7 @@ def _make(data_dir: Path, wanted: dict[str, Any]) -> Made:
 
 
 def _deliver_more(data_dir: Path, wanted: dict[str, Any], asked: argparse.Namespace) -> int:
-    """Deliver further days. The marker says how many there are and which files are owed."""
+    """Deliver further days. The marker records how many there are, and which files are still owed."""
     from demo_company.build import Next, NothingToSpoilError, build_next
     from demo_company.next_days import MOST_DAYS
     from demo_company.tables import TABLES
@@ -199,7 +199,7 @@ def _deliver_more(data_dir: Path, wanted: dict[str, Any], asked: argparse.Namesp
 
 
 def _swap(new: Path, place: Path, workshop: Path) -> None:
-    """Put `new` into its place; what was there before goes with the workshop."""
+    """Move `new` to `place`. What was there before is deleted together with the workshop."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.exists():
         place.replace(workshop / f"old_{place.name}")

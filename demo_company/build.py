@@ -1,8 +1,9 @@
-"""Makes everything the demo company writes, in one folder: landing files, truth, list of what was planted.
+"""Creates everything that the demo company writes, in one folder: landing files, truth, and the list of planted faults.
 
-What belongs here: calling company, dirt, deliveries and truth in turn, for the history and for the days after it, and
-the texts that go beside the truth. What does not: where the folder ends up and whether anything has to be made at all
-(the command line in __main__).
+Belongs here: calling company, dirt, deliveries and truth in turn, for the history and for the days after it, and the
+texts that accompany the truth.
+Does not belong here: the location of the folder, and whether anything must be created at all (the command line in
+__main__).
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ How to get from the deliveries to the clean business
 
 @dataclass(frozen=True)
 class Made:
-    """What was written: number of files, of data rows in them, of orders, of truth rows, and planted by kind."""
+    """What was written: the numbers of files, data rows, orders and truth rows, and of planted faults by kind."""
 
     files: int
     rows: int
@@ -138,11 +139,11 @@ def build(folder: Path, scale: float, seed: int) -> Made:
 
 @dataclass(frozen=True)
 class Next:
-    """Which days after the history are delivered, and what goes wrong with the last of them.
+    """Which days after the history are delivered, and the faults of the last of these days.
 
-    before: how many have been delivered; days: how many more come; late: tables whose file of the last day does not
-    come; broken: tables whose file of the last day comes without its keys; owed: (table, day) of what was late or
-    broken before, and comes now.
+    before: how many days have been delivered already; days: how many more to deliver; late: tables whose file of the
+    last day does not arrive; broken: tables whose file of the last day arrives without its keys; owed: (table, day) of
+    files that were late or broken before, and arrive now.
     """
 
     before: int
@@ -153,21 +154,21 @@ class Next:
 
     @property
     def last_day(self) -> date:
-        """The last day that has been delivered then."""
+        """The last day that has been delivered by then."""
         return date_of(LAST_DAY + self.before + self.days)
 
 
 class NothingToSpoilError(Exception):
-    """A table has no file, or too few rows, on the day on which it was to be late or broken."""
+    """A table that should be late or broken on a day has no file on that day, or too few rows."""
 
 
-FEWEST_BROKEN = 3  # of fewer rows a check would not say that the whole file is broken
+FEWEST_BROKEN = 3  # with fewer rows, a check would not report that the whole file is broken
 
 
 def build_next(folder: Path, scale: float, seed: int, asked: Next) -> int:
-    """Write the files of further days and the truth as of the last of them below `folder`; returns how many rows.
+    """Write the files of further days, and the truth as of the last of them, below `folder`. Return the number of rows.
 
-    The history and the days before are made again to find out what follows; none of their files is written.
+    The history and the days before are created again to find out how they continue, but their files are not written.
     """
     company = build_company(scale, seed)
     more = next_days(company, asked.before + asked.days)
@@ -187,7 +188,7 @@ def build_next(folder: Path, scale: float, seed: int, asked: Next) -> int:
 
 
 def clean_after(company: Company, more: Frames) -> Frames:
-    """The clean frames once the versions in `more` have followed those of the history."""
+    """The clean frames after the versions in `more` have been added to those of the history."""
     clean = {
         name: newest_versions(table, pd.concat([company.versions[name], more[name]])) for name, table in TABLES.items()
     }
@@ -195,7 +196,7 @@ def clean_after(company: Company, more: Frames) -> Frames:
 
 
 def column_lost(table: Table) -> str:
-    """The part of the key that a broken file of the table lacks."""
+    """The key column that a broken file of the table lacks."""
     return next(name for name in table.key if table.columns[name] == "text")
 
 
@@ -220,7 +221,7 @@ def _check_can_be_spoilt(more: Frames, asked: Next) -> None:
 
 
 def _write_truth(folder: Path, clean: Frames, as_of: date) -> int:
-    """Write the truth and how to read it; returns how many rows the truth has."""
+    """Write the truth and an explanation of how to read it. Return the number of rows of the truth."""
     folder.mkdir()
     kpis = all_kpis(clean, pd.Timestamp(as_of))
     written = write_truth(folder / "truth.csv", kpis)

@@ -1,7 +1,7 @@
-"""What the business starts from: staff, products, campaigns, exchange rates, targets and costs.
+"""The basics of the business: staff, products, campaigns, exchange rates, targets and costs.
 
-What belongs here: the short fixed lists and everything that is derived from them and the calendar alone. What does
-not: customers, leads and whatever they do (funnel, sales, marketing).
+Belongs here: the short fixed lists, and everything that depends only on them and the calendar.
+Does not belong here: customers, leads and what they do (funnel, sales, marketing).
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ _LATE_HIRES = {27: _HIRED_BEFORE_BULK, 14: _HIRED_BEFORE_BULK, 28: _HIRED_DURING
 
 @dataclass(frozen=True)
 class Staff:
-    """The people who sell: rep numbers (7 is `R07`) and from when to when each works here, as day numbers."""
+    """The sales staff: rep numbers (7 is `R07`), and the first and last day of each rep, as day numbers."""
 
     hired_on: dict[int, int]
     left_on: dict[int, int]
 
     def on_duty(self, numbers: Sequence[int], dice: Dice, days: IntArray) -> IntArray:
-        """For each day one of the reps `numbers` who works here that day."""
+        """For each day, one of the reps `numbers` who works here on that day."""
         reps = np.array(numbers)
         hired = np.array([self.hired_on[n] for n in numbers])
         left = np.array([self.left_on.get(n, NEVER) for n in numbers])
@@ -68,15 +68,15 @@ class Staff:
         return reps[chosen]
 
     def sdrs(self, dice: Dice, days: IntArray) -> IntArray:
-        """For each day an SDR on duty."""
+        """For each day, an SDR on duty."""
         return self.on_duty(_SDRS, dice, days)
 
     def account_executives(self, dice: Dice, days: IntArray) -> IntArray:
-        """For each day an AE on duty."""
+        """For each day, an AE on duty."""
         return self.on_duty(_AES, dice, days)
 
     def still_here(self, numbers: IntArray, days: IntArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Whether each rep still works here on the day beside it."""
+        """Whether each rep still works here on the day at the same position."""
         left = np.full(max(_AES) + 1, NEVER)
         for number, day in self.left_on.items():
             left[number] = day
@@ -85,7 +85,7 @@ class Staff:
 
 
 def hire_staff() -> Staff:
-    """Everybody is here from the start, except the late hires and after the leavers left."""
+    """Everybody works here from the start, except for late hires, and until the end, except for leavers."""
     long_ago = day_number(date(2021, 3, 1))
     hired = {n: _LATE_HIRES.get(n, long_ago + 31 * n) for n in (*_MANAGERS, *_SDRS, *_AES)}
     return Staff(hired, dict(_LEAVERS))
@@ -101,7 +101,7 @@ def _home_team(number: int) -> int:
 
 
 def sales_reps(staff: Staff) -> pd.DataFrame:
-    """Versions of the staff list: all in the bulk, then one row per hire, team change and leaving."""
+    """Versions of the staff list: everybody in the bulk delivery, then one row per hire, team change and departure."""
     rows = []
     for number, hired in staff.hired_on.items():
         left = staff.left_on.get(number, NEVER)
@@ -129,7 +129,7 @@ def sales_reps(staff: Staff) -> pd.DataFrame:
 
 
 def rep_teams(sales_rep_versions: pd.DataFrame) -> pd.DataFrame:
-    """Team history for the truth: rep_id, valid_from (day), team; the first team holds for all days before, too."""
+    """Team history for the truth: rep_id, valid_from (day), team. The first team also applies to all earlier days."""
     history = sales_rep_versions[["rep_id", "team"]].copy()
     history.insert(1, "valid_from", sales_rep_versions["delivered_on"].to_numpy().astype("datetime64[D]"))
     history["valid_from"] = history["valid_from"].astype("datetime64[s]")
@@ -151,7 +151,7 @@ _COST_CHANGES = {3: day_number(date(2025, 11, 20)), 17: day_number(date(2025, 12
 
 @dataclass(frozen=True)
 class Products:
-    """What is sold; prices in EUR cents. The last `_LATE_PRODUCTS` are sold from the launch day on."""
+    """The products, with prices in EUR cents. The last `_LATE_PRODUCTS` are sold only from the launch day on."""
 
     list_price: IntArray
     unit_cost: IntArray
@@ -166,7 +166,7 @@ class Products:
 
 
 def design_products(dice: Dice) -> Products:
-    """The 60 products, with the cost changes that reach the daily deliveries."""
+    """The 60 products, with the cost changes that are part of the daily deliveries."""
     names = [
         (f"{thing} {finish}", category)
         for category, things in _CATEGORIES.items()
@@ -202,7 +202,7 @@ def product_ids(numbers: IntArray) -> Objects:
 
 @dataclass(frozen=True)
 class Campaign:
-    """One campaign; `daily_cents` is its budget on an ordinary day in its own currency, at scale 1."""
+    """One campaign. `daily_cents` is its budget on an ordinary day in its own currency, at scale 1."""
 
     channel: str
     platform: str
@@ -251,7 +251,7 @@ def campaign_ids(numbers: IntArray) -> Objects:
 
 
 def running_campaign(numbers: IntArray, days: IntArray) -> IntArray:
-    """The campaign itself where it runs that day, else one of the same channel that always runs."""
+    """The campaign itself if it runs on that day, otherwise a campaign of the same channel that always runs."""
     first = np.array([c.first_day for c in CAMPAIGNS])
     last = np.array([c.last_day for c in CAMPAIGNS])
     fallback = np.array([_FALLBACK[c.channel] for c in CAMPAIGNS])
@@ -260,7 +260,7 @@ def running_campaign(numbers: IntArray, days: IntArray) -> IntArray:
 
 
 def campaigns() -> pd.DataFrame:
-    """Versions of the campaign list: all in the bulk, the winter sale when it starts."""
+    """Versions of the campaign list: all in the bulk delivery, but the winter sale when it starts."""
     raw = {
         "campaign_id": campaign_ids(np.arange(len(CAMPAIGNS))),
         "channel": [c.channel for c in CAMPAIGNS],
@@ -280,7 +280,7 @@ _FIRST_RATES = {"PLN": 230_400, "USD": 905_000, "GBP": 1_152_000}
 
 @dataclass(frozen=True)
 class Rates:
-    """EUR per unit of each currency (order of CURRENCIES) and local day, in millionths; weekends keep Friday's."""
+    """EUR per unit of each currency (order of CURRENCIES) and local day, in millionths. Weekends keep Friday's rate."""
 
     by_day: IntArray
     versions: pd.DataFrame
@@ -290,12 +290,12 @@ class Rates:
         return self.by_day[currencies, days - _FIRST_RATE_DAY]
 
     def from_euro(self, euro_cents: IntArray, currencies: IntArray, days: IntArray) -> IntArray:
-        """EUR cents as cents of another currency, rounded down: how the shop sets its foreign prices."""
+        """EUR cents as cents of another currency, rounded down, which is how the shop sets its foreign prices."""
         return euro_cents * MICROS // self.on(currencies, days)
 
 
 def quote_rates(dice: Dice) -> Rates:
-    """A slow random walk per currency, quoted on weekdays."""
+    """A slow random walk per currency, with quotes on weekdays."""
     days = np.arange(_FIRST_RATE_DAY, LAST_DAY + 1)
     weekday = (days + 3) % 7 < 5
     by_day = np.full((len(CURRENCIES), len(days)), MICROS)
@@ -321,7 +321,7 @@ def _months(first: date, last: date) -> list[date]:
     return [date(first.year + (first.month - 1 + i) // 12, (first.month - 1 + i) % 12 + 1, 1) for i in range(count)]
 
 
-_COSTS_AT_SCALE_ONE = {  # EUR cents a month in 2024-01
+_COSTS_AT_SCALE_ONE = {  # EUR cents per month in 2024-01
     "agency": 400_000,
     "marketing_people": 1_900_000,
     "sales_people": 7_200_000,
@@ -330,7 +330,7 @@ _COSTS_AT_SCALE_ONE = {  # EUR cents a month in 2024-01
 
 
 def costs(dice: Dice, scale_ppm: int) -> pd.DataFrame:
-    """Monthly costs in EUR, each known on the third day of the month after."""
+    """Monthly costs in EUR, each known on the third day of the following month."""
     rows = []
     for month, following in zip(
         _months(date(2024, 1, 1), date(2025, 12, 1)), _months(date(2024, 2, 1), date(2026, 1, 1)), strict=True
@@ -355,9 +355,9 @@ _COMPANY_TARGETS = (  # in hundredths
 
 
 def quotas(staff: Staff, scale_ppm: int) -> pd.DataFrame:
-    """Targets per rep, of the company, and month, known on the first of their month; rates are given as a share (0.30).
+    """Monthly targets of reps and of the company, known on the first day of the month. Rates are shares (0.30).
 
-    AEs have revenue and win_rate targets, SDRs lead_conversion targets; the company has one for six KPIs.
+    AEs have revenue and win_rate targets, and SDRs have lead_conversion targets. The company has targets for six KPIs.
     """
     rows = []
     for month in _months(date(2024, 1, 1), date(2026, 1, 1)):
@@ -387,7 +387,7 @@ def quotas(staff: Staff, scale_ppm: int) -> pd.DataFrame:
 
 
 def finance_and_staff_frames(staff: Staff, rates: Rates, products: Products, seed: int, scale_ppm: int) -> Frames:
-    """The versions of every table that depends on the calendar and this module alone."""
+    """The versions of all tables that depend only on the calendar and this module."""
     return {
         "shop.products": products.versions,
         "crm.sales_reps": sales_reps(staff),

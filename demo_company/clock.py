@@ -1,9 +1,9 @@
 """The demo company's calendar: its days, its deliveries and the Warsaw clock, all in whole numbers.
 
-What belongs here: dates of the business, and turning local days into UTC seconds and back. What does not: when
-something happens (the modules that invent events decide that).
+Belongs here: dates of the business, and converting local days to UTC seconds and back.
+Does not belong here: when something happens, which is decided by the modules that invent events.
 
-Days are counted from 1970-01-01 (local), moments are UTC seconds from 1970-01-01T00:00:00Z.
+Days are counted from 1970-01-01 (local). Moments are UTC seconds since 1970-01-01T00:00:00Z.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LAST_DAY = day_number(date(2026, 1, 9))
 
 
 def _last_sunday_at_one(year: int, month: int) -> int:
-    """UTC second of 01:00 on the last Sunday of a 31-day month: when European clocks change."""
+    """The UTC second of 01:00 on the last Sunday of a 31-day month, when European clocks change."""
     last = date(year, month, 31)
     sunday = last - timedelta(days=(last.weekday() + 1) % 7)
     return int(datetime(sunday.year, sunday.month, sunday.day, 1, tzinfo=UTC).timestamp())
@@ -52,21 +52,21 @@ _SWITCHES = np.array([_last_sunday_at_one(year, month) for year in range(2023, 2
 
 
 def warsaw_offset(moments: IntArray) -> IntArray:
-    """Seconds Warsaw is ahead of UTC at each moment: 3600 in winter, 7200 in summer."""
+    """By how many seconds Warsaw is ahead of UTC at each moment: 3600 in winter, 7200 in summer."""
     switches_passed = np.searchsorted(_SWITCHES, moments, side="right").astype(np.int64)
     return HOUR + HOUR * (switches_passed % 2)
 
 
 def local_day(moments: IntArray) -> IntArray:
-    """Warsaw day number of each UTC moment."""
+    """The Warsaw day number of each UTC moment."""
     return (moments + warsaw_offset(moments)) // DAY
 
 
 def moment_of(days: IntArray, seconds_of_day: IntArray) -> IntArray:
-    """UTC moment of a Warsaw wall-clock time.
+    """The UTC moment of a Warsaw wall-clock time.
 
-    An hour that the spring change skips moves one hour back and an hour that autumn repeats is its second run;
-    neither ever leaves its local day.
+    A time that the spring change skips moves one hour back, and a time that occurs twice in autumn means the second
+    occurrence. Neither ever leaves its local day.
     """
     wall = days * DAY + seconds_of_day
     return wall - warsaw_offset(wall - HOUR)
@@ -76,5 +76,5 @@ LAST_MOMENT = int(moment_of(np.array([LAST_DAY]), np.array([DAY - 1]))[0])
 
 
 def delivery_day(happened_on: IntArray) -> IntArray:
-    """The delivery that carries what happened on a local day: the bulk, or that day's own."""
+    """The delivery that contains what happened on a local day: the bulk delivery, or the delivery of that day."""
     return np.maximum(happened_on, BULK_DAY)

@@ -1,7 +1,7 @@
-"""The whole demo company: every table's versions and clean frames, and the team history, for one seed and scale.
+"""The whole demo company: the versions and clean frames of every table, and the team history, for one seed and scale.
 
-What belongs here: calling the modules that invent the business in the right order. What does not: the inventing
-itself, spoiling what is delivered (dirt), files (deliveries) and KPIs (truth).
+Belongs here: calling the modules that invent the business in the right order.
+Does not belong here: the inventing itself, faults in what is delivered (dirt), files (deliveries) and KPIs (truth).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _AT_SCALE_ONE = {"customers": 30_000, "leads": 40_000, "expansions": 4_000}
 
 @dataclass(frozen=True)
 class Company:
-    """The business as it was.
+    """The business as it really was.
 
-    versions: per table every version of every row as a flawless system would have delivered it (table columns and
-    HELPERS, in the order they came about). clean: per table the newest version of every row, and under
-    `crm.rep_teams` who was in which team from when (rep_id, valid_from, team).
+    versions: for each table, every version of every row as a flawless system would have delivered it (table columns and
+    HELPERS, in the order in which they arose). clean: for each table, the newest version of every row; and under
+    `crm.rep_teams`, who was in which team from which day on (rep_id, valid_from, team).
     """
 
     versions: Frames
@@ -33,7 +33,7 @@ class Company:
 
 
 def build_company(scale: float, seed: int) -> Company:
-    """Invent the business; scale 1 has about 100,000 orders."""
+    """Invent the business. Scale 1 has about 100,000 orders."""
     ppm = round(scale * 1_000_000)
     count = {name: number * ppm // 1_000_000 for name, number in _AT_SCALE_ONE.items()}
     staff = catalogue.hire_staff()
@@ -74,7 +74,7 @@ def _expansions(
     staff: catalogue.Staff,
     rates: catalogue.Rates,
 ) -> funnel.Deals:
-    """Some time after some order somebody talks about more; those customers who buy more often do so more often."""
+    """Some time after an order, some customers talk about buying more. Frequent buyers do so more often."""
     dice = Dice(seed, "expansion_moments")
     order = dice.below(len(orders.ordered), count)
     created = orders.ordered[order] + DAY + dice.waiting(25 * DAY, count)
@@ -85,7 +85,7 @@ def _expansions(
 
 
 def _in_order_of_creation(deals: funnel.Deals, leads: funnel.Leads) -> funnel.Deals:
-    """Sort the deals and let the leads point at the new positions."""
+    """Sort the deals, and update the positions of deals in the leads."""
     order = np.argsort(deals.created, kind="stable").astype(np.int64)
     position = np.empty_like(order)
     position[order] = np.arange(len(order))

@@ -1,10 +1,10 @@
-"""Writes the files the demo company's systems deliver, each system in its own format.
+"""Writes the files that the demo company's systems deliver, each system in its own format.
 
-What belongs here: turning typed rows into the bytes of CSV, JSON Lines, Excel and Parquet files that are the same on
-every run. What does not: which rows are delivered when (dirt) and reading anything back (replay).
+Belongs here: turning typed rows into CSV, JSON Lines, Excel and Parquet files whose bytes are the same on every run.
+Does not belong here: which rows are delivered when (dirt), and reading anything back (replay).
 
-How the formats differ: the shop writes UTC times, `;` and a decimal comma in its compressed files; the CRM writes
-JSON Lines with Warsaw offsets; advertising is Parquet; the survey is tab separated; people keep Excel sheets.
+The formats: the shop writes UTC times, `;` and a decimal comma in compressed files; the CRM writes JSON Lines with
+Warsaw offsets; advertising data is Parquet; the survey is tab-separated; people maintain Excel sheets.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PARQUET_TYPES: dict[Kind, str] = {
 
 
 def write_table(landing: Path, delivered: Delivered) -> int:
-    """Write every file of one table below `landing`; returns how many."""
+    """Write all files of one table below `landing`. Return the number of files."""
     table = delivered.table
     folder = landing / table.source / table.name
     folder.mkdir(parents=True)
@@ -64,7 +64,7 @@ def _file_name(table: Table, day: int) -> str:
 
 
 def _files(rows: pd.DataFrame) -> Iterator[tuple[int, int, int]]:
-    """(delivery day, first row, row after the last) of every file; rows are sorted by delivery day."""
+    """(delivery day, first row, row after the last) of every file. The rows are sorted by delivery day."""
     days, starts = np.unique(rows["delivered_on"].to_numpy(), return_index=True)
     stops = [*starts[1:].tolist(), len(rows)]
     yield from zip(days.tolist(), starts.tolist(), stops, strict=True)
@@ -99,12 +99,12 @@ def day_text(days: pd.Series[Any]) -> list[str | None]:
 
 
 def cents_text(cents: pd.Series[Any], mark: str = ".") -> list[str]:
-    """`1234.50`, or `1234,50` with a comma as decimal mark; amounts are never negative."""
+    """`1234.50`, or `1234,50` with a comma as the decimal mark. Amounts are never negative."""
     return [f"{value // 100}{mark}{value % 100:02d}" for value in cents.tolist()]
 
 
 def micros_text(micros: pd.Series[Any]) -> list[str]:
-    """`0.2304`: up to six decimals, no trailing zeros."""
+    """`0.2304`: up to six decimals, without trailing zeros."""
     return [f"{value // 1_000_000}.{value % 1_000_000:06d}".rstrip("0").rstrip(".") for value in micros.tolist()]
 
 
@@ -126,7 +126,7 @@ def _csv_cells(kind: Kind, column: pd.Series[Any], extension: str) -> Sequence[s
 
 
 def _json_cells(kind: Kind, column: pd.Series[Any]) -> Sequence[str]:
-    """Cells as JSON: texts quoted, money with two decimals, null where missing."""
+    """Cells as JSON: quoted texts, money with two decimals, null where missing."""
     if kind == "cents":
         return cents_text(column)
     if kind in ("text", "moment", "day"):
@@ -144,7 +144,7 @@ def _quoted(text: str | None) -> str:
 
 
 def _text_columns(delivered: Delivered) -> list[list[str | None]]:
-    """Every column of a text format, rendered, with the broken cells in place."""
+    """All columns of a text format as text, with the broken cells in place."""
     table, columns = delivered.table, []
     for name, kind in table.columns.items():
         as_json = table.extension == "jsonl"
@@ -172,7 +172,7 @@ def _writer_of(table: Table) -> Callable[[Iterator[tuple[Any, ...]]], bytes]:
 
 
 def _delimited(names: list[str], rows: Iterator[tuple[Any, ...]], delimiter: str) -> bytes:
-    """A header line and one line per row, quoted only where needed; missing values are blank."""
+    """A header line and one line per row, with quotes only where needed. Missing values are blank."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(names)
@@ -181,7 +181,7 @@ def _delimited(names: list[str], rows: Iterator[tuple[Any, ...]], delimiter: str
 
 
 def _zipped(content: bytes) -> bytes:
-    """Gzip without time and name, which would differ from run to run."""
+    """Gzip without time and name, which would differ between runs."""
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=buffer, mtime=0) as archive:
         archive.write(content)
@@ -197,7 +197,7 @@ def _json_lines(names: list[str], rows: Iterator[tuple[Any, ...]]) -> bytes:
 
 
 def _excel_columns(delivered: Delivered) -> list[list[Any]]:
-    """Every column as Excel values: real dates, numbers with two decimals, None where missing."""
+    """All columns as Excel values: real dates, numbers with two decimals, None where missing."""
     columns = []
     for name, kind in delivered.table.columns.items():
         column = delivered.rows[name]
@@ -222,7 +222,7 @@ def _excel_sheet(title: str, names: list[str], rows: Iterator[tuple[Any, ...]]) 
 
 
 def _excel_cell(sheet: Any, value: Any) -> Any:
-    """Dates get a date format, so that they show and read as dates."""
+    """Give dates a date format, so that they are shown and read as dates."""
     if not isinstance(value, datetime):
         return value
     cell = openpyxl.cell.WriteOnlyCell(sheet, value)
@@ -231,7 +231,7 @@ def _excel_cell(sheet: Any, value: Any) -> Any:
 
 
 def _timeless(workbook: bytes) -> bytes:
-    """The same workbook with the times of writing replaced by a fixed day."""
+    """The same workbook with a fixed day in place of the times of writing."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(workbook)) as source, zipfile.ZipFile(buffer, "w") as target:
         for name in sorted(source.namelist(), key=lambda name: (name != "[Content_Types].xml", name)):
@@ -269,7 +269,7 @@ def _write_parquet_files(folder: Path, delivered: Delivered) -> int:
 
 
 def _for_duckdb(delivered: Delivered) -> pd.DataFrame:
-    """The same rows with missing texts as None, which is how DuckDB knows NULL."""
+    """The same rows with None for missing texts, which DuckDB reads as NULL."""
     ready = delivered.rows.copy()
     for name, kind in delivered.table.columns.items():
         if kind == "text":
@@ -278,6 +278,6 @@ def _for_duckdb(delivered: Delivered) -> pd.DataFrame:
 
 
 def _parquet_cast(name: str, kind: Kind) -> str:
-    # A whole number times an exact 0.01 stays exact; dividing by 100 would go through floating point.
+    # A whole number times an exact 0.01 stays exact, but a division by 100 would use floating point.
     value = f"{name} * 0.01::DECIMAL(3,2)" if kind == "cents" else name
     return f"CAST({value} AS {_PARQUET_TYPES[kind]}) AS {name}"

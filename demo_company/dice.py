@@ -1,7 +1,8 @@
-"""Seeded chance in whole numbers only.
+"""Seeded random numbers, in whole numbers only.
 
-What belongs here: drawing numbers. What does not: what they mean. Floating point is kept out on purpose: sums and
-logarithms of floats may differ in the last bit between machines, and the files must not.
+Belongs here: drawing numbers. Does not belong here: what they mean.
+Floating point is avoided on purpose: sums and logarithms of floats may differ in the last bit between machines, and the
+files must not differ.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _WAITS = np.array([round(-_MILLIONTHS * math.log(1 - (step + 0.5) / _STEPS)) for
 
 
 class Dice:
-    """One independent stream of chance per (seed, topic), so that one topic's draws never shift another's."""
+    """An independent random stream per (seed, topic), so that the draws of one topic never shift those of another."""
 
     def __init__(self, seed: int, topic: str) -> None:
         self._rng = np.random.default_rng([seed, zlib.crc32(topic.encode())])
@@ -35,24 +36,24 @@ class Dice:
         return low + self.below(high - low + 1, size)
 
     def below_each(self, limits: IntArray) -> IntArray:
-        """For each limit one number from 0 to limit - 1 (limits up to 2**31)."""
+        """For each limit, a number from 0 to limit - 1 (limits up to 2**31)."""
         return (self.below(1 << 31, len(limits)) * limits) >> 31
 
     def chance(self, per_mille: int | IntArray, size: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """`size` yes/no answers, yes in `per_mille` of a thousand."""
+        """`size` yes/no answers, of which `per_mille` in a thousand are yes."""
         answer: np.ndarray[tuple[int], np.dtype[np.bool_]] = self.below(1_000, size) < per_mille
         return answer
 
     def weighted(self, weights: Sequence[int] | IntArray, size: int) -> IntArray:
-        """`size` positions in `weights`, each as likely as its weight."""
+        """`size` positions in `weights`, each with a likelihood in proportion to its weight."""
         edges = np.cumsum(np.asarray(weights, dtype=np.int64))
         return np.searchsorted(edges, self.below(int(edges[-1]), size), side="right").astype(np.int64)
 
     def waiting(self, mean: int | IntArray, size: int) -> IntArray:
-        """`size` exponentially spread waiting times in the unit of `mean`; the longest is nine times the mean."""
+        """`size` exponentially distributed waiting times in the unit of `mean`. The longest is nine times the mean."""
         times: IntArray = mean * _WAITS[self.below(_STEPS, size)] // _MILLIONTHS
         return times
 
     def order(self, size: int) -> IntArray:
-        """The positions 0 to size - 1, shuffled."""
+        """The positions 0 to size - 1 in random order."""
         return np.argsort(self.below(1 << 62, size), kind="stable").astype(np.int64)

@@ -1,12 +1,13 @@
-"""How real deliveries go wrong: duplicates, late rows, corrections, broken cells - each one written down.
+"""The faults of real deliveries: duplicates, late rows, corrections, broken cells. Each fault is recorded.
 
-What belongs here: turning the flawless versions of a table into the rows its system actually delivers, and the list
-of everything planted. What does not: the clean business (never changed here) and file formats (deliveries).
+Belongs here: turning the flawless versions of a table into the rows that its system actually delivers, and the list of
+all planted faults.
+Does not belong here: the clean business, which is never changed here, and file formats (deliveries).
 
-Whoever reads the files gets back to exactly the clean frames with three rules: put aside rows with a cell that
-cannot be read, then per key take the newest row by (updated_at where the table has it, delivery day, place in file),
-which also folds duplicates together. To keep that true at most one thing happens to any key of a table, and a wrong
-value is always followed by the right one.
+Three rules lead from the files back to exactly the clean frames: set aside rows with a cell that cannot be read; take
+the newest row of each key, by (updated_at if the table has it, delivery day, place in file), which also removes
+duplicates; change nothing else. To keep this true, at most one fault affects any key of a table, and a wrong value is
+always followed by the right one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Planted(NamedTuple):
-    """One oddity: which row of which table, in which delivery it shows, and what is odd about it."""
+    """One fault: the row and table, the delivery in which it appears, and what is wrong."""
 
     source: str
     table: str
@@ -51,7 +52,7 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Plan:
-    """What may go wrong in a table: the column delivered wrong at first, and cells that may arrive unreadable."""
+    """The possible faults of a table: the column that is delivered wrong at first, and cells that may be unreadable."""
 
     wrong_column: str = ""
     broken_cells: Sequence[tuple[str, str]] = ()
@@ -76,7 +77,7 @@ _PLANS: dict[str, Plan] = {
     "ads.touchpoints": Plan("channel"),
     "survey.invitations": Plan("channel", [("sent_at", _NO_SUCH_DAY)]),
     "survey.responses": Plan("score", [("score", "ten"), ("responded_at", _NO_SUCH_DAY)]),
-    # A rate that is late or wrong would change every amount of its day: finance does not let that happen.
+    # A late or wrong rate would change every amount of its day, so finance makes sure that this does not happen.
     "finance.fx_rates": Plan(days_may_slip=False),
     "finance.costs": Plan("amount", days_may_slip=False),
 }
@@ -85,13 +86,13 @@ _PER_MILLE_DAILY = {
     "exact_duplicate": 4, "repeated_across_days": 4, "late_row": 8, "correction": 4, "unparsable_cell": 3,
 }  # fmt: skip
 _PER_MILLE_BULK = {"exact_duplicate": 2, "repeated_across_days": 1, "correction": 1, "unparsable_cell": 1}
-# Only the last days of the bulk can slip into the deliveries after it.
+# Only the last days of the bulk delivery can slip into the deliveries after it.
 _LONGEST_SLIP = 5
 
 
 @dataclass
 class _Spoiler:
-    """Works through one table: picks untouched keys and collects extra rows, moved rows and broken cells."""
+    """Processes one table: picks unused keys, and collects extra rows, moved rows and broken cells."""
 
     table: Table
     versions: pd.DataFrame
@@ -103,7 +104,7 @@ class _Spoiler:
         size = len(self.versions)
         self.happened = self.versions["happened_on"].to_numpy(dtype=np.int64)
         self.delivered = self.versions["delivered_on"].to_numpy(dtype=np.int64).copy()
-        # Room between rows for copies next to them; what arrives late goes to the end of its file.
+        # Leave room between rows for copies next to them. Late rows go to the end of their file.
         self.place = np.arange(size, dtype=np.int64) * 4
         self.end = size * 4
         self.row_key = pd.factorize(pd.MultiIndex.from_frame(self.versions[list(self.table.key)]))[0]
@@ -112,10 +113,10 @@ class _Spoiler:
         self.anchored = self._anchored()
         self.wrong_rows: list[int] = []
         self.broken_rows: dict[int, tuple[str, str]] = {}
-        self.copies: list[tuple[int, int, int, bool]] = []  # (row, delivered_on, place, is the broken one)
+        self.copies: list[tuple[int, int, int, bool]] = []  # (row, delivered_on, place, whether it is the broken one)
 
     def _next_delivery(self) -> IntArray:
-        """Delivery day of the next version of the same row, 0 for the last version."""
+        """The delivery day of the next version of the same row, 0 for the last version."""
         following = np.zeros(len(self.delivered), dtype=np.int64)
         order = np.lexsort((np.arange(len(self.row_key)), self.row_key))
         same = self.row_key[order][1:] == self.row_key[order][:-1]
@@ -123,7 +124,7 @@ class _Spoiler:
         return following
 
     def _anchored(self) -> Flags:
-        """The first row of every file of a table that must deliver something every day: it stays as it is."""
+        """The first row of every file, for a table that must deliver something every day. This row stays unchanged."""
         anchored = np.zeros(len(self.delivered), dtype=bool)
         if self.table.full_name in EVERY_DAY:
             anchored[np.unique(self.delivered, return_index=True)[1]] = True
@@ -135,7 +136,7 @@ class _Spoiler:
         return answer
 
     def pick(self, allowed: Flags, per_mille: int) -> list[int]:
-        """Rows for one kind of dirt: `per_mille` of the allowed ones, at least one if there is any."""
+        """The rows for one kind of fault: `per_mille` of the allowed rows, and at least one if there are any."""
         allowed = allowed & ~self.anchored & ~self.touched[self.row_key]
         count = max(1, int(allowed.sum()) * per_mille // 1_000)
         candidates = np.flatnonzero(allowed)
@@ -146,14 +147,14 @@ class _Spoiler:
         return [int(row) for row in rows]
 
     def slip(self, longest: int = 3) -> int:
-        """After how many days something arrives."""
+        """The number of days by which something is late."""
         return int(self.dice.between(1, longest, 1)[0])
 
     def write_down(self, kind: str, row: int, delivered_on: int, note: str) -> None:
         self.log.append(Planted(self.table.source, self.table.name, kind, _iso(delivered_on), self.key_text(row), note))
 
     def key_text(self, row: int) -> str:
-        """The key as people write it, parts joined by `|`."""
+        """The key as people write it, with `|` between its parts."""
         values = (self.versions.at[row, column] for column in self.table.key)
         return "|".join(_key_part(value) for value in values)
 
@@ -163,7 +164,7 @@ class _Spoiler:
             self.write_down("exact_duplicate", row, int(self.delivered[row]), "the same row twice in one file")
 
     def repeated_across_days(self, era: Flags, per_mille: int) -> None:
-        # Without updated_at an old version that comes again would win over a newer one.
+        # Without updated_at, an old version that arrives again would replace a newer one.
         safe = np.ones(len(era), dtype=bool) if self.table.has_updated_at else self.is_last
         for row in self.pick(era & safe & (self.delivered < LAST_DAY), per_mille):
             day = int(self.delivered[row]) + 1
@@ -182,7 +183,7 @@ class _Spoiler:
             self.write_down("late_row", row, day, f"belongs to {date_of(happened)}")
 
     def corrections(self, era: Flags, per_mille: int) -> None:
-        """A wrong value first; the right one with the next version, or where rows have no versions in a new row."""
+        """First a wrong value; then the right value with the next version, or in a new row if rows have no versions."""
         column = self.plan.wrong_column
         if not column:
             return
@@ -203,7 +204,7 @@ class _Spoiler:
         return f"{self.plan.wrong_column} is wrong here and right on {date_of(day)}"
 
     def unparsable_cells(self, era: Flags, per_mille: int) -> None:
-        """A cell nobody can read; the readable row follows at once in the bulk, else days later."""
+        """A cell that cannot be read. The readable row follows at once in the bulk delivery, otherwise days later."""
         if not self.plan.broken_cells:
             return
         for row in self.pick(era & (self.delivered < LAST_DAY), per_mille):
@@ -222,7 +223,7 @@ class _Spoiler:
             self.write_down("unparsable_cell", row, day, f"{column} is '{text}'; {then}")
 
     def result(self) -> Delivered:
-        """The versions with everything above applied, as rows in the order of the files."""
+        """The versions with all faults applied, as rows in the order of the files."""
         source_row = np.array([copy[0] for copy in self.copies], dtype=np.int64)
         size = len(self.versions)
         own = self.versions[list(self.table.columns)]
@@ -255,9 +256,8 @@ def _key_part(value: Any) -> str:
 
 
 def _wrong(column: pd.Series[Any], rows: list[int]) -> pd.Series[Any]:
-    """For each row a value that is certainly not the right one but looks like it: ten times the money (one unit
-    more where there is none), another score, another of the texts the column knows.
-    """
+    """For each row, a value that looks plausible but is certainly wrong: ten times the money (or one unit more if it is
+    zero), another score, or another text that occurs in the column."""
     values = column.iloc[rows]
     if column.name == "score":
         return (values + 5) % 11
@@ -269,7 +269,7 @@ def _wrong(column: pd.Series[Any], rows: list[int]) -> pd.Series[Any]:
 
 
 def spoil(versions: Frames, seed: int) -> tuple[dict[str, Delivered], list[Planted]]:
-    """What every system delivers, and everything that was planted into it."""
+    """What every system delivers, and all faults planted in it."""
     deliveries, log = {}, []
     for name, table in TABLES.items():
         spoiler = _Spoiler(table, versions[name], Dice(seed, f"dirt {name}"), _PLANS[name])
@@ -297,7 +297,7 @@ PLACEHOLDER_SOURCES = ("Select", "unknown", "")
 
 
 def business_oddities(versions: Frames, clean: Frames) -> list[Planted]:
-    """What is odd in the business already: placeholders, deletions, cancellations, late refunds, impossible deals."""
+    """Oddities of the business itself: placeholders, deletions, cancellations, late refunds, impossible deals."""
     return [
         *_placeholders(versions["crm.leads"]),
         *_deletions("shop", "orders", "order_id", versions["shop.orders"]),
@@ -309,7 +309,7 @@ def business_oddities(versions: Frames, clean: Frames) -> list[Planted]:
 
 
 def _noted(source: str, table: str, kind: str, rows: pd.DataFrame, key: str, note: Any) -> list[Planted]:
-    """One entry per row; `note` is one text or one per row."""
+    """One entry per row. `note` is one text for all rows, or one per row."""
     notes = [note] * len(rows) if isinstance(note, str) else list(note)
     days, keys = rows["delivered_on"].tolist(), rows[key].tolist()
     return [Planted(source, table, kind, _iso(day), k, n) for day, k, n in zip(days, keys, notes, strict=True)]
