@@ -1,9 +1,9 @@
-"""From lead to deal: leads, opportunities and the stages they pass.
+"""From lead to deal: leads, opportunities and the stages that they pass through.
 
-What belongs here: when leads come in, how far they get, which deals follow and what the CRM records of it. What does
-not: the customers and orders that follow from won deals (sales), and touches of campaigns (marketing).
+Belongs here: when leads arrive, how far they get, which deals follow, and what the CRM records about them.
+Does not belong here: the customers and orders that follow from won deals (sales), and campaign touches (marketing).
 
-All moments are UTC seconds; NEVER means "not (yet)". Whatever lies after LAST_MOMENT has not happened yet.
+All moments are UTC seconds; NEVER means "not (yet)". Anything after LAST_MOMENT has not happened yet.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TYPES = ("new_business", "expansion")
 
 @dataclass
 class Leads:
-    """One entry per lead, in order of creation. `campaign`, `sdr` and `deal` are -1 where there is none."""
+    """One entry per lead, in order of creation. `campaign`, `sdr` and `deal` are -1 if there is none."""
 
     created: IntArray
     source: IntArray
@@ -53,10 +53,10 @@ class Leads:
 
 @dataclass
 class Deals:
-    """One entry per opportunity, new business and expansions. `lead`, `sdr` and `customer` are -1 where there is none.
+    """One entry per opportunity, for new business and expansions. `lead`, `sdr` and `customer` are -1 if there is none.
 
     stage_times: (deals, 5) moments in the order of STAGES; a stage that a lost deal skipped is NEVER.
-    won: how it ends, once closed_at is in the past; owner_first holds until `handed_over`, then owner.
+    won: the outcome, once closed_at is in the past; owner_first owns the deal until `handed_over`, then owner does.
     """
 
     created: IntArray
@@ -78,7 +78,7 @@ class Deals:
 
     @property
     def closed(self) -> IntArray:
-        """When each deal closed, NEVER while it is open."""
+        """When each deal closed; NEVER while it is open."""
         times: IntArray = np.where(self.stage_times[:, _CLOSED] <= LAST_MOMENT, self.stage_times[:, _CLOSED], NEVER)
         return times
 
@@ -93,17 +93,17 @@ class Deals:
         return Deals(**{name: values[order] for name, values in vars(self).items()})
 
     def followed_by(self, more: Deals) -> Deals:
-        """These deals and then `more`."""
+        """These deals, followed by `more`."""
         return Deals(**{name: np.concatenate([values, getattr(more, name)]) for name, values in vars(self).items()})
 
 
 def known(moments: IntArray) -> IntArray:
-    """NEVER for what has not happened by the as-of date."""
+    """The moments, with NEVER for those after the as-of date."""
     return np.where(moments <= LAST_MOMENT, moments, NEVER)
 
 
 def invent_leads(seed: int, count: int, staff: Staff) -> tuple[Leads, IntArray]:
-    """The leads, and when each would become a deal (NEVER for most)."""
+    """The leads, and the moment at which each becomes a deal (NEVER for most)."""
     dice = Dice(seed, "leads")
     days = rhythm.pick_days(dice, count)
     created = np.sort(moment_of(days, rhythm.office_times(dice, len(days))))
@@ -122,7 +122,7 @@ def invent_leads(seed: int, count: int, staff: Staff) -> tuple[Leads, IntArray]:
     deleted = known(deleted + np.where(deleted < NEVER, dice.waiting(6 * DAY, size), 0))
     sdr = np.where(dice.chance(880, size), staff.sdrs(dice, days), -1)
     leads = Leads(created, source, _lead_campaigns(dice, source, days), sdr, mql, sql, deleted, np.full(size, -1))
-    # A deleted lead was a mistake, so no deal came of it.
+    # A deleted lead was a mistake, so no deal followed from it.
     return leads, np.where(deleted < NEVER, NEVER, deal)
 
 
@@ -136,7 +136,7 @@ def _lead_campaigns(dice: Dice, source: IntArray, days: IntArray) -> IntArray:
 
 
 def new_business(seed: int, leads: Leads, becomes_deal: IntArray, staff: Staff, rates: Rates) -> Deals:
-    """One deal for each lead that got that far; sets `leads.deal` to its position."""
+    """One deal for each lead that got that far. Sets `leads.deal` to the position of the deal."""
     dice = Dice(seed, "new_business")
     lead = np.flatnonzero(becomes_deal < NEVER)
     leads.deal[lead] = np.arange(len(lead))
@@ -150,11 +150,11 @@ def new_business(seed: int, leads: Leads, becomes_deal: IntArray, staff: Staff, 
 def expansions(
     seed: int, created: IntArray, customer: IntArray, country: IntArray, segment: IntArray, staff: Staff, rates: Rates
 ) -> Deals:
-    """Deals with customers that already buy: created when, with whom (positions), from where and how big they are."""
+    """Deals with existing customers: when they are created, with whom (positions), from where, and their size."""
     dice = Dice(seed, "expansions")
     nobody = np.full(len(created), -1)
     deals = _deals(dice, created, nobody, nobody, customer, 1, country, segment, staff, rates)
-    # Some CRM users enter a deal only after it is signed: it closes hours before it is created.
+    # Some CRM users enter a deal only after it is signed, so it closes hours before it is created.
     late_entry = dice.chance(8, len(created)) | (np.arange(len(created)) % 499 == 7)
     signed = created - HOUR - dice.below(29 * HOUR, len(created))
     deals.stage_times[late_entry] = NEVER
@@ -179,7 +179,7 @@ def _deals(
 ) -> Deals:
     size, days = len(created), local_day(created)
     won = dice.chance(330 + 60 * kind, size)
-    # From hours to more than four months; what is lost takes longer to admit.
+    # From hours to more than four months. People take longer to admit that a deal is lost.
     length = 2 * HOUR + dice.waiting(np.where(won, 32, 41) * DAY, size)
     stage_times = _stage_times(dice, created, length, won)
     closes = stage_times[:, _CLOSED]
@@ -212,7 +212,7 @@ def _deals(
 
 
 def _stage_times(dice: Dice, created: IntArray, length: IntArray, won: np.ndarray[Any, np.dtype[np.bool_]]) -> IntArray:
-    """Moments of the five stages: created, three between, closed; lost deals often skip the later ones."""
+    """Moments of the five stages: created, three in between, closed. Lost deals often skip the later ones."""
     size = len(created)
     times = np.empty((size, len(STAGES)), dtype=np.int64)
     times[:, 0] = created
@@ -226,7 +226,7 @@ def _stage_times(dice: Dice, created: IntArray, length: IntArray, won: np.ndarra
 
 
 def lead_versions(leads: Leads, deals: Deals) -> pd.DataFrame:
-    """crm.leads: a version for every step a lead takes."""
+    """crm.leads: a version for every step of a lead."""
     size = len(leads.created)
     has_deal = leads.deal >= 0
     deal_created, converted = np.full(size, NEVER), np.full(size, NEVER)
@@ -260,7 +260,7 @@ def lead_versions(leads: Leads, deals: Deals) -> pd.DataFrame:
 
 
 def _flatten(steps: IntArray) -> tuple[IntArray, IntArray]:
-    """(row, moment) of every step that happened; steps has shape (kinds of step, rows)."""
+    """(row, moment) of every step that happened. `steps` has the shape (kinds of step, rows)."""
     rows = np.tile(np.arange(steps.shape[1]), steps.shape[0])
     moments = steps.ravel()
     happened = moments <= LAST_MOMENT
@@ -298,7 +298,7 @@ def _stage_names(deals: Deals, row: IntArray, stage: IntArray) -> Objects:
 
 
 def opportunity_versions(deals: Deals) -> pd.DataFrame:
-    """crm.opportunities: a version for every stage a deal enters."""
+    """crm.opportunities: a version for every stage that a deal enters."""
     rows, moments = _flatten(np.maximum(deals.stage_times.T, deals.created))
     kept = last_per_delivery(rows, moments)
     row, at = rows[kept], moments[kept]
@@ -329,7 +329,7 @@ def opportunity_versions(deals: Deals) -> pd.DataFrame:
 
 
 def stage_history(deals: Deals) -> pd.DataFrame:
-    """crm.stage_history: one row per stage a deal entered, on the day it was recorded."""
+    """crm.stage_history: one row per stage that a deal entered, on the day on which it was recorded."""
     happened = deals.stage_times <= LAST_MOMENT
     row, stage = np.nonzero(happened)
     changed = deals.stage_times[row, stage]

@@ -1,9 +1,9 @@
-"""What marketing does and asks: advertising spend, touches of campaigns, survey invitations and answers.
+"""What marketing does: advertising spend, campaign touches, survey invitations and answers.
 
-What belongs here: spend per campaign and day, touchpoints of leads and customers, the customer survey. What does not:
-the campaigns themselves (catalogue) and the leads and customers they reach (funnel, sales).
+Belongs here: spend per campaign and day, touchpoints of leads and customers, the customer survey.
+Does not belong here: the campaigns themselves (catalogue), and the leads and customers that they reach (funnel, sales).
 
-All moments are UTC seconds; money is in cents of the campaign's currency.
+All moments are UTC seconds. Money is in cents of the campaign's currency.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FIRST_MOMENT = int(moment_of(np.array([FIRST_DAY]), np.array([0]))[0])
 
 
 def spend(seed: int, scale_ppm: int) -> pd.DataFrame:
-    """ads.spend: one row per campaign and day on which it ran and cost something."""
+    """ads.spend: one row per campaign and day on which it ran and had costs."""
     dice = Dice(seed, "spend")
     paying = [n for n, campaign in enumerate(cat.CAMPAIGNS) if campaign.daily_cents]
     running = [np.arange(cat.CAMPAIGNS[n].first_day, cat.CAMPAIGNS[n].last_day + 1) for n in paying]
@@ -45,9 +45,9 @@ def spend(seed: int, scale_ppm: int) -> pd.DataFrame:
 
 
 def touchpoints(seed: int, leads: Leads, customers: Customers, orders: Orders) -> pd.DataFrame:
-    """ads.touchpoints: what people saw before they became leads or customers, and a little of what came after.
+    """ads.touchpoints: what people saw before they became leads or customers, and a few touches after that.
 
-    A touch is delivered when it is tied to a known person, so not before that lead or customer exists.
+    A touch is delivered when it is linked to a known person, so not before that lead or customer exists.
     """
     dice = Dice(seed, "touchpoints")
     nobody = -1
@@ -83,7 +83,7 @@ def touchpoints(seed: int, leads: Leads, customers: Customers, orders: Orders) -
 
 
 def survey(seed: int, orders: Orders) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """survey.invitations and survey.responses: some buyers are asked a few days after ordering, a third answers."""
+    """survey.invitations and survey.responses: some buyers are asked a few days after ordering, and a third answers."""
     dice = Dice(seed, "survey")
     asked = np.flatnonzero(dice.chance(205, len(orders.ordered)))
     days = local_day(orders.ordered[asked]) + dice.between(3, 10, len(asked))

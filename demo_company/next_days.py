@@ -1,10 +1,11 @@
-"""The days after the last one: the demo company goes on as it did four weeks before.
+"""The days after the last day: the demo company goes on as it did four weeks before.
 
-What belongs here: the versions of rows that further days bring, made of those of the days 28 before them. What does
-not: those days' files and what goes wrong with them (build), and the history up to LAST_DAY, which stays as it is.
+Belongs here: the row versions that further days bring, made from those of 28 days earlier.
+Does not belong here: the files of those days and their faults (build), and the history up to LAST_DAY, which stays as
+it is.
 
-What was new in those days (customers, orders, leads, deals, touches, answers) is new again, under new ids. What changed
-then, such as an order that was paid or a deal that was won, now changes for another row that is in the same state.
+Whatever was new on those earlier days (customers, orders, leads, deals, touches, answers) is new again, with new ids.
+Whatever changed then, such as an order that was paid or a deal that was won, now changes another row in the same state.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MOST_DAYS = 21
 """So that they end within the month: of the next one there are neither targets nor costs."""
 
 _BACK = 28
-_MODEL = LAST_DAY - _BACK  # the day before the first one that is lived again
+_MODEL = LAST_DAY - _BACK  # the day before the first day that is repeated
 _LATER = pd.Timedelta(days=_BACK)
 
 _IDS = {
@@ -43,9 +44,9 @@ _DEAL_CHANGES = ["stage", "is_won", "is_closed", "closed_at", "loss_reason", "up
 
 
 def next_days(company: Company, days: int) -> Frames:
-    """The versions that the first `days` days after LAST_DAY bring of every table, in the order they came about.
+    """The versions of all tables that the first `days` days after LAST_DAY bring, in the order in which they arise.
 
-    A day's versions are the same however many follow it.
+    The versions of a day do not depend on how many days follow it.
     """
     assert 0 <= days <= MOST_DAYS
     found = _Again(company).frames()
@@ -53,7 +54,7 @@ def next_days(company: Company, days: int) -> Frames:
 
 
 class _Again:
-    """Lives the days after _MODEL once more. `ids` are the new ids by table and id of then, `twins` the stand-ins."""
+    """Repeats the days after _MODEL. `ids` holds the new ids by table and old id, and `twins` the stand-ins."""
 
     def __init__(self, company: Company) -> None:
         self.versions, self.clean = company.versions, company.clean
@@ -62,12 +63,12 @@ class _Again:
         self.twins: dict[str, dict[str, str]] = {
             "shop.orders": self._twins("shop.orders", ["status", "is_deleted"]),
             "crm.opportunities": self._twins("crm.opportunities", ["type", "stage"]),
-            # What becomes of a lead with a deal follows from that of the deal.
+            # What happens to a lead with a deal follows from what happens to the deal.
             "crm.leads": self._twins("crm.leads", ["mql_at", "sql_at", "is_deleted"], without="opportunity_id"),
         }
 
     def frames(self) -> Frames:
-        """The versions of all tables, for as many days as there may be."""
+        """The versions of all tables, for the greatest possible number of days."""
         deals = self._changed_deals()
         found: dict[str, list[pd.DataFrame]] = {
             "shop.customers": [self._new("shop.customers"), self._renamed_customers()],
@@ -90,7 +91,7 @@ class _Again:
         return {name: _in_order(found.get(name, [frame.head(0)]), frame) for name, frame in self.versions.items()}
 
     def _new_ids(self, name: str) -> dict[str, str]:
-        """What was new in those days, by its id, and the id it has now: numbers go on where they ended."""
+        """The old id of each row that was new on those days, and its new id. The numbering continues where it ended."""
         column, width = _IDS[name]
         frame = self.versions[name]
         first_seen = frame.groupby(column)["happened_on"].min()
@@ -99,9 +100,9 @@ class _Again:
         return {str(old): f"{last[0]}{int(last[1:]) + 1 + n:0{width}d}" for n, (old, _) in enumerate(new)}
 
     def _twins(self, name: str, state: list[str], without: str | None = None) -> dict[str, str]:
-        """For what was older and changed in those days: a row that is now in the state that it was in before.
+        """For each older row that changed on those days: a row that is now in the state in which that row was then.
 
-        Of neither are those looked at that have a value in the column `without`.
+        Rows that have a value in the column `without` are ignored on both sides.
         """
         column, _ = _IDS[name]
         changed = set(self.then[name][column]) - self.ids[name].keys()
@@ -112,7 +113,7 @@ class _Again:
             before, now = before[before[without].isna()], now[now[without].isna()]
         waiting: dict[tuple[Any, ...], list[str]] = {}
         for row_id, row_state in zip(now[column], _states(now, state), strict=True):
-            waiting.setdefault(row_state, []).append(row_id)  # in order of id, so that the newest is the last
+            waiting.setdefault(row_state, []).append(row_id)  # in order of id, so that the newest is last
         twins = {}
         for row_id, row_state in zip(before[column], _states(before, state), strict=True):
             if waiting.get(row_state):
@@ -120,12 +121,12 @@ class _Again:
         return twins
 
     def _named(self, name: str, ids: pd.Series[Any]) -> pd.Series[Any]:
-        """The ids of now: of what is new, of stand-ins, and else the same."""
+        """The current ids: new ids for new rows, those of stand-ins, otherwise unchanged ids."""
         known = {**self.twins.get(name, {}), **self.ids[name]}
         return ids.map(lambda row_id: known.get(row_id, row_id), na_action="ignore").astype("str")
 
     def _new(self, name: str) -> pd.DataFrame:
-        """All versions of what is new."""
+        """All versions of the new rows."""
         column, _ = _IDS[name]
         rows = _later(self.then[name][self.then[name][column].isin(self.ids[name])])
         for other in _NAMES.keys() & set(rows.columns) - {column}:
@@ -136,7 +137,10 @@ class _Again:
         return rows
 
     def _changed(self, name: str, columns: list[str]) -> pd.DataFrame:
-        """Versions of stand-ins: what they are, with what changed then in `columns`. `model` is whose change it was."""
+        """Versions of stand-ins: their own values, except for the earlier changes in `columns`.
+
+        The column `model` names the row that changed then.
+        """
         key, _ = _IDS[name]
         then = _later(self.then[name][self.then[name][key].isin(self.twins[name])])
         rows = self._as_they_are(name, then[key].map(self.twins[name]))
@@ -156,7 +160,7 @@ class _Again:
         return self._as_they_are("shop.customers", then["customer_id"]).assign(**changes)
 
     def _changed_deals(self) -> pd.DataFrame:
-        """Who won a deal of a lead has a new customer, who was a new one then."""
+        """If a lead's deal is won, it belongs to a new customer, because it belonged to a new customer then."""
         rows = self._changed("crm.opportunities", _DEAL_CHANGES)
         models = self._as_they_are("crm.opportunities", rows["model"])
         customers = self._named("shop.customers", models["customer_id"])
@@ -170,7 +174,7 @@ class _Again:
         return self._as_they_are("crm.leads", won["lead_id"]).assign(**changes)
 
     def _stage_history(self) -> pd.DataFrame:
-        """Stages of new deals as they were then, those of stand-ins by their own owners."""
+        """Stages of new deals as they were then, and stages of stand-ins with the stand-ins' own owners."""
         then = self.then["crm.stage_history"]
         new = then["opportunity_id"].isin(self.ids["crm.opportunities"])
         rows = _later(then[new | then["opportunity_id"].isin(self.twins["crm.opportunities"])])
@@ -182,7 +186,7 @@ class _Again:
         return rows
 
     def _refunds(self) -> pd.DataFrame:
-        """Refunds of new orders; instead of those of older ones, one line of an order of as long ago is refunded."""
+        """Refunds of new orders. For each refund of an older order, a line of another order of that age is refunded."""
         rows = self._new("shop.refunds")
         named = _later(self.then["shop.refunds"])
         old = named[~named["order_id"].isin(self.ids["shop.orders"])].index
@@ -206,12 +210,12 @@ class _Again:
         return rows
 
     def _responses(self) -> pd.DataFrame:
-        """Answers to new invitations: those to older ones have been given."""
+        """Answers to new invitations only, because older invitations have been answered already."""
         rows = self._new("survey.responses")
         return rows[rows["invitation_id"].isin(self.ids["survey.invitations"].values())]
 
     def _rates(self) -> pd.DataFrame:
-        """Rates move as they did then, from where they are."""
+        """Rates change as they did then, starting from their current values."""
         rows = _later(self.then["finance.fx_rates"])
         before = self.versions["finance.fx_rates"]
         start = _newest_rates(before[before["happened_on"] <= _MODEL])
@@ -230,13 +234,13 @@ def _is_model(days: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _states(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
-    """What these columns say of each row; of a moment, whether it has come."""
+    """The values of these columns for each row; for a moment, only whether it has come."""
     parts = [rows[name].notna() if name.endswith("_at") else rows[name] for name in columns]
     return list(zip(*(part.tolist() for part in parts), strict=True))
 
 
 def _later(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same rows so many days later."""
+    """The same rows, moved to later days."""
     rows = rows.reset_index(drop=True)
     for name in rows.columns:
         if pd.api.types.is_datetime64_any_dtype(rows[name].dtype):
@@ -245,6 +249,6 @@ def _later(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_order(parts: list[pd.DataFrame], like: pd.DataFrame) -> pd.DataFrame:
-    """One frame of the columns and types of `like`."""
+    """One frame with the columns and types of `like`."""
     rows = pd.concat(parts, ignore_index=True)[list(like.columns)].astype(like.dtypes.to_dict())
     return rows.sort_values("happened_on", kind="stable").reset_index(drop=True)

@@ -1,10 +1,10 @@
-"""Reads the delivered files back and applies the three rules, to prove that all dirt can be undone.
+"""Reads the delivered files back and applies the three rules, to prove that all faults can be undone.
 
-What belongs here: an independent, simple reader of every format and the comparison with the clean frames. What does
-not: anything that knows what was planted; this module only sees files.
+Belongs here: a simple, independent reader of every format, and the comparison with the clean frames.
+Does not belong here: any knowledge of the planted faults. This module sees only files.
 
-The rules: put aside rows with a cell that cannot be read; per key the newest row wins, by (updated_at where the
-table has it, delivery day, place in the file); nothing else.
+The rules: set aside rows with a cell that cannot be read; the newest row of each key wins, by (updated_at if the table
+has it, delivery day, place in the file); change nothing else.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _RATE = re.compile(r"\d+(\.\d{1,6})?")
 
 
 def replay(landing: Path) -> Frames:
-    """Per table what a reader of all delivered files ends up with, in the shape of the clean frames."""
+    """What a reader of all delivered files ends up with, by table, in the shape of the clean frames."""
     return {name: replay_table(landing, table) for name, table in TABLES.items()}
 
 
 def replay_table(landing: Path, table: Table) -> pd.DataFrame:
-    """One table: read every file, put unreadable rows aside, keep the newest row of every key."""
+    """One table: read every file, set aside unreadable rows, and keep the newest row of every key."""
     rows: list[dict[str, Any]] = []
     for path in sorted((landing / table.source / table.name).iterdir()):
         delivered_on = path.name.removeprefix(f"{table.name}_")[:10]
@@ -76,13 +76,13 @@ def _frame(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _read(path: Path, table: Table) -> list[dict[str, Any]]:
-    """The raw cells of one file, a dictionary per row."""
+    """The raw cells of one file, with one dictionary per row."""
     if table.extension == "jsonl":
         lines = path.read_text(encoding="utf-8").splitlines()
         return [json.loads(line, parse_float=Decimal) for line in lines]
     if table.extension == "xlsx":
         header, *body = openpyxl.load_workbook(path, read_only=True).active.values
-        # A row ends with its last filled cell.
+        # A row ends with its last cell that is not empty.
         return [dict.fromkeys(header) | dict(zip(header, row, strict=False)) for row in body]
     if table.extension == "parquet":
         return _read_parquet(path, table)
@@ -94,7 +94,7 @@ def _read(path: Path, table: Table) -> list[dict[str, Any]]:
 
 
 def _read_parquet(path: Path, table: Table) -> list[dict[str, Any]]:
-    # Times are read as text: the Python client needs one more library for zoned times.
+    # Times are read as text, because the Python client needs another library for times with zones.
     columns = ", ".join(
         f"strftime({name} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')" if kind == "moment" else name
         for name, kind in table.columns.items()
@@ -104,7 +104,7 @@ def _read_parquet(path: Path, table: Table) -> list[dict[str, Any]]:
 
 
 def _parse(kind: Kind, cell: Any) -> Any:
-    """One cell as its kind; raises ValueError for what cannot be read."""
+    """One cell as a value of its kind. Raises ValueError if it cannot be read."""
     if cell is None or kind == "text":
         return cell
     if kind == "moment":
@@ -131,7 +131,7 @@ def _cents(cell: Any) -> int:
 
 
 def differences(replayed: Frames, clean: Frames) -> list[str]:
-    """Names of tables that did not come back as they were, with what differs; empty when all is well."""
+    """The names of tables that differ from the clean frames, with the differences; empty if there are none."""
     found = []
     for name in TABLES:
         try:

@@ -1,6 +1,7 @@
 """When things happen: the rhythm of days, seasons and hours.
 
-What belongs here: how likely a day or an hour is. What does not: the calendar itself (clock) and what happens then.
+Belongs here: how likely a day or an hour is.
+Does not belong here: the calendar itself (clock), and what happens then.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ def _season(days: IntArray) -> IntArray:
 
 
 def _weekday(days: IntArray) -> IntArray:
-    """0 for Monday; day 0, 1970-01-01, was a Thursday."""
+    """0 for Monday. Day 0, 1970-01-01, was a Thursday."""
     return (days + 3) % 7
 
 
 def arrivals() -> IntArray:
-    """How many new people each local day from FIRST_DAY to LAST_DAY brings, as weights: growth, weekday and season."""
+    """How many new people arrive on each local day, FIRST_DAY to LAST_DAY, as weights: growth, weekday and season."""
     days = np.arange(FIRST_DAY, LAST_DAY + 1)
     growth = 1_000 + 1_400 * (days - FIRST_DAY) // (LAST_DAY - FIRST_DAY)
     weights: IntArray = growth * _ARRIVALS[_weekday(days)] * _season(days)
@@ -37,20 +38,20 @@ def arrivals() -> IntArray:
 
 
 def demand(days: IntArray) -> IntArray:
-    """Per mille of repeat purchases that happen on a day like this rather than not at all: weekday and season."""
+    """Of a thousand repeat purchases that are due on such a day, how many happen at all, by weekday and season."""
     likely: IntArray = _PURCHASES[_weekday(days)] * _season(days) // 13
     return likely
 
 
 def pick_days(dice: Dice, count: int) -> IntArray:
-    """`count` local days by how busy they are, plus one for each daily delivery day that got none."""
+    """`count` local days, busy days more often, plus one for each daily delivery day that got none."""
     days = FIRST_DAY + dice.weighted(arrivals(), count)
     daily = np.arange(BULK_DAY + 1, LAST_DAY + 1)
     return np.concatenate([days, np.setdiff1d(daily, days)])
 
 
 def shop_times(dice: Dice, size: int) -> IntArray:
-    """Seconds of the day at which people buy: evenings, and some around midnight."""
+    """Seconds of the day at which people buy: in the evening, and sometimes around midnight."""
     return dice.weighted(_SHOP_HOURS, size) * HOUR + dice.below(HOUR, size)
 
 

@@ -1,7 +1,8 @@
 """Customers and what they buy: customers, orders, order items and refunds.
 
-What belongs here: who becomes a customer when, how often each one orders, what is in an order, what happens to it
-and what is paid back. What does not: how customers were won (funnel, marketing) and what they think (survey).
+Belongs here: who becomes a customer and when, how often customers order, what an order contains, what happens to it,
+and what is refunded.
+Does not belong here: how customers were won (funnel, marketing), and what they think (survey).
 
 All moments are UTC seconds; NEVER means "not (yet)". Money is in cents of the order's currency.
 """
@@ -30,12 +31,12 @@ _WEB, _RETAIL, _INSIDE, _PARTNER = 0, 2, 3, 4
 _STATUSES = ("placed", "paid", "fulfilled", "cancelled")
 _PLACED, _PAID, _FULFILLED, _CANCELLED = range(4)
 
-# How loyal customers are: never again, now and then, regularly, all the time.
+# How loyal customers are: they never order again, sometimes, regularly, or all the time.
 _LOYALTY_WEIGHTS = (38, 34, 21, 7)
 _MEAN_GAP_DAYS = np.array([1, 62, 27, 11])
 _CHURN_PER_MILLE = np.array([1_000, 135, 60, 27])
 
-# Orders at moments where UTC and Warsaw disagree about the date or the clocks change; UTC.
+# Orders in UTC at moments when UTC and Warsaw have different dates, or when the clocks change.
 _AWKWARD_MOMENTS = (
     "2024-02-29T23:30:00", "2024-03-30T23:15:00", "2024-03-31T00:59:59", "2024-03-31T01:00:00", "2024-06-30T22:10:00",
     "2024-10-26T22:05:00", "2024-10-27T00:30:00", "2024-10-27T01:30:00", "2024-12-31T23:20:00", "2025-03-29T23:59:59",
@@ -46,7 +47,7 @@ _AWKWARD_MOMENTS = (
 
 @dataclass
 class Customers:
-    """One entry per customer, in order of creation. `deal` is the won deal a customer came from, or -1."""
+    """One entry per customer, in order of creation. `deal` is the won deal from which the customer came, or -1."""
 
     created: IntArray
     deal: IntArray
@@ -59,7 +60,7 @@ class Customers:
 
 @dataclass
 class Orders:
-    """One entry per order, in order of time. Moments of every step; `cancelled` tells which end a closed one had."""
+    """One entry per order, in order of time. The steps are moments; `cancelled` says how a closed order ended."""
 
     ordered: IntArray
     customer: IntArray
@@ -75,7 +76,7 @@ class Orders:
 
 @dataclass
 class Items:
-    """One entry per order line, grouped by order; money in cents of the order's currency."""
+    """One entry per order line, grouped by order. Money is in cents of the order's currency."""
 
     order: IntArray
     product: IntArray
@@ -87,7 +88,7 @@ class Items:
 
     @property
     def net(self) -> IntArray:
-        """What the line costs the customer, without tax."""
+        """What the customer pays for the line, without tax."""
         value: IntArray = self.quantity * self.unit_price - self.discount
         return value
 
@@ -96,7 +97,7 @@ class Items:
 
 
 def invent_customers(seed: int, count: int, deals: Deals) -> Customers:
-    """Customers from won deals and customers who found the shop themselves; sets `deals.customer` of the former."""
+    """Customers from won deals, and customers who found the shop themselves. Sets `deals.customer` of the won deals."""
     dice = Dice(seed, "customers")
     won = np.flatnonzero(deals.won_by_now)
     days = rhythm.pick_days(dice, max(count - len(won), 0))
@@ -117,7 +118,7 @@ def invent_customers(seed: int, count: int, deals: Deals) -> Customers:
 
 
 def customer_versions(seed: int, customers: Customers) -> pd.DataFrame:
-    """shop.customers: as created, and again when somebody changes the last name."""
+    """shop.customers: a version at creation, and another if the last name changes."""
     dice = Dice(seed, "names")
     size = len(customers.created)
     first, initial, later = (dice.below(n, size) for n in (len(cat.FIRST_NAMES), len(cat.INITIALS), 7))
@@ -146,13 +147,13 @@ def customer_versions(seed: int, customers: Customers) -> pd.DataFrame:
 
 
 def invent_orders(seed: int, customers: Customers, deals: Deals, staff: Staff) -> Orders:
-    """First orders, repeat orders, and the few that make sure that every delivery day and awkward hour has one."""
+    """First orders, repeat orders, and a few extra orders so that every delivery day and awkward hour has one."""
     dice = Dice(seed, "orders")
     first_customer, first_at = _first_orders(dice, customers)
     repeat_customer, repeat_at = _repeat_orders(dice, first_customer, first_at)
     at = np.concatenate([first_at, repeat_at])
     extra_at = _extra_moments(at)
-    # Whoever orders at an extra moment has been a customer for longer.
+    # A customer who orders at an extra moment must already have been one.
     earlier = np.searchsorted(customers.created, extra_at - HOUR)
     at = np.concatenate([at, extra_at])
     customer = np.concatenate([first_customer, repeat_customer, dice.below_each(np.maximum(earlier, 1))])
@@ -229,7 +230,7 @@ def _detail_orders(
 
 
 def order_versions(orders: Orders) -> pd.DataFrame:
-    """shop.orders: a version for every step of an order; nothing follows a deletion."""
+    """shop.orders: a version for every step of an order. Nothing follows a deletion."""
     size = len(orders.ordered)
     rows = np.tile(np.arange(size), 4)
     moments = np.concatenate([orders.ordered, orders.paid, orders.closed, orders.deleted])
@@ -255,7 +256,7 @@ def order_versions(orders: Orders) -> pd.DataFrame:
 
 
 def order_ids(numbers: IntArray) -> Objects:
-    """`O00000001` for order 0; eight digits keep text order and time order the same."""
+    """`O00000001` for order 0. With eight digits, text order and time order are the same."""
     return labels("O", numbers + 1, 8)
 
 
@@ -263,7 +264,7 @@ def order_ids(numbers: IntArray) -> Objects:
 
 
 def invent_items(seed: int, orders: Orders, customers: Customers, products: Products, rates: Rates) -> Items:
-    """One to five lines per order; bigger customers buy more of each."""
+    """One to five lines per order. Bigger customers buy more of each product."""
     dice = Dice(seed, "items")
     lines = 1 + dice.weighted((30, 32, 22, 11, 5), len(orders.ordered))
     order = np.repeat(np.arange(len(lines)), lines)
@@ -285,7 +286,7 @@ def invent_items(seed: int, orders: Orders, customers: Customers, products: Prod
 
 
 def item_versions(items: Items, orders: Orders) -> pd.DataFrame:
-    """shop.order_items: delivered once, with their order."""
+    """shop.order_items: delivered once, together with their order."""
     raw = {
         "order_item_id": item_ids(np.arange(len(items.order))),
         "order_id": order_ids(items.order),

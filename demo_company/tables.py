@@ -1,9 +1,9 @@
-"""Which tables the demo company's systems deliver, with their columns, keys and file formats.
+"""The tables that the demo company's systems deliver, with their columns, keys and file formats.
 
-What belongs here: the shape of every table and building a typed frame of one. What does not: contents (the
-business modules), spoiling (dirt) and bytes (deliveries).
+Belongs here: the shape of every table, and building a typed frame of it.
+Does not belong here: contents (the business modules), faults (dirt) and bytes (deliveries).
 
-Kinds of columns and how the in-memory frames hold them:
+The kinds of columns, and how the in-memory frames hold them:
   text    pandas str, missing = null
   moment  datetime64[s, UTC], missing = has not happened
   day     datetime64[s] at midnight, a plain date
@@ -35,7 +35,7 @@ HELPERS = ["happened_on", "delivered_on"]
 
 @dataclass(frozen=True)
 class Table:
-    """One delivered table: where it comes from, how its files look and what identifies a row."""
+    """One delivered table: its source, the format of its files, and what identifies a row."""
 
     source: str
     name: str
@@ -50,7 +50,7 @@ class Table:
 
     @property
     def has_updated_at(self) -> bool:
-        """Whether a newer version of a row says so itself."""
+        """Whether a column says which version of a row is newer."""
         return "updated_at" in self.columns
 
 
@@ -182,7 +182,7 @@ EVERY_DAY = ("shop.customers", "shop.orders", "shop.order_items", "crm.leads", "
 
 
 def typed(kind: Kind, values: Any) -> pd.Series[Any]:
-    """One column from raw values: moments and days arrive as whole numbers, NEVER becomes null."""
+    """One column from raw values. Moments and days are given as whole numbers, and NEVER becomes null."""
     if kind in ("moment", "day"):
         numbers = np.asarray(values, dtype=np.int64)
         stamps = numbers.astype("datetime64[s]" if kind == "moment" else "datetime64[D]").astype("datetime64[s]")
@@ -195,10 +195,10 @@ def typed(kind: Kind, values: Any) -> pd.Series[Any]:
 
 
 def versions_frame(full_name: str, raw: Mapping[str, Any], happened_on: IntArray) -> pd.DataFrame:
-    """All delivered versions of a table's rows, in the order they came about.
+    """All delivered versions of a table's rows, in the order in which they arose.
 
-    raw: per column one array of equal length; happened_on: local day number of each version. The result has the
-    table's columns and the HELPERS.
+    raw: one array per column, all of equal length; happened_on: the local day number of each version. The result has
+    the table's columns and the HELPERS.
     """
     table = TABLES[full_name]
     frame = pd.DataFrame({name: typed(kind, raw[name]) for name, kind in table.columns.items()})
@@ -208,16 +208,16 @@ def versions_frame(full_name: str, raw: Mapping[str, Any], happened_on: IntArray
 
 
 def newest_versions(table: Table, versions: pd.DataFrame) -> pd.DataFrame:
-    """The clean frame: the last version of every row, sorted by key, with the table's columns only."""
+    """The clean frame: the last version of every row, sorted by key, with only the table's columns."""
     by = ["updated_at", "delivered_on"] if table.has_updated_at else ["delivered_on"]
     newest = versions.sort_values(by, kind="stable").drop_duplicates(list(table.key), keep="last")
     return newest[list(table.columns)].sort_values(list(table.key)).reset_index(drop=True)
 
 
 def last_per_delivery(rows: IntArray, moments: IntArray) -> IntArray:
-    """Which versions a daily extract shows: of each row the last one in each delivery.
+    """The versions that a daily extract shows: for each row, the last version in each delivery.
 
-    rows: which row each version belongs to; moments: when it came about. Returns positions, in order of moment.
+    rows: the row that each version belongs to; moments: when the version arose. Returns positions, in order of moment.
     """
     order = np.lexsort((moments, rows))
     row, delivered = rows[order], delivery_day_of(moments[order])
@@ -228,10 +228,10 @@ def last_per_delivery(rows: IntArray, moments: IntArray) -> IntArray:
 
 
 def delivery_day_of(moments: IntArray) -> IntArray:
-    """The delivery that carries what happened at a moment."""
+    """The delivery that contains what happened at a moment."""
     return delivery_day(local_day(moments))
 
 
 def labels(prefix: str, numbers: Any, width: int) -> Objects:
-    """Ids such as `O00000042` for whole numbers; a negative number gives null."""
+    """Ids such as `O00000042` for whole numbers; null for a negative number."""
     return np.array([f"{prefix}{n:0{width}d}" if n >= 0 else None for n in numbers.tolist()], dtype=object)

@@ -1,11 +1,12 @@
-"""The true KPIs of the demo company, worked out from its clean frames in plain pandas.
+"""The true KPIs of the demo company, computed from its clean frames in plain pandas.
 
-What belongs here: the definitions of the eight KPIs, one function each, written to be read, and the targets beside
-them. What does not: files, dirt and anything of the pipeline; this is the second opinion its numbers are compared with.
+Belongs here: the definitions of the eight KPIs, one readable function each, and their targets.
+Does not belong here: files, faults and any part of the pipeline. This is the second opinion that the pipeline's numbers
+are compared with.
 
 Frames are the clean frames (money in integer cents of the row's currency, moments in UTC) plus `crm.rep_teams`.
-Windows are half open, `[start, end)`, in business dates: the Warsaw date of a moment. Every amount is converted to
-EUR and rounded half away from zero to whole cents per row and component before anything is added up.
+Windows are half-open, `[start, end)`, in business dates: the Warsaw date of a moment. Every amount is converted to EUR
+and rounded half away from zero to whole cents, per row and component, before anything is added up.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ __all__ = [
 
 
 def all_kpis(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
-    """Every row of truth.csv."""
+    """All rows of truth.csv."""
     movements = sales_movements(frames)
     customers = customer_attributes(frames, movements)
     customer_months = months_of_customers(movements, customers)
@@ -69,12 +70,12 @@ def all_kpis(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
 
 
 def write_truth(path: Path, rows: Iterable[TruthRow]) -> int:
-    """Write truth.csv; returns how many rows it has."""
+    """Write truth.csv. Return its number of rows."""
     return _write(path, TruthRow._fields, rows)
 
 
 def write_targets(path: Path, rows: Iterable[TargetRow]) -> int:
-    """Write targets.csv; returns how many rows it has."""
+    """Write targets.csv. Return its number of rows."""
     return _write(path, TargetRow._fields, rows)
 
 
@@ -90,7 +91,7 @@ def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str | Numbe
 
 
 def _as_text(cell: str | Number) -> str:
-    """Decimals with all their places, floats with as many as tell them apart, None as nothing."""
+    """Decimals with all their places, floats with as many as distinguish them, None as an empty text."""
     if cell is None:
         return ""
     if isinstance(cell, float):

@@ -1,7 +1,7 @@
 """Customer acquisition cost, and what the money spent on customers brings back.
 
-What belongs here: spend and costs, and the customers, leads and sales they are set against. What does not: what a
-customer is worth (customers).
+Belongs here: spend and costs, and the customers, leads and sales that they are compared with.
+Does not belong here: the value of a customer (customers).
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ _INSIDE = ("sales_people", "marketing_people", "tools")
 
 
 def cac(frames: Frames, movements: pd.DataFrame, customer_months: pd.DataFrame) -> list[TruthRow]:
-    """What it costs in a month to win a customer, a lead, a qualified lead; and what that money brings.
+    """What it costs in a month to win a customer, a lead or a qualified lead, and what that money brings back.
 
     paid: spend of paid campaigns per new customer whose last touch at or before the first order was one of theirs.
-    blended: all spend and the agency per new customer. fully_loaded: the people and tools of sales and marketing, too.
+    blended: all spend and the agency, per new customer. fully_loaded: plus the people and tools of sales and marketing.
     cpl, cost_per_sql: the blended cost per lead created, and per lead that sales accepted.
-    roas, romi: sales of orders whose last touch was of a paid campaign, and what is left of them, per EUR it cost.
-    payback_months, ltv_cac: the blended cost of a customer against the margin of a month and the value of a lifetime.
-    What the agency and the people cost is known after the month: until then nothing that they are part of has a value.
+    roas, romi: sales of orders whose last touch belongs to a paid campaign, and what remains of them, per EUR of spend.
+    payback_months, ltv_cac: the blended cost of a customer compared with the margin of a month and the lifetime value.
+    The costs of the agency and the people are known only after the month. Until then, variants that include them have
+    no value.
     """
     spend, costs = _spend(frames), _costs(frames)
     attributed = _sales_from_ads(frames, movements)
@@ -72,7 +73,7 @@ def cac(frames: Frames, movements: pd.DataFrame, customer_months: pd.DataFrame) 
 
 
 def _paid(month: pd.Timestamp, entity: Entity, spend: pd.DataFrame, attributed: pd.DataFrame) -> list[TruthRow]:
-    """The three variants about paid campaigns: what a customer costs, what a EUR brings, and what is left of that."""
+    """The three variants about paid campaigns: what a customer costs, what a EUR brings, and what remains of that."""
     paid = _sum(spend[spend["is_paid"]], month)
     customers = int((attributed["is_first"] & (attributed["month"] == month)).sum())
     sales = _sum(attributed, month)
@@ -86,7 +87,7 @@ def _paid(month: pd.Timestamp, entity: Entity, spend: pd.DataFrame, attributed: 
 
 
 def _against_value(month: pd.Timestamp, cost: float | None, customer: Prediction | None) -> list[TruthRow]:
-    """Months until a customer has paid back the cost, and lifetime value per EUR of it; not where nothing is left."""
+    """Months until a customer has paid back the cost, and lifetime value per EUR of cost; NULL if nothing remains."""
     margin, value = (customer.margin, customer.value) if customer else (None, None)
     meaningful = month in COMPLETE_MONTHS and margin is not None and margin > 0
     return [
@@ -104,7 +105,7 @@ def _sum(rows: pd.DataFrame, month: pd.Timestamp) -> int:
 
 
 def _spend(frames: Frames) -> pd.DataFrame:
-    """Spend per campaign and day: month, EUR cents, channel of the campaign and whether that is paid."""
+    """Spend per campaign and day: month, EUR cents, the campaign's channel, and whether that is a paid channel."""
     campaigns = frames["ads.campaigns"][["campaign_id", "channel", "is_paid"]]
     spend = frames["ads.spend"].merge(campaigns, on="campaign_id")
     spend["eur"] = to_eur(spend["spend"], spend["currency"], spend["spend_date"], frames["finance.fx_rates"])
@@ -119,10 +120,10 @@ def _costs(frames: Frames) -> pd.DataFrame:
 
 
 def _sales_from_ads(frames: Frames, movements: pd.DataFrame) -> pd.DataFrame:
-    """Counting orders whose customer's last touch at or before them is of a paid campaign, in any time before.
+    """Counting orders whose customer's last touch at or before the order belongs to a paid campaign, however long ago.
 
-    One row per order: order_id, month, is_first, eur (gross - discounts, in cents), and channel, that of the campaign.
-    The last touch is by touched_at, then touchpoint_id.
+    One row per order: order_id, month, is_first, eur (gross - discounts, in cents), and the channel of the campaign.
+    The last touch is determined by touched_at, then touchpoint_id.
     """
     orders = movements.loc[movements["orders"] == 1, ["order_id", "customer_id", "ordered_at", "month", "is_first"]]
     touches = frames["ads.touchpoints"][["touchpoint_id", "customer_id", "campaign_id", "touched_at"]]

@@ -1,6 +1,7 @@
-"""What every KPI of the truth is worked out with: rows, the calendar, business dates, euros, teams, shares.
+"""What all KPIs of the truth are computed with: rows, the calendar, business dates, euros, teams, shares.
 
-What belongs here: tools that at least two KPIs use and that say nothing about any of them. What does not: a KPI.
+Belongs here: tools that at least two KPIs use and that contain nothing specific to any of them.
+Does not belong here: a KPI.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Number = int | float | Decimal | None
 
 
 class TruthRow(NamedTuple):
-    """One published number. Money is a Decimal in EUR, a count an int, a ratio a float, NULL is None."""
+    """One published number. Money is a Decimal in EUR, a count is an int, a ratio is a float, and NULL is None."""
 
     period_month: str
     kpi_id: str
@@ -38,7 +39,7 @@ class TruthRow(NamedTuple):
 
 
 class Entity(NamedTuple):
-    """Whom a number is about: a cut, such as `segment`, and one of its members, such as `smb`."""
+    """What a number is about: a cut, such as `segment`, and one of its members, such as `smb`."""
 
     cut: str
     name: str
@@ -56,18 +57,18 @@ def label(month: Any) -> str:
 
 
 def next_month(month: pd.Timestamp) -> pd.Timestamp:
-    """The first of the month after."""
+    """The first day of the following month."""
     return month + pd.offsets.MonthBegin()
 
 
 def business_date(moments: pd.Series[Any]) -> pd.Series[Any]:
-    """The Warsaw date of each UTC moment, as midnight without a zone."""
+    """The Warsaw date of each UTC moment, as midnight without a time zone."""
     days: pd.Series[Any] = moments.dt.tz_convert("Europe/Warsaw").dt.tz_localize(None).dt.normalize()
     return days
 
 
 def month_of(days: pd.Series[Any]) -> pd.Series[Any]:
-    """The first of the month of each day."""
+    """The first day of the month of each day."""
     return pd.Series(days.to_numpy().astype("datetime64[M]").astype("datetime64[s]"), index=days.index)
 
 
@@ -75,7 +76,7 @@ def month_of(days: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def to_eur(cents: pd.Series[Any], currency: pd.Series[Any], days: pd.Series[Any], fx: pd.DataFrame) -> pd.Series[Any]:
-    """Cents of any currency as EUR cents, by the latest rate on or before the day; exact, half away from zero."""
+    """Cents of any currency as EUR cents, at the latest rate up to the day. Exact, rounded half away from zero."""
     micros = np.full(len(cents), 1_000_000, dtype=np.int64)
     stamps = days.to_numpy().astype("datetime64[s]")
     for code, quoted in fx.sort_values("rate_date").groupby("from_currency"):
@@ -86,7 +87,7 @@ def to_eur(cents: pd.Series[Any], currency: pd.Series[Any], days: pd.Series[Any]
 
 
 def rounded_quotient(numerator: pd.Series[Any], denominator: Any) -> pd.Series[Any]:
-    """Whole numbers divided by positive whole numbers, rounded half away from zero; exact."""
+    """Whole numbers divided by positive whole numbers. Exact, rounded half away from zero."""
     magnitude = (2 * numerator.abs() + denominator) // (2 * denominator)
     rounded: pd.Series[Any] = np.sign(numerator) * magnitude
     return rounded
@@ -98,7 +99,7 @@ def euros(cents: int) -> Decimal:
 
 
 def team_on(reps: pd.Series[Any], days: pd.Series[Any], rep_teams: pd.DataFrame) -> pd.Series[Any]:
-    """The team of each rep on a day, `unassigned` without a rep; before the first entry the first team holds."""
+    """The team of each rep on a day; `unassigned` without a rep. Before the first entry, the first team applies."""
     teams = pd.Series(UNASSIGNED, index=reps.index, dtype=object)
     for rep, history in rep_teams.sort_values("valid_from").groupby("rep_id"):
         mine = reps == rep
@@ -111,7 +112,7 @@ def team_on(reps: pd.Series[Any], days: pd.Series[Any], rep_teams: pd.DataFrame)
 
 
 def ratio(numerator: float | None, denominator: float | None) -> float | None:
-    """Their quotient, None when there is nothing to divide or nothing to divide by."""
+    """The quotient, or None if the numerator is missing or the denominator is missing or zero."""
     if numerator is None or not denominator:
         return None
     return float(numerator / denominator)
@@ -126,9 +127,9 @@ def shares(
     shown: Callable[[int], Number] = int,
     per: int = 1,
 ) -> list[TruthRow]:
-    """One row per (month, entity) that occurs in either: how much of how much, `per` so many.
+    """One row per (month, entity) that occurs in either: `part` divided by `whole`, multiplied by `per`.
 
-    part, whole: whole numbers by (month, entity); shown: how they are written, such as `euros` for cents.
+    part, whole: whole numbers by (month, entity); shown: how to write them, such as `euros` for cents.
     """
     both = pd.concat([part.rename("part"), whole.rename("whole")], axis=1).fillna(0).astype("int64").sort_index()
     return [
@@ -138,16 +139,16 @@ def shares(
 
 
 def every_month(counts: pd.Series[Any], cut: str) -> pd.Series[Any]:
-    """For the company a number for every month, 0 where nothing was counted; for other cuts the numbers they are."""
+    """For the company, a number for every month, 0 if nothing was counted; for other cuts, the numbers unchanged."""
     if cut != COMPANY.cut:
         return counts
     return counts.reindex(pd.MultiIndex.from_product([MONTHS, [COMPANY.name]], names=counts.index.names), fill_value=0)
 
 
 def quantiles(kpi: str, variant: str, cut: str, rows: pd.DataFrame, measure: str, quantile: float) -> list[TruthRow]:
-    """One row per (month, entity) of `rows`: a quantile of those with a measure, and how many these are.
+    """One row per (month, entity) of `rows`: a quantile of the rows that have a measure, and the number of these rows.
 
-    Between two neighbours the quantile is interpolated linearly; it is NULL where no row has a measure.
+    Between two neighbours, the quantile is interpolated linearly. It is NULL if no row has a measure.
     """
     grouped = rows.groupby(["month", cut])[measure]
     both = pd.DataFrame({"counted": grouped.count(), "value": grouped.quantile(quantile)})

@@ -1,6 +1,7 @@
-"""What customers are worth and whether they stay.
+"""What customers are worth, and whether they stay.
 
-What belongs here: customer lifetime value and retention. What does not: what it costs to win a customer (acquisition).
+Belongs here: customer lifetime value and retention.
+Does not belong here: what it costs to win a customer (acquisition).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ACTIVE_DAYS = pd.Timedelta(days=90)
 
 
 def months_of_customers(movements: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
-    """One row per month and customer who has ordered by its end.
+    """One row per month and customer who has ordered by the end of the month.
 
     Columns: month, customer_id, the cuts; orders to date; was_active and is_active, whether there was an order in the
     90 days before the month began and before it ended; net_before (of the month before), net and margin, in EUR cents.
@@ -64,9 +65,9 @@ def _active_before(orders: pd.DataFrame, moment: pd.Timestamp) -> pd.Series[Any]
 
 
 def retention(customer_months: pd.DataFrame) -> list[TruthRow]:
-    """Who stays: customers still active after the month, customers who bought again, and revenue that stayed.
+    """Who stays: customers still active after the month, customers who bought again, and retained revenue.
 
-    nrr and grr: of customers with positive net revenue last month, their net revenue now, with and without growth.
+    nrr and grr: current net revenue of customers with positive net revenue last month, with and without growth.
     """
     months = customer_months.assign(customers=1)
     months["stayed"] = months["was_active"] & months["is_active"]
@@ -93,11 +94,11 @@ def retention(customer_months: pd.DataFrame) -> list[TruthRow]:
 def clv(
     movements: pd.DataFrame, customers: pd.DataFrame, customer_months: pd.DataFrame, as_of: pd.Timestamp = AS_OF
 ) -> list[TruthRow]:
-    """What a customer brought, by month of the first order, and what one would bring, by calendar month.
+    """What a customer has brought, by month of the first order, and what one is expected to bring, by calendar month.
 
     historic and margin: net revenue and margin per customer within N days of the first order; NULL until every customer
-    of the month has been watched for N days. lifetime: net revenue per customer to date.
-    predictive_simple: the month's margin per active customer for as long as customers stay at its rate of leaving.
+    of the month has been observed for N days. lifetime: net revenue per customer to date.
+    predictive_simple: the month's margin per active customer, for as long as customers stay at the month's churn rate.
     """
     lives = _lives(movements, customers)
     rows = []
@@ -139,7 +140,7 @@ def _by_cohort(lives: pd.DataFrame, cut: str, as_of: pd.Timestamp) -> list[Truth
 
 
 def _watched(cohort: pd.Timestamp, days: int | None, as_of: pd.Timestamp) -> bool:
-    """Whether those who came on the last day of the month have been customers for so many days; always for None."""
+    """Whether customers who came on the last day of the month have been observed for that many days; true for None."""
     if days is None:
         return True
     last_day = next_month(cohort) - pd.Timedelta(days=1)
@@ -151,9 +152,9 @@ LONGEST_LIFE_MONTHS = 60
 
 
 class Prediction(NamedTuple):
-    """What an active customer brought in a month, what share of customers left, and the value these two lead to.
+    """What an active customer brought in a month, the share of customers who left, and the resulting value.
 
-    EUR, ratio, EUR; each None where there is nobody to work it out from, the value in the month in progress, too.
+    EUR, ratio, EUR. Each is None if there are no customers to compute it from, the value also in an unfinished month.
     """
 
     margin: float | None
@@ -162,7 +163,7 @@ class Prediction(NamedTuple):
 
 
 def predictions(customer_months: pd.DataFrame, cut: str) -> dict[tuple[pd.Timestamp, str], Prediction]:
-    """Per (month, entity): margin per customer active at its end x min(1 / churn, 60), churn = 1 - logo retention."""
+    """Per (month, entity): margin per customer active at its end x min(1 / churn, 60); churn = 1 - logo retention."""
     months = customer_months[["month", cut, "is_active", "was_active"]].copy()
     months["left"] = months["was_active"] & ~months["is_active"]
     months["margin"] = customer_months["margin"].where(months["is_active"], 0)

@@ -1,7 +1,7 @@
-"""Deals: the win rate and what belongs to it, and the bookings that stand beside revenue.
+"""Deals: the win rate and related variants, and the bookings that are shown next to revenue.
 
-What belongs here: everything about opportunities. What does not: the leads they came from (leads), and the orders that
-follow (movements).
+Belongs here: everything about opportunities.
+Does not belong here: the leads that they came from (leads), and the orders that follow (movements).
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def bookings(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
 
 
 def win_rate(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
-    """Won of all closed deals, by number and by EUR, by month of closing and by month of creation.
+    """Won deals as a share of all closed deals, by number and by EUR, by month of closing and by month of creation.
 
-    And by month of closing: what a won deal brings and how long it takes, whether the pipeline covers the target, and
-    how many EUR it brings a day.
+    Also by month of closing: the value of a won deal, the time it takes, whether the pipeline covers the target, and
+    how many EUR it brings per day.
     """
     deals = _deals_with_cuts(frames, as_of)
     closed = _by_month_of(deals, "closed", frames)
@@ -70,8 +70,8 @@ def win_rate(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
 def _deals_with_cuts(frames: Frames, as_of: pd.Timestamp) -> pd.DataFrame:
     """All deals with business dates (`closed` is NaT while open), owner, customer's segment and region, and EUR cents.
 
-    EUR at the rate of the day the deal closed; of an open one at that of the as-of date. won_cycle_days: from creation
-    to closing, of deals won; none where somebody entered the deal after it had closed.
+    EUR at the rate of the day on which the deal closed, or of the as-of date for an open deal. won_cycle_days: from
+    creation to closing of won deals; missing if somebody entered the deal after it had closed.
     """
     deals = frames["crm.opportunities"].copy()
     deals["created"], deals["closed"] = business_date(deals["created_at"]), business_date(deals["closed_at"])
@@ -106,13 +106,13 @@ def _won_of_closed(deals: pd.DataFrame, basis: str, cut: str) -> list[TruthRow]:
 
 
 def _lacking_amounts(deals: pd.DataFrame, cut: str) -> set[tuple[str, str]]:
-    """(month, entity) where more than half of the won deals, or of the lost ones, have no amount."""
+    """(month, entity) in which more than half of the won deals, or of the lost deals, have no amount."""
     with_amount = deals.assign(known=deals["eur"] != 0).groupby(["month", cut, "is_won"])["known"].mean()
     return {(label(month), str(entity)) for month, entity, _ in with_amount[with_amount < 0.5].index}
 
 
 def _average_deal(closed: pd.DataFrame, cut: str) -> list[TruthRow]:
-    """EUR per won deal; NULL where every deal of the month was lost."""
+    """EUR per won deal; NULL if every deal of the month was lost."""
     sums = closed.assign(eur=closed["eur"].where(closed["is_won"], 0)).groupby(["month", cut])[["eur", "is_won"]].sum()
     rows = []
     for (month, entity), total in zip(sums.index, sums.to_dict("records"), strict=True):
@@ -126,7 +126,7 @@ def _average_deal(closed: pd.DataFrame, cut: str) -> list[TruthRow]:
 
 
 def _open_at_month_starts(deals: pd.DataFrame, frames: Frames) -> pd.DataFrame:
-    """Deals created before a month starts and not closed by then, once per such month, with who owned them then."""
+    """Deals created before a month starts and not yet closed, once per such month, with their owners at that time."""
     history = frames["crm.stage_history"].sort_values("changed_at", kind="stable")
     snapshots = []
     for month in MONTHS:

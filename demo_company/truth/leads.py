@@ -1,7 +1,7 @@
 """Lead conversion: how many leads become customers, how fast, and how soon somebody touches them.
 
-What belongs here: everything about leads alone. What does not: the deals they become (deals), and what they cost
-(acquisition).
+Belongs here: everything about leads alone.
+Does not belong here: the deals that they become (deals), and what they cost (acquisition).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _COHORT_DAYS = (30, 60, 90)
 
 
 def lead_conversion(frames: Frames) -> list[TruthRow]:
-    """Leads that became customers: of those created in a month, within N days or ever; and all of a month's.
+    """Leads that became customers: of those created in a month, within N days or ever; and all conversions of a month.
 
-    And of those created in a month: how long the converted took, and how long the touched waited for the first touch.
+    Also for leads created in a month: how long the conversion took, and how long leads waited for the first touch.
     """
     leads = _leads_with_cuts(frames)
     for days in _COHORT_DAYS:
@@ -66,7 +66,7 @@ def _leads_with_cuts(frames: Frames) -> pd.DataFrame:
 
 
 def _hours_to_first_touch(leads: pd.DataFrame) -> pd.Series[float]:
-    """Hours from creation to the first of qualification by marketing and by sales that did not precede it."""
+    """Hours from creation to the first qualification, by marketing or sales, that did not precede it."""
     touches = [leads[step].where(leads[step] >= leads["created_at"]) for step in ("mql_at", "sql_at")]
     waited = pd.concat(touches, axis=1).min(axis=1) - leads["created_at"]
     return waited.dt.total_seconds() / 3_600

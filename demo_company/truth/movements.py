@@ -1,7 +1,7 @@
-"""What orders amount to, and who the customers are: the ground under revenue, growth, retention and value.
+"""What orders amount to, and who the customers are: the basis of revenue, growth, retention and value.
 
-What belongs here: which orders count, what they and their refunds add to sales, and the customers' attributes. What
-does not: adding it up to a KPI.
+Belongs here: which orders count, what they and their refunds add to sales, and the customers' attributes.
+Does not belong here: adding this up to a KPI.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def counting_orders(frames: Frames) -> pd.DataFrame:
 
 
 def sales_movements(frames: Frames) -> pd.DataFrame:
-    """Everything that adds to or takes from sales, one row per order item, refund and order.
+    """Everything that adds to or reduces sales, one row per order item, refund and order.
 
     Columns: day, month, order_id, customer_id, ordered_at, is_first, the cuts (company, channel, rep, region, segment,
     team), and in EUR cents gross, discounts, cost, refunds, net and margin (net - cost); orders is 1 on one row per
-    order. An order's row and its items lie on the order's day, a refund on its own day.
+    order. The rows of an order and its items have the order's day, and a refund has its own day.
     """
     fx = frames["finance.fx_rates"]
     orders = counting_orders(frames)
@@ -68,7 +68,7 @@ def first_orders(movements: pd.DataFrame) -> pd.DataFrame:
 
 
 def customer_attributes(frames: Frames, movements: pd.DataFrame) -> pd.DataFrame:
-    """Per customer_id the CUSTOMER_CUTS; the channel of a customer is that of the first counting order."""
+    """The CUSTOMER_CUTS per customer_id. The channel of a customer is that of the first counting order."""
     customers = frames["shop.customers"].set_index("customer_id")[["segment", "region"]].assign(company=COMPANY.name)
     customers["channel"] = first_orders(movements).set_index("customer_id")["channel"]
     return customers.fillna(UNASSIGNED)

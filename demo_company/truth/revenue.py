@@ -1,7 +1,8 @@
-"""Revenue and how it grows.
+"""Revenue and its growth.
 
-What belongs here: sales added up per month and cut, and set against earlier months. What does not: which orders count
-and what they amount to (movements), and the bookings that stand beside revenue (deals).
+Belongs here: sales added up per month and cut, and compared with earlier months.
+Does not belong here: which orders count and what they amount to (movements), and the bookings that are shown next to
+revenue (deals).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from demo_company.truth.movements import ORDER_CUTS
 
 
 def revenue(movements: pd.DataFrame) -> list[TruthRow]:
-    """Sales per month and cut: net = gross - discounts - refunds, its parts, margin, orders and average order."""
+    """Sales per month and cut: net = gross - discounts - refunds, its components, margin, orders and average order."""
     sales = movements.copy()
     sales["new_customer_net"] = sales["net"].where(sales["is_first"], 0)
     sales["repeat_net"] = sales["net"].where(~sales["is_first"], 0)
@@ -34,14 +35,14 @@ def revenue(movements: pd.DataFrame) -> list[TruthRow]:
     return rows
 
 
-# Per variant of growth: length of the span in months, and how many months earlier the other span ends.
+# Per variant of growth: the length of the span in months, and by how many months the other span ends earlier.
 _SPANS = {"mom": (1, 1), "qoq": (3, 3), "yoy": (1, 12), "rolling_3": (3, 3), "trailing_12": (12, 12)}
 
 
 def sales_growth(movements: pd.DataFrame) -> list[TruthRow]:
-    """Net revenue against an earlier span of the same length, complete months only; NULL without a positive base.
+    """Net revenue compared with an earlier span of the same length, complete months only; NULL without a positive base.
 
-    An entity's months begin with the first in which anything of it was sold or paid back; a later one without is 0.
+    An entity's months begin with the first month in which it had sales or refunds. A later month without any is 0.
     """
     rows = []
     for cut in ORDER_CUTS:
@@ -63,6 +64,6 @@ def sales_growth(movements: pd.DataFrame) -> list[TruthRow]:
 
 
 def _sum_of(net: list[int], last: int, length: int) -> int | None:
-    """Sum of the `length` months up to position `last`, None when the entity is younger than that."""
+    """Sum of the `length` months up to position `last`; None if the entity began later than the first of them."""
     first = last - length + 1
     return sum(net[first : last + 1]) if first >= 0 else None

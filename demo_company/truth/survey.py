@@ -1,6 +1,6 @@
 """Net promoter score and response rate.
 
-What belongs here: everything about the survey. What does not: who the customers are (movements).
+Belongs here: everything about the survey. Does not belong here: who the customers are (movements).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from demo_company.truth.movements import CUSTOMER_CUTS
 
 
 def nps(frames: Frames, customers: pd.DataFrame) -> list[TruthRow]:
-    """Promoters (9, 10) minus detractors (0 to 6) per hundred customers, each by the latest answer; response rate.
+    """Promoters (9, 10) minus detractors (0 to 6) per hundred customers, each by the latest answer; and response rate.
 
-    The channel is that of the invitation: of the latest answer's, or of those sent.
+    The channel is that of the invitation: the invitation of the latest answer, or the invitations sent.
     """
     answers, sent = _answers(frames, customers), _invitations(frames, customers)
     counted = [("response_rate", sent, "answered", 1)]
@@ -42,7 +42,7 @@ def nps(frames: Frames, customers: pd.DataFrame) -> list[TruthRow]:
 
 
 def _latest_answers(answers: pd.DataFrame, length: pd.Timedelta | None) -> pd.DataFrame:
-    """Per month each customer's latest answer of the `length` before its end, or of the month itself."""
+    """Per month, each customer's latest answer of the `length` before the month's end, or of the month itself."""
     months = []
     for month in MONTHS:
         end = next_month(month)
@@ -53,7 +53,7 @@ def _latest_answers(answers: pd.DataFrame, length: pd.Timedelta | None) -> pd.Da
 
 
 def _answers(frames: Frames, customers: pd.DataFrame) -> pd.DataFrame:
-    """Answers from the first to the latest, with business date, cuts, and balance: 1 promoter, -1 detractor, else 0."""
+    """Answers from first to latest, with business date, cuts, and balance: 1 for promoters, -1 detractors, else 0."""
     answers = frames["survey.responses"].sort_values(["responded_at", "response_id"])
     answers["day"] = business_date(answers["responded_at"])
     answers["balance"] = (answers["score"] >= 9).astype("int64") - (answers["score"] <= 6)
@@ -62,7 +62,7 @@ def _answers(frames: Frames, customers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _invitations(frames: Frames, customers: pd.DataFrame) -> pd.DataFrame:
-    """Invitations with the month they were sent in, whether they were answered, and cuts."""
+    """Invitations with the month in which they were sent, whether they were answered, and cuts."""
     sent = frames["survey.invitations"].copy()
     sent["month"] = month_of(business_date(sent["sent_at"]))
     sent["answered"] = sent["invitation_id"].isin(frames["survey.responses"]["invitation_id"])

@@ -1,7 +1,7 @@
-"""Targets: what was set per rep, for the company, and month, what follows for teams, and how much of it was attained.
+"""Targets: what was set per month for reps and the company, the resulting team targets, and how much was attained.
 
-What belongs here: quotas in EUR and as shares, spreading money over days, and setting a KPI against its target. What
-does not: working out the KPI.
+Belongs here: quotas in EUR and as shares, spreading money over days, and comparing a KPI with its target.
+Does not belong here: computing the KPI.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _FEWEST_CASES = 20
 
 
 class TargetRow(NamedTuple):
-    """A month's target and the part of it that falls on days up to the as-of date: EUR, or a share such as 0.30.
+    """A month's target and the part of it for the days up to the as-of date: EUR, or a share such as 0.30.
 
-    attainment: 1 when that part was met exactly, more when it was beaten; None where the KPI has no value, or one of
+    attainment: 1 if that part was met exactly, more if it was exceeded; None if the KPI has no value, or a value from
     fewer than 20 cases.
     """
 
@@ -55,9 +55,9 @@ class TargetRow(NamedTuple):
 
 
 def targets(frames: Frames, reached: Iterable[TruthRow] = (), as_of: pd.Timestamp = AS_OF) -> list[TargetRow]:
-    """What was set for reps and the company; for teams the revenue of their reps. Only revenue is spread over days.
+    """Targets of reps and the company; for teams, the revenue targets of their reps. Only revenue is spread over days.
 
-    reached: the rows of the truth, for what was attained.
+    reached: the rows of the truth, from which the attainment is computed.
     """
     reached_by = {
         (row.period_month, row.kpi_id, row.entity_type, row.entity_id): row
@@ -68,7 +68,7 @@ def targets(frames: Frames, reached: Iterable[TruthRow] = (), as_of: pd.Timestam
 
 
 def _attainment(target: TargetRow, reached: TruthRow | None) -> float | None:
-    """How much of the target was reached by the as-of date; a cost reaches its target from above."""
+    """How much of the target was reached by the as-of date. A cost reaches its target from above."""
     if reached is None or reached.value is None:
         return None
     if reached.denominator is not None and reached.denominator < _FEWEST_CASES:
@@ -98,10 +98,10 @@ def _set_or_summed(frames: Frames, as_of: pd.Timestamp) -> list[TargetRow]:
 
 
 def daily_revenue_targets(frames: Frames, of_reps: bool) -> pd.DataFrame:
-    """Revenue quotas spread over the days of their month, so that the first k of n days hold round(target * k / n).
+    """Revenue quotas spread over the days of their month, so that the first k of n days contain round(target * k / n).
 
-    Those of reps, or the company's own. One row per rep and day; columns: rep, team (on that day), company, month, day,
-    and eur in cents.
+    The quotas of reps, or the company's own. One row per rep and day; columns: rep, team (on that day), company, month,
+    day, and eur in cents.
     """
     quotas = frames["crm.quotas"].rename(columns={"period_month": "month", "rep_id": "rep"})
     wanted = (quotas["kpi_id"] == "revenue") & ((quotas["rep"] != COMPANY.name) == of_reps)
