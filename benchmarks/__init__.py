@@ -1,1 +1,1 @@
-"""What `make bench` measures: ratios within one run, never seconds against another day's."""
+"""What `make bench` measures: ratios within one run, never seconds compared with those of another day."""

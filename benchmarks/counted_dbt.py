@@ -1,13 +1,13 @@
-"""dbt, counting the rows that its statements read and write, as DuckDB's profiler sees them.
+"""dbt, with a count of the rows that its statements read and write, as DuckDB's profiler sees them.
 
-Belongs here: standing between dbt and DuckDB, and adding up.
+Belongs here: intercepting the statements between dbt and DuckDB, and adding up the counts.
 Does not belong here: what to run, and what the counts mean (`one_day.py`).
 
     python -m benchmarks.counted_dbt counts.json build --project-dir …
 
-Written are the rows that go into tables, temporary ones included, and those that are updated or deleted. Read are the
-rows that these statements scan in tables and files: a view is read by whoever asks it, and row groups and files that
-are skipped are not read. What the Python model is handed is not counted.
+Rows written are those that go into tables, temporary tables included, and those that are updated or deleted. Rows read
+are those that these statements scan in tables and files: a view is read by the statements that query it, and skipped
+row groups and files are not read. The input of the Python model is not counted.
 """
 
 import json
@@ -37,7 +37,7 @@ class CountingCursor:
         return getattr(self._cursor, name)
 
     def execute(self, *arguments: Any) -> Any:
-        """Execute, and count."""
+        """Execute the statement and count its rows."""
         result = self._cursor.execute(*arguments)
         operators = list(_operators(json.loads(self._cursor.get_profiling_information(format="json"))))
         writers = [operator for operator in operators if operator.get("operator_type") in WRITERS]
@@ -50,7 +50,7 @@ class CountingCursor:
 def _rows_read(operator: Operator) -> int:
     if operator.get("operator_type") != "TABLE_SCAN":
         return 0
-    # Of files, DuckDB 1.5 calls scanned what they hold, once for each thread; what comes out of them is what was read.
+    # For files, DuckDB 1.5 counts everything they contain as scanned, once per thread. Only the output was really read.
     is_table = operator["operator_name"].strip() == "SEQ_SCAN"
     return int(operator["operator_rows_scanned" if is_table else "operator_cardinality"])
 
@@ -68,7 +68,7 @@ def main() -> None:
         return CountingCursor(initialize(*arguments, **options), totals)
 
     with mock.patch.object(LocalEnvironment, "initialize_cursor", staticmethod(initialize_counting)):
-        finished = dbtRunner().invoke([*sys.argv[2:], "--threads", "1"])  # the counts are added up without a lock
+        finished = dbtRunner().invoke([*sys.argv[2:], "--threads", "1"])  # counts are added up without a lock
     Path(sys.argv[1]).write_text(json.dumps(totals), encoding="utf-8")
     sys.exit(0 if finished.success else 1)
 

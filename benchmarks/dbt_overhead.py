@@ -1,14 +1,15 @@
-"""What dbt costs: a full refresh of all models through dbt, against the same compiled SQL run straight in DuckDB.
+"""What dbt costs: a full refresh of all models through dbt, compared with the same compiled SQL run directly in DuckDB.
 
-Belongs here: making the demo company at a size, landing it, running both sides in turn, and printing one table.
-Does not belong here: any model, and any judgement. It measures; the target stands in `docs/benchmarks.md`.
+Belongs here: creating the demo company at some size, landing it, running both sides in turn, and printing one table.
+Does not belong here: any model, and any judgement. The target is stated in `docs/benchmarks.md`.
 
     SCALE=10 python -m benchmarks.dbt_overhead      # 10 is a million orders
 
-Both sides run every model one after the other, in the same order, in a process of its own, on DuckDB with the same
-settings. The Python model runs on both. dbt's execution is what its `run_results.json` calls elapsed, its parsing what
-`dbt parse` writes into `perf_info.json`, and starting is the rest of the process's time. The first parsing reads every
-file; those after it, as in the pipeline, what has changed. Both sides must have built as many rows.
+Both sides run all models one after the other, in the same order, each side in its own process, on DuckDB with the same
+settings. Both run the Python model. dbt's execution time is the elapsed time in its `run_results.json`, its parsing
+time is what `dbt parse` writes to `perf_info.json`, and the rest of the process's time is starting. The first parsing
+reads all files. Later ones read only what has changed, as in the pipeline. Both sides must have built the same number
+of rows.
 """
 
 import json
@@ -36,7 +37,7 @@ from pipelines.warehouse import STORAGE_VERSION, attach_read_only, escaped, in_m
 
 SCALE = float(os.environ.get("SCALE") or 10)
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
-CATALOG = "warehouse"  # as dbt names the file, and so as compiled SQL names it
+CATALOG = "warehouse"  # dbt's name for the file, which compiled SQL uses
 AS_OF = date(2026, 1, 9)
 
 Node = dict[str, Any]
@@ -53,12 +54,12 @@ class Round:
 
     @property
     def ratio(self) -> float:
-        """What dbt's execution takes for each second of plain SQL."""
+        """How long dbt's execution takes for each second of plain SQL."""
         return self.dbt_execution / self.plain_sql
 
 
 def main() -> None:
-    """Measure and print; results go to `data/bench/results.json`, too."""
+    """Measure and print. The results are also written to `data/bench/results.json`."""
     console = Console()
     folder = PROJECT_DIR / "data" / "bench" / f"scale-{SCALE:g}"
     settings = load_settings().model_copy(update={"data_dir": folder, "company_dir": folder / "none"})
@@ -94,7 +95,7 @@ def _deliver(folder: Path) -> None:
 
 
 def _land(settings: Settings, sources: list[Source]) -> int:
-    """Bring every delivery into raw; how many rows there are."""
+    """Bring all deliveries into raw, and return the number of rows."""
     rows = 0
     with sandboxed(settings.landing_dir, settings.raw_dir) as database:
         for source, name, table in each_table(sources):
@@ -105,16 +106,16 @@ def _land(settings: Settings, sources: list[Source]) -> int:
 
 
 def _parse(settings: Settings, sources: list[Source]) -> float:
-    """Seconds of parsing: of every file the first time, of what has changed after that."""
+    """Seconds of parsing: of all files the first time, and of changed files after that."""
     _dbt(["parse", "--quiet"], settings, sources)
     return float(_made_by_dbt(settings, "perf_info.json")["load_all_elapsed"])
 
 
 def _run_dbt(settings: Settings, sources: list[Source]) -> tuple[float, float, float, list[Node]]:
-    """Run every model anew: seconds of execution, of starting and of parsing, and the models in the order they ran."""
+    """Run all models again. Return seconds of execution, starting and parsing, and the models in the order they ran."""
     settings.warehouse_path.unlink(missing_ok=True)
     _dbt(["seed", "--quiet"], settings, sources)
-    parsing = _parse(settings, sources)  # `dbt run` parses, too, and does not say how long
+    parsing = _parse(settings, sources)  # `dbt run` also parses, but does not say how long that takes
     wall = _dbt(["run", "--full-refresh", "--threads", "1", "--quiet"], settings, sources)
     ran = _made_by_dbt(settings, "run_results.json")
     nodes = _made_by_dbt(settings, "manifest.json")["nodes"]
@@ -141,14 +142,14 @@ def _dbt(arguments: list[str], settings: Settings, sources: list[Source]) -> flo
 
 
 def _run_plain(settings: Settings, order: list[Node]) -> float:
-    """Seconds of the same statements without dbt, in a fresh process and a fresh file."""
+    """Seconds of the same statements without dbt, in a new process and a new file."""
     statements = [(node["schema"], node["name"], node["config"]["materialized"], _sql(node)) for node in order]
     with get_context("spawn").Pool(1) as pool:
         return float(pool.apply(_execute_plain, (settings.warehouse_path, statements)))
 
 
 def _sql(node: Node) -> str | None:
-    """A model's compiled SQL; None for the Python model."""
+    """The compiled SQL of a model; None for the Python model."""
     return node["compiled_code"] if node["language"] == "sql" else None
 
 
@@ -174,12 +175,12 @@ def _execute_plain(warehouse: Path, statements: list[tuple[str, str, str, str | 
                 predictions = predict(connection.table(f"{schema}.int_customer_purchases").df())  # noqa: F841
                 sql = "select * from predictions"
             connection.execute(f'create {kind} {schema}."{name}" as {sql}')
-        # Closing the file, and so its checkpoint, is on neither side's clock.
+        # Neither side's time includes closing the file, and the checkpoint that this causes.
         return time.perf_counter() - start
 
 
 def _require_same_rows(settings: Settings, order: list[Node]) -> None:
-    """Stop when a model has more rows on one side than on the other: then they did not do the same."""
+    """Stop if a model has different numbers of rows on both sides, because then they did not do the same work."""
     with in_memory() as connection:
         attach_read_only(connection, settings.warehouse_path, "dbt")
         attach_read_only(connection, settings.warehouse_path.with_name("plain.duckdb"), "plain")

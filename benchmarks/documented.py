@@ -1,12 +1,12 @@
-"""The same day as the tools' own examples do it: the peer that `peers.py` measures.
+"""The same day as in the tools' own examples: the peer that `peers.py` measures.
 
-Belongs here: a code location with one asset for each delivered table, `@dbt_assets` as dagster-dbt's documentation has
-it, and one asset check for each suite, which reads its table into a pandas batch of Great Expectations (GX).
-Does not belong here: anything that makes it faster or slower than its examples are.
+Belongs here: a code location with one asset for each delivered table, `@dbt_assets` as in the documentation of
+dagster-dbt, and one asset check for each suite, which reads its table into a pandas batch of Great Expectations (GX).
+Does not belong here: anything that makes it faster or slower than the examples.
 
-It lands, builds and checks the same tables by the same rules, as far as GX has them on pandas: raw SQL is not among
-them, nor are the expectations that are this project's own. It publishes nothing, keeps no verdicts and alerts nobody.
-The installation and the day come from DATA_DIR, KPI_PARSED (dbt's `manifest.json`) and KPI_DAY.
+It lands, builds and checks the same tables by the same rules, as far as GX supports them on pandas: it supports neither
+raw SQL nor this project's own expectations. It publishes nothing, stores no verdicts and alerts nobody. The
+installation and the day are given by DATA_DIR, KPI_PARSED (dbt's `manifest.json`) and KPI_DAY.
 """
 
 import json
@@ -41,7 +41,7 @@ project = str(assemble_project(settings))
 
 
 def raw_asset(source: str, name: str, table: Any) -> dg.AssetsDefinition:
-    """A delivered table, landed by the same code."""
+    """A delivered table, landed by the same code as in the pipeline."""
 
     @dg.asset(key=raw_key(source, name))
     def landed() -> None:
@@ -60,13 +60,13 @@ class Keys(Translator):
 
 @dbt_assets(manifest=manifest, dagster_dbt_translator=Keys(), exclude="resource_type:unit_test")
 def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-    """As in the documentation, with what our project has to be told."""
+    """As in the documentation, with the arguments that our project needs."""
     build = ["build", "--vars", json.dumps(dbt_variables(settings, sources))]
     yield from dbt.cli(build, context=context).stream()
 
 
 def suite_check(suite: Suite, key: dg.AssetKey) -> dg.AssetChecksDefinition:
-    """One check for all of a table's expectations, on a frame of it."""
+    """One check for all expectations of a table, on a frame of the table."""
 
     @dg.asset_check(asset=key, name="suite")
     def checked() -> dg.AssetCheckResult:
@@ -84,7 +84,7 @@ def suite_check(suite: Suite, key: dg.AssetKey) -> dg.AssetChecksDefinition:
 
 
 def frame(suite: Suite) -> pd.DataFrame:
-    """The table that a suite is about: of raw what was delivered that day."""
+    """The table that a suite checks; for raw, only what was delivered on that day."""
     if suite.stage == "raw":
         source, name = suite.name.split("__", 1)
         file = raw_file(settings.raw_dir, source, name, DAY)

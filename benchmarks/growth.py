@@ -1,15 +1,15 @@
-"""What the whole of a day costs as history grows: the same last day, on one month of history and on up to two years.
+"""What a whole day costs as history grows: the same last day, with a history of one month and of up to two years.
 
-Belongs here: cutting the demo company's history, running its last day by `kpi run --profile` in turns, and printing
-what that cost, by stage.
-Does not belong here: any judgement (the target stands in `docs/benchmarks.md`), and the rows that models read and
+Belongs here: cutting the demo company's history, running its last day with `kpi run --profile` in turns, and printing
+the cost by stage.
+Does not belong here: any judgement (the target is stated in `docs/benchmarks.md`), and the rows that models read and
 write (`one_day.py`).
 
     SCALE=0.1 ROUNDS=3 python -m benchmarks.growth
 
-A company of so many months is the demo company without the orders, leads and deals that are older, and without what
-belongs to them alone. Its history comes as one delivery, and then daily from the middle of November on, or as long as
-it lives. Every turn is a process of its own, on the files of the morning.
+A company with a history of so many months is the demo company without older orders, leads and deals, and without what
+belongs only to them. Its history arrives as one delivery, and then daily from the middle of November on, or from its
+beginning if that is later. Each turn is a process of its own, on the files as they were in the morning.
 """
 
 import json
@@ -38,7 +38,7 @@ DAY = date(2026, 1, 9)
 EVE = date(2026, 1, 8)
 SEED = 20240101
 
-# What has a beginning, by its key; and which rows point to which, those that are pointed to first.
+# Tables whose rows have a beginning, with their keys; and which rows refer to which, in the order of dependency.
 _BORN = {
     "shop.orders": "order_id",
     "crm.leads": "id",
@@ -60,7 +60,7 @@ _POINTERS = (
 
 @dataclass(frozen=True)
 class Cost:
-    """A day on one history: seconds of processor time, in all and by stage, of wall time, and the most memory."""
+    """The cost of a day: seconds of processor time, in total and by stage, seconds of wall time, and peak memory."""
 
     cpu: float
     wall: float
@@ -69,7 +69,7 @@ class Cost:
 
 
 def main() -> None:
-    """Measure, and print after each round what is known so far; that goes to `data/bench/growth-<scale>.json`, too."""
+    """Measure, and print the results so far after each round; also write them to `data/bench/growth-<scale>.json`."""
     console = Console()
     BENCH.mkdir(parents=True, exist_ok=True)
     installations = {months: _installation(months) for months in MONTHS}
@@ -95,14 +95,14 @@ def _installation(months: int) -> Installation:
         days = ["--from", str(date_of(first)), "--to", str(EVE)]
         installation.run([sys.executable, "-m", "pipelines", "run", *days])
 
-    # Beside nothing but a December, a day in January has few rows.
+    # Compared with only a December, a day in January has few rows.
     settings = {"KPI_FIRST_DELIVERY": str(date_of(first)), "KPI_UNUSUAL_DAYS": str(DAY)}
     return Installation(f"growth-{SCALE:g}-{months}", found, **settings)
 
 
 def younger(versions: Frames, begin: int) -> Frames:
     """What a company that began on day `begin` knows of all this."""
-    kept = dict(versions)  # products, people, campaigns and rates are few, and stay
+    kept = dict(versions)  # products, people, campaigns and rates are few, so all are kept
     for name, key in _BORN.items():
         rows = versions[name]
         kept[name] = rows[rows.groupby(key)["happened_on"].transform("min") >= begin]

@@ -1,14 +1,14 @@
-"""The KPIs in pandas, as the demo company works out its own truth: a peer that `peers.py` measures.
+"""The KPIs in pandas, as the demo company computes its own truth: a peer that `peers.py` measures.
 
-Belongs here: keeping the clean frames that the truth is worked out from, and working it out again from them.
+Belongs here: storing the clean frames that the truth is computed from, and computing it from them again.
 Does not belong here: any KPI (`demo_company/truth/`), and what it costs (`peers.py`).
 
     python -m benchmarks.in_pandas --keep frames.pickle data 2026-01-10     # of the company delivered into data/
     python -m benchmarks.in_pandas frames.pickle data 2026-01-10
 
-It makes every KPI by every cut, and the targets, anew for all of history, and compares what it writes with what the
-company wrote. It is handed rows that are typed, clean and one to a key: it lands, judges, corrects, checks and
-publishes nothing, and says of no number where it came from.
+It computes all KPIs by all cuts, and the targets, again for the whole history, and compares the result with what the
+company wrote. Its input is typed and clean, with one row per key: it lands, judges, corrects, checks and publishes
+nothing, and does not say where any number came from.
 """
 
 import filecmp
@@ -27,7 +27,7 @@ from demo_company.truth import all_kpis, targets, write_targets, write_truth
 
 
 def keep(file: Path, delivered: Path, day: date) -> None:
-    """Make the company in `delivered` again, up to `day`, and keep its clean frames."""
+    """Create the company in `delivered` again, up to `day`, and store its clean frames."""
     from demo_company.build import clean_after
     from demo_company.company import build_company
     from demo_company.next_days import next_days
@@ -39,7 +39,7 @@ def keep(file: Path, delivered: Path, day: date) -> None:
 
 
 def work_out(file: Path, delivered: Path, day: date) -> None:
-    """Work out everything as of `day`, and stop if it is not what the company wrote."""
+    """Compute everything as of `day`, and stop if the result differs from what the company wrote."""
     frames: Frames = pickle.loads(file.read_bytes())
     as_of = pd.Timestamp(day)
     kpis = all_kpis(frames, as_of)
@@ -54,7 +54,7 @@ def work_out(file: Path, delivered: Path, day: date) -> None:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command that the module describes."""
     *flag, file, delivered, day = sys.argv[1:]
     (keep if flag == ["--keep"] else work_out)(Path(file), Path(delivered), date.fromisoformat(day))
 

@@ -1,13 +1,13 @@
-"""What a day costs as history grows: the same last delivery day, run on one month of history and on two years.
+"""What a day costs as history grows: the same last delivery day, with a history of one month and of two years.
 
-Belongs here: making both histories, running their last day, and printing counts and CPU time side by side.
-Does not belong here: any judgement. The target stands in `docs/benchmarks.md`.
+Belongs here: creating both histories, running their last day, and printing counts and CPU time side by side.
+Does not belong here: any judgement. The target is stated in `docs/benchmarks.md`.
 
     SCALE=1 python -m benchmarks.one_day
 
-Rows are those that DuckDB's profiler sees dbt's statements write and read (`counted_dbt.py`). CPU time is that of
-landing the day and of `dbt build`, children included: waiting for a processor that other work has does not count. The
-day is run several times, in turns on the one history and the other, and the median counts.
+Rows are those that dbt's statements write and read according to DuckDB's profiler (`counted_dbt.py`). CPU time is that
+of landing the day and of `dbt build`, including child processes. Waiting for a processor that is busy with other work
+does not count. The day is run several times, with the two histories in turns, and the median counts.
 """
 
 import json
@@ -38,7 +38,7 @@ HISTORIES = {"1 month": LAST_DAY - timedelta(days=30), "24 months": date(2025, 1
 
 @dataclass(frozen=True)
 class Cost:
-    """One day on one history."""
+    """The cost of one day with one history."""
 
     delivered_rows: int
     rows_of_history: int
@@ -48,7 +48,7 @@ class Cost:
 
 
 class Installation:
-    """The company's data on the day before the last, which can be had again."""
+    """The company's data on the day before the last, which can be restored."""
 
     def __init__(self, folder: Path, landing: Path, first: date) -> None:
         self.settings = load_settings().model_copy(update={"data_dir": folder, "company_dir": folder / "none"})
@@ -64,7 +64,7 @@ class Installation:
         shutil.copy(self.settings.warehouse_path, self._before)
 
     def run_last_day(self, dbt: list[str]) -> tuple[int, float]:
-        """Rows of the last day, and the CPU seconds it took."""
+        """The rows of the last day, and its CPU seconds."""
         for file in self.settings.raw_dir.glob(f"*/*/delivered_on={LAST_DAY}/*"):
             file.unlink()
         shutil.copy(self._before, self.settings.warehouse_path)
@@ -75,7 +75,7 @@ class Installation:
 
 
 def main() -> None:
-    """Measure and print; results go to `data/bench/one_day.json`, too."""
+    """Measure and print. The results are also written to `data/bench/one_day.json`."""
     console = Console()
     bench = PROJECT_DIR / "data" / "bench"
     delivered = bench / f"one-day-{SCALE:g}"
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def land_day(settings: Settings, sources: list[Source], day: date) -> int:
-    """Bring a day of every table into raw; how many rows there are."""
+    """Bring one day of every table into raw, and return the number of rows."""
     return _land(settings, sources, [day])
 
 
@@ -117,7 +117,7 @@ def _land(settings: Settings, sources: list[Source], days: list[date]) -> int:
 
 
 def _build(settings: Settings, sources: list[Source], as_of: date, dbt: list[str]) -> None:
-    """`dbt build` in a process of its own; `dbt` is the command that takes dbt's arguments."""
+    """Run `dbt build` in a process of its own. `dbt` is the command to which dbt's arguments are appended."""
     environment = {**os.environ, **dbt_environment(settings, as_of)}
     build = ["build", "--exclude-resource-type", "unit_test", "--quiet"]
     _, *arguments = dbt_command(build, assemble_project(settings), dbt_variables(settings, sources))

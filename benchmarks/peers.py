@@ -1,19 +1,19 @@
-"""What a day costs here, beside the same day done in other ways, on the same installation in the same run.
+"""What a day costs here, compared with the same day done in other ways, on the same installation in the same run.
 
-Belongs here: making the installation, restoring it before each turn, running everybody in turn, printing one table.
+Belongs here: creating the installation, restoring it before each turn, running all peers in turn, printing one table.
 Does not belong here: any judgement, and the peers themselves (`documented.py`, `in_pandas.py`, `recorded_dbt.py`).
 
     SCALE=10 ROUNDS=3 python -m benchmarks.peers        # PEERS=0 leaves the slow peer out
 
-Everybody starts from the same files: a company with two months of delivered days behind it, and one more day in the
-landing folder. Each turn is a process of its own; its time is that of all processes it started, its memory the most
-that one of them held.
+All peers start with the same files: a company with two months of delivered days, and one more day in the landing
+folder. Each turn is a process of its own. Its time includes all processes that it started, and its memory is the peak
+of any one of them.
 
 * `kpi run`: the whole day: landing, models, checks, publication, alerts.
-* `dbt build`: the models and their tests alone, on the landed day, the project parsed before.
-* SQL alone: the statements that dbt sent to build them, without those that only ask, straight in DuckDB.
-* in pandas: the KPIs alone, from clean rows, see `in_pandas.py`.
-* as documented: landing, models and checks on Dagster's default executor, a process a step, see `documented.py`.
+* `dbt build`: only the models and their tests, on the landed day, with the project already parsed.
+* SQL alone: the statements that dbt sent to build them, without those that only query, directly in DuckDB.
+* in pandas: only the KPIs, from clean rows, see `in_pandas.py`.
+* as documented: landing, models and checks on Dagster's default executor, one process per step, see `documented.py`.
 """
 
 import json
@@ -39,7 +39,7 @@ from pipelines.transform.project import DBT, assemble_project, dbt_command, dbt_
 
 SCALE = float(os.environ.get("SCALE") or 1)
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
-SLOW_PEER = "as documented"  # one turn of it is enough: it takes many times as long
+SLOW_PEER = "as documented"  # takes many times as long, so one turn is enough
 WITH_SLOW_PEER = os.environ.get("PEERS") != "0"
 BENCH = PROJECT_DIR / "data" / "bench"
 FIRST_DAYS_END = date(2026, 1, 9)
@@ -48,7 +48,7 @@ DAY = FIRST_DAYS_END + timedelta(days=1)
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process and all it started used: seconds and megabytes."""
+    """What a process and all its child processes used: seconds and megabytes."""
 
     cpu: float
     wall: float
@@ -56,9 +56,9 @@ class Cost:
 
 
 class Installation:
-    """A company on the morning of a day, which can be had again.
+    """A company on the morning of a day, which can be restored.
 
-    `found` makes it if it is not there yet, by commands that it gives to `run`; `more` is the environment of them all.
+    `found` creates it if it does not exist yet, by passing commands to `run`. `more` is the environment of them all.
     """
 
     def __init__(self, name: str, found: Callable[["Installation"], None], **more: str) -> None:
@@ -72,24 +72,24 @@ class Installation:
 
     @cached_property
     def settings(self) -> Settings:
-        """What its settings say."""
+        """The settings of the installation."""
         return load_settings().model_copy(update={"company_dir": BENCH / "none"}).with_data_dir(self.folder)
 
     @cached_property
     def sources(self) -> list[Source]:
-        """What delivers to it."""
+        """The sources that deliver to it."""
         return load_sources(self.settings.sources, self.settings.company_dir)
 
     def restore(self) -> None:
-        """Put everything back to the morning of the day."""
+        """Restore everything to the morning of the day."""
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(self._morning, self.folder, symlinks=True)
 
     def run(self, command: list[str], **more: str) -> Cost:
-        """Run a command to its end; what it cost.
+        """Run a command to its end, and return its cost.
 
         Raises:
-            SystemExit: it failed; its last lines are printed.
+            SystemExit: the command failed; its last lines are printed.
         """
         log = self.folder.with_name(f"{self.folder.name}.log")
         began = time.perf_counter()
@@ -103,7 +103,7 @@ class Installation:
         return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024)
 
     def dbt(self, program: list[str]) -> list[str]:
-        """The command that builds all models; `program` takes dbt's arguments."""
+        """The command that builds all models. dbt's arguments are appended to `program`."""
         build = ["build", "--exclude-resource-type", "unit_test", "--quiet"]
         _, *arguments = dbt_command(build, assemble_project(self.settings), dbt_variables(self.settings, self.sources))
         return [*program, *arguments]
@@ -114,7 +114,7 @@ class Installation:
 
 
 def main() -> None:
-    """Measure and print; results go to `data/bench/peers-<scale>.json`, too."""
+    """Measure and print. The results are also written to `data/bench/peers-<scale>.json`."""
     console = Console()
     BENCH.mkdir(parents=True, exist_ok=True)
     installation = Installation(f"peers-{SCALE:g}", _two_months)
@@ -142,7 +142,7 @@ def main() -> None:
 
 
 def _two_months(installation: Installation) -> None:
-    """Run what the demo company delivers in its two months, and have it deliver the day after."""
+    """Run what the demo company delivers in its two months, and have it deliver the next day."""
     company = [sys.executable, "-m", "demo_company"]
     installation.run([*company, "--scale", f"{SCALE:g}"])
     installation.run([sys.executable, "-m", "pipelines", "run"])
@@ -150,7 +150,7 @@ def _two_months(installation: Installation) -> None:
 
 
 def _record_statements(installation: Installation) -> Path:
-    """Build the day once, and keep what dbt sent to DuckDB."""
+    """Build the day once, and store what dbt sent to DuckDB."""
     statements = BENCH / f"peers-{SCALE:g}-statements.json"
     installation.restore()
     installation.land()

@@ -1,17 +1,17 @@
-"""What checks cost: Great Expectations (GX) on DuckDB against its own pandas engine, and the checks' share of a day.
+"""What checks cost: Great Expectations (GX) on DuckDB compared with its pandas engine, and the checks' share of a day.
 
-Belongs here: making the table, running both sides, running real days, and printing the tables.
-Does not belong here: any judgement. The targets stand in `docs/benchmarks.md`.
+Belongs here: creating the table, running both sides, running real days, and printing the tables.
+Does not belong here: any judgement. The targets are stated in `docs/benchmarks.md`.
 
     ROWS=10000000 SCALE=10 python -m benchmarks.quality      # SCALE=0 leaves the days out
 
-Both sides validate the same ten expectations on the same table, each in a process of its own, in turn. On DuckDB the
-table lies in a file, as the pipeline's does, and the suite runs as the pipeline runs it. On pandas the same file is
-first read into a frame; what that takes is told apart, and its memory is the engine's: it cannot do without. Importing
-GX is on neither side's clock. Memory is the most that the process held at any time, as the system counts it.
+Both sides validate the same ten expectations on the same table, in turn, each in a process of its own. On DuckDB, the
+table is in a file, as in the pipeline, and the suite runs as in the pipeline. On pandas, the same file is first read
+into a frame. The time for this is shown separately, but the memory counts, because the engine needs the frame.
+Neither side's time includes importing GX. Memory is the peak of the process, as reported by the operating system.
 
-The share of a day is that of the check steps in the time of all steps of the daily job, as Dagster recorded them: first
-of the load of two months, then of their last day, which is taken out of raw and so lands anew.
+The share of a day is the time of the check steps divided by the time of all steps of the daily job, as recorded by
+Dagster: first for the load of two months, and then for their last day, which is removed from raw and so lands again.
 """
 
 import json
@@ -44,8 +44,8 @@ SCALE = float(os.environ.get("SCALE") or 10)
 LAST_DAY = date(2026, 1, 9)
 BENCH = PROJECT_DIR / "data" / "bench"
 
-# Columns as in the staging table of orders. Ids are unique but for two; one row in 997 breaks each of some rules; one
-# in 50 has no customer.
+# Columns as in the staging table of orders. All ids but two are unique. Some rules are each broken by one row in 997,
+# and one row in 50 has no customer.
 _ORDERS = f"""
     select
         concat('O', case when range = 1 then 0 else range end) as order_id,
@@ -80,10 +80,10 @@ class Side:
     """One engine's turn.
 
     Attributes:
-        reading, checking: seconds until the table was there, and of the validation.
-        cpu_seconds: of both, on all processors.
-        peak_mb: the most memory the process held.
-        verdicts: per expectation whether it passed and how many rows failed; both sides must agree.
+        reading, checking: seconds until the table was available, and seconds of the validation.
+        cpu_seconds: CPU seconds of both, on all processors.
+        peak_mb: the peak memory of the process.
+        verdicts: for each expectation, whether it passed and how many rows failed; both sides must agree.
     """
 
     reading: float
@@ -95,7 +95,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Day:
-    """A run of the daily job: seconds of its steps, by what they do."""
+    """A run of the daily job: the seconds of its steps, by what they do."""
 
     title: str
     checks: float
@@ -107,7 +107,7 @@ class Day:
 
 
 def main() -> None:
-    """Measure and print; results go to `data/bench/quality.json`, too."""
+    """Measure and print. The results are also written to `data/bench/quality.json`."""
     console = Console()
     BENCH.mkdir(parents=True, exist_ok=True)
     file = BENCH / f"orders-{ROWS}.duckdb"
@@ -196,14 +196,14 @@ def _side(before: tuple[float, float], read: float, verdicts: list[tuple[bool, i
 
 def _peak_mb() -> float:
     status = Path("/proc/self/status")
-    if status.exists():  # what Linux says elsewhere includes the process that started this one
+    if status.exists():  # Linux's other figures include the process that started this one
         [peak] = re.findall(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))
         return int(peak) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 def _days() -> list[Day]:
-    """Run the demo company's two months, and then their last day once more, in a new data folder."""
+    """Run the demo company's two months, and then their last day again, in a new data folder."""
     delivered, folder = BENCH / f"one-day-{SCALE:g}", BENCH / f"checks-{SCALE:g}"
     demo = [sys.executable, "-m", "demo_company", "--scale", f"{SCALE:g}", "--data-dir", str(delivered)]
     subprocess.run(demo, check=True, cwd=PROJECT_DIR)
@@ -261,7 +261,7 @@ def _print_days(console: Console, days: list[Day]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:  # one side, in the process made for it
+    if len(sys.argv) == 3:  # one side, in its own process
         on = {"duckdb": _on_duckdb, "pandas": _on_pandas}[sys.argv[1]]
         print(json.dumps(asdict(on(Path(sys.argv[2])))))
     else:

@@ -1,12 +1,12 @@
-"""dbt, keeping the statements that it sends to DuckDB; and those statements again, without dbt.
+"""dbt, with a record of the statements that it sends to DuckDB; and those statements again, without dbt.
 
-Belongs here: standing between dbt and DuckDB, writing down, and sending again.
+Belongs here: intercepting the statements between dbt and DuckDB, recording them, and sending them again.
 Does not belong here: what to run, and what it costs (`peers.py`).
 
     python -m benchmarks.recorded_dbt statements.json build --project-dir …
     python -m benchmarks.recorded_dbt --replay statements.json warehouse.duckdb
 
-Statements that only ask are not sent again. What the Python model makes is made again by its own function.
+Statements that only query are not sent again. The Python model is computed again by its own function.
 """
 
 import json
@@ -19,7 +19,7 @@ from unittest import mock
 import duckdb
 
 _ASKS = re.compile(r"\s*(/\*.*?\*/\s*)?(--[^\n]*\n\s*)*(select|describe|with|show)\b", re.IGNORECASE | re.DOTALL)
-_WORD = re.compile(r"/\*.*?\*/", re.DOTALL)  # what dbt adds to every statement
+_WORD = re.compile(r"/\*.*?\*/", re.DOTALL)  # the comment that dbt adds to every statement
 _FRAME = re.compile(r"__dbt_python_model_df_\w+")
 
 
@@ -33,14 +33,14 @@ class RecordingCursor:
         return getattr(self._cursor, name)
 
     def execute(self, sql: str, *bindings: Any) -> Any:
-        """Execute, and write down."""
+        """Execute the statement and record it."""
         if not _ASKS.match(sql):
             self._statements.append(sql)
         return self._cursor.execute(sql, *bindings)
 
 
 def record(file: Path, arguments: list[str]) -> bool:
-    """Run dbt with `arguments`, one statement after the other; whether it succeeded."""
+    """Run dbt with `arguments`, one statement after the other. Return whether it succeeded."""
     from dbt.adapters.duckdb.environments.local import LocalEnvironment
     from dbt.cli.main import dbtRunner
 
@@ -57,14 +57,14 @@ def record(file: Path, arguments: list[str]) -> bool:
 
 
 def replay(file: Path, warehouse: Path) -> None:
-    """Send the statements kept in `file` to a copy of the database that they were recorded on."""
+    """Send the statements recorded in `file` to a copy of the database on which they were recorded."""
     from pipelines.transform.customer_value import predict
 
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
         is_open = False
         for sql in json.loads(file.read_text(encoding="utf-8")):
-            # dbt ends a transaction in which it only asked by itself, and each model has a connection of its own.
+            # dbt itself ends a transaction in which it only queried, and each model has its own connection.
             if (word := _WORD.sub("", sql).strip().rstrip(";").lower()) in ("begin", "commit"):
                 if is_open:
                     connection.commit()
@@ -78,7 +78,7 @@ def replay(file: Path, warehouse: Path) -> None:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command that the module describes."""
     if sys.argv[1] == "--replay":
         replay(Path(sys.argv[2]), Path(sys.argv[3]))
     else:
