@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: installations in a folder of their own, and the command line on them."""
+"""Fixtures shared by all tests: installations in folders of their own, and the command line to use them."""
 
 import os
 import subprocess
@@ -15,8 +15,8 @@ from tests import forked
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
 
-# Daily examples are the same everywhere, and the first that fails is shown as it is. Nightly ones are new each time;
-# what fails is made as small as five minutes allow and printed with what brings it back.
+# Daily examples are the same everywhere, and the first failure is shown unchanged. Nightly examples are new each time.
+# A failure is then reduced for up to five minutes, and printed with the code that reproduces it.
 settings.register_profile(
     "daily", max_examples=20, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
 )
@@ -26,14 +26,14 @@ settings.load_profile("daily")  # `pytest --hypothesis-profile nightly` override
 
 @dataclass(frozen=True)
 class Installation:
-    """A pipeline with a data folder and settings of its own."""
+    """A pipeline with its own data folder and settings."""
 
     data_dir: Path
     config: Path = PROJECT_DIR / "kpi.yml"
     environment: dict[str, str] = field(default_factory=dict)
 
     def kpi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the `kpi` command; unless `check` is False, a failure fails the test with what it printed."""
+        """Run the `kpi` command. Unless `check` is False, a failure fails the test and shows what was printed."""
         return _checked(forked.kpi(self.variables(), arguments), check)
 
     def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -41,7 +41,7 @@ class Installation:
         return _checked(forked.dbt_on_models(self.variables(), arguments))
 
     def python(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run Python with this installation's settings, in a process of its own."""
+        """Run Python with this installation's settings in a new process."""
         finished = subprocess.run(
             [sys.executable, *arguments],
             cwd=PROJECT_DIR,
@@ -53,7 +53,7 @@ class Installation:
         return _checked(finished, check)
 
     def forked_python(self, code: str) -> subprocess.CompletedProcess[str]:
-        """Run Python code with this installation's settings, in a process that has the pipeline imported already."""
+        """Run Python code with this installation's settings in a process that has already imported the pipeline."""
         return _checked(forked.python(self.variables(), code))
 
     def variables(self) -> dict[str, str]:
@@ -62,9 +62,9 @@ class Installation:
         return {**inherited, "DATA_DIR": str(self.data_dir), "KPI_CONFIG": str(self.config), **self.environment}
 
     def build(self, *days: str, models: str = "*") -> None:
-        """Land deliveries, by default all, and build the models that dbt selects so, by default all.
+        """Land deliveries, by default all, and build the models that `models` selects in dbt, by default all.
 
-        It is the job without Dagster, checks and publication.
+        This is the job without Dagster, checks and publication.
         """
         _checked(forked.land_and_build(self.variables(), days, models))
 
@@ -77,7 +77,7 @@ class Installation:
         return duckdb.connect(str(self.data_dir / "warehouse.duckdb"), read_only=True)
 
     def assert_published(self, mart: str) -> None:
-        """What analysts read of a mart is what was built of it, and something."""
+        """Assert that what analysts read of a mart is what was built, and that it is not empty."""
         with self.published() as published, self.warehouse() as warehouse:
             rows = f"from marts.{mart} order by all"
             assert published.execute(rows).fetchall() == warehouse.execute(rows).fetchall() != []
@@ -91,7 +91,7 @@ def _checked(finished: subprocess.CompletedProcess[str], check: bool = True) -> 
 
 @pytest.fixture(scope="session")
 def real_data_dir() -> Path:
-    """The folder of real data sets; tests that need it are skipped where it is absent."""
+    """The folder of real data sets. Tests that need it are skipped if it does not exist."""
     if not REAL_DATA_DIR.is_dir():
         pytest.skip(f"{REAL_DATA_DIR} is not there. Set REAL_DATA_DIR to the folder of real data sets.")
     return REAL_DATA_DIR
@@ -99,7 +99,7 @@ def real_data_dir() -> Path:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep on one worker what shares an installation: tests of the loaded demo company, and else those of one file."""
+    """Keep tests that share an installation on one worker: those of the loaded demo company, or else of one file."""
     for item in items:
         needs_demo = "demo" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("demo" if needs_demo else item.nodeid.split("::")[0]))

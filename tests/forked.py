@@ -1,10 +1,10 @@
-"""Processes forked from a server that has everything imported, and has parsed the shipped models once.
+"""Processes forked from a server that has imported everything and has parsed the shipped models once.
 
-Belongs here: what tests would else start Python for, which takes as long as a small build: landing deliveries and
-building models (the job without Dagster, checks and publication), dbt, and the `kpi` command. Imports stand within
-functions: nobody but that server and those processes needs them.
-Does not belong here: what has to be a process of its own from its beginning on. The server reads no settings, so what a
-process reads is its own; but it has all modules loaded, and is not killed like another.
+Belongs here: work for which tests would otherwise start Python, which takes as long as a small build: landing
+deliveries and building models (the job without Dagster, checks and publication), dbt, and the `kpi` command. Imports
+are inside functions, because only that server and those processes need them.
+Does not belong here: anything that needs a process of its own from the start. The server reads no settings, so each
+process reads its own. But the process has all modules loaded, and cannot be killed like an ordinary process.
 """
 
 import multiprocessing
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
     from pipelines.sources import Source
 
-# There is one server: what another module has it preload would take the place of this.
+# There is one server: if another module preloaded something, that would replace this preloading.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.preloaded"])
 
@@ -29,12 +29,12 @@ PROCESSES.set_forkserver_preload(["tests.preloaded"])
 def land_and_build(
     environment: Mapping[str, str], days: Sequence[str], models: str
 ) -> subprocess.CompletedProcess[str]:
-    """Land the deliveries of `days`, by default of all, and build what dbt selects as `models`."""
+    """Land the deliveries of `days`, by default of all days, and build what `models` selects in dbt."""
     return _run(_land_and_build, environment, list(days), models)
 
 
 def dbt(environment: Mapping[str, str], arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run the `dbt` command, of which `arguments` say on which project."""
+    """Run the `dbt` command. The `arguments` contain the project."""
     return _run(_dbt, environment, list(arguments))
 
 

@@ -1,6 +1,6 @@
-"""What the server of `forked.py` has before it forks: imports, and in dbt what parsing any project leaves behind.
+"""What the server of `forked.py` has before it forks: imports, and what remains in dbt after parsing any project.
 
-dbt derives from its own classes and macros what it needs for any project; that is half of the time that parsing takes.
+dbt derives what it needs for any project from its own classes and macros, which takes half of the time of parsing.
 Nothing here may read the settings of an installation, start a thread, or keep a database open.
 """
 
@@ -32,8 +32,8 @@ from pipelines.transform.project import SHIPPED_PROJECT_DIR, dbt_command, dbt_en
 with TemporaryDirectory() as folder:
     settings = load_settings().model_copy(update={"data_dir": Path(folder), "company_dir": Path(folder)})
     sources = load_sources(sorted(file.stem for file in SHIPPED_DIR.glob("*.yml")), settings.company_dir)
-    parse = ["parse", "--quiet", "--no-static-parser"]  # which starts threads, and whoever is forked waits for them
+    parse = ["parse", "--quiet", "--no-static-parser"]  # this starts threads, and a forked process would wait for them
     _, *arguments = dbt_command(parse, SHIPPED_PROJECT_DIR, dbt_variables(settings, sources))
     parsed = invoke(arguments, dbt_environment(settings, settings.first_delivery))
     assert parsed.succeeded, parsed.error
-gc.freeze()  # what is loaded stays: no process need look at it for garbage
+gc.freeze()  # what is loaded stays, so no process has to check it for garbage

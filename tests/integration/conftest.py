@@ -16,13 +16,13 @@ from tests.conftest import PROJECT_DIR, Installation
 
 
 def deliver_demo(data_dir: Path, **environment: str) -> Installation:
-    """An installation whose landing folder holds a small demo company, nothing run yet."""
+    """An installation with a small demo company in its landing folder, on which nothing has run yet."""
     assert demo_company.main(["--scale", "0.01", "--data-dir", str(data_dir)]) == 0
     return Installation(data_dir, environment=environment)
 
 
 def published_hashes(installation: Installation) -> dict[str, str]:
-    """The hash of every published mart's Parquet copy."""
+    """The hash of the Parquet copy of every published mart."""
     folder = installation.data_dir / "published" / "parquet"
     files = sorted(folder.glob("*/*.parquet"))
     assert files, f"nothing published in {folder}"
@@ -30,7 +30,7 @@ def published_hashes(installation: Installation) -> dict[str, str]:
 
 
 def failed_staging_checks(installation: Installation, sources: Iterable[str]) -> set[tuple[str, str]]:
-    """(model, check) of what fails on the staging models of shipped sources; each of their checks could be made."""
+    """(model, check) of failures on the staging models of shipped sources; no check of these may end in an error."""
     suites = complete_suites(load_suites(PROJECT_DIR / "expectations"), load_sources(sources, PROJECT_DIR / "company"))
     warehouse = installation.data_dir / "warehouse.duckdb"
     checked = [
@@ -46,7 +46,7 @@ def failed_staging_checks(installation: Installation, sources: Iterable[str]) ->
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """The demo company after `kpi run`: 22 months in one delivery, then 60 daily ones, loaded in one run."""
+    """The demo company after `kpi run`: 22 months in one delivery, then 60 daily deliveries, loaded in one run."""
     installation = deliver_demo(tmp_path_factory.mktemp("demo"))
     printed = installation.kpi("run").stdout
     assert "61 delivery days, 2025-11-10 to 2026-01-09 (first load, one run)" in printed

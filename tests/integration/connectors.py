@@ -19,7 +19,7 @@ AT_ONCE = Retries(attempts=5, first_wait_seconds=0)
 
 
 class Pulled:
-    """One table `orders` of a source called `shop`, in Warsaw, and the folders it is fetched and landed into."""
+    """A table `orders` of a source called `shop`, in Warsaw, and the folders into which it is fetched and landed."""
 
     def __init__(self, folder: Path, source: dict[str, Any], table: dict[str, Any], retries: Retries = AT_ONCE) -> None:
         self.retries = retries
@@ -44,13 +44,13 @@ class Pulled:
         self.table = self.source.tables["orders"]
 
     def fetch(self, day: date = FIRST_DAY) -> bytes:
-        """What is in the file that was fetched; nothing when there is none."""
+        """The content of the fetched file; empty if there is no file."""
         path = fetch(self.source, "orders", self.table, day, self.settings, self.retries)
         assert path in (None, self.settings.landing_dir / self.table.path.format(delivered_on=day))
         return path.read_bytes() if path else b""
 
     def rows(self, day: date = FIRST_DAY) -> list[dict[str, str | None]]:
-        """The rows of a day, fetched now, as they stand in the file."""
+        """The rows of a day in the file, fetched now."""
         return [json.loads(line) for line in gzip.decompress(self.fetch(day)).splitlines()]
 
     def ids(self, day: date = FIRST_DAY) -> list[str | None]:
@@ -62,6 +62,6 @@ class Pulled:
             return land("shop", "orders", self.table, day, self.settings.landing_dir, self.settings.raw_dir, database)
 
     def raw(self, columns: str, *days: date) -> list[tuple[Any, ...]]:
-        """Columns of the landed rows of the days."""
+        """Columns of the landed rows of these days."""
         files = [str(raw_file(self.settings.raw_dir, "shop", "orders", day)) for day in days or (FIRST_DAY,)]
         return duckdb.sql(f"select {columns} from read_parquet({files}) order by _delivered_on, _row_number").fetchall()

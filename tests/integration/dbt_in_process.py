@@ -1,7 +1,7 @@
-"""dbt in this process, on one parsed project: a build costs its models, not seconds of start-up and parsing.
+"""dbt in this process, on one parsed project: a build costs only its models, not seconds of starting and parsing.
 
-A build can be killed: from one statement on, none reaches the database any more, and dbt rolls back what is open. That
-is what a killed process leaves behind, between two models or within one.
+A build can be killed: from a certain statement on, no statement reaches the database, and dbt rolls back what is open.
+This is the state that a killed process leaves, between two models or within one.
 """
 
 import gc
@@ -31,14 +31,14 @@ QUIET = ["--quiet", "--no-print", "--no-write-json", "--log-level", "none", "--l
 
 
 class KilledError(Exception):
-    """Stands for the end of the process."""
+    """Represents the end of the process."""
 
 
 class DbtInProcess:
-    """The dbt project of `settings`, parsed in another process; each command names the warehouse it works on.
+    """The dbt project of `settings`, parsed in another process. Each command takes the warehouse that it works on.
 
-    Every warehouse file must have the same name, each in a folder of its own: DuckDB calls the catalog so, and the
-    parsed models name their catalog.
+    All warehouse files must have the same name, each in a folder of its own: DuckDB uses it as the catalog name, and
+    the parsed models refer to their catalog.
     """
 
     def __init__(self, settings: Settings, sources: list[Source], is_parsed: bool = False) -> None:
@@ -60,7 +60,7 @@ class DbtInProcess:
         return content
 
     def models(self, *selection: str) -> list[str]:
-        """Names of the models that `--select` or `--exclude` arguments leave."""
+        """Names of the models that remain after `--select` or `--exclude` arguments."""
         with self._environment_of(self._warehouse):
             listed = self._invoke("ls", "--resource-type", "model", "--output", "name", *selection)
         assert listed.success, listed.exception
@@ -72,14 +72,14 @@ class DbtInProcess:
             _assert_success(self._invoke("seed"))
 
     def run(self, warehouse: Path, models: list[str], *arguments: str, as_of: date | None = None) -> int:
-        """Build `models`, by default as of the date of when they were parsed; the number of statements it took."""
+        """Build `models`, by default as of the date on which they were parsed. Return the number of statements."""
         statements = _Statements()
         with self._environment_of(warehouse, as_of):
             _assert_success(self._invoke("run", "--select", " ".join(models), *arguments, statements=statements))
         return statements.count
 
     def run_changed(self, warehouse: Path, models: list[str]) -> None:
-        """Build those of `models` that have changed since they were built so last."""
+        """Build those of `models` that have changed since this method last built them."""
         names = {unique_id: node["name"] for unique_id, node in self._content["nodes"].items()}
         wanted = [unique_id for unique_id, name in names.items() if name in models]
 
@@ -91,17 +91,17 @@ class DbtInProcess:
         build_what_changed(warehouse, now, wanted, build, "a run")
 
     def run_and_kill(self, warehouse: Path, models: list[str], after: int) -> bool:
-        """Build `models`, and stop after so many statements; whether that was before the end."""
+        """Build `models`, and stop after this number of statements. Return whether that was before the end."""
         with self._environment_of(warehouse):
             killed = not self._invoke("run", "--select", " ".join(models), statements=_Statements(after)).success
-        gc.collect()  # exceptions hold connections, and these the open transaction of the dead
+        gc.collect()  # exceptions keep connections alive, and with them the open transaction of the killed build
         return killed
 
     def _invoke(self, command: str, *arguments: str, statements: "_Statements | None" = None) -> dbtRunnerResult:
         callbacks = [statements] if statements else []
         threads = ["--threads", "1"] if command == "run" else []
         runner = dbtRunner(manifest=self._manifest, callbacks=callbacks)
-        # dbt asks whose code its flags are of, which nobody reads, and looks for that at every frame of this test.
+        # dbt looks up who set its flags, which nobody reads, and inspects every frame of this test to find out.
         with mock.patch.object(BehaviorFlagRendered, "_default_source", return_value="dbt"):
             return runner.invoke([*QUIET, command, *self._project, *threads, *arguments])
 
@@ -113,11 +113,11 @@ class DbtInProcess:
             own["KPI_AS_OF_DATE"] = str(as_of)
         with mock.patch.dict(os.environ, {**inherited, **own}, clear=True):
             yield
-        DuckDBConnectionManager.close_all_connections()  # else the file stays open until dbt needs another
+        DuckDBConnectionManager.close_all_connections()  # otherwise the file stays open until dbt needs another one
 
 
 class _Statements:
-    """Counts the statements dbt is about to execute, and refuses those after the first `last`."""
+    """Counts the statements that dbt is about to execute, and refuses all after the first `last`."""
 
     def __init__(self, last: int | None = None) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""Real servers on loopback that take what alerts send: HTTP and SMTP, well-behaved and not."""
+"""Real servers on loopback that receive what alerts send, over HTTP and SMTP, well-behaved or not."""
 
 import socket
 import ssl
@@ -20,7 +20,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 @dataclass
 class Answer:
-    """How an HTTP endpoint answers; `hangs` never does, `drips` sends its headers without an end."""
+    """How an HTTP endpoint answers. `hangs` never answers, and `drips` sends headers without end."""
 
     status: int = 200
     body: bytes = b"ok"
@@ -39,7 +39,7 @@ class Received:
 
 
 class Endpoint:
-    """An HTTP server that answers as told, the last answer from then on."""
+    """An HTTP server that gives the answers it was told to, and repeats the last one from then on."""
 
     def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
         self.answers = list(answers) or [Answer()]
@@ -94,7 +94,7 @@ def http(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Endpoi
 
 @dataclass
 class MailServer:
-    """What a mail server got, and whom it refuses."""
+    """What a mail server received, and which recipients it refuses."""
 
     port: int
     refuses: set[str] = field(default_factory=set)
@@ -120,7 +120,7 @@ class MailServer:
 
 @contextmanager
 def smtp(tls: ssl.SSLContext | None = None, password: str | None = None) -> Iterator[MailServer]:
-    """A mail server, with STARTTLS if it has a certificate, which lets in who knows the password if it has one."""
+    """A mail server, with STARTTLS if it has a certificate. If it has a password, clients must know it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -142,7 +142,7 @@ def smtp(tls: ssl.SSLContext | None = None, password: str | None = None) -> Iter
 
 @contextmanager
 def silence() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
+    """A port that accepts connections and never sends anything."""
     with socket.create_server(("127.0.0.1", 0), backlog=16) as listening:
         yield listening.getsockname()[1]
 
@@ -155,7 +155,7 @@ def nobodys_port() -> int:
 
 
 def certificate(folder: Path) -> ssl.SSLContext:
-    """A server's TLS with a certificate that nobody trusts."""
+    """TLS of a server whose certificate nobody trusts."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

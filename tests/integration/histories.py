@@ -1,7 +1,8 @@
-"""Generated histories of a shop: what it delivered, in which order that arrived, and when it was built meanwhile.
+"""Generated histories of a shop: its deliveries, the order in which they arrived, and the builds in between.
 
-There are few keys, dates and labels, so that rows meet: they correct each other, arrive late, and point at what is
-deleted, not yet delivered, or unreadable. Every history starts from a day on which each table was delivered empty.
+There are few keys, dates and labels, so that rows affect each other: they correct each other, arrive late, and refer to
+rows that are deleted, not yet delivered, or unreadable. Every history begins with a day on which each table was
+delivered empty.
 """
 
 from dataclasses import dataclass
@@ -10,15 +11,15 @@ from datetime import date, timedelta
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
-FIRST_DAY = date(2025, 3, 1)  # delivered empty before a history begins; a history may send it again
+FIRST_DAY = date(2025, 3, 1)  # delivered empty before a history begins; a history may deliver it again
 AS_OF_DATE = date(2025, 3, 31)
 
-Row = tuple[str, ...]  # the cells of a table's columns, as CELLS has them
+Row = tuple[str, ...]  # the cells of a table's columns, in the order of CELLS
 
 
 @dataclass(frozen=True)
 class Land:
-    """One table's delivery of one day arrives; if one has arrived before, this one replaces it."""
+    """One table's delivery of one day arrives. It replaces an earlier delivery of that day."""
 
     table: str
     day: date
@@ -28,12 +29,12 @@ class Land:
         return f"Land({self.table} of {self.day}: {[' | '.join(row) for row in self.rows]})"
 
     def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
-        printer.text(repr(self))  # what Hypothesis asks for: one line per delivery
+        printer.text(repr(self))  # the output for Hypothesis: one line per delivery
 
 
 @dataclass(frozen=True)
 class Build:
-    """The models are brought up to date; killed after so many percent of the statements, or not at all."""
+    """The models are brought up to date. The build is killed after a percentage of its statements, or not at all."""
 
     killed_at_percent: int | None
 
@@ -42,12 +43,12 @@ History = list[Land | Build]
 
 
 def _mostly(*usual: str, rarely: tuple[str, ...] = ()) -> st.SearchStrategy[str]:
-    """One of `usual`, and in about one of 15 cases one of `rarely`."""
+    """One of `usual`, or in about one of 15 cases one of `rarely`."""
     return st.integers(0, 14).flatmap(lambda draw: st.sampled_from(rarely if rarely and draw == 14 else usual))
 
 
-_MOMENTS = (  # late rows: most lie before the first delivery day; the last lies after the as-of date
-    "2025-02-28 23:30:00",  # is March where the business is
+_MOMENTS = (  # late rows: most are from before the first delivery day; the last is after the as-of date
+    "2025-02-28 23:30:00",  # already March in the time zone of the business
     "2024-12-05 09:00:00",
     "2025-01-15T12:00:00Z",
     "2025-03-02 10:00:00+02:00",
@@ -117,7 +118,7 @@ CELLS: dict[str, dict[str, st.SearchStrategy[str]]] = {
         "currency": _currency,
         "reason": _mostly("broken", ""),
     },
-    # Beside the shop: where its customers came from, what money was worth, who sat in which team.
+    # Apart from the shop: where its customers came from, exchange rates, and who was in which team.
     "touches": {
         "touch_id": _mostly("T1", "T2", "T3", "T4", rarely=("",)),
         "customer": _customer,
@@ -135,7 +136,7 @@ CELLS: dict[str, dict[str, st.SearchStrategy[str]]] = {
 
 @st.composite
 def _rows(draw: st.DrawFn, table: str) -> tuple[Row, ...]:
-    """One or a few rows of a table, now and then one of them twice; seldom none."""
+    """One or a few rows of a table, sometimes one of them twice, and rarely none."""
     fewest = 0 if draw(st.integers(0, 7)) == 7 else 1
     rows = draw(st.lists(st.tuples(*CELLS[table].values()), min_size=fewest, max_size=4))
     doubled = draw(st.lists(st.sampled_from(rows), max_size=1)) if rows else []
@@ -144,7 +145,7 @@ def _rows(draw: st.DrawFn, table: str) -> tuple[Row, ...]:
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> list[Land]:
-    """What arrives in a history, in the order of its days, each table of each day at most once."""
+    """What arrives in a history, in the order of its days. Each table arrives at most once per day."""
     days = draw(st.integers(2, 6))
     which = st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=6, unique=True)
     return [
@@ -156,7 +157,7 @@ def deliveries(draw: st.DrawFn) -> list[Land]:
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """Deliveries in any order, some of them sent again, with one or two builds among them."""
+    """Deliveries in any order, some of them sent again, with one or two builds in between."""
     first_sent = draw(deliveries())
     sent_again = [
         Land(land.table, land.day, draw(st.just(land.rows) | _rows(land.table)))

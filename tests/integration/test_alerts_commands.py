@@ -16,7 +16,7 @@ ALERTS = {"channels": CHANNELS, "routes": [{"channels": list(CHANNELS)}]}
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
-    """An installation with two incidents that were told to a file, and by mail in vain: its URL is not set."""
+    """An installation with two incidents that were sent to a file, and by mail without success: its URL is not set."""
     (tmp_path / "alerts.yml").write_text(yaml.safe_dump(ALERTS), encoding="utf-8")
     world = World(tmp_path, ALERTS)
     now = datetime.now(UTC) - timedelta(minutes=5)

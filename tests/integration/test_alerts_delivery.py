@@ -1,4 +1,4 @@
-"""Notices over real servers on loopback: what arrives, what is tried again, and what never gets out."""
+"""Notices to real servers on loopback: what arrives, what is retried, and what is never sent."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ from tests.unit.alerts.conftest import MONDAY, World, finding
 SECRET = "canary-signing-secret"
 IMPATIENT = {"connect_seconds": 0.5, "read_seconds": 0.5, "flush_seconds": 5}
 
-# The function's name begins as a test's does, and pytest would take it for one.
+# The function's name begins like that of a test, and pytest would collect it.
 try_channels = test_channels
 del test_channels
 
@@ -31,7 +31,7 @@ PAGE = "http://127.0.0.1:3001/incidents.html"
 
 @pytest.fixture
 def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], World]:
-    """An installation that tells a webhook."""
+    """An installation that sends notices to a webhook."""
 
     def made(url: str) -> World:
         monkeypatch.setenv("HOOK_URL", url)
@@ -46,7 +46,7 @@ def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Wor
 
 @pytest.fixture
 def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], World]:
-    """An installation that tells by whatever URL of Apprise."""
+    """An installation that sends notices to any URL of Apprise."""
 
     def made(url: str) -> World:
         monkeypatch.setenv("MAIL_URL", url)
@@ -59,7 +59,7 @@ def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Wor
 
 
 def documented_check() -> Callable[..., bool]:
-    """`is_genuine` as docs/alerts.md has receivers write it."""
+    """The function `is_genuine` for receivers, as written in docs/alerts.md."""
     text = (PROJECT_DIR / "docs" / "alerts.md").read_text(encoding="utf-8")
     [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, Any] = {}
@@ -475,7 +475,7 @@ def test_nothing_in_data_acts_as_markup_mention_link_header_or_command(
 
 @pytest.fixture
 def debug_log() -> Iterator[StringIO]:
-    """All that an application which logs everything would have in its log."""
+    """Everything that the log of an application contains if the application logs everything."""
     text = StringIO()
     handler, root = logging.StreamHandler(text), logging.getLogger()
     level = root.level
@@ -492,7 +492,7 @@ def test_no_secret_gets_anywhere(
     capfd: pytest.CaptureFixture[str],
     debug_log: StringIO,
 ) -> None:
-    """Canaries in every variable; every endpoint fails, and some repeat what they were sent."""
+    """Every variable contains a canary. Every endpoint fails, and some repeat what they received."""
     with http(Answer(500, b"canary-signing-secret canary%20query canary-path-token")) as endpoint, smtp() as mailbox:
         host = endpoint.url.removeprefix("http://")
         values = {
@@ -536,5 +536,5 @@ def test_no_secret_gets_anywhere(
     assert "lock" in debug_log.getvalue(), "nothing was logged at all"
     for text in (stored.decode("utf-8", "replace"), printed.out, printed.err, debug_log.getvalue()):
         assert "canary" not in text.lower()
-    # What endpoints got is theirs: they, too, see only their own secret.
+    # Endpoints may know what they received, but each sees only its own secret.
     assert "canary" not in endpoint.received[0].body.decode()

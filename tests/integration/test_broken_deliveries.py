@@ -1,7 +1,7 @@
 """A matrix of broken deliveries: each has exactly the outcome declared here, with exact counts.
 
-One table per file format, one delivery day per case. Files are let in or refused as they land; one build then tells
-good rows from quarantined and superseded ones.
+There is one table per file format, and one delivery day per case. Files are accepted or refused when they land. One
+build then separates good rows from quarantined and superseded rows.
 """
 
 import gzip
@@ -89,14 +89,14 @@ LINE = '{"id": "A", "placed": "2025-01-02", "seen": null, "amount": 10.50, "qty"
 
 @dataclass(frozen=True)
 class Case:
-    """A delivery and what becomes of it: refused with a reason, or rows of each kind."""
+    """A delivery and its outcome: refused with a reason, or numbers of rows of each kind."""
 
     name: str
     content: str | bytes
     good: int = 0
     quarantined: int = 0
     superseded: int = 0
-    reason: str = ""  # a regular expression: of the quarantined row's reason, or why the file was refused
+    reason: str = ""  # a regular expression for the reason of the quarantined row, or of the refusal
     refused: bool = False
     table: str = "plain"
 
@@ -110,7 +110,7 @@ def refused(name: str, content: str | bytes, reason: str, table: str = "plain") 
 
 
 def cell(name: str, column: str, text: str, reason: str = "") -> Case:
-    """A good row and one with a bad cell in `column`."""
+    """A good row, and a row with a bad cell in `column`."""
     values = dict(zip(HEADER.strip().split(","), BETTER.strip().split(","), strict=True)) | {column: f'"{text}"'}
     expected = reason or f"{column}: cannot be read as "
     return rows(name, HEADER + GOOD + ",".join(values.values()) + "\n", 1, 1, expected)
@@ -331,7 +331,7 @@ def test_each_delivery_has_its_declared_outcome(box: Box, case: Case) -> None:
     total = case.good + case.quarantined + case.superseded
     assert waiting == []
     assert landed.rows == total
-    # Of versions of a key, the newest of all deliveries is good: here nearly every case brings the same keys.
+    # Of several versions of a key, the newest of all deliveries is good. Nearly all cases here deliver the same keys.
     assert [(row[0], row[1] + row[3], row[2]) for row in counted] == (
         [(total, case.good + case.superseded, case.quarantined)] if total else []
     )
@@ -405,7 +405,7 @@ def test_the_same_file_under_another_day_is_refused_and_a_changed_one_restates(b
     restated = box.land("plain", day)
     assert (restated.outcome, restated.rows) == ("restated", 13)
     with pytest.raises(DeliveryError, match="The file is in quarantine since"):
-        box.land("plain", again)  # an empty day it is not
+        box.land("plain", again)  # this is not an empty day
 
 
 def test_links_and_odd_names_are_refused_or_inert(box: Box, tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ def test_what_is_in_quarantine_is_shown_without_what_is_personal(box: Box) -> No
     assert re.search(r"  note +\*\*\*\n", shown)
     assert "fine" not in shown
     torn = box.installation.kpi("quarantine", "show", rows[str(DAYS["row too short"])].id).stdout
-    assert re.search(r"  _unreadable_row +\*\*\*\n", torn)  # which part of it is a note nobody can tell
+    assert re.search(r"  _unreadable_row +\*\*\*\n", torn)  # nobody can tell which part of it is a note
     unknown = box.installation.kpi("quarantine", "show", "nothing", check=False)
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "Nothing in quarantine has an id that begins with 'nothing'" in unknown.stderr
@@ -455,7 +455,7 @@ def test_a_repaired_rule_lets_rows_out_once_and_a_repaired_file_too(box: Box) ->
     model.write_text(model.read_text().replace("['amount', 'decimal', {", "['amount', 'decimal', {'thousands': ',', "))
     renamed = box.quarantine.of_day("box", "plain", DAYS["renamed column"])
     box.settings.landing_dir.joinpath(renamed[0].path).write_text(HEADER + GOOD.replace("A", "renamed"))
-    for _ in range(2):  # trying again twice is trying again once
+    for _ in range(2):  # trying again twice has the same result as trying again once
         files, rows = chosen(quarantine, Selection(source="box", table="plain"), "open")
         days = make_ready(box.settings, [file for file in files if file.path == renamed[0].path], rows)
         assert date.fromisoformat(formula) in days
@@ -463,7 +463,7 @@ def test_a_repaired_rule_lets_rows_out_once_and_a_repaired_file_too(box: Box) ->
         box.build()
         after = {row.delivered_on: row for row in quarantine.rows.rows()}
         assert after[thousands].state == "resolved"
-        assert replace(after[formula], read_from="") == replace(before[formula], read_from="")  # its first sight stays
+        assert replace(after[formula], read_from="") == replace(before[formula], read_from="")  # its first time stays
         assert box.quarantine.of_day("box", "plain", DAYS["renamed column"]) == []
     with box.installation.warehouse() as warehouse:
         read = warehouse.execute(

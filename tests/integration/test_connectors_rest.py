@@ -31,7 +31,7 @@ def order(number: int, updated_at: str, **more: Any) -> dict[str, Any]:
 
 
 class Api:
-    """An API of orders. `faults` are answered first, one a request; `between_pages` is called after each full page."""
+    """An API of orders. It answers with `faults` first, one per request. It calls `between_pages` after a full page."""
 
     def __init__(self) -> None:
         self.orders = [order(number, f"2025-01-30T0{number}:00:00Z") for number in range(1, 6)]
@@ -47,7 +47,7 @@ class Api:
                 api.answer(self)
 
             def log_message(self, *_: Any) -> None:
-                """Says nothing."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
@@ -69,7 +69,7 @@ class Api:
         return None
 
     def page(self, kind: str, params: dict[str, str]) -> tuple[Any, dict[str, str]]:
-        """One page of the orders in the window, newest change last, and the headers that lead on."""
+        """One page of the orders in the window, newest change last, and the headers that lead to the next page."""
         chosen = sorted(
             (
                 row
@@ -105,7 +105,7 @@ class Api:
     def fail(self, request: BaseHTTPRequestHandler, fault: str) -> None:
         half = '{"data": {"orders": [{"id": 1, "tot'
         if fault == "hang":
-            self.closed.wait()  # never answers; whoever asks has to give up by itself
+            self.closed.wait()  # never answers, so the client has to give up by itself
         elif fault == "drop":
             request.connection.shutdown(socket.SHUT_RDWR)
         elif fault == "half":
@@ -361,7 +361,7 @@ def test_times_are_asked_for_and_read_as_the_api_writes_them(
 def test_a_record_skipped_because_another_changed_between_two_pages_comes_with_the_next_days_lag(
     tmp_path: Path, api: Api, path: str
 ) -> None:
-    """Order 1 leaves the window while page 1 is being read: page 2 then begins after order 3, which nobody has read."""
+    """Order 1 leaves the window while page 1 is read: page 2 then begins after order 3, which has not been read."""
     paginator = PAGES if path == "/pages" else {"type": "offset", "limit": PAGE}
     orders = shop(tmp_path, api, path, paginator=paginator)
     for row in api.orders:
@@ -380,7 +380,7 @@ def test_a_record_skipped_because_another_changed_between_two_pages_comes_with_t
 def test_a_record_skipped_by_the_pages_of_the_history_is_read_again_at_once(
     tmp_path: Path, api: Api, cursor: str | None
 ) -> None:
-    """No later window reaches back so far. Without a cursor a missing record would look deleted."""
+    """No later window reaches back so far. Without a cursor, a missing record would look deleted."""
     without = {} if cursor else dict.fromkeys(INCREMENTAL)
     orders = shop(tmp_path, api, **without)
     api.between_pages = lambda: change(api, "2025-01-30T23:00:00Z") if cursor else leave(api)
@@ -388,13 +388,13 @@ def test_a_record_skipped_by_the_pages_of_the_history_is_read_again_at_once(
 
 
 def change(api: Api, updated_at: str) -> None:
-    """The first order changes, once."""
+    """Change the first order, once."""
     api.between_pages = None
     api.orders[0].update(updated_at=updated_at, total=Decimal("99.00"))
 
 
 def leave(api: Api) -> None:
-    """The first order is deleted."""
+    """Delete the first order."""
     api.between_pages = None
     del api.orders[0]
 
@@ -475,7 +475,7 @@ def test_a_paginators_wrong_setting_is_named(tmp_path: Path, api: Api) -> None:
 
 
 def test_nothing_is_reported_anywhere_nor_written_outside_the_data_folder(tmp_path: Path, api: Api) -> None:
-    """In a process of its own, every connection it opens is listed."""
+    """A separate process lists every connection that it opens."""
     script = f"""
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tables of a real PostgreSQL server, fetched day by day, down to the mart of revenue."""
+"""Tables of a real PostgreSQL server, fetched day by day, through to the revenue mart."""
 
 import contextlib
 import os
@@ -44,7 +44,7 @@ insert into sales."Orders" values
 
 @dataclass(frozen=True)
 class Postgres:
-    """A PostgreSQL server of the tests' own."""
+    """A PostgreSQL server only for these tests."""
 
     port: int
 
@@ -63,7 +63,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    """Started on loopback, with a data folder of its own, by a user who is not root: PostgreSQL refuses root."""
+    """Start it on loopback with its own data folder, as a user other than root, because PostgreSQL refuses root."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "/nowhere")]
     if not found[-1].is_file():
         missing = "initdb is not there: apt-get install --no-install-recommends postgresql"
@@ -96,7 +96,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A new database with the orders, to which SHOP_DATABASE_URL leads."""
+    """A new database with the orders, whose address is in SHOP_DATABASE_URL."""
     name = f"shop_{uuid4().hex}"
     postgres.execute("postgres", f"create database {name}")
     postgres.execute(name, ORDERS)
@@ -229,7 +229,7 @@ def test_a_day_without_rows_is_an_error_unless_it_may_be_empty(tmp_path: Path) -
 def test_rows_committed_while_a_fetch_reads_are_not_half_seen(
     tmp_path: Path, postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sum of two accounts between which money is moved while the server hands out rows."""
+    """The sum of two accounts is constant while money is moved between them and the server returns rows."""
     from pipelines.ingest.connectors import sql
 
     postgres.execute(database, "create table accounts (id int, total int); insert into accounts values (1, 5), (2, 0);")
@@ -303,7 +303,7 @@ def test_a_table_or_column_that_is_not_there_is_named(
 
 
 class Cutting:
-    """Leads to the server, and cuts its first connections after so many bytes of answers."""
+    """Forwards to the server, and cuts its first connections after a number of bytes of the answer."""
 
     def __init__(self, port: int, cuts: int, after_bytes: int) -> None:
         self.target, self.cuts, self.after_bytes, self.connections = port, cuts, after_bytes, 0
@@ -391,7 +391,7 @@ def test_databases_in_a_file_are_fetched_from_too(
 
 @pytest.fixture(scope="module")
 def erp(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, list[Decimal]]:
-    """The ERP's orders fetched for two days; revenue after the first, and after an order changed on the second."""
+    """The ERP's orders fetched for two days; revenue after the first day, and after an order changed on the second."""
     company = tmp_path_factory.mktemp("erp") / "company"
     shutil.copytree(HERE / "erp", company)
     postgres.execute("postgres", "create database erp")

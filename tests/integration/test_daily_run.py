@@ -1,7 +1,7 @@
-"""The daily run on the demo company: right numbers, nothing lost, nothing published that a check forbids.
+"""The daily run on the demo company: correct numbers, nothing lost, and nothing published that a check forbids.
 
-The tests that block a run come last, and those of a broken delivery repair it: they share one installation, because a
-first load is slow.
+The tests that block a run come last, and those of a broken delivery repair it afterwards: they share one installation,
+because a first load is slow.
 """
 
 import gzip
@@ -20,10 +20,10 @@ from tests.conftest import PROJECT_DIR, Installation
 from tests.integration.conftest import published_hashes
 
 LAST_DAY = "2026-01-09"
-MADE_OF_RATIOS = (  # their parts are no sums of cents or cases
+MADE_OF_RATIOS = (  # their components are not sums of cents or cases
     ("cac", "payback_months"), ("cac", "ltv_cac"), ("clv", "predictive_simple"), ("win_rate", "pipeline_velocity"),
 )  # fmt: skip
-ENTITY = {  # of delivered tables that are called otherwise
+ENTITY = {  # for delivered tables whose entity has another name
     "stage_history": "opportunity_stage_history",
     "spend": "ad_spend",
     "invitations": "nps_invitations",
@@ -51,7 +51,7 @@ routes:
 
 @pytest.fixture(scope="module")
 def alerting(demo: Installation, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """The demo company with a mail server and a webhook to alert; neither answers, and their secrets are known."""
+    """The demo company with a mail server and a webhook for alerts. Neither answers, and their secrets are known."""
     alerts = tmp_path_factory.mktemp("alerts") / "alerts.yml"
     alerts.write_text(ALERTS)
     nowhere = "127.0.0.1:1"
@@ -75,7 +75,7 @@ def tables_in(connection: duckdb.DuckDBPyConnection, schema: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def compared(demo: Installation) -> duckdb.DuckDBPyConnection:
-    """Table `compared`: published rows beside the truth, which other code computed from the clean data."""
+    """The table `compared`: published rows next to the truth, which other code computed from the clean data."""
     connection = duckdb.connect()
     connection.execute(f"attach '{demo.data_dir / 'published' / 'kpi.duckdb'}' as published (read_only)")
     connection.execute(
@@ -110,7 +110,7 @@ def test_every_true_value_is_published_for_every_month_and_cut(compared: duckdb.
     assert missing == []
     assert set(counts) == {"revenue", "sales_growth", "cac", "clv", "lead_conversion", "win_rate", "retention", "nps"}
     assert sum(counts.values()) > 15_000
-    assert variants == [(57,)]  # all but the probabilistic value, which has no truth but the published fit of CDNOW
+    assert variants == [(57,)]  # all but the probabilistic value, whose only truth is the published fit of CDNOW
 
 
 def test_money_and_counts_equal_the_truth_exactly(compared: duckdb.DuckDBPyConnection) -> None:
@@ -190,7 +190,7 @@ def test_targets_and_what_was_attained_of_them_equal_the_truth(demo: Installatio
         )
     assert wrong == []
     assert shown == {"company": 6, "team": 1, "rep": 3}
-    assert costs == [(25, 5, 0)]  # 19 months won fewer than 20 customers, and January's costs are not in
+    assert costs == [(25, 5, 0)]  # 19 months won fewer than 20 customers, and January's costs have not arrived
 
 
 def test_growth_of_every_cut_compares_its_revenue_with_its_revenue_of_the_month_before(demo: Installation) -> None:
@@ -236,7 +236,7 @@ def test_a_month_has_no_acquisition_cost_until_its_costs_are_in(compared: duckdb
         "select distinct variant, status, true_value from compared "
         "where kpi_id = 'cac' and entity_type = 'company' and value is null and status <> 'no_data' order by 1"
     ).fetchall()
-    # January's agency, people and tools are delivered in February; what advertising costs is known every day.
+    # January's agency, people and tools are delivered in February, but advertising spend is known every day.
     made_of_costs = ("blended", "cost_per_sql", "cpl", "fully_loaded", "ltv_cac", "payback_months")
     assert without == [(variant, "immature", None) for variant in made_of_costs]
 
@@ -326,7 +326,7 @@ def test_every_asset_of_raw_staging_and_marts_was_checked_and_every_blocking_che
 
 
 def test_nothing_warns_of_sound_deliveries(demo: Installation) -> None:
-    """61 days in one load, each judged by those before it: weekends, holidays and the first day's bulk are fine."""
+    """61 days in one load, each compared with earlier ones: weekends, holidays and the first day's bulk do not warn."""
     with demo.published() as connection:
         failed = connection.execute(
             'select distinct severity, "check" from meta.check_results where not passed order by all'
@@ -335,9 +335,9 @@ def test_nothing_warns_of_sound_deliveries(demo: Installation) -> None:
             'select "table", observed from meta.check_results '
             "where \"check\" = 'row_count_is_plausible' and observed like '%plausible for a %'"
         ).fetchall()
-    # Deals that somebody entered after they were signed are a habit, not a mistake.
+    # Deals that somebody entered after they were signed are normal, not a mistake.
     assert failed == [("info", "close_follows_creation"), ("info", "closed_after_it_was_created")]
-    assert len(judged) >= 6  # the other tables deliver rarely
+    assert len(judged) >= 6  # the other tables rarely deliver
 
 
 def test_every_invariant_is_a_check_of_its_mart_and_says_what_a_failure_means(demo: Installation) -> None:
@@ -523,7 +523,7 @@ def test_status_is_good_and_old_if_more_should_have_come_since(demo: Installatio
 
 
 def test_runs_of_the_command_line_are_in_the_uis_history_and_publishing_alone_is_refused(demo: Installation) -> None:
-    """Only the published asset is selected: no check ran in that run, so nothing may be published."""
+    """Only the published asset is selected. No check ran in that run, so nothing may be published."""
     code = """
 import os
 from pipelines.run import prepare_instance
@@ -599,7 +599,7 @@ def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
 
 
 def test_a_blocked_run_is_one_notice_that_says_what_is_held_back_and_how_to_repair_it(demo: Installation) -> None:
-    """Of the first run of the test above; the endpoint that was to hear of it, too, does not answer."""
+    """The first run of the test above. The other endpoint that should be notified does not answer."""
     lines = (demo.data_dir / "alerts" / "notices.jsonl").read_text().splitlines()
     notices = [notice for notice in map(json.loads, lines) if notice["kind"] == "problem"]
     causes = {
@@ -620,7 +620,7 @@ def test_a_blocked_run_is_one_notice_that_says_what_is_held_back_and_how_to_repa
     assert notice["published_as_of"] == LAST_DAY
     unreadable = notices[-1]
     assert {incident["asset"] for incident in unreadable["incidents"]} == {"staging/base_finance__fx_rates"}
-    # A log of deliveries is read by no mart, and yet no mart was built from what its checks reject.
+    # No mart reads a delivery log directly, and yet no mart was built from rows that the log's checks reject.
     assert unreadable["impact"]["assets"][0] == "published/kpi"
     assert unreadable["impact"]["assets"][1].startswith("marts/kpi_")
     listed = demo.kpi("alerts", "list", "--all").stdout
@@ -628,7 +628,7 @@ def test_a_blocked_run_is_one_notice_that_says_what_is_held_back_and_how_to_repa
 
 
 def test_secrets_and_personal_values_occur_nowhere_but_in_the_data(demo: Installation, alerting: Installation) -> None:
-    """The data: deliveries, raw, the warehouse, and what is kept of unreadable rows. Masked where it is shown."""
+    """The data: deliveries, raw, the warehouse, and stored unreadable rows. Where these are shown, they are masked."""
     data = ("landing", "raw", "quarantine", "demo_truth", "warehouse.duckdb")
     files = [path for path in demo.data_dir.rglob("*") if path.is_file()]
     read = [path for path in files if path.relative_to(demo.data_dir).parts[0] not in data]
@@ -645,5 +645,5 @@ def test_secrets_and_personal_values_occur_nowhere_but_in_the_data(demo: Install
 def test_the_repaired_day_run_again_gives_byte_equal_marts(demo: Installation) -> None:
     before = published_hashes(demo)
     printed = demo.kpi("run").stdout
-    assert f"delivery day {LAST_DAY}" in printed  # nothing new was delivered: the newest day again
+    assert f"delivery day {LAST_DAY}" in printed  # nothing new was delivered, so the newest day runs again
     assert published_hashes(demo) == before

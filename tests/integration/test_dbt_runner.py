@@ -1,7 +1,7 @@
-"""dbt in this process, on a project of its own, told by Dagster as dagster-dbt tells of a process.
+"""dbt in this process, on a small project, reported by Dagster in the same way as dagster-dbt reports a process.
 
-A dbt test that fails keeps a publication back, one of severity `warn` does not; both are seen as checks. The failure
-says what failed, and what was built says how many rows it has. Whatever becomes of a build, the warehouse is free.
+A failing dbt test blocks a publication, but a test of severity `warn` does not; both are shown as checks. The failure
+says what failed, and what was built says how many rows it has. Whatever happens to a build, the warehouse is released.
 """
 
 import json
@@ -59,7 +59,7 @@ class Project:
         self.manifest = folder / "target" / "manifest.json"
 
     def build(self, selection: Sequence[str] = ()) -> Invocation:
-        """Build it from what was parsed."""
+        """Build it from the parsed project."""
         return self._invoke([*build_arguments(self.step, full_refresh=False), *selection], parsed=True)
 
     def _invoke(self, arguments: list[str], parsed: bool = False) -> Invocation:
@@ -68,7 +68,7 @@ class Project:
         return invoke([*arguments, *here], {"TINY": str(self.warehouse)}, manifest)
 
     def assets(self) -> dg.AssetsDefinition:
-        """The project as this pipeline has it."""
+        """The project as this pipeline defines it."""
         content, translator = json.loads(self.manifest.read_text()), Translator()
 
         @dbt_assets(manifest=self.manifest, dagster_dbt_translator=translator)
@@ -79,7 +79,7 @@ class Project:
         return models
 
     def assets_of_dagster_dbt(self) -> dg.AssetsDefinition:
-        """The project as dagster-dbt's documentation has it."""
+        """The project as in the documentation of dagster-dbt."""
         dbt = DbtCliResource(project_dir=str(self.folder), profiles_dir=str(self.folder), dbt_executable=str(DBT))
 
         @dbt_assets(manifest=self.manifest, dagster_dbt_translator=Translator())
@@ -131,7 +131,7 @@ def test_a_dbt_test_blocks_unless_it_warns(project: Project, tmp_path: Path, mon
     }
     assert lineage["orders"] == dg.TableColumnLineage({"order_id": []})
     with duckdb.connect(str(project.warehouse), read_only=True) as warehouse:
-        # Models have the whole project before them, as in a dbt that has parsed it itself: four models, two tests.
+        # Models see the whole project, as if dbt had parsed it itself: four models, two tests.
         assert warehouse.execute("select counted from marts.nodes").fetchall() == [(6,)]
 
 
@@ -176,7 +176,7 @@ def test_after_a_failed_build_the_warehouse_is_free(tmp_path: Path, files: dict[
     failed = project.build(["--select", *(Path(name).stem for name in files)])
     assert not failed.succeeded
     assert [said in str(result["message"]) for result in failed.results] == [True]
-    with duckdb.connect(str(project.warehouse), config={"threads": 1}) as other:  # another configuration than dbt's
+    with duckdb.connect(str(project.warehouse), config={"threads": 1}) as other:  # configured differently than dbt
         assert other.execute("select count(*) from duckdb_tables()").fetchall() == [(0,)]
     assert "TINY" not in os.environ
 

@@ -1,7 +1,7 @@
-"""What a declared source may lack is not broken, and KPIs say so.
+"""If a declared source lacks something that is optional, it is not broken, and KPIs show that it is missing.
 
-A shop on Shopify that has never given money back, a HubSpot of which only deals are exported and whose stages have
-names of its own, and a Salesforce of which only opportunities and users are extracted, in one installation.
+One installation has a Shopify shop that has never refunded anything, a HubSpot account of which only deals are exported
+and whose stages have names of their own, and a Salesforce org of which only opportunities and users are extracted.
 """
 
 from datetime import date
@@ -33,7 +33,7 @@ Associated Company IDs,Associated Contact IDs,Lead source,Original Source,Is Clo
 
 @pytest.fixture(scope="module")
 def young(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """One delivery of what each of the three has."""
+    """One delivery of what each of the three sources has."""
     data_dir = tmp_path_factory.mktemp("young")
     landing = data_dir / "landing"
     for folder in SOURCES:
@@ -56,7 +56,7 @@ def young(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 def rows(young: Installation, query: str) -> list[tuple[Any, ...]]:
-    """The rows of a query over the warehouse."""
+    """The rows of a query on the warehouse."""
     with young.warehouse() as connection:
         return connection.execute(query).fetchall()
 

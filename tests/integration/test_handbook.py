@@ -1,4 +1,4 @@
-"""The KPI handbook's examples: every number in its tables is the demo company's, and every variant has its line."""
+"""The KPI handbook's examples: all numbers in its tables are the demo company's, and every variant has a line."""
 
 import csv
 import re
@@ -31,7 +31,7 @@ Example = tuple[str, str, str]  # numerator, denominator, value, as printed
 
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, str]]:
-    """The company's September 2025 of the demo company that `make run` makes."""
+    """September 2025 of the company in the truth of the demo company that `make run` creates."""
     file = tmp_path_factory.mktemp("demo_of_make_run") / "truth.csv"
     write_truth(file, all_kpis(build_company(SCALE, SEED).clean))
     with file.open(encoding="utf-8") as lines:
@@ -82,7 +82,7 @@ def test_every_number_is_the_demo_companys(truth: dict[tuple[str, str], dict[str
 
 
 def is_rounded(printed: str, true: str) -> bool:
-    """Whether a printed number is the true one, at the decimals and in the unit it is printed with."""
+    """Whether a printed number is the true number, with the decimals and in the unit in which it is printed."""
     if true == "":
         return printed == "immature"
     digits = printed.split()[0].replace(",", "")

@@ -1,9 +1,9 @@
-"""Whatever was delivered, in whatever order, with whatever builds killed on the way: the warehouse is the one that a
-full refresh of the same raw gives.
+"""Whatever was delivered, in whatever order, with whatever builds killed in between: the warehouse equals the one that
+a full refresh of the same raw produces.
 
-`make test-nightly` tries 200 histories on every model that a shop's deliveries reach; `make test` tries a few, and
-builds the marts of NOT_DAILY once. What equals a full refresh may have been built in full each time: the tests below
-look at what a build left alone.
+`make test-nightly` tries 200 histories on all models that a shop's deliveries reach. `make test` tries a few histories,
+and builds the marts of NOT_DAILY once. A result that equals a full refresh may have been built in full each time. The
+tests below check what a build did not touch.
 """
 
 import gzip
@@ -36,7 +36,7 @@ NOT_DAILY = {
     # Others are computed from the same tables, and more strictly.
     "int_customer_value_predictions", "kpi_clv__cohort", "kpi_clv__customer", "kpi_sales_growth__monthly",
     "dim_channel",
-    # They remember nothing, and only count what others hold.
+    # They have no state, and only count what other tables hold.
     "rows_without_entity", "int_staged_row_counts", "int_accounted_rows", "int_left_out_rows",
 }  # fmt: skip
 
@@ -46,7 +46,7 @@ def _is_nightly() -> bool:
 
 
 class Shop:
-    """A shop's deliveries, and two warehouses built from the same raw: one bit by bit, one at once."""
+    """A shop's deliveries, and two warehouses built from the same raw: one step by step, one at once."""
 
     def __init__(self, folder: Path, database: duckdb.DuckDBPyConnection) -> None:
         shutil.copytree(Path(__file__).with_name("office"), folder / "company")
@@ -71,18 +71,18 @@ class Shop:
         for warehouse in (self.step_by_step, self.at_once, self._empty):
             warehouse.parent.mkdir(exist_ok=True)
 
-        # Views are the same in every history: they are built once.
+        # Views are the same in every history, so they are built once.
         no_view = ("--exclude", "config.materialized:view")
         reached = self.dbt.models("--select", "source:shop+ source:office+", *no_view)
         self.models = [name for name in reached if _is_nightly() or name not in NOT_DAILY]
         remembering = self.dbt.models("--select", "+config.materialized:incremental", *no_view)
-        # A table that is built in full cannot remember: within a history only what it is built from is worth building.
+        # A table that is built in full has no state, so within a history it is enough to build what it depends on.
         self.remembering = [name for name in remembering if name in reached]
         self.models += [name for name in self.remembering if name not in self.models]
         self.statements = self._prepare()
 
     def _prepare(self) -> int:
-        """Build once all that no history changes; how many statements a build within a history takes."""
+        """Build once what no history changes. Return the number of statements of a build within a history."""
         self.begin_raw()
         self.dbt.seed(self._empty)
         self.dbt.run(self._empty, self.dbt.models())
@@ -95,7 +95,7 @@ class Shop:
         return statements
 
     def begin(self) -> None:
-        """No order yet: every table was delivered once, empty; no model that deliveries reach is built."""
+        """No orders yet: every table was delivered once, empty. No model that deliveries reach is built."""
         self.begin_raw()
         for warehouse in (self.step_by_step, self.at_once):
             warehouse.with_name(f"{warehouse.name}.wal").unlink(missing_ok=True)
@@ -110,7 +110,7 @@ class Shop:
             self.land(Land(table, FIRST_DAY, ()))
 
     def land(self, delivery: Land) -> None:
-        """A file arrives and is brought to raw."""
+        """A file arrives and is brought into raw."""
         self.deliver(delivery)
         self.bring_to_raw(delivery.table, delivery.day, self.settings.raw_dir)
 
@@ -129,7 +129,7 @@ class Shop:
         land(source.name, table, declared, day, self.settings.landing_dir, raw_dir, self._database)
 
     def build(self, build: Build) -> None:
-        """Bring up to date what remembers, without what has not changed, or die trying."""
+        """Bring the models with state up to date, without unchanged ones, or get killed while doing so."""
         if build.killed_at_percent is None:
             self.dbt.run_changed(self.step_by_step, self.remembering)
         else:
@@ -139,7 +139,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A shop that was opened and has sold nothing."""
+    """A shop that has opened and has sold nothing."""
     with in_memory() as database, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)  # no power cut is simulated
         yield Shop(tmp_path_factory.mktemp("shop"), database)
@@ -202,7 +202,7 @@ def test_a_model_that_is_killed_at_any_statement_is_made_up_for(shop: Shop, mode
     statements = shop.dbt.run(shop.step_by_step, [name])
     new = _run(shop, f"select * from {model} order by all")
     assert new != old
-    for last in range(statements // 2, statements):  # before that, dbt looks around
+    for last in range(statements // 2, statements):  # before that, dbt only inspects the database
         shutil.copy(before, shop.step_by_step)
         assert shop.dbt.run_and_kill(shop.step_by_step, [name], after=last)
         shop.dbt.run(shop.step_by_step, [name])
@@ -216,7 +216,7 @@ def test_only_what_changed_is_ranked_and_restated(shop: Shop) -> None:
         shop.dbt.run(shop.step_by_step, needed)
 
     def restated_by(table: str, day: int, *rows: str) -> list[object]:
-        """The orders of those days that are built anew when the rows come."""
+        """The orders of those days that are rebuilt when the rows arrive."""
         _run(shop, "update marts.fct_order_items set quantity = 77")
         _land(shop, table, day, *rows)
         build()
@@ -257,7 +257,7 @@ def test_raw_is_the_same_in_whatever_order_files_land(shop: Shop, sent: list[Lan
 
 
 def raw_rows(raw_dir: Path) -> dict[str, list[tuple[object, ...]]]:
-    """The rows of every raw file, in the order they stand there, without the time they were loaded."""
+    """The rows of every raw file in file order, without their load time."""
     with in_memory() as database:
         return {
             file.relative_to(raw_dir).as_posix(): database.execute(
@@ -269,7 +269,7 @@ def raw_rows(raw_dir: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def differences(step_by_step: Path, at_once: Path) -> str:
-    """What distinguishes two warehouses: the tables whose rows differ, and the first rows that only one of them has."""
+    """How two warehouses differ: the tables whose rows differ, and the first rows that only one of them has."""
     lines = []
     with reader(step_by_step) as one, reader(at_once) as other:
         found, expected = _fingerprints(one), _fingerprints(other)
@@ -285,7 +285,7 @@ def differences(step_by_step: Path, at_once: Path) -> str:
 
 
 def _fingerprints(connection: duckdb.DuckDBPyConnection) -> dict[str, list[int]]:
-    """Rows and an order-free checksum of every table and view."""
+    """The number of rows and an order-independent checksum of every table and view."""
     relations = [f'{schema}."{name}"' for schema, name, _ in _relations(connection)]
     queries = [f"select '{relation}', count(*), sum(hash(t)) from {relation} as t" for relation in relations]
     return {relation: found for relation, *found in connection.execute(" union all ".join(queries)).fetchall()}

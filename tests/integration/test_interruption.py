@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM on `kpi run`: one sentence, exit code 130, a canceled run, and nobody is told."""
+"""Ctrl-C and SIGTERM on `kpi run`: one sentence, exit code 130, a canceled run, and no notices."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ from tests.conftest import PROJECT_DIR, Installation
 
 @contextmanager
 def started(demo: Installation, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`kpi` under way, to be read line by line."""
+    """A running `kpi` process whose output can be read line by line."""
     with subprocess.Popen(
         [sys.executable, "-m", "pipelines", *arguments],
         cwd=PROJECT_DIR,
@@ -33,7 +33,7 @@ def started(demo: Installation, *arguments: str) -> Iterator[subprocess.Popen[st
 
 
 def interrupt_at(process: subprocess.Popen[str], words: str, signal_number: int) -> str:
-    """Send the signal once a line with these words was printed; what the process says on its way out."""
+    """Send the signal after a line with these words was printed. Return what the process prints before it exits."""
     assert process.stdout
     line = next((line for line in process.stdout if words in line), None)
     assert line is not None, f"it never printed {words!r}: {process.communicate()}"
@@ -43,7 +43,7 @@ def interrupt_at(process: subprocess.Popen[str], words: str, signal_number: int)
 
 
 def incidents(demo: Installation) -> object:
-    """All incidents, and who was told of them."""
+    """All incidents, and who was notified of them."""
     return json.loads(demo.kpi("alerts", "list", "--all", "--format", "json").stdout)["incidents"]
 
 
@@ -71,4 +71,4 @@ def test_ctrl_c_in_a_run(demo: Installation, monkeypatch: pytest.MonkeyPatch) ->
     assert run.status is dg.DagsterRunStatus.CANCELED
     assert incidents(demo) == before
     with FileLock(demo.data_dir / "warehouse.lock", timeout=0):
-        pass  # it is free
+        pass  # the lock is free

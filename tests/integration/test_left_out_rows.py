@@ -1,8 +1,8 @@
 """A row that reaches staging reaches a fact, or is counted as left out with a reason.
 
-Two shops that number their orders alike, and a sales team of whose deals nobody says when they were created: each row
-here once vanished without a word. That nothing does is also a check of every run
-(`assert_every_row_of_staging_is_counted_or_left_out`), which these builds pass.
+Two shops that number their orders alike, and a sales team whose deals have no creation date: each of these rows was
+once lost without notice. A check of every run also ensures that nothing is lost
+(`assert_every_row_of_staging_is_counted_or_left_out`), and these builds pass it.
 """
 
 from decimal import Decimal
@@ -51,9 +51,9 @@ FILES = {
     ("south", "orders"): [ORDERS, "1001,bob,2025-01-12,east,30.00", "1004,bob,2025-02-01,east,9.00"],
     ("north", "refunds"): [
         REFUNDS,
-        "r1,1001,2025-01-20,7.00,,",  # of the order of this shop
+        "r1,1001,2025-01-20,7.00,,",  # for this shop's order
         "r2,,2025-01-21,3.00,bob,east",  # a credit note that names its customer
-        "r3,9999,2025-01-22,2.00,,",  # of nobody
+        "r3,9999,2025-01-22,2.00,,",  # for nobody
         "r4,1001,,4.00,,",
     ],
     ("office", "deals"): [
@@ -147,7 +147,7 @@ def write(path: Path, text: str) -> None:
 
 
 def rows(company: Installation, query: str) -> list[tuple[Any, ...]]:
-    """What `query` finds in the warehouse."""
+    """The result of `query` on the warehouse."""
     with company.warehouse() as connection:
         return connection.execute(query).fetchall()
 
@@ -198,7 +198,7 @@ def test_open_deals_without_a_creation_date_are_in_the_pipeline_from_their_deliv
     pipeline = rows(
         company, "select date_day::varchar, stage, open_opportunities from marts.fct_pipeline_daily order by 2"
     )
-    assert pipeline == [("2025-01-31", "Closed Won", 1), ("2025-01-31", "Proposal", 1)]  # the first closed on no day
+    assert pipeline == [("2025-01-31", "Closed Won", 1), ("2025-01-31", "Proposal", 1)]  # the first has no closing date
 
 
 def test_leads_without_a_date_convert_and_are_in_no_cohort(company: Installation) -> None:

@@ -1,8 +1,8 @@
-"""Whatever is delivered, refused, sent again, accepted, run and killed: no row of a delivery is published that was
-rejected and that nobody accepted, and no day counts that is not complete.
+"""Whatever is delivered, refused, sent again, accepted, run or killed: no row of a rejected delivery is published
+unless somebody accepted it, and no incomplete day counts.
 
-The raw assets, the checks, the gate and the publication are the pipeline's own, in Dagster; dbt builds the logs. A run
-goes to its end, ends behind one of its stages, or is a process of its own that is killed at any of its events.
+The raw assets, the checks, the gate and the publication are those of the pipeline, in Dagster; dbt builds the logs. A
+run completes, ends after one of its stages, or is a separate process that is killed at any of its events.
 `make test` tries 12 histories, `make test-nightly` 300.
 """
 
@@ -38,9 +38,9 @@ from tests.forked import PROCESSES
 from tests.integration.dbt_in_process import DbtInProcess
 
 FIRST_DAY = date(2025, 3, 3)
-SOURCES = ("till", "kiosk")  # a rejected delivery of the till blocks, one of the kiosk is left out
+SOURCES = ("till", "kiosk")  # a rejected delivery of the till blocks, but one of the kiosk is left out
 LOGS = ["base_till__sales", "base_kiosk__sales"]
-MOST_EVENTS = 80  # of a run, more or less
+MOST_EVENTS = 80  # the approximate number of events of a run
 SALES = """
     create or replace table marts.sales as
     select source, id, tag, amount, _delivered_on as delivered_on
@@ -59,7 +59,7 @@ Key = tuple[str, date]
 
 @dataclass(frozen=True)
 class Deliver:
-    """A file of one source and day arrives, which its checks will pass, reject at one of two stages, or not let in."""
+    """A file of one source and day arrives. Its checks will accept it, reject it at one of two stages, or refuse it."""
 
     source: str
     day: int
@@ -77,7 +77,7 @@ class Accept:
 
 @dataclass(frozen=True)
 class Run:
-    """The job runs over one day or all of them: to the end, up to one of its stages, or killed at one of its events."""
+    """The job runs for one day or all days: to the end, up to one of its stages, or until it is killed at an event."""
 
     days: int | None
     until: Stage | int | None
@@ -88,7 +88,7 @@ Step = Deliver | Accept | Run
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Step]:
-    """A few days of two sources, in which things go wrong and are repaired, or not."""
+    """A few days of two sources, on which things go wrong and are repaired or not."""
     day = st.integers(0, 2)
     source = st.sampled_from(SOURCES)
     kind = st.sampled_from(["good", "good", "good", "without_keys", "unreadable", "refused"])
@@ -104,7 +104,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
 
 @dataclass
 class Content:
-    """What was delivered for one source and day, and what somebody said of it."""
+    """What was delivered for one source and day, and what somebody decided about it."""
 
     tag: str
     kind: Kind
@@ -113,10 +113,10 @@ class Content:
 
 @dataclass
 class World:
-    """What the test knows of a history, by itself: what has arrived, what has landed, and what was decided."""
+    """What the test itself knows of a history: what has arrived, what has landed, and what was decided."""
 
     arrived: dict[Key, Content] = field(default_factory=dict)
-    landed: dict[Key, Content] = field(default_factory=dict)  # what a run has let in
+    landed: dict[Key, Content] = field(default_factory=dict)  # what a run has accepted
     seen: dict[Key, Content] = field(default_factory=dict)  # the newest that a run has looked at
     tags: dict[str, Content] = field(default_factory=dict)
 
@@ -134,7 +134,7 @@ class World:
 
 
 class Company:
-    """Two shops, and the pipeline over their deliveries."""
+    """Two shops, and the pipeline that processes their deliveries."""
 
     def __init__(self, folder: Path, is_opened: bool = False) -> None:
         self.folder = folder
@@ -155,7 +155,7 @@ class Company:
         self.world = World()
 
     def begin(self) -> None:
-        """Nothing was delivered yet."""
+        """Nothing has been delivered yet."""
         for entry in self.settings.data_dir.glob("*"):
             if entry.name != "dbt":
                 entry.unlink() if entry.is_symlink() or entry.is_file() else shutil.rmtree(entry)
@@ -221,7 +221,7 @@ class Company:
             )
 
     def _was_seen(self, key: Key, content: Content) -> bool:
-        """Whether a run came as far as letting a delivery in, or refusing it."""
+        """Whether a run got as far as accepting or refusing a delivery."""
         name, day = key
         if content.kind == "refused":
             return not (self.settings.landing_dir / name / f"sales_{day}.csv").exists()
@@ -231,7 +231,7 @@ class Company:
         return duckdb.read_parquet(str(raw)).select("tag").limit(1).fetchone() == (content.tag,)
 
     def published(self) -> tuple[date, list[tuple[str, str, str, date]]] | None:
-        """The as-of date and the rows of what analysts read."""
+        """The as-of date and the rows that analysts read."""
         file = self.settings.published_dir.resolve() / "kpi.duckdb"
         if not file.exists():
             return None
@@ -267,7 +267,7 @@ class Company:
             with duckdb.connect(str(settings.warehouse_path)) as connection:
                 connection.execute("create schema if not exists marts")
                 connection.execute(SALES)
-                # Published beside the marts; what the pipeline makes it from is not built here.
+                # This is published with the marts, but what the pipeline makes it from is not built here.
                 connection.execute("create or replace table intermediate.int_left_out_rows as select 0 as rows")
 
         checks = [
@@ -296,7 +296,7 @@ class Company:
 
 
 def _run_and_be_killed(folder: Path, days: list[date], at_event: int) -> None:
-    """Run the whole job in this process, and kill it at one of its events."""
+    """Run the whole job in this process, and kill the process at one of the job's events."""
     events = iter(range(1, at_event))
 
     class Killed(logging.Handler):
@@ -352,7 +352,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
 
 
 def _assert_trustworthy(company: Company, before: object) -> None:
-    """What is published holds no rejected row; what was published just now counts complete days only."""
+    """Published data contain no rejected row. If they were published just now, only complete days count."""
     found = company.published()
     if found is None:
         return
@@ -380,7 +380,7 @@ def test_no_history_publishes_what_was_rejected(company: Company, history: list[
             case Run(days, until):
                 company.run(days, until)
         _assert_trustworthy(company, before)
-    for key in company._keys(3):  # everything is delivered again as it should have been
+    for key in company._keys(3):  # everything is delivered again, correct this time
         company.deliver(key, "good")
     company.run(None)
     found = company.published()

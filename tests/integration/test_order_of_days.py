@@ -14,14 +14,14 @@ BULK, FIRST, SECOND = "2025-11-10", "2025-11-11", "2025-11-12"
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """The demo company after its historical delivery only."""
+    """The demo company after only its historical delivery."""
     installation = deliver_demo(tmp_path_factory.mktemp("order") / "one")
     installation.build(BULK)
     return installation
 
 
 def contents(installation: Installation) -> dict[str, tuple[int, int]]:
-    """Rows and an order-free checksum of every mart."""
+    """The number of rows and an order-independent checksum of every mart."""
     with installation.warehouse() as connection:
         tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
         return {

@@ -1,10 +1,11 @@
-"""The models run on Spark, too: each compiles for both engines, and what only one of them reads stays in macros.
+"""The models also run on Spark: each compiles for both engines, and syntax that only one of them reads stays in macros.
 
-dbt-spark is not needed to see that. dbt looks for a dispatched macro as `duckdb__x`, then as `default__x`; the project
-compiled for Spark has a `duckdb__x` that calls `spark__x` for every macro that Spark says differently. It quotes names
-as Spark does, and has raw tables rather than raw files. All else is dbt's own compiler.
+This can be tested without dbt-spark. dbt looks for a dispatched macro as `duckdb__x`, then as `default__x`. The project
+compiled for Spark has a `duckdb__x` that calls `spark__x` for every macro that differs in Spark. It quotes names as in
+Spark, and has raw tables instead of raw files. Everything else is dbt's own compiler.
 
-sqlglot reads leniently: what other engines have passes as Spark's. Hence the lists here of what Spark has and lacks.
+sqlglot reads leniently: it accepts syntax of other engines as Spark's. This is why there are lists here of what Spark
+has and lacks.
 """
 
 import json
@@ -28,8 +29,8 @@ from tests import forked
 
 ENGINES = ("duckdb", "spark")
 
-# Spark 3.5 has each of these under this name. Add what a model needs and Spark has; dispatch the others, and those that
-# mean something else in DuckDB (`log`, `dayofweek`, `regexp_replace`).
+# Spark 3.5 has each of these under this name. Add what a model needs if Spark has it. Dispatch the others, and those
+# that mean something else in DuckDB (`log`, `dayofweek`, `regexp_replace`).
 SPARK_FUNCTIONS = """
     abs any_value avg bool_and bool_or cast ceil chr coalesce concat concat_ws count cume_dist current_timezone
     date_trunc datediff dense_rank exp explode first_value floor from_utc_timestamp greatest lag last_value lead least
@@ -43,7 +44,7 @@ SYNTAX_BEFORE_A_BRACKET = """
 """
 SPARK_LACKS: dict[str, tuple[type[exp.Expression], str | None]] = {
     "qualify": (exp.Qualify, None),
-    "filter (where …)": (exp.Filter, None),  # Spark has it; other engines the models may move to have not
+    "filter (where …)": (exp.Filter, None),  # Spark has it, but other engines that the models may move to do not
     "a list": (exp.Array, None),
     "an element of a list": (exp.Bracket, None),
     "^, a power in DuckDB and xor in Spark": (exp.BitwiseXor, None),
@@ -64,7 +65,7 @@ SPARK_MISREADS = {
     "a type of DuckDB": r"\bas (text|u?hugeint|u(tiny|small|big)int|uinteger|timestamptz|time|uuid|json|blob)\s*\)",
     "timestamp with time zone": r"\bas timestamp with time zone\s*\)",
 }
-# Stands in branches that this compilation does not take, too.
+# Also occurs in branches that this compilation does not take.
 ONLY_DUCKDB_READS = {
     "qualify": r"\bqualify\b",
     "a cast with ::": r"::[a-z]",
@@ -77,12 +78,12 @@ ONLY_DUCKDB_READS = {
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """Per engine the compiled SQL of every SQL model. A Python model runs wherever dbt runs Python, and has none."""
+    """The compiled SQL of every SQL model by engine. A Python model runs wherever dbt runs Python, and has no SQL."""
     return {engine: compile_project(tmp_path_factory.mktemp(engine), engine) for engine in ENGINES}
 
 
 def compile_project(folder: Path, engine: str) -> dict[str, str]:
-    """Compile all shipped models with every shipped source, as on any day but the first: the logs of rows are there."""
+    """Compile all shipped models with every shipped source, as on any day but the first: the delivery logs exist."""
     shipped = sorted(file.stem for file in SHIPPED_DIR.glob("*.yml"))
     settings = load_settings().model_copy(
         update={"sources": shipped, "data_dir": folder, "company_dir": folder / "none"}
@@ -105,7 +106,7 @@ def compile_project(folder: Path, engine: str) -> dict[str, str]:
 
 
 def speak_spark(project: Path) -> None:
-    """Let dbt-duckdb say what dbt-spark would: dispatched macros, quotes, and names of tables."""
+    """Make dbt-duckdb produce what dbt-spark would: dispatched macros, quotes, and names of tables."""
     macros = {file: file.read_text(encoding="utf-8") for file in (project / "macros").glob("*.sql")}
     signatures = re.findall(r"{% macro spark__(\w+)\(([^)]*)\)", "\n".join(macros.values()))
     assert len(signatures) > 5
@@ -119,13 +120,13 @@ def speak_spark(project: Path) -> None:
     file = project / "dbt_project.yml"
     settings: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     settings["quoting"] = dict.fromkeys(("database", "schema", "identifier"), False)
-    # In brackets, since dbt-duckdb takes any other text for a file's path.
+    # In brackets, because dbt-duckdb takes any other text for the path of a file.
     settings["sources"]["kpi"]["+meta"]["external_location"] = "({schema}.{name})"
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
 
 def create_increments(settings: Settings, project: Path) -> None:
-    """Empty tables in place of the incremental models, so that these compile as increments."""
+    """Create empty tables in place of the incremental models, so that these compile as increments."""
     with duckdb.connect(str(settings.warehouse_path)) as warehouse:
         warehouse.execute("create schema staging")
         warehouse.execute("create schema marts")
@@ -136,7 +137,7 @@ def create_increments(settings: Settings, project: Path) -> None:
 
 
 def unknown_to_spark(sql: str) -> set[str]:
-    """What Spark has no name for, or another meaning."""
+    """Functions that Spark does not have, or that have another meaning in Spark."""
     tokens = sqlglot.tokenize(sql, dialect="spark")
     called = {
         name.text.lower()

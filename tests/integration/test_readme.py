@@ -1,4 +1,4 @@
-"""The README's own-data example, run as it stands there."""
+"""The README's example with own data, run exactly as written there."""
 
 import re
 import textwrap

@@ -1,4 +1,4 @@
-"""The semantic layer on the demo company: what MetricFlow answers is what the marts say."""
+"""The semantic layer on the demo company: MetricFlow gives the same answers as the marts."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from tests.conftest import Installation
 
 ALL_KPIS = {"revenue", "sales_growth", "cac", "clv", "lead_conversion", "win_rate", "retention", "nps"}
 NO_METRIC = {("win_rate", "pipeline_coverage"), ("win_rate", "pipeline_velocity")}  # snapshots: read them from the mart
-YOUNG = {f"cohort_{days}d" for days in (30, 60, 90)}  # MetricFlow shows these before every lead had its days
+YOUNG = {f"cohort_{days}d" for days in (30, 60, 90)}  # MetricFlow shows these before all leads have had the time
 
 Metric = dict[str, Any]
 
@@ -29,7 +29,7 @@ def metrics(demo: Installation) -> dict[str, Metric]:
 def answers(
     demo: Installation, metrics: dict[str, Metric], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, str], Decimal]:
-    """The value of every metric by month, as `mf query` gives it."""
+    """The value of every metric by month, as returned by `mf query`."""
     file = tmp_path_factory.mktemp("metrics") / "answers.csv"
     demo.kpi(
         *("mf", "--", "query", "--metrics", ",".join(metrics), "--group-by", "metric_time__month"),
@@ -54,7 +54,7 @@ def variants(metrics: dict[str, Metric]) -> dict[tuple[str, str], Metric]:
 
 
 def parts(metric: Metric) -> list[str]:
-    """The metrics that a ratio is made of: numerator and denominator."""
+    """The metrics of which a ratio consists: numerator and denominator."""
     made_of = metric["type_params"]
     return [made_of[part]["name"] for part in ("numerator", "denominator") if made_of[part]]
 
@@ -69,7 +69,7 @@ def scorecard(demo: Installation) -> list[tuple[str, str, str, Decimal | None, D
 
 
 def close(one: Decimal, other: Decimal) -> bool:
-    """Equal but for the last digits of a double."""
+    """Equal except for the last digits of a double."""
     return abs(one - other) <= Decimal("1e-9") * max(1, abs(other))
 
 
@@ -96,7 +96,7 @@ def test_every_metric_of_a_variant_equals_its_mart_column(
             continue
         answer = answers.get((month, metric_of[kpi, variant]["name"]), Decimal(0))
         compared += value is not None
-        if not close(answer, value or Decimal(0)):  # nothing to say is no row, or a sum over no rows
+        if not close(answer, value or Decimal(0)):  # no value is no row, or a sum of no rows
             wrong.append((month, kpi, variant, value, status, answer))
     assert wrong == []
     assert compared > 900
@@ -112,7 +112,7 @@ def test_every_part_of_a_ratio_equals_what_the_mart_makes_it_of(
         if (kpi, variant) in NO_METRIC or value is None or denominator is None:
             continue
         if len(names := parts(metric_of[kpi, variant])) < 2:
-            continue  # a median has cases, not parts
+            continue  # a median has cases, but no numerator and denominator
         top, bottom = (answers.get((month, name), Decimal(0)) for name in names)
         compared += 1
         if not (close(bottom, denominator) and close(top, value * denominator)):

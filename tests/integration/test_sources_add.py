@@ -1,4 +1,4 @@
-"""`kpi sources add` on a file as an accountant exports it, and what is built from the draft as it stands."""
+"""`kpi sources add` on a file as an accountant exports it, and what is built from the unedited draft."""
 
 import re
 from dataclasses import replace
@@ -27,7 +27,7 @@ Nr zamówienia;Klient;E-mail;Data zamówienia;Status;Kwota netto;Ostatnia zmiana
 
 @pytest.fixture(scope="module")
 def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """What is there after `kpi sources add`, and the file put where it says; nothing is edited."""
+    """The state after `kpi sources add`, with the file where the command says. Nothing is edited."""
     folder = tmp_path_factory.mktemp("webshop")
     (folder / "kpi.yml").write_text(SETTINGS, encoding="utf-8")
     file = folder / "orders_2025-02-28.csv"
@@ -131,7 +131,7 @@ def test_a_draft_without_what_it_needs_does_not_build_and_says_what(webshop: Ins
     )
     webshop.kpi(
         "dbt", "--", "ls", "--select", "stg_webshop__orders"
-    )  # a draft that is not switched on is in nobody's way
+    )  # a draft that is not enabled does not affect anything else
     switched_on = replace(webshop, environment={"KPI_SOURCES": "webshop,crm2"})
     refused = switched_on.kpi("dbt", "--", "compile", "--select", "stg_crm2__leads", check=False)
     assert refused.returncode != 0

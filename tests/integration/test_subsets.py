@@ -1,7 +1,7 @@
-"""Any subset of sources works: what can be computed is, and the rest says that it has no source.
+"""Any subset of sources works: KPIs that can be computed are computed, and the others say that they have no source.
 
-Orders alone go through the whole job elsewhere (`test_readme`). Here models are built, and looked at in the warehouse;
-at night these subsets go through the whole job, too.
+Other tests run the whole job with orders alone (`test_readme`). Here models are built and checked in the warehouse. The
+nightly tests also run the whole job with these subsets.
 """
 
 import shutil
@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Installation
 from tests.integration.conftest import deliver_demo
 
-LAST_DELIVERY = "2025-11-10"  # the historical one is enough
+LAST_DELIVERY = "2025-11-10"  # the historical delivery is enough
 OF_ORDERS = {
     *(("revenue", variant) for variant in ("net", "gross", "orders", "aov", "new_customer_net", "repeat_net")),
     ("sales_growth", "mom"),
@@ -43,7 +43,7 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def subset(request: pytest.FixtureRequest, deliveries: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """An installation with some of the demo's sources, after its historical delivery."""
     data_dir = tmp_path_factory.mktemp("subset")
-    # Rates of exchange come with finance; who has none sells in one currency.
+    # Exchange rates are delivered by finance. An installation without it sells in one currency.
     installation = Installation(data_dir, environment={"KPI_SOURCES": request.param})
     shutil.copytree(deliveries, data_dir / "landing")
     if "finance" not in request.param:
@@ -54,7 +54,7 @@ def subset(request: pytest.FixtureRequest, deliveries: Path, tmp_path_factory: p
 
 
 def keep_the_historical_delivery_only(landing: Path) -> None:
-    """As much as says something, in a moment."""
+    """Keep as much as is meaningful, so that the test is fast."""
     for file in landing.rglob("*_2*"):
         if file.is_file() and LAST_DELIVERY not in file.name:
             file.unlink()

@@ -1,4 +1,4 @@
-"""What nothing has changed of is neither built nor checked again, says so, and is the same as if it had been."""
+"""Unchanged models and checks are neither built nor checked again, are shown as unchanged, and have the same result."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 def built_by_run(installation: Installation) -> dict[str, str]:
-    """The run that has built each model, by name."""
+    """The run that built each model, by name."""
     with installation.warehouse() as warehouse:
         rows = warehouse.execute("select unique_id, run_id from builds.nodes").fetchall()
     return {unique_id.split(".")[2]: run for unique_id, run in rows}
 
 
 def checked_in_run(installation: Installation) -> dict[str, str]:
-    """The run that has made the checks of each table that the newest run is about, by the table's name."""
+    """The run that made the checks of each table that the newest run covers, by the table's name."""
     with installation.published() as published:
         [[run]] = published.execute("select run_id from meta.publication limit 1").fetchall()
         return dict(
@@ -43,7 +43,7 @@ def checked_in_run(installation: Installation) -> dict[str, str]:
 
 
 def shown_by_dagster(installation: Installation) -> dict[str, str]:
-    """The run since which Dagster says that an asset, and a check of it, are unchanged; only where it says so."""
+    """The run since which Dagster shows an asset and its check as unchanged; only for those that it shows so."""
     code = """
 import dagster as dg
 from pipelines.run import prepare_instance
@@ -64,7 +64,7 @@ with dg.DagsterInstance.get() as instance:
 
 
 def answer_again(responses: Path) -> None:
-    """One customer changes the mind: the answer comes again, with the lowest score."""
+    """One customer changes an answer: it arrives again, with the lowest score."""
     *_, last = responses.read_text().splitlines()
     response, invitation, customer, _, answered_at = last.split("\t")
     with responses.open("a") as file:

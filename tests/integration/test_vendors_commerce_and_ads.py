@@ -1,6 +1,6 @@
-"""Exports of Shopify, Stripe, Google Ads and Meta Ads in their own layout, through to the KPIs they feed together.
+"""Exports of Shopify, Stripe, Google Ads and Meta Ads in their own layouts, through to their common KPIs.
 
-The samples hold what each of these exports is known for; the expected values are computed by hand from them.
+The samples contain the known peculiarities of each of these exports. The expected values are computed by hand.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 def rows(shop: Installation, query: str) -> list[tuple[Any, ...]]:
-    """What `query` finds in the warehouse."""
+    """The result of `query` on the warehouse."""
     with shop.warehouse() as connection:
         return connection.execute(query).fetchall()
 
 
 def key(text: str) -> str:
-    """What stands for an e-mail address or a name."""
+    """The replacement for an e-mail address or a name."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -63,7 +63,7 @@ def test_an_orders_columns_stand_on_its_first_line_and_hold_for_all(shop: Instal
         ("#1005", datetime(2025, 2, 1, 15), "paid", "EUR", "web", "PL", True, first),  # paid through the test gateway
         ("#1006", datetime(2025, 2, 1, 16), "partially_refunded", "EUR", "web", "PL", False, first),
         ("#1007", datetime(2025, 2, 1, 17), "paid", "EUR", "web", "PL", False, second),
-        ("#1008", datetime(2025, 2, 1, 18), "paid", "EUR", "web", "PL", False, first),  # the second day cannot be read
+        ("#1008", datetime(2025, 2, 1, 18), "paid", "EUR", "web", "PL", False, first),  # unreadable on the second day
     ]
 
 
@@ -74,11 +74,11 @@ def test_lines_add_up_to_the_subtotal_without_tax(shop: Installation) -> None:
         "from staging.stg_shopify__order_items where order_id in ('#1001', '#1002', '#1007') order by 1",
     )
     assert lines == [
-        # Ten off the order: 10 x 32/67, 10 x 52/67 less that, and the rest.
+        # Ten off the order: 10 x 32/67, then 10 x 52/67 minus that, and the rest.
         ("#1001/1", "FERN", 2, *money("16", "4.78", "1.29")),
         ("#1001/2", "TOTE", 1, *money("20", "2.98", "0.81")),
         ("#1001/3", "Speckled mug", 1, *money("15", "2.24", "0.61")),
-        # Prices include 23 % tax: 123.00 is 100.00, and 3 x 8.20 less 2.46 is 18.00.
+        # Prices include 23 % tax: 123.00 becomes 100.00, and 3 x 8.20 minus 2.46 becomes 18.00.
         ("#1002/1", "KIT", 1, *money("100", "0", "23")),
         ("#1002/2", "SEED", 3, *money("6.6667", "2", "4.14")),
         # The code took off the shipping, and the second line was taken off the order.
@@ -93,14 +93,14 @@ def test_what_is_given_back_counts_when_it_was_first_seen(shop: Installation) ->
         "union all select refund_id, refunded_at, amount, currency_code from staging.stg_stripe__refunds order by 1",
     )
     assert refunds == [
-        ("#1003/2025-02-01", datetime(2025, 2, 1, 15), Decimal("50"), "USD"),  # with the cancellation
-        # 25.00 of 50.00, of which 40.00 for products; midnight in Warsaw of the days that brought it.
+        ("#1003/2025-02-01", datetime(2025, 2, 1, 15), Decimal("50"), "USD"),  # on the day of the cancellation
+        # 25.00 of 50.00, of which 40.00 are for products; midnight in Warsaw on the day of its delivery.
         ("#1004/2025-02-03", datetime(2025, 2, 2, 23), Decimal("20"), "USD"),
         ("#1004/2025-02-05", datetime(2025, 2, 4, 23), Decimal("20"), "USD"),
-        ("#1006/2025-02-01", datetime(2025, 2, 1, 16), Decimal("12"), "EUR"),  # with the order: nobody knows when
+        ("#1006/2025-02-01", datetime(2025, 2, 1, 16), Decimal("12"), "EUR"),  # on the order's day: the date is unknown
         ("ch_3/2025-02-03", datetime(2025, 2, 2, 23), Decimal("80"), "USD"),
-        ("ch_6/2025-02-05", datetime(2025, 2, 5, 8), Decimal("9.99"), "EUR"),  # as stated
-        ("ch_old/2025-02-01", datetime(2025, 1, 15, 7, 8), Decimal("5"), "EUR"),  # with the charge
+        ("ch_6/2025-02-05", datetime(2025, 2, 5, 8), Decimal("9.99"), "EUR"),  # on the stated day
+        ("ch_old/2025-02-01", datetime(2025, 1, 15, 7, 8), Decimal("5"), "EUR"),  # on the day of the charge
     ]
 
 
@@ -129,7 +129,7 @@ def test_a_customer_of_both_is_one_person(shop: Installation) -> None:
         ("cus_Ada", f"shopify:{key('ada@example.com')}"),
         (f"shopify:{key('ada@example.com')}", f"shopify:{key('ada@example.com')}"),
     ]
-    # Who gives no e-mail address is told by the billing name.
+    # A customer without an e-mail address is identified by the billing name.
     assert rows(
         shop,
         "select email_key, country, created_at from staging.stg_shopify__customers "

@@ -19,7 +19,7 @@ SOURCES = ("hubspot", "salesforce", "pipedrive", "typeform", "delighted")
 
 @pytest.fixture(scope="module")
 def vendors(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """Two delivery days of each vendor, in the second what has changed; a dollar is 0.90 euros."""
+    """Two delivery days of each vendor, the second with the changes. A dollar is 0.90 euros."""
     data_dir = tmp_path_factory.mktemp("crm_and_nps")
     landing = data_dir / "landing"
     for source in SOURCES:
@@ -38,13 +38,13 @@ def vendors(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 def rows(vendors: Installation, query: str) -> list[tuple[Any, ...]]:
-    """The rows of a query over the warehouse."""
+    """The rows of a query on the warehouse."""
     with vendors.warehouse() as connection:
         return connection.execute(query).fetchall()
 
 
 def key(text: str) -> str:
-    """What stands for an e-mail address, or a name."""
+    """The replacement for an e-mail address or a name."""
     return md5(text.lower().encode()).hexdigest()
 
 
@@ -54,10 +54,10 @@ def test_hubspot_contacts_become_leads_without_those_who_only_subscribed(vendors
         "select lead_id, email_key, created_at, source, sdr_id, mql_at, sql_at, converted_at, opportunity_id "
         "from staging.stg_hubspot__leads order by lead_id",
     ) == [
-        # `Select` is a placeholder; an older version that came later does not win; 501 is named first in 9001.
+        # `Select` is a placeholder; an older version that arrives later does not win; 501 is named first in 9001.
         ("501", key("ada@example.com"), datetime(2025, 1, 10, 8, 30), "Organic Search", "Mia Muster", None, None,
          datetime(2025, 3, 14, 14), "9001"),
-        # The second file has the dates of qualification. Who is named second in a won deal has not converted.
+        # The second file has the qualification dates. A contact that is named second in a won deal has not converted.
         ("502", key("bob@example.com"), datetime(2025, 2, 1, 7, 15), "Webinar", "Mia Muster", datetime(2025, 2, 3, 9),
          datetime(2025, 4, 1, 14, 45), None, "9002"),
         ("504", None, datetime(2025, 3, 15, 22, 45), "Offline Sources", None, None, None, None, "9004"),
@@ -93,7 +93,7 @@ def test_stages_are_remembered_from_delivery_to_delivery(vendors: Installation) 
     columns = "opportunity_id, stage, changed_at, owner_id"
     history = f"select {columns} from staging.stg_{{}}__opportunity_stage_history order by 1, 3"
     assert rows(vendors, history.format("hubspot")) == [
-        # Delivered twice, the second time with another owner: the first sighting tells who moved it there.
+        # Delivered twice, the second time with another owner: the first delivery shows who moved it there.
         ("9001", "Closed Won (Sales Pipeline)", datetime(2025, 3, 14, 14), "Max Muster"),
         ("9002", "Contract Sent (Sales Pipeline)", datetime(2025, 3, 20, 8), "Max Muster"),
         ("9002", "Closed Lost (Sales Pipeline)", datetime(2025, 4, 1, 8), "Max Muster"),
@@ -104,7 +104,7 @@ def test_stages_are_remembered_from_delivery_to_delivery(vendors: Installation) 
     assert rows(vendors, history.format("pipedrive")) == [
         ("1", "Negotiations Started", datetime(2025, 2, 20, 11), "Pia Muster"),
         ("2", "Proposal Made", datetime(2025, 2, 15, 8), "Pia Muster"),
-        ("3", "Qualified", datetime(2025, 3, 30, 21, 30), "Rob Muster"),  # never moved yet: since its creation
+        ("3", "Qualified", datetime(2025, 3, 30, 21, 30), "Rob Muster"),  # never moved yet, so since its creation
         ("3", "Proposal Made", datetime(2025, 4, 2, 9), "Pia Muster"),
         ("5", "Contact Made", datetime(2025, 2, 10, 8), "Rob Muster"),
     ]
@@ -132,11 +132,11 @@ def test_salesforce_leads_convert_when_their_opportunity_is_won(vendors: Install
     ) == [
         ("00Q000000000001AAA", key("fay@example.com"), "Web", "005000000000002AAA", datetime(2025, 2, 11, 9),
          datetime(2025, 3, 14, 22, 59, 59), "006000000000001AAA", False),
-        # First a queue's, then taken by a person, and converted; the opportunity is open.
+        # First in a queue, then taken by a person and converted; the opportunity is open.
         ("00Q000000000002AAA", key("gus@example.com"), None, "005000000000002AAA", datetime(2025, 4, 1, 14), None,
          "006000000000004AAA", False),
         ("00Q000000000003AAA", key("hal@example.com"), "Web", "005000000000002AAA", None, None, None, True),
-        # Converted to an opportunity that was there before: the day is known, and ends at midnight in Warsaw.
+        # Converted to an existing opportunity: the day is known, and ends at midnight in Warsaw.
         ("00Q000000000004AAA", key("ada@example.com"), "Trade Show", None, datetime(2025, 3, 27, 22, 59, 59), 
          datetime(2025, 4, 2, 21, 59, 59), "006000000000003AAA", False),
     ]  # fmt: skip
@@ -148,7 +148,7 @@ def test_salesforce_opportunities_close_at_the_end_of_their_close_date(vendors: 
         "select opportunity_id, customer_id, lead_id, sdr_id, type, stage, amount, currency_code, closed_at, is_won, "
         "is_closed from staging.stg_salesforce__opportunities order by opportunity_id",
     ) == [
-        # An older version that came later does not win.
+        # An older version that arrives later does not win.
         ("006000000000001AAA", "001000000000001AAA", "00Q000000000001AAA", "005000000000002AAA", "new_business",
          "Closed Won", Decimal(20000), "EUR", datetime(2025, 3, 14, 22, 59, 59), True, True),
         ("006000000000002AAA", "001000000000002AAA", None, None, "expansion", "Closed Lost", Decimal(7000), "USD",
@@ -233,7 +233,7 @@ def test_one_person_in_two_crms_is_one_lead(vendors: Installation) -> None:
 
 
 def test_a_person_counts_once_in_nps_whichever_tool_asked(vendors: Installation) -> None:
-    # Ada's last answer of March is a 4 in Delighted; an unknown person gave a 6, one without an address a 9.
+    # Ada's last answer of March is a 4 in Delighted. An unknown person gave a 6, and one without an address a 9.
     assert rows(
         vendors,
         "select period_month, month_responses, month_promoters, month_detractors, round(month_nps, 2) "

@@ -1,6 +1,6 @@
-"""Has Dagster itself write what its daemon and its UI write, for tests of what is read there.
+"""Has Dagster itself write what its daemon and its UI write, for tests of code that reads it.
 
-Dagster has no public name for either, so that an upgrade may need this file changed.
+Dagster has no public names for either, so this file may need changes after an upgrade.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from pipelines.dagster_history import SCHEDULE
 
 
 def switch_schedule(instance: dg.DagsterInstance, on: bool, name: str = SCHEDULE) -> None:
-    """What the switch in the UI does."""
+    """Do what the switch in the UI does."""
     location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="pipelines.definitions"))
     state = InstigatorState(
         RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), name),
@@ -33,5 +33,5 @@ def switch_schedule(instance: dg.DagsterInstance, on: bool, name: str = SCHEDULE
 
 
 def beat(instance: dg.DagsterInstance, at: datetime) -> None:
-    """What the daemon does each half minute."""
+    """Do what the daemon does every half minute."""
     instance.add_daemon_heartbeat(DaemonHeartbeat(at.timestamp(), "SENSOR", "one", None))

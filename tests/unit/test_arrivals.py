@@ -1,4 +1,4 @@
-"""Files that come late: which days they touch, and what the sensor asks for."""
+"""Late files: the days that they affect, and the runs that the sensor requests."""
 
 import json
 from datetime import date, timedelta
@@ -16,7 +16,7 @@ from pipelines.warehouse import sandboxed
 
 
 class House:
-    """An installation with one table, and its sensor looked at again and again."""
+    """An installation with one table, whose sensor is evaluated again and again."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(
@@ -43,13 +43,13 @@ class House:
         (self.settings.landing_dir / f"o_{day}{part}.csv").write_text(content)
 
     def has_run(self, day: date) -> None:
-        """Land what lies there for the day."""
+        """Land the day's files."""
         folders = (self.settings.landing_dir, self.settings.raw_dir)
         with sandboxed(*folders) as database:
             land("shop", "orders", self.table, day, *folders, database)
 
     def look(self) -> list[str]:
-        """The days the sensor wants to run now."""
+        """The days that the sensor wants to run now."""
         context = dg.build_sensor_context(cursor=self.cursor)
         result = self.sensor(context)
         self.cursor = context.cursor
@@ -72,7 +72,7 @@ def test_only_the_day_of_a_late_file_runs_again_and_only_once_it_is_whole(house:
     house.deliver(days[1], "id\n1", "_late")
     assert house.look() == []  # it may still be arriving
     house.deliver(days[1], "id\n1\n2\n", "_late")
-    assert house.look() == []  # and indeed it was
+    assert house.look() == []  # and it was indeed still arriving
     assert house.look() == [str(days[1])]
     assert house.look() == []
 

@@ -1,4 +1,4 @@
-"""What every command has: help under two names, and the program's version."""
+"""What all commands have: help under two names, and the program's version."""
 
 from collections.abc import Iterator
 from importlib.metadata import version

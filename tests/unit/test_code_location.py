@@ -1,4 +1,4 @@
-"""Runs that the UI has not started are shown as its own."""
+"""Runs that were not started in the UI are shown as its own."""
 
 from collections.abc import Iterator
 

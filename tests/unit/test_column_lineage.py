@@ -1,4 +1,4 @@
-"""From which columns a column is made: read off the SQL, and kept until the project is parsed again."""
+"""Column lineage: read from the SQL, and stored until the project is parsed again."""
 
 from pathlib import Path
 from typing import Any

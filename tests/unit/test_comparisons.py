@@ -1,4 +1,4 @@
-"""What checks compare a table with, made of files as they lie in an installation."""
+"""What checks compare a table with, from files as they are in an installation."""
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -108,7 +108,7 @@ def test_deliveries_are_counted_by_their_footers_up_to_the_judged_day(tmp_path: 
 
 
 def test_a_delivery_that_is_a_tenth_of_what_is_usual_is_blocked_with_the_figures(tmp_path: Path) -> None:
-    """Through the suite that follows from the source's YAML, and Great Expectations."""
+    """With the suite that follows from the source's YAML, and Great Expectations."""
     counts = [900, *[100] * 14, 12, 100]
     files = [land_rows(tmp_path, FIRST.replace(day=3 + offset), count) for offset, count in enumerate(counts)]
     suite: Suite = suites_of(SOURCE, "orders", SOURCE.tables["orders"])[0]
@@ -130,7 +130,7 @@ def test_a_delivery_that_is_a_tenth_of_what_is_usual_is_blocked_with_the_figures
 
 
 def judged(folder: Path, counts: list[int], last: int, **more: str) -> dict[str, CheckResult]:
-    """What is found of the newest `last` deliveries of orders, of which there are as many rows from FIRST on."""
+    """The results for the newest `last` deliveries of orders. `counts` are their row counts from FIRST on."""
     days = [FIRST + timedelta(days=offset) for offset in range(len(counts))]
     files = [land_rows(folder, day, count) for day, count in zip(days, counts, strict=True)]
     views = (deliveries(folder, "shop", "orders", days[-last:]), days_off(settings(folder, **more)))
@@ -170,7 +170,7 @@ def test_more_implausible_days_than_are_told_one_by_one_are_all_listed(tmp_path:
 
 
 def test_the_answer_to_blocked_days_holds_those_that_would_be_blocked_next(tmp_path: Path) -> None:
-    """The last Monday, 100, is above half of the median of all, 165, but below half of 285, that without the two 40."""
+    """The last Monday, 100, is above half of the median of all, 165, but below half of 285, without the two 40."""
     mondays = [100, 150, 160, 170, 400, 410, 420, 40, 40, 100]
     counts = [count for monday in mondays for count in (monday, *[100] * 6)][:-6]
     found = judged(tmp_path / "before", counts, last=15)["row_count_is_plausible"]
@@ -231,7 +231,7 @@ PUBLISHED_AT = datetime(2025, 3, 5, 12)
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Settings:
-    """Published on 5 March with the deliveries of 3 and 4 March; the logs in the warehouse are the tests' to fill."""
+    """Published on 5 March with the deliveries of 3 and 4 March. The tests fill the logs in the warehouse."""
     here = settings(tmp_path)
     here.published_dir.mkdir()
     with duckdb.connect(str(here.published_dir / "kpi.duckdb")) as connection:
@@ -324,7 +324,7 @@ def test_before_the_first_publication_there_is_nothing_to_compare_with(installat
 def test_a_closed_month_that_moved_is_told_unless_a_delivery_explains_it(
     installation: Settings, tmp_path: Path
 ) -> None:
-    """Through Great Expectations, with the published file beside the warehouse."""
+    """Through Great Expectations, with the published file next to the warehouse."""
     suite = Suite.model_validate(
         {
             "stage": "marts",

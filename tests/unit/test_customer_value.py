@@ -1,4 +1,4 @@
-"""BG/NBD and Gamma-Gamma: what they recover, what they refuse, and that it does not matter how customers are given."""
+"""BG/NBD and Gamma-Gamma: what they recover and refuse, and that the form of the input does not matter."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ COLUMNS = [
 
 
 def simulated(customers: int, seed: int = 7) -> pd.DataFrame:
-    """Customers as both models see them: r .25, alpha 4.4, a .8, b 2.4 (weeks), p 6, q 4, v 15."""
+    """Customers as both models describe them: r .25, alpha 4.4, a .8, b 2.4 (weeks), p 6, q 4, v 15."""
     dice = np.random.default_rng(seed)
     rate, dropout = dice.gamma(0.25, 1 / 4.4, customers), dice.beta(0.8, 2.4, customers)
     age = dice.integers(1, 104 * 7, customers).astype(float)
@@ -86,16 +86,16 @@ def test_a_weight_is_as_good_as_so_many_equal_customers() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_an_ordinary_company_gets_predictions(seed: int) -> None:
-    """Where rounding errors, not the data, end the search, the maximum was found and not missed."""
+    """If rounding errors end the search, and not the data, the maximum was found and not missed."""
     assert set(value.predict(simulated(3_000, seed))["status"]) == {value.OK}
 
 
 @pytest.mark.parametrize("a", [0.02, 0.8, 1.0000001, 3.0])
 def test_expected_purchases_are_the_average_over_every_rate_and_dropout_a_customer_may_have(a: float) -> None:
-    """Of a rate and a dropout: (1 - exp(-rate * dropout * t)) / dropout purchases in t, if the customer is alive.
+    """For a rate and a dropout: (1 - exp(-rate * dropout * t)) / dropout purchases in t, if the customer is alive.
 
-    Then rates vary as Gamma(r + x, alpha + T), which gives a closed form, and dropouts as Beta(a, b + x). The last
-    customer came every day of a year; in ten years more, the textbook form of the equation overflows.
+    Rates then vary as Gamma(r + x, alpha + T), which gives a closed form, and dropouts as Beta(a, b + x). The last
+    customer came every day of a year. For ten more years, the textbook form of the equation overflows.
     """
     model = value.PurchaseModel(r=0.5, alpha=4.4, a=a, b=2.4, log_likelihood=0.0, converged=True)
     frequency = np.array([0.0, 0.0, 1.0, 5.0, 60.0, 364.0])
@@ -189,7 +189,7 @@ def test_too_few_repeat_customers_are_said_to_be_too_few() -> None:
 
 
 def test_values_without_any_spread_are_said_not_to_converge() -> None:
-    """Were every customer's mean value the same, the best model would be infinitely sure: a fit that runs away."""
+    """If every customer's mean value were the same, the best model would be infinitely sure: the fit diverges."""
     customers = simulated(5_000)
     customers["mean_repeat_value"] = np.where(customers["repeat_purchase_days"] > 0, 10.0, np.nan)
     assert_says_why(value.predict(customers), 5_000, value.DID_NOT_CONVERGE)

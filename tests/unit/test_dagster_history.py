@@ -1,4 +1,4 @@
-"""What is read of Dagster's files, held against Dagster, which writes them."""
+"""What is read from Dagster's files, compared with Dagster, which writes them."""
 
 import shutil
 import sqlite3

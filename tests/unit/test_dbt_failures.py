@@ -1,4 +1,4 @@
-"""A dbt step that failed says in a sentence what did."""
+"""A failed dbt step says in a sentence what failed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Decision records: each is dated, numbered and listed."""
+"""Decision records: each has a date and a number, and is listed."""
 
 import re
 from datetime import date

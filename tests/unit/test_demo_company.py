@@ -1,4 +1,4 @@
-"""The demo company: same files every time, dirt that can be undone, and a truth that adds up."""
+"""The demo company: the same files every time, faults that can be undone, and a truth that adds up."""
 
 import csv
 import hashlib
@@ -142,7 +142,7 @@ def go_on(data_dir: Path, *arguments: str) -> int:
 
 @pytest.fixture(scope="module")
 def week_later(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The company a week later, its days delivered at once."""
+    """The company a week later, with the days delivered in one call."""
     folder = tmp_path_factory.mktemp("later") / "data"
     shutil.copytree(data_dir, folder)
     assert go_on(folder, "--days", "7") == 0
@@ -159,7 +159,7 @@ def test_further_days_leave_every_delivery_before_them_as_it_was(data_dir: Path,
 
 
 def test_the_truth_goes_on_with_the_days(week_later: Path, company: Company) -> None:
-    """What was delivered leads back to the business that the truth was worked out from, as of the last day."""
+    """What was delivered leads back to the business from which the truth was computed, as of the last day."""
     more = next_days(company, 7)
     clean = {
         name: newest_versions(table, pd.concat([company.versions[name], more[name]])) for name, table in TABLES.items()
@@ -341,9 +341,9 @@ def test_every_kpi_has_its_variants_by_their_cuts(rows: list[truth.TruthRow]) ->
 
 
 def adds_up(row: truth.TruthRow) -> bool:
-    """Whether numerator and denominator of the cuts sum to the company's; those of ratios of ratios do not.
+    """Whether numerator and denominator of the cuts add up to those of the company. Ratios of ratios do not.
 
-    Growth starts for each entity when its sales do, and only paid campaigns have a channel.
+    Growth starts for each entity with its first sales, and only paid campaigns have a channel.
     """
     return row.kpi_id not in ("sales_growth", "cac") and row.variant not in ("pipeline_velocity", "predictive_simple")
 
@@ -390,7 +390,7 @@ def test_revenue_targets_of_reps_add_up_to_those_of_teams(company: Company) -> N
 
 
 def test_attainment_by_hand() -> None:
-    """Revenue is set against what was due by now; a cost meets its target from below; few cases attain nothing."""
+    """Revenue is compared with what was due so far; a cost reaches its target from above; few cases have none."""
     quotas = [
         ("company", "2026-01-01", "revenue", 31_000, "EUR"),
         ("company", "2026-01-01", "cac", 4_000, "EUR"),
@@ -451,7 +451,7 @@ def by_key(rows: list[truth.TruthRow]) -> dict[tuple[str, str, str, str], tuple[
 
 
 def tiny_shop() -> dict[str, pd.DataFrame]:
-    """One customer, two counting orders (one at 23:30 UTC on the last of January), a cancelled one, two refunds."""
+    """One customer, two counting orders (one at 23:30 UTC on 31 January), a cancelled order, and two refunds."""
     return {
         "shop.customers": pd.DataFrame({"customer_id": ["C1"], "segment": ["smb"], "region": ["west"]}),
         "shop.orders": pd.DataFrame(
@@ -515,7 +515,7 @@ def test_revenue_by_hand() -> None:
     assert company("2024-01", "margin") == Decimal("11.00")
     assert company("2024-01", "orders") == 1
     assert company("2024-01", "aov") == 29.0
-    # February, in Warsaw: 2 x 99.99 PLN at 0.250025 = 49.9999995 -> 50.00, and 5.00 paid back for January's order.
+    # February, in Warsaw: 2 x 99.99 PLN at 0.250025 = 49.9999995 -> 50.00, and 5.00 refunded for January's order.
     assert company("2024-02", "gross") == Decimal("50.00")
     assert company("2024-02", "refunds") == Decimal("5.00")
     assert company("2024-02", "net") == Decimal("45.00")
@@ -536,14 +536,14 @@ def test_half_a_cent_is_rounded_away_from_zero() -> None:
 
 
 def tiny_leads() -> dict[str, pd.DataFrame]:
-    """Two leads on the first of January who converted, one on the first of February, in Warsaw, and a deleted one."""
+    """Two leads created on 1 January who converted, one created on 1 February, in Warsaw, and a deleted one."""
     return {
         "crm.leads": pd.DataFrame(
             {
                 "created_at": utc(
                     "2024-01-01T10:00:00Z", "2024-01-01T10:00:00Z", "2024-01-31T23:30:00Z", "2024-01-05T08:00:00Z"
                 ),
-                # Of the second, sales was faster than marketing; marketing knew the first before it was created.
+                # For the second, sales was faster than marketing. Marketing qualified the first before it was created.
                 "mql_at": utc("2024-01-01T09:00:00Z", "2024-01-01T13:00:00Z", None, "2024-01-05T09:00:00Z"),
                 "sql_at": utc("2024-01-01T14:00:00Z", "2024-01-01T11:00:00Z", None, "2024-01-05T09:00:00Z"),
                 # Day 29 counts within 30 days, day 30 does not.
@@ -577,7 +577,7 @@ def test_speed_of_leads_by_hand() -> None:
 
 
 def test_sales_growth_of_a_cut_by_hand() -> None:
-    """North sells 100.00 in February and 150.00 in April; south 200.00 in January and something in this month."""
+    """North sells 100.00 in February and 150.00 in April; south 200.00 in January and something this month."""
     movements = pd.DataFrame(
         {
             "month": pd.to_datetime(["2024-02-01", "2024-04-01", "2024-01-01", "2026-01-01"]),
@@ -592,7 +592,7 @@ def test_sales_growth_of_a_cut_by_hand() -> None:
     assert found["2024-02", "mom", "region", "north"] == (hundred, None, None)
     assert found["2024-03", "mom", "region", "north"] == (none, hundred, -1.0)
     assert found["2024-04", "mom", "region", "north"] == (Decimal("150.00"), none, None)
-    # February to April is the first whole span of three months, May to July is nothing.
+    # February to April is the first complete span of three months, and May to July has no sales.
     assert found["2024-03", "rolling_3", "region", "north"] == (None, None, None)
     assert found["2024-07", "rolling_3", "region", "north"] == (none, Decimal("250.00"), -1.0)
     assert found["2025-02", "yoy", "region", "north"] == (none, hundred, -1.0)
@@ -693,7 +693,7 @@ def test_pipeline_velocity_by_hand() -> None:
 
 
 def test_targets_by_hand() -> None:
-    """R01 changes team on 11 February; R02 has a target for the month in progress and one for a month to come."""
+    """R01 changes team on 11 February. R02 has a target for the current month and one for a future month."""
     frames = {
         "crm.quotas": tiny_quotas(
             [
@@ -726,7 +726,7 @@ def test_targets_by_hand() -> None:
         # 9 of 31 days are over.
         ("2026-01", "revenue", "rep", "R02"): ("310.00", "90.00"),
         ("2026-01", "revenue", "team", "cobalt"): ("310.00", "90.00"),
-        # The company's own, not the sum of its reps'; a cost per customer is not spread.
+        # The company's own target, not the sum of its reps'. A cost per customer is not spread.
         ("2026-01", "revenue", "company", "company"): ("620.00", "180.00"),
         ("2026-01", "cac", "company", "company"): ("40.00", "40.00"),
         ("2026-01", "win_rate", "rep", "R02"): ("0.28", "0.28"),
@@ -737,7 +737,7 @@ def test_targets_by_hand() -> None:
 
 
 def tiny_marketing() -> dict[str, pd.DataFrame]:
-    """The tiny shop, whose first order follows a paid social touch, and the second a paid search touch and a letter."""
+    """The tiny shop. A paid social touch precedes the first order, and a paid search touch and a letter the second."""
     leads = tiny_leads()["crm.leads"]
     return {
         **tiny_shop(),
@@ -757,7 +757,7 @@ def tiny_marketing() -> dict[str, pd.DataFrame]:
                 "currency": ["EUR", "EUR", "EUR"],
             }
         ),
-        # Of two touches at the same moment the last is T3, by its id.
+        # Of two touches at the same moment, T3 is the last by its id.
         "ads.touchpoints": pd.DataFrame(
             {
                 "touchpoint_id": ["T1", "T3", "T2", "T4"],
@@ -797,14 +797,14 @@ def test_cost_of_customers_and_leads_by_hand() -> None:
     assert found["2024-01", "fully_loaded"] == (Decimal("27.00"), 1, 27.0)
     assert found["2024-01", "cpl"] == (spent, 2, 10.0)
     assert found["2024-01", "cost_per_sql"] == (spent, 0, None)
-    # What the agency cost in February has not been delivered.
+    # The agency's costs of February have not been delivered.
     assert found["2024-02", "cost_per_sql"] == (Decimal("25.00"), 2, None)
     assert found["2024-02", "fully_loaded"] == (Decimal("25.00"), 0, None)
     assert found["2024-02", "paid"] == (Decimal("25.00"), 0, None)
-    # 11.00 a month, and nobody leaves: 60 months, 660.00.
+    # 11.00 per month, and nobody leaves: 60 months, 660.00.
     assert found["2024-01", "payback_months"] == (20.0, 11.0, 20 / 11)
     assert found["2024-01", "ltv_cac"] == (660.0, 20.0, 33.0)
-    # Nobody is won in February.
+    # No customer is won in February.
     assert found["2024-02", "payback_months"] == (None, None, None)
 
 
@@ -836,7 +836,7 @@ def test_cost_is_not_set_against_a_month_in_progress_or_without_margin(month: st
 def test_predictive_value_by_hand() -> None:
     customer_months = pd.DataFrame(
         [
-            # One of four leaves, and somebody new comes: (40 + 20 - 5 + 5) / 4 = 15.00 a month for four months.
+            # One of four leaves, and a new customer arrives: (40 + 20 - 5 + 5) / 4 = 15.00 per month for four months.
             customer_month("2024-05-01", 4_000, was_active=True, is_active=True),
             customer_month("2024-05-01", 2_000, was_active=True, is_active=True),
             customer_month("2024-05-01", -500, was_active=True, is_active=True),
@@ -881,12 +881,12 @@ def test_retention_of_a_cut_by_hand() -> None:
     assert found["2024-02", "logo", "region", "west"] == (1, 1, 1.0)
     assert found["2024-02", "nrr", "region", "west"] == (Decimal("45.00"), Decimal("29.00"), 45 / 29)
     assert found["2024-02", "grr", "region", "west"] == (Decimal("29.00"), Decimal("29.00"), 1.0)
-    # The order of 1 February lies within the 90 days before 1 May, and not before June.
+    # The order of 1 February is within the 90 days before 1 May, but not before June.
     assert found["2024-05", "logo", "region", "west"] == (0, 1, 0.0)
 
 
 def test_net_promoter_score_of_a_cut_by_hand() -> None:
-    """C1 answers 10 by email and later, unasked, 3; C2, of whom the shop knows nothing, answers 9 by text message."""
+    """C1 answers 10 by email and later, without being asked, 3. C2, unknown to the shop, answers 9 by text message."""
     frames = {
         "survey.invitations": pd.DataFrame(
             {

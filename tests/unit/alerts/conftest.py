@@ -1,4 +1,4 @@
-"""A desk whose notices can be read, and time that passes when a test says so; a Dagster instance of its own."""
+"""A desk whose notices can be read, time that passes when a test says so, and a separate Dagster instance."""
 
 import json
 import shutil
@@ -25,14 +25,14 @@ ONE_FILE = {"channels": {"people": {"kind": "file", "path": "people.jsonl"}}, "r
 
 
 def finding(asset: str = "staging/orders", check: str = "order_id_unique", **values: Any) -> Finding:
-    """A critical finding that failed, unless `values` say else."""
+    """A critical finding that failed, unless `values` override this."""
     usual = {"severity": "critical", "passed": False, "message": "3 of 100 rows are duplicates"}
     return Finding(asset, check, **{**usual, **values})
 
 
 @dataclass
 class World:
-    """An installation in `folder` that tells what `alerts.yml`, here a dictionary, says."""
+    """An installation in `folder` with the given `alerts.yml`, here a dictionary."""
 
     folder: Path
     said: dict[str, Any] = field(default_factory=lambda: ONE_FILE)
@@ -57,7 +57,7 @@ class World:
         self.now += timedelta(**duration)
 
     def report(self, *findings: Finding, flush: bool = True, **values: Any) -> Taken:
-        """Take a report of now, and send what is due."""
+        """Process a report of the current time, and send the notices that are due."""
         self.reports += 1
         report = Report(**{"report_id": f"run {self.reports}", "at": self.now, "findings": findings, **values})
         taken = self.desk.take(report, self.now)
@@ -79,16 +79,16 @@ class World:
         self.flush()
 
     def notices(self, channel: str = "people") -> list[dict[str, Any]]:
-        """What was sent over a file channel."""
+        """What was sent to a file channel."""
         path = self.folder / f"{channel}.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def heard(self, channel: str = "people") -> list[str]:
-        """What was sent, in short: why each notice's first incident was told."""
+        """A summary of what was sent: why each notice reports its first incident."""
         return [notice["incidents"][0]["because"] for notice in self.notices(channel)]
 
     def incidents(self) -> list[Incident]:
-        """All incidents, the oldest first."""
+        """All incidents, oldest first."""
         with self.desk.store.transaction() as transaction:
             return transaction.incidents(resolved=True)
 
@@ -103,13 +103,13 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """An installation with one channel, `people`, that hears of every critical and warning incident."""
+    """An installation with one channel, `people`, which receives all critical and warning incidents."""
     return World(tmp_path)
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The shipped settings, with a data folder that is empty."""
+    """The shipped settings, with an empty data folder."""
     return load_settings(PROJECT_DIR / "kpi.yml").with_data_dir(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, people hear neither too much nor too little."""
+"""Whatever happens in whatever order, people receive neither too many nor too few notices."""
 
 import tempfile
 from datetime import timedelta
@@ -17,7 +17,7 @@ LOUD = ("new", "worse", "reminder", "flapping", "mute_over")
 
 
 class History(RuleBasedStateMachine):
-    """Two checks of one asset fail, pass, are acknowledged and muted, and time goes by."""
+    """Two checks of one asset fail, pass, are acknowledged and muted, and time passes."""
 
     @initialize()
     def begin(self) -> None:
@@ -94,7 +94,7 @@ class History(RuleBasedStateMachine):
             assert reasons.count("new") + reasons.count("flapping") <= 1
             worse = [RANK[severity] for because, severity, _ in told if because in ("new", "flapping", "worse")]  # type: ignore[index]
             assert worse == sorted(set(worse))
-        # Nobody who is neither told, nor muted, nor part of what flaps may be left out.
+        # Every incident must be notified, muted, or part of something that flaps.
         for one in self.world.incidents():
             if one.state == "open":
                 raise AssertionError(f"{one.check} fails and nobody was told")

@@ -1,4 +1,4 @@
-"""What fails for one delivery day is not mended by another day's delivery."""
+"""A failure for one delivery day is not resolved by the delivery of another day."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""From a failing finding to its end: who is told, and how often."""
+"""From a failing finding to its end: who is notified, and how often."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from tests.unit.alerts.conftest import ONE_FILE, World, finding
 
 
 def routed(*routes: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """`alerts.yml` with the channels people, phone and desk, which are files, and a PagerDuty-like keeper."""
+    """`alerts.yml` with the channels people, phone and desk, which are files, and a keeper that resembles PagerDuty."""
     channels: dict[str, Any] = {name: {"kind": "file", "path": f"{name}.jsonl"} for name in ("people", "phone", "desk")}
     channels["pager"] = {"kind": "pagerduty", "routing_key_env": "KEY"}
     return {"channels": channels, "routes": list(routes), **more}
@@ -51,7 +51,7 @@ def test_ten_days_of_failing_are_a_first_notice_and_reminders(world: World, seve
         world.fails(severity=severity)
         if len(world.notices()) > before:
             days_heard.append(day)
-        world.later(hours=24, minutes=-7 if day % 2 else 7)  # no daily run ends to the minute
+        world.later(hours=24, minutes=-7 if day % 2 else 7)  # no daily run ends at exactly the same minute
     assert days_heard == [0, *reminded]
     assert world.heard() == ["new", *["reminder"] * len(reminded)]
     assert world.incident().state == "repeated"
@@ -116,7 +116,7 @@ def test_what_gets_worse_is_told_at_once_even_if_acknowledged(world: World) -> N
     assert world.heard() == ["new", "worse"]
     assert (world.incident().state, world.incident().by) == ("repeated", "")
     world.fails(severity="warning")
-    world.fails(severity="critical")  # that is known
+    world.fails(severity="critical")  # that is already known
     assert world.heard() == ["new", "worse"]
 
 
@@ -176,7 +176,7 @@ def test_flapping_is_told_once_then_neither_openings_nor_ends(world: World) -> N
         world.later(hours=1)
         world.passes()
         world.later(hours=1)
-    # The first opening and two more are told with their ends; the third time that it comes back it is flapping.
+    # The first opening and two more are notified with their ends. When it returns for the third time, it is flapping.
     assert world.heard() == ["new", "resolved"] * 3 + ["flapping"]
     thread = world.notices()[-1]["incidents"][0]["thread"]
     world.later(days=6.9)
@@ -216,7 +216,7 @@ def test_what_flaps_on_is_not_reminded_of(world: World) -> None:
     world.passes()
     world.later(hours=23)
     world.fails()
-    world.later(hours=2)  # it has failed for two hours, although it was told a day ago
+    world.later(hours=2)  # it has failed for two hours, although it was notified a day ago
     world.fails()
     assert world.heard()[-1] == "flapping"
 
@@ -363,7 +363,7 @@ def test_a_keeper_of_incidents_gets_each_by_itself_and_hears_of_acknowledgement_
     with world.desk.store.transaction() as transaction:
         pager = [notice for notice in transaction.notices("queued", "withdrawn") if notice.channel == "pager"]
     said = [(notice.content["kind"], notice.threads, notice.state) for notice in pager]
-    # Nothing was sent yet, so there was nothing whose end had to be told.
+    # Nothing had been sent yet, so no end had to be notified.
     assert said == [
         ("problem", (first.thread,), "withdrawn"), ("problem", (second.thread,), "withdrawn"),
         ("acknowledged", (first.thread,), "withdrawn"),
@@ -372,7 +372,7 @@ def test_a_keeper_of_incidents_gets_each_by_itself_and_hears_of_acknowledgement_
 
 def test_a_keeper_of_incidents_hears_of_the_end_of_a_muted_one(world: World) -> None:
     world.said = routed({"channels": ["pager", "people"]})
-    world.fails()  # over the pager in vain: its key is not set; but it was tried
+    world.fails()  # the pager fails because its key is not set, but it was tried
     world.desk.mute([world.incident()], world.now + timedelta(days=1), "kim", "known", world.now)
     world.report(finding(passed=True), flush=False)
     with world.desk.store.transaction() as transaction:

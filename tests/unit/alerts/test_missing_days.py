@@ -1,4 +1,4 @@
-"""A day that did not come is one thing to say, however many tables it misses."""
+"""A missing day is one notice, however many tables it affects."""
 
 from datetime import date
 from pathlib import Path
@@ -17,7 +17,7 @@ DAY = date(2026, 1, 9)
 
 
 def not_delivered(tmp_path: Path, *tables: str) -> list[str]:
-    """What landing says of the shop's tables when nothing came."""
+    """What landing reports for the shop's tables if nothing arrived."""
     landing, raw = tmp_path / "landing", tmp_path / "raw"
     landing.mkdir()
     said = []

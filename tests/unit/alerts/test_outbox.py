@@ -1,4 +1,4 @@
-"""What is queued is sent once, or seen not to be: failures, crashes, several processes, broken stores."""
+"""A queued notice is sent once, or shown as not sent: failures, crashes, several processes, broken stores."""
 
 import json
 import sqlite3
@@ -19,14 +19,14 @@ from tests.unit.alerts.conftest import ONE_FILE, World, finding
 
 
 def break_channel(world: World, name: str = "people") -> Path:
-    """Where the channel's file should be, there is a folder."""
+    """Put a folder in the place of the channel's file."""
     path = world.folder / f"{name}.jsonl"
     path.mkdir(parents=True)
     return path
 
 
 def installed(world: World, **alerts: object) -> Settings:
-    """The settings of the world, with an `alerts.yml` of its own."""
+    """The settings of the world, with its own `alerts.yml`."""
     path = world.folder / "alerts.yml"
     path.write_text(yaml.safe_dump({**world.said, **alerts}), encoding="utf-8")
     return world.settings.model_copy(update={"alerts": path})
@@ -34,7 +34,7 @@ def installed(world: World, **alerts: object) -> Settings:
 
 def test_waits_double_and_are_bounded_and_then_it_is_a_dead_letter(world: World) -> None:
     break_channel(world)
-    world.fails()  # tries at once
+    world.fails()  # tries immediately
     tried_at, start = [world.now], world.now
     while world.queued():
         world.later(minutes=1)
@@ -136,7 +136,7 @@ def test_a_crash_between_sending_and_marking_is_one_repetition_with_the_same_key
     crashed = subprocess.run([sys.executable, "-c", CRASH, *arguments], cwd=PROJECT_DIR, check=False)
     assert crashed.returncode == 9
     assert len(world.notices()) == 1
-    assert world.flush() == Flushed()  # not before its next try is due
+    assert world.flush() == Flushed()  # not before its next attempt is due
     world.later(minutes=1)
     assert world.flush() == Flushed(sent=1)
     world.later(days=1)

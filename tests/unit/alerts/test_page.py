@@ -1,4 +1,4 @@
-"""The page of incidents: it follows every change, keeps what links lead to, and shows data as text."""
+"""The page of incidents: it follows every change, keeps the targets of links, and shows data as text."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What `alerts.yml` may say, and when its hours are open."""
+"""What `alerts.yml` may contain, and when its office hours are open."""
 
 import re
 from datetime import UTC, datetime, time
@@ -86,7 +86,7 @@ def test_times_are_read_with_and_without_quotes() -> None:
         ({"from": "08:00", "to": "18:00"}, "2026-01-16 18:00", "2026-01-19 08:00"),  # over the weekend
         ({"from": "08:00", "to": "18:00", "weekdays": ["sun"]}, "2026-01-12 10:00", "2026-01-18 08:00"),
         ({"from": "22:00", "to": "06:00"}, "2026-01-13 03:00", "2026-01-13 03:00"),  # Monday's night
-        ({"from": "22:00", "to": "06:00"}, "2026-01-12 03:00", "2026-01-12 22:00"),  # Sunday's is none
+        ({"from": "22:00", "to": "06:00"}, "2026-01-12 03:00", "2026-01-12 22:00"),  # Sunday's night is not open
         ({"from": "08:00", "to": "18:00", "weekdays": ["sun"]}, "2026-03-28 12:00", "2026-03-29 08:00"),  # summer time
         ({"from": "02:15", "to": "02:45", "weekdays": ["sun"]}, "2026-03-28 12:00", "2026-03-29 02:15"),  # skipped hour
     ],

@@ -1,4 +1,4 @@
-"""A run's report: what failed, what that kept from being made, and nothing twice."""
+"""A run's report: what failed, what could therefore not be built, and nothing twice."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -57,7 +57,7 @@ def run(
     error: Exception | None = None,
     parent: str | None = None,
 ) -> Report:
-    """The report of a run that makes orders, checks them, and makes a mart of them."""
+    """The report of a run that builds orders, checks them, and builds a mart from them."""
 
     @dg.asset(key=["staging", "stg_shop__orders"], partitions_def=DAYS)
     def orders() -> None:
@@ -217,7 +217,7 @@ def test_a_step_that_failed_over_a_range_of_days_names_those_that_did(
         }
     )  # fmt: skip
     settings.landing_dir.mkdir(parents=True)
-    for day in ("2026-01-05", "2026-01-07"):  # that of the 6th is missing
+    for day in ("2026-01-05", "2026-01-07"):  # the 6th is missing
         (settings.landing_dir / f"o_{day}.csv").write_text(f"id\n{day}\n")
     result = dg.materialize(
         raw_assets(settings, [source], DAYS),

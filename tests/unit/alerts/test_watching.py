@@ -1,4 +1,4 @@
-"""What no run tells: days without a run, runs without a word or a process, numbers that grow old, a dead daemon."""
+"""What no run reports: days without a run, runs that hang or died, numbers that get old, a dead daemon."""
 
 import json
 import os
@@ -57,7 +57,7 @@ SHOP = Source.model_validate(
 
 @pytest.fixture
 def on_schedule(settings: Settings) -> Settings:
-    """An installation that Dagster's schedule runs each day."""
+    """An installation that Dagster's schedule runs every day."""
     wanted = {"environment": "production", "first_delivery": date(2026, 1, 1), "last_delivery": None}
     return settings.model_copy(update=wanted)
 
@@ -82,7 +82,7 @@ def publish(settings: Settings, as_of: date) -> None:
 
 
 def start_run(instance: dg.DagsterInstance, process: int | None = None, **tags: str) -> dg.DagsterRun:
-    """A run under way, as the executor of process `process` announces it."""
+    """A run in progress, as announced by the executor with process id `process`."""
     run = instance.create_run_for_job(dg.job(name="daily")(lambda: None), tags=tags)
     instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", "daily"), run.run_id)
     if process is not None:
@@ -121,7 +121,7 @@ def test_a_range_of_days_counts_for_each_of_them(on_schedule: Settings, instance
 
 
 def expected_things(report: Report) -> dict[str, bool]:
-    """What is judged only where a daily run is expected, and whether it passed."""
+    """The findings that are judged only if a daily run is expected, and whether each passed."""
     watched = ("late", "missed_schedule", "stale")
     return {finding.check: finding.passed for finding in report.findings if finding.check in watched}
 
@@ -268,7 +268,7 @@ def test_cron_learns_of_old_numbers_and_so_does_the_ui_without_a_daemon(
 
 
 def test_the_executor_says_which_process_it_is(instance: dg.DagsterInstance) -> None:
-    """The test above writes by hand what Dagster writes; this one holds it against Dagster."""
+    """The test above writes what Dagster writes, by hand. This test compares that with Dagster."""
 
     @dg.asset
     def numbers() -> None: ...

@@ -1,4 +1,4 @@
-"""One table that delivers files every day, with the rules that every table has."""
+"""One table that delivers files every day, with the rules that apply to every table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ DAYS = [date(2025, 1, day) for day in range(1, 32)]
 
 @dataclass
 class Shop:
-    """A source called shop with a table called orders, and what its days bring."""
+    """A source called shop with a table called orders, and the deliveries of its days."""
 
     settings: Settings
     source: Source
@@ -39,7 +39,7 @@ class Shop:
         self.land(day)
 
     def land(self, day: date) -> None:
-        """Land what lies in the landing folder for one day."""
+        """Land what is in the landing folder for one day."""
         settings = self.settings
         quarantine = QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir)
         settings.landing_dir.mkdir(parents=True, exist_ok=True)
@@ -66,13 +66,13 @@ class Shop:
 
     @property
     def states(self) -> dict[date, str]:
-        """Where each delivery stands, by day."""
+        """The state of each delivery, by day."""
         return {day: delivery.state for day, delivery in self.standing.of_table("shop", "orders").items()}
 
 
 @pytest.fixture
 def open_shop(tmp_path: Path) -> Callable[..., Shop]:
-    """A shop; `table` and `source` are keys of its YAML."""
+    """A shop. `table` and `source` are keys of its YAML."""
 
     def opened(table: dict[str, Any] | None = None, **source: Any) -> Shop:
         orders = {

@@ -1,4 +1,4 @@
-"""A verdict belongs to a delivery: which run judges it, and how often, changes nothing."""
+"""A verdict belongs to a delivery: it does not matter which run judges the delivery, or how often."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A small DuckDB file, and suites written where a test says what is in them."""
+"""A small DuckDB file, and suites with the content that a test gives them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,7 @@ def orders(warehouse: Path) -> DuckDBTable:
 
 @pytest.fixture
 def write_suite(tmp_path: Path) -> Callable[..., Suite]:
-    """Writes `raw/<table>.yml` from expectations and suite settings, and loads it."""
+    """Write `raw/<table>.yml` from expectations and suite settings, and load it."""
 
     def write(*expectations: dict[str, Any], table: str = "orders", **settings: Any) -> Suite:
         path = tmp_path / "expectations" / "raw" / f"{table}.yml"
@@ -63,5 +63,5 @@ def not_null(column: str, **settings: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def expect_not_null() -> Callable[..., dict[str, Any]]:
-    """An expectation that a column is never empty, as it stands in a suite file."""
+    """An expectation that a column is never empty, as written in a suite file."""
     return not_null

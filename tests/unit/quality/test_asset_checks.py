@@ -1,4 +1,4 @@
-"""Suites as Dagster asset checks, run the way the pipeline runs them: in a job, in this process."""
+"""Suites as Dagster asset checks, run as the pipeline runs them: in a job, in this process."""
 
 import sqlite3
 from pathlib import Path

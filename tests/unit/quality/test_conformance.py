@@ -1,6 +1,6 @@
-"""Every type of expectation, on data that passes and on data that fails, held against Great Expectations on pandas.
+"""Every type of expectation, on data that passes and on data that fails, compared with Great Expectations on pandas.
 
-All cases on one table are one suite: what goes together in one scan must not disturb its neighbours either.
+All cases on one table form one suite, because expectations that share a scan must not affect each other either.
 """
 
 import math
@@ -20,7 +20,7 @@ from pipelines.quality.suites import Suite, load_suite
 from pipelines.quality.validation import EXAMPLES, validate
 
 TABLES = {
-    # Ten orders; one has nothing but its number.
+    # Ten orders, one of which has nothing but its number.
     "orders": """
         select * from (values
             (1, 'paid', 10.50, 1.5, 'AB-1', date '2025-01-01', date '2025-01-02', timestamp '2025-01-01 08:00', true),
@@ -37,7 +37,7 @@ TABLES = {
     """,
     "others": "select range as id from range(10)",
     "nothing": "select 1 as id where false",
-    # Names that need quoting, and values that could end a string or a format.
+    # Names that need quotes, and values that could end a string or a format.
     "oddities": '''
         select * from (values (1, 2, 'a''b', 1.0, 'x', 1), (2, 1, '{a}', 2.0, 'x', 1), (2, null, ':a', 3.0, '%', 1))
         as oddities ("order id", "say ""no""", "it's", "größe", "select", "a:b")
@@ -59,7 +59,7 @@ TABLES = {
             ('b', date '2025-01-01', 5), ('b', date '2025-01-02', 4), ('b', date '2025-01-03', 4), ('b', null, null)
         ) as days (shop, day, total)
     """,
-    # One pair twice, one pair twice of which half is missing, and two rows of which both are.
+    # One pair occurs twice, one half-missing pair occurs twice, and in two rows both values are missing.
     "pairs": """
         select * from (values
             ('a', 1), ('a', 1), ('b', null), ('b', null), (null, null), (null, null), ('c', 1), ('c', 2)
@@ -70,9 +70,9 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Case:
-    """An expectation on a table: does it pass, and how many rows fail (None where no single row is at fault)?
+    """An expectation on a table: does it pass, and how many rows fail (None if no single row is at fault)?
 
-    `alone` says why it is not held against the pandas engine.
+    `alone` says why it is not compared with the pandas engine.
     """
 
     type: str
@@ -246,7 +246,7 @@ CASES = [
     passing("expect_column_values_to_be_finite", {"column": "id"}, 0, alone=OURS),
     passing("expect_column_values_to_be_finite", {"column": "ratio", "mostly": 0.2}, 3, table="ratios", alone=OURS),
     failing("expect_column_values_to_be_finite", {"column": "ratio"}, 3, table="ratios", alone=OURS),
-    # What a missing value is to whom.
+    # What a missing value means to each expectation.
     failing("expect_column_values_to_not_be_null", {"column": "ratio"}, 1, table="ratios", alone=NAN),
     failing("expect_column_values_to_be_between", {"column": "ratio", "min_value": 0}, 1, table="ratios", alone=NAN),
     passing("expect_column_values_to_increase", {"column": "paid_at", "order_by": ["paid_at"]}, 0, alone=OURS),
@@ -435,7 +435,7 @@ def on_duckdb(file) -> dict[str, tuple[bool, dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def on_pandas(file) -> dict[str, tuple[bool, dict[str, Any]]]:
-    """The same, on pandas."""
+    """The same on pandas."""
     import great_expectations as gx
     from great_expectations.core import ExpectationSuite
 
@@ -465,7 +465,7 @@ def on_pandas(file) -> dict[str, tuple[bool, dict[str, Any]]]:
 
 
 def test_every_type_has_a_passing_and_a_failing_case():
-    """What judges figures needs views beside the table: its cases are in test_usual.py."""
+    """Expectations that judge figures need views next to the table: their cases are in test_usual.py."""
     of_one_table = {name for name, kind in ALLOWED.items() if kind.figures is None}
     for passes in (True, False):
         assert {case.type for case in CASES if case.passes is passes} == of_one_table
@@ -498,7 +498,7 @@ def comparable(value: Any) -> Any:
 
 
 def test_no_type_holds_of_a_table_without_rows(file):
-    """Of such a table everything could be said, but for how many rows and which columns it has."""
+    """Of an empty table, anything would be true, except for its number of rows and its columns."""
     first = {case.type: case for case in reversed(CASES)}
     judged = {name: case for name, case in first.items() if not ALLOWED[name].judges_shape}
     for type_, case in judged.items():
@@ -521,7 +521,7 @@ def test_a_missing_column_is_said_whatever_the_type(file):
     assert {result.message.partition(".")[0] for result in found} == {"colour: not checked, column colour is missing"}
 
 
-# Per refused type what its advice names: a type of ours, and kwargs that hold and that do not hold.
+# For each refused type, what its advice names: a type of ours, and kwargs with which it passes and fails.
 REPLACEMENTS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "expect_column_values_to_match_regex_list": (
         "expect_column_values_to_match_regex", {"column": "status", "regex": "^(paid|open|void)$"},
@@ -562,7 +562,7 @@ REPLACEMENTS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     ),
 }  # fmt: skip
 
-# Per refused type whose advice is a condition: tables and columns on which it holds of no row, and of one.
+# For each refused type whose advice is a condition: tables and columns on which no row and one row meets it.
 CONDITIONS = {
     "expect_column_value_z_scores_to_be_less_than": (("orders", "weight"), ("tail", "value")),
     "expect_column_values_to_not_be_outliers": (("orders", "weight"), ("tail", "value")),

@@ -1,4 +1,4 @@
-"""Checks are made again if something that they read has changed, and not otherwise."""
+"""Checks are repeated if something that they read has changed, and not otherwise."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -88,7 +88,7 @@ def test_without_a_version_nobody_knows(orders: DuckDBTable, write_suite: Callab
 def checked_twice(
     suite: Suite, table: DuckDBTable, history: CheckHistory, content: str | None = "1"
 ) -> list[list[CheckResult]]:
-    """What two runs find, of which the second cannot read the table any more."""
+    """The results of two runs, the second of which can no longer read the table."""
     first = validate_if_changed(suite, table, content, history, "run 1")
     table.path.unlink()
     return [first, validate_if_changed(suite, table, content, history, "run 2")]

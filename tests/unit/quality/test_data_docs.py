@@ -1,4 +1,4 @@
-"""Data Docs: pages of the last runs, none of which shows a personal value, served to this machine."""
+"""Data Docs: pages of the last runs, which show no personal values and are served only to this machine."""
 
 import re
 import socket
@@ -173,7 +173,7 @@ def test_a_delivered_value_cannot_put_markup_into_a_page(tmp_path, warehouse, wr
 
 @pytest.fixture
 def site(tmp_path):
-    """A served site with one page, and how to ask for a path of it: status and body."""
+    """A served site with one page, and a function that requests a path and returns status and body."""
     (tmp_path / "site" / "sub").mkdir(parents=True)
     (tmp_path / "site" / "index.html").write_text("the index")
     (tmp_path / "secret.txt").write_text("not for the web")
@@ -232,7 +232,7 @@ def test_the_server_ends_with_the_process_that_started_it(tmp_path):
         "import sys, pathlib; from pipelines.quality import docs_server;"
         "print(docs_server.start(pathlib.Path(sys.argv[1]), sys.argv[2]).stdout, flush=True)"
     )
-    # What the server writes to is open as long as it runs.
+    # The file that the server writes to is open as long as it runs.
     finished = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path), f"http://127.0.0.1:{port}"],
         capture_output=True,

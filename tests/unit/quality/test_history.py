@@ -96,7 +96,7 @@ def test_the_frame_holds_the_newest_runs(history):
     assert list(frame["passed"][:2]) == [True, False]
     assert frame["unexpected_count"].dtype == "Int64"
     assert frame["error"].isna().all()
-    assert frame["error"].dtype == "string"  # published as text whatever the day brought
+    assert frame["error"].dtype == "string"  # published as text, whatever the day contained
 
 
 def test_an_empty_history_has_an_empty_frame(history):

@@ -1,4 +1,4 @@
-"""Nothing is published but what every blocking check of this very run has passed, whatever becomes of the checks."""
+"""Nothing is published unless every blocking check of the same run has passed, whatever happens to the checks."""
 
 import os
 import signal
@@ -48,10 +48,10 @@ BLOCKING = [("marts", "orders", spec.name) for spec in SUITE.checks if spec.seve
 
 
 def definitions(folder: Path, order: str = "1", test: str = "pass") -> dg.Definitions:
-    """A mart with one order, its checks, a check as a dbt test is one, and the publication behind them."""
+    """A mart with one order, its checks, a check like that of a dbt test, and the publication after them."""
     history = CheckHistory(folder / "checks.sqlite")
 
-    # One step for the table and its test, either of which can be left out, as dbt's are.
+    # One step for the table and its test. Either can be left out, as in dbt's steps.
     @dg.multi_asset(
         specs=[dg.AssetSpec(ORDERS)],
         check_specs=[dg.AssetCheckSpec(TEST.name, asset=ORDERS, blocking=True)],
@@ -102,7 +102,7 @@ def run(definitions: dg.Definitions, job: str = "everything") -> dg.ExecuteInPro
 
 
 def said(result: dg.ExecuteInProcessResult) -> str:
-    """What the publication step said when it refused; empty if it did not even run."""
+    """The message of the publication step when it refused; empty if it did not even run."""
     failures = [
         event.step_failure_data.user_failure_data.description
         for event in result.all_events
@@ -193,7 +193,7 @@ def test_a_publication_alone_is_kept_back_though_everything_passed_before(tmp_pa
 
 
 def test_a_run_whose_process_is_killed_publishes_nothing_then_or_later(tmp_path, publications):
-    """It is killed when all that passed has been recorded: what another run recorded proves nothing."""
+    """It is killed after all passed checks have been recorded: the records of another run prove nothing."""
     killed = subprocess.run([sys.executable, __file__, str(tmp_path)], check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     assert CheckHistory(tmp_path / "checks.sqlite").frame()["passed"].tolist() == [True, True, False]
@@ -203,7 +203,7 @@ def test_a_run_whose_process_is_killed_publishes_nothing_then_or_later(tmp_path,
 
 
 def run_and_be_killed(folder: Path) -> None:
-    """A run of the job in a process that ends as soon as its checks are recorded."""
+    """Run the job in a process that ends as soon as its checks are recorded."""
     record = CheckHistory.record
 
     def record_and_end(*arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""Suite files: what is read, and what is refused with its line."""
+"""Suite files: what is accepted, and what is refused with its line."""
 
 import subprocess
 import sys

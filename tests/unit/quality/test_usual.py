@@ -1,4 +1,4 @@
-"""What counts as usual, worked out by hand: weekdays, first days, holidays, bulk loads, KPI jumps, restatements."""
+"""What counts as usual, computed by hand: weekdays, first days, holidays, bulk loads, KPI jumps, restatements."""
 
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
@@ -26,7 +26,7 @@ def judged(
     history: Iterable[date] = (),
     **kwargs: Any,
 ) -> dict[date, tuple[bool, str]]:
-    """Is it unexpected, and what is said, of the newest `last` deliveries; `rows` are what they hold."""
+    """Whether the newest `last` deliveries are unexpected, and the message. `rows` are their row counts."""
     newest = sorted(delivered)[-last:]
     with duckdb.connect() as connection:
         connection.execute(
@@ -48,7 +48,7 @@ def judged(
     return {day: (is_unexpected, finding) for day, is_unexpected, finding in found}
 
 
-# Eight weeks with these Tuesdays and nothing remarkable on the other days, then the Tuesday that is judged.
+# Eight weeks with these Tuesdays and nothing remarkable on other days, followed by the Tuesday that is judged.
 TUESDAYS = [100, 104, 108, 109, 111, 112, 116, 120]
 
 
@@ -61,8 +61,8 @@ def tuesday(count: int, tuesdays: Iterable[int] = TUESDAYS, other_days: int = 30
 
 
 def test_a_tuesday_is_compared_with_tuesdays_by_median_and_deviation() -> None:
-    """Median 110; deviations 10 6 2 1 1 2 6 10, their median 4: a spread of 5.93, but chance alone makes 10.49 (√110)
-    downwards and 14.83 (√220) upwards. Four of them: 68.05 to 169.33."""
+    """Median 110; deviations 10 6 2 1 1 2 6 10, with the median 4: a spread of 5.93. But chance alone causes 10.49
+    (√110) downwards and 14.83 (√220) upwards. Four of them: 68.05 to 169.33."""
     day = MONDAY + timedelta(days=57)
     told = ", usual for a Tuesday are 69 to 169 (median 110 of 8)"
     assert judged(usual.row_counts_usual, tuesday(69)) == {day: (False, f"69 rows on {day}{told}")}
@@ -72,7 +72,7 @@ def test_a_tuesday_is_compared_with_tuesdays_by_median_and_deviation() -> None:
 
 
 def test_a_spread_that_is_larger_than_chance_counts() -> None:
-    """Deviations from 10,000: 2000 1500 1000 500 500 1000 1500 2000; their median 1250, the spread 1853.25."""
+    """Deviations from 10,000: 2000 1500 1000 500 500 1000 1500 2000, with the median 1250: the spread is 1853.25."""
     tuesdays = [8000, 8500, 9000, 9500, 10500, 11000, 11500, 12000]
     [(is_unexpected, finding)] = judged(usual.row_counts_usual, tuesday(2586, tuesdays), deviations=4).values()
     assert is_unexpected
@@ -80,7 +80,7 @@ def test_a_spread_that_is_larger_than_chance_counts() -> None:
 
 
 def test_equal_counts_leave_room_for_chance_and_five_percent() -> None:
-    """All 10,000: no deviation at all. √10,000 is 100, 5 % is 500: four of them are 2,000."""
+    """All are 10,000, so there is no deviation at all. √10,000 is 100, and 5 % is 500: four of them are 2,000."""
     assert not judged(usual.row_counts_usual, tuesday(8000, [10000] * 8)).popitem()[1][0]
     assert judged(usual.row_counts_usual, tuesday(7999, [10000] * 8)).popitem()[1][0]
 
@@ -115,7 +115,7 @@ def test_nothing_is_judged_before_a_fortnight_is_known(known: int, is_judged: bo
 
 
 def test_a_bulk_load_at_the_start_is_no_measure_for_the_same_weekday() -> None:
-    """Two weeks in, a Monday has two Mondays before it, one of them the bulk: it is compared with all working days."""
+    """After two weeks, a Monday has two earlier Mondays, one with the bulk: it is compared with all working days."""
     delivered = days(MONDAY, [50000, 100, 100, 100, 100, 20, 20] * 1 + [100, 100, 100, 100, 100, 20, 20] + [90])
     [(is_unexpected, finding)] = judged(usual.row_counts_plausible, delivered).values()
     assert not is_unexpected
@@ -228,7 +228,7 @@ def test_a_small_table_is_never_blocked() -> None:
 
 
 def test_an_erratic_table_is_not_blocked_for_being_so() -> None:
-    """Two of the eight Tuesdays had less than half of the median, too."""
+    """Two of the eight Tuesdays also had less than half of the median."""
     [(is_unexpected, finding)] = judged(
         usual.row_counts_plausible, tuesday(40, [40, 45, 109, 110, 110, 111, 112, 120])
     ).values()
@@ -251,7 +251,7 @@ def test_what_was_before_since_is_no_measure() -> None:
 
 
 def valued(values: dict[date, float], days_off: str = "", **kwargs: Any) -> tuple[bool, str]:
-    """What is said of the newest day; `values` are revenue, one order per 10 of it."""
+    """The result for the newest day. `values` are revenue, with one order per 10 of it."""
     with duckdb.connect() as connection:
         connection.execute("create table batch (day date, amount double, orders double)")
         connection.executemany(
@@ -268,8 +268,8 @@ def valued(values: dict[date, float], days_off: str = "", **kwargs: Any) -> tupl
 
 
 def test_a_day_far_from_its_weekday_is_a_jump() -> None:
-    """Median 110, spread 5.93: five of them are 80.35 to 139.65; but a change of less than a quarter, 82.5 to 137.5, is
-    none."""
+    """Median 110, spread 5.93: five of them give 80.35 to 139.65. But a change of less than a quarter, 82.5 to 137.5,
+    is not a jump."""
     assert valued(dict(tuesday(138))) == (False, "138 on 2025-04-29, usual for a Tuesday are 80.35 to 139.65 (median 110 of 8)")  # fmt: skip # noqa: E501
     assert valued(dict(tuesday(140)))[0]
     assert not valued(dict(tuesday(81)))[0]
@@ -279,7 +279,7 @@ def test_a_day_far_from_its_weekday_is_a_jump() -> None:
 
 
 def test_what_chance_makes_of_few_events_is_no_jump() -> None:
-    """11 orders a day: a spread of at least 110 √(2/11) = 46.9, five of them 234.5."""
+    """With 11 orders a day, the spread is at least 110 √(2/11) = 46.9, and five of them are 234.5."""
     assert not valued(dict(tuesday(340)), events="sum(orders)")[0]
     assert valued(dict(tuesday(345)), events="sum(orders)")[0]
 
@@ -329,7 +329,7 @@ def test_a_month_far_from_the_twelve_before_is_a_jump_once_six_are_known() -> No
         False,
         "win_rate 0.100 in 2024-06: only 5 earlier months, judged from 6 on",
     )
-    # Median 0.35, deviations .15 .05 .05 .05 .05 .15, their median 0.05, the spread 0.07413, five of them 0.37.
+    # Median 0.35; deviations .15 .05 .05 .05 .05 .15, with the median 0.05: the spread is 0.07413, five of them 0.37.
     is_unexpected, finding = newest([0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.73])
     assert is_unexpected
     assert finding == "win_rate 0.730 in 2024-07, usual are 0 to 0.721 (median 0.350 of 6 months)"
@@ -340,7 +340,7 @@ def test_a_month_far_from_the_twelve_before_is_a_jump_once_six_are_known() -> No
 
 
 def restated(before: float, after: float | None, delivered: list[str | None], **kwargs: Any) -> list[tuple[bool, str]]:
-    """What is said of June's revenue, published as `before`; `delivered` are the months of rows that came since."""
+    """The result for June's revenue, published as `before`. `delivered` are the months of later rows."""
     columns = "period_month date, kpi_id varchar, variant varchar, entity_type varchar, entity_id varchar, value double"
     with duckdb.connect() as connection:
         connection.execute(f"create table published_months ({columns}, is_partial_period boolean, is_mature boolean)")

@@ -1,4 +1,4 @@
-"""What validating one table finds, on DuckDB, through Great Expectations."""
+"""The results of validating one table, on DuckDB, through Great Expectations."""
 
 import gc
 import subprocess
@@ -230,7 +230,7 @@ def test_a_result_that_cannot_be_told_fails_its_own_check_only(orders, write_sui
 
 
 def test_times_are_universal_wherever_the_checks_run(tmp_path, write_suite):
-    """A date that depends on the machine's time zone would be fresh here and stale there."""
+    """A date that depended on the machine's time zone would be fresh on one machine and stale on another."""
     duckdb.sql(
         "select timestamptz '2025-01-01 23:30:00+00' as changed_at, date '2025-01-02' as _delivered_on"
     ).to_parquet(str(tmp_path / "rows.parquet"))
@@ -241,7 +241,7 @@ def test_times_are_universal_wherever_the_checks_run(tmp_path, write_suite):
 
 
 def test_freshness_is_told_in_words(orders, write_suite):
-    """Hours count from the end of a date, days from date to date."""
+    """Hours count from the end of a date, and days from date to date."""
     kind = "expect_column_newest_value_to_be_recent"
     suite = write_suite(
         {"type": kind, "name": "days", "kwargs": {"column": "paid_on", "relative_to": "ordered_on", "max_age_days": 0}},
@@ -409,7 +409,7 @@ ENDLESS = (
 
 
 def can_be_written_elsewhere(path: Path) -> bool:
-    """Whether another process gets the file for writing, as dbt does after the checks."""
+    """Whether another process can open the file for writing, as dbt does after the checks."""
     code = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('create or replace table after_it as select 1')"
     return subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=False).returncode == 0
 
@@ -472,7 +472,7 @@ def test_a_table_that_cannot_be_counted_in_time_fails_every_check(warehouse, wri
 
 
 def test_ten_expectations_are_a_handful_of_statements(orders, write_suite, expect_not_null):
-    """One scan for what can be counted together; nothing is run twice, and no failing values are fetched."""
+    """Whatever can be counted together needs one scan. Nothing runs twice, and no failing values are fetched."""
     suite = write_suite(
         *(expect_not_null(column) for column in ("order_id", "status", "amount", "code", "paid_on")),
         {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "min_value": 0}},
@@ -493,7 +493,7 @@ def test_ten_expectations_are_a_handful_of_statements(orders, write_suite, expec
 
 
 def test_a_failing_metric_does_not_repeat_the_others(orders, write_suite):
-    """Great Expectations tries a metric that fails three times, and everything beside it each time."""
+    """Great Expectations tries a failing metric three times, and everything computed with it each time."""
     suite = write_suite(
         *(
             {
