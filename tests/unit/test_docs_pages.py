@@ -1,4 +1,4 @@
-"""The documentation as pages: what refers to it opens, wherever the pages are served."""
+"""The documentation as pages: whatever refers to it opens, wherever the pages are served."""
 
 import re
 import threading
@@ -27,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def runbooks() -> set[str]:
-    """Every runbook that a shipped suite or an alert names."""
+    """All runbooks that a shipped suite or an alert names."""
     sources = load_sources(sorted(path.stem for path in SHIPPED_DIR.glob("*.yml")), PROJECT_DIR / "company")
     suites = complete_suites(load_suites(PROJECT_DIR / "expectations"), sources).values()
     of_suites = {book for suite in suites for book in (suite.runbook, *(spec.runbook for spec in suite.checks)) if book}

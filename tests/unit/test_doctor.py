@@ -1,4 +1,4 @@
-"""What `kpi doctor` finds in installations that are sound and in those that are not."""
+"""What `kpi doctor` finds in sound and in faulty installations."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ BUILT = Path("publications/20260109T104100Z-aaaa")
 
 @pytest.fixture(autouse=True)
 def _without_suites(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading all suites takes longer than all the rest; the command, in a process of its own, reads them."""
+    """Reading all suites takes longer than everything else. The command reads them in a process of its own."""
     monkeypatch.setattr(doctor, "load_suites", lambda *_: {})
 
 
@@ -43,7 +43,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def used(settings: Settings) -> Settings:
-    """One that has published."""
+    """An installation that has published."""
     folder = settings.data_dir / BUILT
     folder.mkdir(parents=True)
     with duckdb.connect(str(folder / "kpi.duckdb")) as connection:
@@ -62,7 +62,7 @@ def diagnosed(settings: Settings, now: datetime = NOW) -> Diagnosis:
 
 
 def wrong(settings: Settings, now: datetime = NOW) -> list[Found]:
-    """All that is not well."""
+    """Everything that is wrong."""
     return [found for found in diagnosed(settings, now).found if found.level != "ok"]
 
 

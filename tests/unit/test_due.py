@@ -1,4 +1,4 @@
-"""What should be here by now, in the business time zone."""
+"""What should have arrived by now, in the business time zone."""
 
 from datetime import UTC, date, datetime
 

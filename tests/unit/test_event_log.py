@@ -1,4 +1,4 @@
-"""Dagster's event log over connections that stay open, against Dagster's own class on the same files."""
+"""Dagster's event log over connections that stay open, compared with Dagster's own class on the same files."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
 
 @pytest.fixture
 def connections() -> Iterator[list[str]]:
-    """A line for each connection to a file that is opened meanwhile."""
+    """A line for each connection that is opened to a file in the meantime."""
     opened: list[str] = []
 
     def note(connection: object, record: object) -> None:
@@ -40,7 +40,7 @@ def event(run_id: str, message: str) -> EventLogEntry:
 
 
 def started(run_id: str) -> EventLogEntry:
-    """An event that goes into the run's file and into the one over all runs."""
+    """An event that is written to the run's file and to the file of all runs."""
     start = DagsterEvent(DagsterEventType.RUN_START.value, "nightly")
     return event(run_id, "started")._replace(dagster_event=start)
 

@@ -1,4 +1,4 @@
-"""Sources that are asked: what people write about them, which days wait for them, and how Dagster fetches."""
+"""Sources that are fetched: their configuration, the days that wait for them, and how Dagster fetches."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -153,7 +153,7 @@ class Erp:
         engine.dispose()
 
     def materialize(self, day: date, last: date | None = None) -> dg.ExecuteInProcessResult:
-        """Of one day, or of those up to `last` in one run."""
+        """Materialize one day, or the days up to `last` in one run."""
         [asset] = raw_assets(self.settings, [self.source], delivery_days(self.settings))
         span = {"dagster/asset_partition_range_start": str(day), "dagster/asset_partition_range_end": str(last)}
         return dg.materialize(
@@ -181,7 +181,7 @@ def test_a_day_is_fetched_when_it_lands_and_again_only_when_its_file_is_removed(
     erp.execute(f"insert into orders values (1, '{day} 10:00:00')")
     assert outcome(erp.materialize(day)) == "landed"
 
-    # The order has changed since and has left the window of that day: asked again, the day would lack it.
+    # The order has changed since and has left that day's window: if the day were fetched again, it would be missing.
     erp.execute(f"update orders set changed = '{day + timedelta(days=1)} 10:00:00'")
     assert outcome(erp.materialize(day)) == "unchanged"
 

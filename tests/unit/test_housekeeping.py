@@ -1,4 +1,4 @@
-"""What old runs leave behind goes; what assets know, and what is under way, stays."""
+"""What old runs leave behind is deleted. What assets know, and what is in progress, stays."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -33,12 +33,12 @@ class House:
         self.instance, self.settings = instance, settings
 
     def run(self, day: str) -> str:
-        """Run a day; the id of the run."""
+        """Run a day, and return the id of the run."""
         result = dg.materialize([orders, not_empty], instance=self.instance, partition_key=day)
         return result.run_id
 
     def files(self) -> set[str]:
-        """The beginnings of the names of what lies there of single runs."""
+        """How the names of the files that belong to single runs begin."""
         history = self.settings.dagster_home / "history" / "runs"
         storage = self.settings.dagster_home / "storage"
         return {path.name.split(".")[0] for path in (*history.iterdir(), *storage.iterdir())} - {"index"}

@@ -1,4 +1,4 @@
-"""The modules of the pipeline form layers: none of them imports, by way of others, itself."""
+"""The modules of the pipeline form layers: none of them imports itself through other modules."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ COMMANDS = {"pipelines.cli", "pipelines.__main__"}
 
 
 def imports_by_module(folder: Path) -> dict[str, set[str]]:
-    """The modules of a package that each of its modules imports, at its top or within a function."""
+    """For each module of a package, the modules of the package that it imports, at the top or inside a function."""
     files = {_name(file, folder.parent): file for file in folder.rglob("*.py")}
     return {module: _imported(file, files.keys()) - {module} for module, file in files.items()}
 

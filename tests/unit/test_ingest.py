@@ -1,4 +1,4 @@
-"""Delivery to raw: every format lands as text with provenance, whole or not at all."""
+"""From delivery to raw: every format lands as text with provenance, completely or not at all."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ DAY = date(2025, 1, 31)
 
 
 class Shop:
-    """A landing and a raw folder with one table."""
+    """A landing folder and a raw folder with one table."""
 
     def __init__(self, folder: Path, **table: Any) -> None:
         self.landing, self.raw = folder / "landing", folder / "raw"
@@ -49,7 +49,7 @@ class Shop:
             return land("shop", "orders", self.table, day, self.landing, self.raw, database)
 
     def land_all(self, *days: int) -> list[int]:
-        """Land these days of January in one run, each file with a row that no other has; the days that are history."""
+        """Land these days of January in one run, each file with a unique row. Return the days that are history."""
         run = [DAY.replace(day=day) for day in days]
         with sandboxed(self.landing, self.raw) as database:
             live_from = first_live_day(database, self.raw, "shop", "orders", run)

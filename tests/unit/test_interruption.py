@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a reader who goes away: what becomes of a run of Dagster, with real signals and a real pipe."""
+"""Ctrl-C, SIGTERM and a reader that stops reading: what happens to a Dagster run, with real signals and a real pipe."""
 
 import json
 import os
@@ -95,7 +95,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What became of four runs in one process, whose output nobody read from the first line on."""
+    """The outcome of four runs in one process whose output nobody read from the first line on."""
     script, answer = tmp_path_factory.mktemp("runs") / "runs.py", tmp_path_factory.mktemp("answer") / "found.json"
     script.write_text(RUNS)
     reading, writing = os.pipe()

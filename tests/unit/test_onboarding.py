@@ -20,14 +20,14 @@ from tests.conftest import PROJECT_DIR
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """An installation with no source of its own yet."""
+    """An installation that has no source of its own yet."""
     return load_settings().model_copy(
         update={"company_dir": tmp_path / "company", "data_dir": tmp_path / "data", "reporting_currency": "EUR"}
     )
 
 
 def proposed(folder: Path, content: str, name: str = "export.csv", entity: str | None = None) -> Proposal:
-    """What a file with that content is taken to be."""
+    """How a file with that content is recognised."""
     path = folder / name
     path.write_text(content, encoding="utf-8")
     return propose(describe_file(path), path.stem, "EUR", entity)
@@ -39,7 +39,7 @@ def made_from(proposal: Proposal) -> dict[str, str]:
 
 
 def add(settings: Settings, file: Path, **options: str | bool | None) -> str:
-    """Run the command on `file`; what it printed."""
+    """Run the command on `file`, and return what it printed."""
     console = Console(width=200, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     add_source(str(file), settings, console, **options)  # type: ignore[arg-type]
     return console.export_text()
@@ -453,7 +453,7 @@ def test_drafts_are_clean_sql(tmp_path: Path, settings: Settings) -> None:
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database of a shop, its address in an environment variable."""
+    """The database of a shop, with its address in an environment variable."""
     path = tmp_path / "shop.db"
     import sqlite3
 
@@ -479,7 +479,7 @@ def test_a_database_table_becomes_a_source_that_fetches_it(settings: Settings) -
     assert "    key: [id]\n    newest_by: [updated_at]\n" in text
     assert (
         "    columns: [id, customer_id, created_at, total, updated_at]\n" in text
-    )  # no e-mail, no phone: nobody uses them
+    )  # no e-mail, no phone: nothing uses them
     assert "path:" not in text
     model = settings.company_dir / "models" / "staging" / "webshop" / "stg_webshop__orders.sql"
     assert "    id as order_id,\n" in model.read_text(encoding="utf-8")

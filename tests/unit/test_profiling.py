@@ -1,4 +1,4 @@
-"""Every moment of a run counts for one stage, and all of them add up to the whole."""
+"""Every moment of a run counts for one stage, and the stages add up to the whole run."""
 
 import json
 from contextlib import suppress
@@ -27,7 +27,7 @@ from pipelines.progress import step_logger
 
 
 class Clock:
-    """Time that passes when told to."""
+    """A clock that advances when a test says so."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cpu, self.wall = 3.0, 100.0

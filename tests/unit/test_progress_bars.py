@@ -1,4 +1,4 @@
-"""Connections draw no progress bar into a log, not even in a process that DuckDB takes for a person's."""
+"""Connections print no progress bar into a log, not even in a process that DuckDB considers interactive."""
 
 import subprocess
 import sys
@@ -26,5 +26,5 @@ def test_no_connection_of_ours_draws_a_progress_bar(tmp_path: Path) -> None:
         [sys.executable, "-c", ASK, str(tmp_path / "a.duckdb")], capture_output=True, text=True, check=True
     )
     duckdbs_own, *ours = asked.stdout.splitlines()
-    assert duckdbs_own == "[(True,)]"  # else this test says nothing
+    assert duckdbs_own == "[(True,)]"  # otherwise this test proves nothing
     assert ours == ["[(False,)] [(False,)]", "[(False,)]"]

@@ -1,4 +1,4 @@
-"""Write, audit, publish: all of it, or what was there before."""
+"""Write, audit, publish: everything is replaced, or nothing."""
 
 import io
 import json
@@ -204,14 +204,14 @@ def test_what_changed_in_months_that_were_over_is_recorded_for_good(warehouse: W
 
     january = date(2025, 1, 1)
     assert publish_with("a", 10, 1, 5) == []
-    assert publish_with("b", 10, 2, 6) == []  # a month in progress and a young cohort go on, nothing is restated
+    assert publish_with("b", 10, 2, 6) == []  # a month in progress and a young cohort change, but nothing is restated
     assert publish_with("c", 9.5, 2, 6) == [("c", january, 10, 9.5)]
     assert publish_with("d", 12, 3, 6) == [("c", january, 10, 9.5), ("d", january, 9.5, 12)]
     assert publish_with("e", 12, 3, 6, predicted=2) == [("c", january, 10, 9.5), ("d", january, 9.5, 12)]
 
 
 def test_analysts_can_be_given_an_earlier_publication_again(warehouse: Warehouse) -> None:
-    for name in ("one", "three", "two"):  # ids sort by time; their names here sort as "one", "three", "two"
+    for name in ("one", "three", "two"):  # ids sort by time; these names sort as "one", "three", "two"
         warehouse.publish(name)
     assert [version.publication_id for version in versions(warehouse.published_dir)] == ["two", "three", "one"]
     assert roll_back(warehouse.published_dir).publication_id == "three"

@@ -1,4 +1,4 @@
-"""The published asset says how it stands: after a publication, and whenever that changes."""
+"""The published asset shows its state: after a publication, and whenever the state changes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
-    """How things stand, for a test to change; at first all is well but that the numbers are old."""
+    """The current state, for a test to change. At first everything is fine, except that the numbers are old."""
     said = [Line(name, name != "fresh", OLD if name == "fresh" else "All is well.", "") for name in CHECKS]
     said[CHECKS.index("fresh")] = Line("fresh", False, OLD, "Deliver what is missing, then: kpi run")
     monkeypatch.setattr(asset_checks, "standing", lambda *_: list(said))

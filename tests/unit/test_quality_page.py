@@ -22,7 +22,7 @@ WHOLE_SUITE, KINDS, SOURCE, OWN_SUITE = re.findall(r"```yaml\n(.*?)```", PAGE, r
 
 NO_DAYS_OFF = View(DAYS_OFF, "select null::date as day, null::varchar as name, false as is_unusual where false")
 
-# Twelve weeks of ten orders a day, and rates of twelve months.
+# Twelve weeks of ten orders a day, and monthly rates for twelve months.
 ORDERS = """
     select
         day * 10 + number as order_id, timestamp '2025-01-06 10:00' + to_days(day) as ordered_at, 'paid' as status,
@@ -33,7 +33,7 @@ ORDERS = """
         'win_rate' as kpi_id, 0.4 + day % 3 / 100 as rate
     from range(84) as days (day), range(10) as numbers (number)
 """
-# What breaks each check, and how many rows or figures are then told.
+# What makes each check fail, and how many rows or figures it then reports.
 BROKEN = {
     "order_id_unique": ("update orders set order_id = 5 where order_id = 6", 2),
     "order_id_ordered_at_unique_together": ("update orders set order_id = 5 where order_id = 6", 2),
@@ -57,7 +57,7 @@ def loaded(folder: Path, text: str) -> Suite:
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Suite:
-    """The whole suite of the page with every kind of check in it."""
+    """The whole suite of the page, with every kind of check in it."""
     whole = yaml.safe_load(WHOLE_SUITE)
     whole["expectations"] += yaml.safe_load(KINDS)
     return loaded(tmp_path, yaml.safe_dump(whole))
@@ -69,7 +69,7 @@ def warehouse(tmp_path: Path) -> Path:
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema staging")
         connection.execute(f"create table staging.orders as {ORDERS}")
-        # One rate a month, as in the scorecard.
+        # One rate per month, as in the scorecard.
         connection.execute("update staging.orders set rate = null where order_id >= 120 or order_id % 10 > 0")
         connection.execute("create table staging.customers as select range as id from range(4)")
     return path

@@ -1,4 +1,4 @@
-"""`kpi sql`: what a query can ask, and that there is no way out of the published file in any format."""
+"""`kpi sql`: what a query can ask, and that no format gives it access to anything but the published file."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ SECRET = "what nobody may read"
 
 @pytest.fixture(scope="module")
 def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A published file with a table, beside a file that is none of a query's business."""
+    """A published file with a table, next to a file that queries must not read."""
     folder = tmp_path_factory.mktemp("data")
     publication = folder / "publications" / "one"
     publication.mkdir(parents=True)
@@ -36,7 +36,7 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ask(published_dir: Path, query: str, form: Format, folder: Path, **limits: float) -> Path | None:
-    """Run a query in a format, into a file where the format needs one."""
+    """Run a query in a format, with an output file if the format needs one."""
     file = folder / f"result.{form}" if form in (Format.parquet, Format.xlsx) else None
     run_sql(published_dir, query, Target.of(form, file), **limits)  # type: ignore[arg-type]
     return file
@@ -96,7 +96,7 @@ WAYS_OUT = {
 }
 
 
-@pytest.mark.parametrize("form", [Format.csv, Format.parquet])  # parquet alone has a file that may be written
+@pytest.mark.parametrize("form", [Format.csv, Format.parquet])  # only Parquet has a file that may be written
 @pytest.mark.parametrize("way", WAYS_OUT)
 def test_there_is_no_way_out(
     published_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: Format, way: str

@@ -1,4 +1,4 @@
-"""Which days `kpi run` runs."""
+"""The days that `kpi run` runs."""
 
 from datetime import date, timedelta
 from pathlib import Path

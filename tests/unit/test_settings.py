@@ -1,4 +1,4 @@
-"""Settings and sources: what people write is read, and what they get wrong is named with file and line."""
+"""Settings and sources: valid files are read, and mistakes are reported with file and line."""
 
 from datetime import date
 from pathlib import Path

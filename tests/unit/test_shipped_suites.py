@@ -1,4 +1,4 @@
-"""Every model has a suite that says who owns it, what to do when it fails, and which of its columns are personal."""
+"""Every model has a suite that says who owns it, what to do if it fails, and which of its columns are personal."""
 
 import re
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_every_suite_has_a_key_or_a_reason_not_to(shipped: dict[tuple[str, str],
 def test_names_of_people_are_personal_in_every_suite(
     shipped: dict[tuple[str, str], Suite], of_sources: list[Suite]
 ) -> None:
-    """The sources say which delivered columns are; under these names they stand in staging and marts."""
+    """The sources say which delivered columns are personal. Staging and marts use these names for them."""
     for suite in shipped.values():
         model = next(MODELS.rglob(f"{suite.name}.yml"), None)
         columns = set() if model is None else set(re.findall(r"- name: (\S+)", model.read_text()))
@@ -123,7 +123,7 @@ def test_suites_lie_where_they_are_read() -> None:
 def test_what_is_made_of_tables_that_may_be_empty_may_be_empty(
     shipped: dict[tuple[str, str], Suite], of_sources: list[Suite]
 ) -> None:
-    """A suite wants rows only of what cannot do without a file every day."""
+    """A suite requires rows only of tables that need a file every day."""
     may_be_empty = {suite.name: suite.allow_empty for suite in [*shipped.values(), *of_sources]}
     sql = {path.stem: path.read_text(encoding="utf-8") for path in (MODELS / "staging").rglob("*.sql")}
     models = [model for model in sql if model.startswith("stg_")]
@@ -136,7 +136,7 @@ def test_what_is_made_of_tables_that_may_be_empty_may_be_empty(
 
 
 def _logs(sql: dict[str, str], model: str) -> set[str]:
-    """The logs that a staging model is made of, at any remove."""
+    """The delivery logs on which a staging model depends, directly or indirectly."""
     named = {f"base_{source}__{table}" for source, table in re.findall(r"\w+\('(\w+)', '(\w+)'\)", sql[model])}
     found = named & sql.keys()
     for other in re.findall(r"ref\('(\w+)'\)", sql[model]):

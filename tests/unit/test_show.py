@@ -1,4 +1,4 @@
-"""`kpi show`: what it prints of a small scorecard, and what it writes to files."""
+"""`kpi show`: what it prints for a small scorecard, and what it writes to files."""
 
 import csv
 import io
@@ -94,7 +94,7 @@ def shown(published_dir: Path, capsys: pytest.CaptureFixture[str]):  # type: ign
 
 
 def cells(printed: str, start: str) -> list[str]:
-    """The cells of the row that begins so."""
+    """The cells of the row that begins with `start`."""
     [line] = [line for line in printed.splitlines() if line.startswith((f"│ {start}", f"┃ {start}"))]
     return [cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")]
 
@@ -146,7 +146,7 @@ def test_months_that_are_immature_name_the_variants_that_are_known(shown) -> Non
 def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -> None:  # type: ignore[no-untyped-def]
     notes = shown("revenue").splitlines()[-4:]
     assert notes == [
-        "Not in these numbers: ads.spend of 2025-03-08 to 2025-03-10 (missing).",  # not 03-11, after as-of
+        "Not in these numbers: ads.spend of 2025-03-08 to 2025-03-10 (missing).",  # not 03-11, after the as-of date
         "Not in these numbers: shop.products of 2025-03-06 (left out by bob: torn).",
         "Not in these numbers: shop.refunds of 2025-03-05 (left out).",
         "Accepted by ann: shop.orders of 2025-03-04 (a storm).",

@@ -1,4 +1,4 @@
-"""What is told of a file: how it is packed and written, and how each column reads."""
+"""How a file is described: its packing and format, and how each column is read."""
 
 import gzip
 import io
@@ -20,7 +20,7 @@ ORDERS = "order_id,placed,total\nA1,2025-01-31,10.50\nA2,2025-02-01,7.00\n"
 
 
 def described(folder: Path, content: str | bytes, name: str = "orders.csv", **told: str) -> Described:
-    """What is told of a file with that content."""
+    """The description of a file with that content."""
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return describe_file(path, **told)
@@ -217,7 +217,7 @@ def test_names_of_sources_and_words_of_columns() -> None:
         (["1", "2", "-30"], "integer"),
         (["1", "", "3"], "integer"),
         (["1.0", "2.0"], "decimal"),
-        (["00017", "00018"], "text"),  # zeros in front are part of it
+        (["00017", "00018"], "text"),  # leading zeros are part of it
         (["01", "2"], "text"),
         (["123456789012345678", "1"], "text"),  # too long for a number
         (["A1", "A2"], "text"),

@@ -1,4 +1,4 @@
-"""What `kpi status` makes of what it finds, and that it finds it without importing what takes seconds."""
+"""What `kpi status` concludes from what it finds, and that it needs no imports that take seconds."""
 
 import json
 from dataclasses import replace
@@ -86,7 +86,7 @@ def incident(**values: Any) -> Incident:
 
 
 def facts(**values: Any) -> Facts:
-    """A good day, but for `values`."""
+    """A good day, with changed `values`."""
     good: dict[str, Any] = {
         "settings": settings(),
         "watch": Watch(),
@@ -104,7 +104,7 @@ def facts(**values: Any) -> Facts:
 
 
 def line(name: str, found: Facts) -> str:
-    """A line as one text: its sentence, after `not ok` if it is not."""
+    """A line as one text: its sentence, after `not ok` if it is not ok."""
     [wanted] = [line for line in lines(found) if line.name == name]
     return wanted.sentence if wanted.ok else f"not ok: {wanted.sentence}"
 

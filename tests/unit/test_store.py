@@ -1,4 +1,4 @@
-"""Files in an object store: the day's are copied into the landing folder, and only what changed is written."""
+"""Files in an object store: the day's files are copied to the landing folder, and only changed files are written."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -58,7 +58,7 @@ def test_the_days_files_are_copied_and_no_others(settings: Settings, bucket: Any
     before = first.stat().st_mtime_ns, first.stat().st_ino
     bucket.pipe_file(f"/company/deliveries/shop/orders_{DAY}_b.csv", b"id\n2\n")
     copy(source, settings)
-    assert (first.stat().st_mtime_ns, first.stat().st_ino) == before  # it did not come again
+    assert (first.stat().st_mtime_ns, first.stat().st_ino) == before  # it was not copied again
     assert second.read_text() == "id\n2\n"
     assert sorted(path.name for path in first.parent.iterdir()) == [first.name, second.name]
 

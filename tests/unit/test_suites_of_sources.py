@@ -1,4 +1,4 @@
-"""What every delivered table is checked for, as its source's YAML says: on raw rows and on logs made for it."""
+"""The checks of every delivered table that follow from its source's YAML: on raw rows and on logs made for them."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def source(**table: Any) -> Source:
 
 
 def failures(folder: Path, rows: str, stage: int = 1, **table: Any) -> list[CheckResult]:
-    """What fails on these rows, of raw (0) or of the log (1), but for the checks that count deliveries by their files.
+    """What fails on these rows, of raw (0) or of the log (1), without the checks that count deliveries by their files.
 
     Those are tested in test_comparisons.py.
     """
@@ -71,7 +71,7 @@ def log(count: int, day: str = "'2025-03-03'", amount: str = "1.5", reason: str 
 
 
 def log_of(*rows: tuple[str, str, float], day: str = "2025-03-03", readable: bool = True) -> str:
-    """A log of (key, date, amount), of which the last row of a key is the newest."""
+    """A log of (key, date, amount), in which the last row of a key is the newest."""
     values = ", ".join(f"({number}, '{key}', date '{on}', {amount})" for number, (key, on, amount) in enumerate(rows))
     return f"""
         select
@@ -116,7 +116,7 @@ def test_a_log_without_the_date_column_is_in_no_window_and_neither_is_text_that_
 
 
 def test_a_column_that_is_mostly_empty_and_cannot_be_read_has_changed_its_type(tmp_path: Path) -> None:
-    """Four of a hundred rows have an amount, and none of them can be read: a share of rows would only warn."""
+    """Four of a hundred rows have an amount, and none of these can be read: a share of all rows would only warn."""
     reason = "case when range < 4 then 'amount: cannot be read as decimal' end"
     empty = log(100, amount="cast(null as double)", reason=reason)
     found = failed(tmp_path, empty)
@@ -136,7 +136,7 @@ def test_columns_with_odd_names_keep_their_type_too(tmp_path: Path) -> None:
 
 
 def raw(count: int, broken: int, without_key: int, day: str = "2025-03-03") -> str:
-    """Rows of one delivery: the first ones are no rows of cells, the next ones have no key."""
+    """Rows of one delivery: the first ones cannot be split into cells, and the next ones have no key."""
     return f"""
         select
             case when range >= {broken + without_key} then 'o' || range end as order_id, '2025-03-03' as ordered_on,

@@ -1,4 +1,4 @@
-"""The tour's commands exist and its deliveries come as told; `tests/nightly/test_tour.py` lives all of it."""
+"""The tour's commands exist, and its deliveries arrive as described; `tests/nightly/test_tour.py` runs all of it."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ TOUR = (PROJECT_DIR / "docs" / "tour.md").read_text(encoding="utf-8")
 
 
 def steps() -> list[tuple[str, int, list[str]]]:
-    """Every command of the tour with the exit code it announces, 0 if none, and the lines shown of what it prints."""
+    """Every command of the tour with the announced exit code, 0 if there is none, and the lines shown of its output."""
     found: list[tuple[str, int, list[str]]] = []
     for block in re.findall(r"^```console\n(.*?)^```", TOUR, re.DOTALL | re.MULTILINE):
         for line in block.splitlines():
@@ -32,7 +32,7 @@ def test_every_kpi_command_of_the_tour_can_be_parsed() -> None:
     for command, _, _ in steps():
         program, name, *arguments = shlex.split(command)
         if program == "kpi":
-            commands[name].make_context(name, arguments)  # raises where an argument or option is unknown
+            commands[name].make_context(name, arguments)  # raises if an argument or option is unknown
 
 
 @pytest.mark.nightly

@@ -1,4 +1,4 @@
-"""What dbt is told, and that a user's models stand beside the shipped ones."""
+"""The variables and arguments that dbt gets, and that a user's models coexist with the shipped ones."""
 
 from datetime import date
 from pathlib import Path

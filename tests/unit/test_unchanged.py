@@ -1,4 +1,4 @@
-"""Which models of dbt need not be built again: those of which nothing can have changed."""
+"""Which dbt models need not be built again: those for which nothing can have changed."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ def source(name: str, location: str) -> dict[str, Any]:
 
 
 class Project:
-    """Orders and leads are delivered; revenue is made from the ones, conversion from the others, a mart from both."""
+    """Orders and leads are delivered. Revenue is built from orders, conversion from leads, and a mart from both."""
 
     def __init__(self, folder: Path) -> None:
         self.raw = folder / "raw"
@@ -64,7 +64,7 @@ class Project:
         return {key.split(".")[1] for key, version in now.items() if before.get(key) != version and "source" not in key}
 
     def make(self, ids: list[str]) -> list[str]:
-        """What dbt does: each model is a table of its parents' values, or of the number of files of its source."""
+        """Do what dbt does: each model is a table of its parents' values, or of the number of files of its source."""
         with duckdb.connect(str(self.warehouse)) as connection:
             connection.execute("create schema if not exists marts")
             for key in ids:
@@ -77,7 +77,7 @@ class Project:
         return "1 as value"
 
     def run(self, run_id: str = "run 1") -> set[str]:
-        """Build what has changed; the names of what was built."""
+        """Build what has changed, and return the names of what was built."""
         made: list[str] = []
 
         def build(ids: list[str]) -> list[str]:
@@ -88,7 +88,7 @@ class Project:
         return {key.split(".")[1] for key in made}
 
     def pick(self, *ids: str) -> None:
-        """Build these, as a person does who picks them."""
+        """Build these nodes, as if a person had selected them."""
         remember(self.warehouse, self.versions(), self.make(list(ids)), "picked")
 
     def unchanged(self, *wanted: str) -> set[str]:
@@ -206,7 +206,7 @@ def test_what_failed_is_built_again_and_so_is_what_follows(project: Project) -> 
 
 
 class Calendar(Project):
-    """A calendar hangs on all deliveries, and all marts hang on the calendar, which is seldom another."""
+    """A calendar depends on all deliveries, and all marts depend on the calendar, which rarely changes."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -1,4 +1,4 @@
-"""Warnings where a number means less than it seems: when each is given, and what it says."""
+"""Warnings if a number means less than it seems to: when each appears, and what it says."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SUITES = load_suites(PROJECT_DIR / "expectations")
 
 
 def checked(tmp_path: Path, fact: str, check: str, *statements: str) -> CheckResult:
-    """The result of one check of a fact, in a warehouse made by the statements."""
+    """The result of one check of a fact, in a warehouse built by the statements."""
     warehouse = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
         for statement in ("create schema marts", "create schema intermediate", *statements):
@@ -28,7 +28,7 @@ def checked(tmp_path: Path, fact: str, check: str, *statements: str) -> CheckRes
 
 
 def refunds(orderless: int, known: int) -> list[str]:
-    """So many refunds of 10.00 without an order, and of an order, in March; and three without, a year before."""
+    """These numbers of refunds of 10.00 in March, without and with a known order; and three without, a year before."""
     return [
         "create table intermediate.int_counted_orders as select 'A' as order_id",
         f"""

@@ -1,4 +1,4 @@
-"""One process writes the warehouse at a time; the others say whom they wait for."""
+"""Only one process writes the warehouse at a time. The others say which process they wait for."""
 
 import subprocess
 import sys

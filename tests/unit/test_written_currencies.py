@@ -1,4 +1,4 @@
-"""A currency that somebody wrote into a staging model is named, with file and line, where a rate is missing."""
+"""If a rate is missing for a currency that somebody wrote in a staging model, it is reported with file and line."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ select
 
 
 def company(tmp_path: Path) -> tuple[Settings, Path]:
-    """A company in US dollars whose one source has a staging model; its settings and the model."""
+    """A company in US dollars with one source that has a staging model: its settings and the model."""
     model = tmp_path / "company" / "models" / "staging" / "webshop" / "stg_webshop__orders.sql"
     model.parent.mkdir(parents=True)
     model.write_text(MODEL)
