@@ -1,6 +1,6 @@
-"""The smallest installation there is, with the alerts of the real one: what the daemon of `test_alerts.py` loads.
+"""The smallest possible installation, with the alerts of the real one: what the daemon of `test_alerts.py` loads.
 
-Its one table is made, and checked by a suite, as `DATA_DIR/do.json` says. Files in `DATA_DIR/requests/` ask for runs.
+Its only table is built, and checked by a suite, as `DATA_DIR/do.json` says. Files in `DATA_DIR/requests/` request runs.
 """
 
 import json
@@ -71,7 +71,7 @@ daily = dg.define_asset_job("daily", selection=dg.AssetSelection.all(), partitio
 
 @dg.sensor(job=daily, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
 def requests(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """A run for each file that asks for one, of the delivery day it names."""
+    """A run for each file that requests one, for the delivery day that the file names."""
     asked = sorted((settings.data_dir / "requests").glob("[!.]*"))
     return dg.SensorResult([dg.RunRequest(run_key=path.name, partition_key=path.read_text()) for path in asked])
 

@@ -1,6 +1,6 @@
-"""A real daemon, a real mail server, a real webhook: one alert for each thing that goes wrong, and one for its end.
+"""A real daemon, mail server and webhook: one alert for each thing that goes wrong, and one when it ends.
 
-One test, because what follows is told only of what came before: the daemon lives through days of an installation.
+This is one test, because each notice depends on what was sent before: the daemon runs through days of an installation.
 """
 
 import email
@@ -28,7 +28,7 @@ from tests.conftest import PROJECT_DIR
 
 pytestmark = pytest.mark.nightly
 DAEMON = Path(sys.executable).with_name("dagster-daemon")
-PATIENCE_SECONDS = 240  # only a failing test waits so long
+PATIENCE_SECONDS = 240  # only a failing test waits this long
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).date()
 
 KPI_YML = """
@@ -60,13 +60,13 @@ class Receivers:
         return "250 OK"
 
     def told(self) -> list[tuple[str, list[str]]]:
-        """What was posted: the kind of each notice, and the checks it is about."""
+        """What was posted: the kind of each notice, and its checks."""
         return [(post["kind"], [incident["check"] for incident in post["incidents"]]) for post in self.posts]
 
 
 @dataclass
 class Site:
-    """An installation of `location.py` under a daemon of its own."""
+    """An installation of `location.py` with its own daemon."""
 
     folder: Path
     receivers: Receivers
@@ -74,7 +74,7 @@ class Site:
     runs: int = 0
 
     def run(self, **do: Any) -> None:
-        """Ask for a run of yesterday's delivery day."""
+        """Request a run of yesterday's delivery day."""
         (self.folder / "do.json").write_text(json.dumps(do))
         self.runs += 1
         aside = self.folder / "requests" / ".aside"
@@ -82,7 +82,7 @@ class Site:
         aside.rename(self.folder / "requests" / f"{self.runs:02}")
 
     def publish(self, days_ago: int) -> None:
-        """Let analysts read numbers so many days before yesterday."""
+        """Let analysts read numbers from this many days before yesterday."""
         folder = self.folder / "publications" / "one"
         folder.mkdir(parents=True, exist_ok=True)
         as_of = YESTERDAY - timedelta(days=days_ago)
@@ -101,7 +101,7 @@ class Site:
             time.sleep(0.05)
 
     def expect(self, kind: str, *checks: str) -> dict[str, Any]:
-        """The next notice, which is the only one, over both channels, and is about just these checks."""
+        """The next notice, which must be the only one on both channels, and must be about exactly these checks."""
         number = len(self.expected) + 1
         self.expected.append((kind, sorted(checks)))
         self.wait(f"{kind} {checks}", lambda: min(len(self.receivers.posts), len(self.receivers.mails)) >= number)
@@ -187,7 +187,7 @@ def test_each_thing_that_goes_wrong_is_told_once_and_so_is_its_end(site: Site) -
     assert missed["incidents"][0]["message"] == f"delivery day {YESTERDAY} has no run"
 
     site.run()
-    site.expect("resolved", "missed_schedule")  # told as soon as there is a run
+    site.expect("resolved", "missed_schedule")  # sent as soon as there is a run
     site.wait("the first run", lambda: site.finished() == 1)
 
     site.run(second_id=1)
@@ -199,7 +199,7 @@ def test_each_thing_that_goes_wrong_is_told_once_and_so_is_its_end(site: Site) -
     site.run(second_id=1)  # again: nobody is told again, as what comes next shows
     site.wait("the second failing run", lambda: site.finished() == 3)
 
-    site.run(channel=None)  # green, with a warning
+    site.run(channel=None)  # successful, with a warning
     site.wait("two notices of one run", lambda: len(site.receivers.posts) >= 5)
     site.expected.append(("problem", ["channel_not_null"]))
     site.expect("resolved", "order_id_unique")

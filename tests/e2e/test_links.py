@@ -1,4 +1,4 @@
-"""Every link of a notice opens, whatever ports the UI and its pages have."""
+"""Every link in a notice opens, whatever ports the UI and its pages use."""
 
 import html
 import json
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 @pytest.fixture(params=["first ports", "second ports"])
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """An installation whose UI and pages are served on ports of their own."""
+    """An installation whose UI and pages are served on its own ports."""
     (tmp_path / "kpi.yml").write_text(KPI)
     (tmp_path / "alerts.yml").write_text(ALERTS)
     monkeypatch.delenv("DATA_DIR", raising=False)
@@ -57,7 +57,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
         yield settings
     finally:
         for server in (ui, docs):
-            server.kill()  # what was tested has passed: nothing is left for it to end in peace
+            server.kill()  # the tests are over, so the server need not end cleanly
             server.wait()
 
 

@@ -1,4 +1,4 @@
-"""A million rows with one, 2 % and 10 % bad ones: those are quarantined, told or blocking, and nothing else is lost."""
+"""A million rows with one, 2 % and 10 % bad rows: these are quarantined, warn or block, and nothing else is lost."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from pipelines.sources import load_sources
 from tests.conftest import Installation
 
 ROWS = 1_000_000
-EVERY = {"one": ROWS, "2 %": 50, "10 %": 10}  # each so-manieth row is bad
+EVERY = {"one": ROWS, "2 %": 50, "10 %": 10}  # every nth row is bad
 SOURCE = """
 description: A large shop.
 connector: files
@@ -46,7 +46,7 @@ from ({{ latest_rows('large', 'orders') }}) as latest
 
 
 def lines(every: int) -> Iterator[str]:
-    """Of bad rows one half is torn, the other has a total that is no number."""
+    """Half of the bad rows are torn, and the total of the other half is not a number."""
     yield "id,customer,placed,total\n"
     for number in range(1, ROWS + 1):
         if number % every:

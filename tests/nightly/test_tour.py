@@ -1,4 +1,4 @@
-"""The week of docs/tour.md, lived as it stands there."""
+"""The week of docs/tour.md, run exactly as written there."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ def words(text: str) -> str:
 
 @pytest.mark.nightly
 def test_the_tour_is_as_told(tmp_path: Path) -> None:
-    # Three of the five sources tell the same story in half the time.
+    # Three of the five sources are enough, and take half the time.
     here = Installation(tmp_path / "data", environment={"KPI_SOURCES": "shop,ads,finance", "COLUMNS": "200"})
     for command, code, shown in steps():
         program, *arguments = shlex.split(command)

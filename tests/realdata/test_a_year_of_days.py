@@ -1,4 +1,4 @@
-"""A year of a real shop's daily files, closed on Sundays and holidays: what its row counts are said to be."""
+"""A year of a real shop's daily files, closed on Sundays and holidays: how its row counts are judged."""
 
 from datetime import date, timedelta
 from functools import partial
@@ -39,7 +39,7 @@ SOURCE = Source.model_validate(
     }
 )
 FIRST, NEW_YEAR = date(1997, 1, 1), date(1998, 1, 1)
-# From 26 March 1997 on the data follow the customers of before only: a third of the rows of a day, for weeks.
+# From 26 March 1997 on, the data cover only earlier customers: for weeks, a third of the rows of a day.
 FEWER_CUSTOMERS = date(1997, 3, 26)
 
 
@@ -63,7 +63,7 @@ class Shop:
             rows.to_csv(self.settings.landing_dir / f"purchases_{day}.csv", index=False)
 
     def run(self, first: date, last: date) -> dict[str, CheckResult]:
-        """What the raw checks find of these days, in one run."""
+        """The results of the raw checks for these days, in one run."""
         raw_dir, table = self.settings.raw_dir, SOURCE.tables["purchases"]
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         with sandboxed(self.settings.landing_dir, raw_dir) as database:
@@ -105,7 +105,7 @@ def test_a_year_of_days_at_first_and_then_day_by_day_is_never_blocked(shop: Shop
     unusual = first_load["row_count_is_usual"].failing_days
     assert str(FEWER_CUSTOMERS) in unusual  # history warns
     assert str(FEWER_CUSTOMERS) in first_load["row_count_is_usual"].message
-    for day in (NEW_YEAR + timedelta(days=number) for number in range(6)):  # a holiday and a Sunday among them
+    for day in (NEW_YEAR + timedelta(days=number) for number in range(6)):  # including a holiday and a Sunday
         assert _blocked(shop.run(day, day)) == {}, day
 
 

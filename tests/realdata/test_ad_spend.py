@@ -1,4 +1,4 @@
-"""A real report of campaigns, as written in America and in Europe, added the way a user adds theirs."""
+"""A real report of campaigns, in American and in European notation, added as a user would add it."""
 
 import shutil
 from decimal import Decimal
@@ -13,7 +13,7 @@ FILES = {
     "american": "Marketing_sinderpreet.csv",
     "european": "Marketing_sinderpreet_eu_semicolon_variant.csv",
 }
-EUROPEAN = {  # what its user writes instead
+EUROPEAN = {  # what its user writes differently
     "sources/ads_report.yml": [('delimiter: ","', 'delimiter: ";"')],
     "models/staging/ads_report/base_ads_report__campaign_days.sql": [
         (", 'format': 'mm/dd/yy'", ""),
@@ -30,7 +30,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> di
 
 @pytest.fixture(params=list(FILES))
 def report(request: pytest.FixtureRequest, reports: dict[str, Installation]) -> Installation:
-    """Each of the two."""
+    """Each of the two reports."""
     return reports[request.param]
 
 
@@ -96,7 +96,7 @@ def test_what_the_report_does_not_say_has_no_source(report: Installation) -> Non
 def test_both_files_give_identical_marts_but_for_the_fractions_that_one_has_not(
     reports: dict[str, Installation],
 ) -> None:
-    """The first file has its spend in whole units; nothing else differs."""
+    """The first file has its spend in whole units. Nothing else differs."""
     content = {}
     for written, installation in reports.items():
         with installation.warehouse() as connection:

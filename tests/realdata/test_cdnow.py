@@ -1,4 +1,4 @@
-"""Real purchases without order numbers, added the way a user adds theirs."""
+"""Real purchases without order numbers, added as a user would add them."""
 
 import shutil
 from decimal import Decimal
@@ -39,7 +39,7 @@ def test_cdnow_total_and_purchases_are_the_published_ones_and_equal_rows_are_two
     assert total == {"net": Decimal("2500315.63"), "orders": Decimal(69659)}
     assert counts == [(69659, 69659, 0, 0)]
     rows = (real_data_dir / "cdnow" / "CDNOW_master.txt").read_text().splitlines()
-    assert len(rows) - len(set(rows)) == 255  # which are exact duplicates in the file
+    assert len(rows) - len(set(rows)) == 255  # these are exact duplicates in the file
 
 
 def test_cdnow_months_equal_an_independent_sum_of_the_file(cdnow: Installation, real_data_dir: Path) -> None:
@@ -69,7 +69,7 @@ def test_cdnow_margin_is_unknown_because_costs_are(cdnow: Installation) -> None:
 
 
 def purchases(real_data_dir: Path) -> pd.DataFrame:
-    """The file's purchases: customer, day and month, and the month of the customer's first one."""
+    """The file's purchases: customer, day and month, and the month of the customer's first purchase."""
     frame = pd.read_csv(
         real_data_dir / "cdnow" / "CDNOW_master.txt", sep=r"\s+", skiprows=1, names=["customer", "day", "cds", "value"]
     )
@@ -91,7 +91,7 @@ def test_cdnow_cohorts_and_those_who_come_back_equal_an_independent_count(
     assert {key: active for key, active in found.items() if active} == counted.to_dict()
     sizes = {pd.Period(cohort, "M"): customers for cohort, since, customers, _ in cells if since == 0}
     assert sum(sizes.values()) == 23_570
-    assert len(sizes) == 3  # everybody first bought in the first three months of 1997
+    assert len(sizes) == 3  # all customers first bought in the first three months of 1997
 
 
 def test_cdnow_repeat_customers_equal_an_independent_count(cdnow: Installation, real_data_dir: Path) -> None:

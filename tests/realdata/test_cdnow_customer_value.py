@@ -1,4 +1,4 @@
-"""BG/NBD and Gamma-Gamma on the published sample: the parameters that the papers and their reference code give."""
+"""BG/NBD and Gamma-Gamma on the published sample: the parameters given by the papers and their reference code."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from pipelines.transform.customer_value import PurchaseModel, expected_purchases
 
 @pytest.fixture(scope="module")
 def sample(real_data_dir: Path) -> pd.DataFrame:
-    """2,357 customers: x repeat purchases, the last at week t_x, observed for T weeks; zbar is their mean value."""
+    """2,357 customers: x repeat purchases, the last in week t_x, observed for T weeks; zbar is their mean value."""
     return pd.read_csv(real_data_dir / "cdnow" / "cdnow_customers_summary_with_transactions.csv")
 
 
 @pytest.fixture(scope="module")
 def purchases(real_data_dir: Path) -> PurchaseModel:
-    """BG/NBD of the sample's summary."""
+    """BG/NBD fitted to the sample's summary."""
     summary = pd.read_csv(real_data_dir / "cdnow" / "cdnow_customers_summary.csv")
     frequency, recency, age = (summary[name].to_numpy(dtype=float) for name in ("frequency", "recency", "T"))
     return fit_purchases(frequency, recency, age, np.ones(len(summary)))

@@ -1,4 +1,4 @@
-"""A real survey of airline passengers, added the way a user adds theirs."""
+"""A real survey of airline passengers, added as a user would add it."""
 
 import csv
 import shutil
@@ -35,7 +35,7 @@ def test_the_whole_job_publishes_them(airlines: Installation) -> None:
 
 
 def published_scores(airlines: Installation) -> dict[str, tuple[int, int, int, float]]:
-    """Answers, promoters, detractors and NPS of each airline, of January 2025."""
+    """Answers, promoters, detractors and NPS of each airline in January 2025."""
     with airlines.warehouse() as connection:
         return {
             airline: (responses, promoters, detractors, nps)
@@ -72,7 +72,7 @@ def test_every_airline_equals_an_independent_count_of_the_files(airlines: Instal
 
 
 def test_prep_airs_z_score_among_the_airlines_is_the_published_one(airlines: Installation, real_data_dir: Path) -> None:
-    """Shares rounded down to whole percent, as the exercise's author did; airlines with 50 answers or more."""
+    """Shares rounded down to whole percent, as the exercise's author did, for airlines with at least 50 answers."""
     scores = {
         airline: 100 * promoters // responses - 100 * detractors // responses
         for airline, (responses, promoters, detractors, _) in published_scores(airlines).items()

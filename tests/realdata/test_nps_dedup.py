@@ -1,4 +1,4 @@
-"""A real survey that some people filled in several times, added the way a user adds theirs."""
+"""A real survey that some people filled in several times, added as a user would add it."""
 
 import csv
 import shutil
@@ -23,7 +23,7 @@ def survey(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Ins
 
 
 def test_first_and_latest_answers_are_the_published_ones(survey: Installation, real_data_dir: Path) -> None:
-    """Who answered once has a first answer and, in the published table, no latest one beside it."""
+    """A person who answered once has a first answer, but no separate latest answer in the published table."""
     with survey.warehouse() as connection:
         found = {
             (

@@ -1,4 +1,4 @@
-"""A real lead funnel, added the way a user adds theirs: source YAML and staging models, no change to shipped code."""
+"""A real lead funnel, added as a user would add it: source YAML and staging models, no change to shipped code."""
 
 import shutil
 from decimal import Decimal

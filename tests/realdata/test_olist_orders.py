@@ -1,4 +1,4 @@
-"""Real orders with several payments each: every order counts once, and every person once."""
+"""Real orders with several payments each: every order and every person counts once."""
 
 import shutil
 from decimal import Decimal
@@ -29,7 +29,7 @@ def olist_orders(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) 
 
 @pytest.fixture(scope="module")
 def paid(real_data_dir: Path) -> pd.DataFrame:
-    """The orders that count, counted independently: month, person and what was paid, one row per order."""
+    """The orders that count, computed independently: month, person and amount paid, one row per order."""
     read = {
         table: pd.read_csv(
             real_data_dir / "olist_orders" / f"olist_{FILES.get(table, table)}_dataset.csv",

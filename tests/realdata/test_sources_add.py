@@ -1,4 +1,4 @@
-"""Real files, added with `kpi sources add` alone: nobody edits the drafts, and the numbers are the published ones."""
+"""Real files, added only with `kpi sources add`: nobody edits the drafts, and the numbers are the published ones."""
 
 import csv
 import shutil
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.nightly
 
 @pytest.fixture(scope="module")
 def added(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Installation:
-    """Four sources, each file put where the command says, built as drafted."""
+    """Four sources, each file put where the command says, and built as drafted."""
     folder = tmp_path_factory.mktemp("added")
     (folder / "kpi.yml").write_text(SETTINGS, encoding="utf-8")
     installation = Installation(folder / "data", folder / "kpi.yml")
@@ -39,7 +39,7 @@ def added(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Inst
         shutil.copy(real_data_dir / name, delivered)
         printed = installation.kpi("sources", "add", str(delivered), "--name", source).stdout
         assert "Will not build" not in printed
-        assert "Put the file" not in printed  # it lies where it must
+        assert "Put the file" not in printed  # it is already in the right place
     installation.build()
     return installation
 
