@@ -1,8 +1,8 @@
 -- The cost of winning a customer; one row per month and company or marketing channel.
 -- paid = spend of paid campaigns / new customers whose last touch was one of theirs; blended = all media and programme costs /
--- all new customers; fully loaded = with people and tools. A channel has what is known by channel, the rest is NULL.
--- Costs are compared with the customers won `cac_lag_months` later. What no source delivers is NULL: unknown, not zero.
--- A rate has no value, either, until the month's costs have arrived: half of them would make every customer look cheap.
+-- all new customers; fully loaded = with people and tools. A channel has only the costs known by channel; the rest is NULL.
+-- Costs are compared with the customers won `cac_lag_months` later. Costs that no source delivers are NULL: unknown, not zero.
+-- A rate is also NULL until the month's costs have arrived: with half of the costs, every customer would look cheap.
 {% set lag = var('cac_lag_months') %}
 {% set cuts = {'company': "'company'", 'channel': 'channel'} %}
 {% set cost_month = add_period('spine.period_month', 'month', '-' ~ lag) %}

@@ -1,4 +1,4 @@
--- Media spend as the platforms state it now; one row per campaign and day.
+-- Media spend as currently reported by the platforms; one row per campaign and day.
 with
 
 latest as (

@@ -1,4 +1,4 @@
--- Media spend as Google Ads states it now; one row per campaign and day.
+-- Media spend as currently reported by Google Ads; one row per campaign and day.
 with
 
 latest as (
@@ -10,7 +10,7 @@ select
     {{ quoted('campaign.id') }} as campaign_id,
     coalesce({{ quoted('metrics.impressions') }}, 0) as impressions,
     coalesce({{ quoted('metrics.clicks') }}, 0) as clicks,
-    -- Millionths of the currency, exactly: a division would be one of doubles.
+    -- An exact multiplication by a millionth, because a division would use doubles.
     cast(cast({{ quoted('metrics.cost_micros') }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6))
         as spend,
     upper({{ quoted('customer.currency_code') }}) as currency_code,

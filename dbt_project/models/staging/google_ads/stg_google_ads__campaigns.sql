@@ -1,4 +1,4 @@
--- Campaigns of Google Ads, as the newest day names them; one row per campaign. Their channel is where the ads are shown.
+-- Campaigns of Google Ads, with the names of the newest day; one row per campaign. The channel is where the ads are shown.
 {{ config(materialized='table') }}
 with
 

@@ -27,7 +27,7 @@ deals as (
         coalesce({{ quoted('Is Closed Won') }}, stage_word like 'closedwon%' or stage_word = 'won') as is_won,
         not coalesce({{ quoted('Is Closed Won') }}, false)
         and coalesce(
-            -- A closed deal is a lost one if it is known not to be won.
+            -- A closed deal counts as lost if it is known not to be won.
             case
                 when not {{ quoted('Is Closed Won') }}
                     then coalesce({{ quoted('Is Deal Closed?') }}, {{ quoted('Is closed (numeric)') }} = 1)

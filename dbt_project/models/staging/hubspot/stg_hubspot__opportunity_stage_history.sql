@@ -1,4 +1,4 @@
--- Stages that HubSpot's deals were delivered in; one row per deal, stage and time it was entered.
+-- Stages in which HubSpot's deals were delivered; one row per deal, stage and time of entry.
 -- The export contains the current stage and its start. Stages from earlier deliveries are kept, so history grows with each
 -- delivery; it lacks stages that were entered and left between two deliveries.
 {{ config(materialized='table') }}

@@ -1,4 +1,4 @@
--- Media spend as Meta Ads states it now; one row per campaign and day.
+-- Media spend as currently reported by Meta Ads; one row per campaign and day.
 with
 
 latest as (
@@ -8,7 +8,7 @@ latest as (
 select
     date_start as spend_date,
     campaign_id,
-    -- Meta leaves out what is zero.
+    -- Meta omits values that are zero.
     coalesce(impressions, 0) as impressions,
     coalesce(clicks, 0) as clicks,
     spend,

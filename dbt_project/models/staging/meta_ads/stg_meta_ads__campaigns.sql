@@ -1,4 +1,4 @@
--- Campaigns of Meta Ads, as the newest day names them; one row per campaign.
+-- Campaigns of Meta Ads, with the names of the newest day; one row per campaign.
 {{ config(materialized='table') }}
 with
 

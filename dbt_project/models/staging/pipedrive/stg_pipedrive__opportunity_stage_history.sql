@@ -1,6 +1,6 @@
--- Stages that Pipedrive's deals were delivered in; one row per deal, stage and time it was entered.
--- The export tells the current stage and since when; before its first move, a deal is in the stage it was created in. What
--- deliveries have told stays known; a stage that was entered and left between two deliveries is not in it.
+-- Stages in which Pipedrive's deals were delivered; one row per deal, stage and time of entry.
+-- The export contains the current stage and its start. Before its first move, a deal is in the stage in which it was created.
+-- Stages from earlier deliveries are kept; stages that were entered and left between two deliveries are missing.
 {{ config(materialized='table') }}
 with
 

@@ -20,7 +20,7 @@ select
     -- Ids that start with 00G are queues: nobody has taken the lead yet.
     case when leads.ownerid not like '00G%' then leads.ownerid end as sdr_id,
     cast(null as timestamp) as mql_at,
-    -- The conversion makes the opportunity, which knows the hour; of one that was there before, only the day is known.
+    -- If the conversion created the opportunity, its creation time is exact. For an earlier opportunity, only the day is known.
     case
         when leads.converteddate = {{ business_date('opportunities.created_at') }} then opportunities.created_at
         else {{ try_timestamp("cast(leads.converteddate as string) || ' 23:59:59'", var('time_zone')) }}

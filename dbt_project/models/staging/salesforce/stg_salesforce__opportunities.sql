@@ -11,7 +11,7 @@ leads as (
     {{ latest_rows('salesforce', 'leads') }}
 ),
 
--- Of several leads merged into one opportunity, the first brought it.
+-- If several leads were merged into one opportunity, it came from the first of them.
 first_leads as (
     select
         convertedopportunityid as opportunity_id,

@@ -1,5 +1,5 @@
 -- Stage changes of Salesforce's opportunities; one row per opportunity, stage and time.
--- OpportunityHistory has a row for each change of amount, probability or close date, too: only those that move the stage count.
+-- OpportunityHistory also has rows for changes of amount, probability or close date. Only rows that change the stage count.
 {{ config(materialized='table') }}
 with
 

@@ -1,5 +1,5 @@
--- What Salesforce said of each user, and from when; one row per person and delivery that named them.
--- Salesforce keeps no day of leaving: a user has left by the time of the first known version that is not active.
+-- The data of each Salesforce user, and from which day they apply; one row per person and delivery that contains the person.
+-- Salesforce does not record when a user leaves: the date of the first known version that is not active is used instead.
 {{ config(materialized='table') }}
 with
 

@@ -1,5 +1,5 @@
--- Users of Salesforce as sales people, newest version; one row per person, without portals and machines.
--- Salesforce keeps no day of leaving: a user has left by the time of the first known version that is not active.
+-- Users of Salesforce as sales people, newest version; one row per person, without portal and machine users.
+-- Salesforce does not record when a user leaves: the date of the first known version that is not active is used instead.
 {{ config(materialized='table') }}
 with
 
