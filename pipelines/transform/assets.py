@@ -37,7 +37,7 @@ from pipelines.transform.project import (
     stamp_of,
 )
 from pipelines.transform.tables import built_tables
-from pipelines.transform.unchanged import Built, Versions, build_what_changed, parents_first, remember
+from pipelines.transform.unchanged import Built, Versions, build_what_changed, parents_first
 from pipelines.warehouse import hold_writer_lock
 
 DATA_TEAM = "team:data"  # owns the assets that have no suite
@@ -159,11 +159,14 @@ def model_assets(
             return invocations[-1].succeeded_nodes
 
         now = Versions(parsed, stamp_of(manifest), environment, settings.raw_dir)
-        wanted, run_id = nodes_of_step(context), context.run.run_id
-        if full_refresh or context.is_subset:  # a person's selection is always built
-            remember(settings.warehouse_path, now, build(wanted), run_id)
-            return invocations, {}
-        kept = build_what_changed(settings.warehouse_path, now, wanted, build, run_id)
+        kept = build_what_changed(
+            settings.warehouse_path,
+            now,
+            nodes_of_step(context),
+            build,
+            context.run.run_id,
+            everything=full_refresh or context.is_subset,  # a person's selection is always built
+        )
         return invocations, kept
 
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:

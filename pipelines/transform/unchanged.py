@@ -5,10 +5,10 @@ Does not belong here: running dbt (`dbt_runner.py`), and reporting to Dagster (`
 
 The version of a model is a hash of everything that it is built from: the versions of its parents, down to the files in
 raw; the whole project with its variables; the environment variables that it reads. Equal versions mean equal rows, so
-it is enough to compare the version that would be built with the one that was built. Versions are stored in the
-warehouse itself, in `builds.nodes`: a copy of the warehouse contains them, and a new warehouse contains none. Whoever
-runs it, dbt deletes the versions of what it is about to build (`macros/builds.sql`), and the versions are added when
-the build has ended: a build that dies leaves models without a version, and the next build builds them.
+it is enough to compare the version that would be built with the one that was built. The versions are stored in a file
+beside the warehouse, together with the time and size that the warehouse had when its build ended. If anything has
+written to the warehouse since, a build that died, dbt by itself or a person, no version is known, and everything is
+built.
 
 A model that has many inputs but whose rows rarely change (`meta: {passes_on: content}`) passes on a hash of its rows
 instead of its version. It is built first, since only then is it known what else must be built.
@@ -18,41 +18,34 @@ they read without `ref()`. Every run builds a model that appears to do so, and e
 """
 
 import hashlib
+import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import duckdb
-
 from pipelines.quality.content import CHANGES_BY_ITSELF
-from pipelines.warehouse import let_go, reader
+from pipelines.warehouse import reader
 
 FEWEST_SPARED = 10  # models and tests: building in two steps costs as much time as these
 _COMPANY = "company/"  # the project's folder with a company's own models
 _READS_PAST_REF = re.compile(
     r"""
-    \b(information_schema|staging|intermediate|marts|fingerprints|builds|main)\s*\.
+    \b(from|join)\s+\w+\s*\. | \b(staging|intermediate|marts|fingerprints|main)\s*\.
     | \b(run_started_at|invocation_id|modules|adapter|graph|run_query|statement|load_result)\b
     | \b(from|join)\s+"
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 _ENVIRONMENT_VARIABLE = re.compile(r"env_var\(\s*['\"](\w+)['\"]")
-_TABLE = "builds.nodes"
 _CONTENT = "select count(*), sum(hash(t)) from {} as t"
 _RELATIONS = """
-select schema_name, table_name from duckdb_tables() where schema_name not in ('builds', 'fingerprints')
+select schema_name, table_name from duckdb_tables() where schema_name <> 'fingerprints'
 union all select schema_name, view_name from duckdb_views() where not internal
-"""
-_CREATE = f"""
-create schema if not exists builds;
-create table if not exists {_TABLE} (
-    unique_id varchar, relation varchar, version varchar, run_id varchar, content varchar
-)
 """
 
 
@@ -62,6 +55,7 @@ class Built:
 
     version: str
     run_id: str
+    relation: str | None  # as `schema.name`; tests have none
     content: str | None = None  # a hash of its rows, if it passes on that hash
 
 
@@ -129,21 +123,27 @@ def build_what_changed(
     wanted: Collection[str],
     build: Callable[[list[str]], Collection[str]],
     run_id: str,
+    *,
+    everything: bool = False,
 ) -> dict[str, Built]:
-    """Have dbt build those of `wanted` that have changed; return the others as they were built before.
+    """Have dbt build those of `wanted` that have changed, or `everything`; return the others as they were built before.
 
     `build` builds models and runs tests, given by unique id, and returns those that succeeded. If one that must be
     built first fails, the rest is not built.
     """
-    if first := _worth_building_first(versions, wanted, built(warehouse_path)):
-        succeeded = build(first)
-        remember(warehouse_path, versions, succeeded, run_id)
-        if set(first) - set(succeeded):
-            return {}
-    kept = unchanged(warehouse_path, versions, wanted)
-    changed = [unique_id for unique_id in versions.order if unique_id in wanted and unique_id not in kept]
-    if changed:
-        remember(warehouse_path, versions, build(changed), run_id)
+
+    def build_and_remember(asked: list[str]) -> set[str]:
+        before = built(warehouse_path)
+        succeeded = build(asked)
+        remember(warehouse_path, versions, before, asked, succeeded, run_id)
+        return set(succeeded)
+
+    first = [] if everything else _worth_building_first(versions, wanted, built(warehouse_path))
+    if first and set(first) - build_and_remember(first):
+        return {}
+    kept = {} if everything else unchanged(warehouse_path, versions, wanted)
+    if changed := [unique_id for unique_id in versions.order if unique_id in wanted and unique_id not in kept]:
+        build_and_remember(changed)
     return {unique_id: before for unique_id, before in kept.items() if unique_id not in first}
 
 
@@ -171,69 +171,75 @@ def _worth_building_first(versions: Versions, wanted: Collection[str], known: Ma
 
 def built(warehouse_path: Path) -> dict[str, Built]:
     """What the warehouse contains, by unique id: models and seeds whose version is known, and tests that passed."""
-    return {unique_id: built for unique_id, _, built in _rows(warehouse_path)}
+    file = _file(warehouse_path)
+    if not file.exists():
+        return {}
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    state = _state(warehouse_path)
+    if state is None or stored["warehouse"] != state:
+        return {}
+    return {unique_id: Built(**found) for unique_id, found in stored["nodes"].items()}
 
 
 def versions_of_tables(warehouse_path: Path) -> dict[tuple[str, str], str | None]:
     """The version of each table and view of the warehouse, by schema and name; None if it is not known."""
     with reader(warehouse_path) as connection:
         there = connection.execute(_RELATIONS).fetchall()
-    known = {relation: built.version for _, relation, built in _rows(warehouse_path)}
+    known = {found.relation: found.version for found in built(warehouse_path).values()}
     return {(schema, name): known.get(f"{schema}.{name}") for schema, name in there}
 
 
-def remember(warehouse_path: Path, versions: Versions, succeeded: Collection[str], run_id: str) -> None:
-    """Record that run `run_id` has just built models, and that tests have just passed in it.
+def remember(
+    warehouse_path: Path,
+    versions: Versions,
+    before: Mapping[str, Built],
+    asked: Collection[str],
+    succeeded: Collection[str],
+    run_id: str,
+) -> None:
+    """Store that run `run_id` has just built models, and that tests have just passed in it, of those that it was asked.
 
-    What was built from an outdated parent, as when a person selects what to build, gets no version.
+    `before` is what the warehouse contained until then. What was built from an outdated parent, as when a person
+    selects what to build, gets no version.
     """
-    if not succeeded:
-        return
-    let_go()
-    with duckdb.connect(str(warehouse_path)) as connection:
-        connection.execute(_CREATE)
-        known = {unique_id: built for unique_id, _, built in _rows_of(connection) if unique_id not in succeeded}
-        contents = {
-            unique_id: str(connection.execute(_CONTENT.format(_relation(versions.nodes[unique_id]))).fetchone())
-            for unique_id in versions.passing_on_content.intersection(succeeded)
-        }
-        now = versions.given(
-            known | {unique_id: Built("", run_id, content) for unique_id, content in contents.items()},
-            same_content=True,
-        )
-        current = {
-            unique_id for unique_id, before in known.items() if before.version == now[unique_id] or before.content
-        }
-        current |= {unique_id for unique_id in versions.order if versions.nodes[unique_id]["resource_type"] == "source"}
-        rows = []
-        for unique_id in versions.order:
-            node = versions.nodes[unique_id]
-            if unique_id in succeeded and current.issuperset(_parents(node)):
-                current.add(unique_id)
-                rows.append((unique_id, _relation(node), now[unique_id], run_id, contents.get(unique_id)))
-        if rows:
-            connection.begin()
-            connection.executemany(f"delete from {_TABLE} where unique_id = ?", [row[:1] for row in rows])
-            connection.executemany(f"insert into {_TABLE} values (?, ?, ?, ?, ?)", rows)
-            connection.commit()
+    known = {unique_id: found for unique_id, found in before.items() if unique_id not in asked}
+    contents = _contents(warehouse_path, versions, succeeded)
+    passing_on = {one: Built("", run_id, _relation(versions.nodes[one]), content) for one, content in contents.items()}
+    now = versions.given(known | passing_on, same_content=True)
+    current = {one for one, found in known.items() if found.version == now[one] or found.content}
+    current |= {one for one, node in versions.nodes.items() if node["resource_type"] == "source"}
+    for unique_id in versions.order:
+        node = versions.nodes[unique_id]
+        if unique_id in succeeded and current.issuperset(_parents(node)):
+            current.add(unique_id)
+            known[unique_id] = Built(now[unique_id], run_id, _relation(node), contents.get(unique_id))
+    nodes = {unique_id: asdict(found) for unique_id, found in known.items()}
+    file = _file(warehouse_path)
+    aside = file.with_name(f".{file.name}-{os.getpid()}")
+    aside.write_text(json.dumps({"warehouse": _state(warehouse_path), "nodes": nodes}), encoding="utf-8")
+    aside.replace(file)
 
 
-def _rows(warehouse_path: Path) -> list[tuple[str, str | None, Built]]:
-    if not warehouse_path.exists():
-        return []
+def _contents(warehouse_path: Path, versions: Versions, succeeded: Collection[str]) -> dict[str, str]:
+    """A hash of the rows of each model that was built and passes it on."""
+    passing_on = versions.passing_on_content.intersection(succeeded)
+    if not passing_on:
+        return {}
     with reader(warehouse_path) as connection:
-        try:
-            return _rows_of(connection)
-        except duckdb.CatalogException:  # built by a version of the pipeline that stored none
-            return []
+        queries = {unique_id: _CONTENT.format(_relation(versions.nodes[unique_id])) for unique_id in passing_on}
+        return {unique_id: str(connection.execute(query).fetchone()) for unique_id, query in queries.items()}
 
 
-def _rows_of(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, Built]]:
-    rows = connection.execute(
-        f"select unique_id, relation, version, run_id, content from {_TABLE} "
-        f"where relation is null or relation in (select schema_name || '.' || table_name from ({_RELATIONS}))"
-    ).fetchall()
-    return [(unique_id, relation, Built(*built)) for unique_id, relation, *built in rows]
+def _file(warehouse_path: Path) -> Path:
+    return warehouse_path.with_suffix(".versions.json")
+
+
+def _state(warehouse_path: Path) -> list[int] | None:
+    """The time and size of the warehouse; None if it is missing or a write to it was never completed."""
+    if not warehouse_path.exists() or warehouse_path.with_name(f"{warehouse_path.name}.wal").exists():
+        return None
+    status = warehouse_path.stat()
+    return [status.st_mtime_ns, status.st_size]
 
 
 def _own_inputs(node: Mapping[str, Any], environment: Mapping[str, str], raw_dir: Path) -> list[str]:

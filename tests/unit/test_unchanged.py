@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.transform.unchanged import Versions, build_what_changed, built, remember, unchanged, versions_of_tables
+from pipelines.transform.unchanged import Versions, build_what_changed, built, unchanged, versions_of_tables
 
 LOCATION = "read_parquet('{raw}/{{schema}}/{{name}}/*/rows.parquet')"
 PROJECT = "a project with its variables"
@@ -88,8 +88,13 @@ class Project:
         return {key.split(".")[1] for key in made}
 
     def pick(self, *ids: str) -> None:
-        """Build these nodes, as if a person had selected them."""
-        remember(self.warehouse, self.versions(), self.make(list(ids)), "picked")
+        """Build these, as if a person had selected them."""
+        build_what_changed(self.warehouse, self.versions(), ids, self.make, "picked", everything=True)
+
+    def write(self, statement: str) -> None:
+        """Write to the warehouse, past the pipeline."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            connection.execute(statement)
 
     def unchanged(self, *wanted: str) -> set[str]:
         ids = wanted or tuple(self.manifest["nodes"])
@@ -138,6 +143,8 @@ def test_an_environment_variable_changes_the_models_that_read_it(project: Projec
         "select * from read_csv('targets.csv')",
         "select * from 'targets.csv'",
         "select * from marts.revenue",
+        "select * from sales.targets",
+        "select * from a, marts.revenue as b",
         'select * from "marts"."revenue"',
         "select {{ run_started_at }}",
         "{% set found = run_query('select 1') %}",
@@ -180,12 +187,32 @@ def test_only_what_changed_is_built(project: Project) -> None:
     assert runs == dict.fromkeys(EVERYTHING, "run 1") | {"conversion": "run 3", "scorecard": "run 3"}
 
 
-def test_a_table_that_somebody_dropped_is_built(project: Project) -> None:
+@pytest.mark.parametrize("statement", ["update marts.revenue set value = 2", "drop table marts.revenue"])
+def test_after_somebody_has_written_to_the_warehouse_everything_is_built(project: Project, statement: str) -> None:
     project.run()
-    with duckdb.connect(str(project.warehouse)) as connection:
-        connection.execute("drop table marts.revenue")
-    assert {table for _, table in versions_of_tables(project.warehouse)} == {"conversion", "scorecard", "rates"}
-    assert project.run() == {"revenue"}
+    project.write(statement)
+    assert set(versions_of_tables(project.warehouse).values()) == {None}
+    assert project.run() == EVERYTHING
+    assert project.run() == set()
+
+
+def test_after_a_build_that_died_everything_is_built(project: Project) -> None:
+    project.run()
+    project.deliver("leads", "2026-01-10")
+
+    def die(ids: list[str]) -> list[str]:
+        project.make(ids[:1])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_what_changed(project.warehouse, project.versions(), list(project.manifest["nodes"]), die, "run 2")
+    assert project.run("run 3") == EVERYTHING
+
+
+def test_while_a_write_is_not_completed_nothing_is_known(project: Project) -> None:
+    project.run()
+    project.warehouse.with_name(f"{project.warehouse.name}.wal").touch()
+    assert built(project.warehouse) == {}
 
 
 def test_what_a_person_builds_from_a_parent_that_is_not_up_to_date_is_built_again(project: Project) -> None:
@@ -252,7 +279,7 @@ def test_without_the_rows_nothing_that_hangs_on_them_is_built(tmp_path: Path) ->
         build_what_changed(company.warehouse, company.versions(), list(company.manifest["nodes"]), fail, "run 2") == {}
     )
     assert asked == [["model.int_leads", "model.calendar"]]
-    assert company.run("run 3") == LATE_LEADS
+    assert company.run("run 3") == LATE_LEADS | {f"mart_{number}" for number in range(15)}
 
 
 def test_what_hangs_on_rows_is_built_at_once_where_too_little_could_be_spared(tmp_path: Path) -> None:
@@ -271,9 +298,8 @@ def test_what_hangs_on_rows_is_built_at_once_where_too_little_could_be_spared(tm
     assert company.run("run 3") == set()
 
 
-def test_a_warehouse_of_before_versions_were_kept_is_built_anew(project: Project) -> None:
-    with duckdb.connect(str(project.warehouse)) as connection:
-        connection.execute("create schema marts; create table marts.revenue as select 1 as value")
+def test_a_warehouse_without_versions_is_built_from_scratch(project: Project) -> None:
+    project.write("create schema marts; create table marts.revenue as select 1 as value")
     assert project.unchanged() == set()
     assert versions_of_tables(project.warehouse) == {("marts", "revenue"): None}
 
