@@ -306,9 +306,11 @@ def test_one_check_after_another_sees_the_file_that_is_attached_now(orders, tmp_
     hold_writer_lock(orders.path, "a test", print)
     try:
         for value in (1, 2):
-            published = tmp_path / f"{value}.duckdb"
-            with duckdb.connect(str(published)) as connection:
+            target, published = tmp_path / f"{value}.duckdb", tmp_path / "kpi.duckdb"
+            with duckdb.connect(str(target)) as connection:
                 connection.execute(f"create table numbers as select {value} as value")
+            published.unlink(missing_ok=True)
+            published.symlink_to(target)  # as a publication is replaced
             view = View("days_off", "select value from published.numbers", (("published", published),))
             with reader(orders.path), opened(replace(orders, views=(view,))) as batch:
                 assert batch.rows("from days_off") == [{"value": value}]
