@@ -13,6 +13,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -144,14 +145,20 @@ def _content(connection: duckdb.DuckDBPyConnection, relation: str) -> Content:
 
 
 def _link_unchanged(contents: Mapping[str, Content], published_dir: Path, folder: Path) -> None:
-    """Link the existing Parquet copies whose content is still correct into the candidate."""
-    manifest = published_dir / "manifest.json"
-    before = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
+    """Link the existing Parquet copies whose content is still correct into the candidate.
+
+    A copy that cannot be linked, or of which nothing is known, is left to be written again.
+    """
+    try:
+        before = json.loads((published_dir / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # nothing was published yet, or the manifest is damaged
+        before = {}
     for table, content in contents.items():
         _parquet_file(folder, table).parent.mkdir()
         known, copy = before.get("tables", {}).get(table, {}), _parquet_file(published_dir, table)
         if known.get("content") == content.written and copy.exists() and _sha256(copy) == known["parquet_sha256"]:
-            _parquet_file(folder, table).hardlink_to(copy.resolve())
+            with suppress(OSError):  # not every file system has hard links
+                _parquet_file(folder, table).hardlink_to(copy.resolve())
 
 
 def _build(

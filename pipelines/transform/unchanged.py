@@ -171,10 +171,10 @@ def _worth_building_first(versions: Versions, wanted: Collection[str], known: Ma
 
 def built(warehouse_path: Path) -> dict[str, Built]:
     """What the warehouse contains, by unique id: models and seeds whose version is known, and tests that passed."""
-    file = _file(warehouse_path)
-    if not file.exists():
+    try:
+        stored = json.loads(_file(warehouse_path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # nothing was stored yet, or the file is damaged
         return {}
-    stored = json.loads(file.read_text(encoding="utf-8"))
     state = _state(warehouse_path)
     if state is None or stored["warehouse"] != state:
         return {}

@@ -151,6 +151,22 @@ def test_a_parquet_copy_that_somebody_has_damaged_is_written_anew(warehouse: War
     assert parquet_of(warehouse).read_bytes() == whole
 
 
+def test_neither_a_missing_manifest_nor_a_file_system_without_hard_links_stops_a_publication(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("Operation not supported")
+
+    warehouse.publish("one")
+    whole = parquet_of(warehouse).read_bytes()
+    (warehouse.published_dir / "manifest.json").unlink()
+    warehouse.publish("two")
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    warehouse.publish("three")
+    assert parquet_of(warehouse).read_bytes() == whole
+    assert parquet_of(warehouse).stat().st_nlink == 1
+
+
 def test_the_newest_publications_are_kept(warehouse: Warehouse) -> None:
     for name in ("a", "b", "c", "d"):
         warehouse.publish(name, keep=2)

@@ -298,6 +298,14 @@ def test_what_hangs_on_rows_is_built_at_once_where_too_little_could_be_spared(tm
     assert company.run("run 3") == set()
 
 
+def test_after_the_file_of_versions_was_damaged_everything_is_built(project: Project) -> None:
+    project.run()
+    [file] = project.warehouse.parent.glob("*.versions.json")
+    file.write_text(file.read_text()[:40])
+    assert project.run() == EVERYTHING
+    assert project.run() == set()
+
+
 def test_a_warehouse_without_versions_is_built_from_scratch(project: Project) -> None:
     project.write("create schema marts; create table marts.revenue as select 1 as value")
     assert project.unchanged() == set()
