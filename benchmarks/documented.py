@@ -21,11 +21,11 @@ import duckdb
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
-from pipelines.checks import complete_suites
+from pipelines.checks.assets import complete_suites
+from pipelines.checks.gx.expectation_types import UNEXPECTED_ROWS
+from pipelines.checks.suites import ExpectationSpec, Suite, load_suites
 from pipelines.ingest.assets import raw_key
 from pipelines.ingest.landing import land, raw_file
-from pipelines.quality.expectation_types import UNEXPECTED_ROWS
-from pipelines.quality.suites import ExpectationSpec, Suite, load_suites
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.sources import each_table, load_sources
 from pipelines.transform.assets import Translator

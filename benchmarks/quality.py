@@ -34,8 +34,8 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.quality.relations import DuckDBTable
-from pipelines.quality.suites import Suite
+from pipelines.checks.gx.relations import DuckDBTable
+from pipelines.checks.suites import Suite
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 
 ROWS = int(os.environ.get("ROWS") or 10_000_000)
@@ -158,8 +158,8 @@ def _suite() -> Suite:
 
 
 def _on_duckdb(file: Path) -> Side:
-    from pipelines.quality import gx_duckdb  # noqa: F401  # imported before the clock starts
-    from pipelines.quality.validation import validate
+    from pipelines.checks.gx import runner  # noqa: F401  # imported before the clock starts
+    from pipelines.checks.validation import validate
 
     before = time.perf_counter(), time.process_time()
     results = validate(_suite(), DuckDBTable(file, "main", "orders"))
@@ -170,7 +170,7 @@ def _on_pandas(file: Path) -> Side:
     import great_expectations as gx
     from great_expectations.core import ExpectationSuite
 
-    from pipelines.quality.gx_duckdb import check_of, configuration
+    from pipelines.checks.gx.runner import check_of, configuration
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]  # GX reads it as a dictionary

@@ -6,17 +6,24 @@ import dagster as dg
 
 from pipelines.alerts.routes import load_alerts
 from pipelines.alerts.sensors import alert_sensors
-from pipelines.checks import Suites, blocking, checks_of_models, checks_of_raw, data_docs_sensors, load_all_suites
-from pipelines.comparisons import public_holidays
-from pipelines.dagster_history import JOB, SCHEDULE
-from pipelines.housekeeping import housekeeping_sensor
-from pipelines.ingest.arrivals import arrivals_sensor, newest_delivery
+from pipelines.checks.assets import (
+    Suites,
+    blocking,
+    checks_of_models,
+    checks_of_raw,
+    data_docs_sensors,
+    load_all_suites,
+)
+from pipelines.checks.baselines import public_holidays
+from pipelines.checks.history import CheckHistory
 from pipelines.ingest.assets import raw_assets
+from pipelines.ingest.late_files import arrivals_sensor, newest_delivery
+from pipelines.operations.housekeeping import housekeeping_sensor
 from pipelines.partitions import delivery_days
-from pipelines.progress import step_logger
 from pipelines.publish.asset_checks import published_checks, standing_sensor
 from pipelines.publish.assets import published_asset
-from pipelines.quality.history import CheckHistory
+from pipelines.runs.history import JOB, SCHEDULE
+from pipelines.runs.progress import step_logger
 from pipelines.settings import Settings, get_settings
 from pipelines.sources import Source, load_sources
 from pipelines.transform.assets import blocking_tests, model_assets, models_in_schema

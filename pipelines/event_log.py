@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from dagster import StringSource
 from dagster._core.storage.event_log import SqliteEventLogStorage  # there is no public name; dagster.yaml names it, too
 
-from pipelines.profiling import EVENTS, measured
+from pipelines.runs.profiling import EVENTS, measured
 
 _BUSY_SECONDS = 60
 _MOST_OPEN = 8  # a file for each run, and one for all runs

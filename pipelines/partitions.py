@@ -1,6 +1,6 @@
 """The daily partitions of raw assets, and half-open windows over them.
 
-Belongs here: which delivery days exist. Does not belong here: which of them were delivered (`ingest/arrivals.py`) or
+Belongs here: which delivery days exist. Does not belong here: which of them were delivered (`ingest/late_files.py`) or
 have landed (`ingest/landing.py`).
 """
 

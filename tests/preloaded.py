@@ -14,14 +14,14 @@ import pandas as pd  # noqa: F401
 import pytest  # noqa: F401
 
 import pipelines.alerts.sensors
-import pipelines.checks
-import pipelines.housekeeping
+import pipelines.checks.assets
+import pipelines.checks.data_docs.build
+import pipelines.checks.gx.runner
 import pipelines.ingest.assets
+import pipelines.onboarding.dry_run
+import pipelines.operations.housekeeping
 import pipelines.publish.asset_checks
 import pipelines.publish.assets
-import pipelines.quality.data_docs
-import pipelines.quality.gx_duckdb
-import pipelines.rehearsal
 import pipelines.transform.assets
 import pipelines.transform.customer_value  # noqa: F401
 from pipelines.settings import load_settings

@@ -1,7 +1,7 @@
 """Incidents: one for each pair of asset and check, from the first failing finding to a passing one.
 
 Belongs here: an incident, and how findings, people and time change it. Nothing here reads a clock.
-Does not belong here: where incidents are stored (`store.py`), and who is notified (`routes.py`, `desk.py`).
+Does not belong here: where incidents are stored (`store.py`), and who is notified (`routes.py`, `service.py`).
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Literal
 
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Flapping, RenotifyHours
-from pipelines.quality.suites import Severity
+from pipelines.checks.suites import Severity
 
 State = Literal["open", "notified", "repeated", "acknowledged", "muted", "resolved"]
 Because = Literal["new", "worse", "reminder", "flapping", "mute_over", "unacknowledged", "resolved"]

@@ -1,7 +1,7 @@
 """The content of a notification, as text, Markdown and JSON.
 
 Belongs here: the content of a notification, written so that nothing in data acts as markup, mention, link or command.
-Does not belong here: when a notification is due, and how it is sent. `desk.py` has already turned each text of an
+Does not belong here: when a notification is due, and how it is sent. `service.py` has already turned each text of an
 incident into one harmless line without secrets.
 """
 
@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 from pipelines.alerts.incidents import RANK, Because, Incident
 from pipelines.alerts.masking import one_line
-from pipelines.docs_pages import incident_url, page_url
-from pipelines.output import local_time
-from pipelines.quality.suites import Severity
+from pipelines.checks.data_docs.pages import incident_url, page_url
+from pipelines.checks.suites import Severity
+from pipelines.formatting import local_time
 
 Kind = Literal["problem", "escalation", "acknowledged", "resolved", "test"]
 

@@ -1,7 +1,7 @@
 """Sends what is queued: bounded retries, one process at a time, and dead letters that stay visible.
 
 Belongs here: which notification is tried when, and what becomes of it.
-Does not belong here: what is queued (`desk.py`), and how to send over a channel (`channels.py`).
+Does not belong here: what is queued (`service.py`), and how to send over a channel (`channels.py`).
 
 Before a notification is sent, it is marked as tried, with the time of its next attempt. If a process dies between
 sending the notification and marking it as sent, it stays queued and is sent once more with the same key.

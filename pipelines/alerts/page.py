@@ -1,7 +1,7 @@
 """The incidents page next to Data Docs, to which links to incidents point.
 
-Belongs here: the content of the page. Does not belong here: when it is written (`desk.py`), and its address
-(`docs_pages.py`).
+Belongs here: the content of the page. Does not belong here: when it is written (`service.py`), and its address
+(`data_docs/pages.py`).
 
 The page is rewritten whenever an incident changes, so that any web server can serve it.
 """
@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from pipelines.alerts.incidents import RANK, Incident
 from pipelines.alerts.messages import Kind, around, content, facts, standing, state_in_words
 from pipelines.alerts.store import Event
-from pipelines.docs_pages import INCIDENTS, page, page_url
-from pipelines.output import counted, local_time
+from pipelines.checks.data_docs.pages import INCIDENTS, page, page_url
+from pipelines.formatting import counted, local_time
 from pipelines.settings import Settings
 
 _OF_SEVERITY = {"critical": "text-danger", "warning": "text-warning", "info": ""}

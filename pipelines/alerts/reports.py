@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from pipelines.quality.suites import Severity
+from pipelines.checks.suites import Severity
 
 STEP_FAILED = "step_failed"
 # What landing says about a day without files (`ingest/landing.py`).

@@ -1,7 +1,7 @@
 """What the Dagster daemon does for alerts: it reports every run that ends, looks for problems, and sends what is due.
 
 Belongs here: sensors, and the watchdog that needs no daemon.
-Does not belong here: what is reported (`runs.py`, `watching.py`), and the effect of reports (`desk.py`).
+Does not belong here: what is reported (`runs.py`, `watching.py`), and the effect of reports (`service.py`).
 
 Nothing here raises: what cannot be reported now is logged, and reported at a later look.
 """
@@ -13,11 +13,11 @@ from functools import partial
 
 import dagster as dg
 
-from pipelines.alerts.desk import Desk, report_safely, tend_safely
 from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import Report
 from pipelines.alerts.routes import load_alerts
-from pipelines.alerts.runs import Suites, report_of_run
+from pipelines.alerts.run_report import Suites, report_of_run
+from pipelines.alerts.service import Desk, report_safely, tend_safely
 from pipelines.alerts.watching import end_dead_runs, finished_runs, look, look_at_daemon
 from pipelines.publish.asset_checks import report_standing
 from pipelines.settings import Settings

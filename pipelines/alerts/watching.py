@@ -16,14 +16,14 @@ import dagster as dg
 
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Watch
-from pipelines.alerts.runs import RUN, days_of
-from pipelines.dagster_history import JOB, SCHEDULE
-from pipelines.due import due_deliveries, has_ended, is_awaited, local, newest_day, run_is_expected
-from pipelines.ingest.arrivals import unclaimed_files
-from pipelines.output import local_time
-from pipelines.processes import is_alive
+from pipelines.alerts.run_report import RUN, days_of
+from pipelines.checks.gx.expectation_types import listed
+from pipelines.formatting import local_time
+from pipelines.ingest.late_files import unclaimed_files
+from pipelines.operations.due import due_deliveries, has_ended, is_awaited, local, newest_day, run_is_expected
 from pipelines.publish.versions import published_as_of
-from pipelines.quality.expectation_types import listed
+from pipelines.runs.history import JOB, SCHEDULE
+from pipelines.runs.processes import is_alive
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 

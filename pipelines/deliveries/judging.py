@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
+from pipelines.checks.gx.relations import ParquetFiles, Relation
+from pipelines.checks.results import CheckResult
+from pipelines.checks.suites import Suite
+from pipelines.checks.validation import validate
 from pipelines.deliveries.standing import Delivery, Standing, landing_of
 from pipelines.deliveries.store import Stage, Verdict
 from pipelines.ingest.landing import loads, raw_file
 from pipelines.partitions import days_in_words
-from pipelines.quality.relations import ParquetFiles, Relation
-from pipelines.quality.results import CheckResult
-from pipelines.quality.suites import Suite
-from pipelines.quality.validation import validate
 from pipelines.sources import Source
 
 Problems = Mapping[date, list[str]]  # by delivery day, a sentence for each critical check that failed

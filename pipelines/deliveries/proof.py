@@ -2,7 +2,7 @@
 
 Belongs here: comparing what the warehouse was built from with the verdicts. Deny by default: a delivery without a
 verdict is not proven.
-Does not belong here: the checks of models, which every run executes again (`quality/history.py`).
+Does not belong here: the checks of models, which every run executes again (`checks/history.py`).
 """
 
 from datetime import date, datetime

@@ -15,8 +15,8 @@ from typing import Literal
 
 from pipelines.deliveries.store import Acceptance, DeliveryStore, Stage, Verdict
 from pipelines.ingest.landing import delivered_files, loads, raw_days, raw_file
-from pipelines.ingest.quarantined_files import QuarantinedFile, QuarantinedFiles
 from pipelines.partitions import days_between
+from pipelines.quarantine.files import QuarantinedFile, QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
 

@@ -14,7 +14,7 @@ from pipelines.deliveries.standing import Standing
 from pipelines.ingest.connectors import UnreachableError, fetch
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError
 from pipelines.ingest.landing import Landed, first_live_day, land, raw_days
-from pipelines.ingest.quarantined_files import QuarantinedFiles
+from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
 from pipelines.warehouse import sandboxed

@@ -28,8 +28,8 @@ import duckdb
 from filelock import FileLock
 
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, admit, check_name, sha256_of
-from pipelines.ingest.quarantined_files import QuarantinedFiles
 from pipelines.ingest.readers import READING_COLUMNS, iter_columns, read_delivery, sql_name, sql_text
+from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Table
 from pipelines.warehouse import in_memory, literal_path
 

@@ -1,32 +1,43 @@
-"""`kpi sources add`: looks at a file or a database table, drafts a source from it, and prints what is left to do.
+"""`kpi sources add`: looks at a file or a database table, and drafts a source from it.
 
-Belongs here: the order of these steps, and what is printed. Does not belong here: how each step works.
+Belongs here: the order of these steps. Does not belong here: how each step works, and what is printed
+(`cli/printing/source_draft.py`).
 """
 
 import re
-from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table as Grid
-
 from pipelines.config_files import ConfigError
-from pipelines.onboarding.mapping import Proposal, propose
+from pipelines.onboarding.mapping import propose
 from pipelines.onboarding.names import DayInName, day_in_name, slug
 from pipelines.onboarding.sniffing import Described, describe_file
 from pipelines.onboarding.writing import Draft, Origin, existing_source, write_draft
-from pipelines.partitions import business_day
 from pipelines.settings import Settings
 from pipelines.sources import SHIPPED_DIR
 
 _FROM_DATABASE = re.compile(r"^[a-z0-9+]+-env:(?P<variable>\w+)$")
 
 
+@dataclass(frozen=True)
+class Added:
+    """A drafted source.
+
+    Attributes:
+        what: the file or the database that it was drafted from, as it was given.
+        named: what the name of the file says.
+        written: the files written to the company folder.
+    """
+
+    draft: Draft
+    what: str
+    named: DayInName
+    written: list[Path]
+
+
 def add_source(
     what: str,
     settings: Settings,
-    console: Console,
     name: str | None = None,
     table: str | None = None,
     entity: str | None = None,
@@ -35,11 +46,11 @@ def add_source(
     encoding: str | None = None,
     dates: str | None = None,
     decimal: str | None = None,
-) -> list[Path]:
+) -> Added:
     """Draft a source from `what`: a file, or postgresql-env:VARIABLE with the database table in `table`.
 
     The source's `name` and `table` are by default taken from the file's name. The other options decide what the file
-    leaves open. Returns the files written to the company folder.
+    leaves open.
 
     Raises:
         ConfigError: the file cannot be recognised, or the draft would overwrite something that a person wrote.
@@ -75,9 +86,7 @@ def add_source(
     if origin.database_table is None:
         origin = Origin(path=f"{source_name}/{_pattern(named, described)}")
     draft = Draft(source_name, table_name, owner, described, proposal, origin, existing)
-    written = write_draft(draft, settings.company_dir, force)
-    _tell(draft, named, what, written, settings, console)
-    return written
+    return Added(draft, what, named, write_draft(draft, settings.company_dir, force))
 
 
 def _name(text: str, option: str) -> str:
@@ -104,90 +113,3 @@ def _pattern(named: DayInName, described: Described) -> str:
     if ending and described.format in ("parquet", "excel"):
         return named.pattern.removesuffix(ending)
     return named.pattern if named.pattern.endswith(ending) else f"{named.pattern}{ending}"
-
-
-# --- What is printed --------------------------------------------------------------------------------------------------
-
-
-def _tell(
-    draft: Draft, named: DayInName, what: str, written: Sequence[Path], settings: Settings, console: Console
-) -> None:
-    described, proposal = draft.described, draft.proposal
-    rows = f"{described.label}: {_how(described)}, {described.rows:,} rows looked at."
-    meaning = f"Its rows are {proposal.entity.replace('_', ' ')}; key: {', '.join(proposal.key)}."
-    console.print(f"{rows} {meaning}", markup=False)
-    console.print(_columns(described, proposal))
-    todo = [f"{mapped.name}: {mapped.hint}" for mapped in proposal.columns if not mapped.column and not mapped.sql]
-    if todo:
-        console.print("Left to map, where it is delivered:", markup=False)
-        for line in todo:
-            console.print(f"  {line}", markup=False)
-    for note in proposal.notes:
-        console.print(f"Check: {note}", markup=False)
-    console.print("Written:", markup=False)
-    for path in written:
-        console.print(f"  {path}", markup=False)
-    if proposal.missing:
-        names = ", ".join(mapped.name for mapped in proposal.missing)
-        where = f"Look for `unmapped` in {written[-1]}."
-        console.print(f"Will not build until mapped: {names}. {where}", style="red", markup=False)
-    _next_steps(draft, named, what, settings, console)
-
-
-def _how(described: Described) -> str:
-    if described.format in ("database", "parquet"):
-        return described.format
-    parts: list[str] = [described.format]
-    if described.format == "csv":
-        parts.append({",": "comma", ";": "semicolon", "\t": "tab"}.get(described.delimiter, described.delimiter))
-    if described.format != "excel":
-        parts.append(described.encoding)
-    if described.packed:
-        parts.append(described.packed)
-    return ", ".join(parts)
-
-
-def _columns(described: Described, proposal: Proposal) -> Grid:
-    becomes: dict[str, list[str]] = {}
-    for mapped in proposal.columns:
-        if mapped.column:
-            becomes.setdefault(mapped.column.name, []).append(mapped.name)
-    grid = Grid()
-    for title in ("column", "type", "example", "becomes"):
-        grid.add_column(title, overflow="fold")
-    for column in described.columns:
-        reading = column.readings[0] if column.readings else None
-        kind = " ".join(part for part in (column.type, reading and reading.format, reading and reading.decimal) if part)
-        if column.ambiguous:
-            kind = f"ambiguous: {' or '.join(column.ambiguous)}"
-        use = ", ".join(becomes.get(column.name, [])) or ("key" if column.name in proposal.key else "")
-        grid.add_row(*(_plain(cell) for cell in (column.name, kind, column.example[:30], use)))
-    return grid
-
-
-def _plain(cell: str) -> str:
-    return cell.replace("[", "\\[")
-
-
-def _next_steps(draft: Draft, named: DayInName, what: str, settings: Settings, console: Console) -> None:
-    steps = []
-    if draft.origin.path:
-        day = named.day or business_day(settings) - timedelta(days=1)
-        folder = settings.landing_dir / draft.origin.path.rpartition("/")[0]
-        target = draft.origin.path.format(delivered_on=day).rpartition("/")[2]
-        unpack = "Put the file there"
-        if draft.described.packed and draft.described.format in ("parquet", "excel"):
-            unpack = "Unpack the file, then put it there"
-        if named.day is None:
-            unpack = f"{unpack}, the delivery day in its name"
-        if Path(what).absolute() != folder / target:
-            steps.append(f"{unpack}: {folder / target.replace('*', '…')}")
-    enabled = [name for name in settings.sources if not (SHIPPED_DIR / f"{name}.yml").exists()]
-    if draft.source not in enabled:
-        steps.append(f"Switch it on in kpi.yml: sources: [{', '.join([*enabled, draft.source])}]")
-    if named.day and (named.day < settings.first_delivery or not enabled):
-        steps.append(f"Name your first delivery day in kpi.yml: first_delivery: {named.day}")
-    steps += [f"Try it: kpi sources check {draft.source}", "Run it: kpi run"]
-    console.print("Next:", markup=False)
-    for number, step in enumerate(steps, start=1):
-        console.print(f"  {number}. {step}", markup=False)

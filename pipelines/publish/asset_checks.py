@@ -13,11 +13,11 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.docs_pages import incident_url, page_url
+from pipelines.checks.data_docs.pages import incident_url, page_url
+from pipelines.operations.status import CHECKS, Line, standing
 from pipelines.publish.assets import PUBLISHED_KEY
 from pipelines.settings import Settings
 from pipelines.sources import Source
-from pipelines.status import CHECKS, Line, standing
 
 _RUNBOOK = "docs/operations.md#one-look"
 _MEANINGS = {

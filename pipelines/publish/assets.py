@@ -11,12 +11,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from pipelines.checks.history import CheckHistory
 from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
 from pipelines.ingest.landing import raw_days
 from pipelines.publish.metadata import publication_metadata
 from pipelines.publish.publication import AuditError, Publication, publish
-from pipelines.quality.history import CheckHistory
 from pipelines.settings import Settings
 from pipelines.sources import Source
 from pipelines.transform.descriptions import Description

@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from pipelines.formatting import cell_text
 from pipelines.publish.publication import SCORECARD, Publication
-from pipelines.show import cell_text
 from pipelines.warehouse import published
 
 _SHOWN_MONTHS = 4  # as many as the UI shows side by side

@@ -8,13 +8,9 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from rich.console import Console
-
-from pipelines.output import local_time
 from pipelines.warehouse import NotPublishedError
 
 
@@ -38,30 +34,6 @@ def versions(published_dir: Path) -> list[Version]:
     current = published_dir.resolve().name if published_dir.exists() else None
     manifests = sorted(_folder(published_dir).glob("[!.]*/manifest.json"), reverse=True)
     return [_version(json.loads(path.read_text(encoding="utf-8")), current) for path in manifests]
-
-
-def print_versions(published_dir: Path, zone: ZoneInfo, as_json: bool, console: Console) -> None:
-    """The publications that are kept, newest first."""
-    kept = versions(published_dir)
-    if as_json:
-        records = [
-            {
-                "publication_id": version.publication_id,
-                "as_of_date": str(version.as_of_date),
-                "published_at": version.published_at.replace(tzinfo=UTC).isoformat(),
-                "run_id": version.run_id,
-                "is_current": version.is_current,
-            }
-            for version in kept
-        ]
-        console.print_json(data=records)
-        return
-    if not kept:
-        console.print("Nothing was published yet. Run `kpi run` first.", markup=False)
-    for version in kept:
-        when = local_time(version.published_at, zone)
-        mark = "  <- analysts read this one" if version.is_current else ""
-        console.print(f"{version.publication_id}  as of {version.as_of_date}  published {when}{mark}", markup=False)
 
 
 def published_as_of(published_dir: Path) -> date | None:

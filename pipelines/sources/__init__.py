@@ -25,7 +25,7 @@ Rhythm = Literal["daily", "monthly"]
 
 
 class Volume(BaseModel):
-    """How many rows a delivery may have, compared with earlier deliveries. `quality/usual.py` contains the formulas."""
+    """How many rows a delivery may have, compared with earlier deliveries. `checks/anomalies.py` has the formulas."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

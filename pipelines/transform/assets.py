@@ -16,13 +16,13 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
-from pipelines.checks import Suites, judge_log, owners_of_models
+from pipelines.checks.asset_checks import UNCHANGED_SINCE
+from pipelines.checks.assets import Suites, judge_log, owners_of_models
+from pipelines.deliveries.model_inputs import entities_of_tables, write_left_out, write_missing
 from pipelines.deliveries.standing import Delivery, Standing
 from pipelines.deliveries.store import DeliveryStore
-from pipelines.deliveries.told_to_models import entities_of_tables, write_left_out, write_missing
 from pipelines.partitions import days_of_run
-from pipelines.quality.asset_checks import UNCHANGED_SINCE
-from pipelines.quarantine import update_rows
+from pipelines.quarantine.decisions import update_rows
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.transform.dbt_runner import Invocation, invoke

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipelines.profiling import note_models
+from pipelines.runs.profiling import note_models
 from pipelines.warehouse import let_go
 
 _RESULTS = {"LogModelResult", "LogSeedResult", "LogTestResult"}

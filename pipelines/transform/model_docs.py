@@ -1,6 +1,6 @@
 """dbt's documentation of the models: what each means, how it is made, and the lineage, on one page.
 
-Belongs here: building that page. Does not belong here: serving it (`quality/docs_server.py`), and what it says, which
+Belongs here: building that page. Does not belong here: serving it (`data_docs/server.py`), and what it says, which
 is in the models' YAML.
 """
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pipelines.config_files import ConfigError
 from pipelines.deliveries import complete_through
-from pipelines.deliveries.told_to_models import ensure_files
-from pipelines.profiling import PARSING, measured
+from pipelines.deliveries.model_inputs import ensure_files
+from pipelines.runs.profiling import PARSING, measured
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import SHIPPED_DIR, Source, each_table
 from pipelines.transform.dbt_runner import invoke

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pipelines.quality.content import CHANGES_BY_ITSELF
+from pipelines.checks.content import CHANGES_BY_ITSELF
 from pipelines.warehouse import reader
 
 FEWEST_SPARED = 10  # models and tests: building in two steps costs as much time as these

@@ -11,11 +11,11 @@ import dagster as dg
 import duckdb
 
 from pipelines.alerts.sensors import alert_sensors
+from pipelines.checks.asset_checks import asset_checks
+from pipelines.checks.gx.relations import DuckDBTable
+from pipelines.checks.history import CheckHistory
+from pipelines.checks.suites import Suite
 from pipelines.partitions import delivery_days
-from pipelines.quality.asset_checks import asset_checks
-from pipelines.quality.history import CheckHistory
-from pipelines.quality.relations import DuckDBTable
-from pipelines.quality.suites import Suite
 from pipelines.settings import PROJECT_DIR, get_settings
 
 settings = get_settings()

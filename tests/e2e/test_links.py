@@ -16,11 +16,11 @@ from urllib.parse import urljoin
 import dagster as dg
 import pytest
 
-from pipelines.alerts.desk import Desk
-from pipelines.alerts.runs import report_of_run
-from pipelines.checks import build_docs_of_run
-from pipelines.dev import answers
-from pipelines.quality import docs_server
+from pipelines.alerts.run_report import report_of_run
+from pipelines.alerts.service import Desk
+from pipelines.checks.assets import build_docs_of_run
+from pipelines.checks.data_docs import server as docs_server
+from pipelines.operations.dev import answers
 from pipelines.settings import Settings, at_ports, load_settings, remember_addresses
 
 ALERTS = "channels: {people: {kind: file, path: people.jsonl}}\nroutes: [{channels: [people]}]\n"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from demo_company import __main__ as demo_company
-from pipelines.checks import complete_suites
-from pipelines.quality.relations import DuckDBTable
-from pipelines.quality.suites import load_suites
-from pipelines.quality.validation import validate
+from pipelines.checks.assets import complete_suites
+from pipelines.checks.gx.relations import DuckDBTable
+from pipelines.checks.suites import load_suites
+from pipelines.checks.validation import validate
 from pipelines.sources import load_sources
 from tests.conftest import PROJECT_DIR, Installation
 

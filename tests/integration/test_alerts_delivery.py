@@ -14,7 +14,7 @@ import pytest
 from apprise.plugins.slack import NotifySlack
 from rich.console import Console
 
-from pipelines.alerts.commands import print_incident, print_list, test_channels
+from pipelines.cli.printing.alerts import print_incident, print_list, test_channels
 from tests.conftest import PROJECT_DIR
 from tests.integration.endpoints import Answer, certificate, http, nobodys_port, silence, smtp
 from tests.unit.alerts.conftest import MONDAY, World, finding

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.checks.gx.relations import DuckDBTable
+from pipelines.checks.suites import Suite
+from pipelines.checks.validation import validate
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land
-from pipelines.ingest.quarantined_files import QuarantinedFiles
-from pipelines.quality.relations import DuckDBTable
-from pipelines.quality.suites import Suite
-from pipelines.quality.validation import validate
-from pipelines.quarantine import Quarantine, Selection, chosen, make_ready, purge, update_rows
+from pipelines.quarantine.decisions import Quarantine, Selection, chosen, make_ready, purge, update_rows
+from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.settings import Settings, load_settings
 from pipelines.sources import Source, load_sources
 from pipelines.warehouse import sandboxed
@@ -377,7 +377,7 @@ def test_2_percent_warn_and_10_percent_block_and_a_single_row_does_neither(box: 
 
 
 def _suites(box: Box) -> dict[tuple[str, str], Suite]:
-    from pipelines.checks import complete_suites
+    from pipelines.checks.assets import complete_suites
 
     return complete_suites({}, [box.source])
 

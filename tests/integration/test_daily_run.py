@@ -526,7 +526,7 @@ def test_runs_of_the_command_line_are_in_the_uis_history_and_publishing_alone_is
     """Only the published asset is selected. No check ran in that run, so nothing may be published."""
     code = """
 import os
-from pipelines.run import prepare_instance
+from pipelines.runs.job import prepare_instance
 from pipelines.settings import get_settings
 prepare_instance(get_settings())
 import dagster as dg

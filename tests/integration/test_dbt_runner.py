@@ -16,9 +16,9 @@ import duckdb
 import pytest
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from pipelines.checks.history import CheckHistory
 from pipelines.publish import assets as publishing
 from pipelines.publish.assets import published_asset
-from pipelines.quality.history import CheckHistory
 from pipelines.settings import load_settings
 from pipelines.transform.assets import (
     Translator,

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.checks import complete_suites
-from pipelines.quality.relations import DuckDBTable
-from pipelines.quality.suites import load_suites
-from pipelines.quality.validation import validate
+from pipelines.checks.assets import complete_suites
+from pipelines.checks.gx.relations import DuckDBTable
+from pipelines.checks.suites import load_suites
+from pipelines.checks.validation import validate
 from pipelines.sources import load_sources
 from tests.conftest import PROJECT_DIR, Installation
 from tests.integration.conftest import failed_staging_checks

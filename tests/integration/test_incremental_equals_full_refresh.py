@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.deliveries.told_to_models import ensure_files
+from pipelines.deliveries.model_inputs import ensure_files
 from pipelines.ingest.landing import land
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table, load_sources

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.left_out import left_out_lines
+from pipelines.publish.left_out import left_out_lines
 from tests.conftest import Installation
 
 SETTINGS = """\

@@ -22,14 +22,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.checks import blocking, checks_of_models, checks_of_raw, complete_suites
+from pipelines.checks.assets import blocking, checks_of_models, checks_of_raw, complete_suites
+from pipelines.checks.history import CheckHistory
 from pipelines.deliveries.accepting import accept
 from pipelines.deliveries.standing import Standing
 from pipelines.ingest.assets import raw_assets
 from pipelines.partitions import delivery_days
-from pipelines.progress import STEP_LOGGER, step_logger
 from pipelines.publish.assets import published_asset
-from pipelines.quality.history import CheckHistory
+from pipelines.runs.progress import STEP_LOGGER, step_logger
 from pipelines.settings import Settings
 from pipelines.sources import Source, load_sources
 from pipelines.transform.assets import staged_without_rejected

@@ -46,7 +46,7 @@ def shown_by_dagster(installation: Installation) -> dict[str, str]:
     """The run since which Dagster shows an asset and its check as unchanged; only for those that it shows so."""
     code = """
 import dagster as dg
-from pipelines.run import prepare_instance
+from pipelines.runs.job import prepare_instance
 from pipelines.settings import get_settings
 prepare_instance(get_settings())
 with dg.DagsterInstance.get() as instance:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.checks import complete_suites
-from pipelines.quality.relations import DuckDBTable
-from pipelines.quality.validation import validate
+from pipelines.checks.assets import complete_suites
+from pipelines.checks.gx.relations import DuckDBTable
+from pipelines.checks.validation import validate
 from pipelines.sources import load_sources
 from tests.conftest import Installation
 

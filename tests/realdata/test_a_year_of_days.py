@@ -8,13 +8,13 @@ import holidays
 import pandas as pd
 import pytest
 
-from pipelines.checks import delivered_days
+from pipelines.checks.assets import delivered_days
+from pipelines.checks.results import CheckResult
+from pipelines.checks.source_suites import suites_of
+from pipelines.checks.validation import validate
 from pipelines.ingest.landing import first_live_day, land
-from pipelines.quality.results import CheckResult
-from pipelines.quality.validation import validate
 from pipelines.settings import Settings
 from pipelines.sources import Source
-from pipelines.suites_of_sources import suites_of
 from pipelines.warehouse import sandboxed
 
 SOURCE = Source.model_validate(

@@ -16,7 +16,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
-from pipelines.dagster_history import SCHEDULE
+from pipelines.runs.history import SCHEDULE
 
 
 def switch_schedule(instance: dg.DagsterInstance, on: bool, name: str = SCHEDULE) -> None:

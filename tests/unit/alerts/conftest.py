@@ -11,11 +11,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from pipelines.alerts.desk import Desk, Taken
 from pipelines.alerts.incidents import Incident
 from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import AlertsFile
+from pipelines.alerts.service import Desk, Taken
 from pipelines.alerts.store import Store
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 

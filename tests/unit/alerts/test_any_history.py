@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pipelines.alerts.incidents import RANK
-from pipelines.quality.suites import Severity
+from pipelines.checks.suites import Severity
 from tests.unit.alerts.conftest import World, finding
 
 CHECKS = ("a", "b")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipelines.alerts.commands import print_json, print_list
 from pipelines.alerts.reports import STEP_FAILED
+from pipelines.cli.printing.alerts import print_json, print_list
 from tests.unit.alerts.conftest import World, finding
 
 

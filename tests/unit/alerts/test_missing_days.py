@@ -8,7 +8,7 @@ import pytest
 from pipelines.alerts.reports import STEP_FAILED, Report, condensed
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import land
-from pipelines.ingest.quarantined_files import QuarantinedFiles
+from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import each_table, load_sources
 from pipelines.warehouse import sandboxed
 from tests.unit.alerts.conftest import MONDAY, finding

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.alerts.desk import report_safely, tend_safely
 from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import Report
+from pipelines.alerts.service import report_safely, tend_safely
 from pipelines.settings import Settings
 from tests.conftest import PROJECT_DIR
 from tests.unit.alerts.conftest import ONE_FILE, World, finding

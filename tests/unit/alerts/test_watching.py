@@ -10,12 +10,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines.alerts.desk import Desk
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Watch
 from pipelines.alerts.sensors import watch_once, watchdog
+from pipelines.alerts.service import Desk
 from pipelines.alerts.watching import _process_of, end_dead_runs, finished_runs, look, look_at_daemon
-from pipelines.ingest.arrivals import unclaimed_files
+from pipelines.ingest.late_files import unclaimed_files
 from pipelines.publish.assets import PUBLISHED_KEY
 from pipelines.settings import Settings
 from pipelines.sources import Source

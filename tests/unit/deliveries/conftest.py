@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from pipelines.checks import delivered_days
+from pipelines.checks.assets import delivered_days
+from pipelines.checks.results import CheckResult
+from pipelines.checks.source_suites import suites_of
 from pipelines.deliveries.judging import Judged, judge_landed
 from pipelines.deliveries.standing import Standing
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import land
-from pipelines.ingest.quarantined_files import QuarantinedFiles
-from pipelines.quality.results import CheckResult
+from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source
-from pipelines.suites_of_sources import suites_of
 from pipelines.warehouse import sandboxed
 
 DAYS = [date(2025, 1, day) for day in range(1, 32)]

@@ -1,0 +1,275 @@
+"""Turns the findings of a finished run into a report.
+
+Belongs here: reading a run's events in Dagster's history, and separating causes from what did not run because of them.
+Does not belong here: who is notified, and when (`incidents.py`).
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from pipelines.alerts.reports import STEP_FAILED, Finding, Report
+from pipelines.checks.history import CheckHistory
+from pipelines.checks.results import CheckResult
+from pipelines.checks.suites import Severity, Suite
+from pipelines.ingest.assets import FAILED_DAYS
+from pipelines.partitions import days_of_run
+from pipelines.publish.versions import published_as_of
+from pipelines.settings import Settings
+from pipelines.transform.failures import ONLY_TESTS, readable_error
+
+NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
+RUN, PUBLISHED = "run/daily", "published/kpi"
+_FAILED_CHECK = "DagsterAssetCheckFailedError"
+_EVENTS = {
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_SUCCESS,
+}
+
+Suites = Mapping[tuple[str, str], Suite]
+
+
+def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, settings: Settings) -> Report:
+    """The report of the finished run `run_id`: every check that it evaluated, every step that ended, and the run.
+
+    Raises:
+        LookupError: the instance has no such run.
+    """
+    record = instance.get_run_record_by_id(run_id)
+    if record is None:
+        raise LookupError(f"no run {run_id}")
+    run = record.dagster_run
+    events = _events(instance, run_id)
+    days = days_of(run)
+    details = {
+        (result.stage, result.table, result.check): result
+        for result in CheckHistory(settings.check_history_path).results(run_id)
+    }
+    # What the checks of the published file say was found elsewhere, and is reported there.
+    checks = [
+        event
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        and "/".join(event.asset_check_evaluation_data.asset_key.path) != PUBLISHED
+    ]
+    findings = [_of_check(event.asset_check_evaluation_data, suites, details, days) for event in checks]
+    findings += _of_steps(events, checks, suites, days)
+    if any(not finding.passed and finding.blocking and finding.asset != PUBLISHED for finding in findings):
+        # In this case, it is no second problem that nothing was published.
+        findings = [finding for finding in findings if finding.passed or finding.asset != PUBLISHED]
+    findings.append(_of_the_run(run, any(not finding.passed and finding.blocking for finding in findings), days))
+    causes = {finding.asset for finding in findings if not finding.passed}
+    return Report(
+        report_id=run_id,
+        at=datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC),
+        findings=tuple(findings),
+        impact=_impact(events, causes) if run.is_failure else (),
+        run_id=run_id,
+        attempt_of=run.tags.get("dagster/parent_run_id"),
+        published_as_of=published_as_of(settings.published_dir),
+        links={"run": f"{settings.ui_url}/runs/{run_id}", "checks": f"{settings.data_docs_url}/index.html"},
+    )
+
+
+def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
+    events: list[dg.DagsterEvent] = []
+    cursor = None
+    while True:
+        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=_EVENTS, limit=1000)
+        events += [record.event_log_entry.get_dagster_event() for record in page.records]
+        if not page.has_more:
+            return events
+        cursor = page.cursor
+
+
+def _of_check(
+    evaluation: dg.AssetCheckEvaluation,
+    suites: Suites,
+    details: Mapping[tuple[str, str, str], CheckResult],
+    days: tuple[str, ...],
+) -> Finding:
+    asset = "/".join(evaluation.asset_key.path)
+    suite = _suite(suites, asset)
+    spec = next((spec for spec in suite.checks if spec.name == evaluation.check_name), None) if suite else None
+    stage, *table = evaluation.asset_key.path
+    detail = details.get((stage, "__".join(table), evaluation.check_name))
+    at_fault = (detail.failing_days if detail else ()) or days
+    blocks = bool(evaluation.blocking) and evaluation.severity is dg.AssetCheckSeverity.ERROR
+    severity: Severity = spec.severity if spec else "critical" if blocks else "warning"
+    if severity == "critical" and evaluation.blocking and not evaluation.passed and not blocks:
+        severity = "warning"  # what failed is left out
+    return Finding(
+        asset=asset,
+        check=evaluation.check_name,
+        severity=severity,
+        passed=evaluation.passed,
+        blocking=blocks,
+        message=(evaluation.description or evaluation.check_name).removeprefix(f"{evaluation.check_name}: "),
+        observed=detail.observed if detail else "",
+        expected=detail.expected if detail else "",
+        failed_rows=detail.unexpected_count if detail else None,
+        rows=detail.element_count if detail else None,
+        examples=tuple(detail.examples) if detail else (),
+        why=spec.why.strip() if spec else "",
+        next_step=(spec.next_step if spec else None) or _next_step(asset, at_fault),
+        # Every run judges all deliveries that have not passed, so a passing blocking check is valid for every delivery.
+        # Deliveries with only warnings have passed and are not judged again: only a run of their own days ends those.
+        **_about(asset, suite, at_fault)
+        | {"by_delivery": stage == "raw" and not evaluation.blocking}
+        | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
+    )
+
+
+def _of_steps(
+    events: Sequence[dg.DagsterEvent], checks: Iterable[dg.DagsterEvent], suites: Suites, days: tuple[str, ...]
+) -> list[Finding]:
+    """A finding per step that ended. If a step failed only because of its checks, the checks report it."""
+    made = _assets_of_steps(events)
+    failed_checks = {event.step_key for event in checks if not event.asset_check_evaluation_data.passed}
+    findings = []
+    for event in events:
+        if event.step_key is None or not (event.is_step_success or event.is_step_failure):
+            continue
+        said = _said(event, event.step_key in failed_checks) if event.is_step_failure else "done"
+        if said is None:
+            continue
+        asset = made.get(event.step_key) or _checked_asset(event.step_key)
+        at_fault = _failed_days(event) or days
+        about = _about(asset, _suite(suites, asset), at_fault)
+        if event.step_key in made and asset.startswith("raw/"):
+            about["by_delivery"] = True  # for a range of days, too: the step says which days failed
+        findings.append(
+            Finding(
+                asset=asset,
+                check=STEP_FAILED if event.step_key in made else NOT_CHECKED,
+                severity="critical",
+                passed=event.is_step_success,
+                blocking=True,
+                message=said,
+                why="What depends on this step was not brought up to date.",
+                next_step=_next_step(asset, at_fault),
+                **about,
+            )
+        )
+    return findings
+
+
+def _failed_days(event: dg.DagsterEvent) -> tuple[str, ...]:
+    """The delivery days of a run that failed in a step, if the step names them."""
+    failure = event.step_failure_data.user_failure_data if event.is_step_failure else None
+    days = failure.metadata.get(FAILED_DAYS) if failure else None
+    return tuple(map(str, days.value or ())) if isinstance(days, dg.JsonMetadataValue) else ()
+
+
+def _checked_asset(step: str) -> str:
+    """The asset that a step checks: `raw/shop/orders` for `check_raw__shop__orders`, `marts/dim_date` for
+    `check_marts__dim_date`."""
+    stage, _, table = step.removeprefix("check_").partition("__")
+    return f"{stage}/{table.replace('__', '/', 1) if stage == 'raw' else table}"
+
+
+def _assets_of_steps(events: Iterable[dg.DagsterEvent]) -> dict[str, str]:
+    """The name for each step: the asset that it makes, or the step's own name if it makes several."""
+    assets: dict[str, set[str]] = {}
+    for event in events:
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED and event.step_key and event.asset_key:
+            assets.setdefault(event.step_key, set()).add("/".join(event.asset_key.path))
+    return {step: names.copy().pop() if len(names) == 1 else step for step, names in assets.items()}
+
+
+def _said(event: dg.DagsterEvent, has_failed_checks: bool) -> str | None:
+    """The message of a failed step; None if its failed checks are more specific."""
+    data = event.step_failure_data
+    error = data.error
+    if error and error.cls_name == _FAILED_CHECK:
+        return None
+    if (failure := data.user_failure_data) and failure.description:
+        only_tests = failure.metadata.get(ONLY_TESTS)
+        return None if has_failed_checks and only_tests and only_tests.value else failure.description
+    cause = (error.cause or error) if error else None
+    return readable_error(cause.message) if cause else f"{event.step_key} failed"
+
+
+def _of_the_run(run: dg.DagsterRun, explained: bool, days: tuple[str, ...]) -> Finding:
+    """The finding about the run itself: a run that failed although none of its steps failed was ended from outside."""
+    crashed = run.is_failure and not explained
+    return Finding(
+        asset=RUN,
+        check=RUN_CRASHED,
+        severity="critical",
+        passed=not crashed,
+        blocking=True,
+        message=f"run {run.run_id[:8]} ended without a word: its process was killed, or the machine went down"
+        if crashed
+        else "ended by itself",
+        why="Nobody knows how far it came. Nothing of it was published.",
+        next_step=f"Run it again: {_run_command(days)}. What landed already is not landed twice.",
+        runbook="docs/operations.md#a-run-crashed",
+        deliveries=days,
+    )
+
+
+def _impact(events: Iterable[dg.DagsterEvent], causes: set[str]) -> tuple[str, ...]:
+    """The assets that a run should have made and did not, except the causes; those that people read come first."""
+    planned: dict[str, None] = {}
+    for event in events:
+        if event.asset_key is None:
+            continue
+        name = "/".join(event.asset_key.path)
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+            planned[name] = None
+        elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            planned.pop(name, None)
+    beginnings = ("published/", "marts/kpi_", "marts/")
+
+    def distance(asset: str) -> int:
+        return next((rank for rank, start in enumerate(beginnings) if asset.startswith(start)), len(beginnings))
+
+    return tuple(sorted((asset for asset in planned if asset not in causes), key=distance))
+
+
+def days_of(run: dg.DagsterRun) -> tuple[str, ...]:
+    """The delivery days of a run, in order; none for a run without partitions."""
+    return tuple(map(str, days_of_run(run.tags)))
+
+
+def _suite(suites: Suites, asset: str) -> Suite | None:
+    stage, _, table = asset.partition("/")
+    return suites.get((stage, table.replace("/", "__")))
+
+
+def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, Any]:
+    """The attributes that all findings about an asset share. A check of a range of days does not say which failed."""
+    stage, _, table = asset.partition("/")
+    source = table.split("/")[0] if stage == "raw" else re.sub(r"^(base|stg)_|__.*$", "", table)
+    tags = (stage, source) if stage in ("raw", "staging") and "__" in table.replace("/", "__") else (stage,)
+    about: dict[str, Any] = {"tags": tags, "deliveries": days, "by_delivery": stage == "raw" and len(days) == 1}
+    if suite:
+        about["owner"] = suite.owner
+        if suite.runbook:
+            about["runbook"] = suite.runbook
+    return about
+
+
+def _next_step(asset: str, days: tuple[str, ...]) -> str:
+    again = _run_command(days)
+    if asset.startswith("raw/"):
+        of = " ".join(asset.split("/")[1:])
+        accepted = f'; if it is right as it is: kpi accept {of} {days[0] if len(days) == 1 else "DAY"} --reason "…"'
+        return (
+            f"Put a corrected delivery in its place and run the day again: {again}. Refused files: kpi quarantine list"
+            f"{accepted}"
+        )
+    return f"Find the failing rows on the run's page, repair the delivery or the rule, and run the day again: {again}"
+
+
+def _run_command(days: tuple[str, ...]) -> str:
+    if len(days) > 1:
+        return f"kpi run --from {days[0]} --to {days[-1]}"
+    return f"kpi run --date {days[0]}" if days else "kpi run"

@@ -1,0 +1,1 @@
+"""Check results and documentation as pages."""

@@ -1,0 +1,1 @@
+"""How Great Expectations runs on DuckDB."""

@@ -1,0 +1,176 @@
+"""`kpi alerts`: list, acknowledge, mute and resolve incidents, and send notifications."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli.common import FAILED, By, Listing, console, errors, errors_in_words, is_json, now
+from pipelines.cli.printing.output import Format
+from pipelines.config_files import ConfigError
+from pipelines.formatting import local_time
+from pipelines.settings import get_settings
+
+if TYPE_CHECKING:
+    from pipelines.alerts.service import Desk
+
+app = typer.Typer(help="Incidents and notifications.", no_args_is_help=True)
+
+Incidents = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of incidents, or the beginnings of ids.")]
+
+
+@app.command("list")
+def alerts_list(
+    everything: Annotated[bool, typer.Option("--all", help="Include resolved incidents.")] = False,
+    output: Listing = Format.table,
+) -> None:
+    """List open incidents, the most severe first, then dead letters and pending notifications."""
+    from pipelines.cli.printing.alerts import print_json, print_list
+
+    with _alerts() as desk:
+        if is_json(output):
+            print_json(desk, everything, console)
+        else:
+            print_list(desk, everything, now(), console)
+
+
+@app.command("show")
+def alerts_show(ids: Incidents) -> None:
+    """Show everything about incidents, and their history."""
+    from pipelines.cli.printing.alerts import chosen, print_incident
+
+    with _alerts() as desk:
+        for incident in chosen(desk, ids, resolved=True):
+            print_incident(desk, incident, now(), console)
+
+
+@app.command("ack")
+def alerts_ack(
+    ids: Incidents, by: By = None, reason: Annotated[str, typer.Option(help="What is being done about it.")] = ""
+) -> None:
+    """Acknowledge incidents: no reminders until they are resolved or become more severe."""
+    from pipelines.cli.common import login_name
+    from pipelines.cli.printing.alerts import chosen, print_chosen
+
+    with _alerts() as desk:
+        incidents = chosen(desk, ids)
+        desk.acknowledge(incidents, by or login_name(), reason, now())
+        print_chosen("Acknowledged", incidents, console)
+
+
+@app.command("mute")
+def alerts_mute(
+    ids: Incidents,
+    reason: Annotated[str, typer.Option(help="Why it does not matter now; stored with the incident.")],
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Mute until then, in the business time zone."),
+    ] = None,
+    duration: Annotated[str | None, typer.Option("--for", help="Mute for this long: 90m, 4h, 2d, 1w.")] = None,
+    by: By = None,
+) -> None:
+    """Mute incidents for a while. If their checks still fail after that, send notifications again."""
+    from pipelines.cli.common import login_name
+    from pipelines.cli.printing.alerts import chosen, print_chosen
+    from pipelines.cli.printing.alerts import until as end_of_mute
+
+    with _alerts() as desk:
+        acted_at = now()
+        end = end_of_mute(until, duration, acted_at, desk.zone)
+        incidents = chosen(desk, ids)
+        desk.mute(incidents, end, by or login_name(), reason, acted_at)
+        print_chosen(f"Muted until {local_time(end, desk.zone)}", incidents, console)
+
+
+@app.command("unmute")
+def alerts_unmute(ids: Incidents, by: By = None) -> None:
+    """Unmute incidents."""
+    from pipelines.cli.common import login_name
+    from pipelines.cli.printing.alerts import chosen, print_chosen
+
+    with _alerts() as desk:
+        incidents = chosen(desk, ids)
+        if loud := [incident.id for incident in incidents if incident.state != "muted"]:
+            raise ConfigError(f"Not muted: {', '.join(loud)}.")
+        desk.unmute(incidents, by or login_name(), now())
+        print_chosen("Unmuted", incidents, console)
+
+
+@app.command("resolve")
+def alerts_resolve(
+    ids: Incidents,
+    reason: Annotated[str, typer.Option(help="Why it is over although no check has passed; stored with the incident.")],
+    by: By = None,
+) -> None:
+    """Resolve incidents although no check has passed. Another failure opens a new incident."""
+    from pipelines.cli.common import login_name
+    from pipelines.cli.printing.alerts import chosen, print_chosen
+
+    with _alerts() as desk:
+        incidents = chosen(desk, ids)
+        desk.resolve(incidents, by or login_name(), reason, now())
+        print_chosen("Resolved", incidents, console)
+
+
+@app.command("test")
+def alerts_test(
+    channel: Annotated[str | None, typer.Option(help="Use only this channel of alerts.yml.")] = None,
+) -> None:
+    """Immediately send a test notification over each channel, and say for each whether it was sent."""
+    from pipelines.cli.printing.alerts import test_channels
+
+    with _alerts() as desk:
+        if not test_channels(desk, channel, now(), console):
+            raise typer.Exit(FAILED)
+
+
+@app.command("flush")
+def alerts_flush(dead: Annotated[bool, typer.Option("--dead", help="Also retry dead letters.")] = False) -> None:
+    """Send what is due. Exit code 1 while there are dead letters."""
+    from pipelines.cli.printing.alerts import flush
+
+    with _alerts() as desk:
+        if not flush(desk, dead, now(), console):
+            raise typer.Exit(FAILED)
+
+
+@app.command("watchdog")
+def alerts_watchdog() -> None:
+    """For cron: do what the daemon's sensors do, check the daemon, too, and send what is due.
+
+    Exit code 1 while something is wrong.
+    """
+    from pipelines.alerts.sensors import watchdog
+    from pipelines.checks.assets import load_all_suites
+    from pipelines.runs.job import prepare_instance
+    from pipelines.sources import load_sources
+
+    with _alerts() as desk:
+        settings = desk.settings
+        prepare_instance(settings)
+        sources = load_sources(settings.sources, settings.company_dir)
+        wrong = watchdog(settings, sources, load_all_suites(settings, sources))
+    for line in wrong:
+        errors.print(line, markup=False)
+    if wrong:
+        errors.print("kpi alerts list says more.")
+        raise typer.Exit(FAILED)
+    if console.is_terminal:  # cron mails any output
+        console.print("Nothing is wrong.")
+
+
+@contextmanager
+def _alerts() -> Iterator["Desk"]:
+    """The desk of this installation. If its store cannot be used, print why and exit."""
+    from pipelines.alerts.service import Desk
+
+    with errors_in_words():
+        settings = get_settings()
+        try:
+            yield Desk.of(settings)
+        except (sqlite3.Error, OSError) as error:
+            errors.print(f"{settings.alerts_path} cannot be used: {error}.", markup=False, style="red")
+            raise typer.Exit(FAILED) from None

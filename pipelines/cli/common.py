@@ -1,0 +1,75 @@
+"""What all commands share: the consoles, options, exit codes, and turning errors into messages.
+
+Exit codes: 0 success, 1 the job failed or was blocked, 2 an invalid argument or setting, 130 interrupted.
+"""
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.cli.printing.output import Format, UsageError
+from pipelines.config_files import ConfigError
+from pipelines.warehouse import NotPublishedError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+By = Annotated[str | None, typer.Option(help="Who does this; by default the user who is logged in.")]
+Listing = Annotated[Format, typer.Option("--format", help="table or json.")]
+OfDay = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Only this delivery day.")]
+
+
+class _Screen(Console):
+    """The console that commands print to. A reader that stops early, as `head` does, does not stop the command."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
+console = _Screen(file=sys.stdout, highlight=False, soft_wrap=True)
+errors = _Screen(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def errors_in_words() -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, UsageError) as error:
+        errors.print(str(error), markup=False, style="red")
+        raise typer.Exit(USAGE) from None
+    except NotPublishedError as error:
+        errors.print(str(error), markup=False, style="red")
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt as interrupt:
+        errors.print(str(interrupt) or "Interrupted.", markup=False)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def is_json(output: Format) -> bool:
+    if output not in (Format.table, Format.json):
+        raise UsageError(f"--format {output}: lists are printed as table or json.")
+    return output is Format.json
+
+
+def as_date(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+def now() -> datetime:
+    """The time at which a person acts on alerts. Alerts get the time from here or from sensors, and read no clock."""
+    return datetime.now(UTC)
+
+
+def login_name() -> str:
+    """The user who runs the command, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"

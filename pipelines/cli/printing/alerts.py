@@ -1,0 +1,252 @@
+"""Finds and prints incidents and notifications."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+
+from pipelines.alerts.channels import DeliveryError, Letter, Post
+from pipelines.alerts.incidents import RANK, Because, Incident
+from pipelines.alerts.masking import harmless
+from pipelines.alerts.messages import as_text, content, key_of, state_in_words, test_content
+from pipelines.alerts.outbox import Flushed
+from pipelines.alerts.reports import STEP_FAILED
+from pipelines.alerts.service import Desk
+from pipelines.alerts.store import Notice
+from pipelines.config_files import ConfigError
+from pipelines.formatting import local_time
+
+_SHOWN_ID = 8
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def print_list(desk: Desk, everything: bool, now: datetime, console: Console) -> None:
+    """Print incidents, the most severe first, with `everything` resolved ones too; then undelivered notifications."""
+    zone = desk.zone
+    found, dead, queued = _on_record(desk, everything)
+    if not found:
+        console.print("No incident on record." if everything else "No incident is open.")
+    groups: dict[tuple[str, ...], list[Incident]] = {}
+    for incident in found:
+        groups.setdefault((state_in_words(incident, zone), incident.severity, *_cause(incident)), []).append(incident)
+    for (standing, severity, *_), members in groups.items():
+        first = members[0]
+        if len(members) == 1:
+            _print(console, f"{first.id[:_SHOWN_ID]}  {standing}  {severity}  {first.title}")
+            _print(console, f"    {first.finding.message}")
+        else:
+            assets = ", ".join(incident.asset for incident in members)
+            _print(console, f"{len(members)} incidents  {standing}  {severity}  {first.check} of {assets}")
+            _print(console, f"    {_without_place(first)}")
+            _print(console, f"    {', '.join(incident.id[:_SHOWN_ID] for incident in members)}")
+        ended = f", resolved {local_time(first.resolved_at, zone)}" if first.resolved_at else ""
+        _print(
+            console,
+            f"    since {local_time(min(incident.opened_at for incident in members), zone)}, "
+            f"last seen {local_time(max(incident.last_seen_at for incident in members), zone)}"
+            f", {first.times:,}x{ended}, owner {', '.join(sorted({one.finding.owner for one in members}))}",
+        )
+    for notice in dead:
+        _print(console, f"dead letter  {notice.channel}  {notice.content['subject']}")
+        _print(console, f"    given up after {notice.attempts} attempts: {notice.last_error}")
+    for notice in queued:
+        tried = f", tried {notice.attempts}x: {notice.last_error}" if notice.last_error else ""
+        when = "at the next flush" if notice.next_try_at <= now else f"at {local_time(notice.next_try_at, zone)}"
+        _print(console, f"waiting  {notice.channel}  {notice.content['subject']}")
+        _print(console, f"    is sent {when}{tried}")
+    if found and not everything:
+        _print(console, "kpi alerts show ID says all of it; ack ID: I am on it; mute ID: not now.")
+    if dead:
+        _print(console, "kpi alerts flush --dead tries dead letters again; kpi alerts test tries the channels.")
+
+
+def print_json(desk: Desk, everything: bool, console: Console) -> None:
+    """Print the same as `print_list` for programs: every incident separately, times in UTC."""
+    found, dead, queued = _on_record(desk, everything)
+    console.print_json(
+        data={
+            "incidents": [
+                {
+                    "id": incident.id,
+                    "state": incident.state,
+                    "severity": incident.severity,
+                    "asset": incident.asset,
+                    "check": incident.check,
+                    "message": incident.finding.message,
+                    "deliveries": list(incident.finding.deliveries),
+                    "owner": incident.finding.owner,
+                    "opened_at": _iso(incident.opened_at),
+                    "last_seen_at": _iso(incident.last_seen_at),
+                    "resolved_at": _iso(incident.resolved_at),
+                    "muted_until": _iso(incident.muted_until),
+                    "times": incident.times,
+                    "told": list(incident.told),
+                    "flapping": incident.flapping,
+                    "by": incident.by,
+                    "reason": incident.reason,
+                    "next_step": incident.finding.next_step,
+                    "runbook": incident.finding.runbook,
+                }
+                for incident in found
+            ],
+            "notices": [
+                {
+                    "state": notice.state,
+                    "channel": notice.channel,
+                    "subject": notice.content["subject"],
+                    "attempts": notice.attempts,
+                    "next_try_at": _iso(notice.next_try_at) if notice.state == "queued" else None,
+                    "last_error": notice.last_error,
+                }
+                for notice in (*dead, *queued)
+            ],
+        }
+    )
+
+
+def _on_record(desk: Desk, everything: bool) -> tuple[list[Incident], list[Notice], list[Notice]]:
+    """Incidents, open ones first and the most severe first; dead letters; pending notifications."""
+    with desk.store.transaction() as transaction:
+        found = transaction.incidents(resolved=everything)
+        dead, queued = transaction.notices("dead"), transaction.notices("queued")
+    found.sort(key=lambda one: (one.state == "resolved", -RANK[one.severity], one.opened_at, one.asset))
+    return found, dead, queued
+
+
+def _cause(incident: Incident) -> tuple[str, ...]:
+    """What incidents of several deliveries have in common if a person sees them as one problem, such as a day that was
+    not delivered. All other incidents are separate.
+    """
+    if not incident.asset.startswith("raw/") or incident.check != STEP_FAILED:
+        return (incident.id,)
+    return (incident.check, str(incident.resolved_at), str(incident.times), _without_place(incident))
+
+
+def _without_place(incident: Incident) -> str:
+    """An incident's message without the names of its file and table."""
+    table = ".".join(incident.asset.split("/")[1:])
+    return re.sub(r"^\S+: ", "", incident.finding.message).replace(table, "a table")
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
+
+
+def print_incident(desk: Desk, incident: Incident, now: datetime, console: Console) -> None:
+    """Print everything that is known about an incident, and its history."""
+    with desk.store.transaction() as transaction:
+        history = transaction.history(incident)
+        notices = transaction.notices_about(incident.thread)
+    because: Because = "new" if incident.times == 1 else "reminder"
+    said = (
+        content("resolved", [(incident, "resolved")], now, desk.settings.time_zone, desk.settings.data_docs_url)
+        if incident.state == "resolved"
+        else content("problem", [(incident, because)], now, desk.settings.time_zone, desk.settings.data_docs_url)
+    )
+    _print(console, as_text(said))
+    _print(console, f"State: {incident.state}{', flapping' if incident.flapping else ''}. Its history:")
+    for event in history:
+        who = f" by {event.who}" if event.who else ""
+        detail = f": {event.detail}" if event.detail else ""
+        _print(console, f"  {local_time(event.at, desk.zone)}  {event.what}{who}{detail}")
+    for notice in notices:
+        when = local_time(notice.sent_at, desk.zone) if notice.sent_at else f"{notice.attempts} attempts"
+        problem = f", {notice.last_error}" if notice.last_error else ""
+        _print(console, f"  notice over {notice.channel}: {notice.state}, {when}{problem}")
+
+
+def chosen(desk: Desk, starts: Sequence[str], resolved: bool = False) -> list[Incident]:
+    """The incidents whose ids begin with `starts`: open ones, and with `resolved` resolved ones, too.
+
+    Raises:
+        ConfigError: no id, or more than one id, has one of the beginnings.
+    """
+    with desk.store.transaction() as transaction:
+        everything = transaction.incidents(resolved=True)
+    found: dict[str, Incident] = {}
+    for start in starts:
+        fitting = [incident for incident in everything if incident.id.startswith(start.lower())]
+        if not fitting:
+            raise ConfigError(f"No incident has an id that begins with {start!r}. See `kpi alerts list --all`.")
+        if len(fitting) > 1:
+            raise ConfigError(
+                f"{len(fitting)} incidents have ids that begin with {start!r}: "
+                f"{', '.join(incident.id for incident in fitting[:5])}. Write more of the id."
+            )
+        [incident] = fitting
+        if incident.state == "resolved" and not resolved:
+            raise ConfigError(f"{incident.id} is resolved already.")
+        found[incident.id] = incident
+    return list(found.values())
+
+
+def until(moment: datetime | None, duration: str | None, now: datetime, zone: ZoneInfo) -> datetime:
+    """When a mute ends, given as a time in the business time zone or as a duration like 4h.
+
+    Raises:
+        ConfigError: neither or both are given, or the time has passed already.
+    """
+    if moment is not None and duration is None:
+        end = moment.replace(tzinfo=zone).astimezone(UTC)
+        if end <= now:
+            raise ConfigError(f"--until {moment:%Y-%m-%d %H:%M} is over already.")
+        return end
+    if moment is None and duration is not None:
+        if not (parts := re.fullmatch(r"(\d{1,4})([mhdw])", duration.strip().lower())):
+            raise ConfigError(f"--for {duration}: expected a number and m, h, d or w, like 90m or 2d.")
+        return now + timedelta(**{_UNITS[parts[2]]: int(parts[1])})
+    raise ConfigError("Say how long: --until 2026-01-31, or --for 4h (m, h, d, w).")
+
+
+def print_chosen(done: str, incidents: Sequence[Incident], console: Console) -> None:
+    """Print what a command did to which incidents."""
+    for incident in incidents:
+        _print(console, f"{done}: {incident.id[:_SHOWN_ID]}  {incident.title}")
+
+
+def test_channels(desk: Desk, only: str | None, now: datetime, console: Console) -> bool:
+    """Immediately send a test notification over each channel; True if all were sent.
+
+    Raises:
+        ConfigError: there is no channel with this name.
+    """
+    channels = desk.alerts.channels
+    if only is not None and only not in channels:
+        raise ConfigError(f"alerts.yml has no channel {only!r}. It has: {', '.join(channels)}.")
+    well = True
+    for name in [only] if only else list(channels):
+        delivery = desk.alerts.delivery
+        said = test_content(name, now, desk.settings.time_zone)
+        letter = Letter(key_of(f"test at {now}", name, ()), said)
+        try:
+            Post(desk.settings.data_dir, delivery, now).send(channels[name], letter, delivery.flush_seconds)
+        except DeliveryError as error:
+            well = False
+            _print(console, f"{name}: failed: {harmless(error, desk.alerts.secrets())}")
+        else:
+            _print(console, f"{name}: sent")
+    return well
+
+
+def flush(desk: Desk, revive: bool, now: datetime, console: Console) -> bool:
+    """Send what is due; with `revive`, dead letters, too. True if none is dead and no other process was sending."""
+    if revive:
+        revived, withdrawn = desk.outbox.revive(now)
+        _print(console, f"Dead letters: {revived} to be tried again, {withdrawn} withdrawn that nobody needs any more.")
+    desk.tend(now)
+    done: Flushed = desk.outbox.flush(now, wait_seconds=2 * desk.alerts.delivery.flush_seconds)
+    if done.busy:
+        _print(console, "Another process is sending and does not end. Try again later.")
+        return False
+    for channel, reason in done.problems:
+        _print(console, f"{channel}: failed: {reason}")
+    with desk.store.transaction() as transaction:
+        dead, waiting = len(transaction.notices("dead")), len(transaction.notices("queued"))
+    _print(console, f"Sent: {done.sent}. Waiting: {waiting}. Dead letters: {dead}.")
+    return dead == 0
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, markup=False)

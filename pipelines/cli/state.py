@@ -1,0 +1,42 @@
+"""`kpi status` and `kpi doctor`: the state of the data and the daily run, and that of the installation."""
+
+import typer
+
+from pipelines.cli.common import FAILED, USAGE, Listing, console, errors_in_words, is_json, now
+from pipelines.cli.printing.output import Format
+from pipelines.settings import get_settings
+
+app = typer.Typer()
+
+
+@app.command()
+def status(output: Listing = Format.table) -> None:
+    """Say whether today is good and, if not, what is wrong and what to do. Exit code 1 if something needs a person."""
+    from pipelines.cli.printing.status import as_json, print_status
+    from pipelines.operations.status import gather, lines
+    from pipelines.sources import load_sources
+
+    with errors_in_words():
+        as_json_wanted = is_json(output)
+        settings = get_settings()
+        facts = gather(settings, load_sources(settings.sources, settings.company_dir), now())
+    if as_json_wanted:
+        console.print(as_json(facts), markup=False)
+    else:
+        print_status(facts, console)
+    if not all(line.ok for line in lines(facts)):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def doctor() -> None:
+    """Examine the installation: programs, settings, disk, permissions, ports, leftovers, clock. Name remedies."""
+    from pipelines.cli.printing.doctor import print_diagnosis
+    from pipelines.operations.doctor import examine
+
+    diagnosis = examine(get_settings, now())
+    print_diagnosis(diagnosis, console)
+    if diagnosis.is_misconfigured:
+        raise typer.Exit(USAGE)
+    if diagnosis.failed:
+        raise typer.Exit(FAILED)

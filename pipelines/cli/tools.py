@@ -1,0 +1,101 @@
+"""`kpi dev`, `validate`, `docs`, `mf` and `dbt`: the tools that the pipeline is made of."""
+
+import os
+import subprocess
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.common import console, errors, errors_in_words
+from pipelines.cli.printing.output import UsageError
+from pipelines.settings import get_settings
+from pipelines.warehouse import hold_writer_lock, release_writer_lock
+
+app = typer.Typer()
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 3000,
+    docs_port: Annotated[
+        int | None, typer.Option(help="Port of check results and documentation; default: the port after the UI's.")
+    ] = None,
+) -> None:
+    """Serve the Dagster UI, with schedule and sensors, on the same run history as `kpi run`."""
+    from pipelines.operations.dev import serve
+
+    with errors_in_words():
+        settings = get_settings()
+    raise typer.Exit(serve(settings, port, docs_port or port + 1, console))
+
+
+@app.command()
+def validate() -> None:
+    """Check that settings, sources, suites, alerts and models load, and that Dagster can load every definition."""
+    from pipelines.runs.job import prepare_instance
+
+    with errors_in_words():
+        prepare_instance(get_settings())
+        import dagster as dg
+
+        from pipelines.definitions import defs
+
+        definitions = defs()
+    dg.Definitions.validate_loadable(definitions)
+    console.print("Settings, sources, suites, alerts and models load, and so does every definition of Dagster.")
+
+
+@app.command()
+def docs(
+    port: Annotated[int, typer.Option(help="Where the page is served, on 127.0.0.1.")] = 3002,
+    build: Annotated[bool, typer.Option("--build", help="Build the page, and do not serve it.")] = False,
+) -> None:
+    """Build and serve dbt's documentation: every model and column, the SQL, and the lineage."""
+    from pipelines.checks.data_docs.server import server
+    from pipelines.sources import load_sources
+    from pipelines.transform.model_docs import build_model_docs
+
+    with errors_in_words():
+        settings = get_settings()
+        hold_writer_lock(settings.warehouse_path, "`kpi docs`", errors.print)
+        page = build_model_docs(settings, load_sources(settings.sources, settings.company_dir))
+        release_writer_lock(settings.warehouse_path)
+        console.print(f"Built: {page}", markup=False, soft_wrap=True)
+        if build:
+            return
+        try:
+            pages = server(page.parent, "127.0.0.1", port)
+        except OSError as error:
+            raise UsageError(f"--port {port}: {error.strerror}. Name another one.") from None
+        console.print(f"Read it at http://127.0.0.1:{port}/{page.name}. Ctrl-C ends this.", markup=False)
+        with suppress(KeyboardInterrupt):
+            pages.serve_forever()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def mf(context: typer.Context) -> None:
+    """Query MetricFlow, for example: kpi mf -- query --metrics win_rate_count --group-by metric_time__month."""
+    from pipelines.sources import load_sources
+    from pipelines.transform.semantic_layer import MF, assemble_semantic_layer, semantic_layer_environment
+
+    with errors_in_words():
+        settings = get_settings()
+        folder = assemble_semantic_layer(settings, load_sources(settings.sources, settings.company_dir))
+    finished = subprocess.run([str(MF), *context.args], cwd=folder, env=semantic_layer_environment(folder), check=False)
+    raise typer.Exit(finished.returncode)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def dbt(context: typer.Context) -> None:
+    """Run dbt as the pipeline does, for example: kpi dbt -- test --select test_type:unit."""
+    from pipelines.sources import load_sources
+    from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
+
+    with errors_in_words():
+        settings = get_settings()
+        sources = load_sources(settings.sources, settings.company_dir)
+        environment = {**os.environ, **dbt_environment(settings, as_of_date(settings, sources))}
+        command = dbt_command(context.args, assemble_project(settings), dbt_variables(settings, sources))
+        hold_writer_lock(settings.warehouse_path, "`kpi dbt`", errors.print)
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)

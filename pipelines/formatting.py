@@ -1,0 +1,46 @@
+"""How values, times and counts are written for people, wherever they appear: commands, pages, notifications.
+
+Does not belong here: tables and files of results (`cli/output.py`), and sentences about anything in particular.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+
+def cell_text(value: Decimal | None, unit: str) -> str:
+    """A value with its unit, except for money, whose currency is in the heading."""
+    if value is None:
+        return ""
+    match unit:
+        case "rate":
+            return f"{value * 100:.2f} %"
+        case "points":
+            return f"{value * 100:+.2f} points"
+        case "count":
+            return f"{value:,.0f}"
+        case "score":
+            return f"{value:+.1f}"
+        case "days" | "hours" | "months":
+            return f"{value:,.1f} {unit}"
+        case _:
+            return f"{value:,.2f}"
+
+
+def printable(text: str) -> str:
+    """`text` in a form that is safe for a terminal: data can neither move the cursor nor break a line."""
+    return "".join(
+        character if character.isprintable() else " " if character in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
+
+
+def local_time(moment: datetime, zone: ZoneInfo) -> str:
+    """A time as every command writes it: to the minute, in the business time zone. Without a zone it is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

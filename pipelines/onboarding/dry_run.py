@@ -1,0 +1,281 @@
+"""Performs a dry run: shows the effect of a delivery without touching anything in the installation.
+
+Belongs here: making a copy of the data, landing and building there, and reporting the result.
+Does not belong here: landing and building themselves (`ingest/`, `transform/`), which are the same as in a real run.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+
+from pipelines.checks.assets import delivered_days, load_all_suites, whole_table
+from pipelines.checks.results import CheckResult
+from pipelines.checks.validation import validate
+from pipelines.config_files import ConfigError
+from pipelines.ingest.connectors import fetch
+from pipelines.ingest.gate import DeliveryError
+from pipelines.ingest.landing import Landed, land, raw_days
+from pipelines.ingest.late_files import unclaimed_files
+from pipelines.partitions import business_day, days_between
+from pipelines.settings import Settings
+from pipelines.sources import Source, Table, load_sources
+from pipelines.transform.dbt_runner import invoke
+from pipelines.transform.failures import said_of_failed
+from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
+from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
+
+
+@dataclass(frozen=True)
+class Given:
+    """A file to try, at any path: it counts as the delivery of `table` on `day`."""
+
+    path: Path
+    table: str
+    day: date
+
+
+@dataclass
+class Rehearsal:
+    """What a dry run found."""
+
+    landed: dict[tuple[str, date], Landed] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    said_by_dbt: str = ""  # why the models could not be built, if they could not
+    row_counts: dict[tuple[str, date], tuple[int, int, int, int]] = field(default_factory=dict)
+    unreadable: dict[tuple[str, date], list[tuple[str, int, str]]] = field(default_factory=dict)
+    gains: list[tuple[str, date, str, Decimal | None, Decimal | None]] = field(default_factory=list)
+    failed_checks: list[CheckResult] = field(default_factory=list)
+    as_published: int = 0  # checks that fail in the same way in the publication
+
+    @property
+    def is_blocked(self) -> bool:
+        """True if a check failed that would block publication in a real run."""
+        return any(result.severity == "critical" for result in self.failed_checks)
+
+
+def rehearse(settings: Settings, name: str, day: date | None = None, given: Given | None = None) -> Rehearsal:
+    """Land and build on a copy: the deliveries of source `name` for one day, or all that have not landed, or a file.
+
+    A source that the pipeline fetches is queried for that day, or else for yesterday.
+
+    Raises:
+        ConfigError: the source is not described, a variable that it names is not set, or nothing was delivered.
+    """
+    [source] = load_sources([name], settings.company_dir)
+    if given and given.table not in source.tables:
+        raise ConfigError(f"{name} has no table {given.table!r}. Its tables: {', '.join(source.tables)}.")
+    found = Rehearsal()
+    with _copy_of(settings) as copy:
+        landing = settings.landing_dir
+        if given:
+            landing, day = _landing_with(copy, source.tables[given.table], given), given.day
+        elif source.is_asked:
+            day = day or business_day(settings) - timedelta(days=1)
+            landing = _asked(settings.with_data_dir(copy), source, day, found)
+        deliveries = list(_deliveries(settings, source, landing, day))
+        if not deliveries and not found.refused:
+            raise ConfigError(
+                f"Nothing of {name} lies in {settings.landing_dir} that has not landed. "
+                f"Put files there, or give one: --file FILE --table TABLE.{_misnamed(settings, source)}"
+            )
+        raw = copy / "raw"
+        with sandboxed(landing, raw) as database:
+            for table, delivered_on in deliveries:
+                try:
+                    landed = land(name, table, source.tables[table], delivered_on, landing, raw, database)
+                except DeliveryError as error:
+                    found.refused += str(error).splitlines()
+                else:
+                    found.landed[table, delivered_on] = landed
+                    found.refused += landed.refused
+            if deliveries:
+                _complete_tables(source, landing, raw, database, min(day for _, day in deliveries))
+        if any(landed.files for landed in found.landed.values()):
+            _build(settings, source, copy, found)
+    return found
+
+
+@contextmanager
+def _copy_of(settings: Settings) -> Iterator[Path]:
+    """A copy of the data folder, with hard links to raw files, since these are only ever replaced as a whole."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".rehearsal-") as folder:
+        copy = Path(folder)
+        if settings.raw_dir.exists():
+            unfinished = shutil.ignore_patterns(".lock", ".landing-*", ".reading-*")
+            shutil.copytree(settings.raw_dir, copy / "raw", copy_function=os.link, ignore=unfinished)
+        (copy / "raw").mkdir(exist_ok=True)
+        (copy / "published").symlink_to(settings.published_dir.absolute())  # checks compare with what is published
+        if settings.warehouse_path.exists():
+            hold_writer_lock(settings.warehouse_path, "a dry run", print)
+            try:
+                shutil.copyfile(settings.warehouse_path, copy / settings.warehouse_path.name)
+            finally:
+                release_writer_lock(settings.warehouse_path)
+        yield copy
+
+
+def _landing_with(copy: Path, table: Table, given: Given) -> Path:
+    """A landing folder that contains only the given file, under the name that its table expects."""
+    name = table.path.format(delivered_on=given.day).replace("*", "given")
+    target = copy / "landing" / name
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(given.path, target)
+    if table.row_count_suffix:
+        companion = given.path.with_name(given.path.name + table.row_count_suffix)
+        if companion.exists():
+            shutil.copyfile(companion, target.with_name(target.name + table.row_count_suffix))
+    return copy / "landing"
+
+
+def _misnamed(settings: Settings, source: Source) -> str:
+    """A message that names the files in the source's folders that no run will read, if any."""
+    names = ", ".join(repr(path.name) for path in unclaimed_files(settings, [source])[:5])
+    return f" These files have a name that no `path` of the source fits, or an earlier day: {names}." if names else ""
+
+
+def _asked(settings: Settings, source: Source, day: date, found: Rehearsal) -> Path:
+    """A landing folder with the data that a database or an API returns for the day."""
+    for name, table in source.tables.items():
+        try:
+            fetch(source, name, table, day, settings)
+        except DeliveryError as error:
+            found.refused.append(str(error))
+    settings.landing_dir.mkdir(exist_ok=True)
+    return settings.landing_dir
+
+
+def _deliveries(settings: Settings, source: Source, landing: Path, day: date | None) -> Iterator[tuple[str, date]]:
+    for name, table in source.tables.items():
+        landed = raw_days(settings.raw_dir, source.name, name)
+        for delivered_on in [day] if day else days_between(settings.first_delivery, business_day(settings)):
+            if table.files(landing, delivered_on) and (day or delivered_on not in landed):
+                yield name, delivered_on
+
+
+def _complete_tables(source: Source, landing: Path, raw: Path, database: duckdb.DuckDBPyConnection, day: date) -> None:
+    """Give tables for which nothing has ever landed an empty day, so that models that read them can be built."""
+    for name, table in source.tables.items():
+        if not raw_days(raw, source.name, name):
+            empty = table.model_copy(update={"empty_day": "allowed", "path": "none_{delivered_on}"})
+            land(source.name, name, empty, day - timedelta(days=1), landing, raw, database)
+
+
+def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> None:
+    before = _scorecard(copy / settings.warehouse_path.name)
+    enabled = [name for name in settings.sources if name != source.name and _has_landed(settings, name)]
+    enabled.append(source.name)
+    copied = settings.with_data_dir(copy).model_copy(update={"sources": enabled})
+    sources = load_sources(enabled, settings.company_dir)
+    # On a copy, everything may be rebuilt, and a base model whose types have changed must be.
+    build = ["build", "--full-refresh", "--exclude-resource-type", "unit_test", "--log-level", "none"]
+    _, *arguments = dbt_command(build, assemble_project(copied), dbt_variables(copied, sources))
+    built = invoke(arguments, dbt_environment(copied, as_of_date(copied, sources)))
+    if not built.succeeded:
+        found.said_by_dbt = said_of_failed(built.results, built.error)
+    after = _scorecard(copy / settings.warehouse_path.name)
+    found.gains = [
+        (name, month, unit, before.get(key, (None, ""))[0], value)
+        for key, (value, unit) in sorted(after.items(), key=lambda item: (item[0][1], item[0][0]))
+        for name, month in [key]
+        if value is not None and value != before.get(key, (None, ""))[0] and (value or key in before)
+    ]
+    known = _failures_published(copied)
+    failed = _failed_checks(copied, sources, source.name, found)
+    found.failed_checks = [result for result in failed if _words(result) not in known]
+    found.as_published = len(failed) - len(found.failed_checks)
+    with reader(copied.warehouse_path) as warehouse:
+        try:
+            counted = warehouse.execute(
+                "select table_name, delivered_on, raw_rows, good_rows, quarantined_rows, superseded_rows "
+                "from staging.delivered_row_counts where source = ?",
+                [source.name],
+            ).fetchall()
+            rejected = warehouse.execute(
+                "select table_name, delivered_on, source_file, row_number, reason from staging.quarantined_rows "
+                "where source = ? order by all",
+                [source.name],
+            ).fetchall()
+        except duckdb.CatalogException:  # the build did not get that far
+            return
+    found.row_counts = {(table, day): tuple(counts) for table, day, *counts in counted}
+    for table, day, file, number, reason in rejected:
+        found.unreadable.setdefault((table, day), []).append((file, number, reason))
+
+
+def _failed_checks(settings: Settings, sources: list[Source], tried: str, found: Rehearsal) -> list[CheckResult]:
+    """The checks that fail for the deliveries of the source `tried` and, if models could be built, for the models."""
+    suites = load_all_suites(settings, sources)
+    landed: dict[str, list[date]] = {}
+    for (table, day), delivery in sorted(found.landed.items()):
+        if delivery.files:
+            landed.setdefault(table, []).append(day)
+    results = [
+        result
+        for table, days in landed.items()
+        for suite in [suites["raw", f"{tried}__{table}"]]
+        for result in validate(suite, delivered_days(settings, tried, table, suite, days))
+    ]
+    if not found.said_by_dbt:
+        with reader(settings.warehouse_path) as warehouse:
+            built = warehouse.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+            built += warehouse.execute("select schema_name, view_name from duckdb_views()").fetchall()
+        results += [
+            result
+            for stage, table in built
+            if (stage, table) in suites
+            for result in validate(suites[stage, table], whole_table(settings, sources, suites[stage, table]))
+        ]
+    return [result for result in results if not result.passed]
+
+
+def _failures_published(settings: Settings) -> set[tuple[str, ...]]:
+    """The checks that failed in the last published run, with their messages."""
+    published = settings.published_dir / "kpi.duckdb"
+    if not published.exists():
+        return set()
+    with reader(published) as connection:
+        rows = connection.execute(
+            """
+            select stage, "table", "check", message from meta.check_results
+            where not passed and run_id = (select arg_max(run_id, checked_at) from meta.check_results)
+            """
+        ).fetchall()
+    return set(rows)
+
+
+def _words(result: CheckResult) -> tuple[str, ...]:
+    return (result.stage, result.table, result.check, result.message)
+
+
+def _has_landed(settings: Settings, name: str) -> bool:
+    """True if models that read the source can be built: every table has had a delivery."""
+    [source] = load_sources([name], settings.company_dir)
+    return all(raw_days(settings.raw_dir, name, table) for table in source.tables)
+
+
+def _scorecard(warehouse: Path) -> dict[tuple[str, date], tuple[Decimal | None, str]]:
+    """The company's headline values by KPI and month, with their units; empty if there is no scorecard yet."""
+    if not warehouse.exists():
+        return {}
+    with reader(warehouse) as connection:
+        try:
+            rows = connection.execute(
+                """
+                select kpi_id || ' (' || variant || ')', period_month, value, unit
+                from marts.kpi_scorecard__monthly
+                inner join marts.kpi_catalogue using (kpi_id)
+                where entity_type = 'company' and variant = default_variant
+                """
+            ).fetchall()
+        except duckdb.CatalogException:
+            return {}
+    return {(name, month): (value, unit) for name, month, value, unit in rows}

@@ -1,0 +1,1 @@
+"""What keeps an installation healthy: its state, its diagnosis, its UI, and what is deleted."""

@@ -1,0 +1,378 @@
+"""Examines the installation itself: programs, settings, disk, permissions, ports, leftovers, clock.
+
+Belongs here: the examination, and the remedy for each problem. This module repairs nothing and writes nothing.
+Does not belong here: the state of the data and the daily run (`status.py`), and whether Dagster can load every
+definition (`kpi validate`, which takes longer).
+"""
+
+import getpass
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import duckdb
+from filelock import FileLock, Timeout
+from packaging.requirements import Requirement
+
+from pipelines.alerts.routes import load_alerts
+from pipelines.checks.baselines import public_holidays
+from pipelines.checks.suites import load_suites
+from pipelines.config_files import ConfigError
+from pipelines.publish.versions import Version, versions
+from pipelines.runs.history import DagsterHistory, HistoryError
+from pipelines.runs.processes import is_alive, listener
+from pipelines.settings import PROJECT_DIR, Settings
+from pipelines.sources import load_sources
+from pipelines.transform.project import DBT
+from pipelines.warehouse import reader
+
+Level = Literal["ok", "warn", "fail"]
+
+PACKAGE = "sales-kpi-pipeline"
+_NAMED = (
+    "dagster",
+    "dbt-core",
+    "dbt-duckdb",
+    "duckdb",
+    "great-expectations",
+)  # the rest is named only if something is wrong
+_GIGABYTE = 1_000_000_000
+_WANTED_COPIES, _NEEDED_COPIES = 3, 1  # of the warehouse: a run writes a candidate and its Parquet copy beside it
+_CLOCK_ALLOWANCE = timedelta(minutes=5)
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_OURS = re.compile(r"-m (dagster|pipelines)|/dagster(-webserver)? ")  # the command line of what `kpi dev` starts
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was examined, its state, and the remedy if something is wrong."""
+
+    level: Level
+    topic: str
+    said: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was found, and whether settings, sources, suites or alerts could not be loaded."""
+
+    found: tuple[Found, ...]
+    is_misconfigured: bool
+
+    @property
+    def failed(self) -> bool:
+        return any(found.level == "fail" for found in self.found)
+
+
+def examine(load: Callable[[], Settings], now: datetime) -> Diagnosis:
+    """Examine everything at `now` (UTC). `load` loads the settings, without which little else can be examined."""
+    found = [*_programs()]
+    try:
+        settings = load()
+    except ConfigError as error:
+        remedy = "Correct it: every setting is explained in kpi.yml and docs/"
+        return Diagnosis((*found, Found("fail", "settings", str(error), remedy)), is_misconfigured=True)
+    configured = [*_configuration(settings)]
+    found += configured
+    for look in (_disk, _permissions, _ports, _lock, _leftovers, _records, _published_file):
+        found += look(settings)
+    found += _clock(settings, now)
+    return Diagnosis(tuple(found), is_misconfigured=any(item.level == "fail" for item in configured))
+
+
+def _programs() -> Iterator[Found]:
+    yield Found("ok", "python", f"{platform.python_version()} at {sys.executable}")
+    again = "Install the pinned requirements again: make -B setup"
+    try:
+        own, required = version(PACKAGE), [Requirement(line) for line in requires(PACKAGE) or []]
+    except PackageNotFoundError:
+        yield Found("fail", "packages", f"{PACKAGE} is not installed in this environment", again)
+        return
+    installed = {name: _installed(name) for name in {*_NAMED, *(need.name for need in required)}}
+    wrong = [
+        f"{need} is wanted, {installed[need.name] or 'nothing'} is installed"
+        for need in required
+        if (need.marker is None or need.marker.evaluate())
+        and not need.specifier.contains(installed[need.name] or "0", prereleases=True)
+    ]
+    named = ", ".join(f"{name} {installed[name] or 'missing'}" for name in _NAMED)
+    yield Found(
+        "fail" if wrong else "ok", "packages", "\n".join([f"{PACKAGE} {own}, {named}", *wrong]), again * bool(wrong)
+    )
+    if not DBT.exists():
+        yield Found("fail", "dbt", f"the command {DBT} is missing", again)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _configuration(settings: Settings) -> Iterator[Found]:
+    yield Found(
+        "ok",
+        "settings",
+        f"environment {settings.environment}, daily run started by {_starter(settings)}, data in {settings.data_dir}",
+    )
+    yield _loaded(
+        "sources",
+        lambda: ", ".join(source.name for source in load_sources(settings.sources, settings.company_dir)),
+    )
+    yield _loaded(
+        "suites",
+        lambda: f"{len(load_suites(PROJECT_DIR / 'expectations', settings.company_dir / 'expectations'))} files",
+    )
+    if settings.holiday_country:
+        yield _loaded("holidays", lambda: f"{len(public_holidays(settings))} days of {settings.holiday_country}")
+    yield _loaded("alerts", lambda: f"channels {', '.join(load_alerts(settings.alerts_file).channels)}")
+    try:
+        channels = load_alerts(settings.alerts_file).channels
+    except ConfigError:
+        return
+    for name, channel in channels.items():
+        unset = [variable for variable in channel.variables if not os.environ.get(variable)]
+        if unset:
+            yield Found(
+                "warn",
+                "alerts",
+                f"channel {name} can reach nobody from here: {', '.join(unset)} not set",
+                "Set it where the daemon, cron and commands run, then try it: kpi alerts test",
+            )
+
+
+def _starter(settings: Settings) -> str:
+    return "a person" if settings.started_by == "none" else settings.started_by
+
+
+def _loaded(topic: str, load: Callable[[], str]) -> Found:
+    try:
+        return Found("ok", topic, load())
+    except ConfigError as error:
+        return Found("fail", topic, str(error), "Correct what is named")
+
+
+def _disk(settings: Settings) -> Iterator[Found]:
+    there = next(folder for folder in (settings.data_dir, *settings.data_dir.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    size = settings.warehouse_path.stat().st_size if settings.warehouse_path.exists() else 0
+    wanted, needed = max(_GIGABYTE, _WANTED_COPIES * size), max(_GIGABYTE // 10, _NEEDED_COPIES * size)
+    level: Level = "fail" if free < needed else "warn" if free < wanted else "ok"
+    said = f"{_size(free)} free for {settings.data_dir}, whose warehouse has {_size(size)}"
+    remedy = f"Make room, {_size(wanted)} at least: a run writes what it publishes beside what is published"
+    yield Found(level, "disk", said, remedy if level != "ok" else "")
+
+
+def _permissions(settings: Settings) -> Iterator[Found]:
+    if not settings.data_dir.exists():
+        yield Found("ok", "data folder", f"{settings.data_dir} does not exist yet; the first run makes it")
+        return
+    folders = [
+        settings.data_dir,
+        settings.landing_dir,
+        settings.raw_dir,
+        settings.quarantine_dir,
+        settings.published_dir.with_name("publications"),
+        settings.dagster_home,
+        settings.dbt_target_dir,
+        settings.data_docs_dir,
+    ]
+    wrong = [
+        f"{folder} is no folder" if not folder.is_dir() else f"{folder} cannot be written to"
+        for folder in folders
+        if folder.exists() and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK))
+    ]
+    files = [*settings.data_dir.glob("*.duckdb"), *settings.data_dir.glob("*.sqlite")]
+    wrong += [f"{file} cannot be written to" for file in sorted(files) if not os.access(file, os.R_OK | os.W_OK)]
+    if wrong:
+        yield Found(
+            "fail",
+            "permissions",
+            "\n".join(wrong),
+            f"Let one user run everything, or give this one all of it: chown -R {_user()} {settings.data_dir}",
+        )
+    else:
+        yield Found("ok", "permissions", f"{_user()} may write all of {settings.data_dir}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return f"user {os.getuid()}" if os.name == "posix" else "this user"
+
+
+def _ports(settings: Settings) -> Iterator[Found]:
+    for topic, url, elsewhere in (
+        ("UI", settings.ui_url, "Stop it, or put the UI on another port: kpi dev --port 3100"),
+        ("Data Docs", settings.data_docs_url, "Stop it, or put the pages on another port: kpi dev --docs-port 3101"),
+    ):
+        place = urlsplit(url)
+        if place.hostname not in _LOOPBACK:
+            yield Found("ok", topic, f"{url} is served elsewhere")
+            continue
+        port = place.port or (443 if place.scheme == "https" else 80)
+        holder = listener(port)
+        if holder is None:
+            yield Found("ok", topic, f"port {port} is free")
+        elif _OURS.search(holder.command):
+            yield Found("ok", topic, f"port {port} is served by {holder.name}")
+        else:
+            yield Found("warn", topic, f"port {port} is taken by {holder.name}", elsewhere)
+
+
+def _lock(settings: Settings) -> Iterator[Found]:
+    lock = settings.warehouse_path.with_suffix(".lock")
+    if not lock.exists() or _is_free(lock):
+        yield Found("ok", "writer", "nobody is writing the warehouse")
+        return
+    said_by = settings.warehouse_path.with_suffix(".writer")
+    writer = said_by.read_text(encoding="utf-8") if said_by.exists() else "a process that did not say who it is"
+    named = next((part for part in writer.split(", ") if part.startswith("process ")), "")
+    process = int(named.removeprefix("process ")) if named.removeprefix("process ").isdigit() else None
+    if process is not None and not is_alive(process):
+        yield Found(
+            "fail",
+            "writer",
+            f"the warehouse is locked by {writer}, and that process is gone",
+            f"A process that it started holds {lock}: find it (fuser {lock}) and end it",
+        )
+    else:
+        yield Found("ok", "writer", f"the warehouse is being written by {writer}")
+
+
+def _is_free(lock: Path) -> bool:
+    try:
+        with FileLock(lock, timeout=0):
+            return True
+    except Timeout:
+        return False
+    except OSError:  # of permissions more is said elsewhere
+        return True
+
+
+def _leftovers(settings: Settings) -> Iterator[Found]:
+    """Leftovers of killed processes. What a process is still writing is no leftover."""
+    lock = settings.warehouse_path.with_suffix(".lock")
+    if lock.exists() and not _is_free(lock):
+        yield Found("ok", "leftovers", "not looked for while the warehouse is being written")
+        return
+    left = [
+        *settings.raw_dir.glob("*/*/*/.landing-*"),
+        *settings.raw_dir.glob("*/*/*/.reading-*"),
+        *settings.published_dir.with_name("publications").glob(".*"),
+        *settings.data_dir.glob(".rehearsal-*"),
+        *settings.data_dir.glob(f".{settings.published_dir.name}-*"),
+    ]
+    if left:
+        yield Found(
+            "warn",
+            "leftovers",
+            "\n".join([f"of processes that were killed: {len(left)}", *(str(path) for path in sorted(left)[:5])]),
+            "Nothing reads them. Remove them while nothing runs: rm -r, with the paths above",
+        )
+    else:
+        yield Found("ok", "leftovers", "no killed process has left anything")
+    journal = settings.warehouse_path.with_name(f"{settings.warehouse_path.name}.wal")
+    if journal.exists():
+        yield Found(
+            "warn",
+            "leftovers",
+            f"{journal}: the last process that wrote the warehouse was killed",
+            "The next run takes it up. Does the warehouse not open then, delete both: kpi run builds it from raw",
+        )
+
+
+def _records(settings: Settings) -> Iterator[Found]:
+    """The SQLite files in which alerts, checks, deliveries and Dagster store their data."""
+    problems = []
+    files = sorted(settings.data_dir.glob("*.sqlite"))
+    for file in files:
+        try:
+            with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+                connection.execute("select count(*) from sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            problems.append(f"{file} cannot be read: {error}")
+    history = DagsterHistory(settings.dagster_home)
+    try:
+        history.runs(limit=1)
+        history.switch()
+    except HistoryError as error:
+        problems.append(str(error).rstrip("."))
+    if problems:
+        yield Found(
+            "fail",
+            "records",
+            "\n".join(problems),
+            "Bring it back from a backup, or move it away: it is made anew, without what it held",
+        )
+    else:
+        yield Found("ok", "records", f"{', '.join(file.stem for file in files) or 'none yet'}; Dagster's history")
+
+
+def _published_file(settings: Settings) -> Iterator[Found]:
+    published = settings.published_dir
+    if not published.is_symlink() and not published.exists():
+        yield Found("ok", "published", "nothing is published yet")
+        return
+    path = published / "kpi.duckdb"
+    remedy = "Go back to one that is whole (kpi versions, kpi rollback), or publish again: kpi run"
+    if not path.exists():
+        yield Found("fail", "published", f"{published} leads to {published.resolve()}, which has no kpi.duckdb", remedy)
+        return
+    journal = path.with_name("kpi.duckdb.wal")
+    if journal.exists():
+        yield Found("fail", "published", f"{journal} keeps readers from opening it", f"Move it away: {journal}")
+        return
+    try:
+        with reader(path.resolve()) as connection:
+            [(tables,)] = connection.execute(
+                "select count(*) from duckdb_tables() where schema_name = 'marts'"
+            ).fetchall()
+        current = next((kept for kept in versions(published) if kept.is_current), None)
+    except (duckdb.Error, ValueError, KeyError) as error:
+        yield Found("fail", "published", f"{path} cannot be read: {str(error).splitlines()[0]}", remedy)
+        return
+    if current is None or not tables:
+        yield Found("fail", "published", f"{path} has no marts, or no manifest beside it", remedy)
+        return
+    yield Found("ok", "published", f"{path} opens: {tables} tables, as of {current.as_of_date}")
+
+
+def _clock(settings: Settings, now: datetime) -> Iterator[Found]:
+    here = now.astimezone(ZoneInfo(settings.time_zone))
+    newest = max((kept.published_at.replace(tzinfo=UTC) for kept in _kept(settings)), default=None)
+    if newest and newest - now > _CLOCK_ALLOWANCE:
+        yield Found(
+            "fail",
+            "clock",
+            f"it says {now:%Y-%m-%d %H:%M} UTC, and something was published at {newest:%Y-%m-%d %H:%M} UTC",
+            "Set this machine's clock; let it ask a time server",
+        )
+    else:
+        yield Found("ok", "clock", f"it is {here:%Y-%m-%d %H:%M %Z} in {settings.time_zone}, the business time zone")
+
+
+def _kept(settings: Settings) -> list[Version]:
+    try:
+        return versions(settings.published_dir)
+    except (ValueError, KeyError):  # told by whoever opens the published file
+        return []
+
+
+def _size(size: float) -> str:
+    return f"{size / _GIGABYTE:,.1f} GB" if size >= _GIGABYTE else f"{size / 1_000_000:,.0f} MB"

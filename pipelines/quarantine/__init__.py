@@ -1,0 +1,1 @@
+"""Refused files and unreadable rows, and what people decide about them."""

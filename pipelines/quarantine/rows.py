@@ -1,0 +1,139 @@
+"""Stores delivered rows that could not be read, for longer than their delivery lasts.
+
+Belongs here: the store, which holds the rows in quarantine, since when they are there, and what people decided about
+them. It is a separate SQLite file, which survives a rebuilt warehouse.
+Does not belong here: where the rows are found (`pipelines/quarantine/decisions.py`).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+State = Literal["open", "resolved", "dismissed"]
+
+_BUSY_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    """One delivered row that is in no KPI.
+
+    Attributes:
+        id: id of the row's position: source, table, file and row number.
+        cells: the delivered cells as text, by column; if the row cannot be parsed, its text as `_unreadable_row`.
+        row_hash: hash of the cells.
+        read_from: the version of the raw file that the cells were read from.
+        rule: why the row cannot be read.
+        first_seen: UTC time, ISO.
+        state: `open`; `resolved` if the row at that position is now readable; `dismissed` if somebody dismissed it.
+    """
+
+    id: str
+    source: str
+    table_name: str
+    delivered_on: str
+    source_file: str
+    row_number: int
+    row_hash: str
+    read_from: str
+    rule: str
+    cells: Mapping[str, str | None]
+    first_seen: str
+    state: State = "open"
+    note: str = ""
+
+
+_NAMES = [field.name for field in fields(QuarantinedRow)]
+_TABLE = f"""
+create table if not exists quarantined_rows (
+    {", ".join(name + (" integer" if name == "row_number" else " text") + " not null" for name in _NAMES)},
+    primary key (id)
+)
+"""
+
+
+@dataclass(frozen=True)
+class QuarantinedRows:
+    """The store in the SQLite file `path`, which is created on first use."""
+
+    path: Path
+
+    def update(self, found: Iterable[QuarantinedRow], now: str) -> None:
+        """Bring the store up to date with what is in quarantine now.
+
+        A new row is open. A row that changed or came back is open again. An open row that is no longer there is
+        resolved.
+        """
+        known = {row.id: row for row in self.rows()}
+        current = {row.id: row for row in found}
+        changed = []
+        for row in current.values():
+            before = known.get(row.id)
+            if before is None or before.state == "resolved" or before.row_hash != row.row_hash:
+                changed.append(row)
+            elif (before.rule, before.read_from) != (row.rule, row.read_from):
+                changed.append(_changed(row, first_seen=before.first_seen, state=before.state, note=before.note))
+        changed += [
+            _changed(row, state="resolved", note=f"readable since {now}")
+            for row in known.values()
+            if row.state == "open" and row.id not in current
+        ]
+        self._write(changed)
+
+    def rows(self, *states: State) -> list[QuarantinedRow]:
+        """The rows in any of `states`, or all rows, in the order of their deliveries."""
+        marks = ", ".join("?" for _ in states)
+        where = f"where state in ({marks})" if states else ""
+        order = "order by source, table_name, delivered_on, source_file, row_number"
+        with self._connection() as connection:
+            found = connection.execute(f"select {', '.join(_NAMES)} from quarantined_rows {where} {order}", states)
+            return [_from_row(row) for row in found]
+
+    def dismiss(self, rows: Iterable[QuarantinedRow], note: str) -> None:
+        """Record that these rows do not matter."""
+        self._write(_changed(row, state="dismissed", note=note) for row in rows)
+
+    def purge(self, rows: Iterable[QuarantinedRow]) -> None:
+        """Delete these rows and their contents."""
+        with self._connection() as connection:
+            connection.executemany("delete from quarantined_rows where id = ?", [(row.id,) for row in rows])
+        with self._connection() as connection:
+            connection.execute("pragma wal_checkpoint(truncate)")
+
+    def _write(self, rows: Iterable[QuarantinedRow]) -> None:
+        marks = ", ".join("?" for _ in _NAMES)
+        with self._connection() as connection:
+            connection.executemany(
+                f"insert or replace into quarantined_rows ({', '.join(_NAMES)}) values ({marks})", map(_to_row, rows)
+            )
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
+        try:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma secure_delete = on")  # purged rows also disappear from the file
+            connection.execute(_TABLE)
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+
+def _changed(row: QuarantinedRow, **changes: str) -> QuarantinedRow:
+    return QuarantinedRow(**{**{name: getattr(row, name) for name in _NAMES}, **changes})
+
+
+def _to_row(row: QuarantinedRow) -> list[object]:
+    return [json.dumps(row.cells, ensure_ascii=False) if name == "cells" else getattr(row, name) for name in _NAMES]
+
+
+def _from_row(values: tuple[object, ...]) -> QuarantinedRow:
+    by_name = dict(zip(_NAMES, values, strict=True))
+    return QuarantinedRow(**by_name | {"cells": json.loads(str(by_name["cells"]))})  # type: ignore[arg-type]

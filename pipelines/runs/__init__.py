@@ -1,0 +1,1 @@
+"""Executes the job: plans, shows and profiles runs, and reads their history."""

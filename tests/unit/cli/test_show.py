@@ -1,0 +1,255 @@
+"""`kpi show`: what it prints for a small scorecard, and what it writes to files."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import openpyxl
+import pytest
+
+from pipelines.cli.printing.output import Excel, Format, Result, Target, UsageError, write
+from pipelines.cli.printing.show import show_kpi
+from pipelines.formatting import printable
+
+WARSAW = ZoneInfo("Europe/Warsaw")
+
+# variant, entity type, entity, month, value, numerator, denominator, prior, delta, target, attainment, partial, status
+SCORECARD = """
+    ('revenue', 'net', 'company', 'Company', date '2025-01-01', 1000, 1000, null, null, null, 900, 1.1, false, 'ok'),
+    ('revenue', 'net', 'company', 'Company', date '2025-02-01', 1100, 1100, null, 1000, 100, 900, 1.2, false, 'ok'),
+    ('revenue', 'net', 'company', 'Company', date '2025-03-01', 300, 300, null, 1100, null, 900, 1.3, true, 'ok'),
+    ('cac', 'blended', 'company', 'Company', date '2025-01-01', 50, 500, 10, null, null, null, null, false, 'ok'),
+    ('cac', 'paid', 'channel', 'search', date '2025-01-01', 60, 120, 2, null, null, null, null, false, 'ok'),
+    ('cac', 'roas', 'channel', 'search', date '2025-01-01', 3, 360, 120, null, null, null, null, false, 'ok'),
+    ('leads', 'cohort', 'rep', '=Ann', date '2025-01-01', 0.25, 1, 4, null, null, null, null, false, 'ok'),
+    ('leads', 'cohort', 'rep', '=Ann', date '2025-02-01', null, 1, 4, null, null, null, null, false, 'immature'),
+    ('leads', 'cohort', 'rep', '=Ann', date '2025-03-01', null, 0, 4, null, null, null, null, true, 'immature'),
+    ('leads', 'activity', 'rep', '=Ann', date '2025-02-01', 0.5, 2, 4, null, null, null, null, false, 'ok'),
+    ('leads', 'activity', 'rep', '=Ann', date '2025-03-01', 0.5, 2, 4, null, null, null, null, true, 'ok'),
+    ('leads', 'days', 'rep', '=Ann', date '2025-01-01', 12.5, null, 4, null, null, null, null, false, 'ok')
+"""
+COLUMNS = (
+    "kpi_id, variant, entity_type, entity_name, period_month, value, numerator, denominator, prior_value, delta, "
+    "target, attainment, is_partial_period, status"
+)
+
+
+@pytest.fixture(scope="module")
+def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "published"
+    folder.mkdir()
+    numbers = "value, numerator, denominator, prior_value, delta, target, attainment"
+    decimals = ", ".join(f"cast({name} as decimal(38, 12)) as {name}" for name in numbers.split(", "))
+    with duckdb.connect(str(folder / "kpi.duckdb")) as connection:
+        connection.execute("create schema marts; create schema meta")
+        connection.execute(
+            f"create table marts.kpi_scorecard__monthly as select * replace ({decimals}), entity_name as entity_id, "
+            "cast(null as decimal(38, 12)) as ci_low, cast(null as decimal(38, 12)) as ci_high "
+            f"from (values {SCORECARD}) as t({COLUMNS})"
+        )
+        connection.execute(
+            "create table marts.kpi_catalogue as from (values "
+            "('revenue', 'net'), ('cac', 'blended'), ('leads', 'cohort')) as t(kpi_id, default_variant)"
+        )
+        connection.execute(
+            "create table marts.kpi_variants as from (values "
+            "('revenue', 'net', 'money', 'Net revenue', 'gross - refunds'), "
+            "('cac', 'blended', 'money', 'CAC', 'a ÷ b'), ('cac', 'paid', 'money', 'Paid CAC', 'a ÷ b'), "
+            "('cac', 'roas', 'ratio', 'ROAS', 'a ÷ b'), ('leads', 'cohort', 'rate', 'Converted', 'a ÷ b'), "
+            "('leads', 'activity', 'rate', 'Conversions', 'a ÷ b'), ('leads', 'days', 'days', 'Days', 'median')"
+            ") as t(kpi_id, variant, unit, name_en, formula_en)"
+        )
+        connection.execute(
+            "create table meta.publication as select '20250311T0900' as publication_id, "
+            "timestamp '2025-03-11 09:00:00' as published_at, date '2025-03-10' as as_of_date, "
+            "'EUR' as reporting_currency"
+        )
+        connection.execute(
+            """
+            create table meta.deliveries_in_question as from (values
+                ('shop', 'orders', date '2025-03-04', 'accepted', 'too few', 'ann', 'a storm'),
+                ('shop', 'products', date '2025-03-06', 'left_out', 'too few', 'bob', 'torn'),
+                ('shop', 'refunds', date '2025-03-05', 'left_out', 'too few', null, null),
+                ('ads', 'spend', date '2025-03-08', 'missing', 'never came', null, null),
+                ('ads', 'spend', date '2025-03-09', 'missing', 'never came', null, null),
+                ('ads', 'spend', date '2025-03-10', 'missing', 'never came', null, null),
+                ('ads', 'spend', date '2025-03-11', 'missing', 'never came', null, null)
+            ) as t(source, table_name, delivered_on, state, problems, decided_by, reason)
+            """
+        )
+    return folder
+
+
+@pytest.fixture
+def shown(published_dir: Path, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    def show(kpi_id: str, **choices: object) -> str:
+        show_kpi(published_dir, WARSAW, kpi_id, **choices)  # type: ignore[arg-type]
+        return capsys.readouterr().out
+
+    return show
+
+
+def cells(printed: str, start: str) -> list[str]:
+    """The cells of the row that begins with `start`."""
+    [line] = [line for line in printed.splitlines() if line.startswith((f"│ {start}", f"┃ {start}"))]
+    return [cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")]
+
+
+def test_under_the_title_stand_formula_as_of_publication_and_currency(shown) -> None:  # type: ignore[no-untyped-def]
+    assert shown("revenue").splitlines()[:3] == [
+        "revenue (net) by company: Net revenue",
+        "gross - refunds",
+        "as of 2025-03-10, published 2025-03-11 10:00 CET (20250311T0900), money in EUR",
+    ]
+
+
+def test_money_has_its_currency_and_a_change_its_sign_and_share(shown) -> None:  # type: ignore[no-untyped-def]
+    printed = shown("revenue", month=date(2025, 2, 1))
+    assert dict(zip(cells(printed, "month"), cells(printed, "2025-02"), strict=True)) == {
+        "month": "2025-02",
+        "value, EUR": "1,100.00",
+        "month before, EUR": "1,000.00",
+        "change": "+100.00 (+10.0 %)",
+        "target": "900.00",
+        "attained": "120.00 %",
+    }
+
+
+def test_the_target_of_a_month_in_progress_is_that_of_the_whole_month(shown) -> None:  # type: ignore[no-untyped-def]
+    header = cells(shown("revenue", month=date(2025, 3, 1)), "month")
+    assert header[-2:] == ["target (whole month)", "attained (to date)"]
+
+
+def test_a_ratio_says_what_it_is_made_of_and_a_median_how_many_cases(shown) -> None:  # type: ignore[no-untyped-def]
+    ratio = shown("cac")
+    assert cells(ratio, "month")[2] == "numerator / denominator"
+    assert cells(ratio, "2025-01")[2] == "500 / 10"
+    median = shown("leads", by="rep", variant="days")
+    assert (cells(median, "month")[3], cells(median, "2025-01")[3]) == ("cases", "4")
+
+
+def test_a_cut_without_the_default_variant_shows_one_that_it_has(shown) -> None:  # type: ignore[no-untyped-def]
+    printed = shown("cac", by="channel")
+    assert printed.startswith("cac (paid) by channel: Paid CAC\n")
+    assert "cac (blended) is not published by channel; this is paid. There are also: roas." in printed
+
+
+def test_months_that_are_immature_name_the_variants_that_are_known(shown) -> None:  # type: ignore[no-untyped-def]
+    [line] = [line for line in shown("leads", by="rep").splitlines() if line.startswith("immature (2025-02 to")]
+    assert line.endswith("Known already: --variant activity.")
+
+
+def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -> None:  # type: ignore[no-untyped-def]
+    notes = shown("revenue").splitlines()[-4:]
+    assert notes == [
+        "Not in these numbers: ads.spend of 2025-03-08 to 2025-03-10 (missing).",  # not 03-11, after the as-of date
+        "Not in these numbers: shop.products of 2025-03-06 (left out by bob: torn).",
+        "Not in these numbers: shop.refunds of 2025-03-05 (left out).",
+        "Accepted by ann: shop.orders of 2025-03-04 (a storm).",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"kpi_id": "revenu"}, "KPI 'revenu' is not published. Did you mean revenue? There are: cac, leads, revenue."),
+        ({"kpi_id": "cac", "by": "chanel"}, "--by 'chanel' is not published of cac. Did you mean channel?"),
+        ({"kpi_id": "cac", "variant": "pad"}, "--variant 'pad' is not published of cac. There are: blended."),
+        ({"kpi_id": "cac", "variant": "paid"}, "cac (paid) is not published by company, only by channel."),
+        (
+            {"kpi_id": "revenue", "month": date(2030, 1, 1)},
+            "--month 2030-01 is not published of revenue (net) by company. "
+            "Published are 2025-01 to 2025-03, as of 2025-03-10.",
+        ),
+    ],
+)
+def test_what_is_not_published_is_answered_with_what_is(  # type: ignore[no-untyped-def]
+    shown, choices: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError) as wrong:
+        shown(**choices)
+    assert str(wrong.value).startswith(message)
+
+
+def test_csv_says_which_kpi_variant_and_cut_it_is(shown) -> None:  # type: ignore[no-untyped-def]
+    first, *_ = csv.DictReader(io.StringIO(shown("revenue", target=Target(Format.csv))))
+    assert list(first)[:3] == ["kpi_id", "variant", "entity_type"]
+    assert (first["kpi_id"], first["variant"], first["entity_type"], first["unit"], first["currency"]) == (
+        *("revenue", "net", "company", "money", "EUR"),
+    )
+
+
+def test_csv_for_excel_has_a_mark_semicolons_decimal_commas_and_no_formulas(shown) -> None:  # type: ignore[no-untyped-def]
+    printed = shown("leads", by="rep", target=Target(Format.csv, None, Excel.comma))
+    assert printed.startswith("\ufeffkpi_id;variant;")
+    row = printed.splitlines()[1].split(";")
+    assert "0,25" in row
+    assert "'=Ann" in row
+
+
+def test_a_workbook_has_a_frozen_bold_header_and_typed_cells(shown, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "revenue.xlsx"
+    shown("revenue", target=Target.of(None, file))
+    sheet = openpyxl.load_workbook(file).active
+    header = [cell.value for cell in sheet[1]]
+    first = dict(zip(header, sheet[2], strict=True))
+    assert sheet.freeze_panes == "A2"
+    assert all(cell.font.bold for cell in sheet[1])
+    assert (first["value"].value, first["value"].number_format) == (1000, "#,##0.00")
+    assert (first["period_month"].value, first["period_month"].number_format) == (datetime(2025, 1, 1), "yyyy-mm")
+    assert first["attainment"].number_format == "0.00%"
+
+
+def test_text_in_a_workbook_is_never_a_formula(shown, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "leads.xlsx"
+    shown("leads", by="rep", target=Target.of(None, file))
+    cell = openpyxl.load_workbook(file).active["E2"]
+    assert (cell.value, cell.data_type) == ("=Ann", "s")
+
+
+def test_parquet_of_a_kpi_keeps_its_decimals(shown, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "revenue.parquet"
+    shown("revenue", target=Target.of(None, file))
+    assert duckdb.sql(f"select sum(value) from '{file}'").fetchall() == [(Decimal(2400),)]
+
+
+@pytest.mark.parametrize("form", [Format.csv, Format.json, Format.parquet, Format.xlsx])
+def test_a_file_that_cannot_be_written_is_told(shown, tmp_path: Path, form: Format) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match=f"no_folder/x.{form} cannot be written: No such file or directory"):
+        shown("revenue", target=Target(form, tmp_path / "no_folder" / f"x.{form}"))
+    with pytest.raises(UsageError, match="is no file that can be written"):
+        shown("revenue", target=Target(form, tmp_path))
+
+
+def test_what_fails_half_way_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("before")
+
+    def rows() -> Iterator[tuple[int]]:
+        yield (1,)
+        raise UsageError("stopped")
+
+    with pytest.raises(UsageError, match="stopped"):
+        write(Result(["a"], ["BIGINT"], rows()), Target(Format.csv, file))
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.csv", "before")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((Format.xlsx, None, None), r"--format xlsx needs --output FILE\."),
+        ((Format.json, None, Excel.comma), r"--excel is about CSV, and this is json\."),
+    ],
+)
+def test_formats_that_do_not_fit_are_told(arguments: tuple[Format, None, Excel | None], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Target.of(*arguments)
+
+
+def test_what_data_brings_does_not_move_the_cursor() -> None:
+    assert printable("a\x1b[2Jb\nc") == "a\N{REPLACEMENT CHARACTER}[2Jb c"

@@ -1,0 +1,467 @@
+"""From delivery to raw: every format lands as text with provenance, completely or not at all."""
+
+import gzip
+import json
+import threading
+import zipfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from openpyxl import Workbook
+
+from pipelines.ingest.gate import DeliveryError
+from pipelines.ingest.landing import Landed, first_live_day, history_days, land, raw_days, raw_file, stamp_again
+from pipelines.quarantine.files import QuarantinedFiles
+from pipelines.sources import Table
+from pipelines.warehouse import sandboxed
+
+DAY = date(2025, 1, 31)
+
+
+class Shop:
+    """A landing folder and a raw folder with one table."""
+
+    def __init__(self, folder: Path, **table: Any) -> None:
+        self.landing, self.raw = folder / "landing", folder / "raw"
+        self.table = Table.model_validate(
+            {
+                "description": "Orders.",
+                "path": "orders_{delivered_on}.csv",
+                "format": "csv",
+                "columns": ["id", "amount"],
+                "key": ["id"],
+                **table,
+            }
+        )
+        self.landing.mkdir(parents=True)
+
+    def deliver(self, content: str | bytes, name: str = f"orders_{DAY}.csv") -> Path:
+        path = self.landing / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def land(self, day: date = DAY) -> Landed:
+        with sandboxed(self.landing, self.raw) as database:
+            return land("shop", "orders", self.table, day, self.landing, self.raw, database)
+
+    def land_all(self, *days: int) -> list[int]:
+        """Land these days of January in one run, each file with a unique row. Return the days that are history."""
+        run = [DAY.replace(day=day) for day in days]
+        with sandboxed(self.landing, self.raw) as database:
+            live_from = first_live_day(database, self.raw, "shop", "orders", run)
+            for day in run:
+                self.deliver(f"id,amount\n{day},{len(list(self.raw.rglob('*')))}\n", f"orders_{day}.csv")
+                arguments = "shop", "orders", self.table, day, self.landing, self.raw, database
+                land(*arguments, is_history=day < live_from)
+            landed = raw_days(self.raw, "shop", "orders")
+            return sorted(day.day for day in history_days(database, map(self.file, landed)))
+
+    def file(self, day: date = DAY) -> Path:
+        return raw_file(self.raw, "shop", "orders", day)
+
+    def rows(self, columns: str = "id, amount, _row_number") -> list[tuple[Any, ...]]:
+        return duckdb.sql(f"select {columns} from read_parquet('{self.file()}') order by _row_number").fetchall()
+
+
+def test_csv_lands_as_text_with_provenance(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, date_column="id")
+    shop.deliver("id,amount\n007,1.50\n008,\n")
+    landed = shop.land()
+    assert (landed.outcome, landed.rows, landed.files) == ("landed", 2, ["orders_2025-01-31.csv"])
+    assert shop.rows() == [("007", "1.50", 2), ("008", None, 3)]
+    [(file, delivered_on, sha)] = set(shop.rows("_source_file, _delivered_on, _file_sha256"))
+    assert (file, delivered_on, len(sha)) == ("orders_2025-01-31.csv", DAY, 64)
+    types = {row[1] for row in duckdb.sql(f"describe select id, amount from read_parquet('{shop.file()}')").fetchall()}
+    assert types == {"VARCHAR"}
+
+
+def test_gzipped_csv_with_semicolons_and_quoted_line_breaks(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on:%Y%m%d}.csv.gz", delimiter=";")
+    shop.deliver(gzip.compress(b'id;amount\n1;"1,50"\n2;"a\nb"\n3;x\n'), "orders_20250131.csv.gz")
+    shop.land()
+    assert shop.rows() == [("1", "1,50", 2), ("2", "a\nb", 3), ("3", "x", 4)]
+
+
+def test_nothing_is_remembered_of_a_file_that_may_be_replaced(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n1,1.50\n")
+    with sandboxed(shop.landing, shop.raw) as database:
+        assert land("shop", "orders", shop.table, DAY, shop.landing, shop.raw, database).rows == 1
+        assert database.execute("select * from duckdb_external_file_cache()").fetchall() == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1250", "latin-1"])
+def test_declared_encodings_are_read(tmp_path: Path, encoding: Any) -> None:
+    shop = Shop(tmp_path, encoding=encoding)
+    shop.deliver("id,amount\né,1\n".encode(encoding))
+    shop.land()
+    assert shop.rows() == [("é", "1", 2)]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver(b"\xef\xbb\xbfid,amount\n1,2\n")
+    shop.land()
+    assert shop.rows() == [("1", "2", 2)]
+
+
+def test_json_lines_keep_numbers_digit_by_digit(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.jsonl", format="jsonl")
+    shop.deliver(
+        '{"id": 12345678901234567890, "amount": 12.30}\n{"id": "x", "amount": null}\n', "orders_2025-01-31.jsonl"
+    )
+    shop.land()
+    assert shop.rows() == [("12345678901234567890", "12.30", 1), ("x", None, 2)]
+
+
+def test_parquet_keeps_decimals_and_dates(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.parquet", format="parquet")
+    path = shop.landing / "orders_2025-01-31.parquet"
+    duckdb.sql(f"copy (select date '2025-01-31' as id, cast(1.50 as decimal(9, 2)) as amount) to '{path}'")
+    shop.land()
+    assert shop.rows() == [("2025-01-31", "1.50", 1)]
+
+
+def test_excel_dates_are_iso_dates(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel")
+    workbook = Workbook()
+    sheet: Any = workbook.active
+    for row in (["id", "amount"], [date(2025, 1, 31), 1.5], [None, None], ["R1", 2.0]):
+        sheet.append(row)
+    workbook.save(shop.landing / "orders_2025-01-31.xlsx")
+    shop.land()
+    assert [row[:2] for row in shop.rows()] == [("2025-01-31", "1.5"), ("R1", "2")]
+
+
+def test_whitespace_text(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.txt", format="whitespace")
+    shop.deliver(" id  amount\n 1   11.77\n", "orders_2025-01-31.txt")
+    shop.land()
+    assert shop.rows() == [("1", "11.77", 2)]
+
+
+def test_the_same_bytes_again_change_nothing_and_other_bytes_restate(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n1,2\n")
+    shop.land()
+    before = shop.file().read_bytes()
+    assert shop.land().outcome == "unchanged"
+    assert shop.file().read_bytes() == before
+    shop.deliver("id,amount\n1,3\n")
+    assert shop.land().outcome == "restated"
+    assert shop.rows("amount") == [("3",)]
+
+
+def test_all_days_of_a_first_load_but_the_newest_are_history_and_what_comes_after_is_not(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "o'shop [1]")
+    assert shop.land_all(3, 4, 5, 6) == [3, 4, 5]
+    assert shop.land_all(7) == [3, 4, 5]
+    assert shop.land_all(8, 9) == [3, 4, 5]
+
+
+def test_a_first_load_that_was_interrupted_goes_on_as_one(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.land_all(3, 4, 5, 6)
+    shop.file(DAY.replace(day=5)).unlink()
+    shop.file(DAY.replace(day=6)).unlink()
+    assert shop.land_all(3, 4, 5, 6) == [3, 4, 5]
+
+
+def test_days_before_the_first_live_one_are_history_whenever_they_land(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    assert shop.land_all(10) == []
+    assert shop.land_all(8, 9) == [8, 9]
+
+
+def test_a_day_that_is_landed_anew_stays_history_or_live(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.land_all(3, 4, 5)
+    assert shop.land_all(4, 5) == [3, 4]
+    with sandboxed(shop.landing, shop.raw) as database:
+        for day in (4, 5):
+            stamp_again(database, shop.file(DAY.replace(day=day)))
+    assert shop.land_all(6) == [3, 4]
+
+
+def test_what_landed_before_history_was_written_down_is_live(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n1,2\n")
+    shop.land()
+    with sandboxed(shop.landing, shop.raw) as database:
+        assert first_live_day(database, shop.raw, "shop", "orders", [DAY.replace(day=30)]) == DAY
+
+
+def test_a_missing_delivery_fails_unless_empty_days_are_allowed(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    with pytest.raises(DeliveryError, match=r"orders_2025-01-31\.csv: nothing was delivered for 2025-01-31"):
+        shop.land()
+    assert not shop.file().exists()
+    shop.table = shop.table.model_copy(update={"empty_day": "allowed"})
+    assert (shop.land().outcome, shop.rows()) == ("empty day", [])
+    assert raw_days(shop.raw, "shop", "orders") == {DAY}
+
+
+def test_several_files_of_a_day_land_together(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.csv")
+    shop.deliver("id,amount\n1,2\n", "orders_2025-01-31_a.csv")
+    shop.deliver("amount,note,id\n4,new,3\n", "orders_2025-01-31_b.csv")
+    landed = shop.land()
+    assert (landed.rows, landed.undeclared_columns) == (2, ["note"])
+    assert sorted(shop.rows("id, amount, note")) == [("1", "2", None), ("3", "4", "new")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,amnt\n1,2\n", r"row 1 \(header\): column 'amount' is missing; not declared: 'amnt'"),
+        ("id,id,amount\n1,1,2\n", r"row 1 \(header\): column 'id' stands there more than once"),
+        ("<!DOCTYPE html>\n<html></html>\n", r"the file is a web page or XML"),
+        ("", r"the file is empty"),
+        ("id,amount\n1,2", r"row 2: the last row has no line end"),
+    ],
+)
+def test_a_broken_file_is_named_with_row_and_column_and_leaves_raw_as_it_was(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n1,2\n")
+    shop.land()
+    shop.deliver(content)
+    with pytest.raises(DeliveryError, match=rf"orders_2025-01-31\.csv: {message}"):
+        shop.land()
+    assert shop.rows("amount") == [("2",)]
+    assert [path.name for path in shop.file().parent.iterdir()] == ["rows.parquet"]
+
+
+def test_what_has_landed_stays_when_the_landing_folder_is_cleared(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.csv", empty_day="allowed")
+    first = shop.deliver("id,amount\n1,2\n", f"orders_{DAY}_a.csv")
+    second = shop.deliver("id,amount\n3,4\n", f"orders_{DAY}_b.csv")
+    shop.land()
+    before = shop.file().read_bytes()
+    first.unlink()
+    second.unlink()
+    assert shop.land().outcome == "unchanged"
+    assert shop.file().read_bytes() == before
+    shop.deliver("id,amount\n5,6\n", f"orders_{DAY}_b.csv")
+    assert shop.land().outcome == "restated"
+    assert sorted(shop.rows("id, amount")) == [("1", "2"), ("5", "6")]
+
+
+@pytest.mark.parametrize(
+    ("content", "unreadable", "good"),
+    [
+        ("id,amount\n1,2\n1,2,3\n4,5\n", (3, "1,2,3\n", "3 cells where the header has 2"), ["1", "4"]),
+        ("id,amount\n1,2\n4\n5,6\n", (3, "4\n", "1 cells where the header has 2"), ["1", "5"]),
+        ('id,amount\n1,"2\n3,4\n5,"6"\n', (2, '1,"2\n', "a quote is not closed"), ["3", "5"]),
+        ("id,amount\n\n1,2\n3,x\0y\n", (4, "3,x\0y\n", "holds a NUL byte"), ["1"]),
+        ("id,amount\n1," + "x" * 2_000_001 + "\n3,4\n", (2, None, "a cell has more than 2,000,000"), ["3"]),
+    ],
+    ids=["too many cells", "too few cells", "quote", "NUL after a blank line", "cell too large"],
+)
+def test_a_broken_row_is_kept_as_text_and_takes_no_other_along(
+    tmp_path: Path, content: str, unreadable: tuple[int, str | None, str], good: list[str]
+) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver(content)
+    landed = shop.land()
+    assert (landed.rows, landed.unreadable_rows) == (len(good) + 1, 1)
+    assert [row[0] for row in shop.rows() if row[0] is not None] == good
+    [(number, text, problem)] = [row for row in shop.rows("_row_number, _unreadable_row, _problem") if row[2]]
+    assert number == unreadable[0]
+    assert text == unreadable[1] or unreadable[1] is None
+    assert problem.startswith(unreadable[2])
+
+
+def test_the_careful_reader_reads_good_rows_as_the_fast_one_does(tmp_path: Path) -> None:
+    rows = ["1,2", '"a ""b""",c', 'x"y,z', '"line\nbreak",", ,"', ",", '"",é', " s , t "]
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n" + "\n".join(rows) + "\n")
+    shop.land()
+    fast = shop.rows()
+    shop.deliver("id,amount\n" + "\n".join(rows) + "\ntoo,many,cells\n")
+    assert shop.land().unreadable_rows == 1
+    assert [row for row in shop.rows() if row[2] < 9] == fast
+    assert len(fast) == 7
+
+
+def test_a_csv_file_under_an_excel_name_is_named_with_the_next_step(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel")
+    shop.deliver("id,amount\n1,2\n", "orders_2025-01-31.xlsx")
+    with pytest.raises(DeliveryError, match=r"orders_2025-01-31\.xlsx: cannot be read as excel: .*`format`"):
+        shop.land()
+
+
+def test_an_empty_excel_sheet_lacks_its_columns(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel")
+    shop.landing.mkdir(exist_ok=True)
+    Workbook().save(shop.landing / "orders_2025-01-31.xlsx")
+    with pytest.raises(DeliveryError, match=r"row 1 \(header\): column 'id', 'amount' is missing"):
+        shop.land()
+
+
+def test_a_broken_json_line_is_kept_as_text(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.jsonl", format="jsonl")
+    shop.deliver(
+        json.dumps({"id": 1, "amount": 2}) + '\n{"id": "secret@example.com", "amount": \n{"id": 3}\n[4]\n',
+        "orders_2025-01-31.jsonl",
+    )
+    assert (shop.land().rows, shop.land().unreadable_rows) == (4, 3)
+    assert shop.rows("_row_number, _problem")[1:] == [
+        (2, "not valid JSON: Expecting value"),
+        (3, "'amount' is missing"),
+        (4, "a JSON array where an object is expected"),
+    ]
+
+
+def test_a_json_array_keeps_numbers_digit_by_digit(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.json", format="json")
+    shop.deliver(
+        '[{"id": 12345678901234567890, "amount": 12.30}, {"amount": {"a": 1}, "id": ""}]', f"orders_{DAY}.json"
+    )
+    shop.land()
+    assert shop.rows() == [("12345678901234567890", "12.30", 1), (None, '{"a": "1"}', 2)]
+
+
+def test_a_zip_archive_of_one_file(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.zip", encoding="cp1250")
+    with zipfile.ZipFile(shop.landing / f"orders_{DAY}.zip", "w") as archive:
+        archive.writestr("../../evil.csv", "id,amount\nżółw,1\n".encode("cp1250"))
+    shop.land()
+    assert shop.rows() == [("żółw", "1", 2)]
+    assert [path.name for path in tmp_path.iterdir()] == ["landing", "raw"]
+
+
+def test_a_workbook_whose_stated_range_is_too_small_keeps_its_rows(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel")
+    workbook = Workbook()
+    sheet: Any = workbook.active
+    for row in (["id", "amount"], ["A", 1], ["B", 2]):
+        sheet.append(row)
+    whole = tmp_path / "whole.xlsx"
+    workbook.save(whole)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(shop.landing / f"orders_{DAY}.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1:B1"'))
+    assert shop.land().rows == 2
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(shop.landing / f"orders_{DAY}.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name)[:-40] if "sheet1" in name else old.read(name))
+    with pytest.raises(DeliveryError, match=r"orders_2025-01-31\.xlsx: "):
+        shop.land()
+
+
+def test_a_damaged_file_takes_no_other_along(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.parquet", format="parquet")
+    for part in "ab":
+        path = shop.landing / f"orders_{DAY}_{part}.parquet"
+        duckdb.sql(f"copy (select range as id, repeat('x', 99) as amount from range(9999)) to '{path}'")
+    damaged = bytearray(path.read_bytes())
+    damaged[200:4000] = b"\x07" * 3800
+    path.write_bytes(damaged)
+    landed = shop.land()
+    assert (landed.rows, landed.files) == (9999, [f"orders_{DAY}_a.parquet"])
+    assert [reason.partition(":")[0] for reason in landed.refused] == [path.name]
+
+
+def test_a_broken_new_version_keeps_the_old_and_lets_others_in(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.csv")
+    quarantine = QuarantinedFiles(tmp_path / "quarantine", shop.landing)
+
+    def land_day() -> Landed:
+        with sandboxed(shop.landing, shop.raw) as database:
+            return land("shop", "orders", shop.table, DAY, shop.landing, shop.raw, database, quarantine)
+
+    shop.deliver("id,amount\n1,2\n", f"orders_{DAY}_a.csv")
+    land_day()
+    shop.deliver("id,total\n1,3\n", f"orders_{DAY}_a.csv")
+    shop.deliver("id,amount\n5,6\n", f"orders_{DAY}_b.csv")
+    for _ in range(3):  # the refused one stays open until it is replaced or dismissed
+        landed = land_day()
+        assert len(landed.refused) == 1
+        assert sorted(shop.rows("id, amount")) == [("1", "2"), ("5", "6")]
+    shop.deliver("id,amount\n1,3\n", f"orders_{DAY}_a.csv")
+    assert land_day().refused == []
+    assert sorted(shop.rows("id, amount")) == [("1", "3"), ("5", "6")]
+    assert [(file.state, file.note) for file in quarantine.all()] == [("dismissed", "replaced by a later delivery")]
+
+
+def test_a_snapshot_lands_whole_or_not_at_all(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}_*.csv", deliveries="snapshot")
+    shop.deliver("id,amount\n1,2\n", f"orders_{DAY}_eu.csv")
+    shop.deliver("id,amount\n5,6", f"orders_{DAY}_us.csv")
+    with pytest.raises(DeliveryError, match=r"_us\.csv: row 2: the last row has no line end"):
+        shop.land()
+    assert not shop.file().exists()
+
+
+def test_the_same_bytes_twice_on_one_day_count_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}*.csv", key=["_source_file", "_row_number"])
+    content = "id,amount\n" + "".join(f"{number},1\n" for number in range(20))
+    shop.deliver(content)
+    shop.deliver(content, f"orders_{DAY} (1).csv")
+    landed = shop.land()
+    assert landed.rows == 20
+    assert len(landed.refused) == 1
+    assert "the same bytes as" in landed.refused[0]
+
+
+def test_a_folder_called_like_a_column_is_no_column(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "id=99", path="amount=5/orders_{delivered_on}.csv")
+    shop.deliver("id,amount\n1,7\n", f"amount=5/orders_{DAY}.csv")
+    shop.land()
+    assert duckdb.sql(
+        f"select id, amount from read_parquet('{shop.file()}', hive_partitioning = false)"
+    ).fetchall() == [("1", "7")]
+
+
+def test_names_with_wildcards_quotes_and_spaces_are_just_names(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "it's [a] folder*", path="o'rders [x] {delivered_on}.csv")
+    shop.table = shop.table.model_copy(update={"path": "*{delivered_on}.csv"})
+    shop.deliver("id,amount\n1,2\n", f"o'rders [x] {DAY}.csv")
+    assert shop.land().rows == 1
+
+
+def test_landing_a_day_from_many_threads_leaves_one_whole_file(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n" + "".join(f"{number},1\n" for number in range(1000)))
+    threads = [threading.Thread(target=shop.land) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(shop.rows()) == 1000
+    assert [path.name for path in shop.file().parent.iterdir()] == ["rows.parquet"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from read_csv('{outside}/secret.csv')",
+        "select * from read_text('{outside}/secret.csv')",
+        "select * from glob('{outside}/*')",
+        "copy (select 1) to '{outside}/new.csv'",
+        "attach '{outside}/new.duckdb' as other",
+        "install httpfs",
+        "load httpfs",
+        "select * from read_csv('https://example.com/orders.csv')",
+        "set enable_external_access = true",
+        "set allowed_directories = ['{outside}/']",
+        "set memory_limit = '1TB'",
+    ],
+)
+def test_what_reads_foreign_files_sees_nothing_else_and_cannot_be_told_to(tmp_path: Path, statement: str) -> None:
+    outside, landing = tmp_path / "outside", tmp_path / "landing"
+    outside.mkdir()
+    landing.mkdir()
+    (outside / "secret.csv").write_text("id\n1\n")
+    (landing / "orders.csv").write_text("id\n1\n")
+    with sandboxed(landing) as database:
+        assert database.execute(f"select * from read_csv('{landing}/orders.csv')").fetchall() == [(1,)]
+        with pytest.raises(duckdb.Error):
+            database.execute(statement.format(outside=outside)).fetchall()
+    assert [path.name for path in outside.iterdir()] == ["secret.csv"]

@@ -1,0 +1,260 @@
+"""What `kpi doctor` finds in sound and in faulty installations."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from filelock import FileLock
+
+from pipelines.config_files import ConfigError
+from pipelines.operations import doctor
+from pipelines.operations.doctor import Diagnosis, Found, examine
+from pipelines.runs.processes import Listener
+from pipelines.settings import PROJECT_DIR, Settings, load_settings
+from tests.conftest import Installation
+
+NOW = datetime(2026, 1, 9, 11, 0, tzinfo=UTC)
+BUILT = Path("publications/20260109T104100Z-aaaa")
+
+
+@pytest.fixture(autouse=True)
+def _without_suites(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading all suites takes longer than everything else. The command reads them in a process of its own."""
+    monkeypatch.setattr(doctor, "load_suites", lambda *_: {})
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A new installation on ports that nobody listens on."""
+    shipped = load_settings(PROJECT_DIR / "kpi.yml").with_data_dir(tmp_path / "data")
+    return shipped.model_copy(
+        update={"ui_url": "http://127.0.0.1:9", "data_docs_url": "http://127.0.0.1:9", "environment": "local"}
+    )
+
+
+@pytest.fixture
+def used(settings: Settings) -> Settings:
+    """An installation that has published."""
+    folder = settings.data_dir / BUILT
+    folder.mkdir(parents=True)
+    with duckdb.connect(str(folder / "kpi.duckdb")) as connection:
+        connection.execute("create schema marts; create table marts.dim_date (day date)")
+    (folder / "manifest.json").write_text(
+        f'{{"publication_id": "{folder.name}", "published_at": "2026-01-09 10:41:00", "as_of_date": "2026-01-08", '
+        '"run_id": "aaaa"}'
+    )
+    settings.published_dir.symlink_to(BUILT)
+    settings.warehouse_path.write_bytes(b"")
+    return settings
+
+
+def diagnosed(settings: Settings, now: datetime = NOW) -> Diagnosis:
+    return examine(lambda: settings, now)
+
+
+def wrong(settings: Settings, now: datetime = NOW) -> list[Found]:
+    """Everything that is wrong."""
+    return [found for found in diagnosed(settings, now).found if found.level != "ok"]
+
+
+def the_only_wrong(settings: Settings, now: datetime = NOW) -> Found:
+    [found] = wrong(settings, now)
+    assert found.remedy
+    return found
+
+
+def test_nothing_is_wrong_with_a_new_installation_and_nothing_is_made(settings: Settings) -> None:
+    assert wrong(settings) == []
+    assert not settings.data_dir.exists()
+
+
+def test_nothing_is_wrong_with_one_that_has_published(used: Settings) -> None:
+    assert wrong(used) == []
+    said = {found.topic: found.said for found in diagnosed(used).found}
+    assert said["published"].endswith("published/kpi.duckdb opens: 1 tables, as of 2026-01-08")
+    assert said["clock"] == "it is 2026-01-09 12:00 CET in Europe/Warsaw, the business time zone"
+
+
+def test_settings_that_do_not_load_are_a_failure_of_configuration() -> None:
+    def load() -> Settings:
+        raise ConfigError("kpi.yml:3: time_zone: no time zone is called 'Mars'.")
+
+    diagnosis = examine(load, NOW)
+    assert diagnosis.is_misconfigured
+    assert diagnosis.found[-1].said == "kpi.yml:3: time_zone: no time zone is called 'Mars'."
+
+
+@pytest.mark.parametrize(
+    ("values", "topic"),
+    [
+        ({"sources": ["shop", "shopp"]}, "sources"),
+        ({"alerts": Path("/nowhere/alerts.yml")}, "alerts"),
+    ],
+    ids=["a source without a file", "alerts without a file"],
+)
+def test_what_the_settings_name_must_load(settings: Settings, values: dict[str, Any], topic: str) -> None:
+    diagnosis = diagnosed(settings.model_copy(update=values))
+    assert diagnosis.is_misconfigured
+    assert [found.topic for found in diagnosis.found if found.level == "fail"] == [topic]
+
+
+def test_a_channel_that_can_reach_nobody_is_named_by_its_variable(settings: Settings, tmp_path: Path) -> None:
+    own = tmp_path / "alerts.yml"
+    own.write_text(
+        "channels: {slack: {kind: apprise, url_env: NEVER_SET_URL}}\nroutes: [{channels: [slack]}]\n", encoding="utf-8"
+    )
+    found = the_only_wrong(settings.model_copy(update={"alerts": own}))
+    assert found.said == "channel slack can reach nobody from here: NEVER_SET_URL not set"
+
+
+@pytest.mark.parametrize(("free", "level"), [(5_000_000_000, "ok"), (900_000_000, "warn"), (90_000_000, "fail")])
+def test_a_disk_that_is_full_soon(settings: Settings, monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type(usage)(usage.total, usage.total - free, free))
+    [disk] = [found for found in diagnosed(settings).found if found.topic == "disk"]
+    assert disk.level == level
+
+
+def test_a_file_where_a_folder_should_be(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    settings.raw_dir.write_text("")
+    assert the_only_wrong(settings).said == f"{settings.raw_dir} is no folder"
+
+
+def test_a_folder_of_another_user(used: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    used.raw_dir.mkdir()
+    theirs = {used.raw_dir, used.warehouse_path}
+    monkeypatch.setattr(doctor.os, "access", lambda path, _: path not in theirs)
+    assert the_only_wrong(used).said.splitlines() == [
+        f"{used.raw_dir} cannot be written to",
+        f"{used.warehouse_path} cannot be written to",
+    ]
+
+
+@contextmanager
+def listening() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux says who listens")
+def test_who_has_taken_a_port_is_named(settings: Settings) -> None:
+    with listening() as port:
+        found = the_only_wrong(settings.model_copy(update={"ui_url": f"http://127.0.0.1:{port}"}))
+    assert found.said.startswith(f"port {port} is taken by process {os.getpid()} (")
+    assert "kpi dev --port" in found.remedy
+
+
+def test_a_port_that_our_own_pages_have_taken_is_well(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (
+        "python -m dagster_webserver -p 3000 ",
+        "/opt/bin/dagster-webserver -p 3000 ",
+        "python -m pipelines.x",
+    ):
+        monkeypatch.setattr(doctor, "listener", lambda _, command=command: Listener("process 1 (python)", command))
+        assert wrong(settings) == []
+
+
+def test_a_page_that_another_machine_serves_is_not_looked_for(settings: Settings) -> None:
+    elsewhere = diagnosed(settings.model_copy(update={"ui_url": "https://dagster.example.org"}))
+    assert "https://dagster.example.org is served elsewhere" in [found.said for found in elsewhere.found]
+
+
+def test_a_warehouse_that_is_being_written_is_well(used: Settings) -> None:
+    used.warehouse_path.with_suffix(".writer").write_text(f"`kpi run`, process {os.getpid()}, since now")
+    (used.data_dir / "publications" / ".candidate").mkdir()
+    with FileLock(used.warehouse_path.with_suffix(".lock")):
+        assert wrong(used) == []
+
+
+def test_a_lock_that_outlived_its_process_is_named(used: Settings) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    used.warehouse_path.with_suffix(".writer").write_text(f"`kpi run`, process {gone.pid}, since 09:00 UTC")
+    with FileLock(used.warehouse_path.with_suffix(".lock")):
+        found = the_only_wrong(used)
+    assert found.said.startswith(f"the warehouse is locked by `kpi run`, process {gone.pid}")
+
+
+@pytest.mark.parametrize(
+    ("left", "below"),
+    [
+        ("raw/shop/orders/delivered_on=2026-01-08/.landing-x.parquet", ""),
+        ("raw/shop/orders/delivered_on=2026-01-08/.reading-x", "part"),
+        ("publications/.20260109T104100Z-bbbb", "kpi.duckdb"),
+        (".rehearsal-x", "raw"),
+        ("warehouse.duckdb.wal", ""),
+    ],
+)
+def test_what_a_killed_process_left_is_named(used: Settings, left: str, below: str) -> None:
+    path = used.data_dir / left / below
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
+    found = the_only_wrong(used)
+    assert (found.level, found.topic) == ("warn", "leftovers")
+    assert str(used.data_dir / left) in found.said
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "kpi.duckdb").write_text("no database" * 999), "cannot be read"),
+        (lambda folder: (folder / "kpi.duckdb").unlink(), "has no kpi.duckdb"),
+        (lambda folder: shutil.rmtree(folder), "has no kpi.duckdb"),
+        (lambda folder: (folder / "kpi.duckdb.wal").write_text(""), "keeps readers from opening it"),
+        (lambda folder: (folder / "manifest.json").unlink(), "no manifest beside it"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),
+    ],
+    ids=["no DuckDB file", "no file", "no publication", "a journal", "no manifest", "half a manifest"],
+)
+def test_a_published_file_that_does_not_open(used: Settings, spoil: Any, said: str) -> None:
+    spoil(used.data_dir / BUILT)
+    found = the_only_wrong(used)
+    assert (found.level, found.topic) == ("fail", "published")
+    assert said in found.said
+
+
+@pytest.mark.parametrize("name", ["alerts.sqlite", "dagster/history/runs.db", "dagster/schedules/schedules.db"])
+def test_a_record_that_cannot_be_read_is_named(used: Settings, name: str) -> None:
+    path = used.data_dir / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("no database, and longer than the header of one would have to be" * 9)
+    found = the_only_wrong(used)
+    assert (found.level, found.said) == ("fail", f"{path} cannot be read: file is not a database")
+
+
+def test_a_clock_that_lies_before_what_was_published(used: Settings) -> None:
+    assert the_only_wrong(used, NOW - timedelta(hours=3)).topic == "clock"
+
+
+def test_a_package_that_was_never_meant(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "requires", lambda _: ["duckdb>=99", "nothing-like-it>=1; python_version < '3'"])
+    found = the_only_wrong(settings)
+    assert found.said.splitlines()[1] == f"duckdb>=99 is wanted, {duckdb.__version__} is installed"
+
+
+@pytest.mark.parametrize(
+    ("kpi_yml", "code", "last_line"),
+    [
+        ("sources: [shop]\nfirst_delivery: 2026-01-01\ntime_zone: UTC\nreporting_currency: EUR\n", 0, "well"),
+        ("sources: []\n", 2, "1 to repair"),
+    ],
+    ids=["sound", "misconfigured"],
+)
+def test_the_command_ends_with_what_it_found(tmp_path: Path, kpi_yml: str, code: int, last_line: str) -> None:
+    (tmp_path / "kpi.yml").write_text(kpi_yml)
+    finished = Installation(tmp_path / "data", tmp_path / "kpi.yml").kpi("doctor", check=False)
+    assert finished.returncode == code
+    assert last_line in finished.stdout.splitlines()[-1]
+    assert finished.stderr == ""
