@@ -17,7 +17,7 @@ from pipelines.checks.assets import (
 from pipelines.checks.baselines import public_holidays
 from pipelines.checks.history import CheckHistory
 from pipelines.ingest.assets import raw_assets
-from pipelines.ingest.late_files import arrivals_sensor, newest_delivery
+from pipelines.ingest.late_files import late_files_sensor, newest_delivery
 from pipelines.operations.housekeeping import housekeeping_sensor
 from pipelines.partitions import delivery_days
 from pipelines.publish.asset_checks import published_checks, standing_sensor
@@ -92,7 +92,7 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
             *data_docs_sensors(settings, suites),
             *alert_sensors(settings, sources, suites),
             standing_sensor(settings, sources),
-            arrivals_sensor(settings, sources, JOB, running=is_daemon),
+            late_files_sensor(settings, sources, JOB, running=is_daemon),
             housekeeping_sensor(settings),
         ],
         loggers={"steps": step_logger},

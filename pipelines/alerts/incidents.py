@@ -29,10 +29,10 @@ class Incident:
     Attributes:
         id: id of this incident; `kpi alerts show` accepts its beginning.
         thread: the id that receivers know: its own, or that of the incident notified when its check began to flap.
-        finding: the latest failing finding. Its texts are harmless and masked.
+        finding: the latest failing finding. Its texts are sanitized and masked.
         times: how many reports contained a failing finding.
-        told: the channels that were notified, and that are notified of the end.
-        worst_told: the highest severity in a notification.
+        notified: the channels that were notified, and that are notified of the end.
+        worst_notified: the highest severity in a notification.
         notices: how many notifications were sent, not counting escalations.
         escalated_to: the channels that were notified that nobody acknowledged it.
         ended: no further notification will be sent. The end of a flapping incident is sent only after a quiet period.
@@ -55,10 +55,10 @@ class Incident:
     impact: tuple[str, ...] = ()
     links: dict[str, str] | None = None
     published_as_of: date | None = None
-    told: tuple[str, ...] = ()
-    worst_told: Severity | None = None
-    first_told_at: datetime | None = None
-    last_told_at: datetime | None = None
+    notified: tuple[str, ...] = ()
+    worst_notified: Severity | None = None
+    first_notified_at: datetime | None = None
+    last_notified_at: datetime | None = None
     notices: int = 0
     escalated_to: tuple[str, ...] = ()
     flapping: bool = False
@@ -120,9 +120,9 @@ def failed(
         return incident, None
     if current.state == "muted":
         return unmuted(incident), "mute_over"
-    if incident.worst_told is None:
+    if incident.worst_notified is None:
         return incident, "new"
-    if RANK[incident.severity] > RANK[incident.worst_told]:
+    if RANK[incident.severity] > RANK[incident.worst_notified]:
         return incident, "worse"
     if incident.state == "acknowledged" and _another_delivery_fails(incident, current):
         return unmuted(incident), "new"
@@ -173,19 +173,19 @@ def _opened(
     ):
         incident = replace(
             incident,
-            state="muted" if incident.state == "muted" else "notified" if before.told else "open",
+            state="muted" if incident.state == "muted" else "notified" if before.notified else "open",
             flapping=True,
             thread=before.thread,
-            told=before.told,
-            worst_told=before.worst_told,
-            first_told_at=before.first_told_at,
-            last_told_at=before.last_told_at,
+            notified=before.notified,
+            worst_notified=before.worst_notified,
+            first_notified_at=before.first_notified_at,
+            last_notified_at=before.last_notified_at,
             notices=before.notices,
             escalated_to=before.escalated_to,
         )
-        if incident.state == "muted" or incident.worst_told is None:
+        if incident.state == "muted" or incident.worst_notified is None:
             return incident, None
-        return incident, "worse" if RANK[incident.severity] > RANK[incident.worst_told] else None
+        return incident, "worse" if RANK[incident.severity] > RANK[incident.worst_notified] else None
     if openings >= rules.flapping.reopened:
         incident = replace(incident, flapping=True)
     if incident.state == "muted":
@@ -195,28 +195,28 @@ def _opened(
 
 def _reminder_is_due(incident: Incident, now: datetime, rules: Rules) -> bool:
     interval = rules.renotify.interval(incident.severity)
-    if interval is None or incident.last_told_at is None:
+    if interval is None or incident.last_notified_at is None:
         return False
-    since = incident.last_told_at
+    since = incident.last_notified_at
     if incident.flapping:  # people know that it comes and goes, but not that it stays
         since = max(since, incident.opened_at)
     return now - since >= interval * _ALLOWANCE
 
 
-def told(incident: Incident, because: Because, channels: tuple[str, ...], now: datetime) -> Incident:
+def notified(incident: Incident, because: Because, channels: tuple[str, ...], now: datetime) -> Incident:
     """The incident after a notification of it has been queued for `channels`. Without channels, nobody is notified."""
     if not channels:
         return incident
-    worst = incident.worst_told
+    worst = incident.worst_notified
     if worst is None or RANK[incident.severity] > RANK[worst]:
         worst = incident.severity
     return replace(
         incident,
         state="notified" if incident.notices == 0 else "repeated",
-        told=tuple(dict.fromkeys((*incident.told, *channels))),
-        worst_told=worst,
-        first_told_at=incident.first_told_at or now,
-        last_told_at=now,
+        notified=tuple(dict.fromkeys((*incident.notified, *channels))),
+        worst_notified=worst,
+        first_notified_at=incident.first_notified_at or now,
+        last_notified_at=now,
         notices=incident.notices + 1,
         # Acknowledging a warning does not acknowledge the more severe incident that it has become.
         by="" if because == "worse" else incident.by,
@@ -236,7 +236,7 @@ def still_failing(
 ) -> tuple[Incident, Because | None]:
     """The incident when only these of its delivery days keep failing, and why to send a notification now, if so."""
     incident = replace(incident, finding=replace(incident.finding, deliveries=days))
-    if incident.muted(now) or incident.worst_told is None or incident.state == "acknowledged":
+    if incident.muted(now) or incident.worst_notified is None or incident.state == "acknowledged":
         return incident, None
     if incident.state == "muted":
         return unmuted(incident), "mute_over"
@@ -245,7 +245,7 @@ def still_failing(
 
 def resolved(incident: Incident, why: str, at: datetime, by: str = "", reason: str = "") -> tuple[Incident, bool]:
     """The incident after its end, and whether to send a notification of the end now."""
-    tell = bool(incident.told) and not incident.flapping
+    tell = bool(incident.notified) and not incident.flapping
     return replace(
         incident,
         state="resolved",
@@ -253,7 +253,7 @@ def resolved(incident: Incident, why: str, at: datetime, by: str = "", reason: s
         resolution=why,
         by=by or incident.by,
         reason=reason or incident.reason,
-        ended=tell or not incident.told,
+        ended=tell or not incident.notified,
     ), tell
 
 
@@ -285,7 +285,7 @@ def unmuted(incident: Incident) -> Incident:
 def awaits_somebody(incident: Incident, now: datetime) -> timedelta | None:
     """How long ago a critical incident was notified without being acknowledged; None if it needs no escalation."""
     waiting = incident.state in ("notified", "repeated") and incident.severity == "critical"
-    return now - incident.first_told_at if waiting and incident.first_told_at else None
+    return now - incident.first_notified_at if waiting and incident.first_notified_at else None
 
 
 def is_calm(incident: Incident, now: datetime, rules: Rules) -> bool:

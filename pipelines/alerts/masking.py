@@ -49,7 +49,7 @@ def one_line(text: str, longest: int = 1000) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def harmless(value: Any, secrets: Secrets, longest: int = 1000) -> str:
+def sanitize(value: Any, secrets: Secrets, longest: int = 1000) -> str:
     """A text or a value from outside, in a form that may be stored."""
     return one_line(masked(str(value), secrets), longest)
 

@@ -262,11 +262,11 @@ def _tagged(tag: str, sentence: str) -> str:
 
 def state_in_words(incident: Incident, zone: ZoneInfo) -> str:
     """What people and the pipeline have done about an incident so far."""
-    told = "" if incident.told or incident.state != "open" else ", nobody was told"
+    nobody = "" if incident.notified or incident.state != "open" else ", nobody was told"
     who = f" by {incident.by}" if incident.by and incident.state in ("acknowledged", "muted") else ""
     until = incident.muted_until if incident.state == "muted" else None
     return (
-        f"{incident.state}{told}{', flapping' if incident.flapping else ''}"
+        f"{incident.state}{nobody}{', flapping' if incident.flapping else ''}"
         f"{f' until {local_time(until, zone)}' if until else ''}{who}"
     )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipelines.alerts.channels import DeliveryError, Letter, Post
-from pipelines.alerts.masking import harmless
+from pipelines.alerts.masking import sanitize
 from pipelines.alerts.routes import AlertsFile, PagerDutyChannel
 from pipelines.alerts.store import Notice, Store
 
@@ -156,7 +156,7 @@ class Outbox:
             notice,
             state="dead" if given_up else "queued",
             next_try_at=max(notice.next_try_at, asked),
-            last_error=harmless(error, self.alerts.secrets(), 500),
+            last_error=sanitize(error, self.alerts.secrets(), 500),
             delivered=error.delivered or notice.delivered,
         )
         with self.store.transaction() as transaction:

@@ -289,13 +289,19 @@ class AlertsFile(_Part):
         return found
 
     def escalations(
-        self, severity: Severity, owner: str, tags: tuple[str, ...], told_for: timedelta, now: datetime, zone: ZoneInfo
+        self,
+        severity: Severity,
+        owner: str,
+        tags: tuple[str, ...],
+        notified_for: timedelta,
+        now: datetime,
+        zone: ZoneInfo,
     ) -> dict[str, datetime]:
         """The channels to which an incident escalates that nobody has acknowledged for this long, and when."""
         return {
             name: route.due(severity, now, zone)
             for route in self._routes(severity, owner, tags)
-            if told_for >= timedelta(hours=route.escalate_after_hours)
+            if notified_for >= timedelta(hours=route.escalate_after_hours)
             for name in route.escalate_to
         }
 

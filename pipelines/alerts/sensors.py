@@ -1,7 +1,7 @@
 """What the Dagster daemon does for alerts: it reports every run that ends, looks for problems, and sends what is due.
 
 Belongs here: sensors, and the watchdog that needs no daemon.
-Does not belong here: what is reported (`runs.py`, `watching.py`), and the effect of reports (`service.py`).
+Does not belong here: what is reported (`run_report.py`, `watching.py`), and the effect of reports (`service.py`).
 
 Nothing here raises: what cannot be reported now is logged, and reported at a later look.
 """
@@ -17,7 +17,7 @@ from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import Report
 from pipelines.alerts.routes import load_alerts
 from pipelines.alerts.run_report import Suites, report_of_run
-from pipelines.alerts.service import Desk, report_safely, tend_safely
+from pipelines.alerts.service import AlertService, report_safely, tick_safely
 from pipelines.alerts.watching import end_dead_runs, finished_runs, look, look_at_daemon
 from pipelines.publish.asset_checks import report_standing
 from pipelines.settings import Settings
@@ -33,8 +33,8 @@ def alert_sensors(
 ) -> list[dg.SensorDefinition]:
     """Sensors that report every run when it ends, and a sensor for problems that no run can report."""
 
-    def tell(context: dg.RunStatusSensorContext) -> None:
-        tell_of_runs(context.instance, settings, suites)
+    def notify(context: dg.RunStatusSensorContext) -> None:
+        notify_of_runs(context.instance, settings, suites)
 
     @dg.sensor(
         name="alert_watch",
@@ -53,12 +53,12 @@ def alert_sensors(
             minimum_interval_seconds=tick_seconds,
             description="Opens and ends incidents by what the run's checks and steps found, and tells people.",
             default_status=dg.DefaultSensorStatus.RUNNING,
-        )(tell)
+        )(notify)
         for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
     ] + [alert_watch]
 
 
-def tell_of_runs(
+def notify_of_runs(
     instance: dg.DagsterInstance, settings: Settings, suites: Suites, *looks: Callable[[], Report]
 ) -> Flushed | None:
     """Report finished runs that have not been reported, in the order in which they ended, and `looks`; then send.
@@ -69,9 +69,9 @@ def tell_of_runs(
     now = datetime.now(UTC)
     seen, all_looked = _made(looks)  # first, because a look ends runs that died
     of_runs, all_read = _made(_unreported(instance, settings, suites, now))
-    told = [report_safely(settings, report, now) for report in (*of_runs, *seen)]
-    complete = all_looked and all_read and all(told)
-    flushed = tend_safely(settings, now)
+    ingested = [report_safely(settings, report, now) for report in (*of_runs, *seen)]
+    complete = all_looked and all_read and all(ingested)
+    flushed = tick_safely(settings, now)
     return flushed if complete else None
 
 
@@ -85,14 +85,14 @@ def watch_once(
     """End runs that died, look for problems, and report what this look, `looks` and runs found.
 
     Returns:
-        The same as `tell_of_runs`.
+        The same as `notify_of_runs`.
     """
 
     def look_around() -> Report:
         end_dead_runs(instance)
         return look(instance, settings, sources, load_alerts(settings.alerts_file).watch, datetime.now(UTC))
 
-    return tell_of_runs(instance, settings, suites, look_around, *looks)
+    return notify_of_runs(instance, settings, suites, look_around, *looks)
 
 
 def _made(makers: Iterable[Callable[[], Report]]) -> tuple[list[Report], bool]:
@@ -113,8 +113,8 @@ def _unreported(
 ) -> list[Callable[[], Report]]:
     """Functions that make the reports of runs that ended recently and have not been reported."""
     try:
-        desk = Desk.of(settings)
-        runs = [run for run in finished_runs(instance, now - _LOOK_BACK) if not desk.has_taken(run)]
+        service = AlertService.of(settings)
+        runs = [run for run in finished_runs(instance, now - _LOOK_BACK) if not service.has_ingested(run)]
     except Exception as error:  # `report_safely` says more about a store or file that cannot be read
         logger.error("Nobody could see which runs were reported: %s", type(error).__name__)
         return []
@@ -123,7 +123,7 @@ def _unreported(
 
 def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> list[str]:
     """Look for problems without a daemon, and check that the daemon is up; return a line for each problem."""
-    desk = Desk.of(settings)
+    service = AlertService.of(settings)
     with dg.DagsterInstance.get() as instance:
         daemon = partial(look_at_daemon, instance, settings, datetime.now(UTC))
         flushed = watch_once(instance, settings, sources, suites, daemon)
@@ -133,7 +133,7 @@ def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> l
             logger.error("The checks of published/kpi could not be brought up to date: %s", type(error).__name__)
     if flushed is None:
         return ["It was not possible to look around or to send; see the messages above."]
-    with desk.store.transaction() as transaction:
+    with service.store.transaction() as transaction:
         wrong = [
             f"{incident.severity}  {incident.title}: {incident.finding.message}"
             for incident in transaction.incidents()

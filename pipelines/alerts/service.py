@@ -1,4 +1,4 @@
-"""Takes reports and people's decisions, and queues notifications. Sensors, cron and commands call this module.
+"""Ingests reports and people's decisions, and queues notifications. Sensors, cron and commands call this module.
 
 Belongs here: turning a report into incidents and queued notifications in one transaction; changes that happen only
 because time passes; and the functions that never raise.
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pipelines.alerts import incidents, page
 from pipelines.alerts.incidents import RANK, Because, Incident, Rules
-from pipelines.alerts.masking import Secrets, harmless
+from pipelines.alerts.masking import Secrets, sanitize
 from pipelines.alerts.messages import Kind, content, key_of, without
 from pipelines.alerts.outbox import Flushed, Outbox, is_per_incident
 from pipelines.alerts.reports import Finding, Report
@@ -35,21 +35,21 @@ logger = logging.getLogger("pipelines.alerts")
 
 
 @dataclass(frozen=True)
-class Taken:
+class Ingested:
     """The effects of a report.
 
     Attributes:
         opened, resolved: how many incidents were opened and resolved.
-        told: how many incidents, or ends of incidents, are notified over at least one channel.
+        notified: how many incidents, or ends of incidents, are notified over at least one channel.
     """
 
     opened: int = 0
     resolved: int = 0
-    told: int = 0
+    notified: int = 0
 
 
 @dataclass(frozen=True)
-class Telling:
+class Notification:
     """An incident, the reason for its notification, and the channels with the time from which each may be used."""
 
     incident: Incident
@@ -58,7 +58,7 @@ class Telling:
 
 
 @dataclass(frozen=True)
-class Desk:
+class AlertService:
     """The incidents of one installation and their notifications."""
 
     store: Store
@@ -66,8 +66,8 @@ class Desk:
     settings: Settings
 
     @classmethod
-    def of(cls, settings: Settings) -> "Desk":
-        """The desk of an installation.
+    def of(cls, settings: Settings) -> "AlertService":
+        """The alert service of an installation.
 
         Raises:
             ConfigError: `alerts.yml` is invalid.
@@ -111,23 +111,23 @@ class Desk:
             except OSError as error:
                 _log("The page of incidents was not written", error)
 
-    def take(self, report: Report, now: datetime) -> Taken:
+    def ingest(self, report: Report, now: datetime) -> Ingested:
         """Update incidents with the findings of a report, and queue notifications about them.
 
-        A report that was taken before changes nothing, and neither do findings that are older than the latest one of
+        A report that was ingested before changes nothing, and neither do findings that are older than the latest one of
         their check. Findings about single delivery days must arrive in the order in which they were made.
 
         Raises:
-            sqlite3.Error, OSError: the store cannot be used. In that case, nothing of the report was taken.
+            sqlite3.Error, OSError: the store cannot be used. In that case, nothing of the report was ingested.
         """
-        report = _harmless_report(report, self.alerts.secrets())
+        report = _sanitized_report(report, self.alerts.secrets())
         with self._writing(now) as transaction:
             if not transaction.is_new(report.report_id, now):
-                return Taken()
-            self._tell_what_is_calm(transaction, now)
+                return Ingested()
+            self._announce_ends_of_flapping(transaction, now)
             opened, resolved = 0, 0
-            problems: list[Telling] = []
-            ends: list[Telling] = []
+            problems: list[Notification] = []
+            ends: list[Notification] = []
             for finding in _one_per_check(report.findings):
                 current = transaction.incident(finding.asset, finding.check)
                 before = transaction.last_resolved(finding.asset, finding.check)
@@ -144,10 +144,10 @@ class Desk:
                     ends += self._ended(transaction, current, finding.message, now, at=report.at)
             self._queue(transaction, "problem", report.report_id, problems, now)
             self._queue(transaction, "resolved", report.report_id, ends, now)
-        return Taken(opened, resolved, len(problems) + len(ends))
+        return Ingested(opened, resolved, len(problems) + len(ends))
 
-    def has_taken(self, report_id: str) -> bool:
-        """Whether a report was taken before.
+    def has_ingested(self, report_id: str) -> bool:
+        """Whether a report was ingested before.
 
         Raises:
             sqlite3.Error, OSError: the store cannot be used.
@@ -155,16 +155,16 @@ class Desk:
         with self.store.transaction() as transaction:
             return transaction.knows(report_id)
 
-    def told(self) -> list[Incident]:
+    def notified(self) -> list[Incident]:
         """The open incidents for which a notification was sent or queued.
 
         Raises:
             sqlite3.Error, OSError: the store cannot be used.
         """
         with self.store.transaction() as transaction:
-            return [incident for incident in transaction.incidents() if incident.told]
+            return [incident for incident in transaction.incidents() if incident.notified]
 
-    def tend(self, now: datetime) -> None:
+    def tick(self, now: datetime) -> None:
         """Do what is due because time has passed: escalate, end what stopped flapping or is too old, delete old data.
 
         Raises:
@@ -173,25 +173,25 @@ class Desk:
         with self._writing(now) as transaction:
             self._escalate(transaction, now)
             self._end_what_can_no_longer_change(transaction, now)
-            self._tell_what_is_calm(transaction, now)
+            self._announce_ends_of_flapping(transaction, now)
             transaction.prune(now, KEPT_DAYS)
 
     def acknowledge(self, chosen: Iterable[Incident], by: str, reason: str, now: datetime) -> None:
         """Record that somebody is working on these incidents."""
         with self._writing(now) as transaction:
             for incident in chosen:
-                after = incidents.acknowledged(incident, self._harmless(by), self._harmless(reason))
+                after = incidents.acknowledged(incident, self._sanitized(by), self._sanitized(reason))
                 transaction.put(after)
                 transaction.log(after, now, "acknowledged", after.by, after.reason)
-                keepers = [name for name in after.told if is_per_incident(self.alerts, name)]
-                telling = Telling(after, "new", dict.fromkeys(keepers, now))
-                self._queue(transaction, "acknowledged", f"acknowledged at {now}", [telling], now)
+                keepers = [name for name in after.notified if is_per_incident(self.alerts, name)]
+                notification = Notification(after, "new", dict.fromkeys(keepers, now))
+                self._queue(transaction, "acknowledged", f"acknowledged at {now}", [notification], now)
 
     def resolve(self, chosen: Iterable[Incident], by: str, reason: str, now: datetime) -> None:
         """Resolve incidents on a person's decision. Another failure opens a new incident."""
-        by, reason = self._harmless(by), self._harmless(reason)
+        by, reason = self._sanitized(by), self._sanitized(reason)
         with self._writing(now) as transaction:
-            ends: list[Telling] = []
+            ends: list[Notification] = []
             for incident in chosen:
                 ends += self._ended(transaction, incident, f"{by} resolved it: {reason}", now, by=by, reason=reason)
             self._queue(transaction, "resolved", f"resolved at {now}", ends, now)
@@ -200,8 +200,8 @@ class Desk:
         """Send no notifications of these incidents until then, including those already queued."""
         with self._writing(now) as transaction:
             for incident in chosen:
-                after = incidents.muted(incident, until, self._harmless(by), self._harmless(reason))
-                after = replace(after, told=self._withdraw(transaction, after))
+                after = incidents.muted(incident, until, self._sanitized(by), self._sanitized(reason))
+                after = replace(after, notified=self._withdraw(transaction, after))
                 transaction.put(after)
                 transaction.log(after, now, f"muted until {local_time(until, self.zone)}", after.by, after.reason)
 
@@ -211,7 +211,7 @@ class Desk:
             for incident in chosen:
                 after = incidents.unmuted(incident)
                 transaction.put(after)
-                transaction.log(after, now, "unmuted", self._harmless(by))
+                transaction.log(after, now, "unmuted", self._sanitized(by))
 
     def _failed(
         self,
@@ -221,7 +221,7 @@ class Desk:
         finding: Finding,
         report: Report,
         now: datetime,
-    ) -> list[Telling]:
+    ) -> list[Notification]:
         """Write the incident after a failing finding; return the notification to send, if any."""
         openings = transaction.openings(finding.asset, finding.check, now - self.rules.flapping.window)
         incident, because = incidents.failed(current, before, openings, finding, report, now, self.rules)
@@ -231,28 +231,28 @@ class Desk:
                 transaction.put(replace(before, ended=True))  # it ends together with this one
         elif current.severity != incident.severity:
             transaction.log(incident, now, f"{current.severity} became {incident.severity}", detail=finding.message)
-        return self._told(transaction, incident, because, now)
+        return self._notify(transaction, incident, because, now)
 
     def _still_failing(
         self, transaction: Transaction, current: Incident, days: tuple[str, ...], now: datetime
-    ) -> list[Telling]:
+    ) -> list[Notification]:
         """Write that only some delivery days keep failing; return the notification to send, if any."""
         incident, because = incidents.still_failing(current, days, now, self.rules)
         if days != current.finding.deliveries:
             transaction.log(incident, now, "still failing", detail=", ".join(days))
-        return self._told(transaction, incident, because, now)
+        return self._notify(transaction, incident, because, now)
 
-    def _told(
+    def _notify(
         self, transaction: Transaction, incident: Incident, because: Because | None, now: datetime
-    ) -> list[Telling]:
+    ) -> list[Notification]:
         """Write an incident that needs a notification; if no route matches it, none is sent."""
         channels = self._channels_for(incident, now) if because else {}
         if because and channels:
-            transaction.log(incident, now, f"told: {because}", detail=", ".join(channels))
+            transaction.log(incident, now, f"notified: {because}", detail=", ".join(channels))
             self._withdraw(transaction, incident, channels)  # the held notification says less than this one
-            incident = incidents.told(incident, because, tuple(channels), now)
+            incident = incidents.notified(incident, because, tuple(channels), now)
         transaction.put(incident)
-        return [Telling(incident, because, channels)] if because and channels else []
+        return [Notification(incident, because, channels)] if because and channels else []
 
     def _ended(
         self,
@@ -264,19 +264,19 @@ class Desk:
         at: datetime | None = None,
         by: str = "",
         reason: str = "",
-    ) -> list[Telling]:
+    ) -> list[Notification]:
         """Write the end of an incident; return the notification to send, if any."""
         incident, tell = incidents.resolved(current, why, at or now, by, reason)
         transaction.put(incident)
         transaction.log(incident, now, "resolved", by, reason or why)
-        channels = self._hears_of_end(incident, self._withdraw(transaction, incident), now)
-        return [Telling(incident, "resolved", channels)] if tell and channels else []
+        channels = self._channels_for_end(incident, self._withdraw(transaction, incident), now)
+        return [Notification(incident, "resolved", channels)] if tell and channels else []
 
     def _end_what_can_no_longer_change(self, transaction: Transaction, now: datetime) -> None:
         """End warnings about deliveries so old that no more files are expected for them: nobody will repair them."""
         first_day = now.astimezone(self.zone).date() - timedelta(days=self.settings.late_file_days)
         why = f"no file of a day before {first_day} is awaited any more (setting late_file_days)"
-        ends: list[Telling] = []
+        ends: list[Notification] = []
         for incident in transaction.incidents():
             if incidents.can_no_longer_change(incident, first_day):
                 ends += self._ended(transaction, incident, why, now)
@@ -286,48 +286,50 @@ class Desk:
         """Escalate critical incidents that nobody has acknowledged in time."""
         unacknowledged = []
         for incident in transaction.incidents():
-            told_for = incidents.awaits_somebody(incident, now)
-            if told_for is None:
+            notified_for = incidents.awaits_somebody(incident, now)
+            if notified_for is None:
                 continue
             finding = incident.finding
-            channels = self.alerts.escalations(incident.severity, finding.owner, finding.tags, told_for, now, self.zone)
+            channels = self.alerts.escalations(
+                incident.severity, finding.owner, finding.tags, notified_for, now, self.zone
+            )
             channels = {name: due for name, due in channels.items() if name not in incident.escalated_to}
             if not channels:
                 continue
             after = replace(
                 incident,
                 escalated_to=(*incident.escalated_to, *channels),
-                told=tuple(dict.fromkeys((*incident.told, *channels))),
+                notified=tuple(dict.fromkeys((*incident.notified, *channels))),
             )
             transaction.put(after)
             transaction.log(after, now, "escalated", detail=", ".join(channels))
-            unacknowledged.append(Telling(after, "unacknowledged", channels))
+            unacknowledged.append(Notification(after, "unacknowledged", channels))
         self._queue(transaction, "escalation", f"escalation at {now}", unacknowledged, now)
 
-    def _tell_what_is_calm(self, transaction: Transaction, now: datetime) -> None:
+    def _announce_ends_of_flapping(self, transaction: Transaction, now: datetime) -> None:
         """Send notifications of the end of incidents that have stopped flapping."""
         calm = []
-        for incident in transaction.untold_ends():
+        for incident in transaction.unannounced_ends():
             if not incidents.is_calm(incident, now, self.rules):
                 continue
             after = replace(incident, ended=True)
             transaction.put(after)
             transaction.log(after, now, "stopped flapping")
-            if channels := self._hears_of_end(after, after.told, now):
-                calm.append(Telling(after, "resolved", channels))
+            if channels := self._channels_for_end(after, after.notified, now):
+                calm.append(Notification(after, "resolved", channels))
         self._queue(transaction, "resolved", f"calm at {now}", calm, now)
 
     def _channels_for(self, incident: Incident, now: datetime) -> dict[str, datetime]:
         finding = incident.finding
         return self.alerts.channels_for(incident.severity, finding.owner, finding.tags, now, self.zone)
 
-    def _hears_of_end(self, incident: Incident, told: Iterable[str], now: datetime) -> dict[str, datetime]:
+    def _channels_for_end(self, incident: Incident, notified: Iterable[str], now: datetime) -> dict[str, datetime]:
         """The notified channels that are also notified of the end. If the incident is muted, these are only channels
         whose receivers store incidents themselves: they would show it forever."""
         due = self._channels_for(incident, now)
         return {
             name: due.get(name, now)
-            for name in told
+            for name in notified
             if name in self.alerts.channels and (not incident.muted(now) or is_per_incident(self.alerts, name))
         }
 
@@ -350,15 +352,17 @@ class Desk:
                 transaction.update(replace(notice, state="withdrawn"))
             else:
                 transaction.update(replace(notice, content=left, threads=threads))
-        return tuple(name for name in incident.told if name in received or name not in withdrawn)
+        return tuple(name for name in incident.notified if name in received or name not in withdrawn)
 
-    def _queue(self, transaction: Transaction, kind: Kind, notice: str, tellings: list[Telling], now: datetime) -> None:
+    def _queue(
+        self, transaction: Transaction, kind: Kind, notice: str, notifications: list[Notification], now: datetime
+    ) -> None:
         """Queue one notification per channel and time, or one per incident if the receiver stores incidents itself."""
-        groups: dict[tuple[str, datetime, str], list[Telling]] = {}
-        for telling in tellings:
-            for channel, due in telling.channels.items():
-                alone = telling.incident.thread if is_per_incident(self.alerts, channel) else ""
-                groups.setdefault((channel, due, alone), []).append(telling)
+        groups: dict[tuple[str, datetime, str], list[Notification]] = {}
+        for notification in notifications:
+            for channel, due in notification.channels.items():
+                alone = notification.incident.thread if is_per_incident(self.alerts, channel) else ""
+                groups.setdefault((channel, due, alone), []).append(notification)
         for (channel, due, _), members in groups.items():
             threads = [member.incident.thread for member in members]
             said = content(
@@ -370,43 +374,43 @@ class Desk:
             )
             transaction.queue(key_of(f"{kind} of {notice}", channel, threads), channel, threads, said, now, due)
 
-    def _harmless(self, text: str) -> str:
-        return harmless(text, self.alerts.secrets())
+    def _sanitized(self, text: str) -> str:
+        return sanitize(text, self.alerts.secrets())
 
 
 def report_safely(settings: Settings, report: Report, now: datetime) -> bool:
-    """Take a report. Never raises: alerts must not stop what they watch.
+    """Ingest a report. Never raises: alerts must not stop what they watch.
 
     Returns:
-        False if the report was not taken, which is logged. The caller should then pass the same report again later.
+        False if the report was not ingested, which is logged. The caller should then pass the same report again later.
     """
     try:
-        Desk.of(settings).take(report, now)
+        AlertService.of(settings).ingest(report, now)
     except Exception as error:  # any error: it must not make a run or a sensor fail
-        _log("A report of checks was not taken", error)
+        _log("A report of checks was not stored", error)
         return False
     return True
 
 
-def told_safely(settings: Settings) -> list[Incident]:
-    """The same as `Desk.told`. Never raises; empty if the store cannot be read."""
+def notified_safely(settings: Settings) -> list[Incident]:
+    """The same as `AlertService.notified`. Never raises; empty if the store cannot be read."""
     try:
-        return Desk.of(settings).told()
+        return AlertService.of(settings).notified()
     except Exception as error:  # as above
         _log("Open incidents could not be read", error)
         return []
 
 
-def tend_safely(settings: Settings, now: datetime) -> Flushed | None:
+def tick_safely(settings: Settings, now: datetime) -> Flushed | None:
     """Escalate, delete old data, and send what is due. Never raises; takes little longer than `delivery.flush_seconds`.
 
     Returns:
         None if this failed, which is logged.
     """
     try:
-        desk = Desk.of(settings)
-        desk.tend(now)
-        flushed = desk.outbox.flush(now)
+        service = AlertService.of(settings)
+        service.tick(now)
+        flushed = service.outbox.flush(now)
     except Exception as error:  # as above
         _log("Alerts could not be sent", error)
         return None
@@ -417,16 +421,16 @@ def tend_safely(settings: Settings, now: datetime) -> Flushed | None:
 
 def _log(what: str, error: Exception) -> None:
     # Secrets may be unknown here, since alerts.yml may be invalid; errors about files and YAML contain none.
-    logger.error("%s: %s: %s", what, type(error).__name__, harmless(error, Secrets()))
+    logger.error("%s: %s: %s", what, type(error).__name__, sanitize(error, Secrets()))
 
 
-def _harmless_report(report: Report, secrets: Secrets) -> Report:
-    """The report with each of its texts as one harmless line without secrets."""
+def _sanitized_report(report: Report, secrets: Secrets) -> Report:
+    """The report with each of its texts as one safe line without secrets."""
 
     def clean(value: Any, longest: int = 1000) -> Any:
         if value is None or isinstance(value, bool | int):
             return value
-        return harmless(value, secrets, longest)
+        return sanitize(value, secrets, longest)
 
     def clean_finding(finding: Finding) -> Finding:
         texts = {

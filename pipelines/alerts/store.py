@@ -58,6 +58,17 @@ create table if not exists notices (
 );
 create index if not exists notices_by_state on notices (state, next_try_at);
 """
+_RENAMED = {  # keys of an incident in files of version 1
+    "told": "notified",
+    "worst_told": "worst_notified",
+    "first_told_at": "first_notified_at",
+    "last_told_at": "last_notified_at",
+}
+_NAMES_OF_VERSION_2 = " ".join(
+    "update incidents set body = json_remove("
+    f"json_set(body, '$.{new}', json_quote(json_extract(body, '$.{old}'))), '$.{old}');"
+    for old, new in _RENAMED.items()
+)
 _REPORTS_KEPT_DAYS = 7  # longer than sensors look back for runs to report; a watch makes thousands of reports a day
 _OPEN = "state <> 'resolved'"
 _NOTICE = (
@@ -120,8 +131,11 @@ class Store:
         try:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma secure_delete = on")
-            if connection.execute("pragma user_version").fetchone() == (0,):
-                connection.executescript(f"begin immediate; {_TABLES} pragma user_version = 1; commit;")
+            [(version,)] = connection.execute("pragma user_version").fetchall()
+            if version == 0:
+                connection.executescript(f"begin immediate; {_TABLES} pragma user_version = 2; commit;")
+            elif version == 1:
+                connection.executescript(f"begin immediate; {_NAMES_OF_VERSION_2} pragma user_version = 2; commit;")
             connection.execute("begin immediate")
             try:
                 yield Transaction(connection)
@@ -174,7 +188,7 @@ class Transaction:
         """The open incidents, and with `resolved` those that have ended; the oldest first."""
         return self._incidents(f"where {'true' if resolved else _OPEN} order by opened_at, id")
 
-    def untold_ends(self) -> list[Incident]:
+    def unannounced_ends(self) -> list[Incident]:
         """Resolved incidents for whose end a notification is still to be sent."""
         return self._incidents("where state = 'resolved' and not json_extract(body, '$.ended')")
 

@@ -15,7 +15,7 @@ from pipelines.formatting import local_time
 from pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from pipelines.alerts.service import Desk
+    from pipelines.alerts.service import AlertService
 
 app = typer.Typer(help="Incidents and notifications.", no_args_is_help=True)
 
@@ -30,11 +30,11 @@ def alerts_list(
     """List open incidents, the most severe first, then dead letters and pending notifications."""
     from pipelines.cli.printing.alerts import print_json, print_list
 
-    with _alerts() as desk:
+    with _alerts() as service:
         if is_json(output):
-            print_json(desk, everything, console)
+            print_json(service, everything, console)
         else:
-            print_list(desk, everything, now(), console)
+            print_list(service, everything, now(), console)
 
 
 @app.command("show")
@@ -42,9 +42,9 @@ def alerts_show(ids: Incidents) -> None:
     """Show everything about incidents, and their history."""
     from pipelines.cli.printing.alerts import chosen, print_incident
 
-    with _alerts() as desk:
-        for incident in chosen(desk, ids, resolved=True):
-            print_incident(desk, incident, now(), console)
+    with _alerts() as service:
+        for incident in chosen(service, ids, resolved=True):
+            print_incident(service, incident, now(), console)
 
 
 @app.command("ack")
@@ -55,9 +55,9 @@ def alerts_ack(
     from pipelines.cli.common import login_name
     from pipelines.cli.printing.alerts import chosen, print_chosen
 
-    with _alerts() as desk:
-        incidents = chosen(desk, ids)
-        desk.acknowledge(incidents, by or login_name(), reason, now())
+    with _alerts() as service:
+        incidents = chosen(service, ids)
+        service.acknowledge(incidents, by or login_name(), reason, now())
         print_chosen("Acknowledged", incidents, console)
 
 
@@ -77,12 +77,12 @@ def alerts_mute(
     from pipelines.cli.printing.alerts import chosen, print_chosen
     from pipelines.cli.printing.alerts import until as end_of_mute
 
-    with _alerts() as desk:
+    with _alerts() as service:
         acted_at = now()
-        end = end_of_mute(until, duration, acted_at, desk.zone)
-        incidents = chosen(desk, ids)
-        desk.mute(incidents, end, by or login_name(), reason, acted_at)
-        print_chosen(f"Muted until {local_time(end, desk.zone)}", incidents, console)
+        end = end_of_mute(until, duration, acted_at, service.zone)
+        incidents = chosen(service, ids)
+        service.mute(incidents, end, by or login_name(), reason, acted_at)
+        print_chosen(f"Muted until {local_time(end, service.zone)}", incidents, console)
 
 
 @app.command("unmute")
@@ -91,11 +91,11 @@ def alerts_unmute(ids: Incidents, by: By = None) -> None:
     from pipelines.cli.common import login_name
     from pipelines.cli.printing.alerts import chosen, print_chosen
 
-    with _alerts() as desk:
-        incidents = chosen(desk, ids)
+    with _alerts() as service:
+        incidents = chosen(service, ids)
         if loud := [incident.id for incident in incidents if incident.state != "muted"]:
             raise ConfigError(f"Not muted: {', '.join(loud)}.")
-        desk.unmute(incidents, by or login_name(), now())
+        service.unmute(incidents, by or login_name(), now())
         print_chosen("Unmuted", incidents, console)
 
 
@@ -109,9 +109,9 @@ def alerts_resolve(
     from pipelines.cli.common import login_name
     from pipelines.cli.printing.alerts import chosen, print_chosen
 
-    with _alerts() as desk:
-        incidents = chosen(desk, ids)
-        desk.resolve(incidents, by or login_name(), reason, now())
+    with _alerts() as service:
+        incidents = chosen(service, ids)
+        service.resolve(incidents, by or login_name(), reason, now())
         print_chosen("Resolved", incidents, console)
 
 
@@ -122,8 +122,8 @@ def alerts_test(
     """Immediately send a test notification over each channel, and say for each whether it was sent."""
     from pipelines.cli.printing.alerts import test_channels
 
-    with _alerts() as desk:
-        if not test_channels(desk, channel, now(), console):
+    with _alerts() as service:
+        if not test_channels(service, channel, now(), console):
             raise typer.Exit(FAILED)
 
 
@@ -132,8 +132,8 @@ def alerts_flush(dead: Annotated[bool, typer.Option("--dead", help="Also retry d
     """Send what is due. Exit code 1 while there are dead letters."""
     from pipelines.cli.printing.alerts import flush
 
-    with _alerts() as desk:
-        if not flush(desk, dead, now(), console):
+    with _alerts() as service:
+        if not flush(service, dead, now(), console):
             raise typer.Exit(FAILED)
 
 
@@ -148,8 +148,8 @@ def alerts_watchdog() -> None:
     from pipelines.runs.job import prepare_instance
     from pipelines.sources import load_sources
 
-    with _alerts() as desk:
-        settings = desk.settings
+    with _alerts() as service:
+        settings = service.settings
         prepare_instance(settings)
         sources = load_sources(settings.sources, settings.company_dir)
         wrong = watchdog(settings, sources, load_all_suites(settings, sources))
@@ -163,14 +163,14 @@ def alerts_watchdog() -> None:
 
 
 @contextmanager
-def _alerts() -> Iterator["Desk"]:
-    """The desk of this installation. If its store cannot be used, print why and exit."""
-    from pipelines.alerts.service import Desk
+def _alerts() -> Iterator["AlertService"]:
+    """The alert service of this installation. If its store cannot be used, print why and exit."""
+    from pipelines.alerts.service import AlertService
 
     with errors_in_words():
         settings = get_settings()
         try:
-            yield Desk.of(settings)
+            yield AlertService.of(settings)
         except (sqlite3.Error, OSError) as error:
             errors.print(f"{settings.alerts_path} cannot be used: {error}.", markup=False, style="red")
             raise typer.Exit(FAILED) from None

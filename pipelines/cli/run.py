@@ -79,7 +79,7 @@ def _run_and_report_profiled(days: "Plan", full_refresh: bool) -> None:
 
 def run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     """Run delivery days, then show the scorecard and what is in quarantine, or what blocked publication."""
-    from pipelines.alerts.service import told_safely
+    from pipelines.alerts.service import notified_safely
     from pipelines.cli.printing.show import show_scorecard
     from pipelines.publish.left_out import left_out_lines
     from pipelines.quarantine.decisions import Quarantine
@@ -91,8 +91,8 @@ def run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     files, rows = Quarantine.of(settings).counts()
     if files or rows:
         console.print(f"In quarantine: {counted(files, 'file')}, {counted(rows, 'row')}. See kpi quarantine list.")
-    if told := told_safely(settings):
-        console.print(f"Alerts: {counted(len(told), 'open incident')}. See kpi alerts list.")
+    if incidents := notified_safely(settings):
+        console.print(f"Alerts: {counted(len(incidents), 'open incident')}. See kpi alerts list.")
     for title, problems in blocked.items():
         errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
         errors.print(f"  {title}:", markup=False)

@@ -45,8 +45,8 @@ def check(
     table: Annotated[str | None, typer.Option(help="The table to which --file is delivered.")] = None,
 ) -> None:
     """Try deliveries without touching anything: what lands, what is rejected, which checks fail, how KPIs change."""
-    from pipelines.cli.printing.dry_run import print_rehearsal
-    from pipelines.onboarding.dry_run import Given, rehearse
+    from pipelines.cli.printing.dry_run import print_dry_run
+    from pipelines.onboarding.dry_run import Given, dry_run
     from pipelines.partitions import business_day
     from pipelines.sources import load_sources
 
@@ -59,7 +59,7 @@ def check(
                 raise ConfigError(f"Say which table it is: --table {' or '.join(source.tables)}.")
             on = as_date(day) or business_day(settings) - timedelta(days=1)
             given = Given(file, table or next(iter(source.tables)), on)
-        found = rehearse(settings, name, as_date(day), given)
-        print_rehearsal(found, name, console)
+        found = dry_run(settings, name, as_date(day), given)
+        print_dry_run(found, name, console)
     if found.refused or found.said_by_dbt or found.is_blocked:
         raise typer.Exit(FAILED)

@@ -95,7 +95,7 @@ def _without_repaired(settings: Settings, sources: Iterable[Source], days: Itera
         ]
 
 
-def arrivals_sensor(settings: Settings, sources: list[Source], job_name: str, running: bool) -> dg.SensorDefinition:
+def late_files_sensor(settings: Settings, sources: list[Source], job_name: str, running: bool) -> dg.SensorDefinition:
     """Runs a delivery day again when a file for it arrives late or again, and runs only that day.
 
     It looks back over `late_file_days`. A file that is still being copied changes from one look to the next, so a day

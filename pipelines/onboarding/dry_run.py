@@ -43,7 +43,7 @@ class Given:
 
 
 @dataclass
-class Rehearsal:
+class DryRun:
     """What a dry run found."""
 
     landed: dict[tuple[str, date], Landed] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Rehearsal:
         return any(result.severity == "critical" for result in self.failed_checks)
 
 
-def rehearse(settings: Settings, name: str, day: date | None = None, given: Given | None = None) -> Rehearsal:
+def dry_run(settings: Settings, name: str, day: date | None = None, given: Given | None = None) -> DryRun:
     """Land and build on a copy: the deliveries of source `name` for one day, or all that have not landed, or a file.
 
     A source that the pipeline fetches is queried for that day, or else for yesterday.
@@ -72,7 +72,7 @@ def rehearse(settings: Settings, name: str, day: date | None = None, given: Give
     [source] = load_sources([name], settings.company_dir)
     if given and given.table not in source.tables:
         raise ConfigError(f"{name} has no table {given.table!r}. Its tables: {', '.join(source.tables)}.")
-    found = Rehearsal()
+    found = DryRun()
     with _copy_of(settings) as copy:
         landing = settings.landing_dir
         if given:
@@ -107,7 +107,7 @@ def rehearse(settings: Settings, name: str, day: date | None = None, given: Give
 def _copy_of(settings: Settings) -> Iterator[Path]:
     """A copy of the data folder, with hard links to raw files, since these are only ever replaced as a whole."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".rehearsal-") as folder:
+    with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".dry-run-") as folder:
         copy = Path(folder)
         if settings.raw_dir.exists():
             unfinished = shutil.ignore_patterns(".lock", ".landing-*", ".reading-*")
@@ -142,7 +142,7 @@ def _misnamed(settings: Settings, source: Source) -> str:
     return f" These files have a name that no `path` of the source fits, or an earlier day: {names}." if names else ""
 
 
-def _asked(settings: Settings, source: Source, day: date, found: Rehearsal) -> Path:
+def _asked(settings: Settings, source: Source, day: date, found: DryRun) -> Path:
     """A landing folder with the data that a database or an API returns for the day."""
     for name, table in source.tables.items():
         try:
@@ -169,7 +169,7 @@ def _complete_tables(source: Source, landing: Path, raw: Path, database: duckdb.
             land(source.name, name, empty, day - timedelta(days=1), landing, raw, database)
 
 
-def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> None:
+def _build(settings: Settings, source: Source, copy: Path, found: DryRun) -> None:
     before = _scorecard(copy / settings.warehouse_path.name)
     enabled = [name for name in settings.sources if name != source.name and _has_landed(settings, name)]
     enabled.append(source.name)
@@ -211,7 +211,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: Rehearsal) -> 
         found.unreadable.setdefault((table, day), []).append((file, number, reason))
 
 
-def _failed_checks(settings: Settings, sources: list[Source], tried: str, found: Rehearsal) -> list[CheckResult]:
+def _failed_checks(settings: Settings, sources: list[Source], tried: str, found: DryRun) -> list[CheckResult]:
     """The checks that fail for the deliveries of the source `tried` and, if models could be built, for the models."""
     suites = load_all_suites(settings, sources)
     landed: dict[str, list[date]] = {}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipelines.alerts.service import Desk
+from pipelines.alerts.service import AlertService
 from pipelines.checks.data_docs import server
 from pipelines.checks.data_docs.pages import page, write_pages
 from pipelines.runs.job import prepare_instance
@@ -34,7 +34,7 @@ def serve(settings: Settings, port: int, docs_port: int, console: Console) -> in
     remember_addresses(settings)
     site = settings.data_docs_dir / "site"
     write_pages(site)
-    Desk.of(settings).write_page(datetime.now(UTC))  # its links to runs follow the ports
+    AlertService.of(settings).write_page(datetime.now(UTC))  # its links to runs follow the ports
     _write_first_page(site)
     docs = server.start(site, settings.data_docs_url)
     # A shell that starts this in the background makes it ignore interrupts; Dagster would then not end, either.

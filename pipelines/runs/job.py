@@ -171,7 +171,7 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
         import dagster as dg
 
         from pipelines.alerts.run_report import report_of_run
-        from pipelines.alerts.sensors import tell_of_runs
+        from pipelines.alerts.sensors import notify_of_runs
         from pipelines.checks.assets import build_docs_of_run, load_all_suites
         from pipelines.definitions import build_definitions
         from pipelines.operations.housekeeping import tidy_safely
@@ -213,7 +213,7 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
             if not result.success:
                 blocked[title] = report_of_run(instance, result.run_id, suites, settings).blocked_by
             with measured(ALERTS):
-                tell_of_runs(instance, settings, suites)
+                notify_of_runs(instance, settings, suites)
             with measured(DATA_DOCS):
                 if run := instance.get_run_by_id(result.run_id):
                     build_docs_of_run(settings, run, blocked.get(title, []))

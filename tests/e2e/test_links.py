@@ -17,7 +17,7 @@ import dagster as dg
 import pytest
 
 from pipelines.alerts.run_report import report_of_run
-from pipelines.alerts.service import Desk
+from pipelines.alerts.service import AlertService
 from pipelines.checks.assets import build_docs_of_run
 from pipelines.checks.data_docs import server as docs_server
 from pipelines.operations.dev import answers
@@ -74,9 +74,9 @@ def test_every_link_of_a_notice_about_a_failed_run_opens(settings: Settings) -> 
             run = instance.get_run_by_id(run_id)
             assert run
             build_docs_of_run(settings, run, report.blocked_by)
-            desk = Desk.of(settings)
-            desk.take(report, datetime.now(UTC))
-            desk.outbox.flush(datetime.now(UTC))
+            service = AlertService.of(settings)
+            service.ingest(report, datetime.now(UTC))
+            service.outbox.flush(datetime.now(UTC))
     sent = [json.loads(line) for line in (settings.data_dir / "people.jsonl").read_text().splitlines()]
     notices = [notice for notice in sent if notice["kind"] == "problem"]
     assert [set(notice["links"]) for notice in notices] == [

@@ -21,7 +21,7 @@ def installation(tmp_path: Path) -> Installation:
     world = World(tmp_path, ALERTS)
     now = datetime.now(UTC) - timedelta(minutes=5)
     findings = finding(), finding(asset="raw/orders", check="not_empty", severity="warning", owner="team:shop")
-    world.desk.take(Report("run 1", now, findings), now)
+    world.service.ingest(Report("run 1", now, findings), now)
     return Installation(tmp_path, environment={"KPI_ALERTS": str(tmp_path / "alerts.yml")})
 
 

@@ -69,7 +69,7 @@ def documented_check() -> Callable[..., bool]:
 
 
 def letter(world: World, *states: Any) -> Any:
-    with world.desk.store.transaction() as transaction:
+    with world.service.store.transaction() as transaction:
         [notice] = transaction.notices(*states)
     return notice
 
@@ -162,7 +162,7 @@ def test_an_endpoint_that_cannot_be_spoken_to_is_a_dead_letter_in_the_end(
             assert world.flush().dead == 1
     dead = letter(world, "dead")
     assert reason in dead.last_error
-    print_list(world.desk, False, world.now, Console(soft_wrap=True, width=500))
+    print_list(world.service, False, world.now, Console(soft_wrap=True, width=500))
     assert f"given up after {dead.attempts} attempts: {dead.last_error}" in capsys.readouterr().out
 
 
@@ -197,7 +197,7 @@ def test_an_endpoint_that_drips_is_left_to_itself(hook: Callable[[str], World]) 
 
 
 def _queued(world: World) -> list[Any]:
-    with world.desk.store.transaction() as transaction:
+    with world.service.store.transaction() as transaction:
         return transaction.notices("queued")
 
 
@@ -212,7 +212,7 @@ def test_pagerduty_is_triggered_acknowledged_and_resolved_per_incident(
         first, second = world.incidents()
         if first.check == "late":
             first, second = second, first
-        world.desk.acknowledge([first], "kim", "", world.now)
+        world.service.acknowledge([first], "kim", "", world.now)
         world.flush()
         world.report(finding(passed=True), finding(check="late", passed=True))
     events = [json.loads(request.body) for request in endpoint.received]
@@ -399,7 +399,7 @@ def test_testing_channels_says_of_each_whether_it_went_out(
             "terminal": {"kind": "terminal"},
             "mail": {"kind": "apprise", "url_env": "MAIL_URL"},
         }
-        assert try_channels(world.desk, None, world.now, Console(soft_wrap=True)) is False
+        assert try_channels(world.service, None, world.now, Console(soft_wrap=True)) is False
         assert json.loads(endpoint.received[0].body)["kind"] == "test"
     printed = capsys.readouterr()
     assert printed.out.splitlines() == [
@@ -465,8 +465,8 @@ def test_nothing_in_data_acts_as_markup_mention_link_header_or_command(
     assert "<http://127.0.0.1/%28x%29%5By%5D|run>" in attachment["text"]
     lines = (tmp_path / "alerts" / "notices.jsonl").read_text(encoding="ascii").splitlines()
     assert len(lines) == 1
-    print_incident(world.desk, world.incident(), world.now, Console(soft_wrap=True))
-    print_list(world.desk, True, world.now, Console(soft_wrap=True))
+    print_incident(world.service, world.incident(), world.now, Console(soft_wrap=True))
+    print_list(world.service, True, world.now, Console(soft_wrap=True))
     printed = capsys.readouterr()
     for text in (printed.out, printed.err, message.get_content(), json.loads(hook.received[0].body)["subject"]):
         assert all(character.isprintable() or character == "\n" for character in text.replace("\r\n", "\n"))
@@ -522,14 +522,14 @@ def test_no_secret_gets_anywhere(
         world = World(tmp_path, said)
         leaked = f"could not connect to {values['HOOK_URL']} or postgresql://someone:canary-other@db, canary-password"
         world.report(finding(message=leaked, observed=values["SLACK_URL"], examples=({"a": values["PAGER_KEY"]},)))
-        with world.desk.store.transaction() as transaction:
+        with world.service.store.transaction() as transaction:
             assert {notice.channel for notice in transaction.notices("dead")} == {
                 "hook", "gone", "pager", "mail", "slack",
             }  # fmt: skip
         console = Console(soft_wrap=True)
-        print_list(world.desk, True, world.now, console)
-        print_incident(world.desk, world.incident(), world.now, console)
-        try_channels(world.desk, None, world.now, console)
+        print_list(world.service, True, world.now, console)
+        print_incident(world.service, world.incident(), world.now, console)
+        try_channels(world.service, None, world.now, console)
     printed = capfd.readouterr()
     stored = b"".join(path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file())
     assert b"could not connect to ***" in stored

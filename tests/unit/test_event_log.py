@@ -128,7 +128,9 @@ def test_wiping_deletes_the_events_of_open_files(log: EventLog) -> None:
 
 
 def test_an_instance_of_the_projects_dagster_yaml_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "dagster.yaml").write_text((Path(__file__).parents[2] / "pipelines" / "dagster.yaml").read_text())
+    (tmp_path / "dagster.yaml").write_text(
+        (Path(__file__).parents[2] / "pipelines" / "runs" / "dagster.yaml").read_text()
+    )
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
 
     @op

@@ -9,11 +9,11 @@ from rich.console import Console
 
 from pipelines.alerts.channels import DeliveryError, Letter, Post
 from pipelines.alerts.incidents import RANK, Because, Incident
-from pipelines.alerts.masking import harmless
+from pipelines.alerts.masking import sanitize
 from pipelines.alerts.messages import as_text, content, key_of, state_in_words, test_content
 from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import STEP_FAILED
-from pipelines.alerts.service import Desk
+from pipelines.alerts.service import AlertService
 from pipelines.alerts.store import Notice
 from pipelines.config_files import ConfigError
 from pipelines.formatting import local_time
@@ -22,10 +22,10 @@ _SHOWN_ID = 8
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def print_list(desk: Desk, everything: bool, now: datetime, console: Console) -> None:
+def print_list(service: AlertService, everything: bool, now: datetime, console: Console) -> None:
     """Print incidents, the most severe first, with `everything` resolved ones too; then undelivered notifications."""
-    zone = desk.zone
-    found, dead, queued = _on_record(desk, everything)
+    zone = service.zone
+    found, dead, queued = _on_record(service, everything)
     if not found:
         console.print("No incident on record." if everything else "No incident is open.")
     groups: dict[tuple[str, ...], list[Incident]] = {}
@@ -62,9 +62,9 @@ def print_list(desk: Desk, everything: bool, now: datetime, console: Console) ->
         _print(console, "kpi alerts flush --dead tries dead letters again; kpi alerts test tries the channels.")
 
 
-def print_json(desk: Desk, everything: bool, console: Console) -> None:
+def print_json(service: AlertService, everything: bool, console: Console) -> None:
     """Print the same as `print_list` for programs: every incident separately, times in UTC."""
-    found, dead, queued = _on_record(desk, everything)
+    found, dead, queued = _on_record(service, everything)
     console.print_json(
         data={
             "incidents": [
@@ -82,7 +82,8 @@ def print_json(desk: Desk, everything: bool, console: Console) -> None:
                     "resolved_at": _iso(incident.resolved_at),
                     "muted_until": _iso(incident.muted_until),
                     "times": incident.times,
-                    "told": list(incident.told),
+                    "notified": list(incident.notified),
+                    "told": list(incident.notified),  # the name before 0.2
                     "flapping": incident.flapping,
                     "by": incident.by,
                     "reason": incident.reason,
@@ -106,9 +107,9 @@ def print_json(desk: Desk, everything: bool, console: Console) -> None:
     )
 
 
-def _on_record(desk: Desk, everything: bool) -> tuple[list[Incident], list[Notice], list[Notice]]:
+def _on_record(service: AlertService, everything: bool) -> tuple[list[Incident], list[Notice], list[Notice]]:
     """Incidents, open ones first and the most severe first; dead letters; pending notifications."""
-    with desk.store.transaction() as transaction:
+    with service.store.transaction() as transaction:
         found = transaction.incidents(resolved=everything)
         dead, queued = transaction.notices("dead"), transaction.notices("queued")
     found.sort(key=lambda one: (one.state == "resolved", -RANK[one.severity], one.opened_at, one.asset))
@@ -134,36 +135,36 @@ def _iso(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
 
 
-def print_incident(desk: Desk, incident: Incident, now: datetime, console: Console) -> None:
+def print_incident(service: AlertService, incident: Incident, now: datetime, console: Console) -> None:
     """Print everything that is known about an incident, and its history."""
-    with desk.store.transaction() as transaction:
+    with service.store.transaction() as transaction:
         history = transaction.history(incident)
         notices = transaction.notices_about(incident.thread)
     because: Because = "new" if incident.times == 1 else "reminder"
     said = (
-        content("resolved", [(incident, "resolved")], now, desk.settings.time_zone, desk.settings.data_docs_url)
+        content("resolved", [(incident, "resolved")], now, service.settings.time_zone, service.settings.data_docs_url)
         if incident.state == "resolved"
-        else content("problem", [(incident, because)], now, desk.settings.time_zone, desk.settings.data_docs_url)
+        else content("problem", [(incident, because)], now, service.settings.time_zone, service.settings.data_docs_url)
     )
     _print(console, as_text(said))
     _print(console, f"State: {incident.state}{', flapping' if incident.flapping else ''}. Its history:")
     for event in history:
         who = f" by {event.who}" if event.who else ""
         detail = f": {event.detail}" if event.detail else ""
-        _print(console, f"  {local_time(event.at, desk.zone)}  {event.what}{who}{detail}")
+        _print(console, f"  {local_time(event.at, service.zone)}  {event.what}{who}{detail}")
     for notice in notices:
-        when = local_time(notice.sent_at, desk.zone) if notice.sent_at else f"{notice.attempts} attempts"
+        when = local_time(notice.sent_at, service.zone) if notice.sent_at else f"{notice.attempts} attempts"
         problem = f", {notice.last_error}" if notice.last_error else ""
         _print(console, f"  notice over {notice.channel}: {notice.state}, {when}{problem}")
 
 
-def chosen(desk: Desk, starts: Sequence[str], resolved: bool = False) -> list[Incident]:
+def chosen(service: AlertService, starts: Sequence[str], resolved: bool = False) -> list[Incident]:
     """The incidents whose ids begin with `starts`: open ones, and with `resolved` resolved ones, too.
 
     Raises:
         ConfigError: no id, or more than one id, has one of the beginnings.
     """
-    with desk.store.transaction() as transaction:
+    with service.store.transaction() as transaction:
         everything = transaction.incidents(resolved=True)
     found: dict[str, Incident] = {}
     for start in starts:
@@ -206,43 +207,43 @@ def print_chosen(done: str, incidents: Sequence[Incident], console: Console) -> 
         _print(console, f"{done}: {incident.id[:_SHOWN_ID]}  {incident.title}")
 
 
-def test_channels(desk: Desk, only: str | None, now: datetime, console: Console) -> bool:
+def test_channels(service: AlertService, only: str | None, now: datetime, console: Console) -> bool:
     """Immediately send a test notification over each channel; True if all were sent.
 
     Raises:
         ConfigError: there is no channel with this name.
     """
-    channels = desk.alerts.channels
+    channels = service.alerts.channels
     if only is not None and only not in channels:
         raise ConfigError(f"alerts.yml has no channel {only!r}. It has: {', '.join(channels)}.")
     well = True
     for name in [only] if only else list(channels):
-        delivery = desk.alerts.delivery
-        said = test_content(name, now, desk.settings.time_zone)
+        delivery = service.alerts.delivery
+        said = test_content(name, now, service.settings.time_zone)
         letter = Letter(key_of(f"test at {now}", name, ()), said)
         try:
-            Post(desk.settings.data_dir, delivery, now).send(channels[name], letter, delivery.flush_seconds)
+            Post(service.settings.data_dir, delivery, now).send(channels[name], letter, delivery.flush_seconds)
         except DeliveryError as error:
             well = False
-            _print(console, f"{name}: failed: {harmless(error, desk.alerts.secrets())}")
+            _print(console, f"{name}: failed: {sanitize(error, service.alerts.secrets())}")
         else:
             _print(console, f"{name}: sent")
     return well
 
 
-def flush(desk: Desk, revive: bool, now: datetime, console: Console) -> bool:
+def flush(service: AlertService, revive: bool, now: datetime, console: Console) -> bool:
     """Send what is due; with `revive`, dead letters, too. True if none is dead and no other process was sending."""
     if revive:
-        revived, withdrawn = desk.outbox.revive(now)
+        revived, withdrawn = service.outbox.revive(now)
         _print(console, f"Dead letters: {revived} to be tried again, {withdrawn} withdrawn that nobody needs any more.")
-    desk.tend(now)
-    done: Flushed = desk.outbox.flush(now, wait_seconds=2 * desk.alerts.delivery.flush_seconds)
+    service.tick(now)
+    done: Flushed = service.outbox.flush(now, wait_seconds=2 * service.alerts.delivery.flush_seconds)
     if done.busy:
         _print(console, "Another process is sending and does not end. Try again later.")
         return False
     for channel, reason in done.problems:
         _print(console, f"{channel}: failed: {reason}")
-    with desk.store.transaction() as transaction:
+    with service.store.transaction() as transaction:
         dead, waiting = len(transaction.notices("dead")), len(transaction.notices("queued"))
     _print(console, f"Sent: {done.sent}. Waiting: {waiting}. Dead letters: {dead}.")
     return dead == 0

@@ -4,13 +4,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.formatting import cell_text
-from pipelines.onboarding.dry_run import Rehearsal
+from pipelines.onboarding.dry_run import DryRun
 
 _SHOWN_ROWS = 5  # unreadable rows shown for each delivery
 _SHOWN_GAINS = 30
 
 
-def print_rehearsal(found: Rehearsal, source: str, console: Console) -> None:
+def print_dry_run(found: DryRun, source: str, console: Console) -> None:
     """Print what lands, what is rejected and why, and how the KPIs would change."""
 
     def say(text: str) -> None:

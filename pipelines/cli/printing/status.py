@@ -134,8 +134,8 @@ def _deliveries_in_words(facts: Facts) -> list[str]:
 def _incidents_in_words(facts: Facts) -> list[str]:
     """The incidents that somebody should know about, except what blocked the last run; minor ones are only counted."""
     blocking = {found.id for found in facts.blocked_by}
-    told = [found for found in facts.incidents if found.severity != "info" and found.id not in blocking]
-    said = _shortened([f"{found.severity}  {found.id[:8]}  {cause(found)}" for found in told])
+    major = [found for found in facts.incidents if found.severity != "info" and found.id not in blocking]
+    said = _shortened([f"{found.severity}  {found.id[:8]}  {cause(found)}" for found in major])
     noted = sum(found.severity == "info" for found in facts.incidents)
     return [*said, *([f"{noted} of severity info: kpi alerts list"] if noted else [])]
 

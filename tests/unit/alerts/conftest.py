@@ -1,4 +1,4 @@
-"""A desk whose notices can be read, time that passes when a test says so, and a separate Dagster instance."""
+"""A service whose notices can be read, time that passes when a test says so, and a separate Dagster instance."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from pipelines.alerts.incidents import Incident
 from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import AlertsFile
-from pipelines.alerts.service import Desk, Taken
+from pipelines.alerts.service import AlertService, Ingested
 from pipelines.alerts.store import Store
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 
@@ -50,32 +50,32 @@ class World:
         )
 
     @property
-    def desk(self) -> Desk:
-        return Desk(Store(self.settings.alerts_path), AlertsFile.model_validate(self.said), self.settings)
+    def service(self) -> AlertService:
+        return AlertService(Store(self.settings.alerts_path), AlertsFile.model_validate(self.said), self.settings)
 
     def later(self, **duration: float) -> None:
         self.now += timedelta(**duration)
 
-    def report(self, *findings: Finding, flush: bool = True, **values: Any) -> Taken:
+    def report(self, *findings: Finding, flush: bool = True, **values: Any) -> Ingested:
         """Process a report of the current time, and send the notices that are due."""
         self.reports += 1
         report = Report(**{"report_id": f"run {self.reports}", "at": self.now, "findings": findings, **values})
-        taken = self.desk.take(report, self.now)
+        taken = self.service.ingest(report, self.now)
         if flush:
             self.flush()
         return taken
 
-    def fails(self, **values: Any) -> Taken:
+    def fails(self, **values: Any) -> Ingested:
         return self.report(finding(**values))
 
-    def passes(self, **values: Any) -> Taken:
+    def passes(self, **values: Any) -> Ingested:
         return self.report(finding(passed=True, message="All rows differ.", **values))
 
     def flush(self) -> Flushed:
-        return self.desk.outbox.flush(self.now)
+        return self.service.outbox.flush(self.now)
 
-    def tend(self) -> None:
-        self.desk.tend(self.now)
+    def tick(self) -> None:
+        self.service.tick(self.now)
         self.flush()
 
     def notices(self, channel: str = "people") -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ class World:
 
     def incidents(self) -> list[Incident]:
         """All incidents, oldest first."""
-        with self.desk.store.transaction() as transaction:
+        with self.service.store.transaction() as transaction:
             return transaction.incidents(resolved=True)
 
     def incident(self) -> Incident:
@@ -97,7 +97,7 @@ class World:
         return self.incidents()[-1]
 
     def queued(self) -> int:
-        with self.desk.store.transaction() as transaction:
+        with self.service.store.transaction() as transaction:
             return len(transaction.notices("queued"))
 
 

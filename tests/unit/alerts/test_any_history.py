@@ -33,7 +33,7 @@ class History(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([1, 12, 23, 24, 72, 24 * 8]))
     def time_passes(self, hours: int) -> None:
         self.world.later(hours=hours)
-        self.world.tend()
+        self.world.tick()
 
     @rule(
         states=st.fixed_dictionaries({c: st.sampled_from(["absent", "passed", "warning", "critical"]) for c in CHECKS}),
@@ -61,13 +61,13 @@ class History(RuleBasedStateMachine):
         chosen = [
             one for one in self.world.incidents() if one.check == check and one.state not in ("resolved", "muted")
         ]
-        self.world.desk.acknowledge(chosen, "kim", "", self.world.now)
+        self.world.service.acknowledge(chosen, "kim", "", self.world.now)
 
     @rule(check=st.sampled_from(CHECKS), hours=st.sampled_from([2, 48]))
     def somebody_mutes(self, check: str, hours: int) -> None:
         chosen = [one for one in self.world.incidents() if one.check == check and one.state != "resolved"]
         until = self.world.now + timedelta(hours=hours)
-        self.world.desk.mute(chosen, until, "kim", "known", self.world.now)
+        self.world.service.mute(chosen, until, "kim", "known", self.world.now)
         if chosen:
             self.muted_until[check] = until
 

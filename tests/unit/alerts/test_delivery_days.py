@@ -47,7 +47,7 @@ def test_people_are_reminded_of_a_day_that_nobody_mends_while_later_days_pass(wo
 
 def test_an_acknowledged_day_does_not_hide_the_next_that_fails(world: World) -> None:
     fails(world, "2026-01-08")
-    world.desk.acknowledge([world.incident()], "anna", "it will never come", world.now)
+    world.service.acknowledge([world.incident()], "anna", "it will never come", world.now)
     world.later(hours=24)
     fails(world, "2026-01-08")
     assert world.heard() == ["new"]
@@ -60,7 +60,7 @@ def test_an_acknowledged_day_does_not_hide_the_next_that_fails(world: World) -> 
 
 def test_an_acknowledged_day_stays_open_and_quiet_while_others_pass(world: World) -> None:
     fails(world, "2026-01-08")
-    world.desk.acknowledge([world.incident()], "anna", "it comes on Monday", world.now)
+    world.service.acknowledge([world.incident()], "anna", "it comes on Monday", world.now)
     for day in ("2026-01-09", "2026-01-10", "2026-01-11"):
         world.later(hours=24)
         passes(world, day)
@@ -73,10 +73,10 @@ def test_a_warning_of_a_day_whose_files_nobody_awaits_any_more_ends_by_itself(wo
     world.fails(asset="raw/shop/orders", severity="warning", deliveries=("2026-01-08",), by_delivery=True)
     world.later(days=90)  # late_file_days: 90; it is 2026-04-12
     world.now -= timedelta(days=5)
-    world.tend()
+    world.tick()
     assert world.incident().state == "notified"
     world.later(days=5)
-    world.tend()
+    world.tick()
     assert world.heard() == ["new", "resolved"]
     assert world.incident().resolution == (
         "no file of a day before 2026-01-12 is awaited any more (setting late_file_days)"
@@ -86,7 +86,7 @@ def test_a_warning_of_a_day_whose_files_nobody_awaits_any_more_ends_by_itself(wo
 def test_what_holds_a_publication_back_never_ends_by_itself(world: World) -> None:
     world.fails(asset="raw/shop/orders", blocking=True, deliveries=("2026-01-08",), by_delivery=True)
     world.later(days=365)
-    world.tend()
+    world.tick()
     assert world.incident().state == "notified"
 
 

@@ -35,9 +35,9 @@ def test_what_never_failed_is_nothing(world: World) -> None:
 
 def test_the_same_report_again_changes_nothing(world: World) -> None:
     report = Report("run 1", world.now, (finding(),))
-    assert world.desk.take(report, world.now).opened == 1
+    assert world.service.ingest(report, world.now).opened == 1
     world.later(hours=30)
-    assert world.desk.take(report, world.now).told == 0
+    assert world.service.ingest(report, world.now).notified == 0
     world.flush()
     assert world.heard() == ["new"]
     assert world.incident().times == 1
@@ -108,7 +108,7 @@ def test_a_check_that_failed_for_several_days_is_one_incident(world: World) -> N
 
 def test_what_gets_worse_is_told_at_once_even_if_acknowledged(world: World) -> None:
     world.fails(severity="warning")
-    world.desk.acknowledge([world.incident()], "kim", "", world.now)
+    world.service.acknowledge([world.incident()], "kim", "", world.now)
     world.later(hours=100)
     world.fails(severity="warning")
     assert world.heard() == ["new"]
@@ -122,11 +122,11 @@ def test_what_gets_worse_is_told_at_once_even_if_acknowledged(world: World) -> N
 
 def test_an_acknowledged_incident_is_quiet_and_its_end_is_told(world: World) -> None:
     world.fails()
-    world.desk.acknowledge([world.incident()], "kim", "supplier called", world.now)
+    world.service.acknowledge([world.incident()], "kim", "supplier called", world.now)
     for _ in range(5):
         world.later(hours=24)
         world.fails()
-        world.tend()
+        world.tick()
     assert world.heard() == ["new"]
     world.passes()
     assert world.heard() == ["new", "resolved"]
@@ -134,11 +134,11 @@ def test_an_acknowledged_incident_is_quiet_and_its_end_is_told(world: World) -> 
 
 def test_a_muted_incident_is_silent_until_then_and_told_again_if_it_still_fails(world: World) -> None:
     world.fails(severity="warning")
-    world.desk.mute([world.incident()], world.now + timedelta(days=4), "kim", "known", world.now)
+    world.service.mute([world.incident()], world.now + timedelta(days=4), "kim", "known", world.now)
     for _ in range(3):
         world.later(days=1)
         world.fails(severity="critical")
-        world.tend()
+        world.tick()
     assert world.heard() == ["new"]
     world.later(days=1)
     world.fails(severity="warning")
@@ -148,7 +148,7 @@ def test_a_muted_incident_is_silent_until_then_and_told_again_if_it_still_fails(
 
 def test_a_muted_incident_ends_in_silence_and_comes_back_muted(world: World) -> None:
     world.fails()
-    world.desk.mute([world.incident()], world.now + timedelta(days=4), "kim", "known", world.now)
+    world.service.mute([world.incident()], world.now + timedelta(days=4), "kim", "known", world.now)
     world.later(days=1)
     world.passes()
     world.later(days=1)
@@ -162,8 +162,8 @@ def test_a_muted_incident_ends_in_silence_and_comes_back_muted(world: World) -> 
 
 def test_unmuting_has_it_reminded_as_usual(world: World) -> None:
     world.fails()
-    world.desk.mute([world.incident()], world.now + timedelta(days=4), "kim", "known", world.now)
-    world.desk.unmute([world.incident()], "kim", world.now)
+    world.service.mute([world.incident()], world.now + timedelta(days=4), "kim", "known", world.now)
+    world.service.unmute([world.incident()], "kim", world.now)
     assert world.incident().state == "notified"
     world.later(days=1)
     world.fails()
@@ -180,11 +180,11 @@ def test_flapping_is_told_once_then_neither_openings_nor_ends(world: World) -> N
     assert world.heard() == ["new", "resolved"] * 3 + ["flapping"]
     thread = world.notices()[-1]["incidents"][0]["thread"]
     world.later(days=6.9)
-    world.tend()
+    world.tick()
     assert len(world.notices()) == 7
     world.later(days=0.2)
-    world.tend()
-    world.tend()
+    world.tick()
+    world.tick()
     assert world.heard()[7:] == ["resolved"]
     assert world.notices()[-1]["incidents"][0]["thread"] == thread
     world.fails()
@@ -244,12 +244,12 @@ def test_nobody_acknowledges_and_others_are_called_once(world: World) -> None:
     world.said = routed({"channels": ["people"], "escalate_to": ["phone"], "escalate_after_hours": 4})
     world.report(finding(), finding(check="late", severity="warning"))
     world.later(hours=3.9)
-    world.tend()
+    world.tick()
     assert world.notices("phone") == []
     world.later(hours=0.2)
-    world.tend()
+    world.tick()
     world.later(hours=5)
-    world.tend()
+    world.tick()
     assert world.heard("phone") == ["unacknowledged"]
     assert [part["check"] for part in world.notices("phone")[0]["incidents"]] == ["order_id_unique"]
     world.passes()
@@ -262,13 +262,13 @@ def test_nobody_is_called_for_what_somebody_dealt_with(world: World, act: str) -
     world.said = routed({"channels": ["people"], "escalate_to": ["phone"]})
     world.fails()
     if act == "acknowledge":
-        world.desk.acknowledge([world.incident()], "kim", "", world.now)
+        world.service.acknowledge([world.incident()], "kim", "", world.now)
     elif act == "mute":
-        world.desk.mute([world.incident()], world.now + timedelta(days=1), "kim", "known", world.now)
+        world.service.mute([world.incident()], world.now + timedelta(days=1), "kim", "known", world.now)
     else:
         world.passes()
     world.later(hours=10)
-    world.tend()
+    world.tick()
     assert world.notices("phone") == []
 
 
@@ -310,10 +310,10 @@ def test_a_warning_waits_for_the_hours_and_a_critical_one_does_not(world: World)
     world.report(finding(), finding(check="late", severity="warning"))  # Monday, 06:00 in Warsaw
     assert [part["check"] for part in world.notices()[0]["incidents"]] == ["order_id_unique"]
     world.later(hours=1, minutes=59)
-    world.tend()
+    world.tick()
     assert len(world.notices()) == 1
     world.later(minutes=1)
-    world.tend()
+    world.tick()
     assert [part["check"] for part in world.notices()[1]["incidents"]] == ["late"]
 
 
@@ -323,7 +323,7 @@ def test_what_ends_before_anybody_heard_of_it_is_never_told(world: World) -> Non
     world.later(minutes=30)
     world.report(finding(check="a", severity="warning", passed=True))
     world.later(hours=3)
-    world.tend()
+    world.tick()
     [notice] = world.notices()
     assert [part["check"] for part in notice["incidents"]] == ["b"]
     assert "more" not in notice["subject"]
@@ -337,7 +337,7 @@ def test_what_got_worse_replaces_what_was_held(world: World) -> None:
     world.later(minutes=5)
     world.fails(severity="critical")
     world.later(hours=5)
-    world.tend()
+    world.tick()
     assert world.heard() == ["worse"]
 
 
@@ -357,10 +357,10 @@ def test_a_keeper_of_incidents_gets_each_by_itself_and_hears_of_acknowledgement_
     world.said = routed({"channels": ["pager", "people"]})
     world.report(finding(), finding(check="not_empty"), flush=False)
     first, second = world.incidents()
-    world.desk.acknowledge([first], "kim", "", world.now)
-    world.desk.mute([second], world.now + timedelta(days=1), "kim", "known", world.now)
+    world.service.acknowledge([first], "kim", "", world.now)
+    world.service.mute([second], world.now + timedelta(days=1), "kim", "known", world.now)
     world.report(finding(passed=True), finding(check="not_empty", passed=True), flush=False)
-    with world.desk.store.transaction() as transaction:
+    with world.service.store.transaction() as transaction:
         pager = [notice for notice in transaction.notices("queued", "withdrawn") if notice.channel == "pager"]
     said = [(notice.content["kind"], notice.threads, notice.state) for notice in pager]
     # Nothing had been sent yet, so no end had to be notified.
@@ -373,9 +373,9 @@ def test_a_keeper_of_incidents_gets_each_by_itself_and_hears_of_acknowledgement_
 def test_a_keeper_of_incidents_hears_of_the_end_of_a_muted_one(world: World) -> None:
     world.said = routed({"channels": ["pager", "people"]})
     world.fails()  # the pager fails because its key is not set, but it was tried
-    world.desk.mute([world.incident()], world.now + timedelta(days=1), "kim", "known", world.now)
+    world.service.mute([world.incident()], world.now + timedelta(days=1), "kim", "known", world.now)
     world.report(finding(passed=True), flush=False)
-    with world.desk.store.transaction() as transaction:
+    with world.service.store.transaction() as transaction:
         assert [(notice.channel, notice.content["kind"]) for notice in transaction.notices("queued")] == [
             ("pager", "resolved")
         ]
@@ -386,12 +386,12 @@ def test_what_ended_long_ago_is_forgotten(world: World) -> None:
     world.passes()
     world.fails(check="stays")
     world.later(days=89)
-    world.tend()
+    world.tick()
     assert len(world.incidents()) == 2
     world.later(days=2)
-    world.tend()
+    world.tick()
     assert [incident.check for incident in world.incidents()] == ["stays"]
-    with world.desk.store.transaction() as transaction:
+    with world.service.store.transaction() as transaction:
         assert transaction.notices("sent", "withdrawn") == []
     world.passes(check="stays")
     assert world.heard() == ["new", "resolved", "new", "resolved"]
@@ -399,24 +399,24 @@ def test_what_ended_long_ago_is_forgotten(world: World) -> None:
 
 def test_a_time_without_a_zone_is_refused(world: World) -> None:
     with pytest.raises(ValueError, match="has no time zone"):
-        world.desk.take(Report("run", world.now, (finding(),)), world.now.replace(tzinfo=None))
+        world.service.ingest(Report("run", world.now, (finding(),)), world.now.replace(tzinfo=None))
 
 
 def test_what_a_person_resolves_is_over_and_everybody_who_was_told_hears_why(world: World) -> None:
     world.fails()
-    world.desk.resolve([world.incident()], "kim", "the shop was closed", world.now)
+    world.service.resolve([world.incident()], "kim", "the shop was closed", world.now)
     world.flush()
     ended = world.incident()
     assert (ended.state, ended.by, ended.resolution) == ("resolved", "kim", "kim resolved it: the shop was closed")
     assert world.heard() == ["new", "resolved"]
-    with world.desk.store.transaction() as transaction:
+    with world.service.store.transaction() as transaction:
         what = [(event.what, event.who, event.detail) for event in transaction.history(ended)]
     assert what[-1] == ("resolved", "kim", "the shop was closed")
 
 
 def test_what_a_person_resolved_opens_again_when_it_fails_again(world: World) -> None:
     world.fails()
-    world.desk.resolve([world.incident()], "kim", "it was nothing", world.now)
+    world.service.resolve([world.incident()], "kim", "it was nothing", world.now)
     world.later(hours=1)
     world.fails()
     assert [incident.state for incident in world.incidents()] == ["resolved", "notified"]

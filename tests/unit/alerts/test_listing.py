@@ -13,7 +13,7 @@ from tests.unit.alerts.conftest import World, finding
 
 def listed(world: World) -> list[str]:
     out = io.StringIO()
-    print_list(world.desk, everything=True, now=world.now, console=Console(file=out, soft_wrap=True))
+    print_list(world.service, everything=True, now=world.now, console=Console(file=out, soft_wrap=True))
     return out.getvalue().splitlines()
 
 
@@ -65,7 +65,7 @@ def test_json_tells_every_incident_by_itself(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.fails()
     out = io.StringIO()
-    print_json(world.desk, everything=False, console=Console(file=out))
+    print_json(world.service, everything=False, console=Console(file=out))
     [incident] = json.loads(out.getvalue())["incidents"]
     assert (incident["asset"], incident["state"], incident["opened_at"]) == (
         "staging/orders",

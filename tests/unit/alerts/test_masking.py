@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.alerts.masking import Secrets, harmless, masked, one_line
+from pipelines.alerts.masking import Secrets, masked, one_line, sanitize
 
 URL = "https://user%40x:p%2Fss-word@hooks.example.org/services/T0001/TOKEN123token?key=abcd%20efgh&api=1"
 
@@ -41,4 +41,4 @@ def test_what_was_masked_shows_in_no_representation(monkeypatch: pytest.MonkeyPa
 def test_a_text_becomes_one_printable_line() -> None:
     assert one_line("a\r\nBcc: b\t\x1b[31m\u2028c\u202e\x00\ud800") == "a Bcc: b \ufffd[31m c\ufffd\ufffd\ufffd"
     assert one_line("x" * 20, 10) == "x" * 9 + "…"
-    assert harmless(None, Secrets()) == "None"
+    assert sanitize(None, Secrets()) == "None"

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import yaml
 
 from pipelines.alerts.outbox import Flushed
 from pipelines.alerts.reports import Report
-from pipelines.alerts.service import report_safely, tend_safely
+from pipelines.alerts.service import report_safely, tick_safely
 from pipelines.settings import Settings
 from tests.conftest import PROJECT_DIR
 from tests.unit.alerts.conftest import ONE_FILE, World, finding
@@ -41,7 +42,7 @@ def test_waits_double_and_are_bounded_and_then_it_is_a_dead_letter(world: World)
         if world.flush().problems:
             tried_at.append(world.now)
     assert [(tried - start).total_seconds() / 60 for tried in tried_at] == [0, 1, 3, 7, 15, 31, 63, 123]
-    with world.desk.store.transaction() as transaction:
+    with world.service.store.transaction() as transaction:
         [letter] = transaction.notices("dead")
     assert letter.attempts == 8
     assert letter.last_error == "people.jsonl cannot be written: Is a directory."
@@ -54,7 +55,7 @@ def test_a_dead_letter_is_sent_when_it_is_revived(world: World) -> None:
     world.fails()
     path.rmdir()
     assert world.flush() == Flushed()
-    assert world.desk.outbox.revive(world.now) == (1, 0)
+    assert world.service.outbox.revive(world.now) == (1, 0)
     assert world.flush().sent == 1
     assert world.heard() == ["new"]
 
@@ -65,7 +66,7 @@ def test_a_dead_letter_about_what_is_over_is_not_revived_but_its_end_is(world: W
     world.fails()
     world.passes()
     path.rmdir()
-    assert world.desk.outbox.revive(world.now) == (1, 1)
+    assert world.service.outbox.revive(world.now) == (1, 1)
     world.flush()
     assert world.heard() == ["resolved"]
 
@@ -76,7 +77,7 @@ def test_a_dead_letter_to_a_channel_that_is_gone_is_withdrawn(world: World) -> N
     world.said = {"channels": {"others": {"kind": "file"}}, "routes": [{"channels": ["others"]}]}
     world.later(minutes=1)
     assert world.flush().problems == (("people", "alerts.yml has no channel people any more."),)
-    assert world.desk.outbox.revive(world.now) == (0, 1)
+    assert world.service.outbox.revive(world.now) == (0, 1)
 
 
 def test_an_end_does_not_overtake_its_beginning(world: World) -> None:
@@ -93,13 +94,13 @@ def test_an_end_does_not_overtake_its_beginning(world: World) -> None:
 
 def test_one_channel_that_fails_does_not_hold_up_another(world: World) -> None:
     world.said = {
-        "channels": {name: {"kind": "file", "path": f"{name}.jsonl"} for name in ("people", "desk")},
-        "routes": [{"channels": ["people", "desk"]}],
+        "channels": {name: {"kind": "file", "path": f"{name}.jsonl"} for name in ("people", "service")},
+        "routes": [{"channels": ["people", "service"]}],
     }
     break_channel(world)
     world.fails()
     world.fails(check="other")
-    assert world.heard("desk") == ["new", "new"]
+    assert world.heard("service") == ["new", "new"]
     assert world.queued() == 2
 
 
@@ -107,7 +108,7 @@ def test_a_variable_that_is_not_set_is_a_dead_letter_at_once(world: World, monke
     monkeypatch.delenv("MAIL_URL", raising=False)
     world.said = {"channels": {"mail": {"kind": "apprise", "url_env": "MAIL_URL"}}, "routes": [{"channels": ["mail"]}]}
     world.fails()
-    with world.desk.store.transaction() as transaction:
+    with world.service.store.transaction() as transaction:
         [letter] = transaction.notices("dead")
     assert "MAIL_URL is not set" in letter.last_error
 
@@ -188,9 +189,9 @@ def test_a_report_and_its_notices_are_taken_together_or_not_at_all(
     with monkeypatch.context() as broken:
         broken.setattr("pipelines.alerts.store.Transaction.queue", fail)
         with pytest.raises(sqlite3.OperationalError):
-            world.desk.take(Report("run", world.now, (finding(),)), world.now)
+            world.service.ingest(Report("run", world.now, (finding(),)), world.now)
     assert world.incidents() == []
-    assert world.desk.take(Report("run", world.now, (finding(),)), world.now).told == 1
+    assert world.service.ingest(Report("run", world.now, (finding(),)), world.now).notified == 1
 
 
 def test_a_store_that_cannot_be_used_raises_nothing_and_is_logged(
@@ -201,7 +202,7 @@ def test_a_store_that_cannot_be_used_raises_nothing_and_is_logged(
     report = Report("run", world.now, (finding(),))
     settings.alerts_path.write_text("this is no database, and long enough to be seen as none" * 50)
     assert report_safely(settings, report, world.now) is False
-    assert tend_safely(settings, world.now) is None
+    assert tick_safely(settings, world.now) is None
     settings.alerts_path.unlink()
     assert report_safely(settings, report, world.now) is True
     writer = sqlite3.connect(settings.alerts_path, isolation_level=None)
@@ -220,7 +221,7 @@ def test_a_folder_that_cannot_be_written_raises_nothing(world: World) -> None:
     settings = installed(world)
     blocked = settings.model_copy(update={"data_dir": world.folder / "alerts.yml" / "below"})
     assert report_safely(blocked, Report("run", world.now, (finding(),)), world.now) is False
-    assert tend_safely(blocked, world.now) is None
+    assert tick_safely(blocked, world.now) is None
 
 
 def test_settings_that_cannot_be_read_raise_nothing_and_the_report_can_be_passed_again(
@@ -232,12 +233,29 @@ def test_settings_that_cannot_be_read_raise_nothing_and_the_report_can_be_passed
     assert "route 1 names the channel 'nobody'" in caplog.text
     installed(world)
     assert report_safely(settings, report, world.now) is True
-    assert tend_safely(settings, world.now) == Flushed(sent=1)
+    assert tick_safely(settings, world.now) == Flushed(sent=1)
 
 
 def test_tending_says_what_failed(world: World, caplog: pytest.LogCaptureFixture) -> None:
     settings = installed(world)
     break_channel(world)
     report_safely(settings, Report("run", world.now, (finding(),)), world.now)
-    assert tend_safely(settings, world.now + timedelta(seconds=1)) is not None
+    assert tick_safely(settings, world.now + timedelta(seconds=1)) is not None
     assert "not delivered over people: people.jsonl cannot be written" in caplog.text
+
+
+def test_a_store_of_version_1_keeps_what_people_know(world: World) -> None:
+    world.fails()
+    renamed = {"notified": "told", "worst_notified": "worst_told"}
+    renamed |= {"first_notified_at": "first_told_at", "last_notified_at": "last_told_at"}
+    with closing(sqlite3.connect(world.settings.alerts_path, isolation_level=None)) as connection:
+        [(body,)] = connection.execute("select body from incidents")
+        old = {renamed.get(name, name): value for name, value in json.loads(body).items()}
+        connection.execute("update incidents set body = ?", [json.dumps(old)])
+        connection.execute("pragma user_version = 1")
+    [incident] = world.service.notified()
+    assert (incident.notified, incident.worst_notified) == (("people",), "critical")
+    assert (incident.first_notified_at, incident.last_notified_at) == (world.now, world.now)
+    world.later(minutes=1)
+    world.fails()
+    assert world.heard() == ["new"], "nobody is notified again"

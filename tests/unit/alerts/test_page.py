@@ -13,7 +13,7 @@ def page(world: World) -> str:
 
 
 def test_the_page_follows_an_incident_to_its_end(world: World) -> None:
-    world.tend()
+    world.tick()
     assert "No incident is open" in page(world)
     world.fails(runbook="docs/operations.md#dates")
     [notice] = world.notices()
@@ -22,7 +22,7 @@ def test_the_page_follows_an_incident_to_its_end(world: World) -> None:
     assert "1 open incident<" in page(world)
     assert f'<section id="{incident.id}">' in page(world)
     assert '<a href="./docs/operations.html#dates">runbook</a>' in page(world)
-    world.desk.acknowledge([incident], "Anna", "asked the shop", world.now)
+    world.service.acknowledge([incident], "Anna", "asked the shop", world.now)
     assert "<p>acknowledged by Anna, critical." in page(world)
     world.later(hours=1)
     world.passes()
@@ -31,7 +31,7 @@ def test_the_page_follows_an_incident_to_its_end(world: World) -> None:
     assert f'<section id="{incident.id}">' in page(world), "a link in an old notice still opens"
     assert world.notices()[-1]["links"]["incident"] == notice["links"]["incident"]
     world.later(days=100)
-    world.tend()
+    world.tick()
     assert incident.id not in page(world)
 
 
@@ -71,7 +71,7 @@ def test_links_to_runs_follow_the_port(world: World) -> None:
     world.fails()
     world.report(finding(), run_id="a1b2")
     assert 'href="http://127.0.0.1:3000/runs/a1b2"' in page(world)
-    replace(world.desk, settings=at_ports(world.settings, 3100, 3101)).write_page(world.now)
+    replace(world.service, settings=at_ports(world.settings, 3100, 3101)).write_page(world.now)
     assert 'href="http://127.0.0.1:3100/runs/a1b2"' in page(world)
 
 
@@ -79,6 +79,6 @@ def test_a_page_that_cannot_be_written_stops_no_alert(world: World, caplog: pyte
     site = world.settings.data_docs_dir / "site"
     site.parent.mkdir(parents=True)
     site.write_text("a file where a folder should be")
-    assert world.fails().told == 1
+    assert world.fails().notified == 1
     assert len(world.notices()) == 1
     assert "The page of incidents was not written" in caplog.text

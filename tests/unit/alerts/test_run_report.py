@@ -10,8 +10,8 @@ import pytest
 
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.run_report import report_of_run
-from pipelines.alerts.sensors import tell_of_runs
-from pipelines.alerts.service import Desk
+from pipelines.alerts.sensors import notify_of_runs
+from pipelines.alerts.service import AlertService
 from pipelines.checks.asset_checks import asset_checks
 from pipelines.checks.gx.relations import DuckDBTable
 from pipelines.checks.history import CheckHistory
@@ -193,10 +193,10 @@ def test_a_report_that_cannot_be_made_keeps_no_other_from_being_told(
         "a look", datetime.now(UTC), (Finding("landing/shop", "unclaimed_files", "warning", False, "1 file"),)
     )
     report = run(settings, instance, [(1, "a@example.com"), (1, "b@example.com")])
-    assert tell_of_runs(instance, settings, SUITES, breaks, lambda: seen) is None
-    desk = Desk.of(settings)
-    assert desk.has_taken(report.report_id)
-    assert {incident.check for incident in desk.told()} == {"order_id_unique", "unclaimed_files"}
+    assert notify_of_runs(instance, settings, SUITES, breaks, lambda: seen) is None
+    service = AlertService.of(settings)
+    assert service.has_ingested(report.report_id)
+    assert {incident.check for incident in service.notified()} == {"order_id_unique", "unclaimed_files"}
     assert "A report could not be made: OSError" in caplog.text
     assert "canary" not in caplog.text
 

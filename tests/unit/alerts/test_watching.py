@@ -13,7 +13,7 @@ import pytest
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Watch
 from pipelines.alerts.sensors import watch_once, watchdog
-from pipelines.alerts.service import Desk
+from pipelines.alerts.service import AlertService
 from pipelines.alerts.watching import _process_of, end_dead_runs, finished_runs, look, look_at_daemon
 from pipelines.ingest.late_files import unclaimed_files
 from pipelines.publish.assets import PUBLISHED_KEY
@@ -168,13 +168,13 @@ def test_a_schedule_that_is_switched_on_in_the_ui_is_expected_to_run(
 def test_what_was_told_of_a_schedule_ends_when_it_is_switched_off(
     on_schedule: Settings, instance: dg.DagsterInstance
 ) -> None:
-    desk = Desk.of(on_schedule)
-    desk.take(look(instance, on_schedule, [SHOP], WATCH, NOON), NOON)
-    assert {incident.check for incident in desk.told()} == {"late", "missed_schedule", "stale"}
+    service = AlertService.of(on_schedule)
+    service.ingest(look(instance, on_schedule, [SHOP], WATCH, NOON), NOON)
+    assert {incident.check for incident in service.notified()} == {"late", "missed_schedule", "stale"}
     switch_schedule(instance, on=False)
     later = NOON + timedelta(minutes=1)
-    desk.take(look(instance, on_schedule, [SHOP], WATCH, later), later)
-    assert desk.told() == []
+    service.ingest(look(instance, on_schedule, [SHOP], WATCH, later), later)
+    assert service.notified() == []
 
 
 def test_after_the_last_delivery_no_day_is_missed_and_no_file_late(
@@ -247,7 +247,7 @@ def test_one_look_ends_a_run_that_died_and_tells_of_it(settings: Settings, insta
     gone.wait()
     start_run(instance, gone.pid)
     assert watch_once(instance, settings, [SHOP], {}) is not None
-    assert [incident.check for incident in Desk.of(settings).told()] == ["run_crashed"]
+    assert [incident.check for incident in AlertService.of(settings).notified()] == ["run_crashed"]
 
 
 def test_cron_learns_of_old_numbers_and_so_does_the_ui_without_a_daemon(

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from pipelines.ingest.landing import land
-from pipelines.ingest.late_files import arrivals_sensor, listings, newest_delivery
+from pipelines.ingest.late_files import late_files_sensor, listings, newest_delivery
 from pipelines.partitions import business_day
 from pipelines.settings import Settings
 from pipelines.sources import SHIPPED_DIR, Source, load_sources
@@ -35,7 +35,7 @@ class House:
         )  # fmt: skip
         self.source = source
         self.table = source.tables["orders"]
-        self.sensor = arrivals_sensor(self.settings, [source], "daily", running=False)
+        self.sensor = late_files_sensor(self.settings, [source], "daily", running=False)
         self.settings.landing_dir.mkdir(parents=True)
         self.cursor: str | None = None
 

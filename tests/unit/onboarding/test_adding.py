@@ -308,7 +308,7 @@ def test_lines_that_carry_their_order_and_a_buyer_known_by_mail_only(tmp_path: P
     file.write_text(
         "Name,Email,Financial Status,Currency,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price\n"
         "#1001,a@b.example,paid,USD,30.00,2025-01-31 10:00:00 +0100,2,Chair,10.00\n"
-        "#1001,a@b.example,paid,USD,30.00,2025-01-31 10:00:00 +0100,1,Desk,10.00\n",
+        "#1001,a@b.example,paid,USD,30.00,2025-01-31 10:00:00 +0100,1,AlertService,10.00\n",
         encoding="utf-8",
     )
     add(settings, file, name="my_shop")

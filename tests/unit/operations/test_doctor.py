@@ -193,7 +193,7 @@ def test_a_lock_that_outlived_its_process_is_named(used: Settings) -> None:
         ("raw/shop/orders/delivered_on=2026-01-08/.landing-x.parquet", ""),
         ("raw/shop/orders/delivered_on=2026-01-08/.reading-x", "part"),
         ("publications/.20260109T104100Z-bbbb", "kpi.duckdb"),
-        (".rehearsal-x", "raw"),
+        (".dry-run-x", "raw"),
         ("warehouse.duckdb.wal", ""),
     ],
 )

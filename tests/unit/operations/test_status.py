@@ -13,7 +13,7 @@ from rich.console import Console
 from pipelines.alerts.incidents import Incident
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Watch
-from pipelines.alerts.service import Desk
+from pipelines.alerts.service import AlertService
 from pipelines.cli.printing.status import as_json, print_status
 from pipelines.deliveries import Delivery
 from pipelines.operations.due import Due
@@ -333,7 +333,7 @@ def test_the_facts_of_an_installation_are_read_and_nothing_is_written(tmp_path: 
     }
     (publication / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "published").symlink_to(publication)
-    Desk.of(site).take(Report("watch", NOON, (incident().finding,)), NOON)
+    AlertService.of(site).ingest(Report("watch", NOON, (incident().finding,)), NOON)
     gathered = gather(site, [SHOP], NOON)
     assert gathered.published
     assert gathered.published.as_of_date == TODAY

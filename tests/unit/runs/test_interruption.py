@@ -15,7 +15,7 @@ from tests.conftest import PROJECT_DIR
 RUNS = """
 import json, logging, os, signal, sys, uuid
 import dagster as dg
-from pipelines.cli import console
+from pipelines.cli.common import console
 from pipelines.runs.interruption import can_be_interrupted
 from pipelines.runs.progress import STEP_LOGGER, shown, step_logger
 
