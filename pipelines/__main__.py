@@ -2,7 +2,7 @@
 
 Belongs here: that whoever interrupts the command while it loads is answered in words, too, and how often Python looks
 for garbage.
-Does not belong here: anything else (`cli.py`).
+Does not belong here: anything else (`cli/`).
 """
 
 import gc

@@ -1,7 +1,7 @@
 """Assigns suites to assets.
 
 Belongs here: joining assets and suites, and locating the table that a suite is about.
-Does not belong here: what a suite is and how it runs (`quality/`), the suites of sources (`source_suites.py`), and
+Does not belong here: what a suite is and how it runs (`suites.py`, `gx/`), the suites of sources (`source_suites.py`), and
 what tables are compared with (`baselines.py`).
 """
 

@@ -1,7 +1,7 @@
 """Records a person's decision about a delivery that was rejected or that never arrived.
 
 Belongs here: what can be decided, and recording the decision.
-Does not belong here: arguments and printing (`cli.py`), and what follows from a decision (`standing.py`).
+Does not belong here: arguments and printing (`cli/`), and what follows from a decision (`standing.py`).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Judges deliveries by their suites, and stores the verdicts.
 
 Belongs here: which deliveries a run judges, what the checks say about each, and what happens to rejected deliveries.
-Does not belong here: the checks themselves (`quality/`), and Dagster (`checks.py`).
+Does not belong here: the checks themselves (`checks/`), and Dagster (`checks/assets.py`).
 
 A run judges the deliveries of its own days, and also every delivery that has not passed yet. A rejected delivery stays
 rejected until a different file arrives, a rule or a setting is repaired, or a person accepts it. Deliveries that a

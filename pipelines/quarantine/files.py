@@ -1,7 +1,7 @@
 """Delivered files that were refused, each with the reason.
 
 Belongs here: taking a file out of the landing folder, listing what was taken, and putting it back.
-Does not belong here: why a file is refused (`gate.py`, `readers.py`), and rows (`quality/quarantine.py`).
+Does not belong here: why a file is refused (`gate.py`, `readers.py`), and rows (`rows.py`).
 
 A refused file is in `quarantine/files/<source>/<table>/<day>/<id>/` with a `reason.json`. Files of one day that were
 refused one after another are all kept.

@@ -1,7 +1,7 @@
 """Stops a run of Dagster on Ctrl-C, or on the signal with which a machine asks a process to end.
 
 Belongs here: detecting the signals, and stopping the run at that point.
-Does not belong here: what is printed about it (`run.py`, `cli.py`).
+Does not belong here: what is printed about it (`job.py`, `cli/`).
 
 While Dagster executes, it handles both signals itself. Inside a step, it raises them, and a step with a retry policy
 then waits and tries again. A signal between two steps waits for the next step. A run that ends in this way counts as

@@ -1,7 +1,7 @@
 """Runs the daily job from the command line, on the same instance and therefore in the same history as the UI.
 
 Belongs here: which days to run, running them, and reporting what happened.
-Does not belong here: the job (`definitions.py`), and reading arguments (`cli.py`).
+Does not belong here: the job (`definitions.py`), and reading arguments (`cli/`).
 """
 
 import os
