@@ -31,9 +31,10 @@ from rich.table import Table
 from pipelines.ingest.landing import land
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 from pipelines.sources import Source, each_table, load_sources
+from pipelines.sql import quote_path
 from pipelines.transform.customer_value import predict
 from pipelines.transform.project import assemble_project, dbt_command, dbt_environment, dbt_variables
-from pipelines.warehouse import STORAGE_VERSION, attach_read_only, escaped, in_memory, sandboxed
+from pipelines.warehouse import STORAGE_VERSION, attach_read_only, in_memory, sandboxed
 
 SCALE = float(os.environ.get("SCALE") or 10)
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
@@ -159,7 +160,7 @@ def _execute_plain(warehouse: Path, statements: list[tuple[str, str, str, str | 
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set enable_progress_bar = false")
-        connection.execute(f"attach '{escaped(file)}' as {CATALOG} (storage_version '{STORAGE_VERSION}')")
+        connection.execute(f"attach {quote_path(file)} as {CATALOG} (storage_version '{STORAGE_VERSION}')")
         connection.execute(f"use {CATALOG}")
         for schema in {schema for schema, *_ in statements} | {"marts"}:
             connection.execute(f"create schema {schema}")

@@ -24,13 +24,14 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from pipelines.checks.assets import complete_suites
 from pipelines.checks.gx.expectation_types import UNEXPECTED_ROWS
 from pipelines.checks.suites import ExpectationSpec, Suite, load_suites
-from pipelines.ingest.assets import raw_key
-from pipelines.ingest.landing import land, raw_file
+from pipelines.ingest.landing import land
 from pipelines.settings import PROJECT_DIR, get_settings
 from pipelines.sources import each_table, load_sources
+from pipelines.sql import quote_path
+from pipelines.tables import TableRef, asset_of_suite, raw_file
 from pipelines.transform.assets import Translator
 from pipelines.transform.project import DBT, assemble_project, dbt_environment, dbt_variables
-from pipelines.warehouse import escaped, sandboxed
+from pipelines.warehouse import sandboxed
 
 DAY = date.fromisoformat(os.environ["KPI_DAY"])
 settings = get_settings()
@@ -43,7 +44,7 @@ project = str(assemble_project(settings))
 def raw_asset(source: str, name: str, table: Any) -> dg.AssetsDefinition:
     """A delivered table, landed by the same code as in the pipeline."""
 
-    @dg.asset(key=raw_key(source, name))
+    @dg.asset(key=TableRef(source, name).asset)
     def landed() -> None:
         with sandboxed(settings.landing_dir, settings.raw_dir) as database:
             allowed = table.model_copy(update={"empty_day": "allowed"})
@@ -88,7 +89,7 @@ def frame(suite: Suite) -> pd.DataFrame:
     if suite.stage == "raw":
         source, name = suite.name.split("__", 1)
         file = raw_file(settings.raw_dir, source, name, DAY)
-        return duckdb.sql(f"from '{escaped(file)}'").df() if file.exists() else pd.DataFrame()
+        return duckdb.sql(f"from {quote_path(file)}").df() if file.exists() else pd.DataFrame()
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as warehouse:
         return warehouse.sql(f'from {suite.stage}."{suite.name}"').df()
 
@@ -106,12 +107,12 @@ def _configuration(spec: ExpectationSpec) -> Any:
 
 
 os.environ.update(dbt_environment(settings, DAY))
-_raw = {raw_key(source.name, name): raw_asset(source.name, name, table) for source, name, table in each_table(sources)}
-_known = {*_raw, *models.keys}
-_keys = {
-    (stage, name): raw_key(*name.split("__", 1)) if stage == "raw" else dg.AssetKey([stage, name])
-    for stage, name in suites
+_raw = {
+    dg.AssetKey(TableRef(source.name, name).asset): raw_asset(source.name, name, table)
+    for source, name, table in each_table(sources)
 }
+_known = {*_raw, *models.keys}
+_keys = {(stage, name): dg.AssetKey(asset_of_suite(stage, name)) for stage, name in suites}
 checks = [suite_check(suite, _keys[place]) for place, suite in suites.items() if _keys[place] in _known]
 defs = dg.Definitions(
     assets=[*_raw.values(), models],

@@ -13,6 +13,8 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from pipelines.sql import pattern_of, quote_path, quote_text
+
 STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files with this version
 # DuckDB draws one in processes that it takes for a person's, as it does those that Dagster starts for a run of the UI.
 NO_PROGRESS_BAR = "set enable_progress_bar = false"
@@ -115,8 +117,8 @@ def sandboxed(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     It sees nothing outside `folders`, loads no extension, uses limited memory, and cannot be reconfigured.
     """
     with _database() as connection:
-        spellings = {str(folder) for folder in folders} | {literal_path(folder) for folder in folders}
-        allowed = ", ".join(f"'{escaped(Path(spelling))}/'" for spelling in sorted(spellings))
+        spellings = {str(folder) for folder in folders} | {pattern_of(folder) for folder in folders}
+        allowed = ", ".join(quote_text(f"{spelling}/") for spelling in sorted(spellings))
         _lock_in(connection, FOREIGN_FILE_MEMORY, f"allowed_directories = [{allowed}]")
         yield connection
 
@@ -140,7 +142,7 @@ def published_sandbox(
         connection.execute("set search_path = 'kpi.marts,kpi.meta'")
         connection.execute("set global allow_persistent_secrets = false")
         connection.execute("set global python_enable_replacements = false")  # no variable of ours is a table of theirs
-        allowed = f"'{escaped(may_write)}'" if may_write else ""
+        allowed = quote_path(may_write) if may_write else ""
         _lock_in(connection, memory, f"allowed_paths = [{allowed}]")
         yield connection
 
@@ -188,7 +190,7 @@ def new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         duckdb.BinderException: `path` exists and is no DuckDB file.
     """
     with _database() as connection:
-        connection.execute(f"attach '{escaped(path)}' as candidate (storage_version '{STORAGE_VERSION}')")
+        connection.execute(f"attach {quote_path(path)} as candidate (storage_version '{STORAGE_VERSION}')")
         yield connection
         connection.execute("checkpoint candidate")
         connection.execute("detach candidate")
@@ -196,21 +198,4 @@ def new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def attach_read_only(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
     """Let `connection` read the DuckDB file at `path` as `name`."""
-    connection.execute(f"attach '{escaped(path)}' as {name} (read_only)")
-
-
-def escaped(path: Path) -> str:
-    """`path`, escaped for use between single quotes."""
-    return str(path).replace("'", "''")
-
-
-def literal(text: str) -> str:
-    """`text` as a literal of SQL. Commands that answer at once write their values so: given as a parameter, any value
-    has DuckDB import pandas, which takes a second.
-    """
-    return "'" + text.replace("'", "''") + "'"
-
-
-def literal_path(path: Path) -> str:
-    """`path`, escaped for DuckDB, which interprets file names as glob patterns."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+    connection.execute(f"attach {quote_path(path)} as {name} (read_only)")

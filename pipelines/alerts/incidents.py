@@ -12,6 +12,7 @@ from typing import Literal
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Flapping, RenotifyHours
 from pipelines.checks.suites import Severity
+from pipelines.tables import is_raw
 
 State = Literal["open", "notified", "repeated", "acknowledged", "muted", "resolved"]
 Because = Literal["new", "worse", "reminder", "flapping", "mute_over", "unacknowledged", "resolved"]
@@ -138,7 +139,7 @@ def _another_delivery_fails(incident: Incident, before: Incident) -> bool:
 
 
 def _is_of_deliveries(incident: Incident) -> bool:
-    return incident.asset.startswith("raw/") and bool(incident.finding.deliveries)
+    return is_raw(incident.asset) and bool(incident.finding.deliveries)
 
 
 def _opened(

@@ -19,6 +19,7 @@ from pipelines.ingest.assets import FAILED_DAYS
 from pipelines.partitions import days_of_run
 from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
+from pipelines.tables import RAW, STAGING, asset_of_check_step, is_raw, suite_of_asset
 from pipelines.transform.failures import ONLY_TESTS, readable_error
 
 NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
@@ -121,7 +122,7 @@ def _of_check(
         # Every run judges all deliveries that have not passed, so a passing blocking check is valid for every delivery.
         # Deliveries with only warnings have passed and are not judged again: only a run of their own days ends those.
         **_about(asset, suite, at_fault)
-        | {"by_delivery": stage == "raw" and not evaluation.blocking}
+        | {"by_delivery": stage == RAW and not evaluation.blocking}
         | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
     )
 
@@ -139,10 +140,10 @@ def _of_steps(
         said = _said(event, event.step_key in failed_checks) if event.is_step_failure else "done"
         if said is None:
             continue
-        asset = made.get(event.step_key) or _checked_asset(event.step_key)
+        asset = made.get(event.step_key) or asset_of_check_step(event.step_key)
         at_fault = _failed_days(event) or days
         about = _about(asset, _suite(suites, asset), at_fault)
-        if event.step_key in made and asset.startswith("raw/"):
+        if event.step_key in made and is_raw(asset):
             about["by_delivery"] = True  # for a range of days, too: the step says which days failed
         findings.append(
             Finding(
@@ -165,13 +166,6 @@ def _failed_days(event: dg.DagsterEvent) -> tuple[str, ...]:
     failure = event.step_failure_data.user_failure_data if event.is_step_failure else None
     days = failure.metadata.get(FAILED_DAYS) if failure else None
     return tuple(map(str, days.value or ())) if isinstance(days, dg.JsonMetadataValue) else ()
-
-
-def _checked_asset(step: str) -> str:
-    """The asset that a step checks: `raw/shop/orders` for `check_raw__shop__orders`, `marts/dim_date` for
-    `check_marts__dim_date`."""
-    stage, _, table = step.removeprefix("check_").partition("__")
-    return f"{stage}/{table.replace('__', '/', 1) if stage == 'raw' else table}"
 
 
 def _assets_of_steps(events: Iterable[dg.DagsterEvent]) -> dict[str, str]:
@@ -240,16 +234,15 @@ def days_of(run: dg.DagsterRun) -> tuple[str, ...]:
 
 
 def _suite(suites: Suites, asset: str) -> Suite | None:
-    stage, _, table = asset.partition("/")
-    return suites.get((stage, table.replace("/", "__")))
+    return suites.get(suite_of_asset(asset))
 
 
 def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, Any]:
     """The attributes that all findings about an asset share. A check of a range of days does not say which failed."""
     stage, _, table = asset.partition("/")
-    source = table.split("/")[0] if stage == "raw" else re.sub(r"^(base|stg)_|__.*$", "", table)
-    tags = (stage, source) if stage in ("raw", "staging") and "__" in table.replace("/", "__") else (stage,)
-    about: dict[str, Any] = {"tags": tags, "deliveries": days, "by_delivery": stage == "raw" and len(days) == 1}
+    source = table.split("/")[0] if stage == RAW else re.sub(r"^(base|stg)_|__.*$", "", table)
+    tags = (stage, source) if stage in (RAW, STAGING) and "__" in table.replace("/", "__") else (stage,)
+    about: dict[str, Any] = {"tags": tags, "deliveries": days, "by_delivery": stage == RAW and len(days) == 1}
     if suite:
         about["owner"] = suite.owner
         if suite.runbook:
@@ -259,7 +252,7 @@ def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, 
 
 def _next_step(asset: str, days: tuple[str, ...]) -> str:
     again = _run_command(days)
-    if asset.startswith("raw/"):
+    if is_raw(asset):
         of = " ".join(asset.split("/")[1:])
         accepted = f'; if it is right as it is: kpi accept {of} {days[0] if len(days) == 1 else "DAY"} --reason "…"'
         return (

@@ -26,6 +26,7 @@ from pipelines.runs.history import JOB, SCHEDULE
 from pipelines.runs.processes import is_alive
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
+from pipelines.tables import TableRef
 
 _NOBODY_WAITS = "no daily run is expected here (setting schedule): a person decides when to run"
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -176,7 +177,7 @@ def _of_a_delivery(settings: Settings, source: Source, table: str, day: date, is
     """Whether a table's delivery has arrived, once its source's `sla` has passed."""
     path = source.tables[table].path.format(delivered_on=day)
     return Finding(
-        asset=f"raw/{source.name}/{table}",
+        asset="/".join(TableRef(source.name, table).asset),
         check="late",
         severity="warning",
         passed=is_here,

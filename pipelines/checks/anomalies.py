@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from pipelines.sql import quote_name, quote_qualified_name
+
 Kwargs = Mapping[str, Any]
 
 DELIVERIES, DAYS_OFF = "deliveries", "days_off"  # views next to the table under test
@@ -82,7 +84,7 @@ def row_counts_plausible(kwargs: Kwargs) -> str:
         old_rows = f"""
             select _delivered_on as day, count(*) as old_rows
             from {{batch}}
-            where try_cast({_quoted(column)} as timestamp) < _delivered_on - interval {_BULK_DAYS} day
+            where try_cast({quote_name(column)} as timestamp) < _delivered_on - interval {_BULK_DAYS} day
             group by 1
         """
     median = f"{_number('middle')} || ', the median for ' || kind_of_day || ' (of ' || days_alike || ')'"
@@ -149,9 +151,13 @@ def daily_values_usual(kwargs: Kwargs) -> str:
     newest days, whose rows are still arriving. With a `calendar`, a table that has a column date_day, the newest day is
     the newest day of the calendar.
     """
-    day, calendar = _quoted(kwargs["day"]), kwargs.get("calendar")
+    day, calendar = quote_name(kwargs["day"]), kwargs.get("calendar")
     where = f"where {kwargs['where']}" if kwargs.get("where") else ""
-    days = f"select date_day as day from {_relation(calendar)}" if calendar else f"select {day} as day from {{batch}}"
+    days = (
+        f"select date_day as day from {quote_qualified_name(calendar)}"
+        if calendar
+        else f"select {day} as day from {{batch}}"
+    )
     return f"""
         with
         totals as (
@@ -197,7 +203,7 @@ def daily_values_usual(kwargs: Kwargs) -> str:
 
 def monthly_values_usual(kwargs: Kwargs) -> str:
     """Values of the newest month that are `deviations` spreads away from those of the twelve months before it."""
-    month, by = _quoted(kwargs["month"]), [_quoted(column) for column in kwargs.get("by", [])]
+    month, by = quote_name(kwargs["month"]), [quote_name(column) for column in kwargs.get("by", [])]
     series = f"concat_ws(' ', {', '.join(by)})" if by else "''"
     where = f"and ({kwargs['where']})" if kwargs.get("where") else ""
     deviations, change = float(kwargs.get("deviations", 5)), float(kwargs.get("change", 0.25))
@@ -434,11 +440,3 @@ _COUNT_OF_DAY = f"{_number('value')} || case when value = 1 then ' row' else ' r
 
 def _date(value: Any) -> date:
     return value if isinstance(value, date) else date.fromisoformat(str(value))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _relation(name: str) -> str:
-    return ".".join(_quoted(part) for part in name.split("."))

@@ -22,6 +22,7 @@ from pipelines.checks.results import CheckResult
 from pipelines.checks.suites import ExpectationSpec, Suite
 from pipelines.checks.validation import failed_with_error, validate
 from pipelines.runs.profiling import DATA_DOCS, measured
+from pipelines.tables import check_step
 
 UNCHANGED_SINCE = "unchanged since run"  # metadata key of what an earlier run built or found
 
@@ -48,7 +49,7 @@ def asset_checks(
     """
     specs = {spec.name: _check_spec(suite, spec, asset_key, docs_url, partitions_def) for spec in suite.checks}
 
-    @dg.multi_asset_check(name=f"check_{'__'.join(asset_key.path)}", specs=list(specs.values()), can_subset=False)
+    @dg.multi_asset_check(name=check_step(list(asset_key.path)), specs=list(specs.values()), can_subset=False)
     def check_table(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         results = _checked_and_recorded(suite, context, checked, history)
         with measured(DATA_DOCS):

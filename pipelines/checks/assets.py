@@ -1,8 +1,8 @@
 """Assigns suites to assets.
 
 Belongs here: joining assets and suites, and locating the table that a suite is about.
-Does not belong here: what a suite is and how it runs (`suites.py`, `gx/`), the suites of sources (`source_suites.py`), and
-what tables are compared with (`baselines.py`).
+Does not belong here: what a suite is and how it runs (`suites.py`, `gx/`), the suites of sources
+(`source_suites.py`), and what tables are compared with (`baselines.py`).
 """
 
 import re
@@ -31,11 +31,10 @@ from pipelines.config_files import ConfigError
 from pipelines.deliveries.judging import Judged, judge_landed, judge_logged
 from pipelines.deliveries.proof import loads_of_log
 from pipelines.deliveries.standing import Standing
-from pipelines.ingest.assets import raw_key
-from pipelines.ingest.landing import raw_file
 from pipelines.runs.code_location import STARTED_BY
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import OWNER, Source, each_table
+from pipelines.tables import RAW, STAGING, TableRef, asset_of_suite, raw_file
 from pipelines.transform.unchanged import versions_of_tables
 
 Suites = Mapping[tuple[str, str], Suite]
@@ -89,7 +88,7 @@ def checks_of_raw(
 ) -> list[dg.AssetChecksDefinition]:
     """The checks of every delivered table, for the delivery days of the run and for all that have not passed."""
     return [
-        _raw_checks(settings, suites["raw", f"{source.name}__{name}"], source, name, history)
+        _raw_checks(settings, suites[TableRef(source.name, name).suite], source, name, history)
         for source, name, _ in each_table(sources)
     ]
 
@@ -160,7 +159,7 @@ def blocking(checks: Iterable[dg.AssetChecksDefinition], suites: Suites) -> list
     return [
         (suite.stage, suite.name, spec.name)
         for suite in suites.values()
-        if suite.stage != "raw" and _asset_key(suite) in names
+        if suite.stage != RAW and _asset_key(suite) in names
         for spec in suite.checks
         if spec.severity == "critical"
     ]
@@ -216,7 +215,7 @@ def judge_log(
 def _model_checks(
     settings: Settings, sources: list[Source], suite: Suite, history: CheckHistory
 ) -> dg.AssetChecksDefinition:
-    logs = {f"base_{source.name}__{name}": (source, name) for source, name, _ in each_table(sources)}
+    logs = {TableRef(source.name, name).log: (source, name) for source, name, _ in each_table(sources)}
 
     def check(context: dg.AssetCheckExecutionContext) -> list[CheckResult]:
         versions = {} if _is_asked_for(context.run) else versions_of_tables(settings.warehouse_path)
@@ -225,7 +224,7 @@ def _model_checks(
             content = content_of(suite, table, versions)
             return validate_if_changed(suite, table, content, history, context.run.run_id)
 
-        if suite.stage == "staging" and suite.name in logs:
+        if suite.stage == STAGING and suite.name in logs:
             return judge_log(settings, *logs[suite.name], suite, context.run.run_id, checked)
         return checked(whole_table(settings, sources, suite))
 
@@ -245,7 +244,7 @@ def _is_asked_for(run: dg.DagsterRun) -> bool:
 
 
 def _asset_key(suite: Suite) -> dg.AssetKey:
-    return raw_key(*suite.name.split("__", 1)) if suite.stage == "raw" else dg.AssetKey([suite.stage, suite.name])
+    return dg.AssetKey(asset_of_suite(suite.stage, suite.name))
 
 
 def _raw_checks(
@@ -260,7 +259,7 @@ def _raw_checks(
 
     return asset_checks(
         suite,
-        raw_key(source.name, table),
+        _asset_key(suite),
         check,
         history=history,
         docs_folder=settings.data_docs_dir,

@@ -14,12 +14,14 @@ from pipelines.checks.anomalies import DAYS_OFF, DELIVERED_MONTHS, DELIVERIES, P
 from pipelines.checks.gx.relations import View
 from pipelines.checks.suites import Suite
 from pipelines.config_files import ConfigError
-from pipelines.ingest.landing import HISTORY, raw_days, raw_file
+from pipelines.ingest.landing import HISTORY
 from pipelines.partitions import business_day
 from pipelines.publish.publication import SCORECARD
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
-from pipelines.warehouse import literal_path, reader
+from pipelines.sql import quote_name, quote_pattern, quote_text
+from pipelines.tables import TableRef, raw_days, raw_file
+from pipelines.warehouse import reader
 
 _LONGEST_LOOK_BACK = 60  # days; the normal range comes from the preceding 8 weeks
 
@@ -40,7 +42,7 @@ def deliveries(raw_dir: Path, source: str, table: str, judged: Sequence[date]) -
     landed = sorted(raw_days(raw_dir, source, table))
     first, last = min(judged, default=date.max), max(judged, default=date.min)
     near = [day for day in landed if day <= last and (first - day).days <= _LONGEST_LOOK_BACK]
-    files = ", ".join(_text(literal_path(raw_file(raw_dir, source, table, day))) for day in near)
+    files = ", ".join(quote_pattern(raw_file(raw_dir, source, table, day)) for day in near)
     if not files:
         nothing = "null::date as day, null::bigint as row_count, false as is_judged, false as is_first"
         return View(DELIVERIES, f"select {nothing}, false as is_history where false")
@@ -65,7 +67,9 @@ def days_off(settings: Settings) -> View:
     """`days_off`: the public holidays of the setting holiday_country, and unusual_days."""
     rows = {day: (name, False) for day, name in public_holidays(settings).items()}
     rows |= dict.fromkeys(settings.unusual_days, ("unusual day", True))
-    values = ", ".join(f"(date '{day}', {_text(name)}, {unusual})" for day, (name, unusual) in sorted(rows.items()))
+    values = ", ".join(
+        f"(date '{day}', {quote_text(name)}, {unusual})" for day, (name, unusual) in sorted(rows.items())
+    )
     nothing = "select null::date as day, null::varchar as name, false as is_unusual where false"
     return View(DAYS_OFF, f"select * from (values {values}) as off (day, name, is_unusual)" if rows else nothing)
 
@@ -120,7 +124,7 @@ def delivered_months(settings: Settings, sources: Iterable[Source]) -> View:
     selects = [
         _months_of_new_rows(source, name, columns)
         for source, name, _ in each_table(sources)
-        if f"base_{source.name}__{name}" in columns
+        if TableRef(source.name, name).log in columns
     ]
     if not selects:
         return nothing
@@ -128,24 +132,26 @@ def delivered_months(settings: Settings, sources: Iterable[Source]) -> View:
 
 
 def _months_of_new_rows(source: Source, name: str, columns: dict[str, dict[str, str]]) -> str:
-    log = f"base_{source.name}__{name}"
+    log = TableRef(source.name, name).log
     new_rows = f"""
-        select * from staging.{_name(log)} as log
+        select * from staging.{quote_name(log)} as log
         where _loaded_at > (select max(published_at) from published.meta.publication)
             or not exists (
                 select 1 from published.meta.delivered_row_counts as seen
-                where seen.source = {_text(source.name)} and seen.table_name = {_text(name)}
+                where seen.source = {quote_text(source.name)} and seen.table_name = {quote_text(name)}
                     and seen.delivered_on = log._delivered_on
             )
     """
     if dates := _dates(source, name, columns):
-        return _months(new_rows, [f"new_rows.{_name(column)}" for column in dates])
+        return _months(new_rows, [f"new_rows.{quote_name(column)}" for column in dates])
     for other, table in source.tables.items():
         [key, *more] = table.key
-        other_dates = _dates(source, other, columns) if f"base_{source.name}__{other}" in columns else []
+        other_dates = _dates(source, other, columns) if TableRef(source.name, other).log in columns else []
         if not more and other_dates and other != name and key in columns[log]:
-            joined = f"inner join staging.{_name(f'base_{source.name}__{other}')} as dated using ({_name(key)})"
-            return _months(new_rows, [f"dated.{_name(column)}" for column in other_dates], joined)
+            joined = (
+                f"inner join staging.{quote_name(TableRef(source.name, other).log)} as dated using ({quote_name(key)})"
+            )
+            return _months(new_rows, [f"dated.{quote_name(column)}" for column in other_dates], joined)
     return f"select distinct cast(null as date) as month from ({new_rows}) as new_rows"
 
 
@@ -158,7 +164,7 @@ def _months(new_rows: str, dates: Iterable[str], joined: str = "") -> str:
 
 
 def _dates(source: Source, name: str, columns: dict[str, dict[str, str]]) -> list[str]:
-    of_log = columns[f"base_{source.name}__{name}"]
+    of_log = columns[TableRef(source.name, name).log]
     return [
         column
         for column, kind in of_log.items()
@@ -178,11 +184,3 @@ def _columns_of_logs(warehouse_path: Path) -> dict[str, dict[str, str]]:
         ).fetchall():
             found.setdefault(table, {})[column] = kind
     return found
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -14,6 +14,7 @@ from pipelines.checks.suites import ExpectationSpec, Suite
 from pipelines.ingest.readers import PROVENANCE
 from pipelines.settings import PROJECT_DIR
 from pipelines.sources import Rejects, Source, Table
+from pipelines.tables import RAW, STAGING, TableRef
 
 _RUNBOOK = "docs/operations.md#"
 
@@ -25,8 +26,8 @@ def suites_of(source: Source, name: str, table: Table) -> tuple[Suite, Suite]:
 
 def _raw_suite(source: Source, name: str, table: Table) -> Suite:
     return Suite(
-        stage="raw",
-        name=f"{source.name}__{name}",
+        stage=RAW,
+        name=TableRef(source.name, name).suite[1],
         path=PROJECT_DIR / "pipelines" / "checks" / "source_suites.py",
         owner=source.owner,
         description=table.description,
@@ -139,8 +140,8 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
         f"kpi quarantine list {of_this}; when the delivery or the rule is repaired, kpi quarantine replay {of_this}"
     )
     return Suite(
-        stage="staging",
-        name=f"base_{source.name}__{name}",
+        stage=STAGING,
+        name=TableRef(source.name, name).log,
         path=PROJECT_DIR / "pipelines" / "checks" / "source_suites.py",
         owner=source.owner,
         description=f"Every delivered row of {source.name}.{name}, typed.",

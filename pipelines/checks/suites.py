@@ -28,15 +28,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from pipelines.checks.gx.expectation_types import (
-    ALLOWED,
-    BATCH_PLACEHOLDER,
-    REFUSED,
-    UNEXPECTED_ROWS,
-    ExpectationType,
-    quoted,
-)
+from pipelines.checks.gx.expectation_types import ALLOWED, BATCH_PLACEHOLDER, REFUSED, UNEXPECTED_ROWS, ExpectationType
 from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.sql import quote_name
 
 Severity = Literal["critical", "warning", "info"]
 
@@ -136,7 +130,7 @@ class ExpectationSpec(BaseModel):
         """The query for the rows that break it; None for a type that Great Expectations evaluates by itself."""
         if self.kind.figures is not None:
             # Great Expectations requires a query to name the table under test.
-            return f"select * from {quoted(self.figures_table)} where is_unexpected -- of {BATCH_PLACEHOLDER}"
+            return f"select * from {quote_name(self.figures_table)} where is_unexpected -- of {BATCH_PLACEHOLDER}"
         if self.kind.query is not None:
             return self.kind.query(self.kwargs)
         return str(self.kwargs["unexpected_rows_query"]) if self.type == UNEXPECTED_ROWS else None

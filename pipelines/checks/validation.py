@@ -24,7 +24,6 @@ from pipelines.checks.gx.expectation_types import (
     UNEXPECTED_ROWS,
     Condition,
     listed,
-    quoted,
     rule_query,
 )
 from pipelines.checks.gx.relations import CHECK_TIMEOUT_SECONDS, NoFilesError, OpenBatch, Relation, opened
@@ -33,6 +32,7 @@ from pipelines.checks.results import CheckResult
 from pipelines.checks.suites import ExpectationSpec, Suite
 from pipelines.partitions import days_in_words
 from pipelines.runs.profiling import START_UP, measured
+from pipelines.sql import quote_name
 
 if TYPE_CHECKING:
     from pipelines.checks.gx.runner import Outcome
@@ -231,7 +231,7 @@ def _make_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> str 
     from sqlalchemy.exc import SQLAlchemyError  # not needed to load definitions
 
     try:
-        batch.execute(f"create temp table {quoted(spec.figures_table)} as {_figures_query(spec)}")
+        batch.execute(f"create temp table {quote_name(spec.figures_table)} as {_figures_query(spec)}")
     except (SQLAlchemyError, StatementTimeoutError) as error:
         return _readable(suite, str(error))
     return None
@@ -245,7 +245,7 @@ def _figures_query(spec: ExpectationSpec, **more: Any) -> str:
 def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passed: bool) -> CheckResult:
     """The result of a check that judges figures. It quotes their sentences: unexpected figures, or else the newest."""
     figures = batch.rows(
-        f"select is_unexpected, finding, position from {quoted(spec.figures_table)} "
+        f"select is_unexpected, finding, position from {quote_name(spec.figures_table)} "
         "order by is_unexpected desc, position desc, finding"
     )
     unexpected = [figure for figure in figures if figure["is_unexpected"]]
@@ -325,7 +325,7 @@ def _failing_rows(spec: ExpectationSpec, batch: OpenBatch) -> list[dict[str, Any
     if spec.kind.failing_rows is None:
         return batch.rows(f"{_rule_rows(spec)} limit {EXAMPLES}")
     condition = spec.kind.failing_rows(spec.kwargs)
-    order = [quoted(column) for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns]
+    order = [quote_name(column) for column in (_SOURCE_FILE, _ROW_NUMBER) if column in batch.columns]
     order_by = f"order by {', '.join(order)}" if order else ""
     return batch.rows(f"select * from {BATCH} where {condition.sql} {order_by} limit {EXAMPLES}", condition.values)
 

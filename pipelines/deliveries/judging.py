@@ -18,9 +18,10 @@ from pipelines.checks.suites import Suite
 from pipelines.checks.validation import validate
 from pipelines.deliveries.standing import Delivery, Standing, landing_of
 from pipelines.deliveries.store import Stage, Verdict
-from pipelines.ingest.landing import loads, raw_file
+from pipelines.ingest.landing import loads
 from pipelines.partitions import days_in_words
 from pipelines.sources import Source
+from pipelines.tables import raw_file
 
 Problems = Mapping[date, list[str]]  # by delivery day, a sentence for each critical check that failed
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipelines.deliveries.standing import Delivery
 from pipelines.settings import Settings
+from pipelines.tables import TableRef
 from pipelines.warehouse import in_memory
 
 LEFT_OUT, MISSING = "left_out_deliveries", "missing_deliveries"  # tables of the dbt source `pipeline`
@@ -67,9 +68,8 @@ def entities_of_tables(manifest: Path) -> dict[tuple[str, str], list[str]]:
                 continue
             seen.add(above["unique_id"])
             waiting += above["depends_on"]["nodes"]
-            if above["name"].startswith("base_"):
-                source, _, table = above["name"].removeprefix("base_").partition("__")
-                found.setdefault((source, table), []).append(node["name"].partition("__")[2])
+            if log := TableRef.of_log(above["name"]):
+                found.setdefault((log.source, log.table), []).append(node["name"].partition("__")[2])
     return found
 
 

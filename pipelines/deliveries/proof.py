@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pipelines.deliveries.standing import Standing
 from pipelines.settings import Settings
 from pipelines.sources import each_table
+from pipelines.tables import TableRef
 from pipelines.warehouse import reader
 
 
@@ -26,7 +27,7 @@ def unproven_deliveries(standing: Standing) -> list[str]:
     problems = []
     for source, name, _ in each_table(standing.sources):
         deliveries = standing.of_table(source.name, name)
-        for day, loaded in sorted(loads_of_log(standing.settings, f"base_{source.name}__{name}").items()):
+        for day, loaded in sorted(loads_of_log(standing.settings, TableRef(source.name, name).log).items()):
             delivery = deliveries.get(day)
             if delivery is None or standing.loaded_at(delivery) != loaded:
                 problems.append(

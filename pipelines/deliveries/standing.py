@@ -14,11 +14,12 @@ from functools import cached_property
 from typing import Literal
 
 from pipelines.deliveries.store import Acceptance, DeliveryStore, Stage, Verdict
-from pipelines.ingest.landing import delivered_files, loads, raw_days, raw_file
+from pipelines.ingest.landing import delivered_files, loads
 from pipelines.partitions import days_between
 from pipelines.quarantine.files import QuarantinedFile, QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
+from pipelines.tables import raw_days, raw_file
 
 State = Literal["passed", "unjudged", "rejected", "accepted", "left_out", "missing", "refused"]
 Key = tuple[str, str, date]  # source, table, delivery day

@@ -13,18 +13,14 @@ from pipelines.config_files import ConfigError
 from pipelines.deliveries.standing import Standing
 from pipelines.ingest.connectors import UnreachableError, fetch
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError
-from pipelines.ingest.landing import Landed, first_live_day, land, raw_days
+from pipelines.ingest.landing import Landed, first_live_day, land
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
+from pipelines.tables import TableRef, raw_days
 from pipelines.warehouse import sandboxed
 
 FAILED_DAYS = "delivery days that failed"  # metadata key of a failed step: which days of a range failed
-
-
-def raw_key(source: str, table_name: str) -> dg.AssetKey:
-    """The asset key of a delivered table."""
-    return dg.AssetKey(["raw", source, table_name])
 
 
 def raw_assets(
@@ -37,7 +33,7 @@ def raw_assets(
 def _raw_asset(
     settings: Settings, source: Source, table_name: str, table: Table, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetsDefinition:
-    key = raw_key(source.name, table_name)
+    key = dg.AssetKey(TableRef(source.name, table_name).asset)
 
     @dg.asset(
         key=key,

@@ -28,10 +28,12 @@ import duckdb
 from filelock import FileLock
 
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, admit, check_name, sha256_of
-from pipelines.ingest.readers import READING_COLUMNS, iter_columns, read_delivery, sql_name, sql_text
+from pipelines.ingest.readers import READING_COLUMNS, iter_columns, read_delivery
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Table
-from pipelines.warehouse import in_memory, literal_path
+from pipelines.sql import quote_name, quote_path, quote_pattern, quote_text
+from pipelines.tables import day_of, raw_days, raw_file
+from pipelines.warehouse import in_memory
 
 READER_VERSION = "2"  # raw files of an older version are rebuilt when their day is run again
 
@@ -64,21 +66,6 @@ class MadeFrom:
     read_as: list[str]
 
 
-def raw_file(raw_dir: Path, source: str, table_name: str, delivered_on: date) -> Path:
-    """The file with the raw rows of one table and delivery day."""
-    return raw_dir / source / table_name / f"delivered_on={delivered_on}" / "rows.parquet"
-
-
-def raw_days(raw_dir: Path, source: str, table_name: str) -> set[date]:
-    """The delivery days of one table that have landed."""
-    files = (raw_dir / source / table_name).glob("delivered_on=*/rows.parquet")
-    return {_day_of(file) for file in files}
-
-
-def _day_of(file: Path) -> date:
-    return date.fromisoformat(file.parent.name.removeprefix("delivered_on="))
-
-
 def first_live_day(
     database: duckdb.DuckDBPyConnection, raw_dir: Path, source: str, table_name: str, days: Sequence[date]
 ) -> date:
@@ -97,14 +84,14 @@ def first_live_day(
 
 def history_days(database: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> set[date]:
     """The delivery days of those raw files of one table whose metadata say that they are history."""
-    listed = ", ".join(sql_text(literal_path(file)) for file in files)
+    listed = ", ".join(quote_pattern(file) for file in files)
     if not listed:
         return set()
     with database.cursor() as connection:
         found = connection.execute(
             f"select file_name from parquet_kv_metadata([{listed}]) where decode(key) = '{HISTORY}'"
         )
-        return {_day_of(Path(name)) for [name] in found.fetchall()}
+        return {day_of(Path(name)) for [name] in found.fetchall()}
 
 
 def delivered_files(raw: Path) -> dict[str, str]:
@@ -119,7 +106,7 @@ def loads(raws: Iterable[Path]) -> dict[date, datetime]:
 
     Files without rows are not included.
     """
-    listed = ", ".join(sql_text(literal_path(raw)) for raw in raws)
+    listed = ", ".join(quote_pattern(raw) for raw in raws)
     if not listed:
         return {}
     rows = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"
@@ -259,12 +246,12 @@ def _landed_rows(target: Path, label: str) -> str:
     """The rows that a file contained when it landed."""
     return (
         "select * exclude (_source_file, _file_sha256, _delivered_on, _loaded_at) "
-        f"from {_raw_rows(target)} where _source_file = {sql_text(label)}"
+        f"from {_raw_rows(target)} where _source_file = {quote_text(label)}"
     )
 
 
 def _raw_rows(target: Path) -> str:
-    return f"read_parquet({sql_text(literal_path(target))}, hive_partitioning = false)"
+    return f"read_parquet({quote_pattern(target)}, hive_partitioning = false)"
 
 
 def _check_row_count(connection: duckdb.DuckDBPyConnection, query: str, file: Path, table: Table, label: str) -> None:
@@ -344,10 +331,10 @@ def _write(
 ) -> None:
     selects = [_no_rows(table)]
     for label, query in queries.items():
-        delivered = ", ".join(sql_name(name) for name in iter_columns(query, connection))
+        delivered = ", ".join(quote_name(name) for name in iter_columns(query, connection))
         selects.append(
-            f"select {delivered}, {sql_text(label)} as _source_file, "
-            f"{sql_text(made_from.files[label])} as _file_sha256 from ({query})"
+            f"select {delivered}, {quote_text(label)} as _source_file, "
+            f"{quote_text(made_from.files[label])} as _file_sha256 from ({query})"
         )
     _replace(
         connection,
@@ -378,12 +365,12 @@ def _replace(
     os.close(descriptor)
     aside = Path(aside_name)
     metadata = {"made_from": json.dumps(asdict(made_from))} | ({HISTORY: "true"} if is_history else {})
-    entries = ", ".join(f"{key}: {sql_text(value)}" for key, value in metadata.items())
+    entries = ", ".join(f"{key}: {quote_text(value)}" for key, value in metadata.items())
     try:
         connection.execute(
             f"""
             copy (select *, timestamp '{loaded_at.isoformat(" ")}' as _loaded_at from ({query}))
-            to {sql_text(str(aside))}
+            to {quote_path(aside)}
             (format parquet, compression zstd, kv_metadata {{{entries}}})
             """
         )
@@ -397,7 +384,7 @@ def _replace(
 def _no_rows(table: Table) -> str:
     """A query without rows, which gives an empty day every declared column."""
     texts = [*table.columns, *table.optional_columns, "_source_file", "_file_sha256", *READING_COLUMNS[1:]]
-    columns = ", ".join(f"cast(null as varchar) as {sql_name(column)}" for column in texts)
+    columns = ", ".join(f"cast(null as varchar) as {quote_name(column)}" for column in texts)
     return f"select {columns}, cast(null as bigint) as _row_number where false"
 
 
@@ -405,7 +392,7 @@ def _made_from(connection: duckdb.DuckDBPyConnection, target: Path) -> MadeFrom 
     """What the raw file at `target` was made from, according to its metadata; None if there is no file."""
     if not target.exists():
         return None
-    metadata = f"parquet_kv_metadata({sql_text(literal_path(target))})"
+    metadata = f"parquet_kv_metadata({quote_pattern(target)})"
     found = connection.execute(f"select decode(value) from {metadata} where decode(key) = 'made_from'").fetchone()
     return MadeFrom(**json.loads(found[0])) if found else None
 
@@ -414,7 +401,7 @@ def _summary(
     connection: duckdb.DuckDBPyConnection, target: Path, table: Table
 ) -> tuple[int, int, str | None, str | None, list[str]]:
     query = f"select * from {_raw_rows(target)}"
-    date_value = f"try_cast({sql_name(table.date_column)} as timestamp)" if table.date_column else "null"
+    date_value = f"try_cast({quote_name(table.date_column)} as timestamp)" if table.date_column else "null"
     row = connection.execute(
         f"select count(*), count(_problem), cast(min({date_value}) as varchar), cast(max({date_value}) as varchar) "
         f"from ({query})"

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.ingest.landing import has_landed, raw_days
+from pipelines.ingest.landing import has_landed
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
+from pipelines.tables import raw_days
 from pipelines.warehouse import sandboxed
 
 

@@ -26,7 +26,7 @@ import duckdb
 
 from pipelines.ingest.gate import Admitted, DeliveryError
 from pipelines.sources import Table
-from pipelines.warehouse import literal_path
+from pipelines.sql import quote_name, quote_pattern, quote_text
 
 READING_COLUMNS = ("_row_number", "_unreadable_row", "_problem")
 PROVENANCE = (
@@ -120,16 +120,16 @@ def _read_csv_fast(
     connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table, header: list[str]
 ) -> str | None:
     """The rows as DuckDB reads them; None if it would skip any, since it numbers only the rows that it keeps."""
-    columns = ", ".join(f"{sql_text(column)}: 'VARCHAR'" for column in header)
+    columns = ", ".join(f"{quote_text(column)}: 'VARCHAR'" for column in header)
     name = f"csv_{_unique(file.label)}"
     try:
         connection.execute(
             f"""
             create or replace temp table {name} as
             from read_csv(
-                {sql_text(literal_path(file.path))}, columns = {{{columns}}}, header = true, auto_detect = false,
+                {quote_pattern(file.path)}, columns = {{{columns}}}, header = true, auto_detect = false,
                 hive_partitioning = false,
-                delim = {sql_text(table.delimiter)}, quote = '"', escape = '"', strict_mode = true,
+                delim = {quote_text(table.delimiter)}, quote = '"', escape = '"', strict_mode = true,
                 null_padding = false,
                 store_rejects = true, rejects_table = '{name}_rejects', rejects_scan = '{name}_scan', rejects_limit = 1
             )
@@ -273,10 +273,10 @@ def _register_records(connection: duckdb.DuckDBPyConnection, found: Sequence[_Fo
 
 
 def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
-    source = f"read_parquet({sql_text(literal_path(file.path))}, file_row_number = true, hive_partitioning = false)"
+    source = f"read_parquet({quote_pattern(file.path)}, file_row_number = true, hive_partitioning = false)"
     described = connection.execute(f"describe select * from {source}").fetchall()
     header = _named_header((name for name, *_ in described if name != "file_row_number"), table, file.label)
-    columns = ", ".join(f"cast({sql_name(column)} as varchar) as {sql_name(column)}" for column in header)
+    columns = ", ".join(f"cast({quote_name(column)} as varchar) as {quote_name(column)}" for column in header)
     return f"select {columns}, file_row_number + 1 as _row_number, {_READABLE} from {source}"
 
 
@@ -336,7 +336,7 @@ def _register_rows(connection: duckdb.DuckDBPyConnection, header: list[str], row
     frame = pd.DataFrame(table, columns=[*header, *READING_COLUMNS], dtype=object)
     view = f"rows_{_unique(label)}"
     connection.register(view, frame)
-    cells = ", ".join(f"nullif(cast({sql_name(column)} as varchar), '') as {sql_name(column)}" for column in header)
+    cells = ", ".join(f"nullif(cast({quote_name(column)} as varchar), '') as {quote_name(column)}" for column in header)
     return (
         f"select {cells}, cast(_row_number as bigint) as _row_number, "
         f"cast(_unreadable_row as varchar) as _unreadable_row, cast(_problem as varchar) as _problem from {view}"
@@ -379,16 +379,6 @@ def _first_line(error: Exception) -> str:
 
 def _unique(label: str) -> str:
     return f"{abs(hash(label))}"
-
-
-def sql_text(value: str) -> str:
-    """`value` as an SQL string."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def sql_name(value: str) -> str:
-    """`value` as an SQL identifier."""
-    return '"' + value.replace('"', '""') + '"'
 
 
 def iter_columns(query: str, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:

@@ -22,11 +22,12 @@ from pipelines.checks.validation import validate
 from pipelines.config_files import ConfigError
 from pipelines.ingest.connectors import fetch
 from pipelines.ingest.gate import DeliveryError
-from pipelines.ingest.landing import Landed, land, raw_days
+from pipelines.ingest.landing import Landed, land
 from pipelines.ingest.late_files import unclaimed_files
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, load_sources
+from pipelines.tables import TableRef, raw_days
 from pipelines.transform.dbt_runner import invoke
 from pipelines.transform.failures import said_of_failed
 from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
@@ -221,7 +222,7 @@ def _failed_checks(settings: Settings, sources: list[Source], tried: str, found:
     results = [
         result
         for table, days in landed.items()
-        for suite in [suites["raw", f"{tried}__{table}"]]
+        for suite in [suites[TableRef(tried, table).suite]]
         for result in validate(suite, delivered_days(settings, tried, table, suite, days))
     ]
     if not found.said_by_dbt:

@@ -24,10 +24,11 @@ import duckdb
 
 from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import Admitted, DeliveryError
-from pipelines.ingest.readers import read_delivery, sql_name
+from pipelines.ingest.readers import read_delivery
 from pipelines.onboarding.cells import TOLERATED
 from pipelines.onboarding.columns import Column, describe_columns
 from pipelines.sources import Table
+from pipelines.sql import quote_name
 from pipelines.warehouse import in_memory
 
 MAX_ROWS = 100_000  # the number of rows of a file that are read
@@ -341,7 +342,7 @@ def _describe(
         optional_columns=list(optional),
         key=["_row_number"],
     )
-    names = ", ".join(sql_name(name) for name in shape.header)
+    names = ", ".join(quote_name(name) for name in shape.header)
     try:
         with in_memory() as database:
             query = read_delivery(database, Admitted(plain, label, shape.is_plain), table)

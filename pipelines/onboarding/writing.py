@@ -18,6 +18,7 @@ from pipelines.onboarding.columns import Column
 from pipelines.onboarding.mapping import Mapped, Proposal, quoted, text
 from pipelines.onboarding.sniffing import Described
 from pipelines.sources import SHIPPED_DIR, Source, SourceFile
+from pipelines.tables import TableRef
 
 WIDTH = 120
 
@@ -79,7 +80,7 @@ def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Pa
         ConfigError: a model already exists and `force` is not given, or the table cannot be added automatically.
     """
     models = company_dir / draft.models_path
-    base = models / f"base_{draft.source}__{draft.table}.sql"
+    base = models / f"{TableRef(draft.source, draft.table).log}.sql"
     staging = models / f"stg_{draft.source}__{draft.proposal.entity}.sql"
     texts = {
         company_dir / draft.source_path: _source_text(draft, company_dir, force),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from pipelines.ingest.landing import raw_days
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
+from pipelines.tables import raw_days
 
 
 @dataclass(frozen=True)

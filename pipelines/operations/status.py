@@ -19,13 +19,13 @@ from pipelines.alerts.incidents import RANK, Incident
 from pipelines.alerts.routes import Watch, load_alerts
 from pipelines.alerts.store import Transaction
 from pipelines.deliveries import Delivery, Standing
-from pipelines.ingest.landing import raw_days
 from pipelines.operations.due import Due, due_deliveries, has_ended, is_awaited, local, newest_day, run_is_expected
 from pipelines.partitions import days_in_words
 from pipelines.publish.versions import Version, versions
 from pipelines.runs.history import DagsterHistory, HistoryError, Run
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.tables import raw_days
 
 _DAEMON_SILENT = timedelta(minutes=5)  # it sends a heartbeat every half minute
 _LONGEST_RUN = timedelta(hours=2)  # as in dagster.yaml; a run whose process was killed stays in progress forever

@@ -14,11 +14,11 @@ import dagster as dg
 from pipelines.checks.history import CheckHistory
 from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
-from pipelines.ingest.landing import raw_days
 from pipelines.publish.metadata import publication_metadata
 from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.tables import raw_days
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import reader
 

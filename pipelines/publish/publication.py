@@ -23,8 +23,9 @@ import pandas as pd
 
 from pipelines.deliveries import Delivery
 from pipelines.publish.versions import point_to, prune
+from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
-from pipelines.warehouse import attach_read_only, escaped, new_file, reader
+from pipelines.warehouse import attach_read_only, new_file, reader
 
 SCORECARD = "kpi_scorecard__monthly"
 
@@ -122,7 +123,7 @@ def audit(candidate_dir: Path, contents: Mapping[str, Content]) -> None:
         for table, expected in contents.items():
             copies = {
                 "kpi.duckdb": f'marts."{table}"',
-                "parquet": f"read_parquet('{escaped(_parquet_file(candidate_dir, table))}')",
+                "parquet": f"read_parquet({quote_path(_parquet_file(candidate_dir, table))})",
             }
             for name, relation in copies.items():
                 try:
@@ -177,12 +178,14 @@ def _build(
         for table in tables:
             # With a full order, equal marts become equal files, in whatever order deliveries arrived.
             connection.execute(
-                f'create table candidate.marts."{table}" as select * from warehouse.marts."{table}" order by all'
+                f"create table candidate.marts.{quote_name(table)} as "
+                f"select * from warehouse.marts.{quote_name(table)} order by all"
             )
             parquet = _parquet_file(folder, table)
             if not parquet.exists():
                 connection.execute(
-                    f"copy candidate.marts.\"{table}\" to '{escaped(parquet)}' (format parquet, compression zstd)"
+                    f"copy candidate.marts.{quote_name(table)} to {quote_path(parquet)} "
+                    "(format parquet, compression zstd)"
                 )
         for table in ("delivered_row_counts", "quarantined_rows"):
             connection.execute(
@@ -221,16 +224,12 @@ def _comment(connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, D
     connection.begin()  # otherwise, each statement would wait for the disk
     for schema, table in dict.fromkeys((schema, table) for schema, table, _ in columns):
         if text := descriptions[table].text if table in descriptions else "":
-            connection.execute(f'comment on table candidate.{schema}."{table}" is {_literal(text)}')
+            connection.execute(f"comment on table candidate.{schema}.{quote_name(table)} is {quote_text(text)}")
     for schema, table, column in columns:
         if text := descriptions[table].columns.get(column, "") if table in descriptions else "":
-            connection.execute(f'comment on column candidate.{schema}."{table}"."{column}" is {_literal(text)}')
+            of_column = f"{schema}.{quote_name(table)}.{quote_name(column)}"
+            connection.execute(f"comment on column candidate.{of_column} is {quote_text(text)}")
     connection.commit()
-
-
-def _literal(text: str) -> str:
-    escaped_text = text.replace("'", "''")
-    return f"'{escaped_text}'"
 
 
 def _build_deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:

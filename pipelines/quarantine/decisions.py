@@ -15,12 +15,14 @@ from pathlib import Path
 import duckdb
 
 from pipelines.config_files import ConfigError
-from pipelines.ingest.landing import raw_file, stamp_again
+from pipelines.ingest.landing import stamp_again
 from pipelines.quarantine.files import QuarantinedFile, QuarantinedFiles
 from pipelines.quarantine.rows import QuarantinedRow, QuarantinedRows, State
 from pipelines.settings import Settings
 from pipelines.sources import Source
-from pipelines.warehouse import literal_path, reader, sandboxed
+from pipelines.sql import pattern_of
+from pipelines.tables import raw_file
+from pipelines.warehouse import reader, sandboxed
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def _delivered_cells(
     result = connection.execute(
         "select * exclude (_file_sha256, _delivered_on, _loaded_at, _problem) "
         "from read_parquet($file, hive_partitioning = false) where list_contains($numbers, _row_number)",
-        {"file": literal_path(raw), "numbers": numbers},
+        {"file": pattern_of(raw), "numbers": numbers},
     )
     names = [column[0] for column in result.description or ()]
     found: dict[tuple[str, int], dict[str, str | None]] = {}

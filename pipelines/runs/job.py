@@ -18,13 +18,14 @@ from rich.console import Console
 
 from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import sha256_of
-from pipelines.ingest.landing import delivered_files, raw_days, raw_file
+from pipelines.ingest.landing import delivered_files
 from pipelines.ingest.late_files import newest_delivery
 from pipelines.partitions import business_day, days_between, stretches
 from pipelines.runs.code_location import STARTED_BY, belong_to_code_location
 from pipelines.runs.profiling import ALERTS, DATA_DOCS, START_UP, measured
 from pipelines.settings import Settings, get_settings
 from pipelines.sources import Source, each_table, load_sources
+from pipelines.tables import raw_days, raw_file
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
 
 

@@ -12,6 +12,8 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from pipelines.tables import is_check_step
+
 STEP_LOGGER = logging.getLogger("pipelines.steps")
 STEP_LOGGER.propagate = False
 
@@ -57,7 +59,7 @@ class _StepHandler(logging.Handler):
                 self._progress.update(self._task, step=event.step_key)
             case dg.DagsterEventType.STEP_SUCCESS | dg.DagsterEventType.STEP_SKIPPED:
                 self._progress.advance(self._task)
-                if not self._console.is_terminal and not event.step_key.startswith("check_"):
+                if not self._console.is_terminal and not is_check_step(event.step_key):
                     outcome = "done" if event.is_step_success else "skipped"
                     self._console.print(f"  {event.step_key}: {outcome}")
             case dg.DagsterEventType.STEP_FAILURE:

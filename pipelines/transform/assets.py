@@ -25,6 +25,7 @@ from pipelines.partitions import days_of_run
 from pipelines.quarantine.decisions import update_rows
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
+from pipelines.tables import STAGING, TableRef
 from pipelines.transform.dbt_runner import Invocation, invoke
 from pipelines.transform.failures import failure_of
 from pipelines.transform.kpis import kpis_of_marts
@@ -36,12 +37,11 @@ from pipelines.transform.project import (
     dbt_variables,
     stamp_of,
 )
-from pipelines.transform.tables import built_tables
+from pipelines.transform.table_metadata import built_tables
 from pipelines.transform.unchanged import Built, Versions, build_what_changed, parents_first
 from pipelines.warehouse import hold_writer_lock
 
 DATA_TEAM = "team:data"  # owns the assets that have no suite
-STAGING, MARTS = "staging", "marts"
 OPENS_MARTS = dg.AssetKey(["intermediate", "int_run_parameters"])
 
 
@@ -60,7 +60,7 @@ class Translator(DagsterDbtTranslator):
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         name = dbt_resource_props["name"]
         if dbt_resource_props["resource_type"] == "source":
-            return dg.AssetKey(["raw", dbt_resource_props["source_name"], name])
+            return dg.AssetKey(TableRef(dbt_resource_props["source_name"], name).asset)
         return dg.AssetKey([self.get_group_name(dbt_resource_props), name])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
@@ -219,7 +219,7 @@ def staged_without_rejected(
     write_left_out(settings, before)
     yield from build()
     for source, name, _ in each_table(leaving_out):
-        judge_log(settings, source, name, suites[STAGING, f"base_{source.name}__{name}"], run.run_id)
+        judge_log(settings, source, name, suites[STAGING, TableRef(source.name, name).log], run.run_id)
     left_out = Standing(settings, sources).left_out
     if set(map(str, left_out)) != set(map(str, before)):
         write_left_out(settings, left_out)

@@ -15,6 +15,8 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.tables import TableRef
+
 Table = tuple[str, str]  # schema and name
 Columns = Mapping[Table, Iterable[str]]
 Lineage = dict[str, list[tuple[str, str, str]]]  # by column: schema, table and column, in order
@@ -60,7 +62,8 @@ def as_metadata(lineage: Lineage) -> dg.TableColumnLineage:
         {
             column: [
                 dg.TableColumnDep(
-                    ["raw", schema.removeprefix(_RAW), table] if schema.startswith(_RAW) else [schema, table], name
+                    TableRef(schema.removeprefix(_RAW), table).asset if schema.startswith(_RAW) else [schema, table],
+                    name,
                 )
                 for schema, table, name in made_from
             ]

@@ -9,9 +9,10 @@ from typing import Any
 import duckdb
 
 from pipelines.ingest.connectors import Retries, fetch
-from pipelines.ingest.landing import Landed, land, raw_file
+from pipelines.ingest.landing import Landed, land
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.tables import raw_file
 from pipelines.warehouse import in_memory
 
 FIRST_DAY = date(2025, 1, 30)

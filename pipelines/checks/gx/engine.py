@@ -32,7 +32,8 @@ from great_expectations.expectations.metrics.metric_provider import MetricProvid
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
-from pipelines.checks.gx.expectation_types import BATCH, quoted, repeated_keys
+from pipelines.checks.gx.expectation_types import BATCH, repeated_keys
+from pipelines.sql import quote_name
 
 # What GX collects about failing rows to show them. They may be personal; we query them ourselves, and fewer of them.
 _FAILING_VALUES = (".unexpected_values", ".unexpected_index_list", ".unexpected_index_query", "_rows_query.table")
@@ -190,8 +191,8 @@ class _RepeatedCombinations(MetricProvider):
 
 def _count_repeated(engine: DuckDBExecutionEngine, columns: list[str]) -> int:
     """The number of repeated rows, counted in a table of the values that the examples of failing rows also need."""
-    names = ", ".join(quoted(column) for column in columns)
-    filled = " or ".join(f"{quoted(column)} is not null" for column in columns)
+    names = ", ".join(quote_name(column) for column in columns)
+    filled = " or ".join(f"{quote_name(column)} is not null" for column in columns)
     with engine.get_connection() as connection:
         connection.exec_driver_sql(f"""
             create or replace temp table {repeated_keys(columns)} as

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from pipelines.checks.gx.expectation_types import BATCH, quoted
+from pipelines.checks.gx.expectation_types import BATCH
 from pipelines.checks.gx.timeout import stopping_statements
-from pipelines.warehouse import NO_PROGRESS_BAR, literal_path
+from pipelines.sql import quote_name, quote_path, quote_pattern, quote_text
+from pipelines.warehouse import NO_PROGRESS_BAR
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -132,17 +133,17 @@ def _connect(relation: Relation) -> duckdb.DuckDBPyConnection:
 def _settings(relation: Relation, spill: str) -> list[str]:
     """Settings that must not depend on the machine: by default, an in-memory database spills into the current folder,
     and any database uses local time. A file spills into the folder beside it."""
-    spills_here = [f"set temp_directory = {_literal(spill)}"] if isinstance(relation, ParquetFiles) else []
+    spills_here = [f"set temp_directory = {quote_text(spill)}"] if isinstance(relation, ParquetFiles) else []
     return [*spills_here, "set TimeZone = 'UTC'", NO_PROGRESS_BAR]
 
 
 def _view(relation: Relation) -> list[str]:
     if isinstance(relation, DuckDBTable):
-        schema, table = quoted(relation.schema), quoted(relation.table)
+        schema, table = quote_name(relation.schema), quote_name(relation.table)
         days = ", ".join(f"date '{day}'" for day in relation.without_days)
         where = f" where _delivered_on not in ({days})" if days else ""
         return [f"use {schema}", f"create temp view {BATCH} as select * from {schema}.{table}{where}"]
-    files = ", ".join(_literal(literal_path(path)) for path in relation.paths)
+    files = ", ".join(quote_pattern(path) for path in relation.paths)
     # Raw files contain what was delivered; a folder called `key=value` must not become a column.
     source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
     return [f"create temp view {BATCH} as select * from {source}"]
@@ -150,8 +151,8 @@ def _view(relation: Relation) -> list[str]:
 
 def _views_beside(relation: Relation) -> list[str]:
     return [
-        *(f"attach {_literal(str(path))} as {quoted(name)} (read_only)" for name, path in _attached(relation).items()),
-        *(f"create temp view {quoted(view.name)} as {view.sql}" for view in relation.views),
+        *(f"attach {quote_path(path)} as {quote_name(name)} (read_only)" for name, path in _attached(relation).items()),
+        *(f"create temp view {quote_name(view.name)} as {view.sql}" for view in relation.views),
     ]
 
 
@@ -165,8 +166,4 @@ def _detach(engine: "sa.Engine", relation: Relation) -> None:
 
     with suppress(sa.exc.SQLAlchemyError), engine.connect() as connection:
         for name in _attached(relation):
-            connection.exec_driver_sql(f"detach database if exists {quoted(name)}")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+            connection.exec_driver_sql(f"detach database if exists {quote_name(name)}")

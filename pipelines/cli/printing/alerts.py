@@ -17,6 +17,7 @@ from pipelines.alerts.service import AlertService
 from pipelines.alerts.store import Notice
 from pipelines.config_files import ConfigError
 from pipelines.formatting import local_time
+from pipelines.tables import is_raw
 
 _SHOWN_ID = 8
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -120,7 +121,7 @@ def _cause(incident: Incident) -> tuple[str, ...]:
     """What incidents of several deliveries have in common if a person sees them as one problem, such as a day that was
     not delivered. All other incidents are separate.
     """
-    if not incident.asset.startswith("raw/") or incident.check != STEP_FAILED:
+    if not is_raw(incident.asset) or incident.check != STEP_FAILED:
         return (incident.id,)
     return (incident.check, str(incident.resolved_at), str(incident.times), _without_place(incident))
 

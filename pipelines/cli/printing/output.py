@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.formatting import printable
-from pipelines.warehouse import escaped
+from pipelines.sql import quote_path
 
 _FETCHED_AT_ONCE = 10_000
 _WIDEST_CELL = 60  # in a table that is cut to the width of the terminal
@@ -133,7 +133,7 @@ def write(result: Result, target: Target) -> None:
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     """Have DuckDB write the result of one select into the file `path`, with its types."""
-    connection.execute(f"copy ({query}\n) to '{escaped(path)}' (format parquet, compression zstd, use_tmp_file false)")
+    connection.execute(f"copy ({query}\n) to {quote_path(path)} (format parquet, compression zstd, use_tmp_file false)")
 
 
 @contextmanager

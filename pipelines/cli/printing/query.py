@@ -21,7 +21,8 @@ import duckdb
 
 from pipelines.cli.printing.output import Format, Result, Target, UsageError, aside, print_table, write, write_parquet
 from pipelines.formatting import counted
-from pipelines.warehouse import QUERY_MEMORY, literal, published_sandbox
+from pipelines.sql import quote_text
+from pipelines.warehouse import QUERY_MEMORY, published_sandbox
 
 QUERY_SECONDS = 300.0
 SHOWN_ROWS = 40
@@ -114,7 +115,7 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
         return text
     if kinds != ["SELECT"]:
         raise _refused(kinds[0])
-    [(tree,)] = connection.execute(f"select json_serialize_sql({literal(text)})").fetchall()
+    [(tree,)] = connection.execute(f"select json_serialize_sql({quote_text(text)})").fetchall()
     parsed = json.loads(tree)
     if parsed["error"]:
         raise _refused(text.split(maxsplit=1)[0])

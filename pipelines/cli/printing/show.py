@@ -30,7 +30,8 @@ from pipelines.cli.printing.output import (
 )
 from pipelines.formatting import cell_text, local_time, printable
 from pipelines.partitions import days_in_words
-from pipelines.warehouse import NotPublishedError, literal, published
+from pipelines.sql import quote_text
+from pipelines.warehouse import NotPublishedError, published
 
 _MONTH_WIDTH = 15  # of a column of the scorecard, with its padding
 _MOST_NOTES = 5  # about deliveries, under a table
@@ -92,10 +93,10 @@ def show_kpi(
             _check_month(connection, choices, month, publication)
             choices["period_month"] = str(month)
         has_currency = chosen.unit == "money" and publication.currency
-        currency = literal(publication.currency) if has_currency else "cast(null as varchar)"
+        currency = quote_text(publication.currency) if has_currency else "cast(null as varchar)"
         query = f"""
-            select {_FIRST_COLUMNS}, * exclude ({_FIRST_COLUMNS}), {literal(chosen.unit)} as unit,
-                {currency} as currency, {literal(publication.publication_id)} as publication_id
+            select {_FIRST_COLUMNS}, * exclude ({_FIRST_COLUMNS}), {quote_text(chosen.unit)} as unit,
+                {currency} as currency, {quote_text(publication.publication_id)} as publication_id
             from {_SCORECARD}
             where {_all_of(choices)}
             order by period_month, entity_id
@@ -195,7 +196,7 @@ def _choose(
         row[1]: Variant(*row)
         for row in connection.execute(
             "select kpi_id, variant, unit, name_en, formula_en from marts.kpi_variants "
-            f"where kpi_id = {literal(kpi_id)}"
+            f"where kpi_id = {quote_text(kpi_id)}"
         ).fetchall()
     }
     of_cut = _distinct(connection, "variant", {"kpi_id": kpi_id, "entity_type": by})
@@ -233,7 +234,7 @@ def _distinct(connection: duckdb.DuckDBPyConnection, column: str, where: dict[st
 
 
 def _all_of(choices: dict[str, str]) -> str:
-    return " and ".join(f"{column} = {literal(value)}" for column, value in choices.items())
+    return " and ".join(f"{column} = {quote_text(value)}" for column, value in choices.items())
 
 
 def _check_month(
@@ -272,8 +273,8 @@ def _hint_at_what_is_known(
         from {_SCORECARD}
         inner join marts.kpi_variants using (kpi_id, variant)
         where {_all_of({"kpi_id": chosen.kpi_id, "entity_type": by, "unit": chosen.unit})}
-            and variant <> {literal(chosen.variant)} and value is not null
-            and cast(period_month as varchar) in ({", ".join(map(literal, immature))})
+            and variant <> {quote_text(chosen.variant)} and value is not null
+            and cast(period_month as varchar) in ({", ".join(map(quote_text, immature))})
         group by variant
         having count(distinct period_month) = {len(immature)}
         order by variant
@@ -296,7 +297,7 @@ def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: 
         select source || '.' || table_name, state, coalesce(decided_by, ''), coalesce(reason, ''), list(delivered_on)
         from meta.deliveries_in_question
         where state in ('missing', 'refused', 'left_out', 'accepted')
-            and delivered_on <= cast({literal(str(publication.as_of_date))} as date)
+            and delivered_on <= cast({quote_text(str(publication.as_of_date))} as date)
         group by all
         order by max(delivered_on) desc, 1, 2
         """

@@ -14,10 +14,10 @@ from pipelines.checks.source_suites import suites_of
 from pipelines.checks.suites import Suite
 from pipelines.checks.validation import validate
 from pipelines.config_files import ConfigError
-from pipelines.ingest.landing import raw_file
 from pipelines.settings import Settings
 from pipelines.sources import Source
-from pipelines.warehouse import escaped
+from pipelines.sql import quote_path
+from pipelines.tables import raw_file
 
 FIRST = date(2025, 3, 3)
 
@@ -82,7 +82,7 @@ def land_rows(raw_dir: Path, day: date, rows: int, is_history: bool = False) -> 
                 'orders.csv' as _source_file, 'x' as _file_sha256, range as _row_number, null::varchar as _problem,
                 null::varchar as _unreadable_row, date '{day}' as _delivered_on, timestamp '{day}' as _loaded_at
             from range({rows})
-        ) to '{escaped(file)}' (format parquet {", kv_metadata {history: 'true'}" if is_history else ""})
+        ) to {quote_path(file)} (format parquet {", kv_metadata {history: 'true'}" if is_history else ""})
         """
     )
     return file

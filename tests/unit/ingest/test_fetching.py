@@ -11,11 +11,12 @@ import sqlalchemy as sa
 
 from pipelines.config_files import ConfigError
 from pipelines.ingest.assets import raw_assets
-from pipelines.ingest.landing import history_days, raw_days, raw_file
+from pipelines.ingest.landing import history_days
 from pipelines.partitions import business_day, delivery_days
 from pipelines.runs.job import plan
 from pipelines.settings import Settings
 from pipelines.sources import Source, load_sources
+from pipelines.tables import raw_days, raw_file
 
 SQL = """\
 description: Our ERP.

@@ -13,9 +13,10 @@ import pytest
 from openpyxl import Workbook
 
 from pipelines.ingest.gate import DeliveryError
-from pipelines.ingest.landing import Landed, first_live_day, history_days, land, raw_days, raw_file, stamp_again
+from pipelines.ingest.landing import Landed, first_live_day, history_days, land, stamp_again
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Table
+from pipelines.tables import raw_days, raw_file
 from pipelines.warehouse import sandboxed
 
 DAY = date(2025, 1, 31)

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from pipelines.config_files import ConfigError
-from pipelines.ingest.landing import land, raw_file
+from pipelines.ingest.landing import land
 from pipelines.ingest.late_files import newest_delivery
 from pipelines.partitions import business_day, delivery_days
 from pipelines.runs.job import NothingDeliveredError, Plan, delivered_again, plan
 from pipelines.settings import Settings
 from pipelines.sources import Source
+from pipelines.tables import raw_file
 from pipelines.warehouse import sandboxed
 
 JANUARY = [date(2025, 1, day) for day in range(1, 32)]

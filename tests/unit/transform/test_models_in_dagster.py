@@ -17,7 +17,7 @@ from pipelines.settings import PROJECT_DIR
 from pipelines.sources import SHIPPED_DIR, load_sources
 from pipelines.transform.assets import Translator
 from pipelines.transform.kpis import kpis_of_marts
-from pipelines.transform.tables import built_tables
+from pipelines.transform.table_metadata import built_tables
 
 
 def model(name: str, *parents: str, schema: str = "marts", **values: Any) -> dict[str, Any]:

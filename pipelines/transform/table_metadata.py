@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.sql import quote_name
 from pipelines.transform.column_lineage import as_metadata, lineage_of_models
 from pipelines.warehouse import reader
 
@@ -37,7 +38,8 @@ def built_tables(
             (schema, table): rows
             for schema, table, rows in connection.execute(
                 " union all ".join(
-                    f"select '{schema}', '{table}', count(*) from \"{schema}\".\"{table}\"" for schema, table in tables
+                    f"select '{schema}', '{table}', count(*) from {quote_name(schema)}.{quote_name(table)}"
+                    for schema, table in tables
                 )
                 or "select '', '', 0"
             ).fetchall()

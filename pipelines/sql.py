@@ -1,0 +1,37 @@
+"""Names, texts and paths inside SQL: the one place that quotes them."""
+
+from pathlib import Path
+
+
+def quote_name(name: str) -> str:
+    """`name` as an identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_qualified_name(name: str) -> str:
+    """`schema.table` as two identifiers, `table` as one."""
+    return ".".join(map(quote_name, name.split(".")))
+
+
+def quote_text(text: str) -> str:
+    """`text` as a literal.
+
+    Commands that respond immediately write their values like this: given any value as a parameter, DuckDB imports
+    pandas, which takes a second.
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quote_path(path: Path) -> str:
+    """`path` as a literal, for statements that take one file, such as `attach` and `copy ... to`."""
+    return quote_text(str(path))
+
+
+def quote_pattern(path: Path) -> str:
+    """`path` as a literal for functions that read files, which interpret their argument as a glob pattern."""
+    return quote_text(pattern_of(path))
+
+
+def pattern_of(path: Path) -> str:
+    """The glob pattern that matches `path` and nothing else."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
