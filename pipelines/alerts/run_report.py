@@ -14,12 +14,12 @@ import dagster as dg
 from pipelines.alerts.reports import STEP_FAILED, Finding, Report
 from pipelines.checks.history import CheckHistory
 from pipelines.checks.results import CheckResult
-from pipelines.checks.suites import Severity, Suite
+from pipelines.checks.suites import Suite
 from pipelines.ingest.assets import FAILED_DAYS
 from pipelines.partitions import days_of_run
 from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
-from pipelines.tables import RAW, STAGING, asset_of_check_step, is_raw, suite_of_asset
+from pipelines.tables import RAW, STAGING, asset_of_check_step, asset_of_suite, is_raw, suite_of_asset
 from pipelines.transform.failures import ONLY_TESTS, readable_error
 
 NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
@@ -48,18 +48,18 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
     run = record.dagster_run
     events = _events(instance, run_id)
     days = days_of(run)
-    details = {
-        (result.stage, result.table, result.check): result
-        for result in CheckHistory(settings.check_history_path).results(run_id)
-    }
-    # What the checks of the published file say was found elsewhere, and is reported there.
-    checks = [
-        event
-        for event in events
-        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
-        and "/".join(event.asset_check_evaluation_data.asset_key.path) != PUBLISHED
+    # The history of checks says most. Only what is not in it comes from Dagster's events: dbt's tests, and results that
+    # could not be recorded. What the checks of the published file say was found elsewhere, and is reported there.
+    results = CheckHistory(settings.check_history_path).results(run_id)
+    findings = [_of_result(result, suites, days) for result in results]
+    known = {(finding.asset, finding.check) for finding in findings}
+    checks = [event for event in events if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION]
+    evaluations = [event.asset_check_evaluation_data for event in checks]
+    findings += [
+        _of_evaluation(evaluation, suites, days)
+        for evaluation in evaluations
+        if (asset := "/".join(evaluation.asset_key.path)) != PUBLISHED and (asset, evaluation.check_name) not in known
     ]
-    findings = [_of_check(event.asset_check_evaluation_data, suites, details, days) for event in checks]
     findings += _of_steps(events, checks, suites, days)
     if any(not finding.passed and finding.blocking and finding.asset != PUBLISHED for finding in findings):
         # In this case, it is no second problem that nothing was published.
@@ -89,41 +89,46 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
         cursor = page.cursor
 
 
-def _of_check(
-    evaluation: dg.AssetCheckEvaluation,
-    suites: Suites,
-    details: Mapping[tuple[str, str, str], CheckResult],
-    days: tuple[str, ...],
-) -> Finding:
-    asset = "/".join(evaluation.asset_key.path)
-    suite = _suite(suites, asset)
-    spec = next((spec for spec in suite.checks if spec.name == evaluation.check_name), None) if suite else None
-    stage, *table = evaluation.asset_key.path
-    detail = details.get((stage, "__".join(table), evaluation.check_name))
-    at_fault = (detail.failing_days if detail else ()) or days
-    blocks = bool(evaluation.blocking) and evaluation.severity is dg.AssetCheckSeverity.ERROR
-    severity: Severity = spec.severity if spec else "critical" if blocks else "warning"
-    if severity == "critical" and evaluation.blocking and not evaluation.passed and not blocks:
-        severity = "warning"  # what failed is left out
+def _of_result(result: CheckResult, suites: Suites, days: tuple[str, ...]) -> Finding:
+    asset = "/".join(asset_of_suite(result.stage, result.table))
+    suite = suites.get((result.stage, result.table))
+    spec = next((spec for spec in suite.checks if spec.name == result.check), None) if suite else None
+    at_fault = result.failing_days or days
+    is_blocking = spec is not None and spec.severity == "critical"
     return Finding(
         asset=asset,
-        check=evaluation.check_name,
-        severity=severity,
-        passed=evaluation.passed,
-        blocking=blocks,
-        message=(evaluation.description or evaluation.check_name).removeprefix(f"{evaluation.check_name}: "),
-        observed=detail.observed if detail else "",
-        expected=detail.expected if detail else "",
-        failed_rows=detail.unexpected_count if detail else None,
-        rows=detail.element_count if detail else None,
-        examples=tuple(detail.examples) if detail else (),
+        check=result.check,
+        severity=result.severity,
+        passed=result.passed,
+        blocking=is_blocking and result.severity == "critical",
+        message=result.finding,
+        observed=result.observed,
+        expected=result.expected,
+        failed_rows=result.unexpected_count,
+        rows=result.element_count,
+        examples=tuple(result.examples),
         why=spec.why.strip() if spec else "",
         next_step=(spec.next_step if spec else None) or _next_step(asset, at_fault),
         # Every run judges all deliveries that have not passed, so a passing blocking check is valid for every delivery.
         # Deliveries with only warnings have passed and are not judged again: only a run of their own days ends those.
         **_about(asset, suite, at_fault)
-        | {"by_delivery": stage == RAW and not evaluation.blocking}
+        | {"by_delivery": result.stage == RAW and not is_blocking}
         | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
+    )
+
+
+def _of_evaluation(evaluation: dg.AssetCheckEvaluation, suites: Suites, days: tuple[str, ...]) -> Finding:
+    asset = "/".join(evaluation.asset_key.path)
+    blocks = bool(evaluation.blocking) and evaluation.severity is dg.AssetCheckSeverity.ERROR
+    return Finding(
+        asset=asset,
+        check=evaluation.check_name,
+        severity="critical" if blocks else "warning",
+        passed=evaluation.passed,
+        blocking=blocks,
+        message=evaluation.description or evaluation.check_name,
+        next_step=_next_step(asset, days),
+        **_about(asset, _suite(suites, asset), days),
     )
 
 

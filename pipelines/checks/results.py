@@ -7,6 +7,8 @@ Does not belong here: how it was found or where it is stored.
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.checks.suites import Severity
+
 
 @dataclass(frozen=True)
 class CheckResult:
@@ -30,7 +32,7 @@ class CheckResult:
     stage: str
     table: str
     check: str
-    severity: str
+    severity: Severity
     passed: bool
     expectation_type: str
     column: str | None
@@ -43,3 +45,8 @@ class CheckResult:
     error: str | None = None
     failing_days: tuple[str, ...] = ()
     checked_in_run: str | None = None
+
+    @property
+    def finding(self) -> str:
+        """The message without the check's name, for readers that show the name beside it."""
+        return self.message.removeprefix(f"{self.check}: ")

@@ -23,7 +23,7 @@ from pipelines.partitions import days_in_words
 from pipelines.sources import Source
 from pipelines.tables import raw_file
 
-Problems = Mapping[date, list[str]]  # by delivery day, a sentence for each critical check that failed
+Problems = Mapping[date, dict[str, str]]  # by delivery day, what each critical check that failed found
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def judge_landed(of: Judged, days: Iterable[date], relation: Callable[[list[date
     landings = {day: landing_of(settings, source.name, of.table, day) for day in judged}
     results = validate(of.suite, relation(judged))
     problems = _by_day(results, judged, lambda day: validate(of.suite, relation([day])))
-    _record(of, "raw", {day: problems.get(day, []) for day in judged}, landings)
+    _record(of, "raw", {day: problems.get(day, {}) for day in judged}, landings)
     if source.rejected == "leave_out":
         results = [_left_out(result, problems) for result in results]
     return [_with_decisions(of, result) for result in results]
@@ -86,7 +86,7 @@ def _by_day(
     alone: Callable[[date], list[CheckResult]] | None = None,
 ) -> Problems:
     """What critical checks found, by delivery. A failure without days counts for the days that fail `alone`, or all."""
-    problems: dict[date, list[str]] = {}
+    problems: dict[date, dict[str, str]] = {}
     each_alone: dict[date, set[str]] = {}
     for result in results:
         if result.passed or result.severity != "critical":
@@ -98,14 +98,8 @@ def _by_day(
             }
             at_fault = [day for day, failed in each_alone.items() if result.check in failed]
         for day in at_fault or judged:
-            problems.setdefault(day, []).append(_named(result))
+            problems.setdefault(day, {})[result.check] = result.finding
     return problems
-
-
-def _named(result: CheckResult) -> str:
-    """What a check found, beginning with the check's name."""
-    opening = f"{result.check}: "
-    return result.message if result.message.startswith(opening) else opening + result.message
 
 
 def _record(of: Judged, stage: Stage, problems: Problems, landings: Mapping[date, str]) -> None:
@@ -121,7 +115,7 @@ def _record(of: Judged, stage: Stage, problems: Problems, landings: Mapping[date
             stage,
             landings[day],
             loaded.get(day),
-            tuple(found),
+            found,
             of.run_id,
             now,
         )
@@ -166,7 +160,7 @@ def _with_decisions(of: Judged, result: CheckResult) -> CheckResult:
     said = [
         decision(delivery)
         for delivery in of.standing.decided(of.source.name, of.table)
-        if any(problem.startswith(f"{result.check}: ") for problem in delivery.problems)
+        if result.check in delivery.failed_checks
     ]
     return replace(result, message="; ".join([result.message, *said])) if result.passed and said else result
 
@@ -181,7 +175,7 @@ def _left_out(result: CheckResult, problems: Problems) -> CheckResult:
     """The result of a critical check that failed only for deliveries that are left out: it blocks nothing."""
     if result.passed or result.severity != "critical":
         return result
-    days = [day for day, found in problems.items() if _named(result) in found]
+    days = [day for day, found in problems.items() if result.check in found]
     return replace(result, severity="warning", message=f"{result.message}. Left out: {days_in_words(days)}")
 
 
@@ -193,13 +187,7 @@ def _recalled(of: Judged, result: CheckResult) -> CheckResult:
         if (verdict.source, verdict.table, verdict.stage) == (of.source.name, of.table, "staging")
     ]
     for verdict in verdicts:
-        for problem in verdict.problems:
-            if problem.startswith(f"{result.check}: "):
-                message = problem.removeprefix(f"{result.check}: ")
-                return replace(
-                    result,
-                    passed=False,
-                    severity="warning",
-                    message=f"{message}. Left out: {days_in_words([verdict.delivered_on])}",
-                )
+        if finding := verdict.failures.get(result.check):
+            left_out = days_in_words([verdict.delivered_on])
+            return replace(result, passed=False, severity="warning", message=f"{finding}. Left out: {left_out}")
     return result

@@ -36,6 +36,7 @@ class Delivery:
         is_landed: whether raw contains rows of it.
         loaded_at: when the rows were loaded, if a verdict says so.
         decided_by, reason, decided_at: a person's decision; empty if there is none.
+        failed_checks: the critical checks that failed, if checks have judged it.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Delivery:
     decided_by: str = ""
     reason: str = ""
     decided_at: str = ""
+    failed_checks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.source}.{self.table} of {self.delivered_on}"
@@ -244,9 +246,16 @@ class Standing:
         landing = landing_of(self.settings, *key)
         verdicts = self._verdicts.get((key, "raw")), self._verdicts.get((key, "staging"))
         raw, staging = (verdict if verdict and verdict.landing == landing else None for verdict in verdicts)
-        problems = tuple(problem for verdict in (raw, staging) if verdict for problem in verdict.problems)
-        state: State = rejected if problems else "passed" if raw else "unjudged"
-        return Delivery(*key, state, problems, is_landed=True, loaded_at=raw.loaded_at if raw else None)
+        judged = [verdict for verdict in (raw, staging) if verdict]
+        problems = tuple(problem for verdict in judged for problem in verdict.problems)
+        return Delivery(
+            *key,
+            state=rejected if problems else "passed" if raw else "unjudged",
+            problems=problems,
+            is_landed=True,
+            loaded_at=raw.loaded_at if raw else None,
+            failed_checks=tuple(check for verdict in judged for check in verdict.failures),
+        )
 
 
 def complete_through(settings: Settings, sources: Sequence[Source]) -> date | None:

@@ -50,7 +50,7 @@ class Verdict:
     Attributes:
         landing: the landing of the delivery that was judged; the verdict is not valid for another landing.
         loaded_at: when that landing was loaded, according to its rows; None if it has no rows.
-        problems: a sentence for each critical check that failed; empty if the delivery passed.
+        failures: what each critical check that failed found, by its name; empty if the delivery passed.
     """
 
     source: str
@@ -59,13 +59,18 @@ class Verdict:
     stage: Stage
     landing: str
     loaded_at: datetime | None
-    problems: tuple[str, ...]
+    failures: dict[str, str]
     run_id: str
     judged_at: str
 
     @property
     def passed(self) -> bool:
-        return not self.problems
+        return not self.failures
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each failure, which begins with the check's name."""
+        return tuple(f"{check}: {finding}" for check, finding in self.failures.items())
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class DeliveryStore:
                 stage,
                 landing,
                 datetime.fromisoformat(loaded_at) if loaded_at else None,
-                tuple(json.loads(problems)),
+                _failures(json.loads(problems)),
                 run_id,
                 judged_at,
             )
@@ -128,7 +133,7 @@ class DeliveryStore:
                 verdict.stage,
                 verdict.landing,
                 verdict.loaded_at.isoformat() if verdict.loaded_at else None,
-                json.dumps(verdict.problems, ensure_ascii=False),
+                json.dumps(verdict.failures, ensure_ascii=False),
                 verdict.run_id,
                 verdict.judged_at,
             )
@@ -193,3 +198,10 @@ class DeliveryStore:
                 yield connection
         finally:
             connection.close()
+
+
+def _failures(stored: dict[str, str] | list[str]) -> dict[str, str]:
+    """The failures of a verdict; versions before 0.2 stored sentences that begin with the check's name."""
+    if isinstance(stored, dict):
+        return stored
+    return {check: finding for check, _, finding in (problem.partition(": ") for problem in stored)}
