@@ -30,7 +30,7 @@ from rich.table import Table
 
 from pipelines.ingest.landing import land
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
-from pipelines.sources import Source, each_table, load_sources
+from pipelines.sources import Source, each_table, enabled_sources
 from pipelines.sql import quote_path
 from pipelines.transform.customer_value import predict
 from pipelines.transform.project import assemble_project, dbt_command, dbt_environment, dbt_variables
@@ -64,7 +64,7 @@ def main() -> None:
     console = Console()
     folder = PROJECT_DIR / "data" / "bench" / f"scale-{SCALE:g}"
     settings = load_settings().model_copy(update={"data_dir": folder, "company_dir": folder / "none"})
-    sources = load_sources(settings.sources, settings.company_dir)
+    sources = enabled_sources(settings)
     _deliver(folder)
     rows = _land(settings, sources)
     (settings.dbt_target_dir / "target" / "partial_parse.msgpack").unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from pipelines.checks.gx.expectation_types import UNEXPECTED_ROWS
 from pipelines.checks.suites import ExpectationSpec, Suite, load_suites
 from pipelines.ingest.landing import land
 from pipelines.settings import PROJECT_DIR, get_settings
-from pipelines.sources import each_table, load_sources
+from pipelines.sources import each_table, enabled_sources
 from pipelines.sql import quote_path
 from pipelines.tables import TableRef, asset_of_suite, raw_file
 from pipelines.transform.assets import Translator
@@ -35,7 +35,7 @@ from pipelines.warehouse import sandboxed
 
 DAY = date.fromisoformat(os.environ["KPI_DAY"])
 settings = get_settings()
-sources = load_sources(settings.sources, settings.company_dir)
+sources = enabled_sources(settings)
 suites = complete_suites(load_suites(PROJECT_DIR / "expectations"), sources)
 manifest = Path(os.environ["KPI_PARSED"])
 project = str(assemble_project(settings))

@@ -25,7 +25,7 @@ from pipelines.publish.assets import published_asset
 from pipelines.runs.history import JOB, SCHEDULE
 from pipelines.runs.progress import step_logger
 from pipelines.settings import Settings, get_settings
-from pipelines.sources import Source, load_sources
+from pipelines.sources import Source, enabled_sources
 from pipelines.transform.assets import blocking_tests, model_assets, models_in_schema
 from pipelines.transform.descriptions import descriptions_of_models
 from pipelines.transform.project import ensure_manifest
@@ -38,7 +38,7 @@ for category in (dg.BetaWarning, dg.PreviewWarning):  # we pin the minor whose n
 def defs() -> dg.Definitions:
     """The definitions that Dagster loads."""
     settings = get_settings()
-    sources = load_sources(settings.sources, settings.company_dir)
+    sources = enabled_sources(settings)
     return build_definitions(settings, sources, load_all_suites(settings, sources))
 
 

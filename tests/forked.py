@@ -91,11 +91,11 @@ def _dbt(arguments: list[str]) -> None:
 
 def _dbt_on_models(arguments: list[str]) -> None:
     from pipelines.settings import get_settings
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
     from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
 
     settings = get_settings()
-    sources = load_sources(settings.sources, settings.company_dir)
+    sources = enabled_sources(settings)
     os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
     _, *command = dbt_command(arguments, assemble_project(settings), dbt_variables(settings, sources))
     _dbt(command)
@@ -103,10 +103,10 @@ def _dbt_on_models(arguments: list[str]) -> None:
 
 def _land_and_build(days: list[str], models: str) -> None:
     from pipelines.settings import get_settings
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
 
     settings = get_settings()
-    _land(settings, load_sources(settings.sources, settings.company_dir), days)
+    _land(settings, enabled_sources(settings), days)
     build = ["build", "--select", models, "--indirect-selection", "cautious", "--exclude-resource-type", "unit_test"]
     _dbt_on_models([*build, "--log-level-file", "none", "--no-write-json"])
 

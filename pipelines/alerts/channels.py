@@ -41,7 +41,7 @@ _SAYS_WHY = (
 )  # beginnings of Apprise's debug lines that give a reason
 
 
-class DeliveryError(Exception):
+class ChannelError(Exception):
     """A notification was not delivered.
 
     Attributes:
@@ -80,7 +80,7 @@ class Post:
         """Send, and wait at most this many seconds.
 
         Raises:
-            DeliveryError: it was not delivered, or this is unknown because the attempt hangs and was abandoned.
+            ChannelError: it was not delivered, or this is unknown because the attempt hangs and was abandoned.
         """
         _in_time(lambda: self._send(channel, letter), seconds)
 
@@ -145,18 +145,18 @@ class Post:
             ) as response:
                 answer = response.raw.read(_LONGEST_ANSWER, decode_content=True)
         except requests.exceptions.MissingSchema:
-            raise DeliveryError("the URL has no scheme. Write it like https://example.org/hook.", final=True) from None
+            raise ChannelError("the URL has no scheme. Write it like https://example.org/hook.", final=True) from None
         except (requests.RequestException, OSError) as error:
-            raise DeliveryError(_reason(error)) from None
+            raise ChannelError(_reason(error)) from None
         except Exception as error:  # urllib3 raises its own errors while a body is read
-            raise DeliveryError(_reason(error)) from None
+            raise ChannelError(_reason(error)) from None
         if not 200 <= response.status_code < 300:
-            raise DeliveryError(
+            raise ChannelError(
                 f"answered {response.status_code} {response.reason}: {_excerpt(answer)}",
                 retry_after=_seconds_of(response.headers.get("Retry-After"), self.now),
             )
         if problem := problem_in(answer):
-            raise DeliveryError(f"answered {response.status_code}, but with an error: {problem}")
+            raise ChannelError(f"answered {response.status_code}, but with an error: {problem}")
 
     def _over_apprise(self, channel: AppriseChannel, letter: Letter) -> None:
         """Send one message per receiver, so that a failure for one does not repeat the message to the others."""
@@ -171,7 +171,7 @@ class Post:
             else:
                 reasons.append(reason)
         if reasons:
-            raise DeliveryError("; ".join(dict.fromkeys(reasons)), delivered=tuple(delivered))
+            raise ChannelError("; ".join(dict.fromkeys(reasons)), delivered=tuple(delivered))
 
 
 def problem_in(answer: bytes) -> str | None:
@@ -200,11 +200,11 @@ def _receivers(channel: AppriseChannel, delivery: Delivery, salt: str) -> Iterat
     )
     urls = apprise.utils.parse.parse_urls(_value(channel.url_env))
     if not urls:
-        raise DeliveryError(f"the environment variable {channel.url_env} holds no URL that Apprise reads.", final=True)
+        raise ChannelError(f"the environment variable {channel.url_env} holds no URL that Apprise reads.", final=True)
     for number, url in enumerate(urls, start=1):
         service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
         if service is None:
-            raise DeliveryError(
+            raise ChannelError(
                 f"URL {number} in the environment variable {channel.url_env} is of no service that Apprise knows. "
                 "Its forms are listed at https://appriseit.com/services/.",
                 final=True,
@@ -277,7 +277,7 @@ def _apprise() -> Any:
 def _value(variable: str) -> str:
     value = os.environ.get(variable, "").strip()
     if not value:
-        raise DeliveryError(
+        raise ChannelError(
             f"the environment variable {variable} is not set in the process that sends. "
             "Set it where that process is started.",
             final=True,
@@ -291,7 +291,7 @@ def _append(path: Path, line: str) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(line)
     except OSError as error:
-        raise DeliveryError(f"{path.name} cannot be written: {error.strerror}.") from None
+        raise ChannelError(f"{path.name} cannot be written: {error.strerror}.") from None
 
 
 def _in_time(send: Callable[[], None], seconds: float) -> None:
@@ -311,11 +311,11 @@ def _in_time(send: Callable[[], None], seconds: float) -> None:
     logging.getLogger("urllib3.connectionpool").addFilter(_not_ours)
     threading.Thread(target=run, name=_THREAD, daemon=True).start()
     if not done.wait(seconds):
-        raise DeliveryError(f"no answer within {seconds:.0f} seconds. It may have been delivered all the same.")
+        raise ChannelError(f"no answer within {seconds:.0f} seconds. It may have been delivered all the same.")
     for failure in failures:
-        if isinstance(failure, DeliveryError):
+        if isinstance(failure, ChannelError):
             raise failure
-        raise DeliveryError(_reason(failure))
+        raise ChannelError(_reason(failure))
 
 
 def _not_ours(record: logging.LogRecord) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipelines.alerts.channels import DeliveryError, Letter, Post
+from pipelines.alerts.channels import ChannelError, Letter, Post
 from pipelines.alerts.masking import sanitize
 from pipelines.alerts.routes import AlertsFile, PagerDutyChannel
 from pipelines.alerts.store import Notice, Store
@@ -108,7 +108,7 @@ class Outbox:
                 continue
             try:
                 self._send(begun, now, min(seconds, self._longest))
-            except DeliveryError as error:
+            except ChannelError as error:
                 ended = self._failed(begun, error, now)
                 failed_channels.add(notice.channel)
                 waiting |= places if ended.state == "queued" else set()
@@ -145,11 +145,11 @@ class Outbox:
     def _send(self, notice: Notice, now: datetime, seconds: float) -> None:
         channel = self.alerts.channels.get(notice.channel)
         if channel is None:
-            raise DeliveryError(f"alerts.yml has no channel {notice.channel} any more.", final=True)
+            raise ChannelError(f"alerts.yml has no channel {notice.channel} any more.", final=True)
         letter = Letter(notice.key, notice.content, notice.delivered)
         Post(self.data_dir, self.alerts.delivery, now).send(channel, letter, seconds)
 
-    def _failed(self, notice: Notice, error: DeliveryError, now: datetime) -> Notice:
+    def _failed(self, notice: Notice, error: ChannelError, now: datetime) -> Notice:
         given_up = error.final or notice.attempts >= self.alerts.delivery.attempts
         asked = now + timedelta(seconds=min(error.retry_after or 0, _LONGEST_REQUESTED_WAIT))
         ended = replace(

@@ -146,12 +146,12 @@ def alerts_watchdog() -> None:
     from pipelines.alerts.sensors import watchdog
     from pipelines.checks.assets import load_all_suites
     from pipelines.runs.job import prepare_instance
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
 
     with _alerts() as service:
         settings = service.settings
         prepare_instance(settings)
-        sources = load_sources(settings.sources, settings.company_dir)
+        sources = enabled_sources(settings)
         wrong = watchdog(settings, sources, load_all_suites(settings, sources))
     for line in wrong:
         errors.print(line, markup=False)

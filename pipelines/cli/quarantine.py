@@ -54,11 +54,11 @@ def quarantine_show(
     """Show files and rows as they were delivered, with personal columns as ***."""
     from pipelines.cli.printing.quarantine import print_items
     from pipelines.quarantine.decisions import Quarantine, chosen
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
 
     with errors_in_words():
         settings = get_settings()
-        sources = load_sources(settings.sources, settings.company_dir)
+        sources = enabled_sources(settings)
         found = chosen(Quarantine.of(settings), _selection(ids, None, None, None))
         print_items(*found, sources, settings.zone, console)
 
@@ -119,10 +119,10 @@ def quarantine_purge(
 
 def _selection(ids: list[str] | None, source: str | None, table: str | None, day: datetime | None) -> "Selection":
     from pipelines.quarantine.decisions import Quarantine, Selection, check_selection
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
 
     selection = Selection(tuple(ids or ()), source, table, str(day.date()) if day else None)
     if source or table:
         settings = get_settings()
-        check_selection(Quarantine.of(settings), selection, load_sources(settings.sources, settings.company_dir))
+        check_selection(Quarantine.of(settings), selection, enabled_sources(settings))
     return selection

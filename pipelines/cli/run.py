@@ -31,13 +31,13 @@ def run(
     """
     from pipelines.partitions import business_day, days_in_words
     from pipelines.runs.job import NothingDeliveredError, delivered_again, plan
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
 
     if (first is None) != (last is None) or (day and first):
         raise typer.BadParameter("give --date, or --from and --to, or nothing")
     with errors_in_words():
         settings = get_settings()
-        sources = load_sources(settings.sources, settings.company_dir)
+        sources = enabled_sources(settings)
         begin, end = as_date(day or first), as_date(day or last)
         if begin and begin < settings.first_delivery:
             raise ConfigError(f"{begin} lies before first_delivery, {settings.first_delivery}, of the settings.")
@@ -122,11 +122,11 @@ def accept(
 ) -> None:
     """Accept a rejected or missing delivery. The decision expires when a different file arrives."""
     from pipelines.deliveries.accepting import accept as decide
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
 
     with errors_in_words():
         settings = get_settings()
-        sources = load_sources(settings.sources, settings.company_dir)
+        sources = enabled_sources(settings)
         delivery = decide(
             settings,
             sources,

@@ -14,12 +14,12 @@ def status(output: Listing = Format.table) -> None:
     """Say whether today is good and, if not, what is wrong and what to do. Exit code 1 if something needs a person."""
     from pipelines.cli.printing.status import as_json, print_status
     from pipelines.operations.status import gather, lines
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
 
     with errors_in_words():
         as_json_wanted = is_json(output)
         settings = get_settings()
-        facts = gather(settings, load_sources(settings.sources, settings.company_dir), now())
+        facts = gather(settings, enabled_sources(settings), now())
     if as_json_wanted:
         console.print(as_json(facts), markup=False)
     else:

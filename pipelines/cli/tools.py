@@ -53,13 +53,13 @@ def docs(
 ) -> None:
     """Build and serve dbt's documentation: every model and column, the SQL, and the lineage."""
     from pipelines.checks.data_docs.server import server
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
     from pipelines.transform.model_docs import build_model_docs
 
     with errors_in_words():
         settings = get_settings()
         hold_writer_lock(settings.warehouse_path, "`kpi docs`", errors.print)
-        page = build_model_docs(settings, load_sources(settings.sources, settings.company_dir))
+        page = build_model_docs(settings, enabled_sources(settings))
         release_writer_lock(settings.warehouse_path)
         console.print(f"Built: {page}", markup=False, soft_wrap=True)
         if build:
@@ -76,12 +76,12 @@ def docs(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def mf(context: typer.Context) -> None:
     """Query MetricFlow, for example: kpi mf -- query --metrics win_rate_count --group-by metric_time__month."""
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
     from pipelines.transform.semantic_layer import MF, assemble_semantic_layer, semantic_layer_environment
 
     with errors_in_words():
         settings = get_settings()
-        folder = assemble_semantic_layer(settings, load_sources(settings.sources, settings.company_dir))
+        folder = assemble_semantic_layer(settings, enabled_sources(settings))
     finished = subprocess.run([str(MF), *context.args], cwd=folder, env=semantic_layer_environment(folder), check=False)
     raise typer.Exit(finished.returncode)
 
@@ -89,12 +89,12 @@ def mf(context: typer.Context) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def dbt(context: typer.Context) -> None:
     """Run dbt as the pipeline does, for example: kpi dbt -- test --select test_type:unit."""
-    from pipelines.sources import load_sources
+    from pipelines.sources import enabled_sources
     from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
 
     with errors_in_words():
         settings = get_settings()
-        sources = load_sources(settings.sources, settings.company_dir)
+        sources = enabled_sources(settings)
         environment = {**os.environ, **dbt_environment(settings, as_of_date(settings, sources))}
         command = dbt_command(context.args, assemble_project(settings), dbt_variables(settings, sources))
         hold_writer_lock(settings.warehouse_path, "`kpi dbt`", errors.print)

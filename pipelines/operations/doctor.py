@@ -34,7 +34,7 @@ from pipelines.publish.versions import Version, versions
 from pipelines.runs.history import DagsterHistory, HistoryError
 from pipelines.runs.processes import is_alive, listener
 from pipelines.settings import PROJECT_DIR, Settings
-from pipelines.sources import load_sources
+from pipelines.sources import enabled_sources
 from pipelines.transform.project import DBT
 from pipelines.warehouse import reader
 
@@ -131,7 +131,7 @@ def _configuration(settings: Settings) -> Iterator[Found]:
     )
     yield _loaded(
         "sources",
-        lambda: ", ".join(source.name for source in load_sources(settings.sources, settings.company_dir)),
+        lambda: ", ".join(source.name for source in enabled_sources(settings)),
     )
     yield _loaded(
         "suites",

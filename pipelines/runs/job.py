@@ -24,7 +24,7 @@ from pipelines.partitions import business_day, days_between, stretches
 from pipelines.runs.code_location import STARTED_BY, belong_to_code_location
 from pipelines.runs.profiling import ALERTS, DATA_DOCS, START_UP, measured
 from pipelines.settings import Settings, get_settings
-from pipelines.sources import Source, each_table, load_sources
+from pipelines.sources import Source, each_table, enabled_sources
 from pipelines.tables import raw_days, raw_file
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
 
@@ -182,7 +182,7 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
         from pipelines.runs.progress import shown
 
         settings = get_settings()
-        sources = load_sources(settings.sources, settings.company_dir)
+        sources = enabled_sources(settings)
         suites = load_all_suites(settings, sources)
         job = build_definitions(settings, sources, suites).resolve_job_def(JOB)
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.settings import Settings
 from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, connector_problem, fetch_problem
 
 SHIPPED_DIR = Path(__file__).parent
@@ -280,6 +281,15 @@ def _placed(tables: dict[str, Table], source: str) -> dict[str, Table]:
         else table
         for name, table in tables.items()
     }
+
+
+def enabled_sources(settings: Settings) -> list[Source]:
+    """The sources that the setting `sources` names.
+
+    Raises:
+        ConfigError: see `load_sources`.
+    """
+    return load_sources(settings.sources, settings.company_dir)
 
 
 def each_table(sources: Iterable[Source]) -> Iterator[tuple[Source, str, Table]]:

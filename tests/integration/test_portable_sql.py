@@ -23,7 +23,7 @@ import yaml
 from sqlglot import TokenType, exp
 
 from pipelines.settings import Settings, load_settings
-from pipelines.sources import SHIPPED_DIR, load_sources
+from pipelines.sources import SHIPPED_DIR, enabled_sources
 from pipelines.transform.project import SHIPPED_PROJECT_DIR, dbt_command, dbt_environment, dbt_variables
 from tests import forked
 
@@ -88,7 +88,7 @@ def compile_project(folder: Path, engine: str) -> dict[str, str]:
     settings = load_settings().model_copy(
         update={"sources": shipped, "data_dir": folder, "company_dir": folder / "none"}
     )
-    sources = load_sources(settings.sources, settings.company_dir)
+    sources = enabled_sources(settings)
     project = folder / "project"
     shutil.copytree(SHIPPED_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs"))
     if engine == "spark":

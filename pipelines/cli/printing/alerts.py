@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from pipelines.alerts.channels import DeliveryError, Letter, Post
+from pipelines.alerts.channels import ChannelError, Letter, Post
 from pipelines.alerts.incidents import RANK, Because, Incident
 from pipelines.alerts.masking import sanitize
 from pipelines.alerts.messages import as_text, content, key_of, state_in_words, test_content
@@ -224,7 +224,7 @@ def test_channels(service: AlertService, only: str | None, now: datetime, consol
         letter = Letter(key_of(f"test at {now}", name, ()), said)
         try:
             Post(service.settings.data_dir, delivery, now).send(channels[name], letter, delivery.flush_seconds)
-        except DeliveryError as error:
+        except ChannelError as error:
             well = False
             _print(console, f"{name}: failed: {sanitize(error, service.alerts.secrets())}")
         else:

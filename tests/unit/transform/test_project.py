@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.settings import Settings
-from pipelines.sources import load_sources
+from pipelines.sources import enabled_sources
 from pipelines.transform.assets import build_arguments, opening_comment
 from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_command, dbt_variables
 
@@ -39,7 +39,7 @@ def test_the_project_links_shipped_and_own_models_and_forgets_what_is_gone(tmp_p
 
 def test_variables_say_which_source_delivers_which_entity_and_by_which_key(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    variables = dbt_variables(settings, load_sources(settings.sources, settings.company_dir))
+    variables = dbt_variables(settings, enabled_sources(settings))
     assert variables["sources"] == ["shop", "crm"]
     assert variables["entities"]["orders"] == ["shop"]  # type: ignore[index]
     assert variables["monthly"] == {}
@@ -54,7 +54,7 @@ def test_variables_say_which_source_delivers_which_entity_and_by_which_key(tmp_p
 
 def test_the_as_of_date_is_the_setting_else_the_newest_day_that_is_complete(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    sources = load_sources(settings.sources, settings.company_dir)
+    sources = enabled_sources(settings)
     assert as_of_date(settings, sources) == date(2025, 1, 1)
     for day in ("2025-01-03", "2025-01-04", "2025-01-06"):
         file = settings.raw_dir / "crm" / "leads" / f"delivered_on={day}" / "rows.parquet"
