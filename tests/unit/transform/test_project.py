@@ -31,7 +31,7 @@ def test_the_project_links_shipped_and_own_models_and_forgets_what_is_gone(tmp_p
     settings = settings_in(tmp_path)
     project = assemble_project(settings)
     assert (project / "company").readlink() == own
-    assert (project / "models" / "marts" / "kpi_scorecard__monthly.sql").exists()
+    assert (project / "models" / "marts" / "scorecard" / "kpi_scorecard__monthly.sql").exists()
     own.rename(tmp_path / "elsewhere")
     assert assemble_project(settings_in(tmp_path, company_dir=tmp_path / "nothing")) == project
     assert not (project / "company").is_symlink()
