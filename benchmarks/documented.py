@@ -59,7 +59,7 @@ class Keys(Translator):
     get_asset_spec = DagsterDbtTranslator.get_asset_spec
 
 
-@dbt_assets(manifest=manifest, dagster_dbt_translator=Keys(), exclude="resource_type:unit_test")
+@dbt_assets(manifest=manifest, dagster_dbt_translator=Keys(), exclude="resource_type:unit_test test_type:generic")
 def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """As in the documentation, with the arguments that our project needs."""
     build = ["build", "--vars", json.dumps(dbt_variables(settings, sources))]

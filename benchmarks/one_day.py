@@ -27,7 +27,14 @@ from rich.table import Table
 from pipelines.ingest.landing import land
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 from pipelines.sources import Source, each_table, load_sources
-from pipelines.transform.project import DBT, assemble_project, dbt_command, dbt_environment, dbt_variables
+from pipelines.transform.project import (
+    DBT,
+    LEFT_TO_TESTS,
+    assemble_project,
+    dbt_command,
+    dbt_environment,
+    dbt_variables,
+)
 from pipelines.warehouse import sandboxed
 
 SCALE = float(os.environ.get("SCALE") or 1)
@@ -119,7 +126,7 @@ def _land(settings: Settings, sources: list[Source], days: list[date]) -> int:
 def _build(settings: Settings, sources: list[Source], as_of: date, dbt: list[str]) -> None:
     """Run `dbt build` in a process of its own. `dbt` is the command to which dbt's arguments are appended."""
     environment = {**os.environ, **dbt_environment(settings, as_of)}
-    build = ["build", "--exclude-resource-type", "unit_test", "--quiet"]
+    build = ["build", *LEFT_TO_TESTS, "--quiet"]
     _, *arguments = dbt_command(build, assemble_project(settings), dbt_variables(settings, sources))
     subprocess.run([*dbt, *arguments], env=environment, check=True, cwd=PROJECT_DIR)
 

@@ -35,7 +35,14 @@ from rich.table import Table
 from benchmarks.one_day import land_day
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 from pipelines.sources import Source, load_sources
-from pipelines.transform.project import DBT, assemble_project, dbt_command, dbt_environment, dbt_variables
+from pipelines.transform.project import (
+    DBT,
+    LEFT_TO_TESTS,
+    assemble_project,
+    dbt_command,
+    dbt_environment,
+    dbt_variables,
+)
 
 SCALE = float(os.environ.get("SCALE") or 1)
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
@@ -104,7 +111,7 @@ class Installation:
 
     def dbt(self, program: list[str]) -> list[str]:
         """The command that builds all models. dbt's arguments are appended to `program`."""
-        build = ["build", "--exclude-resource-type", "unit_test", "--quiet"]
+        build = ["build", *LEFT_TO_TESTS, "--quiet"]
         _, *arguments = dbt_command(build, assemble_project(self.settings), dbt_variables(self.settings, self.sources))
         return [*program, *arguments]
 

@@ -104,10 +104,11 @@ def _dbt_on_models(arguments: list[str]) -> None:
 def _land_and_build(days: list[str], models: str) -> None:
     from pipelines.settings import get_settings
     from pipelines.sources import enabled_sources
+    from pipelines.transform.project import LEFT_TO_TESTS
 
     settings = get_settings()
     _land(settings, enabled_sources(settings), days)
-    build = ["build", "--select", models, "--indirect-selection", "cautious", "--exclude-resource-type", "unit_test"]
+    build = ["build", "--select", models, "--indirect-selection", "cautious", *LEFT_TO_TESTS]
     _dbt_on_models([*build, "--log-level-file", "none", "--no-write-json"])
 
 

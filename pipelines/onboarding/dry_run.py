@@ -30,7 +30,14 @@ from pipelines.sources import Source, Table, load_sources
 from pipelines.tables import TableRef, raw_days
 from pipelines.transform.dbt_runner import invoke
 from pipelines.transform.failures import said_of_failed
-from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
+from pipelines.transform.project import (
+    LEFT_TO_TESTS,
+    as_of_date,
+    assemble_project,
+    dbt_command,
+    dbt_environment,
+    dbt_variables,
+)
 from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
 
 
@@ -177,7 +184,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: DryRun) -> Non
     copied = settings.with_data_dir(copy).model_copy(update={"sources": enabled})
     sources = load_sources(enabled, settings.company_dir)
     # On a copy, everything may be rebuilt, and a base model whose types have changed must be.
-    build = ["build", "--full-refresh", "--exclude-resource-type", "unit_test", "--log-level", "none"]
+    build = ["build", "--full-refresh", *LEFT_TO_TESTS, "--log-level", "none"]
     _, *arguments = dbt_command(build, assemble_project(copied), dbt_variables(copied, sources))
     built = invoke(arguments, dbt_environment(copied, as_of_date(copied, sources)))
     if not built.succeeded:

@@ -96,14 +96,20 @@ class Translator(DagsterDbtTranslator):
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetCheckSpec | None:
-        """A dbt test as a check. Its description is its opening comment, which says what a failure means."""
+        """A dbt test as a check. Its description is its opening comment, which says what a failure means.
+
+        Generic tests of shipped models are no checks: they document what the suites check.
+        """
+        node = manifest["nodes"][unique_id]
+        if "test_metadata" in node and node["original_file_path"].startswith(("models/", "seeds/")):
+            return None
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         if spec is None:
             return None
         return dg.AssetCheckSpec(
             name=spec.name,
             asset=spec.asset_key,
-            description=opening_comment(manifest["nodes"][unique_id]["raw_code"]),
+            description=opening_comment(node["raw_code"]),
             additional_deps=[dep.asset_key for dep in spec.additional_deps],
             metadata=spec.metadata,
             blocking=spec.blocking,

@@ -463,6 +463,13 @@ def test_the_models_unit_tests_pass(demo: Installation) -> None:
     assert int(passed) >= 48
 
 
+def test_documented_keys_and_values_hold(demo: Installation) -> None:
+    printed = demo.dbt("test", "--select", "test_type:generic").stdout
+    assert "ERROR=0" in printed
+    [passed] = re.findall(r"PASS=(\d+)", printed)
+    assert int(passed) >= 58
+
+
 def test_show_answers_as_table_csv_and_json(demo: Installation) -> None:
     assert "unassigned" in demo.kpi("show", "revenue", "--by", "rep").stdout
     lines = demo.kpi(
