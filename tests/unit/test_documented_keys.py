@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
-
 from pipelines.quality.suites import Suite, load_suites
+
 from pipelines.settings import PROJECT_DIR
 from pipelines.transform.assets import Translator
 from tests.unit.test_models_in_dagster import manifest, model
@@ -69,3 +69,10 @@ def test_a_days_run_leaves_out_the_tests_that_document_shipped_models(
     translator = Translator()
     asset = translator.get_asset_spec(models, date["unique_id"], None)
     assert (translator.get_asset_check_spec(asset, models, "test.kpi.test", None) is not None) == is_check
+
+
+def test_analysts_are_said_to_read_every_mart() -> None:
+    exposures = yaml.safe_load((PROJECT / "models" / "exposures.yml").read_text(encoding="utf-8"))["exposures"]
+    [analysts] = [exposure for exposure in exposures if exposure["name"] == "analysts"]
+    tables = [path.stem for path in YAML]
+    assert sorted(analysts["depends_on"]) == sorted(f"ref('{table}')" for table in tables)
