@@ -10,7 +10,7 @@ GET_UV := tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && PATH="$$PATH:$$
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run dev test test-nightly bench lint format lock clean
+.PHONY: help setup setup-dev run dev test test-nightly bench lint format docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,10 @@ format: setup-dev ## rewrite Python and SQL in the house style
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m sqlfluff fix dbt_project/models dbt_project/tests tests/realdata
 
+docs: setup-dev ## the documentation as a site with search, site/index.html, which needs no network
+	rm -rf site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs . site
+
 lock: ## pin the newest versions that pyproject.toml allows
 	@$(GET_UV) && compile="uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade" && \
 	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock && \
@@ -71,4 +75,4 @@ lock: ## pin the newest versions that pyproject.toml allows
 	    --group dev --constraints requirements.lock
 
 clean: ## remove what was made: environment, data, build output
-	rm -rf .venv data dbt_project/target dbt_project/logs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv data site dbt_project/target dbt_project/logs .mypy_cache .pytest_cache .ruff_cache
