@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from pipelines.quality.suites import Suite, load_suites
 
+from pipelines.checks.suites import Suite, load_suites
 from pipelines.settings import PROJECT_DIR
 from pipelines.transform.assets import Translator
-from tests.unit.test_models_in_dagster import manifest, model
+from tests.unit.transform.test_models_in_dagster import manifest, model
 
 PROJECT = PROJECT_DIR / "dbt_project"
 YAML = [*sorted((PROJECT / "models" / "marts").rglob("*.yml")), *sorted((PROJECT / "seeds").glob("*.yml"))]
