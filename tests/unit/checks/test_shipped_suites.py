@@ -77,7 +77,7 @@ def test_names_of_people_are_personal_in_every_suite(
     """The sources say which delivered columns are personal. Staging and marts use these names for them."""
     for suite in shipped.values():
         model = next(MODELS.rglob(f"{suite.name}.yml"), None)
-        columns = set() if model is None else set(re.findall(r"- name: (\S+)", model.read_text()))
+        columns = set() if model is None else set(re.findall(r"- {?name: (\w+)", model.read_text()))
         expected = columns & {"email", "full_name", "rep_name"}
         if "sales_rep" in suite.name:
             expected |= columns & {"name"}
@@ -95,7 +95,7 @@ def test_business_dates_and_currencies_are_checked_in_every_staging_suite(
     }  # fmt: skip
     lacking = []
     for suite in (suite for suite in shipped.values() if suite.stage == "staging"):
-        columns = set(re.findall(r"- name: (\S+)", next(MODELS.rglob(f"{suite.name}.yml")).read_text()))
+        columns = set(re.findall(r"- {?name: (\w+)", next(MODELS.rglob(f"{suite.name}.yml")).read_text()))
         checked = {column for spec in suite.expectations for column in spec.columns}
         queries = " ".join(str(spec.kwargs.get("unexpected_rows_query", "")) for spec in suite.expectations)
         lacking += [(suite.name, column) for column in columns & (wanted - checked) if column not in queries]
