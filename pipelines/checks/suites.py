@@ -35,6 +35,8 @@ from pipelines.sql import quote_name
 Severity = Literal["critical", "warning", "info"]
 
 NOT_EMPTY = "not_empty"
+_PAGE = "docs/operations.md#"
+_RUNBOOK_OF_STAGE = {"staging": "columns-changed", "marts": "reconciliation"}
 
 
 class ExpectationSpec(BaseModel):
@@ -45,7 +47,7 @@ class ExpectationSpec(BaseModel):
         name: the check's name, unique in the suite; by default formed from columns and type.
         why: what goes wrong in the business when it fails; notifications show this.
         next_step: what to do then, as a command or a few words.
-        runbook: what to do then, as `file#anchor`; by default the suite's runbook.
+        runbook: what to do then, as `file#anchor`; by default the suite's runbook, or else that of the type.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -184,7 +186,7 @@ class Suite(_SuiteFile):
         stage, name: the folder and the stem of the suite's file; `name` is the table.
         path: the suite's file.
         personal_columns: columns whose values must not leave the table: no result shows them.
-        runbook: what to do when a check fails, as `file#anchor`.
+        runbook: what to do when a check fails, as `file#anchor`; by default that of the check's type, or of the stage.
         shipped_suite: what happens to the suite that the project ships for the table; without it, two are refused.
     """
 
@@ -237,7 +239,23 @@ def load_suite(path: Path) -> Suite:
         ConfigError: the file cannot be used; every problem as `file:line: setting: problem`.
     """
     content = load_yaml_model(path, _SuiteFile)
-    return Suite(stage=path.parent.name, name=path.stem, path=path, **dict(content))
+    stage = path.parent.name
+    return Suite(stage=stage, name=path.stem, path=path, **dict(content) | _default_runbooks(content, stage))
+
+
+def _default_runbooks(content: _SuiteFile, stage: str) -> dict[str, Any]:
+    """The settings of a suite that names no runbook, with those of its stage and of the types of its checks."""
+    if content.runbook or stage not in _RUNBOOK_OF_STAGE:
+        return {}
+    return {
+        "runbook": _PAGE + _RUNBOOK_OF_STAGE[stage],
+        "expectations": [
+            spec
+            if spec.runbook or not spec.kind.runbook
+            else spec.model_copy(update={"runbook": _PAGE + spec.kind.runbook})
+            for spec in content.expectations
+        ],
+    }
 
 
 def load_suites(*folders: Path) -> dict[tuple[str, str], Suite]:

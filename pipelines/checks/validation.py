@@ -21,7 +21,6 @@ from pipelines.checks.gx.expectation_types import (
     BATCH,
     BATCH_PLACEHOLDER,
     COLUMN_LIST,
-    UNEXPECTED_ROWS,
     Condition,
     listed,
     rule_query,
@@ -115,7 +114,7 @@ def _told(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, outcome: "Outco
 
 def _says_something_of_no_rows(suite: Suite, spec: ExpectationSpec) -> bool:
     """Whether the check is meaningful on an empty table: a query may find missing rows, or read other tables, too."""
-    return spec.kind.judges_shape or (spec.type == UNEXPECTED_ROWS and suite.allow_empty)
+    return spec.kind.judges_shape or (spec.kind.judges_absence and suite.allow_empty)
 
 
 def _result(
@@ -132,8 +131,7 @@ def _result(
     failing_days: Sequence[str] = (),
 ) -> CheckResult:
     """A result whose message says what the check is about, followed by what was `found`."""
-    is_named = spec.type == UNEXPECTED_ROWS or spec.kind.figures is not None
-    subject = ", ".join(spec.columns) or (spec.name if is_named else "table")
+    subject = ", ".join(spec.columns) or (spec.name if spec.rule else "table")
     return CheckResult(
         stage=suite.stage,
         table=suite.name,
@@ -169,13 +167,14 @@ def _judged_rows(
     if not isinstance(failing, int):
         return failed_with_error(suite, spec, "Great Expectations did not count the failing rows")
     assert spec.kind.fault is not None
-    if passed and spec.kind.query and spec.kind.failing_rows:  # the query returns no rows if they are few enough
+    allows_few = "mostly" in spec.kwargs or "at_least" in spec.kwargs
+    if passed and allows_few and spec.kind.query and spec.kind.failing_rows:  # the query returns no rows if few fail
         failing = _count_failing_rows(spec.kind.failing_rows(spec.kwargs), batch)
     deliveries = _failing_deliveries(spec, batch) if failing else None
     count, of_all, things = (*deliveries, "deliveries") if deliveries else (failing, total, "rows")
     observed = f"{count} of {of_all} {things} {_agreeing(spec.kind.fault(spec.kwargs), count)}"
     found = observed
-    if spec.type == UNEXPECTED_ROWS and failing:
+    if failing and not spec.columns:  # what a rule is about
         found += f" ({spec.why.strip().rstrip('.')})"
     if passed and failing:
         found += f", expected {spec.expected}"
@@ -313,6 +312,9 @@ def _examples(suite: Suite, spec: ExpectationSpec, batch: OpenBatch) -> tuple[li
     # An alias in a query could hide that a value is personal. Names of columns that the pipeline itself adds to a row
     # begin with an underscore; these columns are never personal.
     named = list(rows[0]) if rows and spec.kind.failing_rows is None else []
+    if spec.kind.query and named == list(batch.columns):  # whole rows, of which few columns matter
+        read = set(re.findall(r"\w+", spec.kwargs.get("condition", "")))
+        named = [column for column in named if column in read or column in suite.key_columns]
     free = [column for column in named if column.startswith("_") or not suite.personal_columns]
     shown = dict.fromkeys([*place, *spec.columns, *free[:_MOST_COLUMNS]])
     examples = [
@@ -389,7 +391,8 @@ def _measured(
     if spec.kind.measure == COLUMN_LIST:  # the differences are enough: tables have many columns
         observed = "as expected" if passed else _column_differences(spec, batch.columns)
         return _result(suite, spec, passed=passed, observed=observed, found=observed)
-    if spec.kind.shows_values and {*spec.columns, spec.kwargs.get("relative_to")} & set(suite.personal_columns):
+    read = {*spec.columns, spec.kwargs.get("relative_to")} if spec.columns else suite.personal_columns
+    if spec.kind.shows_values and {*read} & {*suite.personal_columns}:
         observed = HIDDEN
     elif spec.kind.observe is not None:
         [row] = batch.rows(spec.kind.observe(spec.kwargs).replace(BATCH_PLACEHOLDER, BATCH))

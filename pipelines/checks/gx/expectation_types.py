@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 
 from pipelines.checks import anomalies
+from pipelines.sql import quote_name
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
 FINITE = "expect_column_values_to_be_finite"  # our own type that Great Expectations counts like its own types
@@ -25,6 +26,8 @@ BATCH = "batch"  # name of the table under test inside the database
 BATCH_PLACEHOLDER = "{batch}"  # and inside a query of a suite
 
 COLUMN_LIST = "column list"
+
+_KEYS, _DATES, _JUMPS = "keys-and-duplicates", "dates", "numbers-jump"  # sections of docs/operations.md
 
 Kwargs = Mapping[str, Any]
 
@@ -57,6 +60,8 @@ class ExpectationType:
         figures: for our own types that judge figures made from many rows: makes the query with one row per figure and
             the sentences about them (`anomalies.py`); `measure` names what each figure stands for.
         needs: the views that its query reads in addition to the table under test.
+        judges_absence: it may find something on a table that may be empty and is: it also reads other tables.
+        runbook: the section of docs/operations.md on it, for suites that name none.
     """
 
     short: str
@@ -73,6 +78,8 @@ class ExpectationType:
     refuse: Callable[[Kwargs], None] | None = None
     figures: Callable[[Kwargs], str] | None = None
     needs: tuple[str, ...] = ()
+    judges_absence: bool = False
+    runbook: str = ""
 
     def columns(self, kwargs: Kwargs) -> tuple[str, ...]:
         """The columns that an expectation with these kwargs is about; empty if it is about the whole table."""
@@ -85,11 +92,6 @@ def rule_query(query: str) -> str:
     """The query for the rows that break a rule, in a form that can be nested in another query, however it ends."""
     stripped = query.rstrip("; \t\r\n")
     return f"select * from ({stripped}\n) as failing"  # the line break ends a trailing comment
-
-
-def quoted(name: str) -> str:
-    """`name` as a SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def listed(values: Any, limit: int = 10, separator: str = ", ") -> str:
@@ -126,55 +128,59 @@ def _out_of_range(expression: str, kwargs: Kwargs) -> Condition:
 
 def repeated_keys(columns: Sequence[str]) -> str:
     """The table of values that occur twice in `columns`, created when they are counted, as a SQL identifier."""
-    return quoted(f"repeated {', '.join(columns)}")
+    return quote_name(f"repeated {', '.join(columns)}")
 
 
-def _repeated(columns: tuple[str, ...]) -> Condition:
+def _repeated(kwargs: Kwargs) -> Condition:
     """Rows whose values occur twice. Missing values equal each other, but a row with only missing values is no
     duplicate."""
+    columns = kwargs["column_list"] if "column_list" in kwargs else [kwargs["column"]]
     # Missing values are equal only inside a struct.
-    fields = ", ".join(f"'{number}': {quoted(column)}" for number, column in enumerate(columns))
-    value = f"{{{fields}}}" if len(columns) > 1 else quoted(columns[0])
+    fields = ", ".join(f"'{number}': {quote_name(column)}" for number, column in enumerate(columns))
+    value = f"{{{fields}}}" if len(columns) > 1 else quote_name(columns[0])
     return Condition(f"{value} in (select {value} from {repeated_keys(columns)})")
 
 
-def _in_list(column: str, operator: str, values: Any) -> Condition:
-    marks = ", ".join("?" for _ in values)
-    return Condition(f"{quoted(column)} {operator} ({marks})" if marks else "true", tuple(values))
+def _in_list(operator: str) -> Callable[[Kwargs], Condition]:
+    def condition(kwargs: Kwargs) -> Condition:
+        marks = ", ".join("?" for _ in kwargs["value_set"])
+        sql = f"{quote_name(kwargs['column'])} {operator} ({marks})" if marks else "true"
+        return Condition(sql, tuple(kwargs["value_set"]))
+
+    return condition
 
 
 def _pair_comparison(kwargs: Kwargs) -> str:
     return ">=" if kwargs.get("or_equal") else ">"
 
 
-def _as_text(kwargs: Kwargs) -> str:
-    return f"cast({quoted(kwargs['column'])} as varchar)"
+def _read_by_duckdb(key: str, read: Callable[[Any], object], verdict: str = "cannot read") -> Callable[[Kwargs], None]:
+    """A `refuse` for the kwarg `key`, which must be something that DuckDB can read."""
+
+    def refuse(kwargs: Kwargs) -> None:
+        try:
+            read(kwargs[key])
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0].partition(": ")[2].rstrip(".")
+            raise ValueError(f"{key}: DuckDB {verdict} {kwargs[key]!r}: {reason}.") from None
+
+    return refuse
 
 
-def _refuse_regex(kwargs: Kwargs) -> None:
-    try:
-        duckdb.execute("select regexp_matches('', ?)", [kwargs["regex"]])
-    except duckdb.Error as error:
-        raise ValueError(f"regex: DuckDB cannot read {kwargs['regex']!r}: {_sentence(error)}.") from None
-
-
-def _refuse_format(kwargs: Kwargs) -> None:
-    try:
-        duckdb.execute("select try_strptime('', ?)", [kwargs["strftime_format"]])
-    except duckdb.Error as error:
-        raise ValueError(
-            f"strftime_format: DuckDB cannot read {kwargs['strftime_format']!r}: {_sentence(error)}."
-        ) from None
-
-
-def _sentence(error: duckdb.Error) -> str:
-    return str(error).splitlines()[0].partition(": ")[2].rstrip(".")
+_refuse_regex = _read_by_duckdb("regex", lambda regex: duckdb.execute("select regexp_matches('', ?)", [regex]))
+_refuse_format = _read_by_duckdb(
+    "strftime_format", lambda format_: duckdb.execute("select try_strptime('', ?)", [format_])
+)
+_refuse_type = _read_by_duckdb(
+    "type_", lambda type_: duckdb.execute(f"select typeof(cast(null as {type_}))"), verdict="has no type"
+)
+_refuse_condition = _read_by_duckdb("condition", lambda sql: duckdb.extract_statements(f"select ({sql}\n)"))
 
 
 def _quantiles(kwargs: Kwargs) -> str:
     """The quantiles as a list, `found`, in a table with one row. Quantiles between two values are interpolated."""
     shares = ", ".join(str(float(quantile)) for quantile in kwargs["quantile_ranges"]["quantiles"])
-    return f"select quantile_cont({quoted(kwargs['column'])}, [{shares}]) as found from {BATCH_PLACEHOLDER}"
+    return f"select quantile_cont({quote_name(kwargs['column'])}, [{shares}]) as found from {BATCH_PLACEHOLDER}"
 
 
 def _wrong_quantiles(kwargs: Kwargs) -> str:
@@ -240,7 +246,7 @@ def _rows_unless_few(kwargs: Kwargs, failing: Condition) -> str:
         where {failing.sql}
         qualify count(*) over () >= {int(kwargs.get("at_least", 1))}
             and count(*) over () > (1 - {_share(kwargs)}) * (
-                select count({quoted(kwargs["column"])}) from {BATCH_PLACEHOLDER}
+                select count({quote_name(kwargs["column"])}) from {BATCH_PLACEHOLDER}
             )
     """
 
@@ -250,32 +256,16 @@ def _but_for_few(kwargs: Kwargs) -> str:
 
 
 def _unknown(kwargs: Kwargs) -> Condition:
-    column, other = quoted(kwargs["column"]), quoted(kwargs.get("other_column", kwargs["column"]))
-    table = ".".join(quoted(part) for part in kwargs["table"].split("."))
+    column, other = quote_name(kwargs["column"]), quote_name(kwargs.get("other_column", kwargs["column"]))
+    table = ".".join(quote_name(part) for part in kwargs["table"].split("."))
     return Condition(
         f"{column} is not null and {column} not in (select {other} from {table} where {other} is not null)"
     )
 
 
 def _ahead(kwargs: Kwargs) -> Condition:
-    than = quoted(kwargs.get("than", "_delivered_on"))
-    return Condition(f"cast({quoted(kwargs['column'])} as date) > {than} + {int(kwargs.get('days', 1))}")
-
-
-_RANGE = ("min_value", "max_value", "strict_min", "strict_max")
-
-
-def _pattern(short: str, key: str, words: str, fault: str, condition: str) -> ExpectationType:
-    """A type that compares a column's text with a pattern, the kwarg `key`; {text} in `condition` is the text."""
-    return ExpectationType(
-        short,
-        ("column", key),
-        ("mostly",),
-        lambda k: f"{words} {k[key]}",
-        fault=lambda k: f"{fault} {k[key]}",
-        failing_rows=lambda k: Condition(condition.format(text=_as_text(k)), (k[key],)),
-        refuse={"regex": _refuse_regex, "strftime_format": _refuse_format}.get(key),
-    )
+    than = quote_name(kwargs.get("than", "_delivered_on"))
+    return Condition(f"cast({quote_name(kwargs['column'])} as date) > {than} + {int(kwargs.get('days', 1))}")
 
 
 def _column_type(kwargs: Kwargs) -> str:
@@ -287,13 +277,6 @@ def _column_type(kwargs: Kwargs) -> str:
     """
 
 
-def _refuse_type(kwargs: Kwargs) -> None:
-    try:
-        duckdb.execute(f"select typeof(cast(null as {kwargs['type_']}))")
-    except duckdb.Error as error:
-        raise ValueError(f"type_: DuckDB has no type {kwargs['type_']!r}: {_sentence(error)}.") from None
-
-
 def _age(kwargs: Kwargs) -> str:
     """The newest value, what it is compared with, and the time between them, as a table with one row.
 
@@ -301,7 +284,7 @@ def _age(kwargs: Kwargs) -> str:
     the end of the day, days from date to date.
     """
     *table, column = kwargs["relative_to"].rsplit(".", 2)
-    source = ".".join(quoted(part) for part in table) or BATCH_PLACEHOLDER
+    source = ".".join(quote_name(part) for part in table) or BATCH_PLACEHOLDER
     return f"""
         select
             newest,
@@ -309,11 +292,11 @@ def _age(kwargs: Kwargs) -> str:
             date_diff('day', cast(newest as date), cast(reference as date)) as days,
             date_diff('second', newest, reference + case when is_date then interval 1 day else interval 0 day end)
                 / 3600 as hours
-        from (select max(try_cast({quoted(kwargs["column"])} as timestamp)) as newest from {BATCH_PLACEHOLDER})
+        from (select max(try_cast({quote_name(kwargs["column"])} as timestamp)) as newest from {BATCH_PLACEHOLDER})
         cross join (
             select
-                try_cast(max({quoted(column)}) as timestamp) as reference,
-                typeof(max({quoted(column)})) = 'DATE' as is_date
+                try_cast(max({quote_name(column)}) as timestamp) as reference,
+                typeof(max({quote_name(column)})) = 'DATE' as is_date
             from {source}
         )
     """
@@ -361,24 +344,26 @@ _UNITS = ("day", "week", "month")
 
 
 def _grouped(kwargs: Kwargs) -> list[str]:
-    return [quoted(column) for column in kwargs.get("group_by", [])]
+    return [quote_name(column) for column in kwargs.get("group_by", [])]
 
 
 def _gaps(kwargs: Kwargs) -> str:
     """The last date before each gap, and the first date after it."""
-    column, groups = quoted(kwargs["column"]), _grouped(kwargs)
+    column, groups = quote_name(kwargs["column"]), _grouped(kwargs)
     unit = kwargs.get("unit", "day")
+    date, follows = f"cast(date_trunc('{unit}', try_cast({column} as date)) as date)", ">"
+    if kwargs.get("exact"):
+        date, follows = f"try_cast({column} as date)", "<>"
     partition = f"partition by {', '.join(groups)}" if groups else ""
     selected = ", ".join([*groups, column])
     return f"""
         select {selected}, next_value from (
             select {selected}, cast(lead({column}) over ({partition} order by {column}) as date) as next_value
             from (
-                select distinct {", ".join([*groups, ""])}
-                    cast(date_trunc('{unit}', try_cast({column} as date)) as date) as {column}
-                from {BATCH_PLACEHOLDER} where {column} is not null
+                select distinct {", ".join([*groups, ""])}{date} as {column}
+                from {BATCH_PLACEHOLDER} where {column} is not null and ({kwargs.get("where", "true")})
             )
-        ) where next_value > {column} + interval 1 {unit}
+        ) where next_value {follows} {column} + interval 1 {unit}
     """
 
 
@@ -390,8 +375,8 @@ def _refuse_gaps(kwargs: Kwargs) -> None:
 
 def _drops(kwargs: Kwargs) -> str:
     """Rows whose value is less than the preceding value, together with that value."""
-    column, groups = quoted(kwargs["column"]), _grouped(kwargs)
-    order = [quoted(name) for name in kwargs["order_by"]]
+    column, groups = quote_name(kwargs["column"]), _grouped(kwargs)
+    order = [quote_name(name) for name in kwargs["order_by"]]
     partition = f"partition by {', '.join(groups)}" if groups else ""
     return f"""
         select {", ".join(dict.fromkeys([*groups, *order, column]))},
@@ -416,322 +401,387 @@ def _of_each(kwargs: Kwargs) -> str:
     return f" of each {', '.join(kwargs['group_by'])}" if kwargs.get("group_by") else ""
 
 
+def _rows_breaking(condition: str) -> str:
+    """The rows of which a condition is false. As in a SQL `check`, a condition that is unknown is not broken."""
+    return f"select * from {BATCH_PLACEHOLDER} where not ({condition}\n)"
+
+
+def _all_finite(kwargs: Kwargs) -> str:
+    return " and ".join(f"isfinite({quote_name(column)})" for column in kwargs["column_list"])
+
+
+def _total(kwargs: Kwargs) -> str:
+    """The total of the table and the value of the query, which it should equal, as a table with one row."""
+    return f"""
+        select
+            (select coalesce({kwargs["total"]}, 0) from {BATCH_PLACEHOLDER} where {kwargs.get("where", "true")})
+                as total,
+            coalesce(({kwargs["query"]}), 0) as expected
+    """
+
+
+def _wrong_total(kwargs: Kwargs) -> str:
+    return f"select * from ({_total(kwargs)}) where total {'<' if kwargs.get('or_more') else '<>'} expected"
+
+
+def _parts(kwargs: Kwargs) -> str:
+    """The parts of each month whose sum differs from the company's value."""
+    columns = [quote_name(column) for column in kwargs["column_list"]]
+    sums = ", ".join(f"sum(part.{column}) as {column}, any_value(whole.{column})" for column in columns)
+    differ = " or ".join(f"sum(part.{column}) <> any_value(whole.{column})" for column in columns)
+    return f"""
+        select part.period_month, part.entity_type, {sums}
+        from {BATCH_PLACEHOLDER} as part
+        inner join {BATCH_PLACEHOLDER} as whole
+            on whole.entity_type = 'company' and whole.period_month = part.period_month
+        group by 1, 2
+        having {differ}
+    """
+
+
+Words = str | Callable[[Kwargs], str]
+
+_RANGE = ("min_value", "max_value", "strict_min", "strict_max")
+
+
+def _said(words: Words) -> Callable[[Kwargs], str]:
+    """Words in which `{value}` stands for a kwarg, `{range}` for a range and `{values}` for the value set."""
+    if callable(words):
+        return words
+    return lambda k: words.format_map({**k, "range": in_range(k), "values": listed(k.get("value_set", ()))})
+
+
+def _rows(
+    short: str,
+    words: Words,
+    fault: Words,
+    failing: str | Callable[[Kwargs], Condition] | None = None,
+    required: tuple[str, ...] = ("column",),
+    optional: tuple[str, ...] = ("mostly",),
+    **more: Any,
+) -> ExpectationType:
+    """A type that judges every row. In `failing`, `{column}` is the column, `{text}` its text, `?` the last kwarg."""
+
+    def condition(kwargs: Kwargs) -> Condition:
+        names = {key: quote_name(kwargs[key]) for key in required if key.startswith("column")}
+        text = f"cast({names.get('column')} as varchar)"
+        assert isinstance(failing, str)
+        sql = failing.format(**names, text=text, comparison=_pair_comparison(kwargs))
+        return Condition(sql, (kwargs[required[-1]],) if "?" in failing else ())
+
+    failing_rows = condition if isinstance(failing, str) else failing
+    return ExpectationType(
+        short, required, optional, _said(words), fault=_said(fault), failing_rows=failing_rows, **more
+    )
+
+
+def _whole(
+    short: str,
+    measure: str,
+    words: Words = in_range,
+    required: tuple[str, ...] = ("column",),
+    optional: tuple[str, ...] = (),
+    **more: Any,
+) -> ExpectationType:
+    """A type that judges a column or the table as a whole, or figures made of many rows."""
+    return ExpectationType(short, required, optional, _said(words), measure=measure, **more)
+
+
+def _table(
+    short: str, measure: str, words: Words, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> ExpectationType:
+    return _whole(short, measure, words, required, optional, judges_shape=True)
+
+
 def _statistic(short: str, measure: str, *, shows_values: bool = True) -> ExpectationType:
-    return ExpectationType(short, ("column",), _RANGE, in_range, measure=measure, shows_values=shows_values)
+    return _whole(short, measure, optional=_RANGE, shows_values=shows_values)
+
+
+def _value_list(short: str, words: str) -> ExpectationType:
+    return _whole(short, "list of values", words, ("column", "value_set"), shows_values=True)
 
 
 ALLOWED: Mapping[str, ExpectationType] = {
     # the table
-    "expect_table_row_count_to_be_between": ExpectationType(
-        "row_count_between", (), _RANGE, in_range, measure="row count", judges_shape=True
+    "expect_table_row_count_to_be_between": _table("row_count_between", "row count", "{range}", optional=_RANGE),
+    "expect_table_row_count_to_equal": _table("row_count_equals", "row count", "{value}", ("value",)),
+    "expect_table_row_count_to_equal_other_table": _table(
+        "row_count_equals_other_table", "row count", "the row count of {other_table_name}", ("other_table_name",)
     ),
-    "expect_table_row_count_to_equal": ExpectationType(
-        "row_count_equals", ("value",), (), lambda k: str(k["value"]), measure="row count", judges_shape=True
+    "expect_table_column_count_to_be_between": _table(
+        "column_count_between", "column count", "{range}", optional=("min_value", "max_value")
     ),
-    "expect_table_row_count_to_equal_other_table": ExpectationType(
-        "row_count_equals_other_table",
-        ("other_table_name",),
-        (),
-        lambda k: f"the row count of {k['other_table_name']}",
-        measure="row count",
-        judges_shape=True,
-    ),
-    "expect_table_column_count_to_be_between": ExpectationType(
-        "column_count_between", (), ("min_value", "max_value"), in_range, measure="column count", judges_shape=True
-    ),
-    "expect_table_column_count_to_equal": ExpectationType(
-        "column_count_equals", ("value",), (), lambda k: str(k["value"]), measure="column count", judges_shape=True
-    ),
-    "expect_table_columns_to_match_set": ExpectationType(
+    "expect_table_column_count_to_equal": _table("column_count_equals", "column count", "{value}", ("value",)),
+    "expect_table_columns_to_match_set": _table(
         "columns_match_set",
+        COLUMN_LIST,
+        lambda k: f"{'exactly' if k.get('exact_match', True) else 'among others'} {listed(k['column_set'], 5)}",
         ("column_set",),
         ("exact_match",),
-        lambda k: f"{'exactly' if k.get('exact_match', True) else 'among others'} {listed(k['column_set'], 5)}",
-        measure=COLUMN_LIST,
-        judges_shape=True,
     ),
-    "expect_table_columns_to_match_ordered_list": ExpectationType(
-        "columns_match_list",
-        ("column_list",),
-        (),
-        lambda k: f"in this order {listed(k['column_list'], 5)}",
-        measure=COLUMN_LIST,
-        judges_shape=True,
+    "expect_table_columns_to_match_ordered_list": _table(
+        "columns_match_list", COLUMN_LIST, lambda k: f"in this order {listed(k['column_list'], 5)}", ("column_list",)
     ),
-    "expect_column_to_exist": ExpectationType(
-        "exists",
-        ("column",),
-        ("column_index",),
-        lambda k: f"with {k['column']}",
-        measure=COLUMN_LIST,
-        judges_shape=True,
-        refuse=_refuse_position,
+    "expect_column_to_exist": _whole(
+        "exists", COLUMN_LIST, "with {column}", optional=("column_index",), judges_shape=True, refuse=_refuse_position
     ),
     # every row
-    "expect_column_values_to_not_be_null": ExpectationType(
-        "not_null",
-        ("column",),
-        ("mostly",),
-        lambda k: "not empty",
-        fault=lambda k: "are empty",
-        failing_rows=lambda k: Condition(f"{quoted(k['column'])} is null"),
+    "expect_column_values_to_not_be_null": _rows("not_null", "not empty", "are empty", "{column} is null"),
+    "expect_column_values_to_be_null": _rows("null", "empty", "are not empty", "{column} is not null"),
+    "expect_column_values_to_be_unique": _rows("unique", "unique", "are duplicates", _repeated, runbook=_KEYS),
+    "expect_compound_columns_to_be_unique": _rows(
+        "unique_together", "unique", "are duplicates", _repeated, ("column_list",), runbook=_KEYS
     ),
-    "expect_column_values_to_be_null": ExpectationType(
-        "null",
-        ("column",),
-        ("mostly",),
-        lambda k: "empty",
-        fault=lambda k: "are not empty",
-        failing_rows=lambda k: Condition(f"{quoted(k['column'])} is not null"),
+    "expect_column_values_to_be_in_set": _rows(
+        "in_set", "one of {values}", "are not one of {values}", _in_list("not in"), ("column", "value_set")
     ),
-    "expect_column_values_to_be_unique": ExpectationType(
-        "unique",
-        ("column",),
-        ("mostly",),
-        lambda k: "unique",
-        fault=lambda k: "are duplicates",
-        failing_rows=lambda k: _repeated((k["column"],)),
+    "expect_column_values_to_not_be_in_set": _rows(
+        "not_in_set", "not one of {values}", "are one of {values}", _in_list("in"), ("column", "value_set")
     ),
-    "expect_compound_columns_to_be_unique": ExpectationType(
-        "unique_together",
-        ("column_list",),
-        ("mostly",),
-        lambda k: "unique",
-        fault=lambda k: "are duplicates",
-        failing_rows=lambda k: _repeated(tuple(k["column_list"])),
-    ),
-    "expect_column_values_to_be_in_set": ExpectationType(
-        "in_set",
-        ("column", "value_set"),
-        ("mostly",),
-        lambda k: f"one of {listed(k['value_set'])}",
-        fault=lambda k: f"are not one of {listed(k['value_set'])}",
-        failing_rows=lambda k: _in_list(k["column"], "not in", k["value_set"]),
-    ),
-    "expect_column_values_to_not_be_in_set": ExpectationType(
-        "not_in_set",
-        ("column", "value_set"),
-        ("mostly",),
-        lambda k: f"not one of {listed(k['value_set'])}",
-        fault=lambda k: f"are one of {listed(k['value_set'])}",
-        failing_rows=lambda k: _in_list(k["column"], "in", k["value_set"]),
-    ),
-    "expect_column_values_to_be_between": ExpectationType(
+    "expect_column_values_to_be_between": _rows(
         "between",
-        ("column",),
-        ("mostly", *_RANGE),
-        in_range,
-        fault=lambda k: f"are not {in_range(k)}",
-        failing_rows=lambda k: _out_of_range(quoted(k["column"]), k),
+        "{range}",
+        "are not {range}",
+        lambda k: _out_of_range(quote_name(k["column"]), k),
+        optional=("mostly", *_RANGE),
     ),
-    "expect_column_value_lengths_to_be_between": ExpectationType(
+    "expect_column_value_lengths_to_be_between": _rows(
         "length_between",
-        ("column",),
-        ("mostly", *_RANGE),
-        lambda k: f"of a length {in_range(k)}",
-        fault=lambda k: f"have a length that is not {in_range(k)}",
-        failing_rows=lambda k: _out_of_range(f"length({quoted(k['column'])})", k),
+        "of a length {range}",
+        "have a length that is not {range}",
+        lambda k: _out_of_range(f"length({quote_name(k['column'])})", k),
+        optional=("mostly", *_RANGE),
     ),
-    "expect_column_value_lengths_to_equal": ExpectationType(
+    "expect_column_value_lengths_to_equal": _rows(
         "length_equals",
+        "of length {value}",
+        "have a length other than {value}",
+        "length({column}) <> ?",
         ("column", "value"),
-        ("mostly",),
-        lambda k: f"of length {k['value']}",
-        fault=lambda k: f"have a length other than {k['value']}",
-        failing_rows=lambda k: Condition(f"length({quoted(k['column'])}) <> ?", (k["value"],)),
     ),
-    "expect_column_pair_values_a_to_be_greater_than_b": ExpectationType(
+    "expect_column_pair_values_a_to_be_greater_than_b": _rows(
         "greater",
+        lambda k: f"{k['column_A']} {_pair_comparison(k)} {k['column_B']}",
+        lambda k: f"break {k['column_A']} {_pair_comparison(k)} {k['column_B']}",
+        "not ({column_A} {comparison} {column_B})",
         ("column_A", "column_B"),
         ("mostly", "or_equal"),
-        lambda k: f"{k['column_A']} {_pair_comparison(k)} {k['column_B']}",
-        fault=lambda k: f"break {k['column_A']} {_pair_comparison(k)} {k['column_B']}",
-        failing_rows=lambda k: Condition(
-            f"not ({quoted(k['column_A'])} {_pair_comparison(k)} {quoted(k['column_B'])})"
-        ),
     ),
-    "expect_column_pair_values_to_be_equal": ExpectationType(
+    "expect_column_pair_values_to_be_equal": _rows(
         "equal",
+        "{column_A} = {column_B}",
+        "break {column_A} = {column_B}",
+        "{column_A} <> {column_B}",
         ("column_A", "column_B"),
-        ("mostly",),
-        lambda k: f"{k['column_A']} = {k['column_B']}",
-        fault=lambda k: f"break {k['column_A']} = {k['column_B']}",
-        failing_rows=lambda k: Condition(f"{quoted(k['column_A'])} <> {quoted(k['column_B'])}"),
     ),
-    # Its failing rows are the rows that its own query returns.
-    UNEXPECTED_ROWS: ExpectationType(
-        "rule",
-        ("unexpected_rows_query",),
-        (),
-        lambda k: "no row that breaks the rule",
-        fault=lambda k: "break the rule",
+    # every row, with the metrics of engine.py
+    "expect_column_values_to_match_regex": _rows(
+        "match_regex",
+        "matching {regex}",
+        "do not match {regex}",
+        "not regexp_matches({text}, ?)",
+        ("column", "regex"),
+        refuse=_refuse_regex,
     ),
-    # every row, with the metrics of gx/engine.py
-    "expect_column_values_to_match_regex": _pattern(
-        "match_regex", "regex", "matching", "do not match", "not regexp_matches({text}, ?)"
+    "expect_column_values_to_not_match_regex": _rows(
+        "not_match_regex",
+        "not matching {regex}",
+        "match {regex}",
+        "regexp_matches({text}, ?)",
+        ("column", "regex"),
+        refuse=_refuse_regex,
     ),
-    "expect_column_values_to_not_match_regex": _pattern(
-        "not_match_regex", "regex", "not matching", "match", "regexp_matches({text}, ?)"
+    "expect_column_values_to_match_like_pattern": _rows(
+        "like", "like {like_pattern}", "are not like {like_pattern}", "{text} not like ?", ("column", "like_pattern")
     ),
-    "expect_column_values_to_match_like_pattern": _pattern(
-        "like", "like_pattern", "like", "are not like", "{text} not like ?"
+    "expect_column_values_to_not_match_like_pattern": _rows(
+        "not_like", "not like {like_pattern}", "are like {like_pattern}", "{text} like ?", ("column", "like_pattern")
     ),
-    "expect_column_values_to_not_match_like_pattern": _pattern(
-        "not_like", "like_pattern", "not like", "are like", "{text} like ?"
-    ),
-    "expect_column_values_to_match_strftime_format": _pattern(
+    "expect_column_values_to_match_strftime_format": _rows(
         "match_format",
-        "strftime_format",
-        "of the format",
-        "are not of the format",
+        "of the format {strftime_format}",
+        "are not of the format {strftime_format}",
         "{text} is not null and try_strptime({text}, ?) is null",
+        ("column", "strftime_format"),
+        refuse=_refuse_format,
     ),
-    "expect_column_values_to_be_json_parseable": ExpectationType(
-        "json",
-        ("column",),
-        ("mostly",),
-        lambda k: "JSON",
-        fault=lambda k: "are not JSON",
-        failing_rows=lambda k: Condition(f"not json_valid({_as_text(k)})"),
+    "expect_column_values_to_be_json_parseable": _rows("json", "JSON", "are not JSON", "not json_valid({text})"),
+    FINITE: _rows("finite", "a finite number", "are NaN or infinite", "not isfinite({column})"),
+    # every row, by queries of ours; the failing rows are those that the query returns
+    UNEXPECTED_ROWS: _rows(
+        "rule",
+        "no row that breaks the rule",
+        "break the rule",
+        required=("unexpected_rows_query",),
+        optional=(),
+        judges_absence=True,
     ),
-    FINITE: ExpectationType(
+    "expect_rows_to_satisfy": _rows(
+        "rule",
+        "{condition}",
+        "break the rule",
+        required=("condition",),
+        optional=(),
+        query=lambda k: _rows_breaking(k["condition"]),
+        refuse=_refuse_condition,
+    ),
+    "expect_columns_to_be_finite": _rows(
         "finite",
-        ("column",),
-        ("mostly",),
-        lambda k: "a finite number",
-        fault=lambda k: "are NaN or infinite",
-        failing_rows=lambda k: Condition(f"not isfinite({quoted(k['column'])})"),
+        "finite numbers",
+        "are NaN or infinite",
+        required=("column_list",),
+        optional=(),
+        query=lambda k: _rows_breaking(_all_finite(k)),
     ),
-    # every row, by queries of ours
-    "expect_column_values_to_increase": ExpectationType(
+    "expect_column_values_to_increase": _rows(
         "increasing",
-        ("column", "order_by"),
-        ("group_by", "strictly"),
         lambda k: f"{'rising' if k.get('strictly') else 'not falling'} by {', '.join(k['order_by'])}{_of_each(k)}",
-        fault=lambda k: f"are {'not more' if k.get('strictly') else 'less'} than the one before",
+        lambda k: f"are {'not more' if k.get('strictly') else 'less'} than the one before",
+        required=("column", "order_by"),
+        optional=("group_by", "strictly"),
         query=_drops,
         refuse=_refuse_drops,
     ),
-    "expect_column_dates_to_have_no_gaps": ExpectationType(
+    "expect_column_dates_to_have_no_gaps": _rows(
         "no_gaps",
-        ("column",),
-        ("unit", "group_by"),
         lambda k: f"every {k.get('unit', 'day')} from the first to the last{_of_each(k)}",
-        fault=lambda k: "are followed by a gap",
+        "are followed by a gap",
+        optional=("unit", "group_by", "where", "exact"),
         query=_gaps,
         refuse=_refuse_gaps,
+        runbook=_DATES,
     ),
-    # the column as a whole, by queries of ours
-    "expect_column_type_to_be": ExpectationType(
+    "expect_parts_to_add_up_to_company": _rows(
+        "add_up",
+        "of each month and cut as much as of the company",
+        "do not add up to the company's",
+        required=("column_list",),
+        optional=(),
+        query=_parts,
+    ),
+    # every row, but for a few, by queries of ours
+    "expect_column_values_to_be_known": _rows(
+        "known",
+        lambda k: f"in {k['table']}{_but_for_few(k)}",
+        "are not in {table}",
+        _unknown,
+        ("column", "table"),
+        ("other_column", "mostly", "at_least"),
+        query=lambda k: _rows_unless_few(k, _unknown(k)),
+        runbook="unknown-references",
+    ),
+    "expect_column_dates_not_to_lie_ahead": _rows(
+        "not_ahead",
+        lambda k: f"at most {k.get('days', 1)} days after {k.get('than', '_delivered_on')}{_but_for_few(k)}",
+        lambda k: f"are more than {k.get('days', 1)} days after {k.get('than', '_delivered_on')}",
+        _ahead,
+        optional=("days", "than", "mostly", "at_least"),
+        query=lambda k: _rows_unless_few(k, _ahead(k)),
+        runbook=_DATES,
+    ),
+    # the table or a column as a whole, by queries of ours
+    "expect_total_to_equal_query": _whole(
+        "total_equals",
+        "total",
+        lambda k: f"{'at least ' if k.get('or_more') else ''}the result of {k['query']}",
+        ("total", "query"),
+        ("where", "or_more"),
+        query=_wrong_total,
+        observe=lambda k: f"select concat(total, ' against ', expected) as observed from ({_total(k)})",
+        shows_values=True,
+        judges_absence=True,
+    ),
+    "expect_column_type_to_be": _whole(
         "type",
+        "type",
+        "{type_}",
         ("column", "type_"),
-        (),
-        lambda k: str(k["type_"]),
-        measure="type",
         judges_shape=True,
         query=lambda k: f"select * from ({_column_type(k)}) where column_type <> expected_type",
         observe=lambda k: f"select column_type as observed from ({_column_type(k)})",
         refuse=_refuse_type,
     ),
-    "expect_column_quantile_values_to_be_between": ExpectationType(
+    "expect_column_quantile_values_to_be_between": _whole(
         "quantiles_between",
-        ("column", "quantile_ranges"),
-        (),
+        "list of quantiles",
         _quantile_ranges,
-        measure="list of quantiles",
+        ("column", "quantile_ranges"),
         shows_values=True,
         query=_wrong_quantiles,
         observe=_observed_quantiles,
         refuse=_refuse_quantiles,
     ),
-    "expect_column_newest_value_to_be_recent": ExpectationType(
+    "expect_column_newest_value_to_be_recent": _whole(
         "recent",
+        "newest value",
+        lambda k: "at most {1} {0} before {2}".format(*_oldest_age(k), k["relative_to"]),
         ("column", "relative_to"),
         ("max_age_days", "max_age_hours"),
-        lambda k: "at most {1} {0} before {2}".format(*_oldest_age(k), k["relative_to"]),
-        measure="newest value",
         shows_values=True,
         query=_stale,
         observe=_observed_age,
         refuse=_refuse_age,
     ),
-    # rows, but for a few, by queries of ours
-    "expect_column_values_to_be_known": ExpectationType(
-        "known",
-        ("column", "table"),
-        ("other_column", "mostly", "at_least"),
-        lambda k: f"in {k['table']}{_but_for_few(k)}",
-        fault=lambda k: f"are not in {k['table']}",
-        failing_rows=_unknown,
-        query=lambda k: _rows_unless_few(k, _unknown(k)),
-    ),
-    "expect_column_dates_not_to_lie_ahead": ExpectationType(
-        "not_ahead",
-        ("column",),
-        ("days", "than", "mostly", "at_least"),
-        lambda k: f"at most {k.get('days', 1)} days after {k.get('than', '_delivered_on')}{_but_for_few(k)}",
-        fault=lambda k: f"are more than {k.get('days', 1)} days after {k.get('than', '_delivered_on')}",
-        failing_rows=_ahead,
-        query=lambda k: _rows_unless_few(k, _ahead(k)),
-    ),
     # figures made of many rows
-    "expect_deliveries_to_have_rows": ExpectationType(
+    "expect_deliveries_to_have_rows": _whole(
         "deliveries_have_rows",
+        "delivery",
+        "with at least one row",
         (),
-        (),
-        lambda k: "with at least one row",
-        measure="delivery",
         figures=anomalies.row_counts_above_zero,
         needs=(anomalies.DELIVERIES,),
         judges_shape=True,
     ),
-    "expect_row_counts_to_be_usual": ExpectationType(
+    "expect_row_counts_to_be_usual": _whole(
         "row_counts_usual",
+        "delivery",
+        "with as many rows as is usual",
         (),
         ("deviations", "days_of_history", "since"),
-        lambda k: "with as many rows as is usual",
-        measure="delivery",
         figures=anomalies.row_counts_usual,
         needs=(anomalies.DELIVERIES, anomalies.DAYS_OFF),
         judges_shape=True,
     ),
-    "expect_row_counts_to_be_plausible": ExpectationType(
+    "expect_row_counts_to_be_plausible": _whole(
         "row_counts_plausible",
+        "delivery",
+        lambda k: f"with {k.get('below', 0.5):.0%} to {k.get('above', 3):.0%} of the rows that are usual",
         (),
         ("below", "above", "at_least", "days_of_history", "since", "date_column", "may_be_empty"),
-        lambda k: f"with {k.get('below', 0.5):.0%} to {k.get('above', 3):.0%} of the rows that are usual",
-        measure="delivery",
         figures=anomalies.row_counts_plausible,
         needs=(anomalies.DELIVERIES, anomalies.DAYS_OFF),
         judges_shape=True,
     ),
-    "expect_daily_values_to_be_usual": ExpectationType(
+    "expect_daily_values_to_be_usual": _whole(
         "usual",
+        "day",
+        "with a {value} that is usual for its weekday",
         ("day", "value"),
         ("where", "calendar", "deviations", "change", "events", "days_late", "days_of_history"),
-        lambda k: f"with a {k['value']} that is usual for its weekday",
-        measure="day",
         figures=anomalies.daily_values_usual,
         needs=(anomalies.DAYS_OFF,),
+        runbook=_JUMPS,
     ),
-    "expect_monthly_values_to_be_usual": ExpectationType(
+    "expect_monthly_values_to_be_usual": _whole(
         "usual",
+        "month",
+        "with a {value} that is usual",
         ("month", "value"),
         ("by", "where", "deviations", "change"),
-        lambda k: f"with a {k['value']} that is usual",
-        measure="month",
         figures=anomalies.monthly_values_usual,
+        runbook=_JUMPS,
     ),
-    "expect_closed_months_to_stay": ExpectationType(
+    "expect_closed_months_to_stay": _whole(
         "closed_months_stay",
+        "closed month",
+        lambda k: f"as published, or within {k.get('share', 0.02):.0%}, unless a delivery explains it",
         (),
         ("share", "days_before", "where"),
-        lambda k: f"as published, or within {k.get('share', 0.02):.0%}, unless a delivery explains it",
-        measure="closed month",
         figures=anomalies.closed_months_stay,
         needs=(anomalies.PUBLISHED_MONTHS, anomalies.DELIVERED_MONTHS),
+        runbook="history-changed",
     ),
-    # the column as a whole
+    # a column as a whole
     "expect_column_min_to_be_between": _statistic("min_between", "minimum"),
     "expect_column_max_to_be_between": _statistic("max_between", "maximum"),
     "expect_column_mean_to_be_between": _statistic("mean_between", "mean"),
@@ -747,30 +797,9 @@ ALLOWED: Mapping[str, ExpectationType] = {
     "expect_column_proportion_of_non_null_values_to_be_between": _statistic(
         "filled_share_between", "share of filled values", shows_values=False
     ),
-    "expect_column_distinct_values_to_be_in_set": ExpectationType(
-        "values_in_set",
-        ("column", "value_set"),
-        (),
-        lambda k: f"only {listed(k['value_set'])}",
-        measure="list of values",
-        shows_values=True,
-    ),
-    "expect_column_distinct_values_to_contain_set": ExpectationType(
-        "values_contain_set",
-        ("column", "value_set"),
-        (),
-        lambda k: f"at least {listed(k['value_set'])}",
-        measure="list of values",
-        shows_values=True,
-    ),
-    "expect_column_distinct_values_to_equal_set": ExpectationType(
-        "values_equal_set",
-        ("column", "value_set"),
-        (),
-        lambda k: f"exactly {listed(k['value_set'])}",
-        measure="list of values",
-        shows_values=True,
-    ),
+    "expect_column_distinct_values_to_be_in_set": _value_list("values_in_set", "only {values}"),
+    "expect_column_distinct_values_to_contain_set": _value_list("values_contain_set", "at least {values}"),
+    "expect_column_distinct_values_to_equal_set": _value_list("values_equal_set", "exactly {values}"),
 }
 
 

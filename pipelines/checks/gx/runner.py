@@ -92,7 +92,9 @@ def configuration(spec: ExpectationSpec, kwargs: Mapping[str, Any]) -> Expectati
         kwargs=dict(kwargs),
         meta={_CHECK: spec.name},
         # GX has its own text for the types that it knows; for other types, Data Docs show this description.
-        description=f"{', '.join(spec.columns)}: {spec.expected}" if is_ours or spec.type == FINITE else None,
+        description=f"{', '.join(spec.columns) or spec.name}: {spec.expected}"
+        if is_ours or spec.type == FINITE
+        else None,
         severity=FailureSeverity(spec.severity),
     )
 

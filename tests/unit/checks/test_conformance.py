@@ -59,6 +59,14 @@ TABLES = {
             ('b', date '2025-01-01', 5), ('b', date '2025-01-02', 4), ('b', date '2025-01-03', 4), ('b', null, null)
         ) as days (shop, day, total)
     """,
+    # In February, the amounts of the regions are not the company's. Of March, there is nothing to compare them with.
+    "cuts": """
+        select * from (values
+            (date '2025-01-01', 'company', 'all', 3, 30.0), (date '2025-01-01', 'region', 'a', 1, 10.0),
+            (date '2025-01-01', 'region', 'b', 2, 20.0), (date '2025-02-01', 'company', 'all', 3, 30.0),
+            (date '2025-02-01', 'region', 'a', 3, 29.0), (date '2025-03-01', 'region', 'a', 9, 9.0)
+        ) as cuts (period_month, entity_type, entity_id, orders, amount)
+    """,
     # One pair occurs twice, one half-missing pair occurs twice, and in two rows both values are missing.
     "pairs": """
         select * from (values
@@ -279,6 +287,42 @@ CASES = [
         "expect_column_dates_to_have_no_gaps", {"column": "day", "group_by": ["shop"]}, 1, table="days", alone=OURS
     ),
     failing("expect_column_dates_to_have_no_gaps", {"column": "day"}, 1, table="days", alone=OURS),
+    failing(
+        "expect_column_dates_to_have_no_gaps",
+        {"column": "day", "where": "shop = 'a'"},
+        1,
+        table="days",
+        alone=OURS,
+    ),
+    passing(
+        "expect_column_dates_to_have_no_gaps", {"column": "day", "where": "shop = 'b'"}, 0, table="days", alone=OURS
+    ),
+    failing("expect_column_dates_to_have_no_gaps", {"column": "paid_on", "unit": "week", "exact": True}, 6, alone=OURS),
+    # As in a SQL `check`, what is unknown breaks nothing.
+    passing("expect_rows_to_satisfy", {"condition": "amount > -6 or status is null -- all"}, 0, alone=OURS),
+    failing("expect_rows_to_satisfy", {"condition": "paid_on >= ordered_on"}, 1, alone=OURS),
+    failing("expect_rows_to_satisfy", {"condition": "id in (select id from main.others)"}, 1, alone=OURS),
+    failing("expect_rows_to_satisfy", {"condition": "\"it's\" <> ':a' and größe < 3"}, 1, table="oddities", alone=OURS),
+    passing("expect_columns_to_be_finite", {"column_list": ["weight", "amount", "id"]}, 0, alone=OURS),
+    failing("expect_columns_to_be_finite", {"column_list": ["id", "ratio"]}, 3, table="ratios", alone=OURS),
+    passing("expect_parts_to_add_up_to_company", {"column_list": ["orders"]}, 0, table="cuts", alone=OURS),
+    failing("expect_parts_to_add_up_to_company", {"column_list": ["amount"]}, 1, table="cuts", alone=OURS),
+    failing("expect_parts_to_add_up_to_company", {"column_list": ["orders", "amount"]}, 1, table="cuts", alone=OURS),
+    passing(
+        "expect_total_to_equal_query", {"total": "count(id)", "query": "select count(*) from main.others"}, alone=OURS
+    ),
+    passing(
+        "expect_total_to_equal_query",
+        {"total": "sum(amount)", "where": "status = 'lost'", "query": "select sum(id) from main.nothing"},
+        alone=OURS,
+    ),
+    passing(
+        "expect_total_to_equal_query",
+        {"total": "count(*)", "where": "is_new", "query": "select 6", "or_more": True},
+        alone=OURS,
+    ),
+    failing("expect_total_to_equal_query", {"total": "count(*)", "query": "select 9"}, alone=OURS),
+    failing("expect_total_to_equal_query", {"total": "count(*)", "query": "select 11", "or_more": True}, alone=OURS),
     passing("expect_column_values_to_be_known", {"column": "id", "table": "main.others", "mostly": 0.9}, 1, alone=OURS),
     failing("expect_column_values_to_be_known", {"column": "id", "table": "main.others"}, 1, alone=OURS),
     passing(

@@ -57,6 +57,22 @@ def test_a_check_is_named_after_columns_and_type(tmp_path):
     ]
 
 
+def test_a_runbook_is_the_checks_the_suites_the_types_or_the_stages(tmp_path):
+    unique = "  - {type: expect_column_values_to_be_unique, kwargs: {column: COLUMN}, why: w}\n"
+    checks = (
+        unique.replace("COLUMN", "a").replace("why: w", "why: w, runbook: 'wiki#mine'")
+        + unique.replace("COLUMN", "b")
+        + "  - {type: expect_column_values_to_not_be_null, kwargs: {column: a}, why: w}\n"
+    )
+    suite = load_suite(write(tmp_path, HEAD + checks, "marts"))
+    assert suite.runbook == "docs/operations.md#reconciliation"
+    keys = "docs/operations.md#keys-and-duplicates"
+    assert [spec.runbook for spec in suite.expectations] == ["wiki#mine", keys, None]
+    suite = load_suite(write(tmp_path, "runbook: 'wiki#ours'\n" + HEAD + checks, "marts"))
+    assert suite.runbook == "wiki#ours"
+    assert [spec.runbook for spec in suite.expectations] == ["wiki#mine", None, None]
+
+
 def test_two_checks_of_one_name_are_refused(tmp_path):
     twice = "  - {type: expect_column_values_to_not_be_null, kwargs: {column: a}, why: w}\n" * 2
     assert "expectations 1 and 2 are both called a_not_null" in refusal(tmp_path, twice)
@@ -81,6 +97,10 @@ def test_two_checks_of_one_name_are_refused(tmp_path):
         (
             "{type: expect_column_type_to_be, kwargs: {column: a, type_: number}, why: w}",
             "type_: DuckDB has no type 'number': ",
+        ),
+        (
+            "{type: expect_rows_to_satisfy, name: r, kwargs: {condition: a >}, why: w}",
+            "condition: DuckDB cannot read 'a >': syntax error",
         ),
         (
             "{type: expect_column_to_exist, kwargs: {column: a, column_index: 0}, why: w}",

@@ -71,6 +71,39 @@ def test_a_broken_rule_says_why_it_is_one(orders, write_suite):
     assert result.message == "has_status: 1 of 4 rows breaks the rule (No status, no sale), first: b.csv row 3"
 
 
+def test_a_broken_condition_is_told_with_the_columns_that_it_names(warehouse, write_suite):
+    condition = {"condition": "status = 'paid' and paid_on >= ordered_on"}
+    suite = write_suite({"type": "expect_rows_to_satisfy", "name": "is_paid", "kwargs": condition})
+    result = validate(suite, DuckDBTable(warehouse, "raw", "orders"))[-1]
+    assert result.message == (
+        "is_paid: 2 of 4 rows break the rule (Because), "
+        "first: a.csv row 3 (status open, ordered_on 2025-01-03, paid_on 2025-01-03)"
+    )
+    assert result.expected == condition["condition"]
+
+
+def test_a_wrong_total_is_told_with_the_one_that_is_expected(orders, write_suite):
+    check = {
+        "type": "expect_total_to_equal_query",
+        "name": "as_many_as_customers",
+        "kwargs": {"total": "max(amount)", "where": "order_id = 1", "query": "select count(*) from raw.customers"},
+    }
+    *_, result = validate(write_suite(check), orders)
+    assert (result.passed, result.message) == (
+        False,
+        "as_many_as_customers: total is 10.5 against 4, expected the result of select count(*) from raw.customers",
+    )
+    *_, result = validate(write_suite(check, personal_columns=["amount"]), orders)
+    assert (result.passed, "10.5" in str(result), result.observed) == (False, False, "***")
+
+
+def test_a_total_is_compared_even_where_no_rows_are_allowed(warehouse, write_suite):
+    kwargs = {"total": "sum(amount)", "query": "select count(*) from raw.customers"}
+    check = {"type": "expect_total_to_equal_query", "kwargs": kwargs}
+    (result,) = validate(write_suite(check, allow_empty=True), DuckDBTable(warehouse, "raw", "nothing"))
+    assert (result.passed, result.observed) == (False, "0.0 against 4")
+
+
 def test_a_failed_check_names_the_delivery_days_of_all_failing_rows(warehouse, write_suite):
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute(
