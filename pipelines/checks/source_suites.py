@@ -14,6 +14,7 @@ from pipelines.checks.suites import ExpectationSpec, Suite
 from pipelines.ingest.readers import PROVENANCE
 from pipelines.settings import PROJECT_DIR
 from pipelines.sources import Rejects, Source, Table
+from pipelines.sql import quote_name
 from pipelines.tables import RAW, STAGING, TableRef
 
 _RUNBOOK = "docs/operations.md#"
@@ -46,7 +47,7 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
                     group by 1
                     having {_too_many("count(_problem)", source.rejects.block, source.rejects.at_least)}
                 """,
-                f"{source.rejects.block:.0%} of a delivery or more cannot be told apart into cells: it is broken.",
+                f"{source.rejects.block:.0%} of a delivery or more cannot be parsed into columns: it is broken.",
                 "unreadable-rows",
             ),
             _expectation(
@@ -114,13 +115,13 @@ def _accept(source: Source, name: str) -> str:
 
 def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
     """Rows must have a key. Rows that cannot be parsed into columns have none; they count as unreadable."""
-    name = column.replace('"', '""')
-    lacks_key = f'_problem is null and "{name}" is null'
+    key = quote_name(column)
+    lacks_key = f"_problem is null and {key} is null"
     return _rule(
         f"{re.sub('[^a-z0-9]+', '_', column.lower()).strip('_') or 'key'}_not_null",
         "critical",
         f"""
-            select _delivered_on, _source_file, _row_number, "{name}"
+            select _delivered_on, _source_file, _row_number, {key}
             from {{batch}}
             where {lacks_key} and _delivered_on in (
                 select _delivered_on from {{batch}}
@@ -128,7 +129,7 @@ def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
                 having {_too_many(f"count(*) filter (where {lacks_key})", rejects.block, rejects.at_least)}
             )
         """,
-        f"Without {column} a row cannot be told from another, nor corrected later.",
+        f"Without {column} rows cannot be distinguished, nor corrected later.",
         "keys-and-duplicates",
     )
 
@@ -180,7 +181,8 @@ def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
     """If rows of one delivery share a key, only one counts. `newest_by` distinguishes two versions of a row."""
     if "_row_number" in table.key:
         return []
-    same = " and ".join(f"lost.{quoted} is not distinct from other.{quoted}" for quoted in _quoted(table))
+    columns = [quote_name(name) for name in (*table.key, *table.newest_by)]
+    same = " and ".join(f"lost.{column} is not distinct from other.{column}" for column in columns)
 
     def query(verdict: str, share: float, at_least: int) -> str:
         # Only rows that another row has superseded are compared, and these are few.
@@ -235,15 +237,11 @@ def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
     ]
 
 
-def _quoted(table: Table) -> list[str]:
-    return ['"' + name.replace('"', '""') + '"' for name in (*table.key, *table.newest_by)]
-
-
 def _window(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
     """Dates must be within the window. Dates of unreadable rows are NULL in the log, and thus never outside it."""
     if not table.date_column:
         return []
-    column = '"' + table.date_column.replace('"', '""') + '"'
+    column = quote_name(table.date_column)
     window = table.date_window
     outside = f"day > _delivered_on + {window.days_ahead} or day < date '{window.earliest}'"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.alerts.reports import STEP_FAILED, Report, condensed
-from pipelines.ingest.gate import ChannelError
+from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import land
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import each_table, load_sources
@@ -25,7 +25,7 @@ def not_delivered(tmp_path: Path, *tables: str) -> list[str]:
         for source, name, table in each_table(load_sources(["shop"], tmp_path)):
             if name in tables:
                 quarantine = QuarantinedFiles(tmp_path / "quarantine", landing)
-                with pytest.raises(ChannelError) as missing:
+                with pytest.raises(DeliveryError) as missing:
                     land(source.name, name, table, DAY, landing, raw, database, quarantine)
                 said.append(str(missing.value))
     return said
