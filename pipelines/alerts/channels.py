@@ -200,13 +200,15 @@ def _receivers(channel: AppriseChannel, delivery: Delivery, salt: str) -> Iterat
     )
     urls = apprise.utils.parse.parse_urls(_value(channel.url_env))
     if not urls:
-        raise ChannelError(f"the environment variable {channel.url_env} holds no URL that Apprise reads.", final=True)
+        raise ChannelError(
+            f"the environment variable {channel.url_env} does not contain a URL that Apprise can read.", final=True
+        )
     for number, url in enumerate(urls, start=1):
         service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
         if service is None:
             raise ChannelError(
-                f"URL {number} in the environment variable {channel.url_env} is of no service that Apprise knows. "
-                "Its forms are listed at https://appriseit.com/services/.",
+                f"URL {number} in the environment variable {channel.url_env} belongs to no service that Apprise knows. "
+                "The supported URLs are listed at https://appriseit.com/services/.",
                 final=True,
             )
         service.socket_connect_timeout = delivery.connect_seconds
@@ -257,7 +259,7 @@ def _notify(service: "apprise.NotifyBase", said: dict[str, Any]) -> str | None:
         for entry in result.logs()
         if entry.level in ("WARNING", "ERROR", "CRITICAL") or entry.message.startswith(_SAYS_WHY)
     ]
-    return " ".join(reasons) or "Apprise gave no reason."
+    return " ".join(reasons) or "Apprise did not say why."
 
 
 def _apprise() -> Any:
@@ -311,7 +313,7 @@ def _in_time(send: Callable[[], None], seconds: float) -> None:
     logging.getLogger("urllib3.connectionpool").addFilter(_not_ours)
     threading.Thread(target=run, name=_THREAD, daemon=True).start()
     if not done.wait(seconds):
-        raise ChannelError(f"no answer within {seconds:.0f} seconds. It may have been delivered all the same.")
+        raise ChannelError(f"no response within {seconds:.0f} seconds. It may have been delivered anyway.")
     for failure in failures:
         if isinstance(failure, ChannelError):
             raise failure

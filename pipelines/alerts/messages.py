@@ -30,7 +30,7 @@ _SAID: dict[Because, str] = {
     "new": "new",
     "worse": "got worse",
     "reminder": "still failing",
-    "flapping": "flapping: it comes and goes, so nothing more is sent until it stays or stays away",
+    "flapping": "flapping: it fails and passes in turn, so no more is sent until it settles",
     "mute_over": "no longer muted, still failing",
     "unacknowledged": "nobody has acknowledged it",
     "resolved": "resolved",
@@ -262,7 +262,7 @@ def _tagged(tag: str, sentence: str) -> str:
 
 def state_in_words(incident: Incident, zone: ZoneInfo) -> str:
     """What people and the pipeline have done about an incident so far."""
-    nobody = "" if incident.notified or incident.state != "open" else ", nobody was told"
+    nobody = "" if incident.notified or incident.state != "open" else ", nobody was notified"
     who = f" by {incident.by}" if incident.by and incident.state in ("acknowledged", "muted") else ""
     until = incident.muted_until if incident.state == "muted" else None
     return (
@@ -275,7 +275,7 @@ def standing(part: dict[str, Any], kind: Kind) -> list[str]:
     """How severe an incident is, whether it holds something back, and why the notification is sent."""
     if kind == "resolved":
         return [part["severity"], "resolved"]
-    return [part["severity"], *(["holds back what depends on it"] if part["blocking"] else []), _SAID[part["because"]]]
+    return [part["severity"], *(["blocks what depends on it"] if part["blocking"] else []), _SAID[part["because"]]]
 
 
 def facts(part: dict[str, Any], said: dict[str, Any]) -> list[tuple[str, str]]:
@@ -317,15 +317,13 @@ def facts(part: dict[str, Any], said: dict[str, Any]) -> list[tuple[str, str]]:
 def around(said: dict[str, Any], code: Any = str) -> list[str]:
     """The lines that concern the notification as a whole."""
     if said["kind"] == "test":
-        return ["Sent by `kpi alerts test`. Nothing is wrong and there is nothing to do."]
+        return ["Sent by `kpi alerts test`. Nothing is wrong, and you need do nothing."]
     lines = []
     impact = said["impact"]
     if impact["count"]:
         hidden = impact["count"] - len(impact["assets"])
         more = f" and {hidden} more" if hidden else ""
-        lines.append(
-            f"Not brought up to date because of it ({impact['count']}): {code(', '.join(impact['assets']))}{more}."
-        )
+        lines.append(f"Not updated because of this ({impact['count']}): {code(', '.join(impact['assets']))}{more}.")
     if said["published_as_of"]:
         still = "still " if said["kind"] != "resolved" and impact["count"] else ""
         lines.append(f"Published data {still}as of {said['published_as_of']}.")

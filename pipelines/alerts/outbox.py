@@ -145,7 +145,7 @@ class Outbox:
     def _send(self, notice: Notice, now: datetime, seconds: float) -> None:
         channel = self.alerts.channels.get(notice.channel)
         if channel is None:
-            raise ChannelError(f"alerts.yml has no channel {notice.channel} any more.", final=True)
+            raise ChannelError(f"alerts.yml no longer has a channel {notice.channel}.", final=True)
         letter = Letter(notice.key, notice.content, notice.delivered)
         Post(self.data_dir, self.alerts.delivery, now).send(channel, letter, seconds)
 

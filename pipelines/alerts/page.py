@@ -34,7 +34,7 @@ def write(site: Path, histories: Sequence[tuple[Incident, Sequence[Event]]], now
     ended = [part for part in histories if part[0].state == "resolved"]
     ended.sort(key=lambda part: (part[0].resolved_at or now, part[0].title), reverse=True)
     body = [
-        f"<h1>Incidents</h1>\n<p>As of {local_time(now, ZoneInfo(settings.time_zone))}. On the terminal: "
+        f"<h1>Incidents</h1>\n<p>As of {local_time(now, ZoneInfo(settings.time_zone))}. In a terminal: "
         "<code>kpi alerts list</code>.</p>",
         f"<h2>{counted(len(is_open), 'open incident') if is_open else 'No incident is open'}</h2>",
         *(_incident(*part, now, settings) for part in is_open),

@@ -31,7 +31,7 @@ def _name_of_variable(value: Any) -> Any:
     if not isinstance(value, str) or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value):
         raise ValueError(
             "expected the name of an environment variable, like ALERTS_MAIL_URL. "
-            "The secret itself does not belong in this file, where it would be read and kept by everybody."
+            "The secret itself does not belong in this file, which everybody can read."
         )
     return value
 
@@ -107,7 +107,7 @@ class FileChannel(_Channel):
     @classmethod
     def _stays_in_the_data_folder(cls, value: Path) -> Path:
         if value.is_absolute() or ".." in value.parts:
-            raise ValueError("the path leaves the data folder. Write it relative to that folder, without `..`.")
+            raise ValueError("the path leads out of the data folder. Write it relative to that folder, without `..`.")
         return value
 
 
@@ -145,7 +145,7 @@ class OfficeHours(_Part):
     @model_validator(mode="after")
     def _open_at_all(self) -> "OfficeHours":
         if self.begin == self.end:
-            raise ValueError("`from` and `to` are the same time. Leave `hours` out for a route that is always open.")
+            raise ValueError("`from` and `to` are the same time. For a route that always applies, leave `hours` out.")
         return self
 
     def opening(self, now: datetime, zone: ZoneInfo) -> datetime:
@@ -263,8 +263,8 @@ class AlertsFile(_Part):
                     )
         if not any("critical" in route.severities and not route.owners and not route.tags for route in self.routes):
             raise ValueError(
-                "there is a critical incident that no route fits, so that nobody would be told. "
-                "Add a route for critical ones without `owners` and `tags`."
+                "some critical incidents match no route, so nobody would be notified. "
+                "Add a route for critical incidents without `owners` and `tags`."
             )
         return self
 

@@ -158,7 +158,7 @@ def _of_steps(
                 passed=event.is_step_success,
                 blocking=True,
                 message=said,
-                why="What depends on this step was not brought up to date.",
+                why="Whatever depends on this step was not updated.",
                 next_step=_next_step(asset, at_fault),
                 **about,
             )
@@ -204,11 +204,11 @@ def _of_the_run(run: dg.DagsterRun, explained: bool, days: tuple[str, ...]) -> F
         severity="critical",
         passed=not crashed,
         blocking=True,
-        message=f"run {run.run_id[:8]} ended without a word: its process was killed, or the machine went down"
+        message=f"run {run.run_id[:8]} ended without a trace: its process was killed, or the machine went down"
         if crashed
         else "ended by itself",
-        why="Nobody knows how far it came. Nothing of it was published.",
-        next_step=f"Run it again: {_run_command(days)}. What landed already is not landed twice.",
+        why="It is unknown how far it got. It published nothing.",
+        next_step=f"Run it again: {_run_command(days)}. Deliveries that have landed do not land again.",
         runbook="docs/operations.md#a-run-crashed",
         deliveries=days,
     )
@@ -261,8 +261,8 @@ def _next_step(asset: str, days: tuple[str, ...]) -> str:
         of = " ".join(asset.split("/")[1:])
         accepted = f'; if it is right as it is: kpi accept {of} {days[0] if len(days) == 1 else "DAY"} --reason "…"'
         return (
-            f"Put a corrected delivery in its place and run the day again: {again}. Refused files: kpi quarantine list"
-            f"{accepted}"
+            f"Replace the delivery with a corrected one and run the day again: {again}. Refused files: "
+            f"kpi quarantine list{accepted}"
         )
     return f"Find the failing rows on the run's page, repair the delivery or the rule, and run the day again: {again}"
 

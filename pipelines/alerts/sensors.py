@@ -40,18 +40,18 @@ def alert_sensors(
         name="alert_watch",
         minimum_interval_seconds=tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Sees what no run tells: late deliveries, a missed day, a run that died or hangs, old numbers.",
+        description="Notices what no run can report: late deliveries, a missed day, a dead run, outdated numbers.",
     )
     def alert_watch(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         watch_once(context.instance, settings, sources, suites)
-        return dg.SkipReason("Looked around; what there was to tell is on its way.")
+        return dg.SkipReason("Finished looking; notifications are on their way.")
 
     return [
         dg.run_status_sensor(
             run_status=status,
             name=f"alerts_after_{status.value.lower()}",
             minimum_interval_seconds=tick_seconds,
-            description="Opens and ends incidents by what the run's checks and steps found, and tells people.",
+            description="Opens and resolves incidents according to the run's checks and steps, and notifies people.",
             default_status=dg.DefaultSensorStatus.RUNNING,
         )(notify)
         for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
@@ -116,7 +116,7 @@ def _unreported(
         service = AlertService.of(settings)
         runs = [run for run in finished_runs(instance, now - _LOOK_BACK) if not service.has_ingested(run)]
     except Exception as error:  # `report_safely` says more about a store or file that cannot be read
-        logger.error("Nobody could see which runs were reported: %s", type(error).__name__)
+        logger.error("Could not determine which runs were reported: %s", type(error).__name__)
         return []
     return [partial(report_of_run, instance, run, suites, settings) for run in runs]
 
@@ -130,9 +130,9 @@ def watchdog(settings: Settings, sources: Sequence[Source], suites: Suites) -> l
         try:
             report_standing(instance, settings, sources)
         except Exception as error:  # an error in the UI's checks must not prevent notifications
-            logger.error("The checks of published/kpi could not be brought up to date: %s", type(error).__name__)
+            logger.error("The checks of published/kpi could not be updated: %s", type(error).__name__)
     if flushed is None:
-        return ["It was not possible to look around or to send; see the messages above."]
+        return ["Looking for problems or sending notifications failed; see the messages above."]
     with service.store.transaction() as transaction:
         wrong = [
             f"{incident.severity}  {incident.title}: {incident.finding.message}"

@@ -109,7 +109,7 @@ class AlertService:
             try:
                 page.write(self._site, histories, now, self.settings)
             except OSError as error:
-                _log("The page of incidents was not written", error)
+                _log("The incidents page was not written", error)
 
     def ingest(self, report: Report, now: datetime) -> Ingested:
         """Update incidents with the findings of a report, and queue notifications about them.
@@ -275,7 +275,7 @@ class AlertService:
     def _end_what_can_no_longer_change(self, transaction: Transaction, now: datetime) -> None:
         """End warnings about deliveries so old that no more files are expected for them: nobody will repair them."""
         first_day = now.astimezone(self.zone).date() - timedelta(days=self.settings.late_file_days)
-        why = f"no file of a day before {first_day} is awaited any more (setting late_file_days)"
+        why = f"files of days before {first_day} are no longer expected (setting late_file_days)"
         ends: list[Notification] = []
         for incident in transaction.incidents():
             if incidents.can_no_longer_change(incident, first_day):
@@ -466,6 +466,6 @@ def _one_per_check(findings: Iterable[Finding]) -> list[Finding]:
         failing = [finding for finding in group if not finding.passed]
         worst = max(failing or group, key=lambda finding: RANK[finding.severity])
         days = sorted({day for finding in failing or group for day in finding.deliveries})
-        more = f" And so in {len(failing) - 1} more." if len(failing) > 1 else ""
+        more = f" The same in {len(failing) - 1} more." if len(failing) > 1 else ""
         found.append(replace(worst, deliveries=tuple(days), message=worst.message + more))
     return found

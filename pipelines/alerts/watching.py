@@ -54,7 +54,7 @@ def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: dateti
     down = sorted(status.daemon_type for status in statuses if is_needed and status.required and not status.healthy)
     beats = [status.last_heartbeat.timestamp for status in statuses if status.last_heartbeat]
     seen = local_time(datetime.fromtimestamp(max(beats), UTC), settings.zone) if beats else ""
-    last = f"its last sign is of {seen}" if beats else "it has never run here"
+    last = f"its last heartbeat was at {seen}" if beats else "it has never run here"
     return Report(
         report_id=f"watchdog {now.isoformat()}",
         at=now,
@@ -67,12 +67,12 @@ def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: dateti
                 blocking=True,
                 message=f"the Dagster daemon is down, {last}"
                 if down
-                else "the Dagster daemon lives"
+                else "the Dagster daemon is up"
                 if is_needed
-                else "the Dagster daemon is not to start the daily run (setting schedule)",
+                else "the Dagster daemon is not expected to start the daily run (setting schedule)",
                 observed=f"down: {', '.join(down)}".lower() if down else "",
-                expected="a sign of life every minute",
-                why="Without it nothing runs by itself: no schedule, no late file, no retry, no notice.",
+                expected="a heartbeat every minute",
+                why="Without it, nothing runs automatically: no schedule, no late file, no retry, no notification.",
                 next_step="Start it again: kpi dev, or what runs it in production",
                 runbook="docs/operations.md#the-daemon-is-down",
             ),
@@ -111,16 +111,16 @@ def _of_runs_under_way(instance: dg.DagsterInstance, watch: Watch, now: datetime
         last = instance.get_records_for_run(run_id, limit=1, ascending=False).records
         minutes = (now.timestamp() - last[0].event_log_entry.timestamp) / 60 if last else 0
         if minutes >= watch.silent_after_minutes:
-            silent.append(f"run {run_id[:8]} has said nothing for {minutes:.0f} min")
+            silent.append(f"run {run_id[:8]} has logged nothing for {minutes:.0f} min")
     return Finding(
         asset=RUN,
         check="silent",
         severity="critical",
         passed=not silent,
         blocking=True,
-        message="; ".join(silent) or "every run under way talks",
-        expected=f"a word every {watch.silent_after_minutes} minutes",
-        why="As long as it hangs no other run starts.",
+        message="; ".join(silent) or "every run in progress logs something",
+        expected=f"a log entry at least every {watch.silent_after_minutes} minutes",
+        why="While it hangs, no other run starts.",
         next_step="Look at its log in the UI; terminate it there, and run the day again: kpi run --date DAY",
         runbook="docs/operations.md#a-run-hangs",
     )
@@ -140,7 +140,7 @@ def _of_the_landing_folder(settings: Settings, sources: Sequence[Source]) -> Ite
             message=f"no run will read {listed(files, 5)}" if files else "every file belongs to a table",
             expected="names as in the source's YAML, days since first_delivery",
             owner=source.owner,
-            why="What was delivered under another name is missing in every KPI.",
+            why="A file that was delivered under another name is missing in every KPI.",
             next_step="Rename the files, correct `path` in the source's YAML, or move them out of the landing folder",
             runbook="docs/operations.md#files-that-nobody-reads",
             tags=("landing", source.name),
@@ -164,7 +164,7 @@ def _of_what_is_expected(
         yield _of_the_schedule(settings, watch, day, True, idle or ended)
     elif is_awaited(settings, now):
         for due in due_deliveries(settings, sources, now):
-            said = f"the delivery of {day} is {'' if due.is_here else 'not '}here"
+            said = f"the delivery of {day} has {'' if due.is_here else 'not '}arrived"
             yield _of_a_delivery(settings, due.source, due.table_name, day, due.is_here, said)
         if local(settings, now).time() >= watch.run_due:
             ran = _has_run(instance, settings, day)
@@ -184,8 +184,8 @@ def _of_a_delivery(settings: Settings, source: Source, table: str, day: date, is
         message=said,
         expected=f"here by {source.sla} ({settings.time_zone})",
         owner=source.owner,
-        why="The day's run will fail for want of it.",
-        next_step=f"Ask who delivers it; put it at {path} in the landing folder",
+        why="Without it, the day's run will fail.",
+        next_step=f"Ask whoever delivers it, and put it at {path} in the landing folder",
         runbook="docs/operations.md#delivery-missing-or-small",
         tags=("raw", source.name),
         deliveries=(str(day),),
@@ -202,8 +202,8 @@ def _of_the_schedule(settings: Settings, watch: Watch, day: date, ran: bool, sai
         blocking=True,
         message=said,
         expected=f"a run by {watch.run_due:%H:%M} ({settings.time_zone})",
-        why="Analysts go on reading older numbers.",
-        next_step=f"See whether what starts the daily run lives (kpi status), then: kpi run --date {day}",
+        why="Analysts keep reading older numbers.",
+        next_step=f"Check whether whatever starts the daily run is up (kpi status), then: kpi run --date {day}",
         runbook="docs/operations.md#a-day-was-not-run",
         deliveries=(str(day),),
     )
@@ -228,8 +228,8 @@ def _of_what_is_published(as_of: date | None, newest: date, watch: Watch, idle: 
         message=idle or numbers,
         observed="" if behind is None else f"{behind} days behind",
         expected=f"at most {watch.stale_after_days} days behind",
-        why="Whoever reads them takes them for today's.",
-        next_step="See what the last runs were blocked by: kpi status",
+        why="Readers assume that they are today's.",
+        next_step="See what blocked the last runs: kpi status",
         runbook="docs/operations.md#published-numbers-are-old",
     )
 

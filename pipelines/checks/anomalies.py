@@ -36,7 +36,7 @@ _WEEKS = 8
 _MONTHS = 12
 _FEWEST_MONTHS = 6
 _SAYS_NOTHING = 0.05  # share of the median; the spread of counts is never assumed to be less
-_HISTORY = "; history of the first load, which is not blocked"
+_HISTORY = "; history from the first load, which is not blocked"
 _BULK_DAYS = 31  # rows dated more days than this before their delivery are history that was delivered again
 
 
@@ -407,7 +407,7 @@ def _why_unjudged() -> str:
         case
             when is_unusual then ': one of unusual_days, not judged'
             when days_known < days_of_history
-                then ': ' || days_known || ' earlier days are known, judged from ' || days_of_history || ' on'
+                then ': ' || days_known || ' earlier days are known, judged from ' || days_of_history || ' days on'
             when days_alike < {_FEWEST_LIKE_IT} then ': too few days like it are known'
             else ': nothing is usual for ' || kind_of_day
         end
@@ -419,7 +419,7 @@ def _finding(value: str) -> str:
     return f"""
         {value} || case
             when {_UNJUDGED} then {_why_unjudged()}
-            else ', usual for ' || kind_of_day || ' are ' || {_number("low")} || ' to ' || {_number("high")}
+            else ', normal for ' || kind_of_day || ': ' || {_number("low")} || ' to ' || {_number("high")}
                 || ' (median ' || {_number("middle")} || ' of ' || days_alike || ')'
                 || coalesce('; ' || day_off, '')
         end

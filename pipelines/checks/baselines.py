@@ -94,8 +94,8 @@ def _holidays_of(place: str, first: int, last: int) -> dict[date, str]:
     known = getattr(holidays, country, None) if re.fullmatch("[A-Z]{2}", country) else None
     if known is None or (subdivision and subdivision not in known.subdivisions):
         raise ConfigError(
-            f"setting holiday_country: no public holidays are known of {place!r}. Name a country like PL, or a part of "
-            "one like DE-BY; without one, list the days under unusual_days."
+            f"setting holiday_country: no public holidays are known for {place!r}. Name a country like PL, or part "
+            "of one like DE-BY; without one, list the days under unusual_days."
         )
     return dict(holidays.country_holidays(country, subdiv=subdivision or None, years=range(first, last + 1)))
 

@@ -54,7 +54,7 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
                 "expect_table_columns_to_match_set",
                 {"column_set": sorted({*table.columns, *table.optional_columns, *PROVENANCE}), "exact_match": True},
                 "warning",
-                "A new column lands, but nobody uses it: declare it in the source's YAML, and map it if it matters.",
+                "A new column lands, but nothing uses it: declare it in the source's YAML, and map it if it matters.",
                 "columns-changed",
                 name="no_new_columns",
             ),
@@ -71,7 +71,7 @@ def _not_empty(source: Source, name: str, table: Table) -> list[ExpectationSpec]
             "expect_deliveries_to_have_rows",
             {},
             "critical",
-            "A file without rows came. If days like that are normal, write `empty_day: allowed` in the source's YAML.",
+            "A file without rows arrived. If such days are normal, write `empty_day: allowed` in the source's YAML.",
             "delivery-missing-or-small",
             name="delivery_not_empty",
             next_step=_accept(source, name),
@@ -92,7 +92,7 @@ def _volume(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
             "expect_row_counts_to_be_usual",
             {"deviations": volume.deviations, **since},
             "warning",
-            "A part of the delivery may be missing, or have come twice.",
+            "Part of the delivery may be missing, or have arrived twice.",
             "delivery-missing-or-small",
             name="row_count_is_usual",
         ),
@@ -100,8 +100,8 @@ def _volume(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
             "expect_row_counts_to_be_plausible",
             {**thresholds, **since, **date_column, **may_be_empty},
             "critical",
-            f"Less than {volume.below:.0%} or more than {volume.above:.0%} of what is usual is a delivery gone wrong "
-            "more often than a day like that.",
+            f"Less than {volume.below:.0%} or more than {volume.above:.0%} of what is usual is more often a broken "
+            "delivery than an extraordinary day.",
             "delivery-missing-or-small",
             name="row_count_is_plausible",
             next_step=_accept(source, name),
@@ -110,7 +110,7 @@ def _volume(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
 
 
 def _accept(source: Source, name: str) -> str:
-    return f"have the delivery sent again; if it is right, kpi accept {source.name} {name} DAY --reason TEXT"
+    return f"have the delivery sent again, or if it is right: kpi accept {source.name} {name} DAY --reason TEXT"
 
 
 def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
@@ -138,7 +138,7 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
     rejects = source.rejects
     of_this = f"--source {source.name} --table {name}"
     see_them = (
-        f"kpi quarantine list {of_this}; when the delivery or the rule is repaired, kpi quarantine replay {of_this}"
+        f"kpi quarantine list {of_this}; after the delivery or the rule is repaired, kpi quarantine replay {of_this}"
     )
     return Suite(
         stage=STAGING,
@@ -168,7 +168,7 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
                 "columns_keep_their_type",
                 "critical",
                 _retyped_columns(rejects.at_least),
-                "Most of what a column holds cannot be read as what it is declared to be: the source has changed it.",
+                "Most values of a column cannot be read as its declared type: the source has changed it.",
                 "columns-changed",
             ),
             *_one_row_per_key(table, rejects),
@@ -216,16 +216,16 @@ def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
     key = ", ".join(table.key)
     anchor = "keys-and-duplicates"
     differing_rows = (
-        f"Rows of one delivery that share {key} and differ: one of them counts, the others are lost. If they are "
-        "different things, add to `key` in the source's YAML what tells them apart."
+        f"Of rows of one delivery that share {key} and differ, only one counts. If they are different things, add "
+        "what distinguishes them to `key` in the source's YAML."
     )
     equal_rows = (
         "Rows of one delivery that are equal in every column count once. If each of them counts, give the table "
         "`key: [_source_file, _row_number]` in the source's YAML."
     )
-    told_of_equal_rows = [_rule("rows_come_once", "info", query("not differs", 0, 1), equal_rows, anchor)]
+    equal_rows_check = [_rule("rows_come_once", "info", query("not differs", 0, 1), equal_rows, anchor)]
     return [
-        *(told_of_equal_rows if table.key_is_whole_row else ()),
+        *(equal_rows_check if table.key_is_whole_row else ()),
         _rule("rows_of_one_key_are_equal", "warning", query("differs", 0, 1), differing_rows, anchor),
         _rule(
             "most_rows_have_a_key_of_their_own",

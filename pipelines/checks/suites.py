@@ -64,9 +64,9 @@ class ExpectationSpec(BaseModel):
     @classmethod
     def _type_works_on_duckdb(cls, value: str) -> str:
         if value in REFUSED:
-            raise ValueError(f"{value} is not run here: {REFUSED[value]}.")
+            raise ValueError(f"{value} is not supported here: {REFUSED[value]}.")
         if value not in ALLOWED:
-            raise ValueError(f"{value} is not an expectation this project runs. Allowed: {', '.join(sorted(ALLOWED))}.")
+            raise ValueError(f"{value} is not a supported expectation. Allowed: {', '.join(sorted(ALLOWED))}.")
         return value
 
     @field_validator("kwargs")
@@ -115,7 +115,7 @@ class ExpectationSpec(BaseModel):
     @classmethod
     def _name_is_plain(cls, value: str) -> str:
         if value and not re.fullmatch(r"[a-z0-9_]+", value):
-            raise ValueError(f"{value!r} may hold only a-z, 0-9 and _.")
+            raise ValueError(f"{value!r} may contain only a-z, 0-9 and _.")
         return value
 
     @property
@@ -216,7 +216,7 @@ class Suite(_SuiteFile):
         names = {spec.name for spec in self.expectations}
         if twice := [spec.name for spec in other.expectations if spec.name in names]:
             raise ConfigError(
-                f"{other.path}:1: {', '.join(twice)} already is a check of {self.stage}/{self.name} "
+                f"{other.path}:1: {', '.join(twice)} is already a check of {self.stage}/{self.name} "
                 f"({self.path.name}). Give yours another `name`."
             )
         joint = {
@@ -297,6 +297,6 @@ def joined(known: Suite | None, suite: Suite) -> Suite:
     if suite.shipped_suite == "extended":
         return known.extended_by(suite)
     raise ConfigError(
-        f"{suite.path}:1: {known.path} already is the suite of {suite.stage}/{suite.name}. Write "
+        f"{suite.path}:1: {known.path} is already the suite of {suite.stage}/{suite.name}. Write "
         "`shipped_suite: extended` to add to it, or `replaced` to have this one instead."
     )

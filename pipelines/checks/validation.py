@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "***"
 EXAMPLES = 5
-FIGURES_TOLD = 3
+FIGURES_QUOTED = 3
 _MOST_COLUMNS = 8
 _FEW_DAYS = 7  # more days than this are no longer an exception
 _SOURCE_FILE, _ROW_NUMBER, _DELIVERED_ON = "_source_file", "_row_number", "_delivered_on"
@@ -51,7 +51,7 @@ _ERRORS_WITHOUT_VALUES = (
     "Parser Error",
     "IO Error",
     "Connection Error",
-    "stopped, it took longer than",
+    "stopped because it took longer than",
     "Great Expectations refuses the kwargs",
     "Great Expectations returned no result",
 )
@@ -96,13 +96,13 @@ def _validate_open(suite: Suite, batch: OpenBatch) -> list[CheckResult]:
     outcomes = run_expectations(batch.engine, rest)
     for spec in rest:
         try:
-            results[spec.name] = _told(suite, spec, batch, outcomes[spec.name])
+            results[spec.name] = _outcome_result(suite, spec, batch, outcomes[spec.name])
         except Exception as error:  # without its message, a result cannot be trusted; the others can
             results[spec.name] = failed_with_error(suite, spec, _readable(suite, str(error)))
     return [results[spec.name] for spec in suite.checks]
 
 
-def _told(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, outcome: "Outcome") -> CheckResult:
+def _outcome_result(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, outcome: "Outcome") -> CheckResult:
     if outcome.error is not None:
         return failed_with_error(suite, spec, _readable(suite, outcome.error))
     if spec.kind.figures is not None:
@@ -248,15 +248,17 @@ def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passe
         "order by is_unexpected desc, position desc, finding"
     )
     unexpected = [figure for figure in figures if figure["is_unexpected"]]
-    told = [str(figure["finding"]) for figure in (unexpected or figures[:1])]
-    observed = listed(told, FIGURES_TOLD, separator="; ") or f"no {spec.kind.measure} to judge"
+    sentences = [str(figure["finding"]) for figure in (unexpected or figures[:1])]
+    observed = listed(sentences, FIGURES_QUOTED, separator="; ") or f"no {spec.kind.measure} to judge"
     failing_days: list[str] = []
     found = observed
     if DELIVERIES in spec.kind.needs:  # one figure per delivery, whose day is `position`
         failing_days = sorted({str(figure["position"]) for figure in unexpected})
-        if len(failing_days) > FIGURES_TOLD:
-            observed = f"{listed(told[:FIGURES_TOLD], separator='; ')}; in all {len(told)}: {_in_words(failing_days)}"
+        if len(failing_days) > FIGURES_QUOTED:
+            first = listed(sentences[:FIGURES_QUOTED], separator="; ")
+            observed = f"{first}; in all {len(sentences)}: {_in_words(failing_days)}"
         found = observed + _answer(spec, batch, failing_days)
+    examples = [{"finding": _example_value(suite, "finding", text)} for text in sentences[:EXAMPLES]]
     return _result(
         suite,
         spec,
@@ -265,7 +267,7 @@ def _judged_figures(suite: Suite, spec: ExpectationSpec, batch: OpenBatch, passe
         found=found,
         failing=len(unexpected),
         total=len(figures),
-        examples=[] if passed else [{"finding": _example_value(suite, "finding", text)} for text in told[:EXAMPLES]],
+        examples=[] if passed else examples,
         failing_days=failing_days,
     )
 
@@ -288,9 +290,9 @@ def _answer(spec: ExpectationSpec, batch: OpenBatch, failing_days: list[str]) ->
     more = _in_words(right - set(failing_days))
     answer = f". If it is right, add to unusual_days in kpi.yml: {', '.join(sorted(right))}"
     if more:
-        answer += f" (once the others are, {more} would be blocked)"
+        answer += f" (once these are added, {more} would be blocked)"
     if len(right) > _FEW_DAYS:
-        answer += f". If it stays like that, write `volume: {{since: {min(right)}}}` in the source's YAML instead"
+        answer += f". If volumes stay like this, write `volume: {{since: {min(right)}}}` in the source's YAML instead"
     return answer
 
 
@@ -414,7 +416,7 @@ def _column_differences(spec: ExpectationSpec, columns: Sequence[str]) -> str:
         )
     if added := [column for column in columns if column not in wanted]:
         differences.append(f"column {added[0]} is new" if len(added) == 1 else f"columns {listed(added, 50)} are new")
-    return ", ".join(differences) or f"columns in another order: {listed(columns, 50)}"
+    return ", ".join(differences) or f"columns in a different order: {listed(columns, 50)}"
 
 
 def _number(value: Any) -> str:
@@ -435,4 +437,4 @@ def _readable(suite: Suite, error: str) -> str:
     if not suite.personal_columns or text.startswith(_ERRORS_WITHOUT_VALUES):
         return text
     kind = re.match(r"[A-Z]\w*( \w+)? Error", text)
-    return f"{kind[0] if kind else 'an error'} (its text may quote a personal value and is left out)"
+    return f"{kind[0] if kind else 'an error'} (its text is left out because it may contain a personal value)"

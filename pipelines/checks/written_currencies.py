@@ -22,7 +22,7 @@ def naming_written_currencies(
     found = written_currencies(settings, sources)
     if not found:
         return suites
-    words = f" Written by hand, while reporting_currency is {settings.reporting_currency}: {'; '.join(found)}."
+    words = f" reporting_currency is {settings.reporting_currency}, but models contain {'; '.join(found)}."
     return {key: _with_words(suite, words) for key, suite in suites.items()}
 
 

@@ -191,7 +191,7 @@ def test_an_endpoint_that_drips_is_left_to_itself(hook: Callable[[str], World]) 
         world.report(finding(), flush=False)
         world.fails(check="other")
         notices = _queued(world)
-        assert "no answer within" in notices[0].last_error
+        assert "no response within" in notices[0].last_error
         assert notices[1].attempts == 0
         assert len(endpoint.received) == 1
 
@@ -314,7 +314,7 @@ def test_a_mail_has_the_whole_incident_as_plain_text(mail: Callable[[str], World
     expected = f"""\
 [critical] staging/orders order_id_unique: 3 of 100 rows are duplicates
 
-1. staging/orders order_id_unique (critical, holds back what depends on it, new)
+1. staging/orders order_id_unique (critical, blocks what depends on it, new)
   what        3 of 100 rows are duplicates
   observed    3 duplicates
   expected    none
@@ -328,7 +328,7 @@ def test_a_mail_has_the_whole_incident_as_plain_text(mail: Callable[[str], World
   runbook     docs/orders.md
   incident    {incident}: kpi alerts ack {incident}
 
-Not brought up to date because of it (1): marts/kpi_revenue__monthly.
+Not updated because of this (1): marts/kpi_revenue__monthly.
 Published data still as of 2026-01-09.
 run: http://127.0.0.1:3000/runs/1
 incident: {PAGE}#{incident}"""

@@ -161,7 +161,7 @@ def _index(
         f"<table>{''.join(row for *_, row in sorted(rows.get(run, [])))}</table>"
         for run, time in times.items()
     )
-    return page("Check results", f"<h1>Check results</h1>\n{sections or '<p>No run has left results yet.</p>'}")
+    return page("Check results", f"<h1>Check results</h1>\n{sections or '<p>There are no results yet.</p>'}")
 
 
 def _ended(outcome: Outcome | None) -> str:
@@ -172,7 +172,7 @@ def _ended(outcome: Outcome | None) -> str:
         return f'<p><span class="text-success">Succeeded</span>: {html.escape(outcome.days)}.</p>'
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in outcome.reasons)
     return (
-        f'<p><span class="text-danger">Failed</span>: {html.escape(outcome.days)}. Nothing of it was published.</p>'
+        f'<p><span class="text-danger">Failed</span>: {html.escape(outcome.days)}. It published nothing.</p>'
         f'<ul class="reasons">{reasons}</ul>'
     )
 

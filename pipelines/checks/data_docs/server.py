@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _LOOPBACK = ("127.0.0.1", "localhost")
-_NOT_THERE = "The pages of a run are made when it has ended, and those of older runs are deleted."
+_NOT_THERE = "The pages of a run are built when it has ended, and those of older runs are deleted."
 
 
 def start(folder: Path, url: str) -> subprocess.Popen[bytes] | None:
@@ -68,7 +68,7 @@ def main(folder: str, host: str, port: str, parent: str) -> None:
         pages = server(Path(folder), host, int(port))
     except OSError as error:
         sys.exit(
-            f"Data Docs are not served: {host}:{port} cannot be listened on ({error.strerror}). "
+            f"Data Docs are not served: cannot listen on {host}:{port} ({error.strerror}). "
             "Stop what uses it, or set data_docs_url to another port."
         )
     threading.Thread(target=pages.serve_forever, daemon=True).start()

@@ -230,8 +230,7 @@ def _quantile_ranges(kwargs: Kwargs) -> str:
 def _refuse_position(kwargs: Kwargs) -> None:
     if kwargs.get("column_index") == 0:
         raise ValueError(
-            "column_index: Great Expectations does not look at position 0; "
-            "use expect_table_columns_to_match_ordered_list."
+            "column_index: Great Expectations ignores position 0; use expect_table_columns_to_match_ordered_list."
         )
 
 
@@ -812,7 +811,7 @@ def _instead(name: str, how: str) -> str:
 
 
 _TYPES = _instead("expect_column_type_to_be", "DuckDB's name of the type, such as `decimal(18, 2)`")
-_STEADY = "rows of a table have no order: " + _instead(
+_STEADY = "the rows of a table have no order: " + _instead(
     "expect_column_values_to_increase", "`order_by: [column, …]`, and `group_by` where each group has its own order"
 )
 _ANY_REGEX = _instead("expect_column_values_to_match_regex", "the alternatives in one: `^(one|other)$`")

@@ -37,7 +37,7 @@ def stopping_statements(engine: "sa.Engine", seconds: float) -> Iterator[None]:
 
     def failed(context: sa.engine.ExceptionContext) -> None:
         if isinstance(context.original_exception, duckdb.InterruptException):
-            raise StatementTimeoutError(f"stopped, it took longer than {seconds:g} seconds")
+            raise StatementTimeoutError(f"stopped because it took longer than {seconds:g} seconds")
 
     sa.event.listen(engine, "before_cursor_execute", begun)
     sa.event.listen(engine, "handle_error", failed)

@@ -79,7 +79,7 @@ def test_a_warning_of_a_day_whose_files_nobody_awaits_any_more_ends_by_itself(wo
     world.tick()
     assert world.heard() == ["new", "resolved"]
     assert world.incident().resolution == (
-        "no file of a day before 2026-01-12 is awaited any more (setting late_file_days)"
+        "files of days before 2026-01-12 are no longer expected (setting late_file_days)"
     )
 
 

@@ -103,7 +103,7 @@ def test_a_check_that_failed_for_several_days_is_one_incident(world: World) -> N
     [incident] = world.incidents()
     assert incident.severity == "critical"
     assert incident.finding.deliveries == ("2026-01-09", "2026-01-11")
-    assert "And so in 1 more." in incident.finding.message
+    assert "The same in 1 more." in incident.finding.message
 
 
 def test_what_gets_worse_is_told_at_once_even_if_acknowledged(world: World) -> None:

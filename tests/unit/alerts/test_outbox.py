@@ -76,7 +76,7 @@ def test_a_dead_letter_to_a_channel_that_is_gone_is_withdrawn(world: World) -> N
     world.fails()
     world.said = {"channels": {"others": {"kind": "file"}}, "routes": [{"channels": ["others"]}]}
     world.later(minutes=1)
-    assert world.flush().problems == (("people", "alerts.yml has no channel people any more."),)
+    assert world.flush().problems == (("people", "alerts.yml no longer has a channel people."),)
     assert world.service.outbox.revive(world.now) == (0, 1)
 
 

@@ -50,7 +50,7 @@ def test_the_most_severe_open_incident_comes_first(world: World) -> None:
 
 def test_an_incident_that_nobody_was_told_of_says_so(world: World) -> None:
     world.fails(severity="info")
-    assert "<p>open, nobody was told, info." in page(world)
+    assert "<p>open, nobody was notified, info." in page(world)
 
 
 def test_what_was_delivered_is_text(world: World) -> None:
@@ -81,4 +81,4 @@ def test_a_page_that_cannot_be_written_stops_no_alert(world: World, caplog: pyte
     site.write_text("a file where a folder should be")
     assert world.fails().notified == 1
     assert len(world.notices()) == 1
-    assert "The page of incidents was not written" in caplog.text
+    assert "The incidents page was not written" in caplog.text

@@ -228,7 +228,7 @@ def test_a_run_that_says_nothing_is_named(settings: Settings, instance: dg.Dagst
     assert quiet
     assert silent
     assert (quiet.passed, silent.passed) == (True, False)
-    assert silent.message == f"run {run.run_id[:8]} has said nothing for 31 min"
+    assert silent.message == f"run {run.run_id[:8]} has logged nothing for 31 min"
 
 
 def test_a_run_whose_process_is_gone_is_ended_and_others_are_not(instance: dg.DagsterInstance) -> None:
@@ -284,7 +284,7 @@ def test_a_delivery_that_is_late_by_its_sources_sla(on_schedule: Settings, insta
     late = found(look(instance, on_schedule, [SHOP], WATCH, due), "late")
     assert late
     assert (late.asset, late.passed, late.owner) == ("raw/shop/orders", False, "team:commerce")
-    assert late.message == "the delivery of 2026-01-08 is not here"
+    assert late.message == "the delivery of 2026-01-08 has not arrived"
     deliver(on_schedule, "shop/orders_2026-01-08.csv")
     here = found(look(instance, on_schedule, [SHOP], WATCH, due), "late")
     assert here

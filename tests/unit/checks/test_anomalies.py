@@ -64,7 +64,7 @@ def test_a_tuesday_is_compared_with_tuesdays_by_median_and_deviation() -> None:
     """Median 110; deviations 10 6 2 1 1 2 6 10, with the median 4: a spread of 5.93. But chance alone causes 10.49
     (√110) downwards and 14.83 (√220) upwards. Four of them: 68.05 to 169.33."""
     day = MONDAY + timedelta(days=57)
-    told = ", usual for a Tuesday are 69 to 169 (median 110 of 8)"
+    told = ", normal for a Tuesday: 69 to 169 (median 110 of 8)"
     assert judged(anomalies.row_counts_usual, tuesday(69)) == {day: (False, f"69 rows on {day}{told}")}
     assert judged(anomalies.row_counts_usual, tuesday(68)) == {day: (True, f"68 rows on {day}{told}")}
     assert not judged(anomalies.row_counts_usual, tuesday(169))[day][0]
@@ -76,7 +76,7 @@ def test_a_spread_that_is_larger_than_chance_counts() -> None:
     tuesdays = [8000, 8500, 9000, 9500, 10500, 11000, 11500, 12000]
     [(is_unexpected, finding)] = judged(anomalies.row_counts_usual, tuesday(2586, tuesdays), deviations=4).values()
     assert is_unexpected
-    assert "usual for a Tuesday are 2,587 to 17,413 (median 10,000 of 8)" in finding
+    assert "normal for a Tuesday: 2,587 to 17,413 (median 10,000 of 8)" in finding
 
 
 def test_equal_counts_leave_room_for_chance_and_five_percent() -> None:
@@ -111,7 +111,7 @@ def test_nothing_is_judged_before_a_fortnight_is_known(known: int, is_judged: bo
     [(is_unexpected, finding)] = judged(anomalies.row_counts_plausible, delivered).values()
     assert is_unexpected == is_judged
     if not is_judged:
-        assert finding.endswith(": 13 earlier days are known, judged from 14 on")
+        assert finding.endswith(": 13 earlier days are known, judged from 14 days on")
 
 
 def test_a_bulk_load_at_the_start_is_no_measure_for_the_same_weekday() -> None:
@@ -127,7 +127,7 @@ def test_the_first_weekends_are_compared_with_weekends() -> None:
     assert judged(anomalies.row_counts_usual, delivered) == {
         MONDAY + timedelta(days=19): (
             False,
-            f"58 rows on {MONDAY + timedelta(days=19)}, usual for a day of the weekend are 30 to 103 (median 60 of 4)",
+            f"58 rows on {MONDAY + timedelta(days=19)}, normal for a day of the weekend: 30 to 103 (median 60 of 4)",
         )
     }
 
@@ -145,7 +145,7 @@ def test_history_is_told_to_be_implausible_and_is_a_measure_but_does_not_fail() 
     delivered = days(MONDAY, [70000] + [100] * 20 + [10] + [100] * 10 + [5000, 10])
     found = judged(anomalies.row_counts_plausible, delivered, last=13, history=sorted(delivered)[:-1])
     assert [day for day, (is_unexpected, _) in found.items() if is_unexpected] == [MONDAY + timedelta(days=33)]
-    assert found[MONDAY + timedelta(days=21)][1].endswith("; history of the first load, which is not blocked")
+    assert found[MONDAY + timedelta(days=21)][1].endswith("; history from the first load, which is not blocked")
     usual_ones = judged(anomalies.row_counts_usual, delivered, last=13, history=sorted(delivered)[:-1])
     assert usual_ones[MONDAY + timedelta(days=21)][0]  # and warns
 
@@ -161,7 +161,7 @@ def test_days_without_rows_do_not_fail_where_they_may_be() -> None:
 def test_a_delivery_without_rows_fails_unless_it_is_history() -> None:
     delivered = days(MONDAY, [5, 0, 1, 0])
     assert judged(anomalies.row_counts_above_zero, delivered, last=3, history=sorted(delivered)[:3]) == {
-        MONDAY + timedelta(days=1): (False, "no rows on 2025-03-04; history of the first load, which is not blocked"),
+        MONDAY + timedelta(days=1): (False, "no rows on 2025-03-04; history from the first load, which is not blocked"),
         MONDAY + timedelta(days=2): (False, "1 row on 2025-03-05"),
         MONDAY + timedelta(days=3): (True, "no rows on 2025-03-06"),
     }
@@ -272,7 +272,7 @@ def valued(values: dict[date, float], days_off: str = "", **kwargs: Any) -> tupl
 def test_a_day_far_from_its_weekday_is_a_jump() -> None:
     """Median 110, spread 5.93: five of them give 80.35 to 139.65. But a change of less than a quarter, 82.5 to 137.5,
     is not a jump."""
-    assert valued(dict(tuesday(138))) == (False, "138 on 2025-04-29, usual for a Tuesday are 80.35 to 139.65 (median 110 of 8)")  # fmt: skip # noqa: E501
+    assert valued(dict(tuesday(138))) == (False, "138 on 2025-04-29, normal for a Tuesday: 80.35 to 139.65 (median 110 of 8)")  # fmt: skip # noqa: E501
     assert valued(dict(tuesday(140)))[0]
     assert not valued(dict(tuesday(81)))[0]
     assert valued(dict(tuesday(80)))[0]
@@ -289,7 +289,7 @@ def test_what_chance_makes_of_few_events_is_no_jump() -> None:
 def test_a_day_without_rows_is_worth_nothing_and_is_a_jump_where_something_is_usual() -> None:
     is_unexpected, finding = valued(dict(tuesday(0)))
     assert is_unexpected
-    assert finding.startswith("0 on 2025-04-29, usual for a Tuesday are")
+    assert finding.startswith("0 on 2025-04-29, normal for a Tuesday: ")
 
 
 def test_sparse_days_are_not_judged() -> None:
@@ -306,7 +306,7 @@ def test_days_whose_rows_are_still_coming_can_be_left_out() -> None:
 
 def test_equal_days_are_compared_by_mean_deviation_and_at_last_by_change() -> None:
     """Seven of eight are equal: MAD 0, mean deviation 10 / 8, times 1.2533: 1.57. All equal: a quarter is a jump."""
-    assert "are 92.17 to 107.83" in valued(dict(tuesday(100, [100] * 7 + [110])))[1]
+    assert ": 92.17 to 107.83" in valued(dict(tuesday(100, [100] * 7 + [110])))[1]
     assert not valued(dict(tuesday(125, [100] * 8)))[0]
     assert valued(dict(tuesday(126, [100] * 8)))[0]
 

@@ -177,7 +177,8 @@ def test_the_answer_to_blocked_days_holds_those_that_would_be_blocked_next(tmp_p
     assert found.failing_days == ("2025-04-21", "2025-04-28")
     answer = "2025-04-21, 2025-04-28, 2025-05-05"
     assert found.message.endswith(
-        f". If it is right, add to unusual_days in kpi.yml: {answer} (once the others are, 2025-05-05 would be blocked)"
+        f". If it is right, add to unusual_days in kpi.yml: {answer} "
+        "(once these are added, 2025-05-05 would be blocked)"
     )
     some = judged(tmp_path / "some", counts, last=15, unusual_days="2025-04-21, 2025-04-28")["row_count_is_plausible"]
     assert some.failing_days == ("2025-05-05",)
@@ -187,7 +188,7 @@ def test_the_answer_to_blocked_days_holds_those_that_would_be_blocked_next(tmp_p
 def test_what_has_changed_for_good_is_answered_by_a_new_start(tmp_path: Path) -> None:
     blocked = judged(tmp_path, [100] * 28 + [40] * 8, last=8)["row_count_is_plausible"]
     assert blocked.message.endswith(
-        ". If it stays like that, write `volume: {since: 2025-03-31}` in the source's YAML instead"
+        ". If volumes stay like this, write `volume: {since: 2025-03-31}` in the source's YAML instead"
     )
 
 
@@ -221,7 +222,7 @@ def test_holidays_of_the_country_and_unusual_days_are_days_off(tmp_path: Path) -
 
 def test_a_country_without_known_holidays_is_refused(tmp_path: Path) -> None:
     for country in ("XX", "DE-XX", "Poland"):
-        with pytest.raises(ConfigError, match=f"setting holiday_country: no public holidays are known of '{country}'"):
+        with pytest.raises(ConfigError, match=f"setting holiday_country: no public holidays are known for '{country}'"):
             public_holidays(settings(tmp_path, holiday_country=country))
     assert public_holidays(settings(tmp_path, holiday_country="DE-BY"))[date(2025, 1, 6)] == "Epiphany"
 

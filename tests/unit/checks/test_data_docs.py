@@ -132,7 +132,7 @@ def test_a_run_that_failed_says_so_and_of_what(tmp_path, orders, write_suite):
     store_outcome(tmp_path, outcome("bad", True, "orders.csv: row 1: column '<id>' is missing", minute=1))
     text = build_data_docs(tmp_path).read_text()
     bad, good = text[text.index("run bad") :].split("run good")
-    assert "Failed</span>: delivery day 2026-01-09. Nothing of it was published." in bad
+    assert "Failed</span>: delivery day 2026-01-09. It published nothing." in bad
     assert "orders.csv: row 1: column &#x27;&lt;id&gt;&#x27; is missing" in bad
     assert "Succeeded" in good
     assert "raw.orders" in good
@@ -201,7 +201,7 @@ def test_pages_are_served(site):
 def test_nothing_but_pages_is_served(site):
     status, body = site("/validations/later.html")
     assert status == 404
-    assert "made when it has ended" in body
+    assert "built when it has ended" in body
     assert site("/sub/")[0] == 404
     assert site("/../secret.txt")[0] == 404
     assert site("/index.html", host="elsewhere.example")[0] == 403
@@ -221,7 +221,7 @@ def test_a_port_that_is_taken_is_said(tmp_path):
         command = [sys.executable, "-m", "pipelines.checks.data_docs.server", str(tmp_path), "127.0.0.1", port, "1"]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 1
-    assert f"Data Docs are not served: 127.0.0.1:{port} cannot be listened on" in finished.stderr
+    assert f"Data Docs are not served: cannot listen on 127.0.0.1:{port}" in finished.stderr
     assert "set data_docs_url" in finished.stderr
 
 

@@ -243,7 +243,7 @@ def test_rows_of_one_delivery_that_share_a_key_and_differ_are_told(tmp_path: Pat
     found = failed(tmp_path, log_of(*TWO_LINES))
     assert list(found) == ["rows_of_one_key_are_equal"]
     message = found["rows_of_one_key_are_equal"]
-    assert "1 of 3 rows breaks the rule (Rows of one delivery that share order_id and differ" in message
+    assert "1 of 3 rows breaks the rule (Of rows of one delivery that share order_id and differ" in message
     assert message.endswith("first: orders.csv row 0 (_delivered_on 2025-03-03)")
 
 

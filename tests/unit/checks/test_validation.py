@@ -249,14 +249,14 @@ def test_great_expectations_does_not_close_the_connection_that_examples_need(ord
 
 
 def test_a_result_that_cannot_be_told_fails_its_own_check_only(orders, write_suite, expect_not_null, monkeypatch):
-    told = validation._told
+    told = validation._outcome_result
 
     def speechless(suite, spec, *rest):
         if spec.name == "code_not_null":
             raise KeyError("no words")
         return told(suite, spec, *rest)
 
-    monkeypatch.setattr(validation, "_told", speechless)
+    monkeypatch.setattr(validation, "_outcome_result", speechless)
     results = validate(write_suite(expect_not_null("code"), expect_not_null("_source_file")), orders)
     assert [result.passed for result in results] == [True, False, True]
     assert "no words" in results[1].message
@@ -495,14 +495,14 @@ def test_a_statement_that_does_not_end_fails_its_own_check_only(orders, write_su
     found = {result.check: result for result in validate(suite, orders, timeout_seconds=0.2)}
     assert found["_source_file_not_null"].passed
     assert not found["endless"].passed
-    assert found["endless"].message == "endless: not checked, stopped, it took longer than 0.2 seconds"
+    assert found["endless"].message == "endless: not checked, stopped because it took longer than 0.2 seconds"
 
 
 def test_a_table_that_cannot_be_counted_in_time_fails_every_check(warehouse, write_suite):
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute(f"create view raw.endless as {ENDLESS.format(batch='raw.customers')}")
     results = validate(write_suite(table="endless"), DuckDBTable(warehouse, "raw", "endless"), timeout_seconds=0.2)
-    assert [result.error for result in results] == ["stopped, it took longer than 0.2 seconds"]
+    assert [result.error for result in results] == ["stopped because it took longer than 0.2 seconds"]
     assert can_be_written_elsewhere(warehouse)
 
 
@@ -599,4 +599,4 @@ def test_no_result_shows_a_value_of_a_personal_column(orders, write_suite):
     assert not any(result.passed for result in results.values())
     assert "example.com" not in str(results)
     assert results["email_in_set"].examples[0] == {"_source_file": "a.csv", "_row_number": 2, "email": "***"}
-    assert results["cast"].error == "Conversion Error (its text may quote a personal value and is left out)"
+    assert results["cast"].error == "Conversion Error (its text is left out because it may contain a personal value)"

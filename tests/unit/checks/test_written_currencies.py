@@ -47,7 +47,7 @@ def test_checks_of_exchange_rates_name_it_and_no_others_do(tmp_path: Path) -> No
     settings, model = company(tmp_path)
     suites = load_suites(PROJECT_DIR / "expectations")
     naming = naming_written_currencies(suites, settings, load_sources(["webshop"], settings.company_dir))
-    words = f"Written by hand, while reporting_currency is USD: 'EUR' in {model}:5."
+    words = f"reporting_currency is USD, but models contain 'EUR' in {model}:5."
     said = {
         (suite.name, spec.name) for suite in naming.values() for spec in suite.expectations if spec.why.endswith(words)
     }
