@@ -103,6 +103,10 @@ def test_two_checks_of_one_name_are_refused(tmp_path):
             "condition: DuckDB cannot read 'a >': syntax error",
         ),
         (
+            "{type: expect_total_to_equal_query, name: r, kwargs: {total: count(*), query: select 1;}, why: w}",
+            "query: DuckDB cannot read 'select 1;': syntax error",
+        ),
+        (
             "{type: expect_column_to_exist, kwargs: {column: a, column_index: 0}, why: w}",
             "column_index: Great Expectations ignores position 0",
         ),
