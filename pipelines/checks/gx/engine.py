@@ -10,7 +10,7 @@ declared for `DuckDBExecutionEngine` therefore replaces GX's own metric, but onl
 """
 
 # ruff: noqa: N805  # GX passes a metric its class as `cls`
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -100,65 +100,41 @@ class _ColumnTypes(TableMetricProvider):
         return [{"name": name, "type": kind} for name, kind in columns]
 
 
-class _MatchRegex(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.match_regex"
-    condition_value_keys = ("regex",)
+def _metric_of_values(name: str, condition: Callable[..., Any], *kwargs: str) -> None:
+    """Define a metric that is true of the values that meet `condition`, a function of the column and the kwargs."""
 
-    @column_condition_partial(engine=DuckDBExecutionEngine)
-    def _found(cls, column: Any, regex: str, **_: Any) -> Any:
-        return sa.func.regexp_matches(_text(column), regex)
+    class _Metric(ColumnMapMetricProvider):
+        condition_metric_name = f"column_values.{name}"
+        condition_value_keys = kwargs
 
-
-class _NotMatchRegex(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.not_match_regex"
-    condition_value_keys = ("regex",)
-
-    @column_condition_partial(engine=DuckDBExecutionEngine)
-    def _not_found(cls, column: Any, regex: str, **_: Any) -> Any:
-        return sa.not_(sa.func.regexp_matches(_text(column), regex))
+        @column_condition_partial(engine=DuckDBExecutionEngine)
+        def _condition(cls, column: Any, **values: Any) -> Any:
+            return condition(column, *(values.get(key) for key in kwargs))
 
 
-class _MatchLikePattern(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.match_like_pattern"
-    condition_value_keys = ("like_pattern", "escape")
-
-    @column_condition_partial(engine=DuckDBExecutionEngine)
-    def _like(cls, column: Any, like_pattern: str, escape: str | None = None, **_: Any) -> Any:
-        return _text(column).like(like_pattern, escape=escape)
+def _matches(column: Any, regex: str) -> Any:
+    return sa.func.regexp_matches(_text(column), regex)
 
 
-class _NotMatchLikePattern(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.not_match_like_pattern"
-    condition_value_keys = ("like_pattern", "escape")
-
-    @column_condition_partial(engine=DuckDBExecutionEngine)
-    def _not_like(cls, column: Any, like_pattern: str, escape: str | None = None, **_: Any) -> Any:
-        return sa.not_(_text(column).like(like_pattern, escape=escape))
+def _like(column: Any, pattern: str, escape: str | None) -> Any:
+    return _text(column).like(pattern, escape=escape)
 
 
-class _MatchStrftimeFormat(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.match_strftime_format"
-    condition_value_keys = ("strftime_format",)
-
-    @column_condition_partial(engine=DuckDBExecutionEngine)
-    def _parsed(cls, column: Any, strftime_format: str, **_: Any) -> Any:
-        return sa.func.try_strptime(_text(column), strftime_format).is_not(None)
+def _text(column: Any) -> Any:
+    return sa.cast(column, sa.String)
 
 
-class _JsonParseable(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.json_parseable"
-
-    @column_condition_partial(engine=DuckDBExecutionEngine)
-    def _valid(cls, column: Any, **_: Any) -> Any:
-        return sa.func.json_valid(_text(column), type_=sa.Boolean)
-
-
-class _Finite(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.finite"
-
-    @column_condition_partial(engine=DuckDBExecutionEngine)
-    def _finite(cls, column: Any, **_: Any) -> Any:
-        return sa.func.isfinite(column, type_=sa.Boolean)
+_metric_of_values("match_regex", _matches, "regex")
+_metric_of_values("not_match_regex", lambda *values: sa.not_(_matches(*values)), "regex")
+_metric_of_values("match_like_pattern", _like, "like_pattern", "escape")
+_metric_of_values("not_match_like_pattern", lambda *values: sa.not_(_like(*values)), "like_pattern", "escape")
+_metric_of_values(
+    "match_strftime_format",
+    lambda column, format_: sa.func.try_strptime(_text(column), format_).is_not(None),
+    "strftime_format",
+)
+_metric_of_values("json_parseable", lambda column: sa.func.json_valid(_text(column), type_=sa.Boolean))
+_metric_of_values("finite", lambda column: sa.func.isfinite(column, type_=sa.Boolean))
 
 
 class ExpectColumnValuesToBeFinite(ColumnMapExpectation):
@@ -200,7 +176,3 @@ def _count_repeated(engine: DuckDBExecutionEngine, columns: list[str]) -> int:
         """)
         total = connection.exec_driver_sql(f'select coalesce(sum("rows of it"), 0) from {repeated_keys(columns)}')
         return int(total.scalar_one())
-
-
-def _text(column: Any) -> Any:
-    return sa.cast(column, sa.String)
