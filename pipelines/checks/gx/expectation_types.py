@@ -389,10 +389,6 @@ def _drops(kwargs: Kwargs) -> str:
     """
 
 
-def _refuse_drops(kwargs: Kwargs) -> None:
-    _refuse_lists(kwargs, "order_by", "group_by")
-
-
 def _refuse_lists(kwargs: Kwargs, *keys: str) -> None:
     for key in keys:
         columns = kwargs.get(key, [""])
@@ -602,7 +598,8 @@ ALLOWED: Mapping[str, ExpectationType] = {
     ),
     "expect_column_values_to_increase": _rows(
         "increasing", "{rising} by {order}{of_each} | are {not_more} than the one before", None, "order_by",
-        optional=("group_by", "strictly"), query=_drops, refuse=_refuse_drops,
+        optional=("group_by", "strictly"), query=_drops,
+        refuse=lambda k: _refuse_lists(k, "order_by", "group_by"),
     ),
     "expect_column_dates_to_have_no_gaps": _rows(
         "no_gaps", "every {unit} from the first to the last{of_each} | are followed by a gap",
