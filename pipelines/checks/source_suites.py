@@ -10,10 +10,12 @@ replaces the suite made here.
 import re
 from typing import Any
 
+from pipelines.checks.suites import ExpectationSpec, Severity, Suite
 from pipelines.ingest.readers import PROVENANCE
-from pipelines.quality.suites import ExpectationSpec, Severity, Suite
 from pipelines.settings import PROJECT_DIR
 from pipelines.sources import Rejects, Source, Table
+from pipelines.sql import quote_name
+from pipelines.tables import RAW, STAGING, TableRef
 
 _RUNBOOK = "docs/operations.md#"
 
@@ -25,9 +27,9 @@ def suites_of(source: Source, name: str, table: Table) -> tuple[Suite, Suite]:
 
 def _raw_suite(source: Source, name: str, table: Table) -> Suite:
     return Suite(
-        stage="raw",
-        name=f"{source.name}__{name}",
-        path=PROJECT_DIR / "pipelines" / "suites_of_sources.py",
+        stage=RAW,
+        name=TableRef(source.name, name).suite[1],
+        path=PROJECT_DIR / "pipelines" / "checks" / "source_suites.py",
         owner=source.owner,
         description=table.description,
         runbook=_RUNBOOK + "delivery-missing-or-small",
@@ -45,7 +47,7 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
                     group by 1
                     having {_too_many("count(_problem)", source.rejects.block, source.rejects.at_least)}
                 """,
-                f"{source.rejects.block:.0%} of a delivery or more cannot be told apart into cells: it is broken.",
+                f"{source.rejects.block:.0%} of a delivery or more cannot be parsed into columns: it is broken.",
                 "unreadable-rows",
             ),
             _check(
@@ -53,7 +55,7 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
                 "expect_table_columns_to_match_set",
                 {"column_set": sorted({*table.columns, *table.optional_columns, *PROVENANCE}), "exact_match": True},
                 "warning",
-                "A new column lands, but nobody uses it: declare it in the source's YAML, and map it if it matters.",
+                "A new column lands, but nothing uses it: declare it in the source's YAML, and map it if it matters.",
                 "columns-changed",
             ),
             *_volume(source, name, table),
@@ -70,7 +72,7 @@ def _not_empty(source: Source, name: str, table: Table) -> list[ExpectationSpec]
             "expect_deliveries_to_have_rows",
             {},
             "critical",
-            "A file without rows came. If days like that are normal, write `empty_day: allowed` in the source's YAML.",
+            "A file without rows arrived. If such days are normal, write `empty_day: allowed` in the source's YAML.",
             next_step=_accept(source, name),
         )
     ]
@@ -90,33 +92,33 @@ def _volume(source: Source, name: str, table: Table) -> list[ExpectationSpec]:
             "expect_row_counts_to_be_usual",
             {"deviations": volume.deviations, **since},
             "warning",
-            "A part of the delivery may be missing, or have come twice.",
+            "Part of the delivery may be missing, or have arrived twice.",
         ),
         _check(
             "row_count_is_plausible",
             "expect_row_counts_to_be_plausible",
             {**thresholds, **since, **date_column, **may_be_empty},
             "critical",
-            f"Less than {volume.below:.0%} or more than {volume.above:.0%} of what is usual is a delivery gone wrong "
-            "more often than a day like that.",
+            f"Less than {volume.below:.0%} or more than {volume.above:.0%} of what is usual is more often a broken "
+            "delivery than an extraordinary day.",
             next_step=_accept(source, name),
         ),
     ]
 
 
 def _accept(source: Source, name: str) -> str:
-    return f"have the delivery sent again; if it is right, kpi accept {source.name} {name} DAY --reason TEXT"
+    return f"have the delivery sent again, or if it is right: kpi accept {source.name} {name} DAY --reason TEXT"
 
 
 def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
     """Rows must have a key. Rows that cannot be parsed into columns have none; they count as unreadable."""
-    name = column.replace('"', '""')
-    lacks_key = f'_problem is null and "{name}" is null'
+    key = quote_name(column)
+    lacks_key = f"_problem is null and {key} is null"
     return _rule(
         f"{re.sub('[^a-z0-9]+', '_', column.lower()).strip('_') or 'key'}_not_null",
         "critical",
         f"""
-            select _delivered_on, _source_file, _row_number, "{name}"
+            select _delivered_on, _source_file, _row_number, {key}
             from {{batch}}
             where {lacks_key} and _delivered_on in (
                 select _delivered_on from {{batch}}
@@ -124,7 +126,7 @@ def _rows_have_key(column: str, rejects: Rejects) -> ExpectationSpec:
                 having {_too_many(f"count(*) filter (where {lacks_key})", rejects.block, rejects.at_least)}
             )
         """,
-        f"Without {column} a row cannot be told from another, nor corrected later.",
+        f"Without {column} rows cannot be distinguished, nor corrected later.",
         "keys-and-duplicates",
     )
 
@@ -133,12 +135,12 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
     rejects = source.rejects
     of_this = f"--source {source.name} --table {name}"
     see_them = (
-        f"kpi quarantine list {of_this}; when the delivery or the rule is repaired, kpi quarantine replay {of_this}"
+        f"kpi quarantine list {of_this}; after the delivery or the rule is repaired, kpi quarantine replay {of_this}"
     )
     return Suite(
-        stage="staging",
-        name=f"base_{source.name}__{name}",
-        path=PROJECT_DIR / "pipelines" / "suites_of_sources.py",
+        stage=STAGING,
+        name=TableRef(source.name, name).log,
+        path=PROJECT_DIR / "pipelines" / "checks" / "source_suites.py",
         owner=source.owner,
         description=f"Every delivered row of {source.name}.{name}, typed.",
         runbook=_RUNBOOK + "unreadable-rows",
@@ -163,7 +165,7 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
                 "columns_keep_their_type",
                 "critical",
                 _retyped_columns(rejects.at_least),
-                "Most of what a column holds cannot be read as what it is declared to be: the source has changed it.",
+                "Most values of a column cannot be read as its declared type: the source has changed it.",
                 "columns-changed",
             ),
             *_one_row_per_key(table, rejects),
@@ -176,7 +178,8 @@ def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
     """If rows of one delivery share a key, only one counts. `newest_by` distinguishes two versions of a row."""
     if "_row_number" in table.key:
         return []
-    same = " and ".join(f"lost.{quoted} is not distinct from other.{quoted}" for quoted in _quoted(table))
+    columns = [quote_name(name) for name in (*table.key, *table.newest_by)]
+    same = " and ".join(f"lost.{column} is not distinct from other.{column}" for column in columns)
 
     def query(verdict: str, share: float, at_least: int) -> str:
         # Only rows that another row has superseded are compared, and these are few.
@@ -210,16 +213,16 @@ def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
     key = ", ".join(table.key)
     anchor = "keys-and-duplicates"
     differing_rows = (
-        f"Rows of one delivery that share {key} and differ: one of them counts, the others are lost. If they are "
-        "different things, add to `key` in the source's YAML what tells them apart."
+        f"Of rows of one delivery that share {key} and differ, only one counts. If they are different things, add "
+        "what distinguishes them to `key` in the source's YAML."
     )
     equal_rows = (
         "Rows of one delivery that are equal in every column count once. If each of them counts, give the table "
         "`key: [_source_file, _row_number]` in the source's YAML."
     )
-    told_of_equal_rows = [_rule("rows_come_once", "info", query("not differs", 0, 1), equal_rows, anchor)]
+    equal_rows_check = [_rule("rows_come_once", "info", query("not differs", 0, 1), equal_rows, anchor)]
     return [
-        *(told_of_equal_rows if table.key_is_whole_row else ()),
+        *(equal_rows_check if table.key_is_whole_row else ()),
         _rule("rows_of_one_key_are_equal", "warning", query("differs", 0, 1), differing_rows, anchor),
         _rule(
             "most_rows_have_a_key_of_their_own",
@@ -231,15 +234,11 @@ def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
     ]
 
 
-def _quoted(table: Table) -> list[str]:
-    return ['"' + name.replace('"', '""') + '"' for name in (*table.key, *table.newest_by)]
-
-
 def _window(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
     """Dates must be within the window. Dates of unreadable rows are NULL in the log, and thus never outside it."""
     if not table.date_column:
         return []
-    column = '"' + table.date_column.replace('"', '""') + '"'
+    column = quote_name(table.date_column)
     window = table.date_window
     outside = f"day > _delivered_on + {window.days_ahead} or day < date '{window.earliest}'"
 

@@ -1,12 +1,12 @@
 """The Great Expectations types that a suite may use on DuckDB, one entry each.
 
 Belongs here: the kwargs of a type, the words for its result, and which rows break it.
-Does not belong here: running expectations (gx_duckdb.py) or reading suites (suites.py). This module does not import
+Does not belong here: running expectations (runner.py) or reading suites (suites.py). This module does not import
 Great Expectations: that takes seconds, and suites are read whenever definitions load. One test compares this table with
 the classes of Great Expectations, and another runs every type on data that passes and on data that fails.
 
 Three kinds of types are allowed: those that Great Expectations evaluates on DuckDB by itself; those that it evaluates
-with the metrics of gx_engine.py (patterns, formats, finite numbers); and those that this module turns into a query, two
+with the metrics of engine.py (patterns, formats, finite numbers); and those that this module turns into a query, two
 of them under names of Great Expectations. `REFUSED` lists types that must be replaced by another type on DuckDB, and
 names that type. `unexpected_rows_expectation` can express anything that SQL can.
 """
@@ -17,7 +17,8 @@ from typing import Any
 
 import duckdb
 
-from pipelines.quality import usual
+from pipelines.checks import anomalies
+from pipelines.sql import quote_name, quote_qualified_name
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
 FINITE = "expect_column_values_to_be_finite"  # our own type that Great Expectations counts like its own types
@@ -56,7 +57,7 @@ class ExpectationType:
         observe: for our own types with a `query` and a measure: makes the query for the observed value, as one text.
         refuse: raises a ValueError that says what is wrong with kwargs whose names are right.
         figures: for our own types that judge figures made from many rows: makes the query with one row per figure and
-            the sentences about them (`usual.py`); `measure` names what each figure stands for.
+            the sentences about them (`anomalies.py`); `measure` names what each figure stands for.
         needs: the views that its query reads in addition to the table under test.
         judges_absence: it may find something on a table that may be empty and is: it also reads other tables.
         runbook: the section of docs/operations.md on it, for suites that name none.
@@ -92,11 +93,6 @@ def rule_query(query: str) -> str:
     return f"select * from ({stripped}\n) as failing"  # the line break ends a trailing comment
 
 
-def quoted(name: str) -> str:
-    """`name` as a SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def listed(values: Any, limit: int = 10, separator: str = ", ") -> str:
     """The first `limit` values for a message: `a, b, c and 4 more`."""
     items = [str(value) for value in values]
@@ -120,7 +116,7 @@ def in_range(kwargs: Kwargs) -> str:
 
 def _out_of_range(of: str) -> Callable[[Kwargs], Condition]:
     def condition(kwargs: Kwargs) -> Condition:
-        value = of.format(quoted(kwargs["column"]))
+        value = of.format(quote_name(kwargs["column"]))
         limits = {
             f"{value} {'<=' if kwargs.get('strict_min') else '<'} ?": kwargs.get("min_value"),
             f"{value} {'>=' if kwargs.get('strict_max') else '>'} ?": kwargs.get("max_value"),
@@ -133,7 +129,7 @@ def _out_of_range(of: str) -> Callable[[Kwargs], Condition]:
 
 def repeated_keys(columns: Sequence[str]) -> str:
     """The table of values that occur twice in `columns`, created when they are counted, as a SQL identifier."""
-    return quoted(f"repeated {', '.join(columns)}")
+    return quote_name(f"repeated {', '.join(columns)}")
 
 
 def _repeated(kwargs: Kwargs) -> Condition:
@@ -141,15 +137,15 @@ def _repeated(kwargs: Kwargs) -> Condition:
     duplicate."""
     columns = kwargs["column_list"] if "column_list" in kwargs else [kwargs["column"]]
     # Missing values are equal only inside a struct.
-    fields = ", ".join(f"'{number}': {quoted(column)}" for number, column in enumerate(columns))
-    value = f"{{{fields}}}" if len(columns) > 1 else quoted(columns[0])
+    fields = ", ".join(f"'{number}': {quote_name(column)}" for number, column in enumerate(columns))
+    value = f"{{{fields}}}" if len(columns) > 1 else quote_name(columns[0])
     return Condition(f"{value} in (select {value} from {repeated_keys(columns)})")
 
 
 def _in_list(operator: str) -> Callable[[Kwargs], Condition]:
     def condition(kwargs: Kwargs) -> Condition:
         marks = ", ".join("?" for _ in kwargs["value_set"])
-        sql = f"{quoted(kwargs['column'])} {operator} ({marks})" if marks else "true"
+        sql = f"{quote_name(kwargs['column'])} {operator} ({marks})" if marks else "true"
         return Condition(sql, tuple(kwargs["value_set"]))
 
     return condition
@@ -187,7 +183,7 @@ _refuse_condition, _refuse_query = (
 def _quantiles(kwargs: Kwargs) -> str:
     """The quantiles as a list, `found`, in a table with one row. Quantiles between two values are interpolated."""
     shares = ", ".join(str(float(quantile)) for quantile in kwargs["quantile_ranges"]["quantiles"])
-    return f"select quantile_cont({quoted(kwargs['column'])}, [{shares}]) as found from {BATCH_PLACEHOLDER}"
+    return f"select quantile_cont({quote_name(kwargs['column'])}, [{shares}]) as found from {BATCH_PLACEHOLDER}"
 
 
 def _wrong_quantiles(kwargs: Kwargs) -> str:
@@ -237,8 +233,7 @@ def _quantile_ranges(kwargs: Kwargs) -> str:
 def _refuse_position(kwargs: Kwargs) -> None:
     if kwargs.get("column_index") == 0:
         raise ValueError(
-            "column_index: Great Expectations does not look at position 0; "
-            "use expect_table_columns_to_match_ordered_list."
+            "column_index: Great Expectations ignores position 0; use expect_table_columns_to_match_ordered_list."
         )
 
 
@@ -253,22 +248,22 @@ def _rows_unless_few(kwargs: Kwargs, failing: Condition) -> str:
         where {failing.sql}
         qualify count(*) over () >= {int(kwargs.get("at_least", 1))}
             and count(*) over () > (1 - {_share(kwargs)}) * (
-                select count({quoted(kwargs["column"])}) from {BATCH_PLACEHOLDER}
+                select count({quote_name(kwargs["column"])}) from {BATCH_PLACEHOLDER}
             )
     """
 
 
 def _unknown(kwargs: Kwargs) -> Condition:
-    column, other = quoted(kwargs["column"]), quoted(kwargs.get("other_column", kwargs["column"]))
-    table = ".".join(quoted(part) for part in kwargs["table"].split("."))
+    column, other = quote_name(kwargs["column"]), quote_name(kwargs.get("other_column", kwargs["column"]))
+    table = quote_qualified_name(kwargs["table"])
     return Condition(
         f"{column} is not null and {column} not in (select {other} from {table} where {other} is not null)"
     )
 
 
 def _ahead(kwargs: Kwargs) -> Condition:
-    than = quoted(kwargs.get("than", "_delivered_on"))
-    return Condition(f"cast({quoted(kwargs['column'])} as date) > {than} + {int(kwargs.get('days', 1))}")
+    than = quote_name(kwargs.get("than", "_delivered_on"))
+    return Condition(f"cast({quote_name(kwargs['column'])} as date) > {than} + {int(kwargs.get('days', 1))}")
 
 
 def _column_type(kwargs: Kwargs) -> str:
@@ -287,7 +282,7 @@ def _age(kwargs: Kwargs) -> str:
     the end of the day, days from date to date.
     """
     *table, column = kwargs["relative_to"].rsplit(".", 2)
-    source = ".".join(quoted(part) for part in table) or BATCH_PLACEHOLDER
+    source = ".".join(quote_name(part) for part in table) or BATCH_PLACEHOLDER
     return f"""
         select
             newest,
@@ -295,11 +290,11 @@ def _age(kwargs: Kwargs) -> str:
             date_diff('day', cast(newest as date), cast(reference as date)) as days,
             date_diff('second', newest, reference + case when is_date then interval 1 day else interval 0 day end)
                 / 3600 as hours
-        from (select max(try_cast({quoted(kwargs["column"])} as timestamp)) as newest from {BATCH_PLACEHOLDER})
+        from (select max(try_cast({quote_name(kwargs["column"])} as timestamp)) as newest from {BATCH_PLACEHOLDER})
         cross join (
             select
-                try_cast(max({quoted(column)}) as timestamp) as reference,
-                typeof(max({quoted(column)})) = 'DATE' as is_date
+                try_cast(max({quote_name(column)}) as timestamp) as reference,
+                typeof(max({quote_name(column)})) = 'DATE' as is_date
             from {source}
         )
     """
@@ -347,12 +342,12 @@ _UNITS = ("day", "week", "month")
 
 
 def _grouped(kwargs: Kwargs) -> list[str]:
-    return [quoted(column) for column in kwargs.get("group_by", [])]
+    return [quote_name(column) for column in kwargs.get("group_by", [])]
 
 
 def _gaps(kwargs: Kwargs) -> str:
     """The last date before each gap, and the first date after it."""
-    column, groups = quoted(kwargs["column"]), _grouped(kwargs)
+    column, groups = quote_name(kwargs["column"]), _grouped(kwargs)
     unit = kwargs.get("unit", "day")
     date, follows = f"cast(date_trunc('{unit}', try_cast({column} as date)) as date)", ">"
     if kwargs.get("exact"):
@@ -378,8 +373,8 @@ def _refuse_gaps(kwargs: Kwargs) -> None:
 
 def _drops(kwargs: Kwargs) -> str:
     """Rows whose value is less than the preceding value, together with that value."""
-    column, groups = quoted(kwargs["column"]), _grouped(kwargs)
-    order = [quoted(name) for name in kwargs["order_by"]]
+    column, groups = quote_name(kwargs["column"]), _grouped(kwargs)
+    order = [quote_name(name) for name in kwargs["order_by"]]
     partition = f"partition by {', '.join(groups)}" if groups else ""
     return f"""
         select {", ".join(dict.fromkeys([*groups, *order, column]))},
@@ -414,7 +409,7 @@ def _total(kwargs: Kwargs) -> str:
 
 def _parts(kwargs: Kwargs) -> str:
     """The parts of each month whose sum differs from the company's value."""
-    columns = [quoted(column) for column in kwargs["column_list"]]
+    columns = [quote_name(column) for column in kwargs["column_list"]]
     sums = ", ".join(f"sum(part.{column}) as {column}, any_value(whole.{column})" for column in columns)
     differ = " or ".join(f"sum(part.{column}) <> any_value(whole.{column})" for column in columns)
     return f"""
@@ -476,7 +471,7 @@ def _rows(
 
     def condition(kwargs: Kwargs) -> Condition:
         assert isinstance(failing, str)
-        names = {column: quoted(kwargs[column]) for column in columns}
+        names = {column: quote_name(kwargs[column]) for column in columns}
         text = f"cast({names.get('column')} as varchar)"
         sql = failing.format(**names, text=text, comparison=_pair_comparison(kwargs))
         return Condition(sql, tuple(kwargs[name] for name in required))
@@ -558,7 +553,7 @@ ALLOWED: Mapping[str, ExpectationType] = {
     "expect_column_pair_values_to_be_equal": _rows(
         "equal", "{column_A} = {column_B} | break {column_A} = {column_B}", "{column_A} <> {column_B}", columns=_PAIR
     ),
-    # every row, with the metrics of gx_engine.py
+    # every row, with the metrics of engine.py
     "expect_column_values_to_match_regex": _rows(
         "match_regex", "matching {regex} | do not match {regex}", "not regexp_matches({text}, ?)", "regex",
         refuse=_refuse_regex,
@@ -590,7 +585,7 @@ ALLOWED: Mapping[str, ExpectationType] = {
     ),
     "expect_columns_to_be_finite": _rows(
         "finite", "finite numbers | are NaN or infinite", columns=("column_list",), optional=(),
-        query=lambda k: _rows_breaking(" and ".join(f"isfinite({quoted(column)})" for column in k["column_list"])),
+        query=lambda k: _rows_breaking(" and ".join(f"isfinite({quote_name(column)})" for column in k["column_list"])),
     ),
     "expect_parts_to_add_up_to_company": _rows(
         "add_up", "of each month and cut as much as of the company | do not add up to the company's",
@@ -639,34 +634,34 @@ ALLOWED: Mapping[str, ExpectationType] = {
     ),
     # figures made of many rows
     "expect_deliveries_to_have_rows": _shape(
-        "deliveries_have_rows", "delivery", "with at least one row", figures=usual.row_counts_above_zero,
-        needs=(usual.DELIVERIES,),
+        "deliveries_have_rows", "delivery", "with at least one row", figures=anomalies.row_counts_above_zero,
+        needs=(anomalies.DELIVERIES,),
     ),
     "expect_row_counts_to_be_usual": _shape(
         "row_counts_usual", "delivery", "with as many rows as is usual",
-        optional=("deviations", "days_of_history", "since"), figures=usual.row_counts_usual,
-        needs=(usual.DELIVERIES, usual.DAYS_OFF),
+        optional=("deviations", "days_of_history", "since"), figures=anomalies.row_counts_usual,
+        needs=(anomalies.DELIVERIES, anomalies.DAYS_OFF),
     ),
     "expect_row_counts_to_be_plausible": _shape(
         "row_counts_plausible", "delivery",
         lambda k: f"with {k.get('below', 0.5):.0%} to {k.get('above', 3):.0%} of the rows that are usual",
         optional=("below", "above", "at_least", "days_of_history", "since", "date_column", "may_be_empty"),
-        figures=usual.row_counts_plausible, needs=(usual.DELIVERIES, usual.DAYS_OFF),
+        figures=anomalies.row_counts_plausible, needs=(anomalies.DELIVERIES, anomalies.DAYS_OFF),
     ),
     "expect_daily_values_to_be_usual": _whole(
         "usual", "day", "with a {value} that is usual for its weekday", "day", "value",
         optional=("where", "calendar", "deviations", "change", "events", "days_late", "days_of_history"),
-        figures=usual.daily_values_usual, needs=(usual.DAYS_OFF,), runbook=_JUMPS,
+        figures=anomalies.daily_values_usual, needs=(anomalies.DAYS_OFF,), runbook=_JUMPS,
     ),
     "expect_monthly_values_to_be_usual": _whole(
         "usual", "month", "with a {value} that is usual", "month", "value",
-        optional=("by", "where", "deviations", "change"), figures=usual.monthly_values_usual, runbook=_JUMPS,
+        optional=("by", "where", "deviations", "change"), figures=anomalies.monthly_values_usual, runbook=_JUMPS,
     ),
     "expect_closed_months_to_stay": _whole(
         "closed_months_stay", "closed month",
         lambda k: f"as published, or within {k.get('share', 0.02):.0%}, unless a delivery explains it",
-        optional=("share", "days_before", "where"), figures=usual.closed_months_stay,
-        needs=(usual.PUBLISHED_MONTHS, usual.DELIVERED_MONTHS), runbook="history-changed",
+        optional=("share", "days_before", "where"), figures=anomalies.closed_months_stay,
+        needs=(anomalies.PUBLISHED_MONTHS, anomalies.DELIVERED_MONTHS), runbook="history-changed",
     ),
     # a column as a whole
     "expect_column_min_to_be_between": _statistic("min_between", "minimum"),
@@ -699,7 +694,7 @@ def _instead(name: str, how: str) -> str:
 
 
 _TYPES = _instead("expect_column_type_to_be", "DuckDB's name of the type, such as `decimal(18, 2)`")
-_STEADY = "rows of a table have no order: " + _instead(
+_STEADY = "the rows of a table have no order: " + _instead(
     "expect_column_values_to_increase", "`order_by: [column, …]`, and `group_by` where each group has its own order"
 )
 _ANY_REGEX = _instead("expect_column_values_to_match_regex", "the alternatives in one: `^(one|other)$`")
