@@ -89,20 +89,20 @@
 {%- endmacro %}
 
 
-{# The entity that replaces another one if a source does not deliver it. #}
-{% macro stand_ins() -%}
+{# For each entity that can be derived: the entity that it is derived from if a source does not deliver it. #}
+{% macro derivable_from() -%}
     {{ return({'orders': 'order_items', 'order_items': 'orders', 'sales_rep_versions': 'sales_reps'}) }}
 {%- endmacro %}
 
 
-{# The enabled sources that deliver the entity or only its stand-in, as [source, is_derived]. #}
+{# The enabled sources that deliver the entity or only the one that it can be derived from, as [source, is_derived]. #}
 {% macro sources_of(entity) -%}
     {%- set delivering = var('entities').get(entity, []) -%}
     {%- set found = [] -%}
     {%- for source_name in delivering -%}
         {%- do found.append([source_name, false]) -%}
     {%- endfor -%}
-    {%- for source_name in var('entities').get(stand_ins().get(entity), []) if source_name not in delivering -%}
+    {%- for source_name in var('entities').get(derivable_from().get(entity), []) if source_name not in delivering -%}
         {%- do found.append([source_name, true]) -%}
     {%- endfor -%}
     {{ return(found) }}
@@ -118,7 +118,7 @@
 {# All entities that an enabled source delivers, or that can be derived from a delivered entity. #}
 {% macro delivered_entities() -%}
     {%- set delivered = var('entities').keys() | list -%}
-    {%- for entity in stand_ins() if has_source(entity) -%}
+    {%- for entity in derivable_from() if has_source(entity) -%}
         {%- do delivered.append(entity) -%}
     {%- endfor -%}
     {{ return(delivered) }}
@@ -242,7 +242,7 @@ select
     _row_number,
     _delivered_on
 from {% if is_derived -%}
-    ({{ derived_entity(entity, ref('stg_' ~ source_name ~ '__' ~ stand_ins()[entity])) }}) as derived
+    ({{ derived_entity(entity, ref('stg_' ~ source_name ~ '__' ~ derivable_from()[entity])) }}) as derived
     {%- else -%}
     {{ ref('stg_' ~ source_name ~ '__' ~ entity) }}
     {%- endif %}
@@ -261,8 +261,8 @@ where false
 {%- endmacro %}
 
 
-{# An entity, derived from the staging table of its stand-in, for a source that delivers only one level. #}
-{% macro derived_entity(entity, stand_in) -%}
+{# An entity, derived from the staging table `basis`, for a source that delivers only one level. #}
+{% macro derived_entity(entity, basis) -%}
     {%- if entity == 'order_items' -%}
     {#- Only order totals are delivered: an order becomes one line of one unit. `total_amount` is what the customer paid, without
         tax. -#}
@@ -278,7 +278,7 @@ where false
         _source_file,
         _row_number,
         _delivered_on
-    from {{ stand_in }}
+    from {{ basis }}
     {%- elif entity == 'orders' -%}
     {#- Only order lines are delivered: each line carries the columns of its order, and those of the first line are used. -#}
     select *
@@ -286,7 +286,7 @@ where false
         select
             *,
             row_number() over (partition by order_id order by ordered_at, order_item_id) as _line
-        from {{ stand_in }}
+        from {{ basis }}
     ) as order_lines
     where _line = 1
     {%- elif entity == 'sales_rep_versions' -%}
@@ -294,6 +294,6 @@ where false
     select
         *,
         cast(null as date) as valid_from
-    from {{ stand_in }}
+    from {{ basis }}
     {%- endif -%}
 {%- endmacro %}

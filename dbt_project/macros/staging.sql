@@ -19,7 +19,7 @@
    transaction: first the keys of deleted rows are set to NULL, new rows are added with NULL, and finally these keys are ranked.
    `_ranked_by` holds the rule by which a row was ranked, so that all rows are ranked again if the key in the source's YAML
    changes. #}
-{% macro typed_deliveries(source_name, table_name, columns) -%}
+{% macro delivery_log(source_name, table_name, columns) -%}
     {#- dbt also parses the models of sources that are not enabled. -#}
     {%- set table = var('tables').get(source_name ~ '.' ~ table_name, {'key': ['_row_number'], 'newest_by': []}) -%}
     {{ require_key(source_name ~ '.' ~ table_name, table['key'], columns) }}
@@ -104,6 +104,15 @@ from typed
 {%- endmacro %}
 
 
+{# The name of `delivery_log` before version 0.2. #}
+{% macro typed_deliveries(source_name, table_name, columns) -%}
+    {%- if execute -%}
+    {%- do exceptions.warn(model.name ~ ": typed_deliveries(…) is deprecated, its name is delivery_log(…).") -%}
+    {%- endif -%}
+    {{ delivery_log(source_name, table_name, columns) }}
+{%- endmacro %}
+
+
 {# The delivered rows of a table, except those of deliveries that the run leaves out. #}
 {% macro deliveries_that_count(source_name, table_name) -%}
     select delivered.*
@@ -129,7 +138,7 @@ from typed
     {%- set lacking = key | reject('in', ['_source_file', '_row_number']) | map('lower') | reject('in', typed) | list -%}
     {%- if execute and lacking -%}
         {{ exceptions.raise_compiler_error(
-            model.name ~ " lacks " ~ lacking | join(", ") ~ ", which the key of " ~ table ~ " names. List it in typed_deliveries(…)."
+            model.name ~ " lacks " ~ lacking | join(", ") ~ ", which the key of " ~ table ~ " names. List it in delivery_log(…)."
         ) }}
     {%- endif -%}
 {%- endmacro %}
@@ -163,7 +172,7 @@ from typed
     {%- elif type == 'boolean' -%}
         {{ try_cast(name, type) }}
     {%- else -%}
-        {{ exceptions.raise_compiler_error("typed_deliveries: column " ~ name ~ ": unknown type " ~ type) }}
+        {{ exceptions.raise_compiler_error("delivery_log: column " ~ name ~ ": unknown type " ~ type) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -21,7 +21,7 @@ _DATE = re.compile(r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})(?:[ T](\d{1,2}:\d{2}(:
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a column, in the terms of the macro `typed_deliveries`.
+    """One way to read a column, in the terms of the macro `delivery_log`.
 
     format: the date format if it is not ISO, such as dd.mm.yyyy.
     decimal: the decimal mark, if the cells contain one.

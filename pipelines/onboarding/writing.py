@@ -277,7 +277,7 @@ def base_model(draft: Draft) -> str:
     comment = [f"-- Every delivered row of {draft.source}.{draft.table}, typed; one row per delivered row."]
     if left_out:
         comment += _comment(f"Personal and not used here, so they stay in raw: {', '.join(left_out)}.")
-    body = f"{{{{ typed_deliveries('{draft.source}', '{draft.table}', ["
+    body = f"{{{{ delivery_log('{draft.source}', '{draft.table}', ["
     return "\n".join([*comment, body, *lines, "]) }}", ""])
 
 

@@ -68,7 +68,7 @@ tables:
 """
 BASE = """
 -- Every delivered row, typed; one row per delivered row.
-{{{{ typed_deliveries('box', '{table}', [
+{{{{ delivery_log('box', '{table}', [
     ['id', 'text', {{'required': true}}],
     ['placed', 'date', {{'required': true{date}}}],
     ['seen', 'timestamp'],

@@ -127,9 +127,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Installation:
         for table in tables:
             header, *_ = FILES[source, table]
             typed = [COLUMNS.get(column, [column, "text"]) for column in header.split(",")]
-            write(
-                models / f"base_{source}__{table}.sql", f"{{{{ typed_deliveries('{source}', '{table}', {typed}) }}}}\n"
-            )
+            write(models / f"base_{source}__{table}.sql", f"{{{{ delivery_log('{source}', '{table}', {typed}) }}}}\n")
             write(
                 models / f"stg_{source}__{ENTITIES.get(table, table)}.sql",
                 f"with delivered as ({{{{ latest_rows('{source}', '{table}') }}}}) {STAGING[source, table]}\n",

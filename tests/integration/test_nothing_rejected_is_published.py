@@ -332,7 +332,7 @@ tables:
     models.mkdir(parents=True, exist_ok=True)
     (models / f"_{name}__sources.yml").write_text(f"sources:\n- name: {name}\n  tables:\n  - name: sales\n")
     (models / f"base_{name}__sales.sql").write_text(
-        f"{{{{ typed_deliveries('{name}', 'sales', [['id', 'text'], ['tag', 'text'], ['amount', 'integer']]) }}}}"
+        f"{{{{ delivery_log('{name}', 'sales', [['id', 'text'], ['tag', 'text'], ['amount', 'integer']]) }}}}"
     )
     (models / f"stg_{name}__orders.sql").write_text(
         f"""

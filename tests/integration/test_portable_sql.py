@@ -131,7 +131,7 @@ def create_increments(settings: Settings, project: Path) -> None:
         warehouse.execute("create schema staging")
         warehouse.execute("create schema marts")
         for model in (project / "models").rglob("*.sql"):
-            for schema, macro in (("staging", "typed_deliveries("), ("marts", "restated_by(")):
+            for schema, macro in (("staging", "delivery_log("), ("marts", "incremental_by_fingerprint(")):
                 if macro in model.read_text(encoding="utf-8"):
                     warehouse.execute(f"create table {schema}.{model.stem} (day date)")
 

@@ -121,7 +121,7 @@ tables:
     key: [order_id, line]
 """
 BASE = """\
-{{{{ typed_deliveries('{source}', 'sales', [
+{{{{ delivery_log('{source}', 'sales', [
     ['order_id', 'text', {{'required': true}}], ['line', 'text', {{'required': true}}], ['customer_id', 'text'],
     ['day', 'date', {{'required': true}}], ['amount', 'decimal', {{'required': true}}],
 ]) }}}}

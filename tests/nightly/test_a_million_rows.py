@@ -28,7 +28,7 @@ tables:
     key: [id]
 """
 BASE = """
-{{ typed_deliveries('large', 'orders', [
+{{ delivery_log('large', 'orders', [
     ['id', 'text', {'required': true}],
     ['customer', 'text'],
     ['placed', 'date', {'required': true}],

@@ -241,7 +241,7 @@ sources:
         == """\
 -- Every delivered row of webshop.orders, typed; one row per delivered row.
 -- Personal and not used here, so they stay in raw: E-mail.
-{{ typed_deliveries('webshop', 'orders', [
+{{ delivery_log('webshop', 'orders', [
     ['number', 'text', {'required': true}],
     ['customer', 'text'],
     ['placed', 'date', {'required': true, 'format': 'dd.mm.yyyy'}],

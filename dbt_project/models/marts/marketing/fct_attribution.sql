@@ -3,7 +3,7 @@
 -- amounts to its sales (gross − discounts, before refunds), to the cent.
 -- Time decay halves a touch's weight for every 7 days before the last one; position gives 40 % each to the first and the last.
 {% set models = ['first', 'last', 'linear', 'position', 'time_decay'] %}
-{{ restated_by('ordered_on', inputs='int_order_touches') }}
+{{ incremental_by_fingerprint('ordered_on', inputs='int_order_touches') }}
 with
 
 owed as (

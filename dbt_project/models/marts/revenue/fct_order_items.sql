@@ -1,6 +1,6 @@
 -- Lines of the orders that count, in the reporting currency at the rate of the order's date; one row per line.
 -- Each amount is rounded to cents only here, so that all sums agree with each other.
-{{ restated_by('ordered_on', inputs='int_counted_order_items') }}
+{{ incremental_by_fingerprint('ordered_on', inputs='int_counted_order_items') }}
 select
     order_item_id,
     order_id,

@@ -1,5 +1,5 @@
 -- Every delivered row of ads.campaigns, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('ads', 'campaigns', [
+{{ delivery_log('ads', 'campaigns', [
     ['campaign_id', 'text', {'required': true}],
     ['channel', 'text'],
     ['platform', 'text'],

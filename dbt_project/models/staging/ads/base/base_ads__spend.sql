@@ -1,5 +1,5 @@
 -- Every delivered row of ads.spend, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('ads', 'spend', [
+{{ delivery_log('ads', 'spend', [
     ['spend_date', 'date', {'required': true}],
     ['campaign_id', 'text', {'required': true}],
     ['impressions', 'integer'],

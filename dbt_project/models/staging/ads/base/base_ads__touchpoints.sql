@@ -1,5 +1,5 @@
 -- Every delivered row of ads.touchpoints, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('ads', 'touchpoints', [
+{{ delivery_log('ads', 'touchpoints', [
     ['touchpoint_id', 'text', {'required': true}],
     ['lead_id', 'text'],
     ['customer_id', 'text'],

@@ -1,5 +1,5 @@
 -- Every delivered row of crm.leads, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('crm', 'leads', [
+{{ delivery_log('crm', 'leads', [
     ['id', 'text', {'required': true}],
     ['email', 'text'],
     ['created_at', 'timestamp', {'required': true}],

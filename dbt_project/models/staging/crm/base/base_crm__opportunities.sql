@@ -1,5 +1,5 @@
 -- Every delivered row of crm.opportunities, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('crm', 'opportunities', [
+{{ delivery_log('crm', 'opportunities', [
     ['id', 'text', {'required': true}],
     ['customer_id', 'text'],
     ['lead_id', 'text'],

@@ -1,5 +1,5 @@
 -- Every delivered row of crm.sales_reps, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('crm', 'sales_reps', [
+{{ delivery_log('crm', 'sales_reps', [
     ['rep_id', 'text', {'required': true}],
     ['name', 'text'],
     ['role', 'text'],

@@ -1,5 +1,5 @@
 -- Every delivered row of finance.costs, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('finance', 'costs', [
+{{ delivery_log('finance', 'costs', [
     ['cost_month', 'date', {'required': true}],
     ['cost_type', 'text', {'required': true}],
     ['amount', 'decimal', {'required': true}],

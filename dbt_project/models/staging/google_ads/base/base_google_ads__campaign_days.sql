@@ -1,5 +1,5 @@
 -- Every delivered row of google_ads.campaign_days, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('google_ads', 'campaign_days', [
+{{ delivery_log('google_ads', 'campaign_days', [
     [quoted('segments.date'), 'date', {'required': true}],
     [quoted('campaign.id'), 'text', {'required': true}],
     [quoted('campaign.name'), 'text'],

@@ -1,6 +1,6 @@
 -- Every delivered row of hubspot.contacts, typed; one row per delivered row, unreadable ones with the reason.
 -- Columns that no model needs stay in raw, above all names and phone numbers.
-{{ typed_deliveries('hubspot', 'contacts', [
+{{ delivery_log('hubspot', 'contacts', [
     [quoted('Record ID'), 'text', {'required': true}],
     ['Email', 'text'],
     [quoted('Contact owner'), 'text'],

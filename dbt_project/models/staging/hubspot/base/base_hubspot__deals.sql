@@ -1,6 +1,6 @@
 -- Every delivered row of hubspot.deals, typed; one row per delivered row, unreadable ones with the reason.
 -- Columns that no model needs stay in raw, above all names and phone numbers.
-{{ typed_deliveries('hubspot', 'deals', [
+{{ delivery_log('hubspot', 'deals', [
     [quoted('Record ID'), 'text', {'required': true}],
     [quoted('Deal Stage'), 'text', {'required': true}],
     ['Amount', 'decimal'],

@@ -1,5 +1,5 @@
 -- Every delivered row of meta_ads.campaign_days, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('meta_ads', 'campaign_days', [
+{{ delivery_log('meta_ads', 'campaign_days', [
     ['date_start', 'date', {'required': true}],
     ['date_stop', 'date', {'required': true}],
     ['campaign_id', 'text', {'required': true}],

@@ -1,6 +1,6 @@
 -- Every delivered row of pipedrive.deals, typed; one row per delivered row, unreadable ones with the reason.
 -- Columns that no model needs stay in raw, above all names and phone numbers.
-{{ typed_deliveries('pipedrive', 'deals', [
+{{ delivery_log('pipedrive', 'deals', [
     [quoted('Deal - ID'), 'text', {'required': true}],
     [quoted('Deal - Owner'), 'text'],
     [quoted('Deal - Value'), 'decimal'],

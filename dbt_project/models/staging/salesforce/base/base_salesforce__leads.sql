@@ -1,6 +1,6 @@
 -- Every delivered row of salesforce.leads, typed; one row per delivered row, unreadable ones with the reason.
 -- Columns that no model needs stay in raw, above all names and phone numbers.
-{{ typed_deliveries('salesforce', 'leads', [
+{{ delivery_log('salesforce', 'leads', [
     ['Id', 'text', {'required': true}],
     ['IsDeleted', 'boolean'],
     ['Email', 'text'],

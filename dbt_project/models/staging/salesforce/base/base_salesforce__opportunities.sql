@@ -1,6 +1,6 @@
 -- Every delivered row of salesforce.opportunities, typed; one row per delivered row, unreadable ones with the reason.
 -- Columns that no model needs stay in raw, above all names and phone numbers.
-{{ typed_deliveries('salesforce', 'opportunities', [
+{{ delivery_log('salesforce', 'opportunities', [
     ['Id', 'text', {'required': true}],
     ['IsDeleted', 'boolean'],
     ['AccountId', 'text'],

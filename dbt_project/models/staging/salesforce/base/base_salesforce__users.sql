@@ -1,6 +1,6 @@
 -- Every delivered row of salesforce.users, typed; one row per delivered row, unreadable ones with the reason.
 -- Columns that no model needs stay in raw, above all names and phone numbers.
-{{ typed_deliveries('salesforce', 'users', [
+{{ delivery_log('salesforce', 'users', [
     ['Id', 'text', {'required': true}],
     ['Name', 'text'],
     ['UserType', 'text'],

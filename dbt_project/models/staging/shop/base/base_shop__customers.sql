@@ -1,5 +1,5 @@
 -- Every delivered row of shop.customers, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('shop', 'customers', [
+{{ delivery_log('shop', 'customers', [
     ['customer_id', 'text', {'required': true}],
     ['email', 'text'],
     ['full_name', 'text'],

@@ -1,5 +1,5 @@
 -- Every delivered row of shop.order_items, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('shop', 'order_items', [
+{{ delivery_log('shop', 'order_items', [
     ['order_item_id', 'text', {'required': true}],
     ['order_id', 'text', {'required': true}],
     ['product_id', 'text'],

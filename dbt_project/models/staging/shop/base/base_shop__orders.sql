@@ -1,5 +1,5 @@
 -- Every delivered row of shop.orders, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('shop', 'orders', [
+{{ delivery_log('shop', 'orders', [
     ['order_id', 'text', {'required': true}],
     ['customer_id', 'text', {'required': true}],
     ['ordered_at', 'timestamp', {'required': true}],

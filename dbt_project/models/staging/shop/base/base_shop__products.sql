@@ -1,5 +1,5 @@
 -- Every delivered row of shop.products, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('shop', 'products', [
+{{ delivery_log('shop', 'products', [
     ['product_id', 'text', {'required': true}],
     ['name', 'text'],
     ['category', 'text'],

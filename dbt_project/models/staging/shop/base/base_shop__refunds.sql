@@ -1,5 +1,5 @@
 -- Every delivered row of shop.refunds, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('shop', 'refunds', [
+{{ delivery_log('shop', 'refunds', [
     ['refund_id', 'text', {'required': true}],
     ['order_id', 'text', {'required': true}],
     ['order_item_id', 'text'],

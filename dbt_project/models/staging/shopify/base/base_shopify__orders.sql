@@ -1,5 +1,5 @@
 -- Every delivered row of shopify.orders, typed; one row per delivered order line, unreadable ones with the reason.
-{{ typed_deliveries('shopify', 'orders', [
+{{ delivery_log('shopify', 'orders', [
     ['Name', 'text', {'required': true}],
     ['Id', 'text'],
     ['Email', 'text'],

@@ -1,6 +1,6 @@
 -- Every delivered row of stripe.payments, typed; one row per delivered charge, unreadable ones with the reason.
 -- The dashboard writes a decimal point or comma, depending on its user's language.
-{{ typed_deliveries('stripe', 'payments', [
+{{ delivery_log('stripe', 'payments', [
     ['id', 'text', {'required': true}],
     [quoted('Created date (UTC)'), 'timestamp'],
     [quoted('Created (UTC)'), 'timestamp'],

@@ -1,5 +1,5 @@
 -- Every delivered row of survey.responses, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('survey', 'responses', [
+{{ delivery_log('survey', 'responses', [
     ['response_id', 'text', {'required': true}],
     ['invitation_id', 'text'],
     ['customer_id', 'text', {'required': true}],

@@ -1,5 +1,5 @@
 -- Every fetched version of an order, typed; one row per fetched row.
-{{ typed_deliveries('erp', 'orders', [
+{{ delivery_log('erp', 'orders', [
     ['id', 'text', {'required': true}],
     ['customer', 'text', {'required': true}],
     ['placed_at', 'timestamp', {'required': true}],

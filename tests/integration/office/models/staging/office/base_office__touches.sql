@@ -1,5 +1,5 @@
 -- Every delivered row of office.touches, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('office', 'touches', [
+{{ delivery_log('office', 'touches', [
     ['touch_id', 'text', {'required': true}],
     ['customer', 'text'],
     ['channel', 'text'],

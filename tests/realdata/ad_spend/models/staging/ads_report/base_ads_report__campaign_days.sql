@@ -1,5 +1,5 @@
 -- Every delivered campaign day, typed; one row per delivered row.
-{{ typed_deliveries('ads_report', 'campaign_days', [
+{{ delivery_log('ads_report', 'campaign_days', [
     ['id', 'text', {'required': true}],
     ['c_date', 'date', {'required': true, 'format': 'mm/dd/yy'}],
     ['campaign_name', 'text', {'required': true}],

@@ -1,5 +1,5 @@
 -- Every delivered purchase, typed; one row per delivered row.
-{{ typed_deliveries('cdnow', 'purchases', [
+{{ delivery_log('cdnow', 'purchases', [
     ['customer_id', 'text', {'required': true}],
     ['date', 'date', {'required': true, 'format': 'yyyymmdd'}],
     ['number_of_cds', 'integer', {'required': true}],

@@ -1,5 +1,5 @@
 -- Every delivered answer to a question, typed; one row per delivered row.
-{{ typed_deliveries('nps_dedup', 'answers', [
+{{ delivery_log('nps_dedup', 'answers', [
     ['"Question Number"', 'text', {'required': true}],
     ['Answer', 'text'],
     ['Country', 'text'],

@@ -1,5 +1,5 @@
 -- Every delivered deal, typed; one row per delivered row.
-{{ typed_deliveries('olist_funnel', 'closed_deals', [
+{{ delivery_log('olist_funnel', 'closed_deals', [
     ['mql_id', 'text', {'required': true}],
     ['sdr_id', 'text'],
     ['sr_id', 'text'],

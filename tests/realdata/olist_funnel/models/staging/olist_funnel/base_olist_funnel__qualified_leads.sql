@@ -1,5 +1,5 @@
 -- Every delivered lead, typed; one row per delivered row.
-{{ typed_deliveries('olist_funnel', 'qualified_leads', [
+{{ delivery_log('olist_funnel', 'qualified_leads', [
     ['mql_id', 'text', {'required': true}],
     ['first_contact_date', 'timestamp', {'required': true, 'time_zone': 'America/Sao_Paulo'}],
     ['landing_page_id', 'text'],

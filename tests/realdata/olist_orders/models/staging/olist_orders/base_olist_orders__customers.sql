@@ -1,5 +1,5 @@
 -- Every delivered row of olist_orders.customers, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('olist_orders', 'customers', [
+{{ delivery_log('olist_orders', 'customers', [
     ['customer_id', 'text', {'required': true}],
     ['customer_unique_id', 'text', {'required': true}],
     ['customer_state', 'text'],

@@ -1,5 +1,5 @@
 -- Every delivered row of olist_orders.orders, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('olist_orders', 'orders', [
+{{ delivery_log('olist_orders', 'orders', [
     ['order_id', 'text', {'required': true}],
     ['customer_id', 'text', {'required': true}],
     ['order_status', 'text', {'required': true}],

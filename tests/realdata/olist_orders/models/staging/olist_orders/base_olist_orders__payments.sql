@@ -1,5 +1,5 @@
 -- Every delivered row of olist_orders.payments, typed; one row per delivered row, unreadable ones with the reason.
-{{ typed_deliveries('olist_orders', 'payments', [
+{{ delivery_log('olist_orders', 'payments', [
     ['order_id', 'text', {'required': true}],
     ['payment_sequential', 'integer', {'required': true}],
     ['payment_value', 'decimal', {'required': true}],

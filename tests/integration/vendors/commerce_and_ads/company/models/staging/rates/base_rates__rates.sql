@@ -1,5 +1,5 @@
 -- Every delivered rate, typed; one row per delivered row.
-{{ typed_deliveries('rates', 'rates', [
+{{ delivery_log('rates', 'rates', [
     ['rate_date', 'date', {'required': true}],
     ['from_currency', 'text', {'required': true}],
     ['to_currency', 'text', {'required': true}],

@@ -8,13 +8,13 @@
 
    `fingerprints.<model>` stores a fingerprint of each period's inputs and of the model's SQL. It is written in the same
    transaction as the model. The model reads its inputs where `is_restated`. #}
-{% macro restated_by(period, inputs) -%}
+{% macro incremental_by_fingerprint(period, inputs) -%}
     {{ config(
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='fail',
         pre_hook=[
-            "{{ take_fingerprints(ref('" ~ inputs ~ "'), '" ~ period ~ "') }}",
+            "{{ compute_fingerprints(ref('" ~ inputs ~ "'), '" ~ period ~ "') }}",
             "{{ forget_restated_periods('" ~ period ~ "') }}",
         ],
         post_hook="{{ keep_fingerprints() }}",
@@ -35,7 +35,7 @@
 
 {# The current fingerprints of all periods, and the periods that the model was built from with the same fingerprints. These are
    temporary tables, because the rest of the transaction must see the same data. #}
-{% macro take_fingerprints(inputs, period) -%}
+{% macro compute_fingerprints(inputs, period) -%}
     {%- if execute -%}
     {%- set kept = fingerprints_of(this) -%}
     {#- This must not depend on whether the model already exists. -#}
