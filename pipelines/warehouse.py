@@ -67,8 +67,8 @@ def hold_writer_lock(path: Path, who: str, say: Callable[[str], None]) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        writer = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
-        say(f"{path.name} is being written by {writer}. Waiting until that is done.")
+        writer = f" ({holder.read_text(encoding='utf-8')})" if holder.exists() else ""
+        say(f"Another process is writing {path.name}{writer}. Waiting until it has finished.")
         lock.acquire()
     holder.write_text(f"{who}, process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC", encoding="utf-8")
 
@@ -134,7 +134,7 @@ def published_sandbox(
     open. `may_write` is the only file that it may create, for exports.
 
     Raises:
-        NotPublishedError: nothing was published yet.
+        NotPublishedError: nothing has been published yet.
     """
     path = _published_file(published_dir)
     with _database() as connection:
@@ -166,7 +166,7 @@ def published(published_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to the published file; a publication in the meantime does not disturb it.
 
     Raises:
-        NotPublishedError: nothing was published yet.
+        NotPublishedError: nothing has been published yet.
     """
     with reader(_published_file(published_dir)) as connection:
         yield connection
@@ -178,7 +178,7 @@ def _published_file(published_dir: Path) -> Path:
     """
     path = published_dir / "kpi.duckdb"
     if not path.exists():
-        raise NotPublishedError(f"{path} does not exist: nothing was published yet. Run `kpi run` first.")
+        raise NotPublishedError(f"{path} does not exist: nothing has been published yet. Run `kpi run` first.")
     return path.resolve()
 
 

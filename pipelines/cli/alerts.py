@@ -156,10 +156,10 @@ def alerts_watchdog() -> None:
     for line in wrong:
         errors.print(line, markup=False)
     if wrong:
-        errors.print("kpi alerts list says more.")
+        errors.print("For details: kpi alerts list")
         raise typer.Exit(FAILED)
     if console.is_terminal:  # cron mails any output
-        console.print("Nothing is wrong.")
+        console.print("No problems found.")
 
 
 @contextmanager

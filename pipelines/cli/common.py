@@ -54,7 +54,7 @@ def errors_in_words() -> Iterator[None]:
 
 def is_json(output: Format) -> bool:
     if output not in (Format.table, Format.json):
-        raise UsageError(f"--format {output}: lists are printed as table or json.")
+        raise UsageError(f"--format {output}: this command prints table or json.")
     return output is Format.json
 
 

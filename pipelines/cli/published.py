@@ -90,4 +90,4 @@ def rollback(
         except NoSuchVersionError as error:
             raise ConfigError(str(error)) from None
         console.print(f"Analysts now read {version.publication_id}, as of {version.as_of_date}.", markup=False)
-        console.print("The next run that passes publishes again.")
+        console.print("The next successful run publishes again.")

@@ -74,7 +74,7 @@ def quarantine_replay(ids: Ids = None, source: OfSource = None, table: OfTable =
         settings = get_settings()
         files, rows = chosen(Quarantine.of(settings), _selection(ids, source, table, day), "open")
         if not files and not rows:
-            console.print("Nothing of that is open in quarantine.")
+            console.print("No open file or row in quarantine matches.")
             return
         days = make_ready(settings, files, rows)
         run_and_report(Plan.day_by_day(days))
@@ -94,7 +94,7 @@ def quarantine_dismiss(
     with errors_in_words():
         selection = _selection(ids, source, table, day)
         if selection == Selection():
-            raise ConfigError("Name what to dismiss: ids, --source, --table or --date.")
+            raise ConfigError("Specify what to dismiss: ids, --source, --table or --date.")
         quarantine = Quarantine.of(get_settings())
         files, rows = chosen(quarantine, selection, "open")
         for file in files:

@@ -34,17 +34,17 @@ def run(
     from pipelines.sources import enabled_sources
 
     if (first is None) != (last is None) or (day and first):
-        raise typer.BadParameter("give --date, or --from and --to, or nothing")
+        raise typer.BadParameter("give --date, or both --from and --to, or none of them")
     with errors_in_words():
         settings = get_settings()
         sources = enabled_sources(settings)
         begin, end = as_date(day or first), as_date(day or last)
         if begin and begin < settings.first_delivery:
-            raise ConfigError(f"{begin} lies before first_delivery, {settings.first_delivery}, of the settings.")
+            raise ConfigError(f"{begin} is before the setting first_delivery ({settings.first_delivery}).")
         if begin and end and end < begin:
-            raise ConfigError(f"--to {end} lies before --from {begin}.")
+            raise ConfigError(f"--to {end} is before --from {begin}.")
         if end and end >= business_day(settings):
-            raise ConfigError(f"{end} is not over yet. A delivery day can be run from the next day on.")
+            raise ConfigError(f"{end} is not over yet. You can run a delivery day from the next day on.")
         try:
             days = plan(settings, sources, begin, end)
         except NothingDeliveredError as error:
@@ -54,7 +54,8 @@ def run(
         if again:
             each = "; ".join(f"kpi run --date {day}" for day in again[:3])
             console.print(
-                f"Files other than those that have landed lie there for {days_in_words(again)}. Not part of this run: "
+                f"The landing folder contains new or changed files for {days_in_words(again)}. "
+                "They are not part of this run. To run them: "
                 + (each if len(again) <= 3 else f"kpi run --from {again[0]} --to {again[-1]}"),
                 markup=False,
             )
@@ -74,7 +75,7 @@ def _run_and_report_profiled(days: "Plan", full_refresh: bool) -> None:
         finally:
             print_profile(profile, console)
             kept = save_profile(profile, f"kpi run, {days}", get_settings().data_dir / "profiles")
-            console.print(f"Kept: {kept}", markup=False)
+            console.print(f"Saved: {kept}", markup=False)
 
 
 def run_and_report(days: "Plan", full_refresh: bool = False) -> None:
@@ -94,19 +95,19 @@ def run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     if incidents := notified_safely(settings):
         console.print(f"Alerts: {counted(len(incidents), 'open incident')}. See kpi alerts list.")
     for title, problems in blocked.items():
-        errors.print("Blocked: nothing of this run was published, the file published before stays.", style="red")
+        errors.print("Blocked: this run published nothing, and the previous publication stays.", style="red")
         errors.print(f"  {title}:", markup=False)
         for problem in problems:
             errors.print(f"  {problem}", markup=False)
     if blocked:
-        errors.print("Repair the delivery or the rule and run the day again; `kpi dev` shows the run in the UI.")
+        errors.print("Correct the delivery or the rule, then run the day again. `kpi dev` shows the run in the UI.")
         raise typer.Exit(FAILED)
     show_scorecard(settings.published_dir, settings.zone, console)
     for line in left_out_lines(settings.published_dir):
         console.print(line, markup=False)
     console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
     kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
-    console.print(f"Ask it: {kpi} show revenue --by channel. Watch runs and checks: {kpi} dev, {settings.ui_url}.")
+    console.print(f"Query it: {kpi} show revenue --by channel. See runs and checks: {kpi} dev, {settings.ui_url}.")
 
 
 @app.command()
@@ -137,10 +138,10 @@ def accept(
             reason=reason,
             with_rows=not without_rows,
         )
-    what = "counts as it is" if delivery.state == "accepted" and delivery.is_landed else "is not waited for"
+    what = "is accepted as it is" if delivery.state == "accepted" and delivery.is_landed else "is no longer required"
     console.print(
         f"{delivery} {'is left out' if delivery.state == 'left_out' else what}, decided by {delivery.decided_by}: "
         f"{delivery.reason}",
         markup=False,
     )
-    console.print(f"The next run publishes accordingly: kpi run --date {day.date()}")
+    console.print(f"The next run applies this decision: kpi run --date {day.date()}")

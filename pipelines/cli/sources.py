@@ -56,7 +56,7 @@ def check(
         if file:
             [source] = load_sources([name], settings.company_dir)
             if not table and len(source.tables) > 1:
-                raise ConfigError(f"Say which table it is: --table {' or '.join(source.tables)}.")
+                raise ConfigError(f"Specify the table: --table {' or '.join(source.tables)}.")
             on = as_date(day) or business_day(settings) - timedelta(days=1)
             given = Given(file, table or next(iter(source.tables)), on)
         found = dry_run(settings, name, as_date(day), given)

@@ -11,7 +11,7 @@ app = typer.Typer()
 
 @app.command()
 def status(output: Listing = Format.table) -> None:
-    """Say whether today is good and, if not, what is wrong and what to do. Exit code 1 if something needs a person."""
+    """Say whether all is well and, if not, what is wrong and what to do. Exit code 1 if something needs a person."""
     from pipelines.cli.printing.status import as_json, print_status
     from pipelines.operations.status import gather, lines
     from pipelines.sources import enabled_sources

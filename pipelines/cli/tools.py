@@ -43,7 +43,7 @@ def validate() -> None:
 
         definitions = defs()
     dg.Definitions.validate_loadable(definitions)
-    console.print("Settings, sources, suites, alerts and models load, and so does every definition of Dagster.")
+    console.print("Settings, sources, suites, alerts, models and all Dagster definitions load.")
 
 
 @app.command()
@@ -67,8 +67,8 @@ def docs(
         try:
             pages = server(page.parent, "127.0.0.1", port)
         except OSError as error:
-            raise UsageError(f"--port {port}: {error.strerror}. Name another one.") from None
-        console.print(f"Read it at http://127.0.0.1:{port}/{page.name}. Ctrl-C ends this.", markup=False)
+            raise UsageError(f"--port {port}: {error.strerror}. Choose another port.") from None
+        console.print(f"Serving it at http://127.0.0.1:{port}/{page.name}. Press Ctrl-C to stop.", markup=False)
         with suppress(KeyboardInterrupt):
             pages.serve_forever()
 

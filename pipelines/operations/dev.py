@@ -73,5 +73,5 @@ def _write_first_page(site: Path) -> None:
     index = site / "index.html"
     if not index.exists():
         index.write_text(
-            page("Check results", "<h1>Check results</h1><p>No run has left results yet.</p>"), encoding="utf-8"
+            page("Check results", "<h1>Check results</h1><p>There are no check results yet.</p>"), encoding="utf-8"
         )

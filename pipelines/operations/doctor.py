@@ -30,6 +30,7 @@ from pipelines.alerts.routes import load_alerts
 from pipelines.checks.baselines import public_holidays
 from pipelines.checks.suites import load_suites
 from pipelines.config_files import ConfigError
+from pipelines.formatting import counted
 from pipelines.publish.versions import Version, versions
 from pipelines.runs.history import DagsterHistory, HistoryError
 from pipelines.runs.processes import is_alive, listener
@@ -103,7 +104,7 @@ def _programs() -> Iterator[Found]:
         return
     installed = {name: _installed(name) for name in {*_NAMED, *(need.name for need in required)}}
     wrong = [
-        f"{need} is wanted, {installed[need.name] or 'nothing'} is installed"
+        f"{need} is required, but {installed[need.name] or 'nothing'} is installed"
         for need in required
         if (need.marker is None or need.marker.evaluate())
         and not need.specifier.contains(installed[need.name] or "0", prereleases=True)
@@ -127,7 +128,7 @@ def _configuration(settings: Settings) -> Iterator[Found]:
     yield Found(
         "ok",
         "settings",
-        f"environment {settings.environment}, daily run started by {_starter(settings)}, data in {settings.data_dir}",
+        f"environment {settings.environment}, daily run started {_starter(settings)}, data in {settings.data_dir}",
     )
     yield _loaded(
         "sources",
@@ -150,20 +151,20 @@ def _configuration(settings: Settings) -> Iterator[Found]:
             yield Found(
                 "warn",
                 "alerts",
-                f"channel {name} can reach nobody from here: {', '.join(unset)} not set",
-                "Set it where the daemon, cron and commands run, then try it: kpi alerts test",
+                f"channel {name} cannot send from here: {', '.join(unset)} not set",
+                "Set it where the daemon, cron and commands run, then test it: kpi alerts test",
             )
 
 
 def _starter(settings: Settings) -> str:
-    return "a person" if settings.started_by == "none" else settings.started_by
+    return "manually" if settings.started_by == "none" else f"by {settings.started_by}"
 
 
 def _loaded(topic: str, load: Callable[[], str]) -> Found:
     try:
         return Found("ok", topic, load())
     except ConfigError as error:
-        return Found("fail", topic, str(error), "Correct what is named")
+        return Found("fail", topic, str(error), "Correct what the message names")
 
 
 def _disk(settings: Settings) -> Iterator[Found]:
@@ -172,14 +173,14 @@ def _disk(settings: Settings) -> Iterator[Found]:
     size = settings.warehouse_path.stat().st_size if settings.warehouse_path.exists() else 0
     wanted, needed = max(_GIGABYTE, _WANTED_COPIES * size), max(_GIGABYTE // 10, _NEEDED_COPIES * size)
     level: Level = "fail" if free < needed else "warn" if free < wanted else "ok"
-    said = f"{_size(free)} free for {settings.data_dir}, whose warehouse has {_size(size)}"
-    remedy = f"Make room, {_size(wanted)} at least: a run writes what it publishes beside what is published"
+    said = f"{_size(free)} free for {settings.data_dir}, whose warehouse takes {_size(size)}"
+    remedy = f"Free up space, at least {_size(wanted)}: a run writes a new publication beside the current one"
     yield Found(level, "disk", said, remedy if level != "ok" else "")
 
 
 def _permissions(settings: Settings) -> Iterator[Found]:
     if not settings.data_dir.exists():
-        yield Found("ok", "data folder", f"{settings.data_dir} does not exist yet; the first run makes it")
+        yield Found("ok", "data folder", f"{settings.data_dir} does not exist yet; the first run creates it")
         return
     folders = [
         settings.data_dir,
@@ -192,21 +193,21 @@ def _permissions(settings: Settings) -> Iterator[Found]:
         settings.data_docs_dir,
     ]
     wrong = [
-        f"{folder} is no folder" if not folder.is_dir() else f"{folder} cannot be written to"
+        f"{folder} is not a folder" if not folder.is_dir() else f"{folder} is not writable"
         for folder in folders
         if folder.exists() and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK))
     ]
     files = [*settings.data_dir.glob("*.duckdb"), *settings.data_dir.glob("*.sqlite")]
-    wrong += [f"{file} cannot be written to" for file in sorted(files) if not os.access(file, os.R_OK | os.W_OK)]
+    wrong += [f"{file} is not writable" for file in sorted(files) if not os.access(file, os.R_OK | os.W_OK)]
     if wrong:
         yield Found(
             "fail",
             "permissions",
             "\n".join(wrong),
-            f"Let one user run everything, or give this one all of it: chown -R {_user()} {settings.data_dir}",
+            f"Run everything as one user, or make this user the owner: chown -R {_user()} {settings.data_dir}",
         )
     else:
-        yield Found("ok", "permissions", f"{_user()} may write all of {settings.data_dir}")
+        yield Found("ok", "permissions", f"{_user()} can write everything in {settings.data_dir}")
 
 
 def _user() -> str:
@@ -218,12 +219,12 @@ def _user() -> str:
 
 def _ports(settings: Settings) -> Iterator[Found]:
     for topic, url, elsewhere in (
-        ("UI", settings.ui_url, "Stop it, or put the UI on another port: kpi dev --port 3100"),
-        ("Data Docs", settings.data_docs_url, "Stop it, or put the pages on another port: kpi dev --docs-port 3101"),
+        ("UI", settings.ui_url, "Stop it, or serve the UI on another port: kpi dev --port 3100"),
+        ("Data Docs", settings.data_docs_url, "Stop it, or serve the pages on another port: kpi dev --docs-port 3101"),
     ):
         place = urlsplit(url)
         if place.hostname not in _LOOPBACK:
-            yield Found("ok", topic, f"{url} is served elsewhere")
+            yield Found("ok", topic, f"{url} is served by another machine")
             continue
         port = place.port or (443 if place.scheme == "https" else 80)
         holder = listener(port)
@@ -238,18 +239,18 @@ def _ports(settings: Settings) -> Iterator[Found]:
 def _lock(settings: Settings) -> Iterator[Found]:
     lock = settings.warehouse_path.with_suffix(".lock")
     if not lock.exists() or _is_free(lock):
-        yield Found("ok", "writer", "nobody is writing the warehouse")
+        yield Found("ok", "writer", "no process is writing the warehouse")
         return
     said_by = settings.warehouse_path.with_suffix(".writer")
-    writer = said_by.read_text(encoding="utf-8") if said_by.exists() else "a process that did not say who it is"
+    writer = said_by.read_text(encoding="utf-8") if said_by.exists() else "an unknown process"
     named = next((part for part in writer.split(", ") if part.startswith("process ")), "")
     process = int(named.removeprefix("process ")) if named.removeprefix("process ").isdigit() else None
     if process is not None and not is_alive(process):
         yield Found(
             "fail",
             "writer",
-            f"the warehouse is locked by {writer}, and that process is gone",
-            f"A process that it started holds {lock}: find it (fuser {lock}) and end it",
+            f"the warehouse is locked by {writer}, but that process no longer exists",
+            f"A process that it started still holds {lock}: find it (fuser {lock}) and end it",
         )
     else:
         yield Found("ok", "writer", f"the warehouse is being written by {writer}")
@@ -261,7 +262,7 @@ def _is_free(lock: Path) -> bool:
             return True
     except Timeout:
         return False
-    except OSError:  # of permissions more is said elsewhere
+    except OSError:  # `_permissions` reports this
         return True
 
 
@@ -269,7 +270,7 @@ def _leftovers(settings: Settings) -> Iterator[Found]:
     """Leftovers of killed processes. What a process is still writing is no leftover."""
     lock = settings.warehouse_path.with_suffix(".lock")
     if lock.exists() and not _is_free(lock):
-        yield Found("ok", "leftovers", "not looked for while the warehouse is being written")
+        yield Found("ok", "leftovers", "not checked while the warehouse is being written")
         return
     left = [
         *settings.raw_dir.glob("*/*/*/.landing-*"),
@@ -282,18 +283,18 @@ def _leftovers(settings: Settings) -> Iterator[Found]:
         yield Found(
             "warn",
             "leftovers",
-            "\n".join([f"of processes that were killed: {len(left)}", *(str(path) for path in sorted(left)[:5])]),
-            "Nothing reads them. Remove them while nothing runs: rm -r, with the paths above",
+            "\n".join([f"{len(left)} left behind by killed processes", *(str(path) for path in sorted(left)[:5])]),
+            "Nothing reads them. Delete them while no run is in progress: rm -r, with the paths above",
         )
     else:
-        yield Found("ok", "leftovers", "no killed process has left anything")
+        yield Found("ok", "leftovers", "killed processes have left nothing behind")
     journal = settings.warehouse_path.with_name(f"{settings.warehouse_path.name}.wal")
     if journal.exists():
         yield Found(
             "warn",
             "leftovers",
             f"{journal}: the last process that wrote the warehouse was killed",
-            "The next run takes it up. Does the warehouse not open then, delete both: kpi run builds it from raw",
+            "The next run recovers it. If the warehouse does not open then, delete both; kpi run rebuilds it from raw",
         )
 
 
@@ -318,7 +319,7 @@ def _records(settings: Settings) -> Iterator[Found]:
             "fail",
             "records",
             "\n".join(problems),
-            "Bring it back from a backup, or move it away: it is made anew, without what it held",
+            "Restore it from a backup, or move it away: it is then created again, without its former contents",
         )
     else:
         yield Found("ok", "records", f"{', '.join(file.stem for file in files) or 'none yet'}; Dagster's history")
@@ -330,13 +331,17 @@ def _published_file(settings: Settings) -> Iterator[Found]:
         yield Found("ok", "published", "nothing is published yet")
         return
     path = published / "kpi.duckdb"
-    remedy = "Go back to one that is whole (kpi versions, kpi rollback), or publish again: kpi run"
+    remedy = "Go back to an intact publication (kpi versions, kpi rollback), or publish again: kpi run"
     if not path.exists():
-        yield Found("fail", "published", f"{published} leads to {published.resolve()}, which has no kpi.duckdb", remedy)
+        yield Found(
+            "fail", "published", f"{published} points to {published.resolve()}, which contains no kpi.duckdb", remedy
+        )
         return
     journal = path.with_name("kpi.duckdb.wal")
     if journal.exists():
-        yield Found("fail", "published", f"{journal} keeps readers from opening it", f"Move it away: {journal}")
+        yield Found(
+            "fail", "published", f"{journal} prevents readers from opening {path.name}", f"Move it away: {journal}"
+        )
         return
     try:
         with reader(path.resolve()) as connection:
@@ -348,9 +353,9 @@ def _published_file(settings: Settings) -> Iterator[Found]:
         yield Found("fail", "published", f"{path} cannot be read: {str(error).splitlines()[0]}", remedy)
         return
     if current is None or not tables:
-        yield Found("fail", "published", f"{path} has no marts, or no manifest beside it", remedy)
+        yield Found("fail", "published", f"{path} contains no marts, or has no manifest beside it", remedy)
         return
-    yield Found("ok", "published", f"{path} opens: {tables} tables, as of {current.as_of_date}")
+    yield Found("ok", "published", f"{path} can be read: {counted(tables, 'table')}, as of {current.as_of_date}")
 
 
 def _clock(settings: Settings, now: datetime) -> Iterator[Found]:
@@ -360,8 +365,8 @@ def _clock(settings: Settings, now: datetime) -> Iterator[Found]:
         yield Found(
             "fail",
             "clock",
-            f"it says {now:%Y-%m-%d %H:%M} UTC, and something was published at {newest:%Y-%m-%d %H:%M} UTC",
-            "Set this machine's clock; let it ask a time server",
+            f"it says {now:%Y-%m-%d %H:%M} UTC, but the newest publication is from {newest:%Y-%m-%d %H:%M} UTC",
+            "Set this machine's clock, and synchronise it with a time server",
         )
     else:
         yield Found("ok", "clock", f"it is {here:%Y-%m-%d %H:%M %Z} in {settings.time_zone}, the business time zone")
@@ -370,7 +375,7 @@ def _clock(settings: Settings, now: datetime) -> Iterator[Found]:
 def _kept(settings: Settings) -> list[Version]:
     try:
         return versions(settings.published_dir)
-    except (ValueError, KeyError):  # told by whoever opens the published file
+    except (ValueError, KeyError):  # `_published_file` reports this
         return []
 
 

@@ -11,6 +11,7 @@ import shutil
 
 import dagster as dg
 
+from pipelines.formatting import counted
 from pipelines.settings import Settings
 
 _OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -39,7 +40,7 @@ def tidy_safely(instance: dg.DagsterInstance, settings: Settings) -> int:
     try:
         return forget_old_runs(instance, settings)
     except Exception as error:  # from Dagster, SQLite or the disk: the run has published already
-        logger.warning("Old runs could not be forgotten: %s: %s", type(error).__name__, error)
+        logger.warning("Old runs could not be deleted: %s: %s", type(error).__name__, error)
         return 0
 
 
@@ -49,10 +50,10 @@ def housekeeping_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="housekeeping",
         minimum_interval_seconds=3600,
-        description="Forgets runs beyond the newest `keep_runs`, with their logs.",
+        description="Deletes runs beyond the newest `keep_runs`, with their logs.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        return dg.SkipReason(f"{tidy_safely(context.instance, settings)} old runs forgotten.")
+        return dg.SkipReason(f"{counted(tidy_safely(context.instance, settings), 'old run')} deleted.")
 
     return housekeeping

@@ -1,4 +1,4 @@
-"""Says whether today is good and, if not, what is wrong and what to do next.
+"""Says whether all is well and, if not, what is wrong and what to do next.
 
 Belongs here: gathering the facts, read-only, and the sentences that describe the state. `kpi status` and the checks of
 the asset `published/kpi` show the same sentences.
@@ -37,7 +37,7 @@ STATES = {
     "refused": "refused at the gate",
     "missing": "missing",
     "left_out": "left out of the numbers",
-    "unjudged": "landed but not judged yet",
+    "unjudged": "landed but not checked yet",
     "accepted": "accepted by a person",
 }
 _HEADLINES = {
@@ -93,12 +93,12 @@ class SourceState:
         if self.late:
             return f"late: {', '.join(self.late)}"
         if self.waiting:
-            return f"here, not run yet: {', '.join(self.waiting)}"
+            return f"arrived, not run yet: {', '.join(self.waiting)}"
         if self.source.is_asked:
-            return "asked by the run"
+            return "fetched by the run"
         if not _must_deliver(self.source):
-            return "no fixed rhythm"
-        return "in time" if self.through else ""
+            return "no fixed schedule"
+        return "on time" if self.through else ""
 
 
 @dataclass(frozen=True)
@@ -235,12 +235,12 @@ def lines(facts: Facts) -> list[Line]:
 
 
 def headline(facts: Facts) -> str:
-    """One word and one sentence: the worst problem, or that today is good."""
+    """One word and one sentence: the worst problem, or that all is well."""
     wrong = next((line for line in lines(facts) if not line.ok), None)
-    running = f" A run is under way since {facts.time(facts.under_way.started_at)}." if facts.under_way else ""
+    running = f" A run has been in progress since {facts.time(facts.under_way.started_at)}." if facts.under_way else ""
     if wrong:
         return f"{_word(wrong, facts)}. {wrong.sentence}{running}"
-    return f"Today is good. {_fresh(facts).sentence}{running}"
+    return f"All is well. {_fresh(facts).sentence}{running}"
 
 
 def _word(wrong: Line, facts: Facts) -> str:
@@ -257,34 +257,35 @@ def _gate_passed(facts: Facts) -> Line:
         return Line(
             name,
             False,
-            f"Nobody can tell how the last run went: {facts.unreadable['runs']}",
-            "Look at the runs in the UI (kpi dev), and see whether kpi doctor knows more",
+            f"The outcome of the last run is unknown: {facts.unreadable['runs']}",
+            "Look at the runs in the UI (kpi dev), and examine the installation: kpi doctor",
         )
     stuck = facts.under_way
     if stuck and facts.now - stuck.started_at > _LONGEST_RUN:
         return Line(
             name,
             False,
-            f"Run {stuck.run_id[:8]} of {of_days(stuck.days)} is under way since {facts.time(stuck.started_at)} and "
-            "keeps all others waiting.",
-            "End it if its process is gone: kpi alerts watchdog",
+            f"Run {stuck.run_id[:8]} of {of_days(stuck.days)} has been in progress since "
+            f"{facts.time(stuck.started_at)}, and all other runs are waiting for it.",
+            "If its process no longer exists, end it: kpi alerts watchdog",
         )
     run = facts.last_run
     if run is None:
-        return Line(name, True, "No run has ended yet.")
+        return Line(name, True, "No run has finished yet.")
     if not facts.is_blocked:
         if run.status == "CANCELED":
-            return Line(name, True, f"The last run, of {of_days(run.days)}, was stopped before it had published.")
-        return Line(name, True, "Every blocking check of what is published has passed.")
-    analysts = f"analysts still read numbers as of {facts.published.as_of_date}" if facts.published else "nor before"
+            return Line(name, True, f"The last run, of {of_days(run.days)}, was stopped before it published.")
+        return Line(name, True, "The current publication has passed every blocking check.")
+    as_of = facts.published.as_of_date if facts.published else None
+    analysts = f"; analysts still read numbers as of {as_of}" if as_of else ", and nothing was published before"
     causes = facts.blocked_by
     because = f" {_in_short(causes[0])}" if causes else ""
     more = f" {_and_more(len(causes) - 1)}" if len(causes) > 1 else ""
     return Line(
         name,
         False,
-        f"The run of {of_days(run.days)} published nothing, {analysts}.{because}{more}",
-        causes[0].finding.next_step if causes else "See in the run's log what stopped it: kpi dev",
+        f"The run of {of_days(run.days)} published nothing{analysts}.{because}{more}",
+        causes[0].finding.next_step if causes else "Find out in the run's log what stopped it: kpi dev",
     )
 
 
@@ -292,45 +293,45 @@ def _fresh(facts: Facts) -> Line:
     name, settings = "fresh", facts.settings
     if facts.published is None:
         if facts.last_run:
-            return Line(name, False, "Nothing is published yet.", "Run what was delivered: kpi run")
+            return Line(name, False, "Nothing is published yet.", "Run the deliveries: kpi run")
         return Line(
             name,
             False,
-            f"Nothing is published yet, and nothing was run. Deliveries are expected in {settings.landing_dir}.",
-            "Put deliveries there, or make the demo company's (python -m demo_company), then: kpi run",
+            f"Nothing has been run or published yet. Deliveries are expected in {settings.landing_dir}.",
+            "Put deliveries there, or create the demo company's (python -m demo_company), then: kpi run",
         )
     as_of, newest = facts.published.as_of_date, newest_day(settings, facts.now)
     behind = (newest - as_of).days
     if behind > facts.watch.stale_after_days:
-        pinned = ", where the setting as_of_date holds them" if settings.as_of_date else ""
+        pinned = " (fixed by the setting as_of_date)" if settings.as_of_date else ""
         return Line(
             name,
             False,
             f"Numbers are as of {as_of}{pinned}, {behind} days behind {newest}.",
-            "Deliver what is missing, then: kpi run. If no more will come, set last_delivery in the settings",
+            "Deliver what is missing, then: kpi run. If deliveries have ended, set last_delivery in the settings",
         )
     if has_ended(settings, facts.now):
-        return Line(name, True, f"Numbers are as of {as_of}; after {newest} no delivery is expected.")
+        return Line(name, True, f"Numbers are as of {as_of}; no delivery is expected after {newest}.")
     if behind <= 0:
-        return Line(name, True, f"Numbers are as of {as_of}, the newest delivery day there is.")
-    return Line(name, True, f"Numbers are as of {as_of}; {newest} is the newest delivery day there is.")
+        return Line(name, True, f"Numbers are as of {as_of}, the newest delivery day.")
+    return Line(name, True, f"Numbers are as of {as_of}; the newest delivery day is {newest}.")
 
 
 def _run_on_time(facts: Facts) -> Line:
     name, settings = "run_on_time", facts.settings
     if not facts.is_run_daily:
-        return Line(name, True, "No daily run is expected: a person decides when to run.")
+        return Line(name, True, "No daily run is expected: runs are started manually.")
     if not is_awaited(settings, facts.now):
         return Line(name, True, "No delivery day is waiting for a run.")
     day, due = newest_day(settings, facts.now), f"{facts.watch.run_due:%H:%M}"
     if any(day in run.days for run in facts.runs):
-        return Line(name, True, f"Delivery day {day} was run.")
+        return Line(name, True, f"Delivery day {day} has been run.")
     if local(settings, facts.now).time() < facts.watch.run_due:
         return Line(name, True, f"The run of delivery day {day} is due by {due} ({settings.time_zone}).")
     return Line(
         name,
         False,
-        f"Delivery day {day} has no run; it was due by {due} ({settings.time_zone}).",
+        f"Delivery day {day} has not been run; the run was due by {due} ({settings.time_zone}).",
         f"Run it now: kpi run --date {day}",
     )
 
@@ -346,7 +347,7 @@ def _delivered_on_time(facts: Facts) -> Line:
     return Line(
         "delivered_on_time",
         False,
-        f"Deliveries of {day} are not here: {said}.",
+        f"Deliveries of {day} have not arrived: {said}.",
         f"Ask {first.owner} for {path}; when it is in the landing folder: kpi run --date {day}",
     )
 
@@ -357,7 +358,9 @@ def _complete(facts: Facts) -> Line:
     if not wrong:
         decided = [found for found in facts.questions if found.decided_by]
         if decided:
-            return Line(name, True, f"Every delivery passed, or a person decided about it: {_grouped(decided)}.")
+            return Line(
+                name, True, f"Every delivery passed its checks, or a person decided about it: {_grouped(decided)}."
+            )
         return Line(name, True, "Every delivery passed its checks.")
     said = [
         f"{STATES[state]}: {_grouped(those)}"
@@ -382,14 +385,14 @@ def _needs_somebody(delivery: Delivery, facts: Facts) -> bool:
 def _repair(delivery: Delivery) -> str:
     of, day = f"{delivery.source} {delivery.table} {delivery.delivered_on}", delivery.delivered_on
     if delivery.state == "refused":
-        return f"See why, and have it sent again: kpi quarantine list --source {delivery.source}"
+        return f"Find out why, and have it sent again: kpi quarantine list --source {delivery.source}"
     if delivery.state == "missing":
         return f"Put it into the landing folder, then: kpi run --date {day}"
     if delivery.state == "unjudged":
-        return "Have it judged: kpi run"
+        return "Have it checked: kpi run"
     return (
         f"Have it sent again and run the day: kpi run --date {day}. "
-        f"If it is right as it is: kpi accept {of} --by NAME --reason TEXT"
+        f"If it is correct as it is: kpi accept {of} --by NAME --reason TEXT"
     )
 
 
@@ -397,7 +400,10 @@ def _no_critical_incident(facts: Facts) -> Line:
     name = "no_critical_incident"
     if "incidents" in facts.unreadable:
         return Line(
-            name, False, f"Nobody can tell whether incidents are open: {facts.unreadable['incidents']}", "kpi doctor"
+            name,
+            False,
+            f"It is unknown whether incidents are open: {facts.unreadable['incidents']}",
+            "Examine the installation: kpi doctor",
         )
     critical = [found for found in facts.incidents if found.severity == "critical"]
     waiting = [found for found in critical if found.state not in ("acknowledged", "muted")]
@@ -407,7 +413,7 @@ def _no_critical_incident(facts: Facts) -> Line:
             name,
             False,
             f"A critical incident is open: {_in_short(waiting[0])}{more}",
-            f"See all that is known of it: kpi alerts show {waiting[0].id[:8]}",
+            f"Show all details: kpi alerts show {waiting[0].id[:8]}",
         )
     if critical:
         return Line(name, True, "Every open critical incident is acknowledged or muted.")
@@ -418,18 +424,18 @@ def started_daily(facts: Facts) -> Line:
     name, started_by = "started_daily", facts.settings.started_by
     if not facts.is_run_daily:
         off = "The schedule is switched off in the UI" if started_by == "daemon" else "The setting schedule is none"
-        return Line(name, True, f"{off}, so a person decides when to run.")
+        return Line(name, True, f"{off}, so runs are started manually.")
     if started_by == "cron":
-        return Line(name, True, "Cron is to start the daily run (setting schedule).")
+        return Line(name, True, "Cron starts the daily run (setting schedule).")
     seen = facts.daemon_seen_at
     if seen and facts.now - seen <= _DAEMON_SILENT:
-        return Line(name, True, "The schedule is on and the Dagster daemon lives.")
-    since = f"its last sign of life is of {facts.time(seen)}" if seen else "it has never run here"
+        return Line(name, True, "The schedule is on, and the Dagster daemon is running.")
+    since = f"its last heartbeat was at {facts.time(seen)}" if seen else "it has never run here"
     return Line(
         name,
         False,
-        f"The Dagster daemon is down, {since}.",
-        "Start it again: kpi dev, or what runs it in production",
+        f"The Dagster daemon is down: {since}.",
+        "Start it again: kpi dev, or whatever runs it in production",
     )
 
 

@@ -52,7 +52,7 @@ def roll_back(published_dir: Path, publication_id: str | None = None) -> Version
     """
     kept = versions(published_dir)
     if not kept:
-        raise NotPublishedError("Nothing was published yet. Run `kpi run` first.")
+        raise NotPublishedError("Nothing has been published yet. Run `kpi run` first.")
     if publication_id:
         found = [version for version in kept if version.publication_id.startswith(publication_id)]
     else:
@@ -62,7 +62,7 @@ def roll_back(published_dir: Path, publication_id: str | None = None) -> Version
         problem = "No publication" if not found else "More than one publication"
         wanted = f"has an id that begins with {publication_id}" if publication_id else "is older than the current one"
         kept_ids = ", ".join(version.publication_id for version in kept)
-        raise NoSuchVersionError(f"{problem} {wanted}. Kept are: {kept_ids}.")
+        raise NoSuchVersionError(f"{problem} {wanted}. Publications kept: {kept_ids}.")
     point_to(_folder(published_dir) / found[0].publication_id, published_dir)
     return found[0]
 

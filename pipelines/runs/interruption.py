@@ -21,7 +21,7 @@ import dagster as dg
 from pipelines.runs.progress import STEP_LOGGER
 
 _SIGNALS = {signal.SIGINT.value, signal.SIGTERM.value}
-_MESSAGE = "Somebody interrupted `kpi run`."
+_MESSAGE = "`kpi run` was interrupted."
 
 
 @dataclass

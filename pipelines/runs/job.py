@@ -77,8 +77,8 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
         newest = newest_delivery(settings, sources)
         if newest is None or last > newest:
             raise ConfigError(
-                f"{last} lies after last_delivery, {settings.last_delivery}, of the settings, and nothing was "
-                "delivered for it. Deliver it, or move last_delivery."
+                f"{last} is after the setting last_delivery ({settings.last_delivery}), and nothing was delivered for "
+                "it. Deliver it, or change last_delivery."
             )
     landed, waiting = _landed_and_waiting(settings, sources)
     if first and last:
@@ -97,9 +97,9 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
     if landed:
         return Plan([[max(landed)]])
     raise NothingDeliveredError(
-        f"{settings.landing_dir} holds no delivery since {settings.first_delivery} (setting first_delivery) "
-        f"of any of these sources: {', '.join(source.name for source in sources)}. "
-        "Put deliveries there, or make the demo company's: python -m demo_company."
+        f"{settings.landing_dir} contains no delivery since {settings.first_delivery} (setting first_delivery) "
+        f"from any of these sources: {', '.join(source.name for source in sources)}. "
+        "Put deliveries there, or create the demo company's: python -m demo_company."
     )
 
 
@@ -159,7 +159,7 @@ def execute(planned: Plan, console: Console, full_refresh: bool = False) -> dict
     Raises:
         KeyboardInterrupt: somebody interrupted the process; the message says what became of the days.
     """
-    standing = ["before a run began: nothing was changed"]
+    standing = ["before a run started: nothing was changed"]
     try:
         return _execute(planned, console, full_refresh, standing)
     except KeyboardInterrupt:
@@ -192,7 +192,9 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
         for run_days in planned.runs:
             title = str(Plan([run_days], planned.is_first_load))
             hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
-            standing.append(f"in {title}: it published nothing, and the same command goes on from what has landed")
+            standing.append(
+                f"during {title}: it published nothing, and the same command continues with what has landed"
+            )
             run_id = str(uuid4())
             with (
                 shown(console, title, steps=len(job.nodes)),
@@ -207,7 +209,7 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
                     partition_key=str(run_days[0]) if len(run_days) == 1 else None,
                     tags=_tags(run_days, full_refresh),
                 )
-            standing.append(f"after {title}, which was over")
+            standing.append(f"after {title} had finished")
             release_writer_lock(settings.warehouse_path)
             if interruption.came_too_late:
                 raise KeyboardInterrupt

@@ -52,7 +52,7 @@ def listener(port: int) -> Listener | None:
                 return Listener(name, (process / "cmdline").read_bytes().decode(errors="replace").replace("\0", " "))
         except OSError:  # it has ended, or belongs to somebody else
             continue
-    return Listener("a process that cannot be seen from here")
+    return Listener("a process that this user cannot see")
 
 
 def _listening_sockets(port: int) -> set[str]:

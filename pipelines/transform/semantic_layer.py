@@ -29,7 +29,7 @@ def assemble_semantic_layer(settings: Settings, sources: list[Source]) -> Path:
     """
     published = settings.published_dir / "kpi.duckdb"
     if not published.exists():
-        raise NotPublishedError(f"{published} does not exist: nothing was published yet. Run `kpi run` first.")
+        raise NotPublishedError(f"{published} does not exist: nothing has been published yet. Run `kpi run` first.")
     semantic_manifest = ensure_manifest(settings, sources).with_name("semantic_manifest.json")
     folder = settings.dbt_target_dir / "semantic_layer"
     (folder / "target").mkdir(parents=True, exist_ok=True)

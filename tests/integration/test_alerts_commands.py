@@ -63,7 +63,7 @@ def test_what_is_sent_and_what_is_dead(installation: Installation) -> None:
     again = installation.kpi("alerts", "flush", "--dead", check=False)
     assert (again.returncode, again.stdout.splitlines()[0]) == (
         1,
-        "Dead letters: 1 to be tried again, 0 withdrawn that nobody needs any more.",
+        "Dead letters: 1 to be retried, 0 withdrawn as no longer needed.",
     )
 
 
@@ -71,10 +71,10 @@ def test_what_is_sent_and_what_is_dead(installation: Installation) -> None:
     ("arguments", "said"),
     [
         (("show", "zzz"), "No incident has an id that begins with 'zzz'"),
-        (("mute", "ID", "--reason", "x"), "Say how long: --until 2026-01-31, or --for 4h"),
+        (("mute", "ID", "--reason", "x"), "Specify how long: --until 2026-01-31, or --for 4h"),
         (("mute", "ID", "--reason", "x", "--for", "soon"), "--for soon: expected a number and m, h, d or w"),
-        (("mute", "ID", "--reason", "x", "--until", "2020-01-01"), "--until 2020-01-01 00:00 is over already"),
-        (("test", "--channel", "fax"), "alerts.yml has no channel 'fax'. It has: file, mail."),
+        (("mute", "ID", "--reason", "x", "--until", "2020-01-01"), "--until 2020-01-01 00:00 is in the past"),
+        (("test", "--channel", "fax"), "alerts.yml has no channel 'fax'. Its channels: file, mail."),
     ],
 )
 def test_wrong_arguments_are_told(installation: Installation, arguments: tuple[str, ...], said: str) -> None:

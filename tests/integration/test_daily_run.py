@@ -498,16 +498,16 @@ def test_answers_need_nothing_that_is_slow_to_import(demo: Installation, argumen
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "revenu"], "KPI 'revenu' is not published. Did you mean revenue? There are: cac, clv, "),
+        (["show", "revenu"], "KPI 'revenu' is not published. Did you mean revenue? Published: cac, clv, "),
         (
             ["show", "revenue", "--by", "colour"],
-            "--by 'colour' is not published of revenue. There are: channel, company",
+            "--by 'colour' is not published for revenue. Published: channel, company",
         ),
         (["show", "revenue", "--month", "June"], "'June' is not a month like 2025-06"),
-        (["sql", "select nothing from nowhere"], "No table is called nowhere."),
+        (["sql", "select nothing from nowhere"], "There is no table nowhere."),
         (["sql", "delete from marts.dim_date"], "changes nothing; delete is not available"),
-        (["run", "--date", "2024-01-01"], "lies before first_delivery"),
-        (["run", "--from", "2026-01-01"], "give --date, or --from and --to, or nothing"),
+        (["run", "--date", "2024-01-01"], "is before the setting first_delivery"),
+        (["run", "--from", "2026-01-01"], "give --date, or both --from and --to, or none of them"),
     ],
 )
 def test_a_wrong_argument_exits_with_2_and_says_what_there_is(
@@ -519,7 +519,8 @@ def test_a_wrong_argument_exits_with_2_and_says_what_there_is(
 
 
 def test_status_is_good_and_old_if_more_should_have_come_since(demo: Installation, tmp_path: Path) -> None:
-    assert demo.kpi("status").stdout.startswith(f"Today is good. Numbers are as of {LAST_DAY}; after {LAST_DAY} no")
+    said = f"All is well. Numbers are as of {LAST_DAY}; no delivery is expected after {LAST_DAY}."
+    assert demo.kpi("status").stdout.startswith(said)
     endless = tmp_path / "kpi.yml"
     text = (PROJECT_DIR / "kpi.yml").read_text().replace("alerts.yml ", f"{PROJECT_DIR / 'alerts.yml'} ")
     endless.write_text("".join(line for line in text.splitlines(keepends=True) if "last_delivery:" not in line))
@@ -596,7 +597,7 @@ def test_a_corrupted_delivery_blocks_publication_and_names_file_row_and_column(
         for delivery, content in sound.items():
             delivery.write_bytes(content)
     assert finished.returncode == 1
-    assert "Blocked: nothing of this run was published" in finished.stderr
+    assert "Blocked: this run published nothing" in finished.stderr
     for message in messages:
         assert message in finished.stderr
     assert published.read_bytes() == before

@@ -52,8 +52,8 @@ def test_asked_to_end_before_a_run_begins(demo: Installation) -> None:
         FileLock(demo.data_dir / "warehouse.lock"),
         started(demo, "run", "--date", "2026-01-09") as process,
     ):
-        said = interrupt_at(process, "is being written by", signal.SIGTERM)
-    assert (process.returncode, said) == (130, "Interrupted before a run began: nothing was changed.\n")
+        said = interrupt_at(process, "Another process is writing", signal.SIGTERM)
+    assert (process.returncode, said) == (130, "Interrupted before a run started: nothing was changed.\n")
 
 
 def test_ctrl_c_in_a_run(demo: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +62,8 @@ def test_ctrl_c_in_a_run(demo: Installation, monkeypatch: pytest.MonkeyPatch) ->
         said = interrupt_at(process, "raw__ads__campaigns: done", signal.SIGINT)
     assert (process.returncode, said) == (
         130,
-        "Interrupted in delivery day 2026-01-09: it published nothing, and the same command goes on from what has "
-        "landed.\n",
+        "Interrupted during delivery day 2026-01-09: it published nothing, and the same command continues with what "
+        "has landed.\n",
     )
     monkeypatch.setenv("DAGSTER_HOME", str(demo.data_dir / "dagster"))
     with dg.DagsterInstance.get() as instance:

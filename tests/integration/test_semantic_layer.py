@@ -146,4 +146,4 @@ def test_a_metric_can_be_cut(demo: Installation) -> None:
 def test_metrics_need_a_publication(tmp_path: Path) -> None:
     finished = Installation(tmp_path).kpi("mf", "--", "list", "metrics", check=False)
     assert finished.returncode == 1
-    assert "nothing was published yet. Run `kpi run` first." in finished.stderr
+    assert "nothing has been published yet. Run `kpi run` first." in finished.stderr

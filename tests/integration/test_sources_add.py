@@ -35,12 +35,12 @@ def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     installation = Installation(folder / "data", folder / "kpi.yml")
     printed = installation.kpi("sources", "add", str(file), "--name", "webshop").stdout
     place = folder / "data" / "landing" / "webshop" / "orders_2025-02-28.csv"
-    assert "Will not build" not in printed
+    assert "do not build" not in printed
     assert str(place) in printed
     place.parent.mkdir(parents=True)
     file.rename(place)
     tried = installation.kpi("sources", "check", "webshop").stdout
-    assert "lands    webshop.orders 2025-02-28: 4 rows of webshop/orders_2025-02-28.csv (landed)" in tried
+    assert "lands    webshop.orders 2025-02-28: 4 rows from webshop/orders_2025-02-28.csv (landed)" in tried
     assert "4 good, 0 to quarantine, 0 superseded" in tried
     assert re.search(r"revenue \(net\) +│ 2025-01 +│ +- +│ 1,234\.50", tried), tried
     assert sorted(entry.name for entry in installation.data_dir.iterdir() if not entry.name.endswith(".lock")) == [
@@ -109,7 +109,7 @@ def test_a_dry_run_says_which_checks_would_keep_it_from_being_published(webshop:
     assert tried.returncode == 1
     assert "blocks   staging.base_webshop__orders: most_rows_are_readable: 1 of" in tried.stdout
     assert "warns    staging.base_webshop__orders: rows_are_readable: 1 of" in tried.stdout
-    assert "The real run would publish nothing until this is repaired" in tried.stdout
+    assert "A real run would publish nothing until this is fixed" in tried.stdout
 
 
 def test_a_draft_is_not_written_over(webshop: Installation) -> None:
@@ -127,7 +127,8 @@ def test_a_draft_without_what_it_needs_does_not_build_and_says_what(webshop: Ins
     leads = tmp_path / "leads_2025-02-28.csv"
     leads.write_text("lead_id,created_at,lead_source\n1,01/02/2025,web\n2,03/04/2025,web\n", encoding="utf-8")
     assert (
-        "Will not build until mapped: created_at" in webshop.kpi("sources", "add", str(leads), "--name", "crm2").stdout
+        "The models do not build until these are mapped: created_at"
+        in webshop.kpi("sources", "add", str(leads), "--name", "crm2").stdout
     )
     webshop.kpi(
         "dbt", "--", "ls", "--select", "stg_webshop__orders"

@@ -38,7 +38,7 @@ def added(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Inst
         delivered.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(real_data_dir / name, delivered)
         printed = installation.kpi("sources", "add", str(delivered), "--name", source).stdout
-        assert "Will not build" not in printed
+        assert "do not build" not in printed
         assert "Put the file" not in printed  # it is already in the right place
     installation.build()
     return installation

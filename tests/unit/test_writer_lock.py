@@ -42,8 +42,8 @@ def test_a_second_writer_waits_and_says_for_whom(tmp_path: Path) -> None:
     assert said(first) == "mine"
     second = start(warehouse, "run 5678")
     message = said(second)
-    assert message.startswith(f"warehouse.duckdb is being written by run 1234, process {first.pid}, since ")
-    assert message.endswith("Waiting until that is done.")
+    assert message.startswith(f"Another process is writing warehouse.duckdb (run 1234, process {first.pid}, since ")
+    assert message.endswith("). Waiting until it has finished.")
     go_on(first)
     assert said(first) == "released"
     assert said(second) == "mine"

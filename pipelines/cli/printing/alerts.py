@@ -28,7 +28,7 @@ def print_list(service: AlertService, everything: bool, now: datetime, console: 
     zone = service.zone
     found, dead, queued = _on_record(service, everything)
     if not found:
-        console.print("No incident on record." if everything else "No incident is open.")
+        console.print("No incident is on record." if everything else "No incident is open.")
     groups: dict[tuple[str, ...], list[Incident]] = {}
     for incident in found:
         groups.setdefault((state_in_words(incident, zone), incident.severity, *_cause(incident)), []).append(incident)
@@ -56,11 +56,11 @@ def print_list(service: AlertService, everything: bool, now: datetime, console: 
         tried = f", tried {notice.attempts}x: {notice.last_error}" if notice.last_error else ""
         when = "at the next flush" if notice.next_try_at <= now else f"at {local_time(notice.next_try_at, zone)}"
         _print(console, f"waiting  {notice.channel}  {notice.content['subject']}")
-        _print(console, f"    is sent {when}{tried}")
+        _print(console, f"    will be sent {when}{tried}")
     if found and not everything:
-        _print(console, "kpi alerts show ID says all of it; ack ID: I am on it; mute ID: not now.")
+        _print(console, "kpi alerts show ID shows all details; ack ID acknowledges; mute ID mutes for a while.")
     if dead:
-        _print(console, "kpi alerts flush --dead tries dead letters again; kpi alerts test tries the channels.")
+        _print(console, "kpi alerts flush --dead retries dead letters; kpi alerts test tests the channels.")
 
 
 def print_json(service: AlertService, everything: bool, console: Console) -> None:
@@ -148,7 +148,7 @@ def print_incident(service: AlertService, incident: Incident, now: datetime, con
         else content("problem", [(incident, because)], now, service.settings.time_zone, service.settings.data_docs_url)
     )
     _print(console, as_text(said))
-    _print(console, f"State: {incident.state}{', flapping' if incident.flapping else ''}. Its history:")
+    _print(console, f"State: {incident.state}{', flapping' if incident.flapping else ''}. History:")
     for event in history:
         who = f" by {event.who}" if event.who else ""
         detail = f": {event.detail}" if event.detail else ""
@@ -156,7 +156,7 @@ def print_incident(service: AlertService, incident: Incident, now: datetime, con
     for notice in notices:
         when = local_time(notice.sent_at, service.zone) if notice.sent_at else f"{notice.attempts} attempts"
         problem = f", {notice.last_error}" if notice.last_error else ""
-        _print(console, f"  notice over {notice.channel}: {notice.state}, {when}{problem}")
+        _print(console, f"  notification over {notice.channel}: {notice.state}, {when}{problem}")
 
 
 def chosen(service: AlertService, starts: Sequence[str], resolved: bool = False) -> list[Incident]:
@@ -175,11 +175,11 @@ def chosen(service: AlertService, starts: Sequence[str], resolved: bool = False)
         if len(fitting) > 1:
             raise ConfigError(
                 f"{len(fitting)} incidents have ids that begin with {start!r}: "
-                f"{', '.join(incident.id for incident in fitting[:5])}. Write more of the id."
+                f"{', '.join(incident.id for incident in fitting[:5])}. Give more characters of the id."
             )
         [incident] = fitting
         if incident.state == "resolved" and not resolved:
-            raise ConfigError(f"{incident.id} is resolved already.")
+            raise ConfigError(f"{incident.id} is already resolved.")
         found[incident.id] = incident
     return list(found.values())
 
@@ -193,13 +193,13 @@ def until(moment: datetime | None, duration: str | None, now: datetime, zone: Zo
     if moment is not None and duration is None:
         end = moment.replace(tzinfo=zone).astimezone(UTC)
         if end <= now:
-            raise ConfigError(f"--until {moment:%Y-%m-%d %H:%M} is over already.")
+            raise ConfigError(f"--until {moment:%Y-%m-%d %H:%M} is in the past.")
         return end
     if moment is None and duration is not None:
         if not (parts := re.fullmatch(r"(\d{1,4})([mhdw])", duration.strip().lower())):
             raise ConfigError(f"--for {duration}: expected a number and m, h, d or w, like 90m or 2d.")
         return now + timedelta(**{_UNITS[parts[2]]: int(parts[1])})
-    raise ConfigError("Say how long: --until 2026-01-31, or --for 4h (m, h, d, w).")
+    raise ConfigError("Specify how long: --until 2026-01-31, or --for 4h (m, h, d, w).")
 
 
 def print_chosen(done: str, incidents: Sequence[Incident], console: Console) -> None:
@@ -216,7 +216,7 @@ def test_channels(service: AlertService, only: str | None, now: datetime, consol
     """
     channels = service.alerts.channels
     if only is not None and only not in channels:
-        raise ConfigError(f"alerts.yml has no channel {only!r}. It has: {', '.join(channels)}.")
+        raise ConfigError(f"alerts.yml has no channel {only!r}. Its channels: {', '.join(channels)}.")
     well = True
     for name in [only] if only else list(channels):
         delivery = service.alerts.delivery
@@ -236,11 +236,11 @@ def flush(service: AlertService, revive: bool, now: datetime, console: Console) 
     """Send what is due; with `revive`, dead letters, too. True if none is dead and no other process was sending."""
     if revive:
         revived, withdrawn = service.outbox.revive(now)
-        _print(console, f"Dead letters: {revived} to be tried again, {withdrawn} withdrawn that nobody needs any more.")
+        _print(console, f"Dead letters: {revived} to be retried, {withdrawn} withdrawn as no longer needed.")
     service.tick(now)
     done: Flushed = service.outbox.flush(now, wait_seconds=2 * service.alerts.delivery.flush_seconds)
     if done.busy:
-        _print(console, "Another process is sending and does not end. Try again later.")
+        _print(console, "Another process is still sending. Try again later.")
         return False
     for channel, reason in done.problems:
         _print(console, f"{channel}: failed: {reason}")

@@ -16,6 +16,6 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
             console.print(f"     {line}", markup=False)
     counted = {level: sum(found.level == level for found in diagnosis.found) for level in _STYLES}
     if counted["fail"] or counted["warn"]:
-        console.print(f"{counted['fail']} to repair, {counted['warn']} to look at, {counted['ok']} well.")
+        console.print(f"{counted['fail']} failed, {counted['warn']} with a warning, {counted['ok']} ok.")
     else:
-        console.print(f"All {counted['ok']} are well.")
+        console.print(f"All {counted['ok']} are ok.")

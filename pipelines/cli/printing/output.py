@@ -82,7 +82,7 @@ class Target:
         if form in (Format.parquet, Format.xlsx) and file is None:
             raise UsageError(f"--format {form} needs --output FILE.")
         if excel and form is not Format.csv:
-            raise UsageError(f"--excel is about CSV, and this is {form}.")
+            raise UsageError(f"--excel applies only to CSV, and this is {form}.")
         return cls(form, file, excel)
 
 
@@ -146,7 +146,7 @@ def aside(file: Path) -> Iterator[Path]:
     try:
         place = file.resolve()
         if place.exists() and not place.is_file():
-            raise UsageError(f"{file} is no file that can be written.")
+            raise UsageError(f"{file} is not a regular file.")
         new = place.with_name(f".{place.name}.{os.getpid()}")
         new.touch()
     except OSError as error:
@@ -266,7 +266,7 @@ def _write_workbook(result: Result, path: Path) -> None:
     sheet.append([cell(name, bold=True) for name in result.columns])
     for number, row in enumerate(result.rows, start=2):
         if number > _SHEET_ROWS:
-            raise UsageError(f"A sheet of Excel holds {_SHEET_ROWS:,} rows, and this has more. Write csv or parquet.")
+            raise UsageError(f"An Excel sheet holds {_SHEET_ROWS:,} rows, and this has more. Write csv or parquet.")
         sheet.append([cell(value, form) for value, form in zip(row, formats, strict=True)])
     book.save(path)
 

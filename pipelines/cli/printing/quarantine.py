@@ -39,9 +39,11 @@ def print_list(
             place = f"{first.source_file}: row {first.row_number}{', and more' if len(members) > 1 else ''}"
         console.print(f"    {reason if reason.startswith(place) else f'{place}: {reason}'}", markup=False)
     if len(groups) < len(items):
-        console.print("Of several, the id is the first one's; kpi quarantine list --all lists each.", markup=False)
+        console.print(
+            "A group shows the id of its first item; kpi quarantine list --all lists each item.", markup=False
+        )
     console.print(
-        "kpi quarantine show ID shows what was delivered, kpi quarantine replay tries it again.", markup=False
+        "kpi quarantine show ID shows what was delivered; kpi quarantine replay tries it again.", markup=False
     )
 
 

@@ -62,7 +62,7 @@ def run_sql(
         ):
             checked = _one_select(connection, query)
             if _EXPLAINED.match(checked):
-                raise UsageError("A plan is text: write it as a table, csv or json.")
+                raise UsageError("A query plan is text: write it as table, csv or json.")
             write_parquet(connection, checked, path)
         return
     with published_sandbox(published_dir, memory=memory) as connection, _in_words(connection, seconds):
@@ -98,12 +98,12 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
     except duckdb.PermissionException:  # DuckDB opens the files of some statements before running them
         raise _refused("IMPORT") from None
     if not statements:
-        raise UsageError('There is no query. Write one, for example: kpi sql "from marts.kpi_catalogue".')
+        raise UsageError('The query is empty. Write one, for example: kpi sql "from marts.kpi_catalogue".')
     kinds = [statement.type.name for statement in statements]
     if len(statements) > 1:
-        pivoted = " Of a pivot, name the columns it makes: pivot … on unit in ('money', 'rate')."
+        pivoted = " In a pivot, list the columns that it creates: pivot … on unit in ('money', 'rate')."
         raise UsageError(
-            f"kpi sql runs one query, and these are {len(statements)} statements."
+            f"kpi sql runs one query at a time, and these are {len(statements)} statements."
             + (pivoted if re.search(r"\bpivot\b", query, re.IGNORECASE) else "")
         )
     text = statements[0].query.strip().rstrip(";")
@@ -130,7 +130,7 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
 
 def _refused(kind: str) -> UsageError:
     return UsageError(
-        f"kpi sql reads the published file and changes nothing; {kind.lower().replace('_', ' ')} is not available. "
+        f"kpi sql reads the published file and cannot change it; {kind.lower().replace('_', ' ')} is not available. "
         "It runs one select (or from, with, values, describe, summarize, show, explain)."
     )
 
@@ -157,12 +157,12 @@ def _in_words(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator
         yield
     except duckdb.InterruptException:
         raise UsageError(
-            f"The query took longer than {seconds:g} seconds and was stopped. Ask for less, or open the published "
-            "file with DuckDB, where nothing stops it."
+            f"The query took longer than {seconds:g} seconds and was stopped. Query less data, or open the "
+            "published file with DuckDB, which has no time limit."
         ) from None
     except duckdb.OutOfMemoryException:
         raise UsageError(
-            "The query needs more memory than kpi sql gives it. Ask for less, or open the published file with DuckDB."
+            "The query needs more memory than kpi sql allows. Query less data, or open the published file with DuckDB."
         ) from None
     except duckdb.PermissionException as error:
         raise UsageError(f"kpi sql reads the published file and nothing else. DuckDB says: {error}") from None
@@ -187,4 +187,4 @@ def _with_suggestions(connection: duckdb.DuckDBPyConnection, error: str) -> str:
         :5
     ]
     meant = f" Did you mean {', '.join(tables[name] for name in near)}?" if near else ""
-    return f'No table is called {unknown[1]}.{meant} All of them: kpi sql "show tables".'
+    return f'There is no table {unknown[1]}.{meant} To list all tables: kpi sql "show tables".'

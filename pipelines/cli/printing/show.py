@@ -175,7 +175,7 @@ def _publication(connection: duckdb.DuckDBPyConnection) -> Published:
     columns = [column[0] for column in found.description or ()]
     row = found.fetchone()
     if row is None:
-        raise NotPublishedError("The published file does not say what it is. Publish again: `kpi run`.")
+        raise NotPublishedError("The published file does not say which publication it is. Publish again: `kpi run`.")
     said = dict(zip(columns, row, strict=True))
     return Published(
         said["publication_id"], said["published_at"], said["as_of_date"], said.get("reporting_currency") or ""
@@ -204,7 +204,7 @@ def _choose(
     if variant is None and default not in of_cut:
         like_it = [name for name in of_cut if variants[name].unit == variants[default].unit]
         used, *others = [*like_it, *(name for name in of_cut if name not in like_it)]
-        also = f" There are also: {', '.join(others)}." if others else ""
+        also = f" Also published by {by}: {', '.join(others)}." if others else ""
         return variants[used], [f"{kpi_id} ({default}) is not published by {by}; this is {used}.{also}"]
     variant = variant or default
     if variant not in of_cut:
@@ -212,7 +212,7 @@ def _choose(
             elsewhere = _distinct(connection, "entity_type", {"kpi_id": kpi_id, "variant": variant})
             raise UsageError(
                 f"{kpi_id} ({variant}) is not published by {by}, only by {', '.join(elsewhere)}. "
-                f"By {by} there are: {', '.join(of_cut)}."
+                f"Published by {by}: {', '.join(of_cut)}."
             )
         raise _unknown("--variant", variant, of_cut, kpi_id)
     return variants[variant], []
@@ -221,9 +221,9 @@ def _choose(
 def _unknown(option: str, value: str, known: Iterable[str], kpi_id: str = "") -> UsageError:
     known = list(known)
     near = difflib.get_close_matches(value, known, n=1)
-    of = f" of {kpi_id}" if kpi_id else ""
+    of = f" for {kpi_id}" if kpi_id else ""
     meant = f" Did you mean {near[0]}?" if near else ""
-    return UsageError(f"{option} {value!r} is not published{of}.{meant} There are: {', '.join(known)}.")
+    return UsageError(f"{option} {value!r} is not published{of}.{meant} Published: {', '.join(known)}.")
 
 
 def _distinct(connection: duckdb.DuckDBPyConnection, column: str, where: dict[str, str]) -> list[str]:
@@ -244,8 +244,8 @@ def _check_month(
     if month not in months:
         what = f"{choices['kpi_id']} ({choices['variant']}) by {choices['entity_type']}"
         raise UsageError(
-            f"--month {month:%Y-%m} is not published of {what}. "
-            f"Published are {_months_in_words(months)}, as of {publication.as_of_date}."
+            f"--month {month:%Y-%m} is not published for {what}. "
+            f"Published: {_months_in_words(months)}, as of {publication.as_of_date}."
         )
 
 
@@ -282,8 +282,8 @@ def _hint_at_what_is_known(
     ).fetchall()
     months = _months_in_words([date.fromisoformat(month) for month in immature])
     known = ", ".join(f"--variant {variant}" for (variant,) in rows)
-    instead = f" Known already: {known}." if known else ""
-    return [f"immature ({months}): the month, or somebody's window, is not over yet.{instead}"]
+    instead = f" Already known: {known}." if known else ""
+    return [f"immature ({months}): the month, or the window of a lead or customer, is not over yet.{instead}"]
 
 
 def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Published) -> list[str]:

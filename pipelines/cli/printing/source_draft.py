@@ -17,13 +17,13 @@ from pipelines.sources import SHIPPED_DIR
 def print_draft(added: Added, settings: Settings, console: Console) -> None:
     """Print how the file was read and mapped, what was written, and what to do next."""
     described, proposal = added.draft.described, added.draft.proposal
-    rows = f"{described.label}: {_how(described)}, {described.rows:,} rows looked at."
+    rows = f"{described.label}: {_how(described)}, {described.rows:,} rows examined."
     meaning = f"Its rows are {proposal.entity.replace('_', ' ')}; key: {', '.join(proposal.key)}."
     console.print(f"{rows} {meaning}", markup=False)
     console.print(_columns(described, proposal))
     todo = [f"{mapped.name}: {mapped.hint}" for mapped in proposal.columns if not mapped.column and not mapped.sql]
     if todo:
-        console.print("Left to map, where it is delivered:", markup=False)
+        console.print("Still to map, if the source delivers it:", markup=False)
         for line in todo:
             console.print(f"  {line}", markup=False)
     for note in proposal.notes:
@@ -34,7 +34,7 @@ def print_draft(added: Added, settings: Settings, console: Console) -> None:
     if proposal.missing:
         names = ", ".join(mapped.name for mapped in proposal.missing)
         where = f"Look for `unmapped` in {added.written[-1]}."
-        console.print(f"Will not build until mapped: {names}. {where}", style="red", markup=False)
+        console.print(f"The models do not build until these are mapped: {names}. {where}", style="red", markup=False)
     _next_steps(added, settings, console)
 
 
@@ -80,18 +80,18 @@ def _next_steps(added: Added, settings: Settings, console: Console) -> None:
         day = named.day or business_day(settings) - timedelta(days=1)
         folder = settings.landing_dir / draft.origin.path.rpartition("/")[0]
         target = draft.origin.path.format(delivered_on=day).rpartition("/")[2]
-        unpack = "Put the file there"
+        unpack = "Put the file here"
         if draft.described.packed and draft.described.format in ("parquet", "excel"):
-            unpack = "Unpack the file, then put it there"
+            unpack = "Unpack the file, then put it here"
         if named.day is None:
-            unpack = f"{unpack}, the delivery day in its name"
+            unpack = f"{unpack}, with the delivery day in its name"
         if Path(added.what).absolute() != folder / target:
             steps.append(f"{unpack}: {folder / target.replace('*', '…')}")
     enabled = [name for name in settings.sources if not (SHIPPED_DIR / f"{name}.yml").exists()]
     if draft.source not in enabled:
         steps.append(f"Switch it on in kpi.yml: sources: [{', '.join([*enabled, draft.source])}]")
     if named.day and (named.day < settings.first_delivery or not enabled):
-        steps.append(f"Name your first delivery day in kpi.yml: first_delivery: {named.day}")
+        steps.append(f"Set your first delivery day in kpi.yml: first_delivery: {named.day}")
     steps += [f"Try it: kpi sources check {draft.source}", "Run it: kpi run"]
     console.print("Next:", markup=False)
     for number, step in enumerate(steps, start=1):

@@ -85,7 +85,7 @@ def as_json(facts: Facts) -> str:
 
 
 def _topics(facts: Facts) -> dict[str, list[str]]:
-    numbers = "nothing is published"
+    numbers = "nothing is published yet"
     if facts.published:
         published_at = facts.published.published_at.replace(tzinfo=UTC)
         numbers = f"as of {facts.published.as_of_date}, published {facts.time(published_at)}"
@@ -94,7 +94,7 @@ def _topics(facts: Facts) -> dict[str, list[str]]:
         "Last run": _last_run_in_words(facts),
         "Numbers": [numbers],
         "Sources": [
-            f"{state.source.name:<{width}}  {f'through {state.through}' if state.through else 'nothing yet':<18}  "
+            f"{state.source.name:<{width}}  {f'up to {state.through}' if state.through else 'nothing yet':<16}  "
             f"due by {state.source.sla}  {state.in_words}".rstrip()
             for state in facts.sources
         ],

@@ -27,7 +27,7 @@ def print_versions(published_dir: Path, zone: ZoneInfo, as_json: bool, console: 
         console.print_json(data=records)
         return
     if not kept:
-        console.print("Nothing was published yet. Run `kpi run` first.", markup=False)
+        console.print("Nothing has been published yet. Run `kpi run` first.", markup=False)
     for version in kept:
         when = local_time(version.published_at, zone)
         mark = "  <- analysts read this one" if version.is_current else ""

@@ -189,23 +189,23 @@ def test_parquet_keeps_the_types(published_dir: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_table_is_answered_with_those_near(published_dir: Path) -> None:
-    with pytest.raises(UsageError, match=r"No table is called kpi_scorecard\. Did you mean marts.kpi_scorecard__mon"):
+    with pytest.raises(UsageError, match=r"There is no table kpi_scorecard\. Did you mean marts.kpi_scorecard__mon"):
         run_sql(published_dir, "select * from kpi_scorecard")
 
 
 @pytest.mark.parametrize("query", ["", "  ", ";", "-- nothing"])
 def test_no_query_is_answered_with_an_example(published_dir: Path, query: str) -> None:
-    with pytest.raises(UsageError, match=r"There is no query\. Write one, for example: kpi sql"):
+    with pytest.raises(UsageError, match=r"The query is empty\. Write one, for example: kpi sql"):
         run_sql(published_dir, query)
 
 
 def test_a_pivot_without_its_columns_says_what_to_write(published_dir: Path) -> None:
-    with pytest.raises(UsageError, match="name the columns it makes: pivot … on unit in"):
+    with pytest.raises(UsageError, match="list the columns that it creates: pivot … on unit in"):
         run_sql(published_dir, "pivot publication on publication_id using count(*)")
 
 
 def test_before_the_first_publication_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NotPublishedError, match="nothing was published yet"):
+    with pytest.raises(NotPublishedError, match="nothing has been published yet"):
         run_sql(tmp_path / "published", "select 1")
 
 

@@ -136,12 +136,12 @@ def test_a_ratio_says_what_it_is_made_of_and_a_median_how_many_cases(shown) -> N
 def test_a_cut_without_the_default_variant_shows_one_that_it_has(shown) -> None:  # type: ignore[no-untyped-def]
     printed = shown("cac", by="channel")
     assert printed.startswith("cac (paid) by channel: Paid CAC\n")
-    assert "cac (blended) is not published by channel; this is paid. There are also: roas." in printed
+    assert "cac (blended) is not published by channel; this is paid. Also published by channel: roas." in printed
 
 
 def test_months_that_are_immature_name_the_variants_that_are_known(shown) -> None:  # type: ignore[no-untyped-def]
     [line] = [line for line in shown("leads", by="rep").splitlines() if line.startswith("immature (2025-02 to")]
-    assert line.endswith("Known already: --variant activity.")
+    assert line.endswith("Already known: --variant activity.")
 
 
 def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -> None:  # type: ignore[no-untyped-def]
@@ -157,14 +157,14 @@ def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"kpi_id": "revenu"}, "KPI 'revenu' is not published. Did you mean revenue? There are: cac, leads, revenue."),
-        ({"kpi_id": "cac", "by": "chanel"}, "--by 'chanel' is not published of cac. Did you mean channel?"),
-        ({"kpi_id": "cac", "variant": "pad"}, "--variant 'pad' is not published of cac. There are: blended."),
+        ({"kpi_id": "revenu"}, "KPI 'revenu' is not published. Did you mean revenue? Published: cac, leads, revenue."),
+        ({"kpi_id": "cac", "by": "chanel"}, "--by 'chanel' is not published for cac. Did you mean channel?"),
+        ({"kpi_id": "cac", "variant": "pad"}, "--variant 'pad' is not published for cac. Published: blended."),
         ({"kpi_id": "cac", "variant": "paid"}, "cac (paid) is not published by company, only by channel."),
         (
             {"kpi_id": "revenue", "month": date(2030, 1, 1)},
-            "--month 2030-01 is not published of revenue (net) by company. "
-            "Published are 2025-01 to 2025-03, as of 2025-03-10.",
+            "--month 2030-01 is not published for revenue (net) by company. "
+            "Published: 2025-01 to 2025-03, as of 2025-03-10.",
         ),
     ],
 )
@@ -222,7 +222,7 @@ def test_parquet_of_a_kpi_keeps_its_decimals(shown, tmp_path: Path) -> None:  # 
 def test_a_file_that_cannot_be_written_is_told(shown, tmp_path: Path, form: Format) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match=f"no_folder/x.{form} cannot be written: No such file or directory"):
         shown("revenue", target=Target(form, tmp_path / "no_folder" / f"x.{form}"))
-    with pytest.raises(UsageError, match="is no file that can be written"):
+    with pytest.raises(UsageError, match="is not a regular file"):
         shown("revenue", target=Target(form, tmp_path))
 
 
@@ -243,7 +243,7 @@ def test_what_fails_half_way_leaves_the_file_that_was_there(tmp_path: Path) -> N
     ("arguments", "message"),
     [
         ((Format.xlsx, None, None), r"--format xlsx needs --output FILE\."),
-        ((Format.json, None, Excel.comma), r"--excel is about CSV, and this is json\."),
+        ((Format.json, None, Excel.comma), r"--excel applies only to CSV, and this is json\."),
     ],
 )
 def test_formats_that_do_not_fit_are_told(arguments: tuple[Format, None, Excel | None], message: str) -> None:

@@ -280,7 +280,7 @@ from latest
     )
     assert "a@b.example" not in printed
     for step in (
-        f"Put the file there: {settings.landing_dir / 'webshop' / 'orders_2025-01-31.csv'}",
+        f"Put the file here: {settings.landing_dir / 'webshop' / 'orders_2025-01-31.csv'}",
         "sources: [webshop]",
         "first_delivery: 2025-01-31",
         "kpi sources check",
@@ -295,11 +295,11 @@ def test_what_is_required_and_missing_is_drafted_and_said(tmp_path: Path, settin
     file.write_text("order_id,order_date,total\n1,01/02/2025,9.5\n2,03/04/2025,1.5\n", encoding="utf-8")
     printed = add(settings, file, name="webshop")
     model = settings.company_dir / "models" / "staging" / "webshop" / "stg_webshop__orders.sql"
-    assert "Will not build until mapped: ordered_at" in printed
+    assert "The models do not build until these are mapped: ordered_at" in printed
     assert "the delivery day in its name" in printed
     assert "{{ unmapped('ordered_at', 'timestamp') }} as ordered_at," in model.read_text(encoding="utf-8")
     again = add(settings, file, name="webshop", dates="mm/dd/yyyy", force=True)
-    assert "Will not build" not in again
+    assert "do not build" not in again
     assert "unmapped" not in model.read_text(encoding="utf-8")
 
 
@@ -417,7 +417,7 @@ def test_a_file_in_the_landing_folder_is_of_the_source_its_folder_names(tmp_path
     file.write_text(ORDERS, encoding="utf-8")
     printed = add(settings, file)
     assert (settings.company_dir / "sources" / "webshop.yml").exists()
-    assert "Put the file there" not in printed
+    assert "Put the file here" not in printed
 
 
 @pytest.mark.parametrize(

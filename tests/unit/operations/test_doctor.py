@@ -80,7 +80,7 @@ def test_nothing_is_wrong_with_a_new_installation_and_nothing_is_made(settings: 
 def test_nothing_is_wrong_with_one_that_has_published(used: Settings) -> None:
     assert wrong(used) == []
     said = {found.topic: found.said for found in diagnosed(used).found}
-    assert said["published"].endswith("published/kpi.duckdb opens: 1 tables, as of 2026-01-08")
+    assert said["published"].endswith("published/kpi.duckdb can be read: 1 table, as of 2026-01-08")
     assert said["clock"] == "it is 2026-01-09 12:00 CET in Europe/Warsaw, the business time zone"
 
 
@@ -113,7 +113,7 @@ def test_a_channel_that_can_reach_nobody_is_named_by_its_variable(settings: Sett
         "channels: {slack: {kind: apprise, url_env: NEVER_SET_URL}}\nroutes: [{channels: [slack]}]\n", encoding="utf-8"
     )
     found = the_only_wrong(settings.model_copy(update={"alerts": own}))
-    assert found.said == "channel slack can reach nobody from here: NEVER_SET_URL not set"
+    assert found.said == "channel slack cannot send from here: NEVER_SET_URL not set"
 
 
 @pytest.mark.parametrize(("free", "level"), [(5_000_000_000, "ok"), (900_000_000, "warn"), (90_000_000, "fail")])
@@ -127,7 +127,7 @@ def test_a_disk_that_is_full_soon(settings: Settings, monkeypatch: pytest.Monkey
 def test_a_file_where_a_folder_should_be(settings: Settings) -> None:
     settings.data_dir.mkdir()
     settings.raw_dir.write_text("")
-    assert the_only_wrong(settings).said == f"{settings.raw_dir} is no folder"
+    assert the_only_wrong(settings).said == f"{settings.raw_dir} is not a folder"
 
 
 def test_a_folder_of_another_user(used: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,8 +135,8 @@ def test_a_folder_of_another_user(used: Settings, monkeypatch: pytest.MonkeyPatc
     theirs = {used.raw_dir, used.warehouse_path}
     monkeypatch.setattr(doctor.os, "access", lambda path, _: path not in theirs)
     assert the_only_wrong(used).said.splitlines() == [
-        f"{used.raw_dir} cannot be written to",
-        f"{used.warehouse_path} cannot be written to",
+        f"{used.raw_dir} is not writable",
+        f"{used.warehouse_path} is not writable",
     ]
 
 
@@ -168,7 +168,7 @@ def test_a_port_that_our_own_pages_have_taken_is_well(settings: Settings, monkey
 
 def test_a_page_that_another_machine_serves_is_not_looked_for(settings: Settings) -> None:
     elsewhere = diagnosed(settings.model_copy(update={"ui_url": "https://dagster.example.org"}))
-    assert "https://dagster.example.org is served elsewhere" in [found.said for found in elsewhere.found]
+    assert "https://dagster.example.org is served by another machine" in [found.said for found in elsewhere.found]
 
 
 def test_a_warehouse_that_is_being_written_is_well(used: Settings) -> None:
@@ -210,9 +210,9 @@ def test_what_a_killed_process_left_is_named(used: Settings, left: str, below: s
     ("spoil", "said"),
     [
         (lambda folder: (folder / "kpi.duckdb").write_text("no database" * 999), "cannot be read"),
-        (lambda folder: (folder / "kpi.duckdb").unlink(), "has no kpi.duckdb"),
-        (lambda folder: shutil.rmtree(folder), "has no kpi.duckdb"),
-        (lambda folder: (folder / "kpi.duckdb.wal").write_text(""), "keeps readers from opening it"),
+        (lambda folder: (folder / "kpi.duckdb").unlink(), "contains no kpi.duckdb"),
+        (lambda folder: shutil.rmtree(folder), "contains no kpi.duckdb"),
+        (lambda folder: (folder / "kpi.duckdb.wal").write_text(""), "prevents readers from opening kpi.duckdb"),
         (lambda folder: (folder / "manifest.json").unlink(), "no manifest beside it"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),
     ],
@@ -241,14 +241,14 @@ def test_a_clock_that_lies_before_what_was_published(used: Settings) -> None:
 def test_a_package_that_was_never_meant(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "requires", lambda _: ["duckdb>=99", "nothing-like-it>=1; python_version < '3'"])
     found = the_only_wrong(settings)
-    assert found.said.splitlines()[1] == f"duckdb>=99 is wanted, {duckdb.__version__} is installed"
+    assert found.said.splitlines()[1] == f"duckdb>=99 is required, but {duckdb.__version__} is installed"
 
 
 @pytest.mark.parametrize(
     ("kpi_yml", "code", "last_line"),
     [
-        ("sources: [shop]\nfirst_delivery: 2026-01-01\ntime_zone: UTC\nreporting_currency: EUR\n", 0, "well"),
-        ("sources: []\n", 2, "1 to repair"),
+        ("sources: [shop]\nfirst_delivery: 2026-01-01\ntime_zone: UTC\nreporting_currency: EUR\n", 0, "ok."),
+        ("sources: []\n", 2, "1 failed"),
     ],
     ids=["sound", "misconfigured"],
 )

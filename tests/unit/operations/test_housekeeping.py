@@ -101,7 +101,7 @@ def test_where_the_daemon_runs_a_sensor_does_it(house: House) -> None:
     house.run("2025-01-02")
     said = housekeeping_sensor(house.settings)(dg.build_sensor_context(house.instance))
     assert isinstance(said, dg.SkipReason)
-    assert said.skip_message == "1 old runs forgotten."
+    assert said.skip_message == "1 old run deleted."
 
 
 def test_a_history_that_cannot_be_used_fails_no_run(
@@ -112,4 +112,4 @@ def test_a_history_that_cannot_be_used_fails_no_run(
 
     monkeypatch.setattr(house.instance, "get_run_records", is_broken)
     assert tidy_safely(house.instance, house.settings) == 0
-    assert "Old runs could not be forgotten: DatabaseError" in caplog.text
+    assert "Old runs could not be deleted: DatabaseError" in caplog.text

@@ -124,7 +124,7 @@ def question(state: Any, day: date = date(2026, 1, 7), **values: Any) -> Deliver
 
 
 def test_a_good_day() -> None:
-    assert headline(facts()) == "Today is good. Numbers are as of 2026-01-08, the newest delivery day there is."
+    assert headline(facts()) == "All is well. Numbers are as of 2026-01-08, the newest delivery day."
     assert [found.name for found in lines(facts())] == list(CHECKS)
     assert all(found.ok for found in lines(facts()))
 
@@ -134,7 +134,7 @@ def test_a_good_day() -> None:
     [
         pytest.param(
             {**BLOCKED, "incidents": (incident(),)},
-            "Blocked. The run of delivery day 2026-01-08 published nothing, analysts still read numbers as of "
+            "Blocked. The run of delivery day 2026-01-08 published nothing; analysts still read numbers as of "
             "2026-01-07. raw/shop/orders row_count_is_plausible: 199 rows, usual are 2,800 to 3,400.",
             id="a failed run",
         ),
@@ -145,17 +145,17 @@ def test_a_good_day() -> None:
         ),
         pytest.param(
             {"published": None, "runs": ()},
-            "Empty. Nothing is published yet, and nothing was run.",
+            "Empty. Nothing has been run or published yet.",
             id="an installation that never ran",
         ),
         pytest.param(
             {"runs": (run(day=date(2026, 1, 7)),)},
-            "Not run. Delivery day 2026-01-08 has no run; it was due by 12:00 (Europe/Warsaw).",
+            "Not run. Delivery day 2026-01-08 has not been run; the run was due by 12:00 (Europe/Warsaw).",
             id="a day without a run",
         ),
         pytest.param(
             {"sources": (SourceState(SHOP, date(2026, 1, 7), (due(has_landed=False, has_files=False),)),)},
-            "Late. Deliveries of 2026-01-08 are not here: shop (orders), due by 06:00.",
+            "Late. Deliveries of 2026-01-08 have not arrived: shop (orders), due by 06:00.",
             id="a late file",
         ),
         pytest.param(
@@ -177,19 +177,18 @@ def test_a_good_day() -> None:
         ),
         pytest.param(
             {"daemon_seen_at": NOON - timedelta(minutes=6)},
-            "Nothing starts the daily run. The Dagster daemon is down, its last sign of life is of "
-            "2026-01-09 11:54 CET.",
+            "Nothing starts the daily run. The Dagster daemon is down: its last heartbeat was at 2026-01-09 11:54 CET.",
             id="a dead daemon",
         ),
         pytest.param(
             {"unreadable": {"runs": "runs.db cannot be read: no such table: runs."}},
-            "Unknown. Nobody can tell how the last run went: runs.db cannot be read: no such table: runs.",
+            "Unknown. The outcome of the last run is unknown: runs.db cannot be read: no such table: runs.",
             id="a history that cannot be read",
         ),
         pytest.param(
             {"runs": (run("STARTED", started_at=NOON - timedelta(hours=3)),)},
-            "Stuck. Run aaaa of delivery day 2026-01-08 is under way since 2026-01-09 09:00 CET and keeps all "
-            "others waiting.",
+            "Stuck. Run aaaa of delivery day 2026-01-08 has been in progress since 2026-01-09 09:00 CET, and all "
+            "other runs are waiting for it.",
             id="a run that never ends",
         ),
     ],
@@ -209,17 +208,17 @@ def test_data_that_are_ten_months_old_are_not_fresh_even_if_made_today_and_nobod
 
 def test_data_that_end_on_purpose_are_fresh() -> None:
     ended = facts(settings=settings(last_delivery=date(2026, 1, 2)), published=version(date(2026, 1, 2)))
-    assert headline(ended) == ("Today is good. Numbers are as of 2026-01-02; after 2026-01-02 no delivery is expected.")
+    assert headline(ended) == "All is well. Numbers are as of 2026-01-02; no delivery is expected after 2026-01-02."
 
 
 def test_a_failure_is_over_when_something_was_published_after_it() -> None:
     repaired = facts(runs=(run("FAILURE"),), published=version(published_at=datetime(2026, 1, 9, 10, 59)))
-    assert line("gate_passed", repaired) == "Every blocking check of what is published has passed."
+    assert line("gate_passed", repaired) == "The current publication has passed every blocking check."
 
 
 def test_a_run_that_somebody_stopped_blocks_nothing() -> None:
     stopped = line("gate_passed", facts(runs=(run("CANCELED"),)))
-    assert stopped == "The last run, of delivery day 2026-01-08, was stopped before it had published."
+    assert stopped == "The last run, of delivery day 2026-01-08, was stopped before it published."
 
 
 def test_a_run_that_is_due_later_is_not_missed() -> None:
@@ -227,13 +226,13 @@ def test_a_run_that_is_due_later_is_not_missed() -> None:
         now=NOON - timedelta(minutes=1), runs=(run(day=date(2026, 1, 7)),), published=version(date(2026, 1, 7))
     )
     assert line("run_on_time", early) == "The run of delivery day 2026-01-08 is due by 12:00 (Europe/Warsaw)."
-    assert headline(early).startswith("Today is good. Numbers are as of 2026-01-07; 2026-01-08 is the newest")
+    assert headline(early) == "All is well. Numbers are as of 2026-01-07; the newest delivery day is 2026-01-08."
 
 
 def test_a_delivery_that_is_here_and_was_not_run_is_not_late() -> None:
     waiting = facts(sources=(SourceState(SHOP, date(2026, 1, 7), (due(has_landed=False),)),))
     assert line("delivered_on_time", waiting) == "No delivery is late."
-    assert "shop  through 2026-01-07  due by 06:00  here, not run yet: orders" in printed(waiting)
+    assert "shop  up to 2026-01-07  due by 06:00  arrived, not run yet: orders" in printed(waiting)
 
 
 def test_a_delivery_that_is_missing_before_it_is_due_is_no_gap() -> None:
@@ -245,17 +244,17 @@ def test_a_delivery_that_is_missing_before_it_is_due_is_no_gap() -> None:
 
 def test_what_a_run_under_way_has_landed_is_not_overdue_for_judgement() -> None:
     unjudged = question("unjudged")
-    assert line("complete", facts(questions=(unjudged,))).startswith("not ok: Landed but not judged yet")
+    assert line("complete", facts(questions=(unjudged,))).startswith("not ok: Landed but not checked yet")
     under_way = facts(questions=(unjudged,), runs=(run("STARTED"), run(day=date(2026, 1, 7))))
     assert line("complete", under_way) == "Every delivery passed its checks."
-    assert headline(under_way).endswith("A run is under way since 2026-01-09 11:30 CET.")
+    assert headline(under_way).endswith("A run has been in progress since 2026-01-09 11:30 CET.")
 
 
 @pytest.mark.parametrize("state", ["accepted", "left_out"])
 def test_what_a_person_decided_needs_nobody_and_is_shown(state: str) -> None:
     decided = facts(questions=(question(state, decided_by="ada", reason="a holiday"),))
     assert line("complete", decided) == (
-        "Every delivery passed, or a person decided about it: shop.orders of 2026-01-07."
+        "Every delivery passed its checks, or a person decided about it: shop.orders of 2026-01-07."
     )
     assert "shop.orders of 2026-01-07 (ada: a holiday)" in printed(decided)
 
@@ -274,9 +273,9 @@ def test_what_blocked_the_run_is_not_told_again_as_an_incident() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"settings": settings(schedule="cron")}, "Cron is to start the daily run (setting schedule)."),
-        ({"settings": settings(schedule="none")}, "The setting schedule is none, so a person decides when to run."),
-        ({"switch": False}, "The schedule is switched off in the UI, so a person decides when to run."),
+        ({"settings": settings(schedule="cron")}, "Cron starts the daily run (setting schedule)."),
+        ({"settings": settings(schedule="none")}, "The setting schedule is none, so runs are started manually."),
+        ({"switch": False}, "The schedule is switched off in the UI, so runs are started manually."),
     ],
 )
 def test_no_daemon_is_missed_where_none_is_to_start_the_run(values: dict[str, Any], said: str) -> None:
@@ -362,7 +361,7 @@ except SystemExit as ended:
     print("exit", ended.code, "imported", sorted({heavy!r} & {{name.split(".")[0] for name in sys.modules}}))
 """
     said = Installation(tmp_path).python("-c", script).stdout
-    assert said.startswith("Empty. Nothing is published yet")
+    assert said.startswith("Empty. Nothing has been run or published yet")
     assert said.endswith("exit 1 imported []\n")
 
 

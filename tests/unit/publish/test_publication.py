@@ -177,7 +177,7 @@ def test_the_newest_publications_are_kept(warehouse: Warehouse) -> None:
 
 def test_nothing_published_says_how_to_publish(tmp_path: Path) -> None:
     with (
-        pytest.raises(NotPublishedError, match=r"nothing was published yet\. Run `kpi run` first"),
+        pytest.raises(NotPublishedError, match=r"nothing has been published yet\. Run `kpi run` first"),
         published(tmp_path),
     ):
         pass
@@ -233,7 +233,7 @@ def test_analysts_can_be_given_an_earlier_publication_again(warehouse: Warehouse
     assert [version.publication_id for version in versions(warehouse.published_dir)] == ["two", "three", "one"]
     assert roll_back(warehouse.published_dir).publication_id == "three"
     assert roll_back(warehouse.published_dir).publication_id == "one"
-    with pytest.raises(NoSuchVersionError, match=r"No publication is older .* Kept are: two, three, one\."):
+    with pytest.raises(NoSuchVersionError, match=r"No publication is older .* Publications kept: two, three, one\."):
         roll_back(warehouse.published_dir)
     assert roll_back(warehouse.published_dir, "tw").publication_id == "two"
     with pytest.raises(NoSuchVersionError, match="More than one publication has an id that begins with t"):
@@ -264,7 +264,7 @@ def printed_versions(published_dir: Path, as_json: bool = False) -> str:
 
 
 def test_versions_says_when_there_is_none(tmp_path: Path) -> None:
-    assert printed_versions(tmp_path / "published") == "Nothing was published yet. Run `kpi run` first.\n"
+    assert printed_versions(tmp_path / "published") == "Nothing has been published yet. Run `kpi run` first.\n"
 
 
 def test_versions_are_listed_in_the_business_time_zone_and_as_json(warehouse: Warehouse) -> None:
