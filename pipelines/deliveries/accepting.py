@@ -33,18 +33,22 @@ def accept(
         ConfigError: there is no such table, or nothing to decide.
     """
     if not reason.strip():
-        raise ConfigError("Say why: --reason is kept with the decision and shown with the numbers.")
+        raise ConfigError("Give a reason: --reason is stored with the decision and shown with the numbers.")
     owner = next((candidate for candidate in sources if candidate.name == source), None)
     if owner is None:
-        raise ConfigError(f"No source is called {source!r}. The enabled ones: {', '.join(s.name for s in sources)}.")
+        raise ConfigError(
+            f"No enabled source is called {source!r}. The enabled sources: {', '.join(s.name for s in sources)}."
+        )
     if table not in owner.tables:
         raise ConfigError(f"{source} has no table {table!r}. Its tables: {', '.join(owner.tables)}.")
     standing = Standing(settings, sources)
     delivery = standing.of_table(source, table).get(day)
     if delivery is None:
-        raise ConfigError(f"Nothing of {source}.{table} was delivered or is missing on {day}; see kpi status.")
+        raise ConfigError(f"No delivery of {source}.{table} arrived or is missing on {day}; see kpi status.")
     if delivery.state in ("passed", "unjudged"):
-        why = "has passed its checks" if delivery.state == "passed" else f"is not judged yet: kpi run --date {day}"
+        why = (
+            "has passed its checks" if delivery.state == "passed" else f"has not been checked yet: kpi run --date {day}"
+        )
         raise ConfigError(f"{delivery} {why}. There is nothing to accept.")
     standing.store.accept(
         Acceptance(

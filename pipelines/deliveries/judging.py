@@ -131,7 +131,7 @@ def _nothing_to_judge(of: Judged, days: Iterable[date]) -> list[CheckResult]:
     decided = {delivery.delivered_on for delivery in of.standing.decided(of.source.name, of.table)}
     if wanted <= decided:
         return _as_decided(of, results)
-    found = f"nothing of {days_in_words(wanted - decided)} has landed; what needs it is published without it"
+    found = f"nothing has landed for {days_in_words(wanted - decided)}; what needs it is published without it"
     return [
         result if result.passed else replace(result, severity="warning", message=f"{result.check}: {found}")
         for result in results
@@ -140,7 +140,7 @@ def _nothing_to_judge(of: Judged, days: Iterable[date]) -> list[CheckResult]:
 
 def _all_left_out(of: Judged, left_out: Iterable[Delivery]) -> list[CheckResult]:
     """The results for a log that is empty only because all deliveries of its table are left out."""
-    found = f"all that was delivered is left out: {days_in_words(delivery.delivered_on for delivery in left_out)}"
+    found = f"all deliveries are left out: {days_in_words(delivery.delivered_on for delivery in left_out)}"
     return [
         replace(result, passed=True, error=None, observed="left out", message=f"{result.check}: {found}")
         for result in validate(of.suite, ParquetFiles(()))
@@ -167,7 +167,7 @@ def _with_decisions(of: Judged, result: CheckResult) -> CheckResult:
 
 def decision(delivery: Delivery) -> str:
     """A person's decision about a delivery, in words."""
-    what = "left out" if delivery.state == "left_out" else "accepted" if delivery.is_landed else "not waited for"
+    what = "left out" if delivery.state == "left_out" else "accepted" if delivery.is_landed else "waived"
     return f"{delivery.delivered_on} {what} by {delivery.decided_by}: {delivery.reason}"
 
 

@@ -31,11 +31,11 @@ def unproven_deliveries(standing: Standing) -> list[str]:
             delivery = deliveries.get(day)
             if delivery is None or standing.loaded_at(delivery) != loaded:
                 problems.append(
-                    f"{source.name}.{name} of {day}: it was delivered again while the run was under way. "
+                    f"{source.name}.{name} of {day}: it was delivered again during the run. "
                     f"Run the day again: kpi run --date {day}"
                 )
             elif delivery.state not in ("passed", "accepted"):
-                found = "; ".join(delivery.problems) or "no check has judged it"
+                found = "; ".join(delivery.problems) or "it has not been checked"
                 problems.append(
                     f"{delivery}: {delivery.state.replace('_', ' ')}: {found}. Have it delivered again, or accept it: "
                     f'kpi accept {source.name} {name} {day} --reason "…"'

@@ -236,7 +236,7 @@ class Standing:
             if refused:
                 return Delivery(*key, "refused", tuple(file.reason for file in refused))
             expected = table.path.format(delivered_on=key[2])
-            problem = "has not been read yet" if self._waits(table, key[2]) else "never came"
+            problem = "has not been read yet" if self._waits(table, key[2]) else "has not arrived"
             return Delivery(*key, "missing", (f"{expected} {problem}.",))
         if refused:
             # A refused correction removes nothing. A refused file that the day never had leaves the day incomplete.

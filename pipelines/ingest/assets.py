@@ -95,14 +95,14 @@ def _raw_asset(
             failed_days.append(day)
         for problem in [*missing.values(), *chain.from_iterable(refused.values())]:
             if problem not in problems:
-                context.log.warning(f"{key.to_user_string()}: {problem} The run goes on without it.")
+                context.log.warning(f"{key.to_user_string()}: {problem} The run continues without it.")
         for day, landed in landed_days.items():
             if landed.outcome == "restated":
-                context.log.info(f"{key.to_user_string()}: {day} was delivered before, with other bytes: restated.")
+                context.log.info(f"{key.to_user_string()}: {day} was delivered again with different content: restated.")
             if landed.unreadable_rows:
                 context.log.warning(
-                    f"{key.to_user_string()}: {day}: {landed.unreadable_rows:,} of {landed.rows:,} rows could not be "
-                    "told apart into cells: see `kpi quarantine list`."
+                    f"{key.to_user_string()}: {day}: {landed.unreadable_rows:,} of {landed.rows:,} rows cannot be "
+                    "parsed into columns: see `kpi quarantine list`."
                 )
             if problems:  # a failed step materializes nothing, although these days did land
                 context.log_event(dg.AssetMaterialization(key, partition=day, metadata=_metadata(landed)))

@@ -56,7 +56,7 @@ def admit(path: Path, table: Table, label: str, landing_dir: Path, scratch: Path
     """
     check_name(path, label, landing_dir)
     if path.stat().st_size == 0:
-        raise DeliveryError(f"{label}: the file is empty, it has not even a header. Have it delivered again.")
+        raise DeliveryError(f"{label}: the file is empty and has no header. Have it delivered again.")
     if table.format not in TEXT_FORMATS:
         _check_binary(path, table, label)
         return Admitted(path, label)
@@ -67,7 +67,7 @@ def admit(path: Path, table: Table, label: str, landing_dir: Path, scratch: Path
         is_plain = _check_text(path, table, label, copy_to)
     except (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise DeliveryError(
-            f"{label}: the archive is damaged or was cut off ({_first_line(error)}). Have it delivered again."
+            f"{label}: the archive is damaged or truncated ({_first_line(error)}). Have it delivered again."
         ) from None
     return Admitted(copy_to or path, label, is_plain)
 
@@ -86,13 +86,13 @@ def check_name(path: Path, label: str, landing_dir: Path) -> None:
     """
     if any(ord(character) < 32 or ord(character) == 127 for character in label):
         raise DeliveryError(
-            f"{label!r}: the file's name holds control characters. Have it delivered under another name."
+            f"{label!r}: the file's name contains control characters. Have it delivered under another name."
         )
     resolved = path.resolve()
     if path.is_symlink() or not resolved.is_relative_to(landing_dir.resolve()):
-        raise DeliveryError(f"{label}: is a link. Only files that lie in the landing folder themselves are read.")
+        raise DeliveryError(f"{label}: is a link. Only files that are in the landing folder themselves are read.")
     if not resolved.is_file():
-        raise DeliveryError(f"{label}: is no file. Remove it, or correct `path` in the source's YAML.")
+        raise DeliveryError(f"{label}: is not a file. Remove it, or correct `path` in the source's YAML.")
 
 
 def _check_binary(path: Path, table: Table, label: str) -> None:
@@ -101,7 +101,7 @@ def _check_binary(path: Path, table: Table, label: str) -> None:
         start = file.read(len(magic))
     if start != magic:
         raise DeliveryError(
-            f"{label}: cannot be read as {table.format}: it does not start as one. "
+            f"{label}: cannot be read as {table.format}: its first bytes are not those of this format. "
             "Have the file delivered again, or correct `format` in the source's YAML."
         )
     if path.stat().st_size > table.max_bytes:
@@ -136,10 +136,10 @@ def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> b
             if not chunk:
                 break
     if not read_bytes or not last:
-        raise DeliveryError(f"{label}: the file is empty, it has not even a header. Have it delivered again.")
+        raise DeliveryError(f"{label}: the file is empty and has no header. Have it delivered again.")
     if table.format != "json" and table.last_line_end == "required" and last[-1] not in "\r\n":
         raise DeliveryError(
-            f"{label}: row {lines + 1}: the last row has no line end, so the file may have been cut off. Have it "
+            f"{label}: row {lines + 1}: the last row has no line ending, so the file may be truncated. Have it "
             "delivered again, or write `last_line_end: optional` if this source's files never end with one."
         )
     return is_plain
@@ -148,13 +148,13 @@ def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> b
 def _check_start(start: bytes, table: Table, label: str) -> None:
     if table.encoding != "utf-16" and start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         raise DeliveryError(
-            f"{label}: the file is UTF-16, `encoding` says {table.encoding}. Correct the source's YAML."
+            f"{label}: the file is UTF-16, but `encoding` says {table.encoding}. Correct the source's YAML."
         )
     first = start.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
     if first == b"<":
         raise DeliveryError(
             f"{label}: the file is a web page or XML, not {table.format}: most likely an error message or a "
-            "log-in page of the system it came from. Have it delivered again."
+            "login page of the system that it came from. Have it delivered again."
         )
     if first in (b"{", b"[") and table.format in ("csv", "whitespace"):
         raise DeliveryError(
@@ -171,15 +171,15 @@ def _wrong_encoding(error: UnicodeError, chunk: bytes, lines: int, table: Table,
         what = f"byte 0x{error.object[error.start]:02X}"
     hint = "cp1250, cp1252 or latin-1" if table.encoding == "utf-8" else "utf-8"
     return DeliveryError(
-        f"{label}: row {row}: {what} is not {table.encoding}. "
+        f"{label}: row {row}: {what} is not valid {table.encoding}. "
         f"Have the file delivered again, or correct `encoding` in the source's YAML (perhaps {hint})."
     )
 
 
 def _too_large(table: Table, label: str) -> DeliveryError:
     return DeliveryError(
-        f"{label}: the file has more than {table.max_bytes:,} bytes unpacked, the limit `max_bytes` of the source's "
-        "YAML. Raise it if the file is as large as it should be."
+        f"{label}: the unpacked file has more than {table.max_bytes:,} bytes, the limit `max_bytes` in the source's "
+        "YAML. Raise the limit if the file is meant to be this large."
     )
 
 
@@ -190,7 +190,8 @@ def _unpacked(path: Path, label: str) -> Iterator[IO[bytes]]:
             members = [member for member in archive.infolist() if not member.is_dir()]
             if len(members) != 1:
                 raise DeliveryError(
-                    f"{label}: the archive holds {len(members)} files, one is expected. Have each delivered by itself."
+                    f"{label}: the archive contains {len(members)} files, but one is expected. Have each file "
+                    "delivered separately."
                 )
             with archive.open(
                 members[0]

@@ -262,13 +262,13 @@ def _check_row_count(connection: duckdb.DuckDBPyConnection, query: str, file: Pa
         declared = int(companion.read_text(encoding="utf-8").strip())
     except (OSError, ValueError):
         raise DeliveryError(
-            f"{label}: {companion.name}, which says how many rows the file has, is missing or holds no number. Have it "
-            "delivered, or remove `row_count_suffix` from the source's YAML."
+            f"{label}: {companion.name}, which says how many rows the file has, is missing or contains no number. Have "
+            "it delivered, or remove `row_count_suffix` from the source's YAML."
         ) from None
     [[rows]] = connection.execute(f"select count(*) from ({query})").fetchall()
     if rows != declared:
         raise DeliveryError(
-            f"{label}: {rows:,} rows, but {companion.name} says {declared:,}: the file is not whole. "
+            f"{label}: {rows:,} rows, but {companion.name} says {declared:,}: the file is incomplete. "
             "Have it delivered again."
         )
 
@@ -285,9 +285,9 @@ def _check_not_landed_before(
     made_from = _made_from(connection, other) if other != target else None
     if made_from and sha256 in made_from.files.values():
         raise DeliveryError(
-            f"{label}: the same bytes were already delivered for {day}. Have the right file delivered; if there is "
-            "none, `kpi quarantine dismiss` this one; write `same_file_again: allowed` in the source's YAML if equal "
-            "files are normal."
+            f"{label}: the same bytes were already delivered for {day}. Have the correct file delivered or, if there "
+            "is none, dismiss this one with `kpi quarantine dismiss`. If identical files are normal, write "
+            "`same_file_again: allowed` in the source's YAML."
         )
 
 
@@ -295,7 +295,7 @@ def _check_not_twice(connection: duckdb.DuckDBPyConnection, query: str, label: s
     """Refuse `orders (1).csv` next to `orders.csv`: if rows have no key, they would count twice."""
     [[rows]] = connection.execute(f"select count(*) from ({query})").fetchall()
     if rows >= FEW_ROWS and not table.may_repeat_a_file:
-        raise DeliveryError(f"{label}: the same bytes as {twin} of the same day. Remove one of the two.")
+        raise DeliveryError(f"{label}: contains the same bytes as {twin} of the same day. Remove one of the two.")
 
 
 def _remember_files(connection: duckdb.DuckDBPyConnection, target: Path, delivered_on: date) -> None:
@@ -349,7 +349,7 @@ def stamp_again(database: duckdb.DuckDBPyConnection, target: Path) -> None:
     """Give the raw file at `target` a new `_loaded_at`, so that staging types its rows again."""
     with _alone(target), database.cursor() as connection:
         made_from = _made_from(connection, target)
-        assert made_from is not None, f"{target} is no raw file"
+        assert made_from is not None, f"{target} is not a raw file"
         is_history = bool(history_days(database, [target]))
         query = f"select * exclude (_loaded_at) from {_raw_rows(target)}"
         _replace(connection, query, made_from, target, is_history)

@@ -108,7 +108,7 @@ def late_files_sensor(settings: Settings, sources: list[Source], job_name: str, 
         name="late_files",
         job_name=job_name,
         minimum_interval_seconds=60,
-        description="Runs a delivery day again when a file of it comes late, or comes again with other bytes.",
+        description="Runs a delivery day again when one of its files arrives late, or again with different content.",
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
     )
     def late_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
@@ -130,7 +130,7 @@ def late_files_sensor(settings: Settings, sources: list[Source], job_name: str, 
             )
         late = _without_repaired(settings, sources, settled)
         if not late:
-            return dg.SkipReason(f"What came late has been run by hand: {', '.join(settled)}.")
+            return dg.SkipReason(f"Late files have already been run manually: {', '.join(settled)}.")
         return dg.SensorResult(
             [dg.RunRequest(run_key=f"{day} {' '.join(now[day])}", partition_key=day) for day in late]
         )

@@ -24,6 +24,7 @@ from typing import IO, Any, NamedTuple
 
 import duckdb
 
+from pipelines.formatting import counted
 from pipelines.ingest.gate import Admitted, DeliveryError
 from pipelines.sources import Table
 from pipelines.sql import quote_name, quote_pattern, quote_text
@@ -86,19 +87,19 @@ def _named_header(names: Iterable[str | None], table: Table, label: str) -> list
     reserved = [name for name in header if name.lower() in PROVENANCE]
     problems = []
     if len(header) > _MAX_COLUMNS:
-        problems.append(f"{len(header):,} columns, more than {_MAX_COLUMNS:,} are not read")
+        problems.append(f"{len(header):,} columns, but at most {_MAX_COLUMNS:,} are read")
     if missing:
         problems.append(f"column {', '.join(repr(column) for column in missing[:20])} is missing")
     if doubled:
-        problems.append(f"column {', '.join(repr(column) for column in doubled[:20])} stands there more than once")
+        problems.append(f"column {', '.join(repr(column) for column in doubled[:20])} occurs more than once")
     if reserved:
-        problems.append(f"column {', '.join(map(repr, reserved))} has a name that raw tables need for themselves")
+        problems.append(f"column {', '.join(map(repr, reserved))} has a name that is reserved for raw tables")
     if not problems:
         return header
     known = {*table.columns, *table.optional_columns}
     undeclared = [column[:60] for column in header if column not in known]
     if undeclared and table.personal_columns and len(missing) == len(table.columns):
-        problems.append(f"what is there is not told, since it may be a row of data: {len(undeclared)} names")
+        problems.append(f"{counted(len(undeclared), 'undeclared name')} not shown, since this may be a row of data")
     elif undeclared:
         problems.append(f"not declared: {', '.join(repr(column) for column in undeclared[:5])}")
     raise DeliveryError(
@@ -167,7 +168,7 @@ def _csv_rows(lines: IO[str], delimiter: str) -> Iterator[Row]:
         number += 1
         text = "".join(source.taken)
         if "\0" in text:
-            yield Row(number, None, text, "holds a NUL byte")
+            yield Row(number, None, text, "contains a NUL byte")
         else:
             yield _shaped(number, cells, width, text)
 
@@ -195,7 +196,7 @@ class _Rewindable:
 def _csv_problem(error: csv.Error) -> str:
     if "field larger" in str(error):
         return f"a cell has more than {_MAX_CELL_CHARACTERS:,} characters"
-    return "a quote is not closed, or stands inside a quoted cell without being doubled"
+    return "a quote is not closed, or is inside a quoted cell without being doubled"
 
 
 def _shaped(number: int, cells: Sequence[str | None], width: int, text: str | None) -> Row:
@@ -232,7 +233,7 @@ def _read_json(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Tab
     if not isinstance(content, list):
         raise DeliveryError(
             f"{file.label}: a JSON {_json_name(content)} where an array of rows is expected. Have the file delivered "
-            "again, or write `format: jsonl` if it holds an object per line."
+            "again, or write `format: jsonl` if it contains one object per line."
         )
     found = [
         (number, value, json.dumps(value, ensure_ascii=False), None if isinstance(value, dict) else _no_object(value))
@@ -309,7 +310,7 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
                 continue
             if any(cells[len(header) :]):
                 text = json.dumps(cells, ensure_ascii=False)
-                yield Row(number, None, text, f"has cells beyond the header's {len(header)}")
+                yield Row(number, None, text, f"has cells beyond the header's {len(header)} columns")
             else:
                 yield Row(number, (cells + [None] * len(header))[: len(header)])
 

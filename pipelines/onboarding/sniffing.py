@@ -390,8 +390,8 @@ def check_names(header: Sequence[str], label: str) -> None:
     doubled = [name for name, count in Counter(name.lower() for name in header).items() if count > 1]
     if doubled:
         raise UnrecognisedError(
-            f"{label}: row 1 (header): column {doubled[0]!r} stands there more than once (capitals do not count). "
-            "Give each column a name of its own."
+            f"{label}: row 1 (header): column {doubled[0]!r} occurs more than once (case does not count). "
+            "Give each column its own name."
         )
     if any(re.fullmatch(r"[-+]?[\d.,:/ -]+", name) for name in header):
         raise UnrecognisedError(

@@ -139,7 +139,7 @@ def chosen(
         if any(item_id.startswith(start) for item_id in ids):
             continue
         if state := next((state for item_id, state in others.items() if item_id.startswith(start)), None):
-            raise ConfigError(f"{start} is {state} already.")
+            raise ConfigError(f"{start} is already {state}.")
         raise ConfigError(f"Nothing in quarantine has an id that begins with {start!r}. See `kpi quarantine list`.")
     return files, rows
 
@@ -161,10 +161,8 @@ def check_selection(quarantine: Quarantine, selection: Selection, sources: Itera
         if asked is not None and asked not in known:
             near = difflib.get_close_matches(asked, known, n=1)
             meant = f" Did you mean {near[0]}?" if near else ""
-            of = f" of {selection.source}" if option == "--table" and selection.source else ""
-            raise ConfigError(
-                f"{option} {asked}: there is none of that name{of}.{meant} There are: {', '.join(sorted(known))}."
-            )
+            of = f" in {selection.source}" if option == "--table" and selection.source else ""
+            raise ConfigError(f"{option} {asked}: not found{of}.{meant} Available: {', '.join(sorted(known))}.")
 
 
 def make_ready(settings: Settings, files: Iterable[QuarantinedFile], rows: Iterable[QuarantinedRow]) -> list[date]:

@@ -37,7 +37,8 @@ class QuarantinedFile:
     @property
     def still_waiting(self) -> str:
         """What a later run of the same day reports about it."""
-        return f"{self.reason} The file is in quarantine since {self.first_seen[:10]} (kpi quarantine show {self.id})."
+        since = f"{self.first_seen[:10]} (kpi quarantine show {self.id})"
+        return f"{self.reason} The file has been in quarantine since {since}."
 
 
 @dataclass(frozen=True)

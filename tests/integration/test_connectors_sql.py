@@ -252,7 +252,7 @@ def test_a_fetch_reads_one_state_and_can_write_nothing(tmp_path: Path, postgres:
     postgres.execute(database, "create sequence numbers")
     writing = shop(tmp_path, "id", table=None, cursor=None, query="select nextval('numbers') as id")
     with pytest.raises(
-        DeliveryError, match=r"the database refused: cannot execute nextval\(\) in a read-only transaction"
+        DeliveryError, match=r"the database refused the query: cannot execute nextval\(\) in a read-only transaction"
     ):
         writing.fetch()
     settings = (
@@ -266,8 +266,8 @@ def test_a_fetch_reads_one_state_and_can_write_nothing(tmp_path: Path, postgres:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("cast(customer as int)", r"the database refused: InvalidTextRepresentation\. Correct"),
-        ("'infinity'::timestamptz", r"the database refused: timestamp too large"),
+        ("cast(customer as int)", r"the database refused the query: InvalidTextRepresentation\. Correct"),
+        ("'infinity'::timestamptz", r"the database refused the query: timestamp too large"),
     ],
 )
 def test_a_value_that_cannot_be_had_is_an_error_that_does_not_show_persons(
@@ -290,8 +290,12 @@ def test_a_query_that_takes_too_long_is_cancelled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fetch", "columns", "message"),
     [
-        ({"table": "sales.Order"}, "id updated_at", r'the database refused: relation "sales.Order" does not exist'),
-        ({}, "id price updated_at", r"the database refused: column .*price.* does not exist"),
+        (
+            {"table": "sales.Order"},
+            "id updated_at",
+            r'the database refused the query: relation "sales.Order" does not exist',
+        ),
+        ({}, "id price updated_at", r"the database refused the query: column .*price.* does not exist"),
     ],
 )
 @pytest.mark.usefixtures("database")

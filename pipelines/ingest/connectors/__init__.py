@@ -70,7 +70,7 @@ def fetch(
         return target
     if table.empty_day == "forbidden":
         raise DeliveryError(
-            f"{label}: the source has no rows for {delivered_on}. See whether it is complete and run the day again, "
+            f"{label}: the source has no rows for {delivered_on}. Check whether it is complete and run the day again, "
             f"or write `empty_day: allowed` for {label} if days without a row are normal."
         )
     target.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ from pipelines.sources.fetching import ApiKeyAuth, BearerAuth, RestFetch
 
 _TIMEOUT_SECONDS = 60
 _MOST_READINGS = 10
-_TRY_AGAIN = "Run the day again later; if it stays, ask who runs the API."
+_TRY_AGAIN = "Run the day again later; if the problem persists, ask whoever runs the API."
 
 
 def rows(source: Source, table_name: str, table: Table, window: Window, retries: Retries) -> Iterator[Row]:
@@ -79,7 +79,7 @@ def _skipped(found: list[Row], key: list[str], read: Callable[[], Iterator[Row]]
         skipped += new
         seen.update(key_of(row) for row in new)
     raise DeliveryError(
-        f"{label}: records come and go faster than they can be read: {_MOST_READINGS} readings each brought others. "
+        f"{label}: records change faster than they can be read: each of {_MOST_READINGS} passes found new ones. "
         "Name a `cursor` in the table's `fetch`, or run the day when the API is quiet."
     )
 
@@ -102,22 +102,22 @@ def _records(
                 _check_next_page(page.request, asked, client.base_url, label)
     except requests.HTTPError as error:
         code = error.response.status_code if error.response is not None else 0
-        raise UnreachableError(f"{label}: {fetch.path} answered with HTTP status {code}. {_next_step(code)}") from None
+        raise UnreachableError(f"{label}: {fetch.path} returned HTTP status {code}. {_next_step(code)}") from None
     except requests.RequestException as error:  # its text contains the URL, possibly with a key
         raise UnreachableError(
             f"{label}: {fetch.path} of {urlsplit(client.base_url).netloc} cannot be read "
-            f"({type(error).__name__}, {retries.attempts} times). {_TRY_AGAIN}"
+            f"({type(error).__name__}, {retries.attempts} attempts). {_TRY_AGAIN}"
         ) from None
     except ValueError as error:  # from dlt's paginators; its text contains the whole response
         raise DeliveryError(
-            f"{label}: {fetch.path}: the paginator {fetch.paginator['type']} does not find in the answer what it needs "
-            f"({str(error).split(' in ')[0][:80]}). Correct `paginator` in the source's YAML."
+            f"{label}: {fetch.path}: the paginator {fetch.paginator['type']} does not find what it needs in the "
+            f"response ({str(error).split(' in ')[0][:80]}). Correct `paginator` in the source's YAML."
         ) from None
 
 
 def _next_step(status: int) -> str:
     if status in (401, 403):
-        return "See whether the secrets that `auth` names are right and have not expired."
+        return "Check that the secrets that `auth` names are correct and have not expired."
     if status in (400, 404, 405, 410, 422):
         return "Correct `base_url`, `path` and `params` in the source's YAML."
     return _TRY_AGAIN
@@ -132,15 +132,15 @@ class _Client(RESTClient):
         if response.is_redirect:
             place = _origin(urljoin(response.url, response.headers["Location"]))
             raise UnreachableError(
-                f"{self.label}: the API sends elsewhere, to {place}, and secrets do not follow. If that is the API's "
-                "new place, correct `base_url` and `path` in the source's YAML."
+                f"{self.label}: the API redirects to {place}, and secrets are not sent there. If that is the API's "
+                "new address, correct `base_url` and `path` in the source's YAML."
             )
         try:
             answer = _parsed(response)
         except ValueError:
-            kind = response.headers.get("Content-Type", "an unnamed type")
+            kind = response.headers.get("Content-Type", "an unspecified type")
             raise DeliveryError(
-                f"{self.label}: the answer is not JSON but {kind}, {len(response.content)} bytes. {_TRY_AGAIN}"
+                f"{self.label}: the response is not JSON but {kind}, {len(response.content)} bytes. {_TRY_AGAIN}"
             ) from None
         selected = jsonpath.find_values(data_selector, answer)
         if len(selected) != 1 or not isinstance(selected[0], list):
@@ -148,8 +148,8 @@ class _Client(RESTClient):
                 f"an object with {', '.join(list(answer)[:5])}" if isinstance(answer, dict) else type(answer).__name__
             )
             raise DeliveryError(
-                f"{self.label}: the answer has no list of records at {data_selector!r}; it is {names}. "
-                "Correct `data_selector` in the source's YAML, or ask who runs the API."
+                f"{self.label}: the response has no list of records at {data_selector!r}; it is {names}. "
+                "Correct `data_selector` in the source's YAML, or ask whoever runs the API."
             )
         for position, record in enumerate(selected[0], start=1):
             if not isinstance(record, dict):
@@ -194,7 +194,9 @@ def _paginator(fetch: RestFetch, label: str) -> BasePaginator:
     try:
         paginator = create_paginator(cast(Any, fetch.paginator))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{label}: `fetch.paginator`: {error}. docs/connect/rest.md lists what each takes.") from None
+        raise ConfigError(
+            f"{label}: `fetch.paginator`: {error}. docs/connect/rest.md lists the settings of each paginator."
+        ) from None
     assert paginator is not None
     return paginator
 
@@ -219,13 +221,13 @@ def _check_next_page(request: requests.Request, asked: set[str], base_url: str, 
     origin, expected = _origin(str(request.url)), _origin(base_url)
     if origin != expected:
         raise DeliveryError(
-            f"{label}: the next page is said to lie at {origin}, not at {expected}, and the secrets are for the latter "
-            "alone. If both are the API's, write the former as `base_url`."
+            f"{label}: the API says that the next page is at {origin}, not at {expected}, but secrets are sent only to "
+            "the latter. If both belong to the API, write the former as `base_url`."
         )
     page = json.dumps([request.url, request.params], sort_keys=True)
     if page in asked:
         raise DeliveryError(
-            f"{label}: the API leads to a page that was read before, without end. "
+            f"{label}: the API links back to a page that has been read, so reading would never end. "
             "Correct `paginator` in the source's YAML."
         )
     asked.add(page)
@@ -270,7 +272,7 @@ def _in_window(record: dict[str, Any], fetch: RestFetch, window: Window, place: 
         changed = _moment(text, fetch, window)
     except (ValueError, OverflowError, OSError):
         raise DeliveryError(
-            f"{place}: the cursor {fetch.cursor!r} is no time as `cursor_format: {fetch.cursor_format}` has it. "
+            f"{place}: the cursor {fetch.cursor!r} is not a time in the format `cursor_format: {fetch.cursor_format}`. "
             "Correct `cursor` or `cursor_format` in the source's YAML."
         ) from None
     return changed < window.end and (window.start is None or changed >= window.start)

@@ -48,7 +48,7 @@ def rows(source: Source, table_name: str, table: Table, window: Window) -> Itera
     except sa.exc.DBAPIError as error:
         raise _explained(error, label, source) from None
     except sa.exc.SQLAlchemyError as error:
-        raise DeliveryError(f"{label}: the query cannot be made: {_first_line(error)}. Correct `fetch`.") from None
+        raise DeliveryError(f"{label}: the query cannot be built: {_first_line(error)}. Correct `fetch`.") from None
     finally:
         engine.dispose()
 
@@ -66,8 +66,8 @@ def _engine(source: Source) -> sa.Engine:
         return sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, **settings)
     except (sa.exc.ArgumentError, ModuleNotFoundError):  # their messages may contain the password
         raise ConfigError(
-            f"source {source.name}: the environment variable {variable} (`connection_env`) holds no SQLAlchemy URL of "
-            "a database whose driver is installed. Write for example postgresql+psycopg://user:password@host:5432/database."
+            f"source {source.name}: the environment variable {variable} (`connection_env`) is not the SQLAlchemy URL "
+            "of a database whose driver is installed, such as postgresql+psycopg://user:password@host:5432/database."
         ) from None
 
 
@@ -153,11 +153,11 @@ def _explained(error: sa.exc.DBAPIError, label: str, source: Source) -> Delivery
     if error.connection_invalidated or refused_to_connect:
         return ConnectionLostError(
             f"{label}: no connection to the database: {said}. "
-            f"See whether it runs and {source.connection_env} is right, and run the day again."
+            f"Check that it is running and that {source.connection_env} is correct, then run the day again."
         )
     return DeliveryError(
-        f"{label}: the database refused: {said}. Correct `columns` and `fetch` in the source's YAML, or the rights "
-        f"of the user in {source.connection_env}, and run the day again."
+        f"{label}: the database refused the query: {said}. Correct `columns` and `fetch` in the source's YAML, or the "
+        f"permissions of the user in {source.connection_env}, then run the day again."
     )
 
 

@@ -37,8 +37,8 @@ def copy_deliveries(source: Source, table: Table, delivered_on: date, landing_di
     except Exception as error:  # each kind of store has its own errors; their texts may contain addresses with keys
         raise UnreachableError(
             f"{pattern}: the store of source {source.name} ({urlsplit(source.store).scheme}://…) cannot be read: "
-            f"{type(error).__name__}. See whether it is there and the credentials in the environment are right, and "
-            "run the day again."
+            f"{type(error).__name__}. Check that it exists and that the credentials in the environment are correct, "
+            "then run the day again."
         ) from None
 
 
@@ -49,7 +49,7 @@ def _opened(source: Source) -> tuple[Any, str]:
         store, root = fsspec.core.url_to_fs(source.store)
     except (ImportError, ValueError) as error:
         raise ConfigError(
-            f"source {source.name}: `store`: {error}. Install what this kind of store needs beside the pipeline, "
+            f"source {source.name}: `store`: {error}. Install the package that this kind of store needs, "
             "for example s3fs, gcsfs or adlfs, or correct the address."
         ) from None
     return store, root

@@ -78,9 +78,9 @@ def test_json_lists_each_without_what_was_delivered() -> None:
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        (Selection(source="shp"), r"--source shp: there is none of that name\. Did you mean shop\? There are: shop\."),
-        (Selection(table="order"), r"--table order: there is none of that name\. Did you mean orders\?"),
-        (Selection(source="shop", table="leads"), r"--table leads: there is none of that name of shop\. There are: "),
+        (Selection(source="shp"), r"--source shp: not found\. Did you mean shop\? Available: shop\."),
+        (Selection(table="order"), r"--table order: not found\. Did you mean orders\?"),
+        (Selection(source="shop", table="leads"), r"--table leads: not found in shop\. Available: "),
     ],
 )
 def test_a_source_or_table_that_does_not_exist_is_told(tmp_path: Path, selection: Selection, message: str) -> None:

@@ -75,10 +75,10 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 ('shop', 'orders', date '2025-03-04', 'accepted', 'too few', 'ann', 'a storm'),
                 ('shop', 'products', date '2025-03-06', 'left_out', 'too few', 'bob', 'torn'),
                 ('shop', 'refunds', date '2025-03-05', 'left_out', 'too few', null, null),
-                ('ads', 'spend', date '2025-03-08', 'missing', 'never came', null, null),
-                ('ads', 'spend', date '2025-03-09', 'missing', 'never came', null, null),
-                ('ads', 'spend', date '2025-03-10', 'missing', 'never came', null, null),
-                ('ads', 'spend', date '2025-03-11', 'missing', 'never came', null, null)
+                ('ads', 'spend', date '2025-03-08', 'missing', 'has not arrived', null, null),
+                ('ads', 'spend', date '2025-03-09', 'missing', 'has not arrived', null, null),
+                ('ads', 'spend', date '2025-03-10', 'missing', 'has not arrived', null, null),
+                ('ads', 'spend', date '2025-03-11', 'missing', 'has not arrived', null, null)
             ) as t(source, table_name, delivered_on, state, problems, decided_by, reason)
             """
         )

@@ -219,10 +219,10 @@ def test_several_files_of_a_day_land_together(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("id,amnt\n1,2\n", r"row 1 \(header\): column 'amount' is missing; not declared: 'amnt'"),
-        ("id,id,amount\n1,1,2\n", r"row 1 \(header\): column 'id' stands there more than once"),
+        ("id,id,amount\n1,1,2\n", r"row 1 \(header\): column 'id' occurs more than once"),
         ("<!DOCTYPE html>\n<html></html>\n", r"the file is a web page or XML"),
         ("", r"the file is empty"),
-        ("id,amount\n1,2", r"row 2: the last row has no line end"),
+        ("id,amount\n1,2", r"row 2: the last row has no line ending"),
     ],
 )
 def test_a_broken_file_is_named_with_row_and_column_and_leaves_raw_as_it_was(
@@ -259,7 +259,7 @@ def test_what_has_landed_stays_when_the_landing_folder_is_cleared(tmp_path: Path
         ("id,amount\n1,2\n1,2,3\n4,5\n", (3, "1,2,3\n", "3 cells where the header has 2"), ["1", "4"]),
         ("id,amount\n1,2\n4\n5,6\n", (3, "4\n", "1 cells where the header has 2"), ["1", "5"]),
         ('id,amount\n1,"2\n3,4\n5,"6"\n', (2, '1,"2\n', "a quote is not closed"), ["3", "5"]),
-        ("id,amount\n\n1,2\n3,x\0y\n", (4, "3,x\0y\n", "holds a NUL byte"), ["1"]),
+        ("id,amount\n\n1,2\n3,x\0y\n", (4, "3,x\0y\n", "contains a NUL byte"), ["1"]),
         ("id,amount\n1," + "x" * 2_000_001 + "\n3,4\n", (2, None, "a cell has more than 2,000,000"), ["3"]),
     ],
     ids=["too many cells", "too few cells", "quote", "NUL after a blank line", "cell too large"],
@@ -395,7 +395,7 @@ def test_a_snapshot_lands_whole_or_not_at_all(tmp_path: Path) -> None:
     shop = Shop(tmp_path, path="orders_{delivered_on}_*.csv", deliveries="snapshot")
     shop.deliver("id,amount\n1,2\n", f"orders_{DAY}_eu.csv")
     shop.deliver("id,amount\n5,6", f"orders_{DAY}_us.csv")
-    with pytest.raises(DeliveryError, match=r"_us\.csv: row 2: the last row has no line end"):
+    with pytest.raises(DeliveryError, match=r"_us\.csv: row 2: the last row has no line ending"):
         shop.land()
     assert not shop.file().exists()
 

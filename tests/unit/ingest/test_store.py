@@ -90,7 +90,7 @@ def test_a_store_that_cannot_be_read_is_named_without_its_address(settings: Sett
 
 
 def test_a_store_whose_driver_is_missing_or_unknown_says_what_to_install(settings: Settings) -> None:
-    with pytest.raises(ConfigError, match=r"`store`: .*Install what this kind of store needs"):
+    with pytest.raises(ConfigError, match=r"`store`: .*Install the package that this kind of store needs"):
         copy(source_in("nowhere://bucket"), settings)
 
 
