@@ -88,8 +88,8 @@ class SettingsFile(BaseModel):
     def _last_after_first(self) -> Self:
         if self.last_delivery and self.last_delivery < self.first_delivery:
             raise ValueError(
-                f"last_delivery, {self.last_delivery}, lies before first_delivery, {self.first_delivery}. "
-                "Leave it out where deliveries go on."
+                f"last_delivery ({self.last_delivery}) is before first_delivery ({self.first_delivery}). "
+                "Omit last_delivery if deliveries continue."
             )
         return self
 
@@ -106,7 +106,7 @@ class SettingsFile(BaseModel):
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
-            raise ValueError(f"no time zone is called {value!r}. Name one like Europe/Warsaw or UTC.") from None
+            raise ValueError(f"no time zone is called {value!r}. Use a name such as Europe/Warsaw or UTC.") from None
         return value
 
 

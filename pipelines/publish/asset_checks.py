@@ -21,13 +21,13 @@ from pipelines.sources import Source
 
 _RUNBOOK = "docs/operations.md#one-look"
 _MEANINGS = {
-    "gate_passed": "The last run published: no blocking check kept it back.",
-    "fresh": "The numbers are as of the newest delivery day, or little behind it.",
-    "complete": "Every delivery that the numbers should rest on is in them.",
+    "gate_passed": "The last run published: no blocking check stopped it.",
+    "fresh": "The numbers are as of the newest delivery day, or only a little older.",
+    "complete": "The numbers include every delivery that they should.",
     "no_critical_incident": "No critical incident is open.",
-    "run_on_time": "Yesterday's delivery day was run when it was due.",
+    "run_on_time": "Yesterday's delivery day was run by the time it was due.",
     "delivered_on_time": "Every source delivered by its deadline.",
-    "started_daily": "Something starts the daily run where one is expected.",
+    "started_daily": "If a daily run is expected, something starts it.",
 }
 
 
@@ -37,7 +37,7 @@ def published_checks(settings: Settings, sources: Sequence[Source]) -> dg.AssetC
     @dg.multi_asset_check(
         name="check_published__kpi",
         specs=[
-            dg.AssetCheckSpec(name, asset=PUBLISHED_KEY, description=_MEANINGS.get(name, "As `kpi status` tells."))
+            dg.AssetCheckSpec(name, asset=PUBLISHED_KEY, description=_MEANINGS.get(name, "A line of `kpi status`."))
             for name in CHECKS
         ],
     )
@@ -61,7 +61,7 @@ def standing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorD
     @dg.sensor(
         name="published_standing",
         minimum_interval_seconds=60,
-        description="Brings the checks of published/kpi up to date: what `kpi status` says.",
+        description="Brings the checks of published/kpi up to date with what `kpi status` shows.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def published_standing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
@@ -107,8 +107,8 @@ def _lines(settings: Settings, sources: Sequence[Source]) -> list[Line]:
     try:
         return standing(settings, sources, datetime.now(UTC))
     except Exception as error:  # any file may be broken; the check says so, and fails
-        said = f"How things stand cannot be told: {type(error).__name__}: {error}"
-        return [Line(name, False, said, "kpi status says more") for name in CHECKS]
+        said = f"The state cannot be determined: {type(error).__name__}: {error}"
+        return [Line(name, False, said, "Find the cause: kpi status") for name in CHECKS]
 
 
 def _metadata(settings: Settings, line: Line) -> dict[str, dg.MetadataValue]:

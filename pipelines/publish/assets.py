@@ -47,8 +47,9 @@ def published_asset(
         key=PUBLISHED_KEY,
         deps=[dg.AssetKey(["marts", table]) for table in mart_tables],
         description=(
-            "The file analysts read: `published/kpi.duckdb` with schemas `marts` and `meta`, Parquet copies and a "
-            "manifest. Built aside, audited against the warehouse, swapped in at once; earlier ones are kept."
+            "The file that analysts read: `published/kpi.duckdb` with schemas `marts` and `meta`, Parquet copies and a "
+            "manifest. It is built as a candidate, audited against the warehouse and swapped in as a whole; earlier "
+            "publications are kept."
         ),
         group_name="published",
         owners=["team:data"],
@@ -65,7 +66,8 @@ def published_asset(
         ]
         if problems:
             raise dg.Failure(
-                description="Not published, the previous file stays:\n" + "\n".join(problems), allow_retries=False
+                description="Not published; the previous publication stays:\n" + "\n".join(problems),
+                allow_retries=False,
             )
         now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
         through = {
@@ -112,9 +114,9 @@ def _incomplete(settings: Settings, standing: Standing, as_of: date) -> list[str
         return []
     first = waited_for[0]
     return [
-        f"{first}: {first.state.replace('_', ' ')}: {'; '.join(first.problems)} No day from it on is complete, so that "
-        f"nothing can be published as of {as_of}. Have it delivered, or go on without it: kpi accept {first.source} "
-        f'{first.table} {first.delivered_on} --reason "…"'
+        f"{first}: {first.state.replace('_', ' ')}: {'; '.join(first.problems)} From that day on, no day is complete, "
+        f"so nothing can be published as of {as_of}. Have it delivered, or continue without it: "
+        f'kpi accept {first.source} {first.table} {first.delivered_on} --reason "…"'
     ]
 
 

@@ -31,8 +31,10 @@ SCORECARD = "kpi_scorecard__monthly"
 
 _OWN_TABLES = {
     "check_results": Description("What the checks of the last runs found; one row per run, table and check.", {}),
-    "publication": Description("What this publication is; one row per source.", {}),
-    "restatements": Description("Values of months that were over, and are others now; one row per publication.", {}),
+    "publication": Description("This publication and the sources that it was made from; one row per source.", {}),
+    "restatements": Description(
+        "Published values of past months that have changed; one row per publication and value.", {}
+    ),
 }
 
 

@@ -82,17 +82,17 @@ class Table(BaseModel):
     def _names_the_day(cls, value: str) -> str:
         if "{delivered_on" not in value:
             raise ValueError(
-                "the pattern has no {delivered_on}, so a file's delivery day cannot be told. "
-                "Write for example orders_{delivered_on}.csv or orders_{delivered_on:%Y%m%d}.csv."
+                "the pattern has no {delivered_on}, so a file's delivery day is unknown. "
+                "Write, for example, orders_{delivered_on}.csv or orders_{delivered_on:%Y%m%d}.csv."
             )
         try:
             example = value.format(delivered_on=date(2025, 1, 31))
         except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(
-                f"the pattern cannot be filled in ({error}). Only {{delivered_on}} may stand in it."
-            ) from None
+            raise ValueError(f"the pattern is not valid ({error}). It may contain only {{delivered_on}}.") from None
         if Path(example).is_absolute() or ".." in Path(example).parts:
-            raise ValueError("the pattern leaves the landing folder. Write it relative to that folder, without `..`.")
+            raise ValueError(
+                "the pattern leads out of the landing folder. Write it relative to that folder, without `..`."
+            )
         return value
 
     @model_validator(mode="before")
@@ -103,7 +103,7 @@ class Table(BaseModel):
         for setting in ("path", "format", "delimiter", "encoding"):
             if setting in data:
                 raise ValueError(
-                    f"`{setting}` and `fetch` exclude each other. Remove one: what is fetched is JSON Lines."
+                    f"`{setting}` and `fetch` exclude each other. Remove one: fetched files are JSON Lines."
                 )
         return {**data, "path": "{delivered_on}.jsonl.gz", "format": "jsonl"}  # the source sets the folder
 
@@ -117,7 +117,7 @@ class Table(BaseModel):
     @model_validator(mode="after")
     def _cursor_exists(self) -> "Table":
         if self.fetch and self.fetch.cursor and self.fetch.cursor not in self.columns:
-            raise ValueError(f"the cursor {self.fetch.cursor!r} is not one of the columns. Add it to them.")
+            raise ValueError(f"the cursor {self.fetch.cursor!r} is not one of the columns. Add it to `columns`.")
         return self
 
     @model_validator(mode="after")
@@ -126,7 +126,7 @@ class Table(BaseModel):
         named = [*self.newest_by, *self.personal_columns, *([self.date_column] if self.date_column else [])]
         for column in named + [name for name in self.key if name not in ("_source_file", "_row_number")]:
             if column not in known:
-                raise ValueError(f"{column!r} is not one of the columns. They are: {', '.join(self.columns)}.")
+                raise ValueError(f"{column!r} is not one of the columns. The columns are: {', '.join(self.columns)}.")
         return self
 
     @property
@@ -227,7 +227,7 @@ class Source(BaseModel):
     def _rhythm_is_of_its_entities(self) -> "Source":
         if others := sorted(set(self.rhythm).difference(self.entities)):
             raise ValueError(
-                f"`rhythm` names {', '.join(others)}, which is none of the `entities`. Add it there, or remove it."
+                f"`rhythm` names {', '.join(others)}, which `entities` does not list. Add it there, or remove it."
             )
         return self
 
@@ -265,7 +265,7 @@ def _load_source(name: str, own_dir: Path) -> Source:
         shipped = ", ".join(sorted(path.stem for path in SHIPPED_DIR.glob("*.yml")))
         raise ConfigError(
             f"settings: sources: {name!r} has no file. Write {own_dir / f'{name}.yml'}, "
-            f"or name a shipped one: {shipped}."
+            f"or name a shipped source: {shipped}."
         )
     if len(candidates) > 1:
         raise ConfigError(f"{candidates[0]}:1: {name!r} is the name of a shipped source. Give your file another name.")

@@ -28,7 +28,7 @@ class Incremental(BaseModel):
         try:
             ZoneInfo(value or "UTC")
         except (KeyError, ValueError, OSError):
-            raise ValueError(f"no time zone is called {value!r}. Name one like Europe/Warsaw or UTC.") from None
+            raise ValueError(f"no time zone is called {value!r}. Use a name such as Europe/Warsaw or UTC.") from None
         return value
 
 
@@ -72,8 +72,8 @@ class RestFetch(Incremental):
             raise ValueError("`cursor` is missing. Name the field that says when a record last changed.")
         if self.cursor and not self.lag_days and self.paginator["type"] != "single_page":
             raise ValueError(
-                "`lag_days: 0` loses records where there are pages: one that changes while they are read moves all "
-                "behind it, and the next day must read these again. Write `lag_days: 1`."
+                "`lag_days: 0` loses records if there are several pages: a record that changes while they are read "
+                "shifts all records after it, and the next day must read these again. Write `lag_days: 1`."
             )
         return self
 
@@ -127,8 +127,8 @@ def connector_problem(connector: str, written: set[str]) -> str | None:
     for setting in sorted(written):
         if _CONNECTOR_OF[setting] != connector:
             return (
-                f"`{setting}` belongs to sources with `connector: {_CONNECTOR_OF[setting]}`, this one has {connector}. "
-                "Remove it, or correct `connector`."
+                f"`{setting}` belongs to sources with `connector: {_CONNECTOR_OF[setting]}`, but this one has "
+                f"{connector}. Remove it, or correct `connector`."
             )
     if connector == "sql" and "connection_env" not in written:
         return "`connection_env` is missing. Name the environment variable that holds the database's SQLAlchemy URL."
@@ -141,9 +141,9 @@ def fetch_problem(connector: str, table_name: str, fetch: SqlFetch | RestFetch |
     """What is wrong with a table's `fetch` under this connector, and the next step."""
     needed = _NEEDED[connector]
     if needed is None and fetch:
-        return f"{table_name}: `fetch` does not go with `connector: files`. Write `path` and `format` instead."
+        return f"{table_name}: `fetch` cannot be used with `connector: files`. Write `path` and `format` instead."
     if needed and not fetch:
         return f"{table_name}: `fetch` is missing: `connector: {connector}` needs it instead of `path` and `format`."
     if needed and not isinstance(fetch, needed):
-        return f"{table_name}: this `fetch` is not one of `connector: {connector}`. Correct it, or the connector."
+        return f"{table_name}: this `fetch` does not match `connector: {connector}`. Correct one of them."
     return None

@@ -30,16 +30,16 @@ def said_of_failed(results: Sequence[Mapping[str, Any]], error: str) -> str:
     models = [result for result in results if result["status"] == "error"]
     tests = [result for result in results if result["status"] == "fail"]
     if not models and not tests:
-        return f"dbt did not get as far as building: {readable_error(error)}"
+        return f"dbt failed before it built anything: {readable_error(error)}"
     skipped = sum(result["status"] == "skipped" for result in results)
     counts = [_counted(len(models), "model", "could not be built")] if models else []
     counts += [_counted(len(tests), "test", "failed")] if tests else []
     things = "model or test" if skipped == 1 else "models and tests"
-    left_out = f" What builds on that was left out: {skipped:,} {things}." if skipped else ""
+    left_out = f" Skipped because of that: {skipped:,} {things}." if skipped else ""
     failed = [
         f"{_name(result)}: {readable_error(result.get('message') or 'no reason given')}" for result in models + tests
     ]
-    more = [f"… and {len(failed) - _SHOWN} more, in the log of the step"] if len(failed) > _SHOWN else []
+    more = [f"… and {len(failed) - _SHOWN} more, in the step's log"] if len(failed) > _SHOWN else []
     return "\n".join([f"{' and '.join(counts)}.{left_out}", *failed[:_SHOWN], *more])
 
 

@@ -549,7 +549,7 @@ with dg.DagsterInstance.get() as instance:
     before = published_hashes(demo)
     printed = demo.forked_python(code).stdout
     assert "('daily', 'SUCCESS')" in printed
-    assert "False Not published, the previous file stays:" in printed
+    assert "False Not published; the previous publication stays:" in printed
     assert published_hashes(demo) == before
 
 

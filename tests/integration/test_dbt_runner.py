@@ -115,7 +115,7 @@ def test_a_dbt_test_blocks_unless_it_warns(project: Project, tmp_path: Path, mon
     }
     [failure] = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
     assert failure.description == (
-        "1 test failed. What builds on that was left out: 1 model or test.\n"
+        "1 test failed. Skipped because of that: 1 model or test.\n"
         "has_two_orders: Got 1 result, configured to fail if != 0"
     )
     rows = {

@@ -79,7 +79,7 @@ def test_path_and_format_follow_from_the_names(tmp_path: Path, text: str) -> Non
         (SQL, "connector: sql\nconnection_env: ERP_URL", "connector: files", r"own.yml:6: tables: orders: `fetch`"),
         (SQL, "    fetch:\n      table: orders\n      cursor: changed", "    path: x_{delivered_on}\n    format: csv",
          r"own.yml:7: tables: orders: `fetch` is missing: `connector: sql` needs it"),
-        (SQL, "      table: orders", "      path: /orders", r"own.yml:7: tables: orders: this `fetch` is not one"),
+        (SQL, "      table: orders", "      path: /orders", r"own.yml:7: tables: orders: this `fetch` does not"),
         (SQL, "      table: orders", "      query: select 1\n      table: orders", r"own.yml:10: .*either `table` or"),
         (SQL, "      table: orders", "      tabel: orders", r"own.yml:10: tables.orders.fetch.sql.tabel: unknown key"),
         (SQL, "cursor: changed", "cursor: updated", r"own.yml:8: tables.orders: the cursor 'updated' is not one of"),

@@ -66,7 +66,7 @@ def test_the_file_says_what_its_tables_and_columns_mean(warehouse: Warehouse) ->
         tables = connection.execute("select table_name, comment from duckdb_tables() where comment is not null")
         comments = dict(tables.fetchall())
         assert comments["numbers"] == "The shop's numbers."
-        assert comments["publication"] == "What this publication is; one row per source."
+        assert comments["publication"] == "This publication and the sources that it was made from; one row per source."
         columns = connection.execute("select column_name, comment from duckdb_columns() where comment is not null")
         assert columns.fetchall() == [("n", "A number; what isn't one is left out.")]
 

@@ -101,7 +101,7 @@ def test_what_cannot_be_told_fails_the_checks_and_not_the_run(
 
     monkeypatch.setattr(asset_checks, "standing", breaks)
     report_standing(instance, settings, [])
-    assert set(told(instance).values()) == {(False, "How things stand cannot be told: OSError: the disk is gone")}
+    assert set(told(instance).values()) == {(False, "The state cannot be determined: OSError: the disk is gone")}
 
 
 def test_there_is_a_line_for_each_check(settings: Settings) -> None:

@@ -19,7 +19,7 @@ def test_it_opens_with_what_failed_and_says_what_was_left_out() -> None:
         "the whole log",
     )
     assert failure.description == (
-        "1 model could not be built. What builds on that was left out: 1 model or test.\n"
+        "1 model could not be built. Skipped because of that: 1 model or test.\n"
         "fct_orders: Runtime Error in model fct_orders\n  Binder Error: no column x"
     )
     assert failure.metadata[ONLY_TESTS].value is False
@@ -34,12 +34,12 @@ def test_a_failure_of_tests_alone_says_so() -> None:
 def test_of_many_only_the_first_are_named() -> None:
     failure = failure_of([result("fail", f"test.kpi.t{number}", "Got 1 result") for number in range(7)], "")
     assert str(failure.description).splitlines()[0] == "7 tests failed."
-    assert str(failure.description).splitlines()[-1] == "… and 2 more, in the log of the step"
+    assert str(failure.description).splitlines()[-1] == "… and 2 more, in the step's log"
 
 
 def test_what_stopped_dbt_before_it_built_anything_is_told() -> None:
     failure = failure_of([], "Compilation Error\n\n  'ref' is undefined")
-    assert failure.description == ("dbt did not get as far as building: Compilation Error\n  'ref' is undefined")
+    assert failure.description == "dbt failed before it built anything: Compilation Error\n  'ref' is undefined"
 
 
 def test_values_that_a_delivery_brought_are_not_told() -> None:
