@@ -56,9 +56,9 @@ def add_source(
         ConfigError: the file cannot be recognised, or the draft would overwrite something that a person wrote.
     """
     if dates and not re.fullmatch(r"(dd([./-])mm\2yyyy|mm([/-])dd\3yyyy)", dates):
-        raise ConfigError(f"--dates: {dates!r} says no order. Write dd/mm/yyyy or mm/dd/yyyy.")
+        raise ConfigError(f"--dates: {dates!r} is not an order of day, month and year. Write dd/mm/yyyy or mm/dd/yyyy.")
     if decimal and decimal not in (".", ","):
-        raise ConfigError(f"--decimal: {decimal!r} is no decimal mark. Write . or a comma.")
+        raise ConfigError(f"--decimal: {decimal!r} is not a decimal mark. Write . or a comma.")
     in_database = _FROM_DATABASE.match(what)
     if in_database:
         from pipelines.onboarding.database import describe_table
@@ -93,7 +93,9 @@ def _name(text: str, option: str) -> str:
     """`text` as the name of a source or table; `option` is named if none can be made from it."""
     name = slug(text)
     if not name:
-        raise ConfigError(f"{option}: {text!r} has no letter to make a name of. Give one, such as webshop.")
+        raise ConfigError(
+            f"{option}: {text!r} contains no letter, so no name can be made from it. Give a name, such as webshop."
+        )
     return name
 
 

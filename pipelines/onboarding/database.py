@@ -49,11 +49,11 @@ def describe_table(
         raise UnrecognisedError(f"--table: the database of {variable} has no table {table!r}.") from None
     except (SQLAlchemyError, ImportError) as error:  # the message may contain the address
         problem = type(getattr(error, "orig", None) or error).__name__
-        raise UnrecognisedError(f"{variable}: the database cannot be asked: {problem}. Check the address.") from None
+        raise UnrecognisedError(f"{variable}: the database cannot be queried: {problem}. Check the address.") from None
     header = [column.name for column in mirrored.columns]
     check_names(header, table)
     if not rows:
-        raise UnrecognisedError(f"{table}: has no rows, so nothing can be told of its columns.")
+        raise UnrecognisedError(f"{table}: has no rows, so its columns cannot be described.")
     cells = [tuple(_text(value) for value in row) for row in rows]
     described = Described(
         label=table,

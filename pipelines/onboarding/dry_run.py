@@ -91,8 +91,8 @@ def dry_run(settings: Settings, name: str, day: date | None = None, given: Given
         deliveries = list(_deliveries(settings, source, landing, day))
         if not deliveries and not found.refused:
             raise ConfigError(
-                f"Nothing of {name} lies in {settings.landing_dir} that has not landed. "
-                f"Put files there, or give one: --file FILE --table TABLE.{_misnamed(settings, source)}"
+                f"{settings.landing_dir} contains no files of {name} that have not landed yet. "
+                f"Put files there, or specify one: --file FILE --table TABLE.{_misnamed(settings, source)}"
             )
         raw = copy / "raw"
         with sandboxed(landing, raw) as database:
@@ -147,7 +147,9 @@ def _landing_with(copy: Path, table: Table, given: Given) -> Path:
 def _misnamed(settings: Settings, source: Source) -> str:
     """A message that names the files in the source's folders that no run will read, if any."""
     names = ", ".join(repr(path.name) for path in unclaimed_files(settings, [source])[:5])
-    return f" These files have a name that no `path` of the source fits, or an earlier day: {names}." if names else ""
+    return (
+        f" The names of these files match no `path` of the source, or are of an earlier day: {names}." if names else ""
+    )
 
 
 def _asked(settings: Settings, source: Source, day: date, found: DryRun) -> Path:

@@ -86,7 +86,7 @@ def entity_columns() -> dict[str, Columns]:
     path = PROJECT_DIR / "dbt_project" / "macros" / "entities.sql"
     # The list is a dict literal in a macro. It is parsed from there, so that it exists only once.
     found = re.search(r"{%- set text, date.*?\n    } -%}", path.read_text(encoding="utf-8"), re.DOTALL)
-    assert found, f"{path}: the list of entities is not where it was"
+    assert found, f"{path}: the list of entities was not found"
     listed: Any = jinja2.Environment().from_string(found.group()).module
     return {entity: dict(columns) for entity, columns in listed.entities.items()}
 
@@ -111,7 +111,9 @@ def propose(
         UnrecognisedError: no entity fits, or `entity` is not an entity.
     """
     if entity is not None and entity not in synonyms():
-        raise UnrecognisedError(f"--entity: {entity!r} is no entity here. They are: {', '.join(sorted(synonyms()))}.")
+        raise UnrecognisedError(
+            f"--entity: {entity!r} is not an entity. The entities are: {', '.join(sorted(synonyms()))}."
+        )
     entity = entity or _best_entity(described, name)
     meaning = _with_order_columns(entity, described.columns, delivered)
     assigned, hints = _assign(described.columns, meaning)
@@ -139,10 +141,10 @@ def _best_entity(described: Described, name: str) -> str:
     best = max(scores, key=lambda entity: scores[entity])
     rivals = [entity for entity, score in scores.items() if score == scores[best]]
     if scores[best] < 4 or len(rivals) > 1:
-        what = f"could be {' or '.join(rivals)}" if scores[best] >= 4 else "look like none of this project's entities"
+        what = f"could be {' or '.join(rivals)}" if scores[best] >= 4 else "match none of this project's entities"
         raise UnrecognisedError(
             f"{described.label}: the columns {what}: {', '.join(column.name for column in described.columns[:20])}. "
-            f"Say what a row is with --entity: {', '.join(sorted(synonyms()))}."
+            f"Specify what a row is with --entity: {', '.join(sorted(synonyms()))}."
         )
     return best
 
@@ -234,16 +236,16 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
     }.get(sql_type, ("decimal", "integer") if sql_type.startswith("decimal") else ())
     if column.ambiguous and reads:
         option = "--decimal" if "mark" in column.ambiguous[0] else "--dates"
-        choices = " and as ".join(column.ambiguous)
-        return f"{column.name} reads as {choices}. Say which with {option}"
+        choices = " or ".join(column.ambiguous)
+        return f"{column.name} can be read as {choices}. Specify which with {option}"
     if reads and column.reading(*reads) is None:
-        return f"{column.name} holds {column.type}, not {reads[0]}"
+        return f"{column.name} contains {column.type}, not {reads[0]}"
     if target == "score" and not column.values <= {*map(str, range(11))}:
-        return f"{column.name} is not 0 to 10"
+        return f"{column.name} is not always 0 to 10"
     if not reads and column.type in ("date", "timestamp") and column.name not in meaning.keys[0]:
-        return f"{column.name} holds {column.type}s"
+        return f"{column.name} contains {column.type}s"
     if column.is_personal and [target] == meaning.keys[0] and target != "customer_id":
-        return f"{column.name} looks personal, a key should not be"
+        return f"{column.name} looks personal, but a key should not be"
     return ""
 
 
@@ -415,25 +417,29 @@ def _notes(
     if tuple(key) == PLACE:
         notes.append(
             "No column is a key: every delivered row counts, and a row delivered twice counts twice. "
-            "If some columns together are one, name them under `key`."
+            "If several columns together form a key, list them under `key`."
         )
     for name, column in assigned.items():
         if column.unreadable:
-            cells = f"{column.unreadable} of {described.rows} cells are no {column.type}"
+            cells = f"{column.unreadable} of {described.rows} cells are not of type {column.type}"
             notes.append(f"{column.name}: {cells}; their rows are quarantined.")
         if column.ambiguous:
-            notes.append(f"{column.name}: reads as {' and as '.join(column.ambiguous)}; taken as text for {name}.")
+            notes.append(f"{column.name}: can be read as {' or '.join(column.ambiguous)}; used as text for {name}.")
     if any(mapped.name == "currency_code" and not mapped.column for mapped in columns):
         currency = next(mapped.sql for mapped in columns if mapped.name == "currency_code")
-        notes.append(f"No column says the currency: amounts are taken to be in {(currency or '').strip(chr(39))}.")
+        notes.append(
+            f"No column contains the currency: amounts are assumed to be in {(currency or '').strip(chr(39))}."
+        )
     if entity == "orders" and "total_amount" in assigned:
         total = assigned["total_amount"].name
-        notes.append(f"total_amount is what the customer paid without tax: check that {total} is.")
+        notes.append(f"total_amount must be what the customer paid, excluding tax: check that {total} is.")
     elif entity == "orders" and "order_items" not in delivered:
-        notes.append("No column is the order's amount: map total_amount, or add the order lines with the same --name.")
+        notes.append(
+            "No column contains the order's amount: map total_amount, or add the order lines with the same --name."
+        )
     if entity == "order_items" and "orders" not in delivered and not any(m.name == "ordered_at" for m in columns):
-        notes.append("The lines do not say when and who ordered: add the orders, too, with the same --name.")
+        notes.append("The lines do not say who ordered, and when: add the orders, too, with the same --name.")
     if "status" in assigned and assigned["status"].values:
         statuses = ", ".join(sorted(value.lower() for value in assigned["status"].values)[:12])
-        notes.append(f"Statuses are {statuses}; what does not count stands in kpi.yml, kpis.excluded_order_statuses.")
+        notes.append(f"Statuses are {statuses}; those that do not count are in kpi.yml, kpis.excluded_order_statuses.")
     return tuple(notes)

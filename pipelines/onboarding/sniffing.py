@@ -93,7 +93,7 @@ def describe_file(
         with plain.open("rb") as file:
             start = file.read(10_000)
         if not start.strip():
-            raise UnrecognisedError(f"{path.name}: the file is empty. Give one that holds a header and rows.")
+            raise UnrecognisedError(f"{path.name}: the file is empty. Give one that has a header and rows.")
         format_ = _binary_format(start, path.name)
         if format_:
             shape = _binary_shape(plain, path.name, format_)
@@ -120,7 +120,7 @@ def _unpacked(path: Path) -> Iterator[tuple[Path, Literal["", "gzip", "zip"]]]:
                     shutil.copyfileobj(packed, file)
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
             raise UnrecognisedError(
-                f"{path.name}: cannot be unpacked: {error}. The file was cut off or has a password; have it sent again."
+                f"{path.name}: cannot be unpacked: {error}. It is truncated or has a password; have it sent again."
             ) from None
         yield plain, "zip" if is_zip else "gzip"
 
@@ -130,7 +130,8 @@ def _unzip(path: Path, plain: Path) -> None:
         names = [info.filename for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
         if len(names) != 1 and "xl/workbook.xml" not in names:
             raise UnrecognisedError(
-                f"{path.name}: holds {len(names)} files, a delivery is one. Unzip it and add each file by itself."
+                f"{path.name}: contains {len(names)} files, but a delivery is one file. "
+                "Unzip it and add each file separately."
             )
         if "xl/workbook.xml" in names:  # a workbook without the ending of one
             shutil.copyfile(path, plain)
@@ -174,7 +175,7 @@ def _binary_shape(path: Path, label: str, format_: Literal["parquet", "excel"]) 
             with in_memory() as database:
                 described = database.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
         except duckdb.Error:
-            raise UnrecognisedError(f"{label}: is no whole Parquet file. Have it sent again.") from None
+            raise UnrecognisedError(f"{label}: is not a complete Parquet file. Have it sent again.") from None
         return _Shape(format_, [name for name, *_ in described])
     from openpyxl import load_workbook
 
@@ -183,11 +184,13 @@ def _binary_shape(path: Path, label: str, format_: Literal["parquet", "excel"]) 
             workbook = load_workbook(file, read_only=True, data_only=True)
             first = list(next(workbook.worksheets[0].values, ()))
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise UnrecognisedError(f"{label}: is no Excel workbook: {error}. Save it as .xlsx or CSV.") from None
+        raise UnrecognisedError(f"{label}: is not an Excel workbook: {error}. Save it as .xlsx or CSV.") from None
     while first and first[-1] is None:  # a sheet is as wide as its widest row
         first.pop()
     names = workbook.sheetnames
-    notes = (f"The first sheet, {names[0]}, is read, of {', '.join(names)}.",) if len(names) > 1 else ()
+    notes = (
+        (f"Only the first sheet, {names[0]}, is read; the sheets are {', '.join(names)}.",) if len(names) > 1 else ()
+    )
     return _Shape(format_, _named(first), notes=notes)
 
 
@@ -238,13 +241,13 @@ def _encoding(content: bytes, label: str, told: str | None) -> tuple[Encoding, t
         try:
             content.decode(told)
         except UnicodeError as error:
-            raise UnrecognisedError(f"{label}: is not {told}: {error}. Name another with --encoding.") from None
+            raise UnrecognisedError(f"{label}: is not {told}: {error}. Choose another with --encoding.") from None
         return cast(Encoding, told), ()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16", ()
     if b"\x00" in content[:10_000]:
         raise UnrecognisedError(
-            f"{label}: holds NUL bytes, so it is neither text nor a format that is known here. "
+            f"{label}: contains NUL bytes, so it is neither text nor another supported format. "
             "Have it sent as CSV, JSON, Excel or Parquet."
         )
     try:
@@ -297,7 +300,7 @@ def _json_shape(text: str, label: str) -> _Shape:
             except json.JSONDecodeError as error:
                 raise UnrecognisedError(
                     f"{label}: line {number}: not valid JSON: {error.msg}. "
-                    "Each line is one record here, or the whole file is one array of records."
+                    "Write one record per line, or the whole file as one array of records."
                 ) from None
     if not records or not all(isinstance(record, dict) for record in records):
         raise UnrecognisedError(f"{label}: expected JSON objects, one per row. Have it sent as a list of records.")
@@ -321,7 +324,7 @@ def _delimited_shape(text: str, label: str) -> _Shape:
         return _Shape("whitespace", lines[0].split())
     if share == 0:
         raise UnrecognisedError(
-            f"{label}: row 1 (header) is not divided by a comma, semicolon, tab or |, so no columns can be told. "
+            f"{label}: row 1 (header) is not separated by a comma, semicolon, tab or |, so its columns are unknown. "
             "Delete lines above the header, or have the file sent with one of these delimiters."
         )
     return _Shape("csv", _named(next(csv.reader(lines, delimiter=delimiter))), delimiter)
@@ -357,15 +360,17 @@ def _describe(
     if len(broken) > TOLERATED * (len(rows) + len(broken)):
         number, problem = broken[0]
         raise UnrecognisedError(
-            f"{label}: row {number}: {problem}. {len(broken)} of {len(rows) + len(broken)} rows are like that, so the "
-            "file is not what its header says. Have it sent again."
+            f"{label}: row {number}: {problem}. {len(broken)} of {len(rows) + len(broken)} rows are broken, so the "
+            "file does not match its header. Have it sent again."
         )
     if not rows:
-        raise UnrecognisedError(f"{label}: has a header and no rows. Give a file with rows, to tell what they hold.")
+        raise UnrecognisedError(
+            f"{label}: has a header but no rows. Give a file with rows, which show what the columns contain."
+        )
     notes = [*shape.notes]
     if broken:
         number, problem = broken[0]
-        notes.append(f"Broken rows: {len(broken)}, the first is row {number}: {problem}. They are quarantined.")
+        notes.append(f"Broken rows: {len(broken)}; the first is row {number}: {problem}. They are quarantined.")
     return Described(
         label=label,
         format=shape.format,

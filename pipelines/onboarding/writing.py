@@ -64,8 +64,8 @@ def existing_source(company_dir: Path, source: str) -> Source | None:
     """
     if (SHIPPED_DIR / f"{source}.yml").exists():
         raise ConfigError(
-            f"--name: {source!r} is the name of a shipped source. If it is the same system, write it into `sources` of "
-            f"kpi.yml and you are done; else give yours another name, such as my_{source}."
+            f"--name: {source!r} is the name of a shipped source. If it is the same system, add it to `sources` in "
+            f"kpi.yml and you are done; otherwise give yours another name, such as my_{source}."
         )
     path = company_dir / "sources" / f"{source}.yml"
     return load_yaml_model(path, SourceFile).model_copy(update={"name": source}) if path.exists() else None
@@ -90,7 +90,7 @@ def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Pa
     }
     for path, option in ((base, "table with --table"), (staging, "source with --name")):
         if path.exists() and not force:
-            raise ConfigError(f"{path}: is there already. Write it anew with --force, or add another {option}.")
+            raise ConfigError(f"{path}: already exists. Overwrite it with --force, or add another {option}.")
     _check_source(texts[company_dir / draft.source_path], draft)
     for path, content in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,12 +137,12 @@ def _source_text(draft: Draft, company_dir: Path, force: bool) -> str:
     if draft.table in draft.replaces.tables:
         if not force:
             raise ConfigError(
-                f"{path}: has a table {draft.table!r} already. Give the new one another name with --table, "
-                "or write it anew with --force."
+                f"{path}: already has a table {draft.table!r}. Give the new one another name with --table, "
+                "or overwrite it with --force."
             )
         if list(draft.replaces.tables) != [draft.table]:
             raise ConfigError(
-                f"{path}: has more tables than {draft.table!r}. Delete that table there, and run this again."
+                f"{path}: has other tables besides {draft.table!r}. Delete that table there, and run this again."
             )
         return _source_text(_as_new(draft), company_dir, force)
     return _with_table(before, draft, path)
@@ -165,8 +165,8 @@ def _with_table(before: str, draft: Draft, path: Path) -> str:
     same_connector = draft.replaces.connector == ("sql" if draft.origin.connection_env else "files")
     if not (listed and ends_with_tables and same_connector):
         raise ConfigError(
-            f"{path}: is not written in a way that a table can be added to by itself. "
-            f"Add `{entity}` to `entities`, and below `tables`:\n" + "\n".join(_table_lines(draft))
+            f"{path}: no table can be added to this file automatically. "
+            f"Add `{entity}` to `entities`, and this below `tables`:\n" + "\n".join(_table_lines(draft))
         )
     if entity not in draft.replaces.entities:
         lines[listed[0]] = f"entities: [{', '.join([*draft.replaces.entities, entity])}]"

@@ -98,7 +98,7 @@ def test_a_broken_file_is_tried_and_nothing_is_touched(webshop: Installation, tm
     assert broken.exists()
     nothing = webshop.kpi("sources", "check", "webshop", "--date", "2025-03-02", check=False)
     assert nothing.returncode == 2
-    assert "Nothing of webshop lies in" in nothing.stderr
+    assert "contains no files of webshop that have not landed yet" in nothing.stderr
 
 
 def test_a_dry_run_says_which_checks_would_keep_it_from_being_published(webshop: Installation, tmp_path: Path) -> None:

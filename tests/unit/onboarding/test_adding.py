@@ -152,20 +152,20 @@ def test_columns_that_mean_nothing_here_are_refused_unless_the_entity_is_named(t
     with pytest.raises(UnrecognisedError, match=r"none of this project's entities: foo, bar.*--entity"):
         proposed(tmp_path, content)
     assert [mapped.name for mapped in proposed(tmp_path, content, entity="orders").missing] == ["ordered_at"]
-    with pytest.raises(UnrecognisedError, match="'ordrs' is no entity"):
+    with pytest.raises(UnrecognisedError, match="'ordrs' is not an entity"):
         proposed(tmp_path, content, entity="ordrs")
 
 
 def test_a_column_of_the_right_name_and_the_wrong_content_is_not_taken(tmp_path: Path) -> None:
     found = proposed(tmp_path, "order_id,order_date,total\n1,Monday,9.5\n2,Tuesday,1.5\n", entity="orders")
     [ordered_at] = found.missing
-    assert ordered_at.hint == "order_date holds text, not timestamp"
+    assert ordered_at.hint == "order_date contains text, not timestamp"
 
 
 def test_a_date_that_reads_two_ways_is_left_to_map(tmp_path: Path) -> None:
     found = proposed(tmp_path, "order_id,order_date,total\n1,01/02/2025,9.5\n2,03/04/2025,1.5\n")
     [ordered_at] = found.missing
-    assert ordered_at.hint == "order_date reads as dd/mm/yyyy and as mm/dd/yyyy. Say which with --dates"
+    assert ordered_at.hint == "order_date can be read as dd/mm/yyyy or mm/dd/yyyy. Specify which with --dates"
 
 
 # --- Which key --------------------------------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ def test_a_source_written_in_another_way_is_left_alone(tmp_path: Path, settings:
         "{orders: {description: O, path: 'o_{delivered_on}.csv', format: csv, columns: [a], key: [a]}}}\n"
     )
     path.write_text(before, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"Add `customers` to `entities`, and below `tables`:\n  customers:"):
+    with pytest.raises(ConfigError, match=r"Add `customers` to `entities`, and this below `tables`:\n  customers:"):
         add(settings, file, name="webshop")
     assert path.read_text(encoding="utf-8") == before
     assert not (settings.company_dir / "models").exists()
@@ -386,7 +386,7 @@ def test_names_of_shipped_sources_and_names_without_letters_are_refused(tmp_path
     file.write_text(ORDERS, encoding="utf-8")
     with pytest.raises(ConfigError, match="'shop' is the name of a shipped source"):
         add(settings, file, name="shop")
-    with pytest.raises(ConfigError, match="has no letter"):
+    with pytest.raises(ConfigError, match="contains no letter"):
         add(settings, file, name="2025")
     assert not settings.company_dir.exists()
 
@@ -494,7 +494,7 @@ def test_a_database_table_becomes_a_source_that_fetches_it(settings: Settings) -
         ("SHOP_DATABASE", "ordrs", "no table 'ordrs'"),
         ("NOT_SET", "orders", "NOT_SET: not set"),
         ("SHOP_DATABASE", None, "--table"),
-        ("WRONG", "orders", "WRONG: the database cannot be asked"),
+        ("WRONG", "orders", "WRONG: the database cannot be queried"),
     ],
 )
 def test_a_database_that_cannot_be_asked_is_an_error_without_its_address(

@@ -129,7 +129,7 @@ def test_a_last_line_without_an_end_is_told(tmp_path: Path) -> None:
         ("", "is empty"),
         (" \n", "is empty"),
         ("order_id,total\n", "no rows"),
-        ("one\n1\n2\n", "no columns can be told"),
+        ("one\n1\n2\n", "its columns are unknown"),
         ("1,2025-01-31,10.50\n2,2025-02-01,7.00\n", "row 1 looks like values"),
         ("id,total,total\n1,2,3\n", "'total' occurs more than once"),
         ("id,Total,total\n1,2,3\n", "'total' occurs more than once"),
@@ -142,7 +142,7 @@ def test_a_last_line_without_an_end_is_told(tmp_path: Path) -> None:
         (b"id\x00,total\x00\n", "NUL"),
         (b"\x1f\x8b\x08\x00broken", "cannot be unpacked"),
         (b"PK\x03\x04broken", "cannot be unpacked"),
-        (b"PAR1broken", "no whole Parquet file"),
+        (b"PAR1broken", "not a complete Parquet file"),
     ],
 )
 def test_what_is_no_table_is_refused_in_words_that_name_the_file(
@@ -157,7 +157,7 @@ def test_a_column_without_a_name_has_the_readers_and_broken_rows_are_told(tmp_pa
     found = described(tmp_path, ",total\n" + "a,1\n" * 30 + "a,b,c\n")
     assert types(found) == {"column_1": "text", "total": "integer"}
     assert found.notes == (
-        "Broken rows: 1, the first is row 32: 3 cells where the header has 2. They are quarantined.",
+        "Broken rows: 1; the first is row 32: 3 cells where the header has 2. They are quarantined.",
     )
 
 
@@ -165,7 +165,7 @@ def test_a_zip_of_several_files_and_a_missing_file_are_refused(tmp_path: Path) -
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as writer:
         writer.writestr("orders.csv", ORDERS)
         writer.writestr("items.csv", ORDERS)
-    with pytest.raises(UnrecognisedError, match="holds 2 files"):
+    with pytest.raises(UnrecognisedError, match="contains 2 files"):
         describe_file(tmp_path / "all.zip")
     with pytest.raises(UnrecognisedError, match="no such file"):
         describe_file(tmp_path / "none.csv")
