@@ -38,11 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = {"scale": scale, "seed": seed, "generator_version": GENERATOR_VERSION}
     if _is_there(data_dir, found, wanted):
         if asked.days is None:
-            print(f"The demo company is already there: {data_dir} (scale {scale:g}, seed {seed}).")
+            print(f"The demo company already exists: {data_dir} (scale {scale:g}, seed {seed}).")
     elif found is None and (foreign := _foreign_folders(data_dir)):
         print(
-            f"{', '.join(map(str, foreign))}: holds files that the demo company did not make, so it stays as it is. "
-            "Move it away, or choose another folder with --data-dir.",
+            f"{', '.join(map(str, foreign))}: contains files that the demo company did not create, so nothing was "
+            "changed. Move it away, or choose another folder with --data-dir.",
             file=sys.stderr,
         )
         return 1
@@ -62,7 +62,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Make the demo company's raw deliveries and the truth about its KPIs. Same seed, same files.",
     )
     parser.add_argument("--scale", type=_scale, help="size; 1 is about 100,000 orders (default 1)")
-    parser.add_argument("--seed", type=_seed, help=f"start of all chance (default {SEED})")
+    parser.add_argument("--seed", type=_seed, help=f"seed of all random numbers (default {SEED})")
     parser.add_argument(
         "--data-dir",
         type=Path,
@@ -75,7 +75,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="deliver the N days after the last one, and what was late or broken before; 0 delivers only that",
     )
-    for name, what in (("late", "does not come"), ("broken", "comes without its keys")):
+    for name, what in (("late", "does not arrive"), ("broken", "arrives without its keys")):
         parser.add_argument(
             f"--{name}",
             action="append",
@@ -85,9 +85,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         )
     asked = parser.parse_args(arguments)
     if (asked.late or asked.broken) and not asked.days:
-        parser.error("--late and --broken are about the last of the days that --days delivers.")
+        parser.error("--late and --broken affect the last of the days that --days delivers: give --days, too.")
     if asked.days is not None and asked.days < 0:
-        parser.error(f"--days must not be negative, not {asked.days}.")
+        parser.error(f"--days must not be negative, and is {asked.days}.")
     return asked
 
 
@@ -101,7 +101,7 @@ def _scale(text: str) -> float:
 def _seed(text: str) -> int:
     seed = int(text)
     if seed < 0:
-        raise argparse.ArgumentTypeError(f"must not be negative, not {text}")
+        raise argparse.ArgumentTypeError(f"must not be negative, and is {text}")
     return seed
 
 
@@ -162,10 +162,12 @@ def _deliver_more(data_dir: Path, wanted: dict[str, Any], asked: argparse.Namesp
     marker = _read_marker(data_dir) or {}
     before = int(marker.get("days", 0))
     if before + asked.days > MOST_DAYS:
-        print(f"The demo company lives {MOST_DAYS} more days; {before} of them have been delivered.", file=sys.stderr)
+        print(
+            f"The demo company has {MOST_DAYS} more days in all; {before} of them have been delivered.", file=sys.stderr
+        )
         return 1
     if unknown := [name for name in (*asked.late, *asked.broken) if name not in TABLES]:
-        print(f"{', '.join(unknown)}: not a table. There are {', '.join(TABLES)}.", file=sys.stderr)
+        print(f"{', '.join(unknown)}: not a table. The tables are {', '.join(TABLES)}.", file=sys.stderr)
         return 1
     owed = [(name, day) for name, day in marker.get("owed", [])]
     next_ = Next(before, asked.days, asked.late, asked.broken, owed)
@@ -188,13 +190,13 @@ def _deliver_more(data_dir: Path, wanted: dict[str, Any], asked: argparse.Namesp
     _write_marker(_marker(data_dir), {**wanted, "complete": True, **more})
     delivered = len([path for path in files if "landing" in path.relative_to(workshop).parts])
     files_of = "1 file" if delivered == 1 else f"{delivered} files"
-    print(f"The demo company delivered {files_of} with {rows:,} rows; its last day is {last_day} now.")
+    print(f"The demo company delivered {files_of} with {rows:,} rows; its last day is now {last_day}.")
     for name, day in owed:
-        print(f"  {name} of {day} has come as it should have been.")
+        print(f"  {name} of {day} has arrived in its correct form.")
     for name in asked.late:
-        print(f"  {name} of {last_day} is late: it comes with the next call.")
+        print(f"  {name} of {last_day} is late: it arrives with the next call.")
     for name in asked.broken:
-        print(f"  {name} of {last_day} is broken: no row has its key. The right file comes with the next call.")
+        print(f"  {name} of {last_day} is broken: no row has its key. The correct file arrives with the next call.")
     return 0
 
 
@@ -209,10 +211,10 @@ def _swap(new: Path, place: Path, workshop: Path) -> None:
 def _summarise(data_dir: Path, scale: float, seed: int, made: Made) -> None:
     print(f"The demo company delivered {made.files:,} files with {made.rows:,} rows to {data_dir / 'landing'}")
     print(f"  ({made.orders:,} orders, 2024-01-01 to 2026-01-09, scale {scale:g}, seed {seed}).")
-    print("Planted, each noted in planted.csv:")
+    print("Planted faults and oddities, each listed in planted.csv:")
     for kind, count in made.planted.items():
         print(f"  {kind:<24}{count:>8,}")
-    print(f"The truth, {made.truth_rows:,} numbers, is in {data_dir / 'demo_truth' / 'truth.csv'}")
+    print(f"The true KPI values, {made.truth_rows:,} numbers, are in {data_dir / 'demo_truth' / 'truth.csv'}")
 
 
 if __name__ == "__main__":

@@ -32,29 +32,29 @@ The truth about the demo company
 The demo company is made up. The files under landing/ are what its systems deliver, with the mistakes real systems
 make. Nothing that reads those files should read this folder: it is here to check the results.
 
-truth.csv    every KPI as it really is, worked out from the clean business by code of its own (demo_company/truth/)
+truth.csv    every KPI's true value, computed from the clean business by separate code (demo_company/truth/)
 targets.csv  every target: what was set per rep and for the company, and what follows for teams
 planted.csv  every oddity in the deliveries: which row of which table, in which delivery, and what is odd about it
 demo.json    scale, seed and generator version these files were made with
 
 How to read truth.csv
   period_month  first day of the month; the last one, 2026-01, is in progress (as of {as_of})
-  variant       which flavour of the KPI, for example net or gross revenue
+  variant       the variant of the KPI, for example net or gross revenue
   entity_type   company, or the cut: channel, rep, region, segment, team; entity_id says which one
   numerator, denominator, value
                 money in EUR with two decimals, counts as whole numbers, ratios in full precision; blank means NULL
   The company has a row for every month of cac, retention and nps and for every cohort of clv. Otherwise, and for every
-  other cut, there is a row where something was counted, be it only in the denominator.
+  other cut, there is a row if anything was counted, even if only in the denominator.
 
 How to read targets.csv
   target          of the whole month: money in EUR, rates as shares; target_to_date is the part up to the as-of date
-  Reps and the company are given targets. Revenue is spread over the days of its month (the first k of n days hold
-  target x k / n, rounded to the cent); a day's part of a rep's goes to the team the rep is in on that day. The
-  company sells without reps, too, so its target is its own. Other targets are neither spread nor added up.
+  Reps and the company have targets. Revenue is spread over the days of its month (the first k of n days contain
+  target x k / n, rounded to the cent); a day's part of a rep's target goes to the team that the rep is in on that day.
+  The company sells without reps, too, so its target is separate. Other targets are neither spread nor added up.
   attainment      value / target_to_date; of a cost per customer, which is good when low, target_to_date / value. Blank
                   without a value, and for a KPI of fewer than 20 cases.
 
-Definitions that hold throughout
+Definitions that apply throughout
   - A day is a day in Warsaw. Windows include their first day and exclude their last.
   - Amounts become EUR at the latest rate on or before their day, rounded to the cent per row before adding up.
     Orders use the day they were placed, refunds the day they were paid, deals the day they closed (open ones the as-of

@@ -78,7 +78,7 @@ def test_what_is_there_already_is_not_made_again(
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     capsys.readouterr()
     assert generate(tmp_path) == 0
-    assert "already there" in capsys.readouterr().out
+    assert "already exists" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -203,7 +203,7 @@ def test_days_that_come_one_by_one_with_late_and_broken_files_are_the_same_in_th
     assert duckdb.execute(counted, [str(folder / spend)]).fetchall() == [(sound[0], 0, sound[2])]
     capsys.readouterr()
     assert go_on(folder, "--days", "0") == 0
-    assert "ads.spend of 2026-01-13 has come as it should have been" in capsys.readouterr().out
+    assert "ads.spend of 2026-01-13 has arrived in its correct form" in capsys.readouterr().out
     assert go_on(folder, "--days", "3") == 0
     assert fingerprints(folder) == fingerprints(week_later)
 
@@ -211,8 +211,8 @@ def test_days_that_come_one_by_one_with_late_and_broken_files_are_the_same_in_th
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--days", "15"], "lives 21 more days; 7 of them have been delivered"),
-        (["--days", "1", "--late", "shop.order"], "shop.order: not a table. There are shop.customers,"),
+        (["--days", "15"], "has 21 more days in all; 7 of them have been delivered"),
+        (["--days", "1", "--late", "shop.order"], "shop.order: not a table. The tables are shop.customers,"),
         (["--days", "1", "--late", "crm.quotas"], "crm.quotas has 0 rows on 2026-01-17, too few to be late."),
     ],
 )
