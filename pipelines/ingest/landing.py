@@ -201,8 +201,8 @@ def land(
             stays_history = bool(history_days(database, [target])) if before else is_history
             _write(connection, queries, made_from, table, delivered_on, target, stays_history)
             outcome = "restated" if before else "landed" if queries else "empty day"
-        rows, unreadable_rows, first_date, last_date, columns = _summary(connection, target, table)
-        _remember_files(connection, target, delivered_on)
+        content = _content(connection, target, table)
+        _remember_files(content.rows_of_files, target, delivered_on)
         if quarantine:
             for replaced in (file for file in waiting if file.path in delivered):
                 quarantine.dismiss(replaced, "replaced by a later delivery")
@@ -210,12 +210,12 @@ def land(
     return Landed(
         outcome=outcome,
         files=list(queries),
-        rows=rows,
-        unreadable_rows=unreadable_rows,
+        rows=content.rows,
+        unreadable_rows=content.unreadable_rows,
         size_bytes=sum((landing_dir / label).stat().st_size for label in delivered),
-        first_date=first_date,
-        last_date=last_date,
-        undeclared_columns=[name for name in columns if name not in known and not name.startswith("_")],
+        first_date=content.first_date,
+        last_date=content.last_date,
+        undeclared_columns=[name for name in content.columns if name not in known and not name.startswith("_")],
         refused=problems,
     )
 
@@ -298,10 +298,11 @@ def _check_not_twice(connection: duckdb.DuckDBPyConnection, query: str, label: s
         raise DeliveryError(f"{label}: contains the same bytes as {twin} of the same day. Remove one of the two.")
 
 
-def _remember_files(connection: duckdb.DuckDBPyConnection, target: Path, delivered_on: date) -> None:
+def _remember_files(rows_of_files: Mapping[str, int], target: Path, delivered_on: date) -> None:
     """Record the day on which each sufficiently large file has landed; the newest such day counts."""
-    found = connection.execute(f"select _file_sha256 from {_raw_rows(target)} group by 1 having count(*) >= {FEW_ROWS}")
-    for [sha256] in found.fetchall():
+    for sha256, rows in rows_of_files.items():
+        if rows < FEW_ROWS:
+            continue
         marker = _marker(target, sha256)
         if not marker.exists() or marker.read_text(encoding="utf-8") != str(delivered_on):
             marker.parent.mkdir(exist_ok=True)
@@ -397,17 +398,33 @@ def _made_from(connection: duckdb.DuckDBPyConnection, target: Path) -> MadeFrom 
     return MadeFrom(**json.loads(found[0])) if found else None
 
 
-def _summary(
-    connection: duckdb.DuckDBPyConnection, target: Path, table: Table
-) -> tuple[int, int, str | None, str | None, list[str]]:
-    query = f"select * from {_raw_rows(target)}"
+@dataclass(frozen=True)
+class _Content:
+    """What a raw file contains; the dates are those of the table's date column."""
+
+    rows: int
+    unreadable_rows: int
+    first_date: str | None
+    last_date: str | None
+    columns: list[str]
+    rows_of_files: dict[str, int]  # by the hash of the delivered file
+
+
+def _content(connection: duckdb.DuckDBPyConnection, target: Path, table: Table) -> _Content:
     date_value = f"try_cast({quote_name(table.date_column)} as timestamp)" if table.date_column else "null"
-    row = connection.execute(
-        f"select count(*), count(_problem), cast(min({date_value}) as varchar), cast(max({date_value}) as varchar) "
-        f"from ({query})"
-    ).fetchone()
-    assert row is not None
-    return row[0], row[1], row[2], row[3], list(iter_columns(query, connection))
+    (rows, unreadable_rows, first_date, last_date, _), *files = connection.execute(
+        f"""
+        select
+            count(*), count(_problem), cast(min({date_value}) as varchar), cast(max({date_value}) as varchar),
+            _file_sha256
+        from {_raw_rows(target)}
+        group by grouping sets ((), (_file_sha256))
+        order by grouping(_file_sha256) desc
+        """
+    ).fetchall()
+    columns = list(iter_columns(f"select * from {_raw_rows(target)}", connection))
+    rows_of_files = {sha256: count for count, *_, sha256 in files}
+    return _Content(rows, unreadable_rows, first_date, last_date, columns, rows_of_files)
 
 
 @contextmanager
