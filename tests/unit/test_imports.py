@@ -9,8 +9,6 @@ import pytest
 
 from pipelines.settings import PROJECT_DIR
 
-COMMANDS = {"pipelines.cli", "pipelines.__main__"}
-
 
 def imports_by_module(folder: Path) -> dict[str, set[str]]:
     """For each module of a package, the modules of the package that it imports, at the top or inside a function."""
@@ -46,8 +44,32 @@ def test_no_module_imports_itself_by_way_of_others(imports: dict[str, set[str]])
 
 
 def test_nothing_but_a_command_knows_the_command_line(imports: dict[str, set[str]]) -> None:
-    knowing = {module for module, imported in imports.items() if imported & COMMANDS}
-    assert knowing <= COMMANDS
+    knowing = {module for module, known in imports.items() if any(other.startswith("pipelines.cli") for other in known)}
+    assert {module for module in knowing if not module.startswith("pipelines.cli")} == {"pipelines.__main__"}
+
+
+STAGES = {"sources", "ingest", "transform", "checks", "publish", "alerts", "operations", "runs", "onboarding", "cli"}
+# What each part of the pipeline may know of them.
+MAY_KNOW: dict[str, set[str]] = {
+    "settings": set(),
+    "sql": set(),
+    "tables": set(),
+    "warehouse": set(),
+    "sources": {"sources"},
+    "ingest": {"sources", "ingest"},
+    "checks.gx": {"checks"},
+    "transform": {"sources", "ingest", "transform", "checks", "runs"},
+    "publish.publication": {"sources", "transform", "publish"},
+}
+
+
+@pytest.mark.parametrize("part", MAY_KNOW)
+def test_imports_never_go_against_the_flow(part: str, imports: dict[str, set[str]]) -> None:
+    prefix = f"pipelines.{part}"
+    modules = [module for module in imports if module == prefix or module.startswith(f"{prefix}.")]
+    known = {(module, other) for module in modules for other in imports[module]}
+    assert {(module, other) for module, other in known if other.split(".")[1] in STAGES - MAY_KNOW[part]} == set()
+    assert modules
 
 
 @pytest.mark.parametrize(("package", "other"), [("demo_company", "pipelines"), ("pipelines", "demo_company")])
