@@ -4,7 +4,7 @@ Belongs here: a finding, and a report of findings that were made together.
 Does not belong here: Dagster, and the effect of a finding (`incidents.py`).
 """
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -12,11 +12,15 @@ from typing import Any
 from pipelines.checks.suites import Severity
 
 STEP_FAILED = "step_failed"
-# What landing says about a day without files (`ingest/landing.py`).
-_NOT_DELIVERED = re.compile(
-    r"\S+: nothing was delivered for (?P<day>\d{4}-\d\d-\d\d)\. Put the file into (?P<folder>.+) and run "
-    r"the day again, or write `empty_day: allowed` for (?P<table>\S+) if days without a delivery are normal\."
-)
+
+
+@dataclass(frozen=True)
+class MissingDay:
+    """A delivery day for which nothing arrived in a table's landing folder, and the line of a message that says so."""
+
+    day: str
+    folder: str
+    line: str
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Finding:
         next_step: the command or action that repairs it, in words.
         tags: what routes can match in addition to severity and owner, such as the source's name.
         deliveries: the delivery days that it is about (ISO dates).
+        missing: the days for which nothing was delivered, if that is why the step failed.
         by_delivery: whether it is about those days only. A passing delivery of another day then says nothing about
             them.
     """
@@ -62,6 +67,7 @@ class Finding:
     tags: tuple[str, ...] = ()
     deliveries: tuple[str, ...] = ()
     by_delivery: bool = False
+    missing: tuple[MissingDay, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,32 +95,29 @@ class Report:
 
     @property
     def blocked_by(self) -> list[str]:
-        """A line for each finding that blocks: failed steps with their message, failed checks with their names."""
-        lines: list[str] = []
-        for finding in self.findings:
-            if not finding.passed and finding.blocking:
-                name = "" if finding.check == STEP_FAILED else f"{finding.asset} {finding.check}: "
-                lines += f"{name}{finding.message}".splitlines()
-        return condensed(list(dict.fromkeys(lines)))
+        """A line for each finding that blocks: failed steps with their message, failed checks with their names.
+
+        Several tables for which nothing was delivered on the same day share one line.
+        """
+        blocking = [finding for finding in self.findings if not finding.passed and finding.blocking]
+        tables: dict[str, set[str]] = {}
+        for finding in blocking:
+            for missing in finding.missing:
+                tables.setdefault(missing.day, set()).add(".".join(finding.asset.split("/")[1:]))
+        lines: dict[str, None] = {}
+        for finding in blocking:
+            name = "" if finding.check == STEP_FAILED else f"{finding.asset} {finding.check}: "
+            shared = {missing.line: missing for missing in finding.missing if len(tables[missing.day]) > 1}
+            for line in f"{name}{finding.message}".splitlines():
+                missing_day = shared.get(line)
+                lines[_nothing_delivered(missing_day, tables[missing_day.day]) if missing_day else line] = None
+        return list(lines)
 
 
-def condensed(lines: list[str]) -> list[str]:
-    """The lines in order, with those about missing deliveries of several tables merged into one line per day."""
-    missing: dict[str, list[re.Match[str]]] = {}
-    for line in lines:
-        if found := _NOT_DELIVERED.fullmatch(line):
-            missing.setdefault(found["day"], []).append(found)
-    together = {day: found for day, found in missing.items() if len(found) > 1}
-    said: dict[str, None] = {}
-    for line in lines:
-        found = _NOT_DELIVERED.fullmatch(line)
-        if found is None or found["day"] not in together:
-            said[line] = None
-            continue
-        tables = sorted(one["table"] for one in together[found["day"]])
-        said[
-            f"Nothing was delivered for {found['day']} of {len(tables)} tables: {', '.join(tables)}. "
-            f"Put the files into {found['folder']} and run the day again, or write `empty_day: allowed` for those "
-            "tables whose days without a delivery are normal."
-        ] = None
-    return list(said)
+def _nothing_delivered(missing: MissingDay, tables: Iterable[str]) -> str:
+    names = sorted(tables)
+    return (
+        f"Nothing was delivered for {missing.day} of {len(names)} tables: {', '.join(names)}. "
+        f"Put the files into {missing.folder} and run the day again, or write `empty_day: allowed` for those "
+        "tables whose days without a delivery are normal."
+    )

@@ -11,11 +11,11 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.alerts.reports import STEP_FAILED, Finding, Report
+from pipelines.alerts.reports import STEP_FAILED, Finding, MissingDay, Report
 from pipelines.checks.history import CheckHistory
 from pipelines.checks.results import CheckResult
 from pipelines.checks.suites import Suite
-from pipelines.ingest.assets import FAILED_DAYS
+from pipelines.ingest.assets import FAILED_DAYS, MISSING_DAYS
 from pipelines.partitions import days_of_run
 from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
@@ -60,7 +60,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         for evaluation in evaluations
         if (asset := "/".join(evaluation.asset_key.path)) != PUBLISHED and (asset, evaluation.check_name) not in known
     ]
-    findings += _of_steps(events, checks, suites, days)
+    findings += _of_steps(events, checks, suites, days, str(settings.landing_dir))
     if any(not finding.passed and finding.blocking and finding.asset != PUBLISHED for finding in findings):
         # In this case, it is no second problem that nothing was published.
         findings = [finding for finding in findings if finding.passed or finding.asset != PUBLISHED]
@@ -133,7 +133,11 @@ def _of_evaluation(evaluation: dg.AssetCheckEvaluation, suites: Suites, days: tu
 
 
 def _of_steps(
-    events: Sequence[dg.DagsterEvent], checks: Iterable[dg.DagsterEvent], suites: Suites, days: tuple[str, ...]
+    events: Sequence[dg.DagsterEvent],
+    checks: Iterable[dg.DagsterEvent],
+    suites: Suites,
+    days: tuple[str, ...],
+    landing_folder: str,
 ) -> list[Finding]:
     """A finding per step that ended. If a step failed only because of its checks, the checks report it."""
     made = _assets_of_steps(events)
@@ -146,7 +150,8 @@ def _of_steps(
         if said is None:
             continue
         asset = made.get(event.step_key) or asset_of_check_step(event.step_key)
-        at_fault = _failed_days(event) or days
+        at_fault = tuple(map(str, _said_of_failure(event, FAILED_DAYS) or ())) or days
+        missing = dict(_said_of_failure(event, MISSING_DAYS) or {})
         about = _about(asset, _suite(suites, asset), at_fault)
         if event.step_key in made and is_raw(asset):
             about["by_delivery"] = True  # for a range of days, too: the step says which days failed
@@ -160,17 +165,18 @@ def _of_steps(
                 message=said,
                 why="Whatever depends on this step was not updated.",
                 next_step=_next_step(asset, at_fault),
+                missing=tuple(MissingDay(day, landing_folder, line) for day, line in missing.items()),
                 **about,
             )
         )
     return findings
 
 
-def _failed_days(event: dg.DagsterEvent) -> tuple[str, ...]:
-    """The delivery days of a run that failed in a step, if the step names them."""
+def _said_of_failure(event: dg.DagsterEvent, key: str) -> Any:
+    """What a failed step says under a metadata key; None if it says nothing."""
     failure = event.step_failure_data.user_failure_data if event.is_step_failure else None
-    days = failure.metadata.get(FAILED_DAYS) if failure else None
-    return tuple(map(str, days.value or ())) if isinstance(days, dg.JsonMetadataValue) else ()
+    said = failure.metadata.get(key) if failure else None
+    return said.value if isinstance(said, dg.JsonMetadataValue) else None
 
 
 def _assets_of_steps(events: Iterable[dg.DagsterEvent]) -> dict[str, str]:

@@ -20,7 +20,8 @@ from pipelines.sources import Source, Table, each_table
 from pipelines.tables import TableRef, raw_days
 from pipelines.warehouse import sandboxed
 
-FAILED_DAYS = "delivery days that failed"  # metadata key of a failed step: which days of a range failed
+# Metadata keys of a failed step: the days of a range that failed, and the line about each that was not delivered.
+FAILED_DAYS, MISSING_DAYS = "delivery days that failed", "delivery days without a delivery"
 
 
 def raw_assets(
@@ -111,7 +112,10 @@ def _raw_asset(
         if problems:
             raise dg.Failure(
                 description="\n".join(dict.fromkeys(problems)),
-                metadata={FAILED_DAYS: failed_days},
+                metadata={
+                    FAILED_DAYS: failed_days,
+                    MISSING_DAYS: {day: missing[day] for day in failed_days if day in missing},
+                },
                 allow_retries=may_recover,
             )
 

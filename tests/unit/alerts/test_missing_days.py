@@ -3,54 +3,44 @@
 from datetime import date
 from pathlib import Path
 
-import pytest
+import dagster as dg
 
-from pipelines.alerts.reports import STEP_FAILED, Report, condensed
-from pipelines.ingest.gate import DeliveryError
-from pipelines.ingest.landing import land
-from pipelines.quarantine.files import QuarantinedFiles
-from pipelines.sources import each_table, load_sources
-from pipelines.warehouse import sandboxed
-from tests.unit.alerts.conftest import MONDAY, finding
+from pipelines.alerts.run_report import report_of_run
+from pipelines.ingest.assets import raw_assets
+from pipelines.settings import Settings
+from pipelines.sources import load_sources
 
 DAY = date(2026, 1, 9)
 
 
-def not_delivered(tmp_path: Path, *tables: str) -> list[str]:
-    """What landing reports for the shop's tables if nothing arrived."""
-    landing, raw = tmp_path / "landing", tmp_path / "raw"
-    landing.mkdir()
-    said = []
-    with sandboxed(landing, raw) as database:
-        for source, name, table in each_table(load_sources(["shop"], tmp_path)):
-            if name in tables:
-                quarantine = QuarantinedFiles(tmp_path / "quarantine", landing)
-                with pytest.raises(DeliveryError) as missing:
-                    land(source.name, name, table, DAY, landing, raw, database, quarantine)
-                said.append(str(missing.value))
-    return said
+def blocked_by(settings: Settings, instance: dg.DagsterInstance, *tables: str) -> list[str]:
+    """What a run reports that lands these tables of the shop for a day on which nothing arrived."""
+    days = dg.DailyPartitionsDefinition(start_date="2026-01-01")
+    assets = [
+        asset for asset in raw_assets(settings, load_sources(["shop"], Path()), days) if asset.key.path[-1] in tables
+    ]
+    result = dg.materialize(assets, instance=instance, partition_key=str(DAY), raise_on_error=False)
+    return report_of_run(instance, result.run_id, {}, settings).blocked_by
 
 
-def test_a_day_that_several_tables_miss_is_one_line(tmp_path: Path) -> None:
-    lines = not_delivered(tmp_path, "orders", "customers")
-    assert condensed(["something else", *lines, "the end"]) == [
-        "something else",
+def test_a_day_that_several_tables_miss_is_one_line(settings: Settings, instance: dg.DagsterInstance) -> None:
+    broken = settings.landing_dir / "shop" / "order_items" / f"order_items_{DAY}.csv.gz"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("not packed")
+    together, of_a_file = blocked_by(settings, instance, "orders", "customers", "order_items")
+    assert together == (
         f"Nothing was delivered for {DAY} of 2 tables: shop.customers, shop.orders. Put the files into "
-        f"{tmp_path / 'landing'} and run the day again, or write `empty_day: allowed` for those tables whose days "
-        "without a delivery are normal.",
-        "the end",
-    ]
+        f"{settings.landing_dir} and run the day again, or write `empty_day: allowed` for those tables whose days "
+        "without a delivery are normal."
+    )
+    assert of_a_file.startswith(f"shop/order_items/{broken.name}: ")
 
 
-def test_a_day_that_one_table_misses_is_told_as_landing_tells_it(tmp_path: Path) -> None:
-    lines = not_delivered(tmp_path, "orders")
-    assert condensed(lines) == lines
-
-
-def test_what_blocked_a_run_is_condensed(tmp_path: Path) -> None:
-    findings = [
-        finding(asset=f"raw/shop/{number}", check=STEP_FAILED, message=line, blocking=True)
-        for number, line in enumerate(not_delivered(tmp_path, "orders", "customers", "order_items"))
-    ]
-    [line] = Report("run", MONDAY, tuple(findings)).blocked_by
-    assert line.startswith(f"Nothing was delivered for {DAY} of 3 tables: ")
+def test_a_day_that_one_table_misses_is_told_as_landing_tells_it(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    [line] = blocked_by(settings, instance, "orders")
+    assert line == (
+        f"shop/orders/orders_{DAY}.csv.gz: nothing was delivered for {DAY}. Put the file into {settings.landing_dir} "
+        "and run the day again, or write `empty_day: allowed` for shop.orders if days without a delivery are normal."
+    )
