@@ -18,7 +18,7 @@ def add(
     what: Annotated[str, typer.Argument(metavar="FILE", help="A delivered file, or postgresql-env:NAME_OF_VARIABLE.")],
     name: Annotated[str | None, typer.Option(help="Name of the source, like webshop.")] = None,
     table: Annotated[str | None, typer.Option(help="The table, like orders; of a database: public.orders.")] = None,
-    entity: Annotated[str | None, typer.Option(help="What a row stands for, like orders or ad_spend.")] = None,
+    entity: Annotated[str | None, typer.Option(help="What a row represents, like orders or ad_spend.")] = None,
     owner: Annotated[str, typer.Option(help="Who owns the source: team:<name> or an e-mail address.")] = "team:data",
     encoding: Annotated[str | None, typer.Option(help="If detected incorrectly: utf-8, cp1250, cp1252, …")] = None,
     dates: Annotated[str | None, typer.Option(help="If day and month can be confused: dd/mm/yyyy, …")] = None,
