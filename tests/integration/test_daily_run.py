@@ -505,7 +505,7 @@ def test_answers_need_nothing_that_is_slow_to_import(demo: Installation, argumen
         ),
         (["show", "revenue", "--month", "June"], "'June' is not a month like 2025-06"),
         (["sql", "select nothing from nowhere"], "There is no table nowhere."),
-        (["sql", "delete from marts.dim_date"], "changes nothing; delete is not available"),
+        (["sql", "delete from marts.dim_date"], "cannot change it; delete is not available"),
         (["run", "--date", "2024-01-01"], "is before the setting first_delivery"),
         (["run", "--from", "2026-01-01"], "give --date, or both --from and --to, or none of them"),
     ],
