@@ -137,7 +137,7 @@ def _median(turns: list[Cost]) -> Cost:
 
 def _print(console: Console, costs: dict[int, Cost], rounds: int) -> None:
     title = f"The day {DAY} at scale {SCALE:g} by months of history, medians of {rounds} rounds"
-    table = Table("processor s", title=title, title_justify="left")
+    table = Table("CPU s", title=title, title_justify="left")
     for heading in (*map(str, costs), "last / first"):
         table.add_column(heading, justify="right")
 

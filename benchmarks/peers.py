@@ -204,7 +204,7 @@ def _median(costs: list[Cost]) -> Cost:
 def _print(console: Console, costs: dict[str, Cost]) -> None:
     table = Table(title=f"The day {DAY} at scale {SCALE:g}, medians of {ROUNDS} rounds", title_justify="left")
     table.add_column("")
-    for column in ("processor s", "of kpi run", "wall s", "peak MB"):
+    for column in ("CPU s", "of kpi run", "wall s", "peak MB"):
         table.add_column(column, justify="right")
     for name, cost in costs.items():
         ratio = cost.cpu / costs["kpi run"].cpu

@@ -3,7 +3,7 @@
 Belongs here: one look at the installation, as a report, and ending runs whose process no longer exists.
 Does not belong here: when looks happen (`sensors.py`, `kpi alerts watchdog`), and who is notified (`incidents.py`).
 
-If no daily run is expected, a person decides when to run, so no notifications are sent about a missing day, late files
+If no daily run is expected, runs are started manually, so no notifications are sent about a missing day, late files
 or old numbers. Their open incidents end: the findings pass and say why.
 """
 
@@ -28,7 +28,7 @@ from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.tables import TableRef
 
-_NOBODY_WAITS = "no daily run is expected here (setting schedule): a person decides when to run"
+_NOBODY_WAITS = "no daily run is expected here (setting schedule): runs are started manually"
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -67,7 +67,7 @@ def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: dateti
                 blocking=True,
                 message=f"the Dagster daemon is down, {last}"
                 if down
-                else "the Dagster daemon is up"
+                else "the Dagster daemon is running"
                 if is_needed
                 else "the Dagster daemon is not expected to start the daily run (setting schedule)",
                 observed=f"down: {', '.join(down)}".lower() if down else "",

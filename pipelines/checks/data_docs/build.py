@@ -161,7 +161,7 @@ def _index(
         f"<table>{''.join(row for *_, row in sorted(rows.get(run, [])))}</table>"
         for run, time in times.items()
     )
-    return page("Check results", f"<h1>Check results</h1>\n{sections or '<p>There are no results yet.</p>'}")
+    return page("Check results", f"<h1>Check results</h1>\n{sections or '<p>There are no check results yet.</p>'}")
 
 
 def _ended(outcome: Outcome | None) -> str:

@@ -135,7 +135,7 @@ def test_nothing_is_amiss_where_a_person_decides_when_to_run(
     assert expected_things(report) == {"late": True, "missed_schedule": True, "stale": True}
     stale = found(report, "stale")
     assert stale
-    assert stale.message == "no daily run is expected here (setting schedule): a person decides when to run"
+    assert stale.message == "no daily run is expected here (setting schedule): runs are started manually"
 
 
 @pytest.mark.parametrize("schedule", ["cron", "daemon"])
