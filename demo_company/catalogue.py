@@ -13,16 +13,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from demo_company.clock import (
-    BULK_DAY,
-    FIRST_DAY,
-    HOUR,
-    LAST_DAY,
-    NEVER,
-    IntArray,
-    day_number,
-    moment_of,
-)
+from demo_company.clock import BULK_DAY, FIRST_DAY, HOUR, LAST_DAY, NEVER, IntArray, day_number, moment_of
 from demo_company.dice import Dice
 from demo_company.tables import Frames, Objects, labels, versions_frame
 

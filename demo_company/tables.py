@@ -74,12 +74,7 @@ TABLES: dict[str, Table] = {
             "customer_id",
             "customer_id email full_name segment country region created_at:moment updated_at:moment",
         ),
-        _table(
-            "shop.products",
-            "csv",
-            "product_id",
-            "product_id name category unit_cost:cents updated_at:moment",
-        ),
+        _table("shop.products", "csv", "product_id", "product_id name category unit_cost:cents updated_at:moment"),
         _table(
             "shop.orders",
             "csv.gz",
@@ -120,24 +115,14 @@ TABLES: dict[str, Table] = {
             "opportunity_id stage changed_at",
             "opportunity_id stage changed_at:moment changed_by owner_id",
         ),
-        _table(
-            "crm.sales_reps",
-            "xlsx",
-            "rep_id",
-            "rep_id name role team region manager_id hired_on:day left_on:day",
-        ),
+        _table("crm.sales_reps", "xlsx", "rep_id", "rep_id name role team region manager_id hired_on:day left_on:day"),
         _table(
             "crm.quotas",
             "xlsx",
             "rep_id period_month kpi_id",
             "rep_id period_month:day kpi_id target_value:cents currency",
         ),
-        _table(
-            "ads.campaigns",
-            "parquet",
-            "campaign_id",
-            "campaign_id channel platform name is_paid:flag",
-        ),
+        _table("ads.campaigns", "parquet", "campaign_id", "campaign_id channel platform name is_paid:flag"),
         _table(
             "ads.spend",
             "parquet",
@@ -150,12 +135,7 @@ TABLES: dict[str, Table] = {
             "touchpoint_id",
             "touchpoint_id lead_id customer_id campaign_id channel touched_at:moment",
         ),
-        _table(
-            "survey.invitations",
-            "tsv",
-            "invitation_id",
-            "invitation_id customer_id sent_at:moment channel",
-        ),
+        _table("survey.invitations", "tsv", "invitation_id", "invitation_id customer_id sent_at:moment channel"),
         _table(
             "survey.responses",
             "tsv",
@@ -168,12 +148,7 @@ TABLES: dict[str, Table] = {
             "rate_date from_currency to_currency",
             "rate_date:day from_currency to_currency rate:micros",
         ),
-        _table(
-            "finance.costs",
-            "xlsx",
-            "cost_month cost_type",
-            "cost_month:day cost_type amount:cents currency",
-        ),
+        _table("finance.costs", "xlsx", "cost_month cost_type", "cost_month:day cost_type amount:cents currency"),
     )
 }
 

@@ -9,16 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from demo_company.tables import Frames
-from demo_company.truth.basics import (
-    COMPANY,
-    UNASSIGNED,
-    TruthRow,
-    business_date,
-    month_of,
-    quantiles,
-    shares,
-    team_on,
-)
+from demo_company.truth.basics import COMPANY, UNASSIGNED, TruthRow, business_date, month_of, quantiles, shares, team_on
 
 NO_SOURCE = ("Select", "unknown", "")
 _CUTS = ("company", "channel", "rep", "team")

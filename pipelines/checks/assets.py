@@ -184,10 +184,7 @@ def delivered_days(settings: Settings, source: str, table: str, suite: Suite, da
     """A table's deliveries on `days`, together with what they are compared with."""
     views = views_for(
         suite,
-        {
-            DELIVERIES: partial(deliveries, settings.raw_dir, source, table, days),
-            DAYS_OFF: partial(days_off, settings),
-        },
+        {DELIVERIES: partial(deliveries, settings.raw_dir, source, table, days), DAYS_OFF: partial(days_off, settings)},
     )
     return ParquetFiles(tuple(raw_file(settings.raw_dir, source, table, day) for day in days), views)
 

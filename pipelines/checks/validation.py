@@ -17,14 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pipelines.checks.anomalies import ALSO_UNUSUAL, DAYS_OFF, DELIVERIES
-from pipelines.checks.gx.expectation_types import (
-    BATCH,
-    BATCH_PLACEHOLDER,
-    COLUMN_LIST,
-    Condition,
-    listed,
-    rule_query,
-)
+from pipelines.checks.gx.expectation_types import BATCH, BATCH_PLACEHOLDER, COLUMN_LIST, Condition, listed, rule_query
 from pipelines.checks.gx.relations import CHECK_TIMEOUT_SECONDS, NoFilesError, OpenBatch, Relation, opened
 from pipelines.checks.gx.timeout import StatementTimeoutError
 from pipelines.checks.results import CheckResult

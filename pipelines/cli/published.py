@@ -19,8 +19,7 @@ Output = Annotated[
 ]
 OfFormat = Annotated[Format | None, typer.Option("--format", help="By default, a table.")]
 ForExcel = Annotated[
-    Excel | None,
-    typer.Option("--excel", help="Write CSV that Excel opens as a table, with decimals like 1.5 or 1,5."),
+    Excel | None, typer.Option("--excel", help="Write CSV that Excel opens as a table, with decimals like 1.5 or 1,5.")
 ]
 
 

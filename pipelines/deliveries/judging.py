@@ -81,9 +81,7 @@ def judge_logged(
 
 
 def _by_day(
-    results: Iterable[CheckResult],
-    judged: Sequence[date],
-    alone: Callable[[date], list[CheckResult]] | None = None,
+    results: Iterable[CheckResult], judged: Sequence[date], alone: Callable[[date], list[CheckResult]] | None = None
 ) -> Problems:
     """What critical checks found, by delivery. A failure without days counts for the days that fail `alone`, or all."""
     problems: dict[date, dict[str, str]] = {}
@@ -108,17 +106,7 @@ def _record(of: Judged, stage: Stage, problems: Problems, landings: Mapping[date
     loaded = loads(raw_file(settings.raw_dir, source, of.table, day) for day in problems)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     of.standing.store.record(
-        Verdict(
-            source,
-            of.table,
-            day,
-            stage,
-            landings[day],
-            loaded.get(day),
-            found,
-            of.run_id,
-            now,
-        )
+        Verdict(source, of.table, day, stage, landings[day], loaded.get(day), found, of.run_id, now)
         for day, found in problems.items()
         if landing_of(settings, source, of.table, day) == landings[day]
     )

@@ -28,10 +28,7 @@ def write_left_out(settings: Settings, deliveries: Iterable[Delivery]) -> None:
 
 
 def write_missing(
-    settings: Settings,
-    deliveries: Iterable[Delivery],
-    entities: Mapping[tuple[str, str], Iterable[str]],
-    as_of: date,
+    settings: Settings, deliveries: Iterable[Delivery], entities: Mapping[tuple[str, str], Iterable[str]], as_of: date
 ) -> None:
     """Make the next build report the KPIs that lack these deliveries, up to the as-of date.
 

@@ -83,13 +83,7 @@ def _without_repaired(settings: Settings, sources: Iterable[Source], days: Itera
             for day in days
             if not all(
                 has_landed(
-                    source.name,
-                    name,
-                    table,
-                    date.fromisoformat(day),
-                    settings.landing_dir,
-                    settings.raw_dir,
-                    database,
+                    source.name, name, table, date.fromisoformat(day), settings.landing_dir, settings.raw_dir, database
                 )
                 for source, name, table in tables
             )

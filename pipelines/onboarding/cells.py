@@ -66,11 +66,7 @@ def read_column(cells: Sequence[str], name: str = "", dates: str | None = None, 
     if {value.lower() for value in distinct} <= _BOOLEANS:
         letters = not distinct <= {"0", "1"}
         readings.insert(0 if letters else len(readings), Reading("boolean"))
-    return Found(
-        tuple(readings),
-        as_date.ambiguous or as_number.ambiguous,
-        as_date.unreadable or as_number.unreadable,
-    )
+    return Found(tuple(readings), as_date.ambiguous or as_number.ambiguous, as_date.unreadable or as_number.unreadable)
 
 
 def _enough(count: int, filled: Sequence[str]) -> bool:

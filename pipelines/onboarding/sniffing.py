@@ -75,10 +75,7 @@ class Described:
 
 
 def describe_file(
-    path: Path,
-    encoding: str | None = None,
-    dates: str | None = None,
-    decimal: str | None = None,
+    path: Path, encoding: str | None = None, dates: str | None = None, decimal: str | None = None
 ) -> Described:
     """Describe the file at `path` from its first 100,000 rows.
 

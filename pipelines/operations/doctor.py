@@ -130,10 +130,7 @@ def _configuration(settings: Settings) -> Iterator[Found]:
         "settings",
         f"environment {settings.environment}, daily run started {_starter(settings)}, data in {settings.data_dir}",
     )
-    yield _loaded(
-        "sources",
-        lambda: ", ".join(source.name for source in enabled_sources(settings)),
-    )
+    yield _loaded("sources", lambda: ", ".join(source.name for source in enabled_sources(settings)))
     yield _loaded(
         "suites",
         lambda: f"{len(load_suites(PROJECT_DIR / 'expectations', settings.company_dir / 'expectations'))} files",

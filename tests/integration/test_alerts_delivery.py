@@ -487,10 +487,7 @@ def debug_log() -> Iterator[StringIO]:
 
 
 def test_no_secret_gets_anywhere(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    debug_log: StringIO,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], debug_log: StringIO
 ) -> None:
     """Every variable contains a canary. Every endpoint fails, and some repeat what they received."""
     with http(Answer(500, b"canary-signing-secret canary%20query canary-path-token")) as endpoint, smtp() as mailbox:

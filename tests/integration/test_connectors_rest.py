@@ -80,10 +80,9 @@ class Api:
         )
         if kind == "plain":
             return chosen, {}
-        start = {
-            "pages": PAGE * (int(params.get("page", 1)) - 1),
-            "offset": int(params.get("offset", 0)),
-        }.get(kind, int(params.get("after", 0)))
+        start = {"pages": PAGE * (int(params.get("page", 1)) - 1), "offset": int(params.get("offset", 0))}.get(
+            kind, int(params.get("after", 0))
+        )
         rows, more = chosen[start : start + PAGE], start + PAGE < len(chosen)
         body: dict[str, Any] = {"data": {"orders": rows}}
         headers = {}
@@ -140,11 +139,7 @@ def api() -> Iterator[Api]:
 
 
 PAGES = {"type": "page_number", "base_page": 1, "total_path": "total_pages"}
-INCREMENTAL = {
-    "cursor": "updated_at",
-    "cursor_start_param": "updated_since",
-    "cursor_end_param": "updated_before",
-}
+INCREMENTAL = {"cursor": "updated_at", "cursor_start_param": "updated_since", "cursor_end_param": "updated_before"}
 
 
 def shop(
@@ -269,11 +264,7 @@ def test_waits_grow_and_a_rate_limit_says_how_long(tmp_path: Path, api: Api, mon
         ('{"data": {"orders": [[1]]}}', 1, r"record 1 of a page is a list, not an object"),
         ('{"data": {"orders": [{"id": 1}]}, "total_pages": 1}', 1, r"record 1: the cursor 'updated_at' is missing"),
         ('{"data": {"orders": [{"id": 1, "updated_at": "x"}]}, "total_pages": 1}', 1, r"'updated_at' is not a time in"),
-        (
-            '{"data": {"orders": [{"id": "Kowalski"}]}}',
-            1,
-            r"the paginator page_number does not find what it needs in",
-        ),
+        ('{"data": {"orders": [{"id": "Kowalski"}]}}', 1, r"the paginator page_number does not find what it needs in"),
     ],
 )
 def test_what_is_no_page_of_records_is_an_error_and_never_no_rows(

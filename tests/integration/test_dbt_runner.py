@@ -20,14 +20,7 @@ from pipelines.checks.history import CheckHistory
 from pipelines.publish import assets as publishing
 from pipelines.publish.assets import published_asset
 from pipelines.settings import load_settings
-from pipelines.transform.assets import (
-    Translator,
-    blocking_tests,
-    build_arguments,
-    built,
-    nodes_of_step,
-    selection_of,
-)
+from pipelines.transform.assets import Translator, blocking_tests, build_arguments, built, nodes_of_step, selection_of
 from pipelines.transform.dbt_runner import Invocation, invoke
 from pipelines.transform.project import DBT
 

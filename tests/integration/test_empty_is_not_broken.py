@@ -101,6 +101,5 @@ def test_kpis_say_what_they_have(young: Installation) -> None:
 
 def test_hubspots_own_word_on_won_and_lost_comes_before_the_label(young: Installation) -> None:
     assert rows(
-        young,
-        "select opportunity_id, is_won, is_closed from staging.stg_hubspot__opportunities order by 1",
+        young, "select opportunity_id, is_won, is_closed from staging.stg_hubspot__opportunities order by 1"
     ) == [("9001", True, True), ("9002", False, True), ("9003", False, False), ("9004", False, False)]

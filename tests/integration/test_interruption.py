@@ -48,10 +48,7 @@ def incidents(demo: Installation) -> object:
 
 
 def test_asked_to_end_before_a_run_begins(demo: Installation) -> None:
-    with (
-        FileLock(demo.data_dir / "warehouse.lock"),
-        started(demo, "run", "--date", "2026-01-09") as process,
-    ):
+    with FileLock(demo.data_dir / "warehouse.lock"), started(demo, "run", "--date", "2026-01-09") as process:
         said = interrupt_at(process, "Another process is writing", signal.SIGTERM)
     assert (process.returncode, said) == (130, "Interrupted before a run started: nothing was changed.\n")
 

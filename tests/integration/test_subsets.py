@@ -135,12 +135,8 @@ LINE = "concat(order_id, line) as order_item_id, order_id, cast(null as varchar)
 LINE += "amount as unit_price, 0 as discount_amount, 0 as tax_amount, cast(null as decimal(18, 6)) as unit_cost"
 LATEST = "with sales as ({{{{ latest_rows('{source}', 'sales') }}}}) "
 LEVELS = {
-    "totals": {
-        "orders": LATEST + "select order_id, customer_id, amount as total_amount, " + HEADER + " from sales",
-    },
-    "lines": {
-        "order_items": LATEST + "select " + LINE + ", customer_id, " + HEADER + " from sales",
-    },
+    "totals": {"orders": LATEST + "select order_id, customer_id, amount as total_amount, " + HEADER + " from sales"},
+    "lines": {"order_items": LATEST + "select " + LINE + ", customer_id, " + HEADER + " from sales"},
     "both": {
         "orders": LATEST + "select order_id, customer_id, " + HEADER + " from sales where line = '1'",
         "order_items": LATEST + "select " + LINE + ", _source_file, _row_number, _delivered_on from sales",

@@ -9,10 +9,7 @@ import pytest
 from tests.conftest import Installation
 
 HERE = Path(__file__).parent
-FILES = {
-    "american": "Marketing_sinderpreet.csv",
-    "european": "Marketing_sinderpreet_eu_semicolon_variant.csv",
-}
+FILES = {"american": "Marketing_sinderpreet.csv", "european": "Marketing_sinderpreet_eu_semicolon_variant.csv"}
 EUROPEAN = {  # what its user writes differently
     "sources/ads_report.yml": [('delimiter: ","', 'delimiter: ";"')],
     "models/staging/ads_report/base_ads_report__campaign_days.sql": [

@@ -260,6 +260,5 @@ def _context(folder: Path) -> "AbstractDataContext":
         }
     }
     return gx.get_context(
-        mode="ephemeral",
-        project_config=DataContextConfig(store_backend_defaults=defaults, analytics_enabled=False),
+        mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=defaults, analytics_enabled=False)
     )

@@ -19,15 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.cli.printing.output import (
-    Format,
-    Result,
-    Target,
-    UsageError,
-    aside,
-    write,
-    write_parquet,
-)
+from pipelines.cli.printing.output import Format, Result, Target, UsageError, aside, write, write_parquet
 from pipelines.formatting import cell_text, local_time, printable
 from pipelines.partitions import days_in_words
 from pipelines.sql import quote_text

@@ -223,10 +223,7 @@ def test_a_step_that_failed_over_a_range_of_days_names_those_that_did(
         raw_assets(settings, [source], DAYS),
         instance=instance,
         raise_on_error=False,
-        tags={
-            "dagster/asset_partition_range_start": "2026-01-05",
-            "dagster/asset_partition_range_end": "2026-01-07",
-        },
+        tags={"dagster/asset_partition_range_start": "2026-01-05", "dagster/asset_partition_range_end": "2026-01-07"},
     )
     findings = report_of_run(instance, result.run_id, SUITES, settings).findings
     [failed] = [finding for finding in findings if finding.asset == "raw/shop/orders"]

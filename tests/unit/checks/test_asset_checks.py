@@ -173,10 +173,7 @@ def test_a_partitioned_asset_is_checked_for_the_day_of_the_run(days, write_suite
 def test_a_range_of_days_in_one_run_is_checked_as_one_table(days, write_suite, history, partitions_def):
     suite = write_suite({"type": "expect_table_row_count_to_equal", "kwargs": {"value": 3}})
     checks = asset_checks(suite, ORDERS, parquet_of(days), history=history, partitions_def=partitions_def)
-    tags = {
-        "dagster/asset_partition_range_start": "2025-01-01",
-        "dagster/asset_partition_range_end": "2025-01-03",
-    }
+    tags = {"dagster/asset_partition_range_start": "2025-01-01", "dagster/asset_partition_range_end": "2025-01-03"}
     result = run(checks, DAYS, tags=tags)
     assert result.success
     assert len(evaluations(result)) == 2

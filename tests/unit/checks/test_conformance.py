@@ -288,11 +288,7 @@ CASES = [
     ),
     failing("expect_column_dates_to_have_no_gaps", {"column": "day"}, 1, table="days", alone=OURS),
     failing(
-        "expect_column_dates_to_have_no_gaps",
-        {"column": "day", "where": "shop = 'a'"},
-        1,
-        table="days",
-        alone=OURS,
+        "expect_column_dates_to_have_no_gaps", {"column": "day", "where": "shop = 'a'"}, 1, table="days", alone=OURS
     ),
     passing(
         "expect_column_dates_to_have_no_gaps", {"column": "day", "where": "shop = 'b'"}, 0, table="days", alone=OURS

@@ -154,10 +154,7 @@ def test_a_delivered_value_cannot_put_markup_into_a_page(tmp_path, warehouse, wr
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("create table raw.visits as select '<script>alert(1)</script>$page' as page")
     suite = write_suite(
-        {
-            "type": "expect_column_distinct_values_to_be_in_set",
-            "kwargs": {"column": "page", "value_set": ["home"]},
-        },
+        {"type": "expect_column_distinct_values_to_be_in_set", "kwargs": {"column": "page", "value_set": ["home"]}},
         {
             "type": "unexpected_rows_expectation",
             "kwargs": {"unexpected_rows_query": "select * from {batch} where cast(page as integer) > 0"},

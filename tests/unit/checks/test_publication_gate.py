@@ -213,10 +213,7 @@ def run_and_be_killed(folder: Path) -> None:
     def publish(*_: Any, **__: Any) -> None:
         (folder / "published").write_text("published")
 
-    with (
-        mock.patch.object(CheckHistory, "record", record_and_end),
-        mock.patch.object(publishing, "publish", publish),
-    ):
+    with mock.patch.object(CheckHistory, "record", record_and_end), mock.patch.object(publishing, "publish", publish):
         run(definitions(folder))
 
 

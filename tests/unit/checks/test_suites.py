@@ -127,10 +127,7 @@ def test_two_checks_of_one_name_are_refused(tmp_path):
             )
         ),
         *(
-            (
-                f"{{type: expect_column_newest_value_to_be_recent, kwargs: {{column: a, {kwargs}}}, why: w}}",
-                message,
-            )
+            (f"{{type: expect_column_newest_value_to_be_recent, kwargs: {{column: a, {kwargs}}}, why: w}}", message)
             for kwargs, message in (
                 ("relative_to: b", "give either max_age_days or max_age_hours"),
                 ("relative_to: b, max_age_days: 1, max_age_hours: 1", "give either max_age_days or max_age_hours"),

@@ -588,10 +588,7 @@ def test_no_result_shows_a_value_of_a_personal_column(orders, write_suite):
         },
         {"type": "unexpected_rows_expectation", "name": "rule", "kwargs": {"unexpected_rows_query": rule}},
         {"type": "unexpected_rows_expectation", "name": "cast", "kwargs": {"unexpected_rows_query": failing_cast}},
-        {
-            "type": "expect_column_pair_values_to_be_equal",
-            "kwargs": {"column_A": "email", "column_B": "status"},
-        },
+        {"type": "expect_column_pair_values_to_be_equal", "kwargs": {"column_A": "email", "column_B": "status"}},
         personal_columns=["email"],
         allow_empty=True,
     )

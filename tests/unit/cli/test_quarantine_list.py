@@ -85,11 +85,7 @@ def test_json_lists_each_without_what_was_delivered() -> None:
 )
 def test_a_source_or_table_that_does_not_exist_is_told(tmp_path: Path, selection: Selection, message: str) -> None:
     settings = Settings(
-        sources=["shop"],
-        first_delivery=date(2026, 1, 1),
-        time_zone="UTC",
-        reporting_currency="EUR",
-        data_dir=tmp_path,
+        sources=["shop"], first_delivery=date(2026, 1, 1), time_zone="UTC", reporting_currency="EUR", data_dir=tmp_path
     )
     with pytest.raises(ConfigError, match=message):
         check_selection(Quarantine.of(settings), selection, load_sources(["shop"], tmp_path))

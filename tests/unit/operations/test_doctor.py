@@ -95,10 +95,7 @@ def test_settings_that_do_not_load_are_a_failure_of_configuration() -> None:
 
 @pytest.mark.parametrize(
     ("values", "topic"),
-    [
-        ({"sources": ["shop", "shopp"]}, "sources"),
-        ({"alerts": Path("/nowhere/alerts.yml")}, "alerts"),
-    ],
+    [({"sources": ["shop", "shopp"]}, "sources"), ({"alerts": Path("/nowhere/alerts.yml")}, "alerts")],
     ids=["a source without a file", "alerts without a file"],
 )
 def test_what_the_settings_name_must_load(settings: Settings, values: dict[str, Any], topic: str) -> None:

@@ -21,11 +21,7 @@ JANUARY = [date(2025, 1, day) for day in range(1, 32)]
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
-        sources=["shop"],
-        first_delivery=JANUARY[0],
-        time_zone="UTC",
-        reporting_currency="EUR",
-        data_dir=tmp_path,
+        sources=["shop"], first_delivery=JANUARY[0], time_zone="UTC", reporting_currency="EUR", data_dir=tmp_path
     )
 
 
@@ -100,12 +96,7 @@ def test_many_late_days_in_a_row_are_one_run_and_a_few_run_one_by_one(
 ) -> None:
     deliver(settings, "orders", *JANUARY[0:20], *JANUARY[25:27])
     landed(settings, "orders", *JANUARY[10:12], JANUARY[28])
-    assert plan(settings, sources).runs == [
-        JANUARY[0:10],
-        JANUARY[12:20],
-        [JANUARY[25]],
-        [JANUARY[26]],
-    ]
+    assert plan(settings, sources).runs == [JANUARY[0:10], JANUARY[12:20], [JANUARY[25]], [JANUARY[26]]]
 
 
 def test_a_corrected_file_of_a_landed_day_is_seen_and_one_that_was_only_touched_is_not(

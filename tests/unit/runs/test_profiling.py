@@ -55,12 +55,7 @@ def test_a_stage_within_another_is_not_counted_for_the_outer(clock: Clock) -> No
             clock.passes(2, 2)
         clock.passes(1, 1)
         total = profile.total()
-    assert profile.stages == {
-        START_UP: Cost(3, 3),
-        REST: Cost(2, 3),
-        "checks": Cost(6, 7),
-        EVENTS: Cost(0.5, 0.75),
-    }
+    assert profile.stages == {START_UP: Cost(3, 3), REST: Cost(2, 3), "checks": Cost(6, 7), EVENTS: Cost(0.5, 0.75)}
     assert total == Cost(11.5, 13.75)
 
 

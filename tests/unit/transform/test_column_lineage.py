@@ -32,10 +32,7 @@ def lineage(sql: str) -> dict[str, set[str]]:
         (
             "select o.order_id, o.amount - coalesce(sum(r.amount), 0) as net from staging.orders as o "
             "left join staging.refunds as r on r.order_id = o.order_id group by all",
-            {
-                "order_id": {"staging.orders.order_id"},
-                "net": {"staging.orders.amount", "staging.refunds.amount"},
-            },
+            {"order_id": {"staging.orders.order_id"}, "net": {"staging.orders.amount", "staging.refunds.amount"}},
         ),
         (
             "select order_id from staging.orders union all select refund_id from staging.refunds",
