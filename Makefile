@@ -47,7 +47,6 @@ test-nightly: setup-dev ## a million rows; docs/tour.md; a daemon that alerts; h
 
 bench: setup-dev ## what a day costs beside others, dbt over plain SQL, checks, growth, at a million orders (SCALE=1 for a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead
-	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.one_day
 	$(BIN)/python -m benchmarks.quality
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.growth &&) true

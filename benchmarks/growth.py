@@ -2,8 +2,7 @@
 
 Belongs here: cutting the demo company's history, running its last day with `kpi run --profile` in turns, and printing
 the cost by stage.
-Does not belong here: any judgement (the target is stated in `docs/benchmarks.md`), and the rows that models read and
-write (`one_day.py`).
+Does not belong here: any judgement. The target is stated in `docs/benchmarks.md`.
 
     SCALE=0.1 ROUNDS=3 python -m benchmarks.growth
 

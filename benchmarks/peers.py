@@ -32,9 +32,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.one_day import land_day
+from pipelines.ingest.landing import land
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
-from pipelines.sources import Source, load_sources
+from pipelines.sources import Source, each_table, load_sources
 from pipelines.transform.project import (
     DBT,
     LEFT_TO_TESTS,
@@ -43,6 +43,7 @@ from pipelines.transform.project import (
     dbt_environment,
     dbt_variables,
 )
+from pipelines.warehouse import sandboxed
 
 SCALE = float(os.environ.get("SCALE") or 1)
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
@@ -117,7 +118,11 @@ class Installation:
 
     def land(self) -> None:
         """Bring the day into raw."""
-        land_day(self.settings, self.sources, DAY)
+        landing, raw = self.settings.landing_dir, self.settings.raw_dir
+        with sandboxed(landing, raw) as database:
+            for source, name, table in each_table(self.sources):
+                table = table.model_copy(update={"empty_day": "allowed"})
+                land(source.name, name, table, DAY, landing, raw, database)
 
 
 def main() -> None:
