@@ -14,6 +14,9 @@ from pipelines.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
+# Metadata keys of a failed step: the days of a range that failed, and the line about each that was not delivered.
+FAILED_DAYS, MISSING_DAYS = "delivery days that failed", "delivery days without a delivery"
+
 
 def delivery_days(settings: Settings, newest: date | None = None) -> "dg.DailyPartitionsDefinition":
     """One partition per delivery day in the business time zone; a day exists once it has ended.

@@ -20,7 +20,7 @@ Because = Literal["new", "worse", "reminder", "flapping", "mute_over", "unacknow
 RANK: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 
 # A daily run can be some minutes early. Without a tolerance, a reminder due after 24 hours would be sent after 48.
-_ALLOWANCE = 0.95
+_REMINDER_TOLERANCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _reminder_is_due(incident: Incident, now: datetime, rules: Rules) -> bool:
     since = incident.last_notified_at
     if incident.flapping:  # people know that it comes and goes, but not that it stays
         since = max(since, incident.opened_at)
-    return now - since >= interval * _ALLOWANCE
+    return now - since >= interval * _REMINDER_TOLERANCE
 
 
 def notified(incident: Incident, because: Because, channels: tuple[str, ...], now: datetime) -> Incident:

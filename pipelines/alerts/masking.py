@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 HIDDEN = "***"
 
-_SHORTEST = 4  # masking shorter texts would make messages unreadable and protect nothing
+_SHORTEST_SECRET = 4  # masking shorter texts would make messages unreadable and protect nothing
 _SHORTEST_TOKEN = 8
 _USER_INFO = re.compile(r"(\w+://)[^\s/@]+@")  # `scheme://user:password@`, known as a secret or not
 
@@ -67,7 +67,7 @@ def _within(value: str) -> Iterator[str]:
         parts += [split.netloc.rpartition("@")[0], split.username or "", split.password or ""]
         path = [part for part in split.path.split("/") if _may_be_token(part)]
         parts += [split.path if path else "", *path, *(pair.partition("=")[2] for pair in split.query.split("&"))]
-    yield from {form for part in parts for form in (part, unquote(part)) if len(form) >= _SHORTEST}
+    yield from {form for part in parts for form in (part, unquote(part)) if len(form) >= _SHORTEST_SECRET}
 
 
 def _may_be_token(part: str) -> bool:

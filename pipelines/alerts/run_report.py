@@ -15,8 +15,7 @@ from pipelines.alerts.reports import STEP_FAILED, Finding, MissingDay, Report
 from pipelines.checks.history import CheckHistory
 from pipelines.checks.results import CheckResult
 from pipelines.checks.suites import Suite
-from pipelines.ingest.assets import FAILED_DAYS, MISSING_DAYS
-from pipelines.partitions import days_of_run
+from pipelines.partitions import FAILED_DAYS, MISSING_DAYS, days_of_run
 from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
 from pipelines.tables import RAW, STAGING, asset_of_check_step, asset_of_suite, is_raw, suite_of_asset

@@ -30,12 +30,12 @@ PUBLISHED_MONTHS, DELIVERED_MONTHS = "published_months", "delivered_months"
 ALSO_UNUSUAL = "also_unusual"  # kwarg that no suite has: days to treat as unusual, to see what would follow
 
 DAYS_OF_HISTORY = 14  # deliveries or days that must be known before one is judged
-_ENOUGH_LIKE_IT = 4  # days of the same weekday; if fewer are known, more days count as similar
-_FEWEST_LIKE_IT = 3
-_WEEKS = 8
-_MONTHS = 12
+_ENOUGH_SIMILAR_DAYS = 4  # days of the same weekday; if fewer are known, more days count as similar
+_FEWEST_SIMILAR_DAYS = 3
+_WEEKS_COMPARED = 8
+_MONTHS_COMPARED = 12
 _FEWEST_MONTHS = 6
-_SAYS_NOTHING = 0.05  # share of the median; the spread of counts is never assumed to be less
+_SMALLEST_SPREAD = 0.05  # share of the median; the spread of counts is never assumed to be less
 _HISTORY = "; history from the first load, which is not blocked"
 _BULK_DAYS = 31  # rows dated more days than this before their delivery are history that was delivered again
 
@@ -218,7 +218,7 @@ def monthly_values_usual(kwargs: Kwargs) -> str:
             select judged.series, judged.day, judged.value, earlier.value as earlier_value
             from (select *, max(day) over (partition by series) as newest from series) as judged
             inner join series as earlier on earlier.series = judged.series and earlier.day < judged.day
-                and earlier.day >= judged.day - interval {_MONTHS} month
+                and earlier.day >= judged.day - interval {_MONTHS_COMPARED} month
             where judged.day = judged.newest
         ),
         middles as (
@@ -317,14 +317,14 @@ def _compared_with_days_like_it(kwargs: Kwargs, default_deviations: float) -> st
                 (isodow(earlier.day) >= 6) = (isodow(judged.day) >= 6) as is_same_kind
             from series as judged
             inner join series as earlier on earlier.series = judged.series and earlier.day < judged.day
-                and earlier.day >= judged.day - {7 * _WEEKS}
+                and earlier.day >= judged.day - {7 * _WEEKS_COMPARED}
             where judged.is_judged
         ),
         counted as (
             select *,
                 count(*) over (partition by series, day) as days_known,
                 sum(case when is_same_weekday and is_a_measure then 1 else 0 end) over (partition by series, day)
-                    >= {_ENOUGH_LIKE_IT} as is_by_weekday
+                    >= {_ENOUGH_SIMILAR_DAYS} as is_by_weekday
             from history
         ),
         alike as (
@@ -371,7 +371,7 @@ def _described(spread: str, spread_above: str = "", counts: bool = False) -> str
             coalesce(days_alike, 0) as days_alike, coalesce(days_known, 0) as days_known, days_of_history,
             {low} as low, {high} as high,
             coalesce(
-                not series.is_unusual and days_known >= days_of_history and days_alike >= {_FEWEST_LIKE_IT}
+                not series.is_unusual and days_known >= days_of_history and days_alike >= {_FEWEST_SIMILAR_DAYS}
                     and middle > 0,
                 false
             ) as is_judgeable,
@@ -391,7 +391,7 @@ def _described(spread: str, spread_above: str = "", counts: bool = False) -> str
 
 def _chance(variance: str) -> str:
     """The spread of counts that have at least this variance."""
-    return f"greatest(spread, sqrt({variance}), {_SAYS_NOTHING} * middle)"
+    return f"greatest(spread, sqrt({variance}), {_SMALLEST_SPREAD} * middle)"
 
 
 def _not_below_zero(low: str) -> str:
@@ -399,7 +399,7 @@ def _not_below_zero(low: str) -> str:
     return f"case when least >= 0 then greatest({low}, 0) else {low} end"
 
 
-_UNJUDGED = f"(is_unusual or days_known < days_of_history or days_alike < {_FEWEST_LIKE_IT} or middle <= 0)"
+_UNJUDGED = f"(is_unusual or days_known < days_of_history or days_alike < {_FEWEST_SIMILAR_DAYS} or middle <= 0)"
 
 
 def _why_unjudged() -> str:
@@ -408,7 +408,7 @@ def _why_unjudged() -> str:
             when is_unusual then ': one of unusual_days, not judged'
             when days_known < days_of_history
                 then ': ' || days_known || ' earlier days are known, judged from ' || days_of_history || ' days on'
-            when days_alike < {_FEWEST_LIKE_IT} then ': too few days like it are known'
+            when days_alike < {_FEWEST_SIMILAR_DAYS} then ': too few days like it are known'
             else ': nothing is usual for ' || kind_of_day
         end
     """

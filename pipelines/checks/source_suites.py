@@ -17,6 +17,7 @@ from pipelines.sources import Rejects, Source, Table
 from pipelines.sql import quote_name
 from pipelines.tables import RAW, STAGING, TableRef
 
+CANNOT_BE_READ = ": cannot be read as "  # between column and type, in reasons of `delivery_log` (staging.sql)
 _RUNBOOK = "docs/operations.md#"
 
 
@@ -290,10 +291,10 @@ def _retyped_columns(at_least: int) -> str:
         ),
         unreadable as (
             select
-                _delivered_on, split_part(reason, ': cannot be read as ', 1) as column_name,
-                split_part(reason, ': cannot be read as ', 2) as declared_type, count(*) as unreadable_cells
+                _delivered_on, split_part(reason, '{CANNOT_BE_READ}', 1) as column_name,
+                split_part(reason, '{CANNOT_BE_READ}', 2) as declared_type, count(*) as unreadable_cells
             from reasons
-            where reason like '%: cannot be read as %'
+            where reason like '%{CANNOT_BE_READ}%'
             group by 1, 2, 3
             having count(*) >= {at_least}
         ),

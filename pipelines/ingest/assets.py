@@ -14,14 +14,12 @@ from pipelines.deliveries.standing import Standing
 from pipelines.ingest.connectors import UnreachableError, fetch
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError
 from pipelines.ingest.landing import Landed, first_live_day, land
+from pipelines.partitions import FAILED_DAYS, MISSING_DAYS
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, each_table
 from pipelines.tables import TableRef, raw_days
 from pipelines.warehouse import sandboxed
-
-# Metadata keys of a failed step: the days of a range that failed, and the line about each that was not delivered.
-FAILED_DAYS, MISSING_DAYS = "delivery days that failed", "delivery days without a delivery"
 
 
 def raw_assets(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-TOLERATED = 0.05  # the share of a column's cells that may be unreadable; their rows are quarantined and reported
+MAX_UNREADABLE_SHARE = 0.05  # of a column's cells; their rows are quarantined and reported
 
 _BOOLEANS = {"true", "false", "t", "f", "yes", "no", "y", "n", "1", "0"}
 _CURRENCIES = re.compile(r"R\$|US\$|zł|Kč|kr\.?|[A-Z]{3}|[€$£¥₹]")
@@ -70,7 +70,7 @@ def read_column(cells: Sequence[str], name: str = "", dates: str | None = None, 
 
 
 def _enough(count: int, filled: Sequence[str]) -> bool:
-    return count > 0 and count >= len(filled) * (1 - TOLERATED)
+    return count > 0 and count >= len(filled) * (1 - MAX_UNREADABLE_SHARE)
 
 
 def _read_dates(filled: Sequence[str], name: str, told: str | None) -> Found:

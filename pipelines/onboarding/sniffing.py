@@ -25,7 +25,7 @@ import duckdb
 from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import Admitted, DeliveryError
 from pipelines.ingest.readers import read_delivery
-from pipelines.onboarding.cells import TOLERATED
+from pipelines.onboarding.cells import MAX_UNREADABLE_SHARE
 from pipelines.onboarding.columns import Column, describe_columns
 from pipelines.sources import Table
 from pipelines.sql import quote_name
@@ -354,7 +354,7 @@ def _describe(
             ).fetchall()
     except DeliveryError as error:
         raise UnrecognisedError(str(error)) from None
-    if len(broken) > TOLERATED * (len(rows) + len(broken)):
+    if len(broken) > MAX_UNREADABLE_SHARE * (len(rows) + len(broken)):
         number, problem = broken[0]
         raise UnrecognisedError(
             f"{label}: row {number}: {problem}. {len(broken)} of {len(rows) + len(broken)} rows are broken, so the "

@@ -42,7 +42,7 @@ from pipelines.warehouse import reader
 Level = Literal["ok", "warn", "fail"]
 
 PACKAGE = "sales-kpi-pipeline"
-_NAMED = (
+_PACKAGES_SHOWN = (
     "dagster",
     "dbt-core",
     "dbt-duckdb",
@@ -102,14 +102,14 @@ def _programs() -> Iterator[Found]:
     except PackageNotFoundError:
         yield Found("fail", "packages", f"{PACKAGE} is not installed in this environment", again)
         return
-    installed = {name: _installed(name) for name in {*_NAMED, *(need.name for need in required)}}
+    installed = {name: _installed(name) for name in {*_PACKAGES_SHOWN, *(need.name for need in required)}}
     wrong = [
         f"{need} is required, but {installed[need.name] or 'nothing'} is installed"
         for need in required
         if (need.marker is None or need.marker.evaluate())
         and not need.specifier.contains(installed[need.name] or "0", prereleases=True)
     ]
-    named = ", ".join(f"{name} {installed[name] or 'missing'}" for name in _NAMED)
+    named = ", ".join(f"{name} {installed[name] or 'missing'}" for name in _PACKAGES_SHOWN)
     yield Found(
         "fail" if wrong else "ok", "packages", "\n".join([f"{PACKAGE} {own}, {named}", *wrong]), again * bool(wrong)
     )

@@ -30,7 +30,7 @@ from pipelines.tables import raw_days
 _DAEMON_SILENT = timedelta(minutes=5)  # it sends a heartbeat every half minute
 _LONGEST_RUN = timedelta(hours=2)  # as in dagster.yaml; a run whose process was killed stays in progress forever
 _LONGEST_CAUSE = 200  # characters
-_NAMED = 3  # tables in a sentence
+_MOST_TABLES_NAMED = 3  # tables in a sentence
 
 STATES = {
     "rejected": "rejected by its checks",
@@ -468,7 +468,7 @@ def _grouped(deliveries: Sequence[Delivery]) -> str:
     days: dict[str, list[date]] = {}
     for delivery in deliveries:
         days.setdefault(f"{delivery.source}.{delivery.table}", []).append(delivery.delivered_on)
-    if len(days) > _NAMED:
+    if len(days) > _MOST_TABLES_NAMED:
         return f"{len(deliveries):,} deliveries of {len(days)} tables"
     return ", ".join(f"{table} of {days_in_words(found)}" for table, found in days.items())
 

@@ -27,7 +27,7 @@ HORIZON_DAYS = 365
 # total within 24 % of the fit to the whole sample; with about 30, within 53 %, and half of the fits do not converge.
 FEWEST_REPEAT_CUSTOMERS = 100
 LOG_BOUNDS = (-12.0, 12.0)  # of each parameter; a fit that ends at a bound has diverged from the data
-STEEPEST = 1e-6  # slope of the mean log-likelihood, by the logarithm of any parameter, up to which it is a maximum
+LARGEST_SLOPE = 1e-6  # slope of the mean log-likelihood, by the logarithm of any parameter, up to which it is a maximum
 
 OK, TOO_FEW, DID_NOT_CONVERGE = "ok", "too_few_repeat_customers", "did_not_converge"
 
@@ -275,6 +275,6 @@ def _maximise(
         bounds=[LOG_BOUNDS] * parameters,
         options={"maxiter": 500, "ftol": 0.0, "gtol": 1e-9},
     )
-    flat = bool(np.all(np.abs(found.jac) < STEEPEST))  # False for NaN
+    flat = bool(np.all(np.abs(found.jac) < LARGEST_SLOPE))  # False for NaN
     inside = bool(np.all((found.x > LOG_BOUNDS[0] + 0.01) & (found.x < LOG_BOUNDS[1] - 0.01)))
     return found.x, -float(found.fun) * customers, flat and inside

@@ -12,7 +12,7 @@ import dagster as dg
 ONLY_TESTS = "only tests failed"  # in a failure's metadata: the checks say more than the failure does
 _MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
 _LONGEST_MESSAGE = 600
-_SHOWN = 5
+_MOST_FAILURES = 5
 
 
 def failure_of(results: Sequence[Mapping[str, Any]], error: str) -> dg.Failure:
@@ -39,8 +39,8 @@ def said_of_failed(results: Sequence[Mapping[str, Any]], error: str) -> str:
     failed = [
         f"{_name(result)}: {readable_error(result.get('message') or 'no reason given')}" for result in models + tests
     ]
-    more = [f"… and {len(failed) - _SHOWN} more, in the step's log"] if len(failed) > _SHOWN else []
-    return "\n".join([f"{' and '.join(counts)}.{left_out}", *failed[:_SHOWN], *more])
+    more = [f"… and {len(failed) - _MOST_FAILURES} more, in the step's log"] if len(failed) > _MOST_FAILURES else []
+    return "\n".join([f"{' and '.join(counts)}.{left_out}", *failed[:_MOST_FAILURES], *more])
 
 
 def readable_error(message: str) -> str:

@@ -19,7 +19,7 @@ from pipelines.config_files import ConfigError
 from pipelines.formatting import local_time
 from pipelines.tables import is_raw
 
-_SHOWN_ID = 8
+_ID_LENGTH = 8
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -35,13 +35,13 @@ def print_list(service: AlertService, everything: bool, now: datetime, console: 
     for (standing, severity, *_), members in groups.items():
         first = members[0]
         if len(members) == 1:
-            _print(console, f"{first.id[:_SHOWN_ID]}  {standing}  {severity}  {first.title}")
+            _print(console, f"{first.id[:_ID_LENGTH]}  {standing}  {severity}  {first.title}")
             _print(console, f"    {first.finding.message}")
         else:
             assets = ", ".join(incident.asset for incident in members)
             _print(console, f"{len(members)} incidents  {standing}  {severity}  {first.check} of {assets}")
             _print(console, f"    {_without_place(first)}")
-            _print(console, f"    {', '.join(incident.id[:_SHOWN_ID] for incident in members)}")
+            _print(console, f"    {', '.join(incident.id[:_ID_LENGTH] for incident in members)}")
         ended = f", resolved {local_time(first.resolved_at, zone)}" if first.resolved_at else ""
         _print(
             console,
@@ -205,7 +205,7 @@ def until(moment: datetime | None, duration: str | None, now: datetime, zone: Zo
 def print_chosen(done: str, incidents: Sequence[Incident], console: Console) -> None:
     """Print what a command did to which incidents."""
     for incident in incidents:
-        _print(console, f"{done}: {incident.id[:_SHOWN_ID]}  {incident.title}")
+        _print(console, f"{done}: {incident.id[:_ID_LENGTH]}  {incident.title}")
 
 
 def test_channels(service: AlertService, only: str | None, now: datetime, console: Console) -> bool:

@@ -35,7 +35,7 @@ _TABLE_FUNCTIONS = (
     *("histogram", "histogram_values", "pg_timezone_names", "pragma_table_info", "pragma_storage_info"),
 )
 _TABLE_FUNCTION_FAMILY = "duckdb_"  # duckdb_tables(), duckdb_columns(), …: they describe this connection
-_CLOSE_ENOUGH = 0.5
+_MIN_SIMILARITY = 0.5
 
 
 def run_sql(
@@ -183,8 +183,8 @@ def _with_suggestions(connection: duckdb.DuckDBPyConnection, error: str) -> str:
     rows = connection.execute("select table_schema, table_name from information_schema.tables order by all").fetchall()
     tables = {name: f"{schema}.{name}" for schema, name in rows if schema in ("marts", "meta")}
     containing = [name for name in tables if asked.lower() in name]
-    near = list(dict.fromkeys([*difflib.get_close_matches(asked.lower(), tables, cutoff=_CLOSE_ENOUGH), *containing]))[
-        :5
-    ]
+    near = list(
+        dict.fromkeys([*difflib.get_close_matches(asked.lower(), tables, cutoff=_MIN_SIMILARITY), *containing])
+    )[:5]
     meant = f" Did you mean {', '.join(tables[name] for name in near)}?" if near else ""
     return f'There is no table {unknown[1]}.{meant} To list all tables: kpi sql "show tables".'

@@ -13,7 +13,7 @@ from pipelines.operations.status import STATES, Facts, Line, cause, headline, in
 from pipelines.partitions import days_in_words
 from pipelines.runs.history import Run
 
-_SHOWN = 5  # of a list; the commands that are named show all of it
+_MOST_LINES = 5  # of a list; the commands that are named show all of it
 
 
 def print_status(facts: Facts, console: Console) -> None:
@@ -157,7 +157,7 @@ def _why(delivery: Delivery) -> str:
 
 
 def _shortened(texts: list[str]) -> list[str]:
-    return texts if len(texts) <= _SHOWN else [*texts[:_SHOWN], f"and {len(texts) - _SHOWN} more"]
+    return texts if len(texts) <= _MOST_LINES else [*texts[:_MOST_LINES], f"and {len(texts) - _MOST_LINES} more"]
 
 
 def _duration(span: timedelta) -> str:

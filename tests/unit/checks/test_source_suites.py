@@ -10,9 +10,10 @@ from pipelines.checks.anomalies import DELIVERIES
 from pipelines.checks.assets import complete_suites
 from pipelines.checks.gx.relations import DuckDBTable
 from pipelines.checks.results import CheckResult
-from pipelines.checks.source_suites import suites_of
+from pipelines.checks.source_suites import CANNOT_BE_READ, suites_of
 from pipelines.checks.suites import load_suites
 from pipelines.checks.validation import validate
+from pipelines.settings import PROJECT_DIR
 from pipelines.sources import Source, load_sources
 
 TABLE: dict[str, Any] = {
@@ -288,3 +289,8 @@ def test_the_whole_row_can_be_the_key_with_empty_cells(tmp_path: Path) -> None:
     """
     assert failed(tmp_path, raw, stage=0, key="all") == {}
     assert failed(tmp_path, raw, stage=0, key=["order_id", "email"]).keys() == {"email_not_null"}
+
+
+def test_models_give_the_reason_that_the_check_of_retyped_columns_looks_for() -> None:
+    macro = (PROJECT_DIR / "dbt_project" / "macros" / "staging.sql").read_text(encoding="utf-8")
+    assert f"}}}}{CANNOT_BE_READ}{{{{ column[1] }}}}'" in macro
