@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import FAILED, OfDay, as_date, console, errors_in_words
+from pipelines.cli.common import FAILED, OfDay, as_date, console, errors_in_words, now
 from pipelines.config_files import ConfigError
 from pipelines.settings import get_settings
 
-app = typer.Typer(help="Add and check your own sources.", no_args_is_help=True)
+app = typer.Typer(help="Add, check and remove your own sources.", no_args_is_help=True)
 
 
 @app.command("add")
@@ -63,3 +63,17 @@ def check(
         print_dry_run(found, name, console)
     if found.refused or found.said_by_dbt or found.is_blocked:
         raise typer.Exit(FAILED)
+
+
+@app.command("remove")
+def remove(
+    name: Annotated[str, typer.Argument(metavar="SOURCE", help="A source of yours that is not enabled.")],
+) -> None:
+    """Undo `kpi sources add`: move a source's YAML, models and suites out of the company folder. Nothing is deleted."""
+    from pipelines.onboarding.removing import remove_source
+
+    with errors_in_words():
+        kept, files = remove_source(get_settings(), name, now())
+    for file in files:
+        console.print(f"Removed: {file}", markup=False)
+    console.print(f"Moved to {kept}. What has landed of {name} stays in raw; no KPI counts it.", markup=False)
