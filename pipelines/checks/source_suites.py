@@ -187,14 +187,14 @@ def _one_row_per_key(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
         return f"""
             with
             readable as (
-                select *, hash(*columns(name -> not starts_with(name, '_'))) as cells
+                select *, hash(*columns(name -> not starts_with(name, '_'))) as _cells
                 from {{batch}}
                 where _reject_reason is null
             ),
             lost as (
                 select
                     lost._delivered_on, lost._source_file, lost._row_number,
-                    any_value(lost.cells) <> arg_max(other.cells, (other._source_file, other._row_number)) as differs
+                    any_value(lost._cells) <> arg_max(other._cells, (other._source_file, other._row_number)) as differs
                 from readable as lost
                 inner join readable as other
                     on lost._delivered_on = other._delivered_on and {same}
@@ -241,16 +241,16 @@ def _window(table: Table, rejects: Rejects) -> list[ExpectationSpec]:
         return []
     column = quote_name(table.date_column)
     window = table.date_window
-    outside = f"day > _delivered_on + {window.days_ahead} or day < date '{window.earliest}'"
+    outside = f"_day > _delivered_on + {window.days_ahead} or _day < date '{window.earliest}'"
 
     def query(share: float) -> str:
         # A log may leave the column out. Its name then means that of `absent`, which is NULL.
         return f"""
             select
                 _delivered_on, count(*) filter (where {outside}) as rows_outside, count(*) as delivered_rows,
-                min(day) as first_date, max(day) as last_date
+                min(_day) as first_date, max(_day) as last_date
             from (select cast(null as date) as {column}) as absent
-            cross join lateral (select _delivered_on, try_cast({column} as date) as day from {{batch}}) as dated
+            cross join lateral (select _delivered_on, try_cast({column} as date) as _day from {{batch}}) as dated
             group by 1
             having {_too_many(f"count(*) filter (where {outside})", share, rejects.at_least)}
         """
@@ -306,10 +306,11 @@ def _retyped_columns(at_least: int) -> str:
         ),
         readable as (
             select
-                _delivered_on, column_name, declared_type, unreadable_cells,
-                cast(json_extract_string(to_json(filled), '$."' || column_name || '"') as bigint) as readable_cells
+                _delivered_on, unreadable.column_name, unreadable.declared_type, unreadable.unreadable_cells,
+                cast(json_extract_string(to_json(_filled), '$."' || unreadable.column_name || '"') as bigint)
+                    as readable_cells
             from unreadable
-            inner join filled using (_delivered_on)
+            inner join filled as _filled using (_delivered_on)
         )
         select * from readable where unreadable_cells > readable_cells
     """

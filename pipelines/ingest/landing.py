@@ -318,7 +318,8 @@ def _marker(target: Path, sha256: str) -> Path:
 
 def _read_as(table: Table) -> list[str]:
     columns = [*table.columns, *table.optional_columns]
-    return [READER_VERSION, table.format, table.delimiter, table.encoding, table.sheet or "", *columns]
+    skipped = [f"skip_lines: {table.skip_lines}"] if table.skip_lines else []
+    return [READER_VERSION, table.format, table.delimiter, table.encoding, table.sheet or "", *columns, *skipped]
 
 
 def _write(

@@ -4,8 +4,9 @@ Belongs here: file formats, their headers, and distinguishing rows that match th
 Every reader turns a file into a DuckDB query whose columns are all text, in delivered order, followed by
 
 * `_row_number`: the number that a person sees when opening the file. The header of a CSV, text or Excel file is row 1
-  and its first data row is row 2; the first line of a JSON Lines file, the first object of a JSON array and the first
-  row of a Parquet file are row 1. A line break inside a quoted cell does not begin a row.
+  and its first data row is row 2, or later by the lines above the header; the first line of a JSON Lines file, the
+  first object of a JSON array and the first row of a Parquet file are row 1. A line break inside a quoted cell does not
+  begin a row.
 * `_problem`: why the row cannot be parsed into columns, and `_unreadable_row`: its text. Both are NULL for a readable
   row; for an unreadable row, every cell is NULL.
 
@@ -16,9 +17,11 @@ and what a cell means (staging).
 import csv
 import gzip
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -74,7 +77,7 @@ def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: 
         ) from error
 
 
-def _named_header(names: Iterable[str | None], table: Table, label: str) -> list[str]:
+def _named_header(names: Iterable[str | None], table: Table, label: str, row: int = 1) -> list[str]:
     """The names of the delivered columns, if every declared column occurs once; more columns are allowed.
 
     Raises:
@@ -103,22 +106,43 @@ def _named_header(names: Iterable[str | None], table: Table, label: str) -> list
     elif undeclared:
         problems.append(f"not declared: {', '.join(repr(column) for column in undeclared[:5])}")
     raise DeliveryError(
-        f"{label}: row 1 (header): {'; '.join(problems)}. "
+        f"{label}: row {row} (header): {'; '.join(problems)}. "
         "Have the file delivered again, or correct `columns` in the source's YAML and its staging model."
     )
 
 
 def _read_csv(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
+    skipped = _lines_above_header(file, table)
     with _open_text(file.path) as lines:
-        header = _named_header(next(csv.reader(lines, delimiter=table.delimiter), []), table, file.label)
-    if file.is_plain and (query := _read_csv_fast(connection, file, table, header)):
+        above = "".join(islice(lines, skipped))
+        header = next(csv.reader(lines, delimiter=table.delimiter), [])
+        header = _named_header(header, table, file.label, row=skipped + 1)
+    if file.is_plain and '"' not in above and (query := _read_csv_fast(connection, file, table, header, skipped)):
         return query
     with _open_text(file.path) as lines:
-        return _register_rows(connection, header, _csv_rows(lines, table.delimiter), file.label)
+        return _register_rows(connection, header, _csv_rows(lines, table.delimiter, skipped), file.label)
+
+
+def _lines_above_header(file: Admitted, table: Table) -> int:
+    """How many lines come before the header: those that the source declares, and the line `sep=;` of Excel.
+
+    Raises:
+        DeliveryError: that line names another delimiter than the source.
+    """
+    with _open_text(file.path) as lines:
+        first = next(lines, "").strip()
+    if not (named := re.fullmatch(r'"?sep=(.)"?', first)):
+        return table.skip_lines
+    if named[1] != table.delimiter:
+        raise DeliveryError(
+            f"{file.label}: row 1 says that {named[1]!r} separates the columns, but the delimiter of the source is "
+            f"{table.delimiter!r}. Correct `delimiter` in the source's YAML."
+        )
+    return max(table.skip_lines, 1)
 
 
 def _read_csv_fast(
-    connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table, header: list[str]
+    connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table, header: list[str], skipped: int
 ) -> str | None:
     """The rows as DuckDB reads them; None if it would skip any, since it numbers only the rows that it keeps."""
     columns = ", ".join(f"{quote_text(column)}: 'VARCHAR'" for column in header)
@@ -131,7 +155,7 @@ def _read_csv_fast(
                 {quote_pattern(file.path)}, columns = {{{columns}}}, header = true, auto_detect = false,
                 hive_partitioning = false,
                 delim = {quote_text(table.delimiter)}, quote = '"', escape = '"', strict_mode = true,
-                null_padding = false,
+                null_padding = false, skip = {skipped},
                 store_rejects = true, rejects_table = '{name}_rejects', rejects_scan = '{name}_scan', rejects_limit = 1
             )
             """
@@ -140,15 +164,15 @@ def _read_csv_fast(
         return None
     if connection.execute(f"select 1 from {name}_rejects limit 1").fetchone():
         return None
-    return f"select *, rowid + 2 as _row_number, {_READABLE} from {name}"
+    return f"select *, rowid + {skipped + 2} as _row_number, {_READABLE} from {name}"
 
 
-def _csv_rows(lines: IO[str], delimiter: str) -> Iterator[Row]:
+def _csv_rows(lines: IO[str], delimiter: str, skipped: int) -> Iterator[Row]:
     """Every row after the header. A row with a broken quote ends with its line, so that no other row is affected."""
-    source = _Rewindable(lines)
+    source = _Rewindable(islice(lines, skipped, None))
     reader = csv.reader(source, delimiter=delimiter, strict=True)
     width = len(next(reader))
-    number = 1
+    number = skipped + 1
     while True:
         source.taken.clear()
         try:
@@ -176,7 +200,7 @@ def _csv_rows(lines: IO[str], delimiter: str) -> Iterator[Row]:
 class _Rewindable:
     """Iterates over lines, remembers the lines taken since the last `clear`, and takes lines back."""
 
-    def __init__(self, lines: IO[str]) -> None:
+    def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
         self._returned: list[str] = []
         self.taken: list[str] = []

@@ -32,6 +32,7 @@ from pipelines.sql import quote_name
 from pipelines.warehouse import in_memory
 
 MAX_ROWS = 100_000  # the number of rows of a file that are read
+_MOST_LINES_ABOVE = 20
 MAX_BYTES = 100_000_000  # the number of bytes of a text file that are read; a JSON array is read whole
 DELIMITERS = ",;\t|"
 
@@ -58,6 +59,7 @@ class Described:
     last_line_end: Literal["required", "optional"] = "required"
     optional_columns: tuple[str, ...] = ()  # columns that some rows of a JSON file lack
     primary_key: tuple[str, ...] = ()  # the primary key of a database table
+    skip_lines: int = 0  # of a CSV file: the lines above its header
     notes: tuple[str, ...] = ()  # what a person should know or check
 
     def column(self, name: str) -> Column:
@@ -163,6 +165,7 @@ class _Shape(NamedTuple):
     last_line_end: Literal["required", "optional"] = "required"
     optional_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    skip_lines: int = 0  # above the header
     is_plain: bool = True  # whether DuckDB's own reader can read this text file reliably
 
 
@@ -308,15 +311,16 @@ def _json_shape(text: str, label: str) -> _Shape:
 
 def _delimited_shape(text: str, label: str) -> _Shape:
     lines = text.splitlines()[:1000]
-    best: tuple[float, int, str] = (0.0, 1, ",")
-    for delimiter in DELIMITERS:
-        try:
-            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, strict=False) if row]
-        except csv.Error:
-            continue
-        if widths and widths[0] > 1:
-            best = max(best, (widths.count(widths[0]) / len(widths), widths[0], delimiter))
-    share, _, delimiter = best
+    names_delimiter = bool(re.fullmatch(r'"?sep=.?"?', lines[0].strip()))  # a line of Excel, which is always skipped
+    lines = lines[names_delimiter:] or [""]
+    share, _, delimiter = _best_delimiter(lines)
+    if share < 0.9 and (skipped := _lines_above_header(lines)):
+        _, _, delimiter = _best_delimiter(lines[skipped:])
+        header = _named(next(csv.reader(lines[skipped:], delimiter=delimiter)))
+        titles = "; ".join(repr(line.strip()[:60]) for line in lines[:skipped] if line.strip())
+        skipped += names_delimiter
+        note = f"The header is in line {skipped + 1}. The lines above it are skipped (skip_lines): {titles}."
+        return _Shape("csv", header, delimiter, skip_lines=skipped, notes=(note,))
     if share < 0.9 and len({len(line.split()) for line in lines if line.strip()}) == 1 and len(lines[0].split()) > 1:
         return _Shape("whitespace", lines[0].split())
     if share == 0:
@@ -325,6 +329,36 @@ def _delimited_shape(text: str, label: str) -> _Shape:
             "Delete lines above the header, or have the file sent with one of these delimiters."
         )
     return _Shape("csv", _named(next(csv.reader(lines, delimiter=delimiter))), delimiter)
+
+
+def _best_delimiter(lines: Sequence[str]) -> tuple[float, int, str]:
+    """The share of rows that are as wide as the first one, that width, and the delimiter for which it is largest."""
+    best: tuple[float, int, str] = (0.0, 1, ",")
+    for delimiter in DELIMITERS:
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, strict=False) if row]
+        except csv.Error:
+            continue
+        if widths and widths[0] > 1:
+            best = max(best, (widths.count(widths[0]) / len(widths), widths[0], delimiter))
+    return best
+
+
+def _lines_above_header(lines: Sequence[str]) -> int:
+    """How many lines are titles above the header; 0 if no line within reach is surely the header.
+
+    A header has a name in each cell, and at least twice as many cells as any line above it. All rows below are as wide.
+    """
+    for skipped in range(1, min(len(lines) - 1, _MOST_LINES_ABOVE) + 1):
+        if not lines[skipped].strip():
+            continue
+        share, width, delimiter = _best_delimiter(lines[skipped:])
+        names = next(csv.reader(lines[skipped:], delimiter=delimiter))
+        above = max(len([cell for cell in row if cell]) for row in csv.reader(lines[:skipped], delimiter=delimiter))
+        are_names = all(re.search(r"[^\W\d_]", name) for name in names) and len(set(names)) == len(names)
+        if share >= 0.9 and are_names and width >= 2 * above:
+            return skipped
+    return 0
 
 
 def _describe(
@@ -338,6 +372,7 @@ def _describe(
         path="{delivered_on}",
         format=shape.format,
         delimiter=shape.delimiter,
+        skip_lines=shape.skip_lines,
         columns=[name for name in shape.header if name not in optional] or shape.header,
         optional_columns=list(optional),
         key=["_row_number"],
@@ -379,6 +414,7 @@ def _describe(
         packed=packed,
         last_line_end=shape.last_line_end,
         optional_columns=optional,
+        skip_lines=shape.skip_lines,
         notes=tuple(notes),
     )
 

@@ -189,6 +189,8 @@ def _table_lines(draft: Draft) -> list[str]:
         lines.append("fetch: {" + ", ".join(f"{key}: {_scalar(value)}" for key, value in fetch.items()) + lag + "}")
     else:
         lines += [f"path: {_scalar(draft.origin.path or '')}", f"format: {described.format}"]
+        if described.skip_lines:
+            lines.append(f"skip_lines: {described.skip_lines}")
         if described.format == "csv" and described.delimiter != ",":
             lines.append('delimiter: "\\t"' if described.delimiter == "\t" else f'delimiter: "{described.delimiter}"')
         if described.encoding != "utf-8":

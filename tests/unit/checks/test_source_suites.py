@@ -87,6 +87,32 @@ def test_a_good_delivery_passes(tmp_path: Path) -> None:
     assert failed(tmp_path, log(100)) == {}
 
 
+NAMES_IN_OUR_QUERIES = [
+    "absent", "batch", "cells", "column_name", "dated", "Day", "days", "declared_type", "delivered_rows", "differs",
+    "filled", "found", "lost", "name", "other", "readable", "readable_cells", "reason", "reasons", "rows", "unreadable",
+    "unreadable_cells",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["key", "date_column", "another column"])
+@pytest.mark.parametrize("name", NAMES_IN_OUR_QUERIES)
+def test_a_delivered_column_may_have_a_name_that_our_queries_use(tmp_path: Path, name: str, role: str) -> None:
+    stands_for = {"key": "order_id", "date_column": "ordered_on", "another column": "amount"}[role]
+    columns = [name if column == stands_for else column for column in TABLE["columns"]]
+    table = {"columns": columns, "key": [columns[0]], "date_column": columns[1]}
+    reason = f"case when range < 30 then '{columns[2]}: cannot be read as decimal' end"
+    rows = f"""
+        select * rename ({stands_for} as "{name}")
+        from ({log(100, day="'1970-01-01'", amount="case when range >= 30 and range < 35 then 1.5 end", reason=reason)})
+    """
+    found = failures(tmp_path, rows, **table)
+    assert [result.message for result in found if result.error] == []
+    assert {result.check for result in found} == {
+        "dates_lie_in_window", "most_dates_lie_in_window", "columns_keep_their_type", "rows_are_readable",
+        "most_rows_are_readable",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("day", "table", "checks"),
     [

@@ -68,6 +68,53 @@ class Shop:
         return duckdb.sql(f"select {columns} from read_parquet('{self.file()}') order by _row_number").fetchall()
 
 
+@pytest.mark.parametrize(
+    ("above", "delimiter"),
+    [
+        pytest.param("Orders\nJanuary 2025\n", ",", id="read by DuckDB"),
+        pytest.param('"Orders, ""net"""\nJanuary, a line with "\n', ",", id="quotes above"),
+        pytest.param("Orders\n\n", ",", id="blank line above"),
+        pytest.param("sep=;\nOrders\n", ";", id="excel and a title"),
+    ],
+)
+def test_lines_above_the_header_are_skipped_and_rows_keep_their_numbers(
+    tmp_path: Path, above: str, delimiter: str
+) -> None:
+    shop = Shop(tmp_path, skip_lines=2, delimiter=delimiter)
+    shop.deliver(above + "id,amount\n007,1.50\n008,2\n9,1,1\n".replace(",", delimiter))
+    assert shop.land().unreadable_rows == 1
+    assert shop.rows() == [("007", "1.50", 4), ("008", "2", 5), (None, None, 6)]
+    assert shop.land().outcome == "unchanged"
+
+
+def test_the_line_of_excel_that_names_the_delimiter_is_no_header(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, delimiter=";")
+    shop.deliver("sep=;\r\nid;amount\r\n007;1,50\r\n")
+    assert shop.land().rows == 1
+    assert shop.rows() == [("007", "1,50", 3)]
+
+
+def test_a_delimiter_other_than_the_sources_is_named(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("sep=;\nid;amount\n007;1,50\n")
+    with pytest.raises(DeliveryError, match=r"row 1 says that ';' separates the columns, but .* source is ','\."):
+        shop.land()
+
+
+def test_a_wrong_number_of_lines_to_skip_is_seen_in_the_header(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, skip_lines=1)
+    shop.deliver("Orders\nJanuary\nid,amount\n007,1.50\n")
+    with pytest.raises(
+        DeliveryError, match=r"orders_2025-01-31\.csv: row 2 \(header\): column 'id', 'amount' is missing"
+    ):
+        shop.land()
+
+
+def test_only_a_csv_file_has_lines_to_skip(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`skip_lines` is for CSV files, and `format` is jsonl"):
+        Shop(tmp_path, skip_lines=1, format="jsonl")
+
+
 def test_csv_lands_as_text_with_provenance(tmp_path: Path) -> None:
     shop = Shop(tmp_path, date_column="id")
     shop.deliver("id,amount\n007,1.50\n008,\n")

@@ -47,6 +47,39 @@ def test_a_delimiter_in_quotes_or_in_numbers_divides_nothing(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("above", "skipped"),
+    [
+        ("Orders report\n", 1),
+        ("Orders report\nJanuary 2025\n\n", 3),
+        ('"Orders, all shops"\n"1 January, 2025"\n', 2),
+        ("sep=,\n", 0),
+        ("sep=,\nOrders report\n", 2),
+    ],
+)
+def test_titles_above_the_header_are_skipped_and_named(tmp_path: Path, above: str, skipped: int) -> None:
+    found = described(tmp_path, above + ORDERS)
+    assert (found.skip_lines, found.rows) == (skipped, 2)
+    assert types(found) == {"order_id": "text", "placed": "date", "total": "decimal"}
+    said = [note for note in found.notes if note.startswith(f"The header is in line {skipped + 1}. ")]
+    assert bool(said) == bool(skipped)
+    assert all("'Orders report'" in note or "all shops" in note for note in said)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("order_id,placed\nA1,2025-01-31,10.50\nA2,2025-02-01,7.00\n", id="a header without its last name"),
+        pytest.param("order_id,note\nA1,paid,late\nA2,open,early\nA3,new,late\n", id="and only texts below"),
+        pytest.param("total\n10.50\n7.00\n", id="one column"),
+        pytest.param("Orders\n2025-01-31,10.50\n2025-02-01,7.00\n", id="no header at all"),
+    ],
+)
+def test_a_row_of_data_is_never_taken_for_a_header_below_titles(tmp_path: Path, content: str) -> None:
+    with pytest.raises(UnrecognisedError):
+        described(tmp_path, content)
+
+
+@pytest.mark.parametrize(
     ("text", "encoding", "told"),
     [
         ("id;miasto\n1;Łódź\n2;Gdańsk\n", "utf-8", "utf-8"),
