@@ -6,14 +6,7 @@ import dagster as dg
 
 from pipelines.alerts.routes import load_alerts
 from pipelines.alerts.sensors import alert_sensors
-from pipelines.checks.assets import (
-    Suites,
-    blocking,
-    checks_of_models,
-    checks_of_raw,
-    data_docs_sensors,
-    load_all_suites,
-)
+from pipelines.checks.assets import Suites, blocking, checks_of_tables, data_docs_sensors, load_all_suites
 from pipelines.checks.baselines import public_holidays
 from pipelines.checks.history import CheckHistory
 from pipelines.ingest.assets import raw_assets
@@ -57,10 +50,7 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
     is_daemon = settings.started_by == "daemon"
 
     transform = model_assets(settings, sources, manifest, suites)
-    checks = [
-        *checks_of_raw(settings, sources, suites, history),
-        *checks_of_models(settings, sources, models, suites, history),
-    ]
+    checks = checks_of_tables(settings, sources, models, suites, history)
     published = published_asset(
         settings,
         sources,

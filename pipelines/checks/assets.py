@@ -83,30 +83,30 @@ def owners_of_models(suites: Suites) -> dict[tuple[str, str], str]:
     return owners
 
 
-def checks_of_raw(
-    settings: Settings, sources: Iterable[Source], suites: Suites, history: CheckHistory
-) -> list[dg.AssetChecksDefinition]:
-    """The checks of every delivered table, for the delivery days of the run and for all that have not passed."""
-    return [
-        _raw_checks(settings, suites[TableRef(source.name, name).suite], source, name, history)
-        for source, name, _ in each_table(sources)
-    ]
-
-
-def checks_of_models(
+def checks_of_tables(
     settings: Settings,
     sources: Iterable[Source],
     models: Mapping[str, Iterable[str]],
     suites: Suites,
     history: CheckHistory,
 ) -> list[dg.AssetChecksDefinition]:
-    """The checks of the warehouse's tables, over all their rows. `models`: the tables of each schema."""
-    return [
-        _model_checks(settings, list(sources), suites[schema, table], history)
+    """The checks of all tables that have a suite. `models` are the tables of each schema of the warehouse.
+
+    Those of a delivered table are for the delivery days of the run and for all that have not passed; those of a table
+    of the warehouse are over all its rows.
+    """
+    sources = list(sources)
+    of_raw = [
+        _raw_checks(settings, suites[TableRef(source.name, name).suite], source, name, history)
+        for source, name, _ in each_table(sources)
+    ]
+    of_models = [
+        _model_checks(settings, sources, suites[schema, table], history)
         for schema, tables in models.items()
         for table in tables
         if (schema, table) in suites
     ]
+    return of_raw + of_models
 
 
 def data_docs_sensors(settings: Settings, suites: Suites) -> list[dg.SensorDefinition]:

@@ -72,6 +72,10 @@ def test_imports_never_go_against_the_flow(part: str, imports: dict[str, set[str
     assert modules
 
 
+def test_the_whole_pipeline_is_on_one_page() -> None:
+    assert len((PROJECT_DIR / "pipelines" / "definitions.py").read_text(encoding="utf-8").splitlines()) < 100
+
+
 @pytest.mark.parametrize(("package", "other"), [("demo_company", "pipelines"), ("pipelines", "demo_company")])
 def test_the_demo_company_and_the_pipeline_do_not_know_each_other(package: str, other: str) -> None:
     files = list((PROJECT_DIR / package).rglob("*.py"))
