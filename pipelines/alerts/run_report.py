@@ -14,7 +14,7 @@ import dagster as dg
 from pipelines.alerts.reports import STEP_FAILED, Finding, MissingDay, Report
 from pipelines.checks.history import CheckHistory
 from pipelines.checks.results import CheckResult
-from pipelines.checks.suites import Suite
+from pipelines.checks.suites import Severity, Suite
 from pipelines.partitions import FAILED_DAYS, MISSING_DAYS, days_of_run
 from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
@@ -89,45 +89,64 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
 
 
 def _of_result(result: CheckResult, suites: Suites, days: tuple[str, ...]) -> Finding:
-    asset = "/".join(asset_of_suite(result.stage, result.table))
-    suite = suites.get((result.stage, result.table))
-    spec = next((spec for spec in suite.checks if spec.name == result.check), None) if suite else None
-    at_fault = result.failing_days or days
-    is_blocking = spec is not None and spec.severity == "critical"
-    return Finding(
-        asset=asset,
-        check=result.check,
+    return _of_check(
+        "/".join(asset_of_suite(result.stage, result.table)),
+        result.check,
+        suites,
+        result.failing_days or days,
         severity=result.severity,
         passed=result.passed,
-        blocking=is_blocking and result.severity == "critical",
         message=result.finding,
         observed=result.observed,
         expected=result.expected,
         failed_rows=result.unexpected_count,
         rows=result.element_count,
         examples=tuple(result.examples),
-        why=spec.why.strip() if spec else "",
-        next_step=(spec.next_step if spec else None) or _next_step(asset, at_fault),
-        # Every run judges all deliveries that have not passed, so a passing blocking check is valid for every delivery.
-        # Deliveries with only warnings have passed and are not judged again: only a run of their own days ends those.
-        **_about(asset, suite, at_fault)
-        | {"by_delivery": result.stage == RAW and not is_blocking}
-        | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
     )
 
 
 def _of_evaluation(evaluation: dg.AssetCheckEvaluation, suites: Suites, days: tuple[str, ...]) -> Finding:
-    asset = "/".join(evaluation.asset_key.path)
     blocks = bool(evaluation.blocking) and evaluation.severity is dg.AssetCheckSeverity.ERROR
-    return Finding(
-        asset=asset,
-        check=evaluation.check_name,
+    return _of_check(
+        "/".join(evaluation.asset_key.path),
+        evaluation.check_name,
+        suites,
+        days,
         severity="critical" if blocks else "warning",
         passed=evaluation.passed,
-        blocking=blocks,
         message=evaluation.description or evaluation.check_name,
-        next_step=_next_step(asset, days),
-        **_about(asset, _suite(suites, asset), days),
+    )
+
+
+def _of_check(
+    asset: str,
+    check: str,
+    suites: Suites,
+    days: tuple[str, ...],
+    *,
+    severity: Severity,
+    passed: bool,
+    message: str,
+    **measured: Any,
+) -> Finding:
+    suite = _suite(suites, asset)
+    spec = next((spec for spec in suite.checks if spec.name == check), None) if suite else None
+    is_critical = (spec.severity if spec else severity) == "critical"
+    return Finding(
+        asset=asset,
+        check=check,
+        severity=severity,
+        passed=passed,
+        blocking=is_critical and severity == "critical",  # a result that only warns is about what is left out
+        message=message,
+        **measured,
+        why=spec.why.strip() if spec else "",
+        next_step=(spec.next_step if spec else None) or _next_step(asset, days),
+        # Every run judges all deliveries that have not passed, so a passing critical check is valid for every delivery.
+        # Deliveries with only warnings have passed and are not judged again: only a run of their own days ends those.
+        **_about(asset, suite, days)
+        | {"by_delivery": is_raw(asset) and not is_critical}
+        | ({"runbook": spec.runbook} if spec and spec.runbook else {}),
     )
 
 

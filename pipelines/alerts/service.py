@@ -40,7 +40,7 @@ class Ingested:
 
     Attributes:
         opened, resolved: how many incidents were opened and resolved.
-        notified: how many incidents, or ends of incidents, are notified over at least one channel.
+        notified: of how many incidents, or ends of incidents, at least one channel is notified.
     """
 
     opened: int = 0

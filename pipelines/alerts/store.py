@@ -64,9 +64,11 @@ _RENAMED = {  # keys of an incident in files of version 1
     "first_told_at": "first_notified_at",
     "last_told_at": "last_notified_at",
 }
+# A second process that found version 1, too, changes nothing more.
 _NAMES_OF_VERSION_2 = " ".join(
     "update incidents set body = json_remove("
-    f"json_set(body, '$.{new}', json_quote(json_extract(body, '$.{old}'))), '$.{old}');"
+    f"json_set(body, '$.{new}', json_quote(json_extract(body, '$.{old}'))), '$.{old}') "
+    f"where json_type(body, '$.{old}') is not null;"
     for old, new in _RENAMED.items()
 )
 _REPORTS_KEPT_DAYS = 7  # longer than sensors look back for runs to report; a watch makes thousands of reports a day

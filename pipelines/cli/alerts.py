@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.common import FAILED, By, Listing, console, errors, errors_in_words, is_json, now
+from pipelines.cli.common import FAILED, By, Listing, console, errors, errors_in_words, is_json, login_name, now
 from pipelines.cli.printing.output import Format
 from pipelines.config_files import ConfigError
 from pipelines.formatting import local_time
@@ -52,7 +52,6 @@ def alerts_ack(
     ids: Incidents, by: By = None, reason: Annotated[str, typer.Option(help="What is being done about it.")] = ""
 ) -> None:
     """Acknowledge incidents: no reminders until they are resolved or become more severe."""
-    from pipelines.cli.common import login_name
     from pipelines.cli.printing.alerts import chosen, print_chosen
 
     with _alerts() as service:
@@ -73,7 +72,6 @@ def alerts_mute(
     by: By = None,
 ) -> None:
     """Mute incidents for a while. If their checks still fail after that, send notifications again."""
-    from pipelines.cli.common import login_name
     from pipelines.cli.printing.alerts import chosen, print_chosen
     from pipelines.cli.printing.alerts import until as end_of_mute
 
@@ -88,7 +86,6 @@ def alerts_mute(
 @app.command("unmute")
 def alerts_unmute(ids: Incidents, by: By = None) -> None:
     """Unmute incidents."""
-    from pipelines.cli.common import login_name
     from pipelines.cli.printing.alerts import chosen, print_chosen
 
     with _alerts() as service:
@@ -106,7 +103,6 @@ def alerts_resolve(
     by: By = None,
 ) -> None:
     """Resolve incidents although no check has passed. Another failure opens a new incident."""
-    from pipelines.cli.common import login_name
     from pipelines.cli.printing.alerts import chosen, print_chosen
 
     with _alerts() as service:

@@ -39,6 +39,7 @@ errors = _Screen(stderr=True, highlight=False, soft_wrap=True)
 
 @contextmanager
 def errors_in_words() -> Iterator[None]:
+    """Print what is wrong with arguments, settings or the publication, and exit with the code for it."""
     try:
         yield
     except (ConfigError, UsageError) as error:
@@ -53,12 +54,18 @@ def errors_in_words() -> Iterator[None]:
 
 
 def is_json(output: Format) -> bool:
+    """Whether a list is to be printed as JSON.
+
+    Raises:
+        UsageError: lists are not printed in this format.
+    """
     if output not in (Format.table, Format.json):
         raise UsageError(f"--format {output}: this command prints table or json.")
     return output is Format.json
 
 
 def as_date(moment: datetime | None) -> date | None:
+    """The day that an option gives, if it is given."""
     return moment.date() if moment else None
 
 

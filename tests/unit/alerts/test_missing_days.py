@@ -24,16 +24,16 @@ def blocked_by(settings: Settings, instance: dg.DagsterInstance, *tables: str) -
 
 
 def test_a_day_that_several_tables_miss_is_one_line(settings: Settings, instance: dg.DagsterInstance) -> None:
-    broken = settings.landing_dir / "shop" / "order_items" / f"order_items_{DAY}.csv.gz"
+    broken = settings.landing_dir / "shop" / "products" / f"products_{DAY}.csv"
     broken.parent.mkdir(parents=True)
     broken.write_text("not packed")
-    together, of_a_file = blocked_by(settings, instance, "orders", "customers", "order_items")
+    together, of_a_file = blocked_by(settings, instance, "orders", "customers", "products", "order_items")
     assert together == (
-        f"Nothing was delivered for {DAY} of 2 tables: shop.customers, shop.orders. Put the files into "
+        f"Nothing was delivered for {DAY} of 3 tables: shop.customers, shop.order_items, shop.orders. Put the files into "
         f"{settings.landing_dir} and run the day again, or write `empty_day: allowed` for those tables whose days "
         "without a delivery are normal."
     )
-    assert of_a_file.startswith(f"shop/order_items/{broken.name}: ")
+    assert of_a_file.startswith(f"shop/products/{broken.name}: ")
 
 
 def test_a_day_that_one_table_misses_is_told_as_landing_tells_it(

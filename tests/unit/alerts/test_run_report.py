@@ -88,6 +88,21 @@ def failed(report: Report) -> list[Finding]:
     return [finding for finding in report.findings if not finding.passed]
 
 
+def test_a_result_that_could_not_be_recorded_is_a_finding_of_the_same_check(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(CheckHistory, "record", fail)
+        report = run(settings, instance, [(1, "a@example.com")])
+    finding = next(finding for finding in failed(report) if finding.check == "order_id_unique")
+    assert "could not be recorded" in finding.message
+    assert (finding.severity, finding.blocking, finding.by_delivery) == ("critical", True, False)
+    assert (finding.why, finding.owner) == ("A key that occurs twice counts twice.", "team:commerce")
+
+
 def test_a_failed_blocking_check_is_the_cause_and_what_it_kept_from_running_its_impact(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
