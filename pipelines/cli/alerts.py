@@ -1,10 +1,12 @@
 """`kpi alerts`: list, acknowledge, mute and resolve incidents, and send notifications."""
 
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -15,7 +17,10 @@ from pipelines.formatting import local_time
 from pipelines.settings import get_settings
 
 if TYPE_CHECKING:
+    from pipelines.alerts.incidents import Incident
     from pipelines.alerts.service import AlertService
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}  # of --for
 
 app = typer.Typer(help="Incidents and notifications.", no_args_is_help=True)
 
@@ -40,10 +45,10 @@ def alerts_list(
 @app.command("show")
 def alerts_show(ids: Incidents) -> None:
     """Show everything about incidents, and their history."""
-    from pipelines.cli.printing.alerts import chosen, print_incident
+    from pipelines.cli.printing.alerts import print_incident
 
     with _alerts() as service:
-        for incident in chosen(service, ids, resolved=True):
+        for incident in _chosen(service, ids, resolved=True):
             print_incident(service, incident, now(), console)
 
 
@@ -52,10 +57,10 @@ def alerts_ack(
     ids: Incidents, by: By = None, reason: Annotated[str, typer.Option(help="What is being done about it.")] = ""
 ) -> None:
     """Acknowledge incidents: no reminders until they are resolved or become more severe."""
-    from pipelines.cli.printing.alerts import chosen, print_chosen
+    from pipelines.cli.printing.alerts import print_chosen
 
     with _alerts() as service:
-        incidents = chosen(service, ids)
+        incidents = _chosen(service, ids)
         service.acknowledge(incidents, by or login_name(), reason, now())
         print_chosen("Acknowledged", incidents, console)
 
@@ -72,13 +77,12 @@ def alerts_mute(
     by: By = None,
 ) -> None:
     """Mute incidents for a while. If their checks still fail after that, send notifications again."""
-    from pipelines.cli.printing.alerts import chosen, print_chosen
-    from pipelines.cli.printing.alerts import until as end_of_mute
+    from pipelines.cli.printing.alerts import print_chosen
 
     with _alerts() as service:
         acted_at = now()
-        end = end_of_mute(until, duration, acted_at, service.zone)
-        incidents = chosen(service, ids)
+        end = _end_of_mute(until, duration, acted_at, service.zone)
+        incidents = _chosen(service, ids)
         service.mute(incidents, end, by or login_name(), reason, acted_at)
         print_chosen(f"Muted until {local_time(end, service.zone)}", incidents, console)
 
@@ -86,10 +90,10 @@ def alerts_mute(
 @app.command("unmute")
 def alerts_unmute(ids: Incidents, by: By = None) -> None:
     """Unmute incidents."""
-    from pipelines.cli.printing.alerts import chosen, print_chosen
+    from pipelines.cli.printing.alerts import print_chosen
 
     with _alerts() as service:
-        incidents = chosen(service, ids)
+        incidents = _chosen(service, ids)
         if loud := [incident.id for incident in incidents if incident.state != "muted"]:
             raise ConfigError(f"Not muted: {', '.join(loud)}.")
         service.unmute(incidents, by or login_name(), now())
@@ -103,10 +107,10 @@ def alerts_resolve(
     by: By = None,
 ) -> None:
     """Resolve incidents although no check has passed. Another failure opens a new incident."""
-    from pipelines.cli.printing.alerts import chosen, print_chosen
+    from pipelines.cli.printing.alerts import print_chosen
 
     with _alerts() as service:
-        incidents = chosen(service, ids)
+        incidents = _chosen(service, ids)
         service.resolve(incidents, by or login_name(), reason, now())
         print_chosen("Resolved", incidents, console)
 
@@ -170,3 +174,46 @@ def _alerts() -> Iterator["AlertService"]:
         except (sqlite3.Error, OSError) as error:
             errors.print(f"{settings.alerts_path} cannot be used: {error}.", markup=False, style="red")
             raise typer.Exit(FAILED) from None
+
+
+def _chosen(service: "AlertService", starts: Sequence[str], resolved: bool = False) -> "list[Incident]":
+    """The incidents whose ids begin with `starts`: open ones, and with `resolved` resolved ones, too.
+
+    Raises:
+        ConfigError: no id, or more than one id, has one of the beginnings.
+    """
+    with service.store.transaction() as transaction:
+        everything = transaction.incidents(resolved=True)
+    found: dict[str, Incident] = {}
+    for start in starts:
+        fitting = [incident for incident in everything if incident.id.startswith(start.lower())]
+        if not fitting:
+            raise ConfigError(f"No incident has an id that begins with {start!r}. See `kpi alerts list --all`.")
+        if len(fitting) > 1:
+            raise ConfigError(
+                f"{len(fitting)} incidents have ids that begin with {start!r}: "
+                f"{', '.join(incident.id for incident in fitting[:5])}. Give more characters of the id."
+            )
+        [incident] = fitting
+        if incident.state == "resolved" and not resolved:
+            raise ConfigError(f"{incident.id} is already resolved.")
+        found[incident.id] = incident
+    return list(found.values())
+
+
+def _end_of_mute(moment: datetime | None, duration: str | None, now: datetime, zone: ZoneInfo) -> datetime:
+    """When a mute ends, given as a time in the business time zone or as a duration like 4h.
+
+    Raises:
+        ConfigError: neither or both are given, or the time has passed already.
+    """
+    if moment is not None and duration is None:
+        end = moment.replace(tzinfo=zone).astimezone(UTC)
+        if end <= now:
+            raise ConfigError(f"--until {moment:%Y-%m-%d %H:%M} is in the past.")
+        return end
+    if moment is None and duration is not None:
+        if not (parts := re.fullmatch(r"(\d{1,4})([mhdw])", duration.strip().lower())):
+            raise ConfigError(f"--for {duration}: expected a number and m, h, d or w, like 90m or 2d.")
+        return now + timedelta(**{_UNITS[parts[2]]: int(parts[1])})
+    raise ConfigError("Specify how long: --until 2026-01-31, or --for 4h (m, h, d, w).")

@@ -1,9 +1,8 @@
-"""Finds and prints incidents and notifications."""
+"""Prints incidents and notifications, and what became of those that a command sends."""
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 from rich.console import Console
 
@@ -20,7 +19,6 @@ from pipelines.formatting import local_time
 from pipelines.tables import is_raw
 
 _ID_LENGTH = 8
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def print_list(service: AlertService, everything: bool, now: datetime, console: Console) -> None:
@@ -157,49 +155,6 @@ def print_incident(service: AlertService, incident: Incident, now: datetime, con
         when = local_time(notice.sent_at, service.zone) if notice.sent_at else f"{notice.attempts} attempts"
         problem = f", {notice.last_error}" if notice.last_error else ""
         _print(console, f"  notification over {notice.channel}: {notice.state}, {when}{problem}")
-
-
-def chosen(service: AlertService, starts: Sequence[str], resolved: bool = False) -> list[Incident]:
-    """The incidents whose ids begin with `starts`: open ones, and with `resolved` resolved ones, too.
-
-    Raises:
-        ConfigError: no id, or more than one id, has one of the beginnings.
-    """
-    with service.store.transaction() as transaction:
-        everything = transaction.incidents(resolved=True)
-    found: dict[str, Incident] = {}
-    for start in starts:
-        fitting = [incident for incident in everything if incident.id.startswith(start.lower())]
-        if not fitting:
-            raise ConfigError(f"No incident has an id that begins with {start!r}. See `kpi alerts list --all`.")
-        if len(fitting) > 1:
-            raise ConfigError(
-                f"{len(fitting)} incidents have ids that begin with {start!r}: "
-                f"{', '.join(incident.id for incident in fitting[:5])}. Give more characters of the id."
-            )
-        [incident] = fitting
-        if incident.state == "resolved" and not resolved:
-            raise ConfigError(f"{incident.id} is already resolved.")
-        found[incident.id] = incident
-    return list(found.values())
-
-
-def until(moment: datetime | None, duration: str | None, now: datetime, zone: ZoneInfo) -> datetime:
-    """When a mute ends, given as a time in the business time zone or as a duration like 4h.
-
-    Raises:
-        ConfigError: neither or both are given, or the time has passed already.
-    """
-    if moment is not None and duration is None:
-        end = moment.replace(tzinfo=zone).astimezone(UTC)
-        if end <= now:
-            raise ConfigError(f"--until {moment:%Y-%m-%d %H:%M} is in the past.")
-        return end
-    if moment is None and duration is not None:
-        if not (parts := re.fullmatch(r"(\d{1,4})([mhdw])", duration.strip().lower())):
-            raise ConfigError(f"--for {duration}: expected a number and m, h, d or w, like 90m or 2d.")
-        return now + timedelta(**{_UNITS[parts[2]]: int(parts[1])})
-    raise ConfigError("Specify how long: --until 2026-01-31, or --for 4h (m, h, d, w).")
 
 
 def print_chosen(done: str, incidents: Sequence[Incident], console: Console) -> None:

@@ -29,8 +29,8 @@ def test_a_day_that_several_tables_miss_is_one_line(settings: Settings, instance
     broken.write_text("not packed")
     together, of_a_file = blocked_by(settings, instance, "orders", "customers", "products", "order_items")
     assert together == (
-        f"Nothing was delivered for {DAY} of 3 tables: shop.customers, shop.order_items, shop.orders. Put the files into "
-        f"{settings.landing_dir} and run the day again, or write `empty_day: allowed` for those tables whose days "
+        f"Nothing was delivered for {DAY} of 3 tables: shop.customers, shop.order_items, shop.orders. Put the files "
+        f"into {settings.landing_dir} and run the day again, or write `empty_day: allowed` for those tables whose days "
         "without a delivery are normal."
     )
     assert of_a_file.startswith(f"shop/products/{broken.name}: ")
