@@ -1,7 +1,8 @@
 """All settings of the pipeline, read once into one frozen object.
 
-Belongs here: the settings, their defaults and their validation. Settings come from `kpi.yml` (or the file that
-`KPI_CONFIG` names). The environment variable `KPI_<KEY>` overrides a key; `DATA_DIR` names the data folder.
+Belongs here: the settings, their defaults and their validation. Settings come from the file that `KPI_CONFIG` names,
+or else from `kpi.yml` in the current folder, or else from the project's. The environment variable `KPI_<KEY>`
+overrides a key; `DATA_DIR` names the data folder.
 Does not belong here: what is delivered (`sources/`), and any behaviour.
 """
 
@@ -58,14 +59,14 @@ class SettingsFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     environment: Environment = "local"
-    sources: Annotated[list[str], NoDecode, Field(min_length=1)]
+    sources: Annotated[list[str], NoDecode]
     company_dir: Path = Path("company")
     alerts: Path | None = None  # default: alerts.yml beside the settings file, or else the shipped one
     first_delivery: date
     last_delivery: date | None = None  # no delivery is expected after this day; default: deliveries continue
     schedule: Schedule | None = None  # what starts the daily run; default: the daemon in production, else a person
     time_zone: str
-    reporting_currency: str = Field(pattern="^[A-Z]{3}$")
+    reporting_currency: str
     as_of_date: date | None = None
     late_file_days: int = Field(default=90, ge=1)  # a file at most this many days late has its day run again
     keep_runs: int = Field(default=100, ge=1)  # how many runs the UI keeps, with their logs
@@ -99,6 +100,13 @@ class SettingsFile(BaseModel):
         if not value.startswith(("http://", "https://")):
             raise ValueError(f"{value!r} is not a web address like http://127.0.0.1:3001.")
         return value.rstrip("/")
+
+    @field_validator("reporting_currency")
+    @classmethod
+    def _currency_code(cls, value: str) -> str:
+        if not re.fullmatch("[A-Z]{3}", value):
+            raise ValueError(f"{value!r} is not a currency code of three capital letters. Use a code such as EUR.")
+        return value
 
     @field_validator("time_zone")
     @classmethod
@@ -197,14 +205,14 @@ class Settings(SettingsFile, BaseSettings):
 
 
 def load_settings(path: Path | None = None) -> Settings:
-    """The settings in `path`; by default those in the file that `KPI_CONFIG` names, or else the project's `kpi.yml`.
+    """The settings in `path`, by default in `settings_file()`.
 
     Relative paths are relative to the settings file's folder; `DATA_DIR` is relative to the current folder.
 
     Raises:
         ConfigError: a setting is invalid. The message names file and line, or the environment variable, and the remedy.
     """
-    path = path or _settings_file()
+    path = path or settings_file()
     settings = _read(path)
     data_dir = os.environ.get("DATA_DIR")
     own_alerts = path.parent / (settings.alerts or "alerts.yml")
@@ -218,8 +226,12 @@ def load_settings(path: Path | None = None) -> Settings:
     return settings.model_copy(update=_addresses_of_last_ui(settings))
 
 
-def _settings_file() -> Path:
-    return Path(os.environ.get("KPI_CONFIG") or PROJECT_DIR / "kpi.yml").absolute()
+def settings_file() -> Path:
+    """The file that `KPI_CONFIG` names, or else `kpi.yml` in the current folder, or else the project's."""
+    if named := os.environ.get("KPI_CONFIG"):
+        return Path(named).absolute()
+    here = Path("kpi.yml").absolute()
+    return here if here.exists() else PROJECT_DIR / "kpi.yml"
 
 
 def _read(path: Path) -> Settings:
@@ -244,7 +256,7 @@ def _read(path: Path) -> Settings:
 def at_ports(settings: Settings, ui_port: int, docs_port: int) -> Settings:
     """`settings` with the UI and the pages on these ports of this machine, unless the settings give their addresses:
     behind a proxy, people open another address than the one on which the server listens."""
-    given = _read(_settings_file()).model_fields_set
+    given = _read(settings_file()).model_fields_set
     here = {"ui_url": f"http://127.0.0.1:{ui_port}", "data_docs_url": f"http://127.0.0.1:{docs_port}"}
     return settings.model_copy(update={name: url for name, url in here.items() if name not in given})
 

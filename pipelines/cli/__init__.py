@@ -4,12 +4,14 @@ Belongs here: arguments, printing (`printing/`) and exit codes. Does not belong 
 the commands that need Dagster, dbt and Great Expectations import them, so that the others respond immediately.
 """
 
+import os
 import signal
 from typing import Annotated
 
 import typer
 
-from pipelines.cli import alerts, published, quarantine, run, sources, state, tools
+from pipelines.cli import alerts, init, published, quarantine, run, sources, state, tools
+from pipelines.settings import settings_file
 
 app = typer.Typer(
     help="Turn deliveries into sales KPIs.",
@@ -17,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},  # commands inherit it
 )
-for commands in (state, run, published, tools):
+for commands in (init, state, run, published, tools):
     app.add_typer(commands.app)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(sources.app, name="sources")
@@ -44,4 +46,5 @@ def every_command(
 def main() -> None:
     """Run the command that was typed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM acts like Ctrl-C
+    os.environ["KPI_CONFIG"] = str(settings_file())  # for the processes that commands start, in other folders
     app()

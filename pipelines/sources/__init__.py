@@ -266,13 +266,17 @@ def load_sources(names: Iterable[str], company_dir: Path) -> list[Source]:
     return [_load_source(name, company_dir / "sources") for name in names]
 
 
+def shipped_sources() -> list[str]:
+    """The names of the sources that the project ships."""
+    return sorted(path.stem for path in SHIPPED_DIR.glob("*.yml"))
+
+
 def _load_source(name: str, own_dir: Path) -> Source:
     candidates = [path for path in (own_dir / f"{name}.yml", SHIPPED_DIR / f"{name}.yml") if path.is_file()]
     if not candidates:
-        shipped = ", ".join(sorted(path.stem for path in SHIPPED_DIR.glob("*.yml")))
         raise ConfigError(
             f"settings: sources: {name!r} has no file. Write {own_dir / f'{name}.yml'}, "
-            f"or name a shipped source: {shipped}."
+            f"or name a shipped source: {', '.join(shipped_sources())}."
         )
     if len(candidates) > 1:
         raise ConfigError(f"{candidates[0]}:1: {name!r} is the name of a shipped source. Give your file another name.")
@@ -294,8 +298,13 @@ def enabled_sources(settings: Settings) -> list[Source]:
     """The sources that the setting `sources` names.
 
     Raises:
-        ConfigError: see `load_sources`.
+        ConfigError: it names none; or see `load_sources`.
     """
+    if not settings.sources:
+        raise ConfigError(
+            "settings: sources: no source is enabled. Add a file of yours: kpi sources add FILE. Or name a shipped "
+            f"source in kpi.yml: {', '.join(shipped_sources())}."
+        )
     return load_sources(settings.sources, settings.company_dir)
 
 
