@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, Table, create_engine, inspect, select
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
 from pipelines.onboarding.columns import describe_columns
-from pipelines.onboarding.mapping import synonyms
+from pipelines.onboarding.entities import synonyms
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.sniffing import Described, UnrecognisedError, check_names
 

@@ -12,7 +12,9 @@ from rich.console import Console
 from pipelines.cli.printing.source_draft import print_draft
 from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.onboarding.adding import add_source
-from pipelines.onboarding.mapping import PLACE, Proposal, entity_columns, propose, quoted, synonyms, text
+from pipelines.onboarding.entities import entity_columns, synonyms
+from pipelines.onboarding.mapping import PLACE, Proposal, propose, quoted, text
+from pipelines.onboarding.recognising import scores
 from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
 from pipelines.settings import Settings, load_settings
 from pipelines.sources import SourceFile
@@ -84,6 +86,17 @@ def test_entities_are_recognised_by_their_columns(
     found = proposed(tmp_path, f"{header}\n{row}\n", f"{name}.csv")
     assert found.entity == entity
     assert not found.missing
+
+
+def test_scores_of_all_entities_come_with_their_reasons(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("Order Number,Order Date,Total\n1,2025-01-31,9.5\n1,2025-01-31,9.5\n", encoding="utf-8")
+    found = scores(describe_file(path), "orders")
+    assert {score.entity for score in found} == set(synonyms())
+    assert [score.points for score in found] == sorted((score.points for score in found), reverse=True)
+    [orders] = [score for score in found if score.entity == "orders"]
+    assert {"Order Number reads as order_id", "the name says orders"} <= set(orders.reasons)
+    assert "Order Number repeats" in orders.reasons
 
 
 @pytest.mark.parametrize(

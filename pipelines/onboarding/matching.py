@@ -1,0 +1,102 @@
+"""Which delivered column is which column of an entity, by names (`synonyms.yml`) and types.
+
+Does not belong here: which entity a table is (`recognising.py`), and expressions and keys (`mapping.py`).
+"""
+
+import re
+from collections.abc import Sequence
+
+from pipelines.onboarding.columns import Column
+from pipelines.onboarding.entities import Columns, Synonyms, entity_columns, synonyms
+from pipelines.onboarding.names import words_of
+
+Assigned = dict[str, Column]  # entity column: delivered column
+
+
+def assign(columns: Sequence[Column], meaning: Synonyms) -> tuple[Assigned, dict[str, str]]:
+    """The delivered column of each entity column; and hints why other columns were not used.
+
+    The best matches are assigned first, and each delivered column is used only once.
+    """
+    candidates = []
+    hints: dict[str, str] = {}
+    for place, target in enumerate(meaning.columns):
+        for column in columns:
+            cost = cost_of(column, target, meaning)
+            if cost is None:
+                continue
+            problem = _misfit(column, target, types_of(meaning)[target], meaning)
+            if problem:
+                hints.setdefault(target, problem)
+            else:
+                candidates.append((cost, place, target, column))
+    assigned: Assigned = {}
+    taken: set[str] = set()
+    for _, _, target, column in sorted(candidates, key=lambda candidate: candidate[:2]):
+        if target not in assigned and column.name not in taken:
+            assigned[target] = column
+            taken.add(column.name)
+    return assigned, hints
+
+
+def types_of(meaning: Synonyms) -> Columns:
+    """The SQL type of each column of an entity."""
+    listed = entity_columns()
+    types = {name: type_ for columns in listed.values() for name, type_ in columns.items()}
+    return {**types, "total_amount": "decimal(18, 6)"}
+
+
+def cost_of(column: Column, target: str, meaning: Synonyms) -> float | None:
+    """How different the column's name is from the entity column's: 0 is the first synonym, None is no match."""
+    words = words_of(column.name)
+    known = meaning.columns[target]
+    if words in known:
+        return known.index(words)
+    for own in meaning.files:  # such as order_status, Deal - Stage, review_score
+        shorter = words.removeprefix(f"{own}_").removeprefix(f"{own}_")
+        if shorter != words and shorter in known:
+            return known.index(shorter) + 0.5
+    if words.count("_") >= 3:  # a question of a survey
+        for place, synonym in enumerate(known):
+            if len(synonym) >= 9 and re.search(rf"(^|_){synonym}(_|$)", words):
+                return place + 20
+    return None
+
+
+def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> str:
+    """Why a column with a matching name cannot be used; empty if it can."""
+    reads = {
+        "timestamp": ("timestamp", "date"),
+        "date": ("date", "timestamp"),
+        "bigint": ("integer",),
+        "boolean": ("boolean",),
+    }.get(sql_type, ("decimal", "integer") if sql_type.startswith("decimal") else ())
+    if column.ambiguous and reads:
+        option = "--decimal" if "mark" in column.ambiguous[0] else "--dates"
+        choices = " or ".join(column.ambiguous)
+        return f"{column.name} can be read as {choices}. Specify which with {option}"
+    if reads and column.reading(*reads) is None:
+        return f"{column.name} contains {column.type}, not {reads[0]}"
+    if target == "score" and not column.values <= {*map(str, range(11))}:
+        return f"{column.name} is not always 0 to 10"
+    if not reads and column.type in ("date", "timestamp") and column.name not in meaning.keys[0]:
+        return f"{column.name} contains {column.type}s"
+    if column.is_personal and [target] == meaning.keys[0] and target != "customer_id":
+        return f"{column.name} looks personal, but a key should not be"
+    return ""
+
+
+def with_order_columns(entity: str, columns: Sequence[Column], delivered: Sequence[str]) -> Synonyms:
+    """The synonyms of the entity's columns. If a source delivers order lines but no orders, the lines also carry the
+    columns of their order."""
+    lines, orders = synonyms()["order_items"], synonyms()["orders"]
+    if entity != "order_items" or "orders" in delivered or "ordered_at" not in assign(columns, orders)[0]:
+        return synonyms()[entity]
+    added = {name: known for name, known in orders.columns.items() if name not in (*lines.columns, "total_amount")}
+    return lines.model_copy(
+        update={
+            "columns": {**lines.columns, **added},
+            "required": [*lines.required, *orders.required],
+            "otherwise": {**lines.otherwise, **orders.otherwise},
+        }
+    )
