@@ -1,38 +1,68 @@
 """`kpi sources`: draft a source from a delivered file or a database table, and try deliveries."""
 
+import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 
 from pipelines.cli.common import FAILED, OfDay, as_date, console, errors_in_words, now
 from pipelines.config_files import ConfigError
 from pipelines.settings import get_settings
 
+if TYPE_CHECKING:
+    from pipelines.onboarding.choosing import Question
+
 app = typer.Typer(help="Add, check and remove your own sources.", no_args_is_help=True)
 
 
 @app.command("add")
 def add(
-    what: Annotated[str, typer.Argument(metavar="FILE", help="A delivered file, or postgresql-env:NAME_OF_VARIABLE.")],
+    what: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE…", help="Files, folders or zips of a system, or postgresql-env:NAME_OF_VARIABLE."),
+    ],
     name: Annotated[str | None, typer.Option(help="Name of the source, like webshop.")] = None,
-    table: Annotated[str | None, typer.Option(help="The table, like orders; of a database: public.orders.")] = None,
-    entity: Annotated[str | None, typer.Option(help="What a row represents, like orders or ad_spend.")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(help="The table, like orders; of a database: public.orders, repeatable.")
+    ] = None,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option(help="What a row represents, like orders; of several tables: sales=orders, repeatable."),
+    ] = None,
     owner: Annotated[str, typer.Option(help="Who owns the source: team:<name> or an e-mail address.")] = "team:data",
     encoding: Annotated[str | None, typer.Option(help="If detected incorrectly: utf-8, cp1250, cp1252, …")] = None,
     dates: Annotated[str | None, typer.Option(help="If day and month can be confused: dd/mm/yyyy, …")] = None,
     decimal: Annotated[str | None, typer.Option(help="If thousands and decimals can be confused: , or .")] = None,
+    draft_only: Annotated[
+        bool, typer.Option("--draft-only", help="Copy no file to the landing folder, and enable nothing.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Describe a delivered file and draft its source in the company folder: YAML and models. Moves no data."""
-    from pipelines.cli.printing.source_draft import print_draft
-    from pipelines.onboarding.adding import add_source
+    """Look at delivered files together, draft their source (YAML and models), land copies of them, and enable it."""
+    from pipelines.cli.printing.source_draft import print_addition
+    from pipelines.onboarding.adding import Options, add_sources
 
     with errors_in_words():
         settings = get_settings()
-        added = add_source(what, settings, name, table, entity, owner, force, encoding, dates, decimal)
-        print_draft(added, settings, console)
+        options = Options(
+            name, tuple(table or ()), _entities(entity or []), owner, force, encoding, dates, decimal, draft_only
+        )
+        print_addition(add_sources(what, settings, options, _answer if sys.stdin.isatty() else None), settings, console)
+
+
+def _entities(given: list[str]) -> dict[str, str]:
+    """`sales=orders` of several tables; `orders` of the only one, which has no name here."""
+    return {table: entity for table, _, entity in (one.rpartition("=") for one in given)}
+
+
+def _answer(question: "Question") -> str:
+    """What a person at the terminal says that the rows of a table are."""
+    console.print(f"{question.table}: {question.text}.", markup=False)
+    choice = click.Choice(question.choices)
+    return str(typer.prompt("What is a row", type=choice))
 
 
 @app.command("check")
@@ -66,9 +96,7 @@ def check(
 
 
 @app.command("remove")
-def remove(
-    name: Annotated[str, typer.Argument(metavar="SOURCE", help="A source of yours that is not enabled.")],
-) -> None:
+def remove(name: Annotated[str, typer.Argument(metavar="SOURCE", help="A source of yours.")]) -> None:
     """Undo `kpi sources add`: move a source's YAML, models and suites out of the company folder. Nothing is deleted."""
     from pipelines.onboarding.removing import remove_source
 

@@ -1,92 +1,263 @@
-"""`kpi sources add`: looks at a file or a database table, and drafts a source from it.
+"""`kpi sources add`: looks at files or database tables together, and drafts a source from them.
 
 Belongs here: the order of these steps. Does not belong here: how each step works, and what is printed
 (`cli/printing/source_draft.py`).
 """
 
 import re
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from pipelines.config_files import ConfigError
+from pipelines.onboarding.choosing import SKIP, Question, choose_entities, columns_by_reference
+from pipelines.onboarding.inputs import File, find_files
+from pipelines.onboarding.installation import change_settings, is_changeable
 from pipelines.onboarding.mapping import propose
-from pipelines.onboarding.names import DayInName, day_in_name, slug
-from pipelines.onboarding.sniffing import Described, describe_file
+from pipelines.onboarding.names import slug
+from pipelines.onboarding.placing import copy_to_landing, is_unpacked, landing_pattern, newest_date
+from pipelines.onboarding.references import references
+from pipelines.onboarding.sniffing import Described, UnrecognisedError, describe_file
 from pipelines.onboarding.writing import Draft, Origin, existing_source, write_draft
-from pipelines.settings import Settings
-from pipelines.sources import SHIPPED_DIR
+from pipelines.partitions import business_day
+from pipelines.settings import Settings, settings_file
+from pipelines.sources import shipped_sources
 
 _FROM_DATABASE = re.compile(r"^[a-z0-9+]+-env:(?P<variable>\w+)$")
+_LONG_AGO = timedelta(days=31)  # a newest delivery that is older is the end of the deliveries, not a late one
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person decides; each option has the name that it has on the command line.
+
+    Attributes:
+        name: of the source; by default that of the folder, the zip or the only file.
+        tables: the name of the only table, or the tables of a database, such as public.orders.
+        entities: what the rows of a table are, by the table's name; the key "" stands for the only table.
+        draft_only: whether files stay where they are, and the settings as they are.
+    """
+
+    name: str | None = None
+    tables: tuple[str, ...] = ()
+    entities: Mapping[str, str] | None = None
+    owner: str = "team:data"
+    force: bool = False
+    encoding: str | None = None
+    dates: str | None = None
+    decimal: str | None = None
+    draft_only: bool = False
+
+
+@dataclass(frozen=True)
+class Given:
+    """A table as it was given: one or more files with the same columns, or a table of a database."""
+
+    words: str  # the words of its name
+    described: Described
+    files: tuple[File, ...] = ()
+    origin: Origin | None = None  # of a database table
+
+    @property
+    def day(self) -> date | None:
+        """The delivery day that its newest file's name says."""
+        return max((file.named.day for file in self.files if file.named.day), default=None)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A file, its delivery day, and its path in the landing folder, where it may not be yet."""
+
+    file: File
+    day: date
+    path: Path
 
 
 @dataclass(frozen=True)
 class Added:
-    """A drafted source.
-
-    Attributes:
-        what: the file or the database that it was drafted from, as it was given.
-        named: what the name of the file says.
-        written: the files written to the company folder.
-    """
+    """A drafted table, where its files go, and the files that were written to the company folder."""
 
     draft: Draft
-    what: str
-    named: DayInName
-    written: list[Path]
+    files: tuple[Placed, ...]
+    written: tuple[Path, ...]
 
 
-def add_source(
-    what: str,
-    settings: Settings,
-    name: str | None = None,
-    table: str | None = None,
-    entity: str | None = None,
-    owner: str = "team:data",
-    force: bool = False,
-    encoding: str | None = None,
-    dates: str | None = None,
-    decimal: str | None = None,
-) -> Added:
-    """Draft a source from `what`: a file, or postgresql-env:VARIABLE with the database table in `table`.
+@dataclass(frozen=True)
+class Addition:
+    """What `kpi sources add` did.
 
-    The source's `name` and `table` are by default taken from the file's name. The other options decide what the file
-    leaves open.
+    Attributes:
+        left_out: files that are no deliveries, or that a person left out.
+        copied: files in the landing folder that were not there before.
+        settings: what has changed in the settings file, and its values.
+    """
+
+    source: str
+    tables: tuple[Added, ...]
+    left_out: tuple[str, ...]
+    copied: tuple[Path, ...] = ()
+    settings: Mapping[str, Any] | None = None
+
+
+def add_sources(
+    given: Sequence[str], settings: Settings, options: Options = Options(), ask: Callable[[Question], str] | None = None
+) -> Addition:
+    """Draft one source from all that is given: files, folders and zips, or postgresql-env:VARIABLE with `tables`.
+
+    The files are copied to the landing folder, and the source is enabled, unless the settings are the project's own or
+    `draft_only` is set, or a person has to complete the draft first. `ask` answers what the files leave open; without
+    it, an open question is an error.
 
     Raises:
-        ConfigError: the file cannot be recognised, or the draft would overwrite something that a person wrote.
+        ConfigError: a file cannot be recognised, a question is open, or the draft would overwrite something that a
+            person wrote. Nothing is written then.
     """
+    _check(options)
+    with tempfile.TemporaryDirectory() as scratch:
+        tables, left_out = _given(given, options, Path(scratch))
+        source = _name(options.name or _usual_name(given, tables, settings), "--name")
+        existing = existing_source(settings.company_dir, source)
+        described = {table.words: table.described for table in tables}
+        linked = references(described)
+        chosen = choose_entities(described, linked, _told(options, tables), ask)
+        known = columns_by_reference(described, linked, chosen)
+        left_out += [table.described.label for table in tables if chosen[table.words] == SKIP]
+        tables = [table for table in tables if chosen[table.words] != SKIP]
+        entities = {*(existing.entities if existing else []), *(chosen[table.words] for table in tables)}
+        drafts = []
+        for table in tables:
+            proposal = propose(
+                table.described,
+                table.words,
+                settings.reporting_currency,
+                chosen[table.words],
+                sorted(entities - {chosen[table.words]}),
+                known[table.words],
+            )
+            name = _table_name(table, source, proposal.entity, options)
+            origin = table.origin or Origin(path=f"{source}/{landing_pattern(table.files[-1].named, table.described)}")
+            drafts.append(Draft(source, name, options.owner, table.described, proposal, origin, existing))
+        written = _write_together(drafts, settings.company_dir, options.force)
+        usual = _usual_day(tables, drafts, settings)
+        added = [
+            Added(draft, tuple(_placed(file, draft, usual, settings) for file in table.files), tuple(paths))
+            for draft, table, paths in zip(drafts, tables, written, strict=True)
+        ]
+        result = Addition(source, tuple(added), tuple(left_out))
+        return result if options.draft_only or not is_changeable() else _delivered(result, settings)
+
+
+# --- What was given ---------------------------------------------------------------------------------------------------
+
+
+def _check(options: Options) -> None:
+    dates, decimal = options.dates, options.decimal
     if dates and not re.fullmatch(r"(dd([./-])mm\2yyyy|mm([/-])dd\3yyyy)", dates):
         raise ConfigError(f"--dates: {dates!r} is not an order of day, month and year. Write dd/mm/yyyy or mm/dd/yyyy.")
     if decimal and decimal not in (".", ","):
         raise ConfigError(f"--decimal: {decimal!r} is not a decimal mark. Write . or a comma.")
-    in_database = _FROM_DATABASE.match(what)
-    if in_database:
-        from pipelines.onboarding.database import describe_table
 
-        if not table:
-            raise ConfigError("--table: name the database table, such as public.orders.")
-        variable = in_database["variable"]
-        described, cursor = describe_table(variable, table, dates, decimal)
-        named = DayInName("", slug(table.rpartition(".")[2]), None)
+
+def _given(given: Sequence[str], options: Options, scratch: Path) -> tuple[list[Given], list[str]]:
+    """The tables in all that was given, and the names of files that are no deliveries."""
+    in_database = [found for what in given if (found := _FROM_DATABASE.match(what))]
+    if in_database:
+        if len(given) > 1:
+            raise ConfigError("A source is either files or one database. Add them with separate commands.")
+        return _database_tables(in_database[0]["variable"], options), []
+    files = find_files([Path(what) for what in given], scratch)
+    tables: dict[str, list[tuple[File, Described]]] = {}
+    problems = []
+    for file in files.found:
+        try:
+            described = describe_file(file.path, options.encoding, options.dates, options.decimal)
+        except ConfigError as error:
+            problems.append(str(error))
+        else:
+            tables.setdefault(file.named.stem, []).append((file, replace(described, label=file.shown)))
+    if problems:
+        raise UnrecognisedError("\n".join(problems))
+    return [_one_table(words, together) for words, together in tables.items()], files.left_out
+
+
+def _one_table(words: str, together: list[tuple[File, Described]]) -> Given:
+    """Several deliveries of a table; the newest one is described.
+
+    Raises:
+        UnrecognisedError: two files are for the same day, or have different columns.
+    """
+    together.sort(key=lambda pair: str(pair[0].named.day))
+    files = [file for file, _ in together]
+    days = Counter(file.named.day for file in files)
+    if max(days.values()) > 1:
+        same = [file.shown for file in files if days[file.named.day] > 1]
+        raise UnrecognisedError(
+            f"{same[0]} and {same[1]}: have the same name and no different day in it, so one would replace the other. "
+            "Rename one, or add them with separate commands."
+        )
+    newest = together[-1][1]
+    for _, described in together:
+        if {column.name for column in described.columns} != {column.name for column in newest.columns}:
+            raise UnrecognisedError(
+                f"{described.label} and {newest.label}: have different columns, so they are no deliveries of one "
+                "table. Rename one, or add only the newest."
+            )
+    return Given(words, newest, tuple(files))
+
+
+def _database_tables(variable: str, options: Options) -> list[Given]:
+    from pipelines.onboarding.database import describe_table
+
+    if not options.tables:
+        raise ConfigError("--table: name the database table, such as public.orders.")
+    tables = []
+    for table in options.tables:
+        described, cursor = describe_table(variable, table, options.dates, options.decimal)
         origin = Origin(connection_env=variable, database_table=table, cursor=cursor)
-        table = named.stem
-    else:
-        path = Path(what)
-        described = describe_file(path, encoding, dates, decimal)
-        named = day_in_name(path.name)
-        origin = Origin()
-    source_name = _name(name or _folder_in_landing(what, settings) or named.stem, "--name")
-    existing = existing_source(settings.company_dir, source_name)
-    delivered = existing.entities if existing else []
-    proposal = propose(described, f"{named.stem} {table or ''}", settings.reporting_currency, entity, delivered)
-    own_words = (
-        re.sub(r"_(dataset|data|export|table|file)$", "", named.stem).removeprefix(source_name).strip("_")
-    )  # the table webshop_orders of the source webshop becomes orders
-    table_name = _name(table or own_words or proposal.entity, "--table")
-    if origin.database_table is None:
-        origin = Origin(path=f"{source_name}/{_pattern(named, described)}")
-    draft = Draft(source_name, table_name, owner, described, proposal, origin, existing)
-    return Added(draft, what, named, write_draft(draft, settings.company_dir, force))
+        tables.append(Given(slug(table.rpartition(".")[2]), described, origin=origin))
+    return tables
+
+
+def _told(options: Options, tables: Sequence[Given]) -> dict[str, str]:
+    """What a person says that the tables are.
+
+    Raises:
+        ConfigError: there is no such table or entity, or it is not clear which table is meant.
+    """
+    names = {table.words: table.words for table in tables}
+    told = {}
+    for name, entity in (options.entities or {}).items():
+        table = names.get(name) if name else (tables[0].words if len(tables) == 1 else None)
+        if table is None:
+            example = f"--entity {tables[0].words}={entity or 'orders'}"
+            raise ConfigError(f"--entity: say for which table, such as {example}. They are: {', '.join(names)}.")
+        told[table] = entity
+    return told
+
+
+# --- Names ------------------------------------------------------------------------------------------------------------
+
+
+def _usual_name(given: Sequence[str], tables: Sequence[Given], settings: Settings) -> str:
+    """The name of the folder, the zip or the only file.
+
+    Raises:
+        ConfigError: several were given.
+    """
+    in_landing = _folder_in_landing(given[0], settings)
+    if in_landing:
+        return in_landing
+    if len(given) > 1 or (len(tables) > 1 and tables[0].origin):
+        raise ConfigError("--name: give the source a name, since there are several tables. Name the system, like crm.")
+    is_one_file = len(tables) == 1 and (tables[0].origin or tables[0].files[0].path == Path(given[0]))
+    name = tables[0].words if is_one_file else slug(Path(given[0]).absolute().stem)
+    return f"my_{name}" if name in shipped_sources() else name
 
 
 def _name(text: str, option: str) -> str:
@@ -99,19 +270,89 @@ def _name(text: str, option: str) -> str:
     return name
 
 
+def _table_name(table: Given, source: str, entity: str, options: Options) -> str:
+    """The table webshop_orders of the source webshop is called orders."""
+    if options.tables and not table.origin:
+        return _name(options.tables[0], "--table")
+    own_words = re.sub(r"_(dataset|data|export|table|file)$", "", table.words).removeprefix(source).strip("_")
+    return _name(table.words if table.origin else own_words or entity, "--table")
+
+
 def _folder_in_landing(what: str, settings: Settings) -> str | None:
     try:
         below = Path(what).absolute().relative_to(settings.landing_dir)
     except ValueError:
         return None
-    return below.parts[0] if len(below.parts) > 1 and not (SHIPPED_DIR / f"{below.parts[0]}.yml").exists() else None
+    is_own = below.parts and below.parts[0] not in shipped_sources() and below.name != below.parts[0]
+    return below.parts[0] if is_own else None
 
 
-def _pattern(named: DayInName, described: Described) -> str:
-    """The pattern of file names that the pipeline can read. The pipeline recognises a packed file by its ending, and
-    unpacks text files only."""
-    endings = {"gzip": ".gz", "zip": ".zip", "": ""}
-    ending = endings[described.packed]
-    if ending and described.format in ("parquet", "excel"):
-        return named.pattern.removesuffix(ending)
-    return named.pattern if named.pattern.endswith(ending) else f"{named.pattern}{ending}"
+# --- Writing ----------------------------------------------------------------------------------------------------------
+
+
+def _write_together(drafts: Sequence[Draft], company_dir: Path, force: bool) -> list[list[Path]]:
+    """Write all drafts, or none: they are put together in another folder. Returns the paths for each draft."""
+    with tempfile.TemporaryDirectory() as folder:
+        aside = Path(folder)
+        for place in {place for draft in drafts for place in (draft.source_path, draft.models_path)}:
+            if (company_dir / place).is_dir():
+                shutil.copytree(company_dir / place, aside / place)
+            elif (company_dir / place).exists():
+                (aside / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(company_dir / place, aside / place)
+        written = []
+        for draft in drafts:
+            now = replace(draft, replaces=existing_source(aside, draft.source))
+            written.append([path.relative_to(aside) for path in write_draft(now, aside, force)])
+        for path in {path for paths in written for path in paths}:
+            (company_dir / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(aside / path, company_dir / path)
+    return [[company_dir / path for path in paths] for paths in written]
+
+
+def _usual_day(tables: Sequence[Given], drafts: Sequence[Draft], settings: Settings) -> date:
+    """The delivery day of files whose name has none: the newest date in any of them, or else the newest possible day.
+    Files that are added together were made together."""
+    today = business_day(settings)
+    dates = []
+    for table, draft in zip(tables, drafts, strict=True):
+        if table.files and table.day is None:
+            mapped = [m.column.name for m in draft.proposal.columns if m.column and m.sql_type in ("timestamp", "date")]
+            dates.append(newest_date(table.described, mapped, today))
+    newest = settings.last_delivery if settings.sources and settings.last_delivery else today - timedelta(days=1)
+    return max((day for day in dates if day), default=newest)
+
+
+def _placed(file: File, draft: Draft, usual: date, settings: Settings) -> Placed:
+    day = file.named.day or usual
+    usual_name = Path(draft.origin.path or "").name.format(delivered_on=day)
+    name = file.path.name if fnmatchcase(file.path.name, usual_name) else usual_name
+    return Placed(file, day, settings.landing_dir / draft.source / name)
+
+
+def _delivered(addition: Addition, settings: Settings) -> Addition:
+    """Copy the files to the landing folder, and enable the source, unless a person has to complete the draft."""
+    if any(added.draft.proposal.missing or is_unpacked(added.draft.described) for added in addition.tables):
+        return addition
+    files = [placed for added in addition.tables for placed in added.files]
+    copied = [placed.path for placed in files if copy_to_landing(placed.file.path, placed.path)]
+    changes = _changes(settings, addition.source, [placed.day for placed in files])
+    if changes:
+        change_settings(settings_file(), changes)
+    return replace(addition, copied=tuple(copied), settings=changes)
+
+
+def _changes(settings: Settings, source: str, days: Sequence[date]) -> dict[str, Any]:
+    """The settings that change so that the source is enabled and these delivery days are among its days."""
+    changes: dict[str, Any] = {}
+    if source not in settings.sources:
+        changes["sources"] = [*settings.sources, source]
+    yesterday = business_day(settings) - timedelta(days=1)
+    if not days:
+        return changes
+    if not settings.sources or min(days) < settings.first_delivery:
+        changes["first_delivery"] = min(days)
+    has_ended = not settings.sources and yesterday - max(days) > _LONG_AGO
+    if has_ended or (settings.last_delivery and max(days) > settings.last_delivery):
+        changes["last_delivery"] = max(days)
+    return {key: value for key, value in changes.items() if getattr(settings, key) != value}

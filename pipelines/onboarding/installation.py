@@ -4,6 +4,7 @@ Belongs here: the text of a new `kpi.yml`, and changing single settings in one t
 Does not belong here: what the settings mean (`settings.py`), and what a source is (`adding.py`).
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from pipelines.checks.baselines import public_holidays
 from pipelines.config_files import ConfigError, problem_in_words
 from pipelines.partitions import business_day
-from pipelines.settings import Settings, load_settings
+from pipelines.settings import PROJECT_DIR, Settings, load_settings, settings_file
 from pipelines.sources import shipped_sources
 
 _SETTINGS = """\
@@ -70,6 +71,11 @@ def create_installation(
     path.write_text(content, encoding="utf-8")
     change_settings(path, {"first_delivery": business_day(checked) - timedelta(days=1)})
     return load_settings(path)
+
+
+def is_changeable() -> bool:
+    """True unless the settings are the project's own, whose data are the demo company's, or come from a variable."""
+    return settings_file() != PROJECT_DIR / "kpi.yml" and "KPI_SOURCES" not in os.environ
 
 
 def change_settings(path: Path, changes: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ SQL (`writing.py`).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.onboarding.columns import Column
@@ -60,13 +60,18 @@ class Proposal:
 
 
 def propose(
-    described: Described, name: str, currency: str, entity: str | None = None, delivered: Sequence[str] = ()
+    described: Described,
+    name: str,
+    currency: str,
+    entity: str | None = None,
+    delivered: Sequence[str] = (),
+    known: Mapping[str, str] | None = None,
 ) -> Proposal:
     """The entity that fits best, and the mapping of its columns.
 
     `name` consists of the names of the file and the table, whose words also count. `currency` is the currency of
     amounts that are delivered without one. `entity` overrides the choice. `delivered` lists the entities that the
-    source already has.
+    source already has. `known` holds the columns that other tables decide, as {entity column: delivered column}.
 
     Raises:
         UnrecognisedError: no entity fits, or `entity` is not an entity.
@@ -77,7 +82,7 @@ def propose(
         )
     entity = entity or best_entity(described, name)
     meaning = with_order_columns(entity, described.columns, delivered)
-    assigned, hints = assign(described.columns, meaning)
+    assigned, hints = assign(described.columns, meaning, known)
     newest = newest_by(described)
     key = _key(described, assigned, meaning, newest)
     columns = _mapped(entity, described, assigned, hints, meaning, key, currency)

@@ -4,7 +4,7 @@ Does not belong here: which entity a table is (`recognising.py`), and expression
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.entities import Columns, Synonyms, entity_columns, synonyms
@@ -13,11 +13,17 @@ from pipelines.onboarding.names import words_of
 Assigned = dict[str, Column]  # entity column: delivered column
 
 
-def assign(columns: Sequence[Column], meaning: Synonyms) -> tuple[Assigned, dict[str, str]]:
+def assign(
+    columns: Sequence[Column], meaning: Synonyms, known: Mapping[str, str] | None = None
+) -> tuple[Assigned, dict[str, str]]:
     """The delivered column of each entity column; and hints why other columns were not used.
 
-    The best matches are assigned first, and each delivered column is used only once.
+    The best matches are assigned first, and each delivered column is used only once. `known` holds what was found out
+    otherwise, as {entity column: delivered column}.
     """
+    named = {column.name: column for column in columns}
+    assigned: Assigned = {target: named[name] for target, name in (known or {}).items() if target in meaning.columns}
+    taken = {column.name for column in assigned.values()}
     candidates = []
     hints: dict[str, str] = {}
     for place, target in enumerate(meaning.columns):
@@ -30,8 +36,6 @@ def assign(columns: Sequence[Column], meaning: Synonyms) -> tuple[Assigned, dict
                 hints.setdefault(target, problem)
             else:
                 candidates.append((cost, place, target, column))
-    assigned: Assigned = {}
-    taken: set[str] = set()
     for _, _, target, column in sorted(candidates, key=lambda candidate: candidate[:2]):
         if target not in assigned and column.name not in taken:
             assigned[target] = column

@@ -9,17 +9,19 @@ from datetime import datetime
 from pathlib import Path
 
 from pipelines.config_files import ConfigError
-from pipelines.settings import Settings
+from pipelines.onboarding.installation import change_settings, is_changeable
+from pipelines.settings import Settings, settings_file
 from pipelines.sources import SHIPPED_DIR
 
 
 def remove_source(settings: Settings, name: str, now: datetime) -> tuple[Path, list[Path]]:
     """Move the files of the company's source `name` to a folder of their own in the data folder: nothing is lost.
 
-    Returns the folder, and the paths of the moved files in it, relative to the company folder as before.
+    The source is no longer enabled. Returns the folder, and the paths of the moved files in it, relative to the company
+    folder as before.
 
     Raises:
-        ConfigError: the company has no such source, or the settings still enable it.
+        ConfigError: the company has no such source, or it is enabled by settings that a person has to change.
     """
     company = settings.company_dir
     files = _files_of(company, name) if name.isidentifier() else []  # a path like .. would be other files
@@ -30,10 +32,12 @@ def remove_source(settings: Settings, name: str, now: datetime) -> tuple[Path, l
         raise ConfigError(f"{company} has no source {name!r}.{shipped}{known}")
     if name in settings.sources:
         rest = [source for source in settings.sources if source != name]
-        raise ConfigError(
-            f"{name} is enabled. First take it out of `sources` in the settings, which leaves "
-            f"sources: [{', '.join(rest)}]."
-        )
+        if not is_changeable():
+            raise ConfigError(
+                f"{name} is enabled. First take it out of `sources` in the settings, which leaves "
+                f"sources: [{', '.join(rest)}]."
+            )
+        change_settings(settings_file(), {"sources": rest})
     kept = settings.data_dir / "removed_sources" / f"{name}-{now:%Y%m%dT%H%M%SZ}"
     for file in files:
         place = kept / file.relative_to(company)

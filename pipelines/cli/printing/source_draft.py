@@ -1,21 +1,42 @@
-"""Prints a drafted source, and what is left to do."""
+"""Prints what `kpi sources add` drafted, and what is left to do."""
 
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table as Grid
 
-from pipelines.onboarding.adding import Added
+from pipelines.onboarding.adding import Added, Addition
 from pipelines.onboarding.mapping import Proposal
+from pipelines.onboarding.placing import is_unpacked
 from pipelines.onboarding.sniffing import Described
-from pipelines.partitions import business_day
-from pipelines.settings import Settings
-from pipelines.sources import SHIPPED_DIR
+from pipelines.settings import Settings, settings_file
+from pipelines.sources import shipped_sources
 
 
-def print_draft(added: Added, settings: Settings, console: Console) -> None:
-    """Print how the file was read and mapped, what was written, and what to do next."""
+def print_addition(addition: Addition, settings: Settings, console: Console) -> None:
+    """Print how each file was read and mapped, what was written, and what is left to do."""
+    for added in addition.tables:
+        _print_table(added, console)
+    for name in addition.left_out:
+        console.print(f"Left out: {name}", markup=False)
+    console.print("Written:", markup=False)
+    for path in dict.fromkeys(path for added in addition.tables for path in added.written):
+        console.print(f"  {path}", markup=False)
+    for path in addition.copied:
+        console.print(f"  {path}", markup=False)
+    for key, value in (addition.settings or {}).items():
+        shown = f"[{', '.join(value)}]" if isinstance(value, list) else value
+        console.print(f"  {settings_file()}: {key}: {shown}", markup=False)
+        if key == "last_delivery":
+            console.print(
+                "    The newest date in the files is long ago, so the KPIs are as of that day. "
+                "Remove last_delivery once newer files arrive.",
+                markup=False,
+            )
+    _next_steps(addition, settings, console)
+
+
+def _print_table(added: Added, console: Console) -> None:
     described, proposal = added.draft.described, added.draft.proposal
     rows = f"{described.label}: {_how(described)}, {described.rows:,} rows examined."
     meaning = f"Its rows are {proposal.entity.replace('_', ' ')}; key: {', '.join(proposal.key)}."
@@ -28,14 +49,10 @@ def print_draft(added: Added, settings: Settings, console: Console) -> None:
             console.print(f"  {line}", markup=False)
     for note in proposal.notes:
         console.print(f"Check: {note}", markup=False)
-    console.print("Written:", markup=False)
-    for path in added.written:
-        console.print(f"  {path}", markup=False)
     if proposal.missing:
         names = ", ".join(mapped.name for mapped in proposal.missing)
         where = f"Look for `unmapped` in {added.written[-1]}."
         console.print(f"The models do not build until these are mapped: {names}. {where}", style="red", markup=False)
-    _next_steps(added, settings, console)
 
 
 def _how(described: Described) -> str:
@@ -73,26 +90,26 @@ def _plain(cell: str) -> str:
     return cell.replace("[", "\\[")
 
 
-def _next_steps(added: Added, settings: Settings, console: Console) -> None:
-    draft, named = added.draft, added.named
-    steps = []
-    if draft.origin.path:
-        day = named.day or business_day(settings) - timedelta(days=1)
-        folder = settings.landing_dir / draft.origin.path.rpartition("/")[0]
-        target = draft.origin.path.format(delivered_on=day).rpartition("/")[2]
-        unpack = "Put the file here"
-        if draft.described.packed and draft.described.format in ("parquet", "excel"):
-            unpack = "Unpack the file, then put it here"
-        if named.day is None:
-            unpack = f"{unpack}, with the delivery day in its name"
-        if Path(added.what).absolute() != folder / target:
-            steps.append(f"{unpack}: {folder / target.replace('*', '…')}")
-    enabled = [name for name in settings.sources if not (SHIPPED_DIR / f"{name}.yml").exists()]
-    if draft.source not in enabled:
-        steps.append(f"Switch it on in kpi.yml: sources: [{', '.join([*enabled, draft.source])}]")
-    if named.day and (named.day < settings.first_delivery or not enabled):
-        steps.append(f"Set your first delivery day in kpi.yml: first_delivery: {named.day}")
-    steps += [f"Try it: kpi sources check {draft.source}", "Run it: kpi run"]
+def _next_steps(addition: Addition, settings: Settings, console: Console) -> None:
+    steps = [] if addition.settings is not None else [*_steps_by_hand(addition, settings)]
+    steps += [f"Try it: kpi sources check {addition.source}", "Run it: kpi run"]
     console.print("Next:", markup=False)
     for number, step in enumerate(steps, start=1):
         console.print(f"  {number}. {step}", markup=False)
+
+
+def _steps_by_hand(addition: Addition, settings: Settings) -> Iterator[str]:
+    """What a person does if the files were not copied and the source was not enabled."""
+    files = [(added, placed) for added in addition.tables for placed in added.files]
+    for added, placed in files:
+        if placed.file.path.absolute() == placed.path:
+            continue
+        put = "Unpack the file, then put it here" if is_unpacked(added.draft.described) else "Put the file here"
+        day = "" if placed.file.named.day else ", with the delivery day in its name"
+        yield f"{put}{day}: {placed.path}"
+    enabled = [name for name in settings.sources if name not in shipped_sources()]
+    if addition.source not in enabled:
+        yield f"Switch it on in kpi.yml: sources: [{', '.join([*enabled, addition.source])}]"
+    days = [placed.day for _, placed in files]
+    if days and (min(days) < settings.first_delivery or not enabled):
+        yield f"Set your first delivery day in kpi.yml: first_delivery: {min(days)}"

@@ -4,14 +4,15 @@ import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 from rich.console import Console
 
-from pipelines.cli.printing.source_draft import print_draft
+from pipelines.cli.printing.source_draft import print_addition
 from pipelines.config_files import ConfigError, load_yaml_model
-from pipelines.onboarding.adding import add_source
+from pipelines.onboarding.adding import Options, add_sources
 from pipelines.onboarding.entities import entity_columns, synonyms
 from pipelines.onboarding.mapping import PLACE, Proposal, propose, quoted, text
 from pipelines.onboarding.recognising import scores
@@ -41,10 +42,11 @@ def made_from(proposal: Proposal) -> dict[str, str]:
     return {mapped.name: mapped.column.name for mapped in proposal.columns if mapped.column}
 
 
-def add(settings: Settings, file: Path, **options: str | bool | None) -> str:
+def add(settings: Settings, file: Path, table: str | None = None, entity: str | None = None, **options: Any) -> str:
     """Run the command on `file`, and return what it printed."""
     console = Console(width=200, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    print_draft(add_source(str(file), settings, **options), settings, console)  # type: ignore[arg-type]
+    given = Options(tables=(table,) if table else (), entities={"": entity} if entity else {}, **options)
+    print_addition(add_sources([str(file)], settings, given), settings, console)
     return console.export_text()
 
 

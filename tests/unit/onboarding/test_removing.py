@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.config_files import ConfigError
-from pipelines.onboarding.adding import add_source
+from pipelines.onboarding.adding import Options, add_sources
 from pipelines.onboarding.removing import remove_source
 from pipelines.settings import Settings, load_settings
 
@@ -25,7 +25,7 @@ def settings(tmp_path: Path) -> Settings:
     file = tmp_path / "orders_2025-01-31.csv"
     file.write_text(ORDERS, encoding="utf-8")
     for name in ("web", "webshop"):
-        add_source(str(file), made, name=name)
+        add_sources([str(file)], made, Options(name))
         suite = made.company_dir / "expectations" / "staging" / f"stg_{name}__orders.yml"
         suite.parent.mkdir(parents=True, exist_ok=True)
         suite.write_text("owner: team:data\ndescription: Ours.\n", encoding="utf-8")
@@ -45,7 +45,7 @@ def test_a_draft_can_be_undone_and_made_again(settings: Settings, tmp_path: Path
     assert {name for name in before if "webshop" in name} == set(left), "another source whose name begins alike stays"
     assert kept == settings.data_dir / "removed_sources" / "web-20260109T063000Z"
     assert not (settings.company_dir / "models" / "staging" / "web").exists()
-    add_source(str(tmp_path / "orders_2025-01-31.csv"), settings, name="web")
+    add_sources([str(tmp_path / "orders_2025-01-31.csv")], settings, Options("web"))
     assert {name for name in before if "expectations" not in name} <= set(contents(settings.company_dir))
 
 

@@ -1,0 +1,73 @@
+"""Where a delivered file goes in the landing folder, and which delivery day it is.
+
+Belongs here: the pattern of file names, the day inside a file, and copying. Does not belong here: reading what landed
+(`ingest/`).
+"""
+
+import re
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import date, datetime
+from pathlib import Path
+
+from pipelines.config_files import ConfigError
+from pipelines.onboarding.cells import strptime_pattern
+from pipelines.onboarding.columns import Column
+from pipelines.onboarding.names import DayInName
+from pipelines.onboarding.sniffing import Described
+
+_ENDINGS = {"gzip": ".gz", "zip": ".zip", "": ""}
+
+
+def landing_pattern(named: DayInName, described: Described) -> str:
+    """The pattern of file names that the pipeline can read. The pipeline recognises a packed file by its ending, and
+    unpacks text files only."""
+    ending = _ENDINGS[described.packed]
+    if is_unpacked(described):
+        return named.pattern.removesuffix(ending)
+    return named.pattern if named.pattern.endswith(ending) else f"{named.pattern}{ending}"
+
+
+def is_unpacked(described: Described) -> bool:
+    """True if a person has to unpack the file before it is delivered."""
+    return bool(described.packed) and described.format in ("parquet", "excel")
+
+
+def newest_date(described: Described, columns: Iterable[str], before: date) -> date | None:
+    """The newest date before `before` in these columns: the day at whose end the file was made, if it does not say."""
+    names = [column.name for column in described.columns]
+    days = {
+        day
+        for name in columns
+        for cell in {row[names.index(name)] for row in described.sample}
+        if cell and (day := _day_of(cell.strip(), described.column(name))) and day < before
+    }
+    return max(days, default=None)
+
+
+def _day_of(cell: str, column: Column) -> date | None:
+    reading = column.reading("date", "timestamp")
+    with suppress(ValueError):
+        if reading and reading.format:
+            return datetime.strptime(cell.replace("T", " "), strptime_pattern(reading.format)).date()
+        if reading and re.match(r"\d{4}-\d{2}-\d{2}", cell):
+            return date.fromisoformat(cell[:10])
+    return None
+
+
+def copy_to_landing(path: Path, target: Path) -> bool:
+    """Copy a delivered file to its place in the landing folder, whole or not at all. True unless it is there already.
+
+    Raises:
+        ConfigError: another file is there.
+    """
+    if target.exists():
+        if target.samefile(path) or target.read_bytes() == path.read_bytes():
+            return False
+        raise ConfigError(f"{target}: another file is there. If {path.name} replaces it, copy it there yourself.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    shutil.copyfile(path, part)
+    part.rename(target)
+    return True

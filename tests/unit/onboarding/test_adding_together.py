@@ -1,0 +1,187 @@
+"""Files of one system that are added together: references between them, all or nothing, landing and enabling."""
+
+import zipfile
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.onboarding.adding import Addition, Options, add_sources
+from pipelines.onboarding.installation import create_installation
+from pipelines.onboarding.references import Reference, references
+from pipelines.onboarding.removing import remove_source
+from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
+from pipelines.partitions import business_day
+from pipelines.settings import Settings, load_settings
+from pipelines.sources import SourceFile
+from tests.unit.onboarding.test_removing import NOW, contents
+
+FILES = {
+    "customers.csv": "customer_id,city\nC1,Lyon\nC2,Nantes\nC3,Lille\nC4,Metz\n",
+    "orders.csv": (
+        "order_id,customer_id,ordered_at,total_amount\n"
+        "1,C1,2019-03-01,10.00\n2,C2,2019-03-02,20.00\n3,C3,2019-03-09,30.00\n4,C9,2019-03-08,5.00\n5,C4,2019-03-01,1\n"
+    ),
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A new installation in the folder `new`, which the current process works for."""
+    made = create_installation(tmp_path / "new", "EUR", "Europe/Paris")
+    monkeypatch.setenv("KPI_CONFIG", str(tmp_path / "new" / "kpi.yml"))
+    monkeypatch.delenv("KPI_SOURCES", raising=False)
+    return made
+
+
+def folder_of(tmp_path: Path, files: dict[str, str] = FILES, name: str = "webshop") -> Path:
+    folder = tmp_path / name
+    folder.mkdir(exist_ok=True)
+    for file, content in files.items():
+        (folder / file).write_text(content, encoding="utf-8")
+    return folder
+
+
+def entities(addition: Addition) -> dict[str, str]:
+    return {added.draft.table: added.draft.proposal.entity for added in addition.tables}
+
+
+def settings_now() -> Settings:
+    return load_settings()
+
+
+def test_a_folder_becomes_one_source_that_is_landed_and_enabled(settings: Settings, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    (folder / "notes.pdf").write_text("-")
+    added = add_sources([str(folder)], settings)
+    assert added.source == "webshop"
+    assert entities(added) == {"customers": "customers", "orders": "orders"}
+    assert added.left_out == ("webshop/notes.pdf",)
+    source = load_yaml_model(settings.company_dir / "sources" / "webshop.yml", SourceFile)
+    assert source.entities == ["customers", "orders"]
+    landed = settings.landing_dir / "webshop"
+    assert (landed / "orders_2019-03-09.csv").read_text() == FILES["orders.csv"]
+    assert (landed / "customers_2019-03-09.csv").exists(), "files without dates are as old as those beside them"
+    assert (folder / "orders.csv").exists()
+    now = settings_now()
+    assert (now.sources, now.first_delivery, now.last_delivery) == (["webshop"], date(2019, 3, 9), date(2019, 3, 9))
+
+
+def test_a_zip_is_the_folder_that_it_contains(settings: Settings, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    packed = tmp_path / "shop export.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in FILES:
+            archive.write(folder / file, f"export/{file}")
+            archive.write(folder / file, f"__MACOSX/export/._{file}")
+    added = add_sources([str(packed)], settings)
+    assert added.source == "shop_export"
+    assert entities(added) == {"customers": "customers", "orders": "orders"}
+    assert (settings.landing_dir / "shop_export" / "orders_2019-03-09.csv").read_text() == FILES["orders.csv"]
+
+
+def test_files_of_several_days_are_deliveries_of_one_table(settings: Settings, tmp_path: Path) -> None:
+    days = [business_day(settings) - timedelta(days=days) for days in (3, 2, 1)]
+    folder = folder_of(tmp_path, {f"orders_{day}.csv": FILES["orders.csv"] for day in days})
+    added = add_sources([str(folder)], settings)
+    assert [placed.day for placed in added.tables[0].files] == days
+    assert sorted(path.name for path in (settings.landing_dir / "webshop").iterdir()) == [
+        f"orders_{day}.csv" for day in days
+    ]
+    now = settings_now()
+    assert (now.first_delivery, now.last_delivery) == (days[0], None), "deliveries go on"
+
+
+def test_a_second_source_keeps_the_first_and_moves_the_days(settings: Settings, tmp_path: Path) -> None:
+    add_sources([str(folder_of(tmp_path))], settings)
+    survey = tmp_path / "nps_2019-06-30.csv"
+    survey.write_text("response_id,score,responded_at\n1,9,2019-06-01\n2,3,2019-06-02\n", encoding="utf-8")
+    added = add_sources([str(survey)], settings_now())
+    now = settings_now()
+    assert now.sources == ["webshop", "nps"]
+    assert (now.first_delivery, now.last_delivery) == (date(2019, 3, 9), date(2019, 6, 30))
+    assert added.settings == {"sources": ["webshop", "nps"], "last_delivery": date(2019, 6, 30)}
+
+
+def test_a_draft_only_moves_nothing_and_enables_nothing(settings: Settings, tmp_path: Path) -> None:
+    add_sources([str(folder_of(tmp_path))], settings, Options(draft_only=True))
+    assert (settings.company_dir / "sources" / "webshop.yml").exists()
+    assert not (settings.landing_dir / "webshop").exists()
+    assert settings_now().sources == []
+
+
+def test_one_bad_file_keeps_all_from_being_written_and_each_is_named(settings: Settings, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {**FILES, "page.csv": "<!doctype html>", "empty.csv": ""})
+    with pytest.raises(UnrecognisedError) as wrong:
+        add_sources([str(folder)], settings)
+    assert "empty.csv: the file is empty" in str(wrong.value)
+    assert "page.csv: this is HTML" in str(wrong.value)
+    assert contents(settings.company_dir) == {}
+    assert settings_now().sources == []
+
+
+def test_a_draft_that_cannot_be_written_leaves_no_half(settings: Settings, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    mine = settings.company_dir / "models" / "staging" / "webshop" / "stg_webshop__orders.sql"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("-- mine\n")
+    with pytest.raises(ConfigError, match=r"stg_webshop__orders\.sql: already exists"):
+        add_sources([str(folder)], settings)
+    assert contents(settings.company_dir) == {"models/staging/webshop/stg_webshop__orders.sql": "-- mine\n"}
+
+
+def test_an_open_question_is_asked_once_for_each_table(settings: Settings, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {**FILES, "words.csv": "colour,feeling\nred,joy\nblue,calm\ngrey,sloth\n"})
+    with pytest.raises(UnrecognisedError, match=r"words: .* --entity words=…"):
+        add_sources([str(folder)], settings)
+    asked = []
+    added = add_sources([str(folder)], settings, ask=lambda question: asked.append(question.table) or "skip")
+    assert asked == ["words"]
+    assert entities(added) == {"customers": "customers", "orders": "orders"}
+    assert added.left_out == ("webshop/words.csv",)
+
+
+def test_a_removed_source_is_no_longer_enabled(settings: Settings, tmp_path: Path) -> None:
+    before = (tmp_path / "new" / "kpi.yml").read_text()
+    add_sources([str(folder_of(tmp_path))], settings)
+    remove_source(settings_now(), "webshop", NOW)
+    assert settings_now().sources == []
+    assert contents(settings.company_dir) == {}
+    assert before.splitlines()[3] == (tmp_path / "new" / "kpi.yml").read_text().splitlines()[3]
+
+
+# --- References -------------------------------------------------------------------------------------------------------
+
+
+def test_a_reference_is_found_by_its_values_and_what_it_does_not_find_is_listed(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    tables = {name.removesuffix(".csv"): describe_file(folder / name) for name in FILES}
+    assert references(tables) == [Reference("orders", "customer_id", "customers", "customer_id", ("C9",))]
+
+
+def test_numbers_that_happen_to_be_alike_are_no_reference(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path,
+        {"products.csv": "id,price\n1,9\n2,8\n3,7\n4,6\n", "lines.csv": "line,quantity\n9,1\n8,2\n7,3\n6,4\n5,1\n"},
+    )
+    assert references({path.stem: describe_file(path) for path in folder.iterdir()}) == []
+
+
+def test_a_table_is_what_the_tables_that_refer_to_it_take_it_for(settings: Settings, tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path,
+        {
+            "deals.csv": (
+                "deal_id,owner,stage,amount,created_at,close_date,is_won,is_closed\n"
+                "1,Kim,won,10,2019-01-01,2019-02-01,true,true\n2,Bo,lost,20,2019-01-01,2019-02-03,false,true\n"
+                "3,Al,open,30,2019-01-05,,false,false\n4,Kim,open,30,2019-01-05,,false,false\n"
+            ),
+            "people.csv": "number,nick,floor\n7,Kim,1\n8,Bo,2\n9,Al,1\n",
+        },
+    )
+    added = add_sources([str(folder)], settings)
+    assert entities(added) == {"deals": "opportunities", "people": "sales_reps"}
+    [people] = [one.draft.proposal for one in added.tables if one.draft.table == "people"]
+    assert {mapped.name: mapped.column.name for mapped in people.columns if mapped.column}["rep_id"] == "nick"
+    assert people.key == ("nick",)
