@@ -321,15 +321,16 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
             )
         sheet = workbook[table.sheet] if table.sheet else workbook.worksheets[0]
         sheet.reset_dimensions()  # some exporters write a range that omits rows
-        first, *rest = [[_excel_text(value) for value in row] for row in sheet.values] or [[]]
+        delivered = [[_excel_text(value) for value in row] for row in islice(sheet.values, table.skip_lines, None)]
+        first, *rest = delivered or [[]]
     finally:
         workbook.close()
     while first and first[-1] is None:  # a sheet is as wide as its widest row
         first.pop()
-    header = _named_header(first, table, file.label)
+    header = _named_header(first, table, file.label, row=table.skip_lines + 1)
 
     def rows() -> Iterator[Row]:
-        for number, cells in enumerate(rest, start=2):
+        for number, cells in enumerate(rest, start=table.skip_lines + 2):
             if not any(cells):  # rows with only empty cells do not count as rows
                 continue
             if any(cells[len(header) :]):

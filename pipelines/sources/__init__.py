@@ -58,7 +58,7 @@ class Table(BaseModel):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     encoding: Literal["utf-8", "utf-16", "latin-1", "cp1250", "cp1252"] = "utf-8"
     sheet: str | None = None  # of an Excel workbook; default: the first
-    skip_lines: Annotated[int, Field(ge=0, le=100)] = 0  # of a CSV file: the lines above its header, such as titles
+    skip_lines: Annotated[int, Field(ge=0, le=100)] = 0  # of a CSV file or Excel sheet: lines above its header
     columns: Annotated[list[str], Field(min_length=1)]  # present in every delivered file, in any order
     optional_columns: list[str] = []  # present in some files; NULL where a file lacks one
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
@@ -131,9 +131,11 @@ class Table(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _only_csv_has_lines_above_its_header(self) -> "Table":
-        if self.skip_lines and self.format != "csv":
-            raise ValueError(f"`skip_lines` is for CSV files, and `format` is {self.format}. Remove `skip_lines`.")
+    def _has_lines_above_its_header(self) -> "Table":
+        if self.skip_lines and self.format not in ("csv", "excel"):
+            raise ValueError(
+                f"`skip_lines` is for CSV files and Excel sheets, and `format` is {self.format}. Remove `skip_lines`."
+            )
         return self
 
     @property

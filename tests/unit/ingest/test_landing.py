@@ -110,8 +110,8 @@ def test_a_wrong_number_of_lines_to_skip_is_seen_in_the_header(tmp_path: Path) -
         shop.land()
 
 
-def test_only_a_csv_file_has_lines_to_skip(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="`skip_lines` is for CSV files, and `format` is jsonl"):
+def test_only_a_csv_file_or_a_sheet_has_lines_to_skip(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`skip_lines` is for CSV files and Excel sheets, and `format` is jsonl"):
         Shop(tmp_path, skip_lines=1, format="jsonl")
 
 
@@ -183,6 +183,26 @@ def test_excel_dates_are_iso_dates(tmp_path: Path) -> None:
     workbook.save(shop.landing / "orders_2025-01-31.xlsx")
     shop.land()
     assert [row[:2] for row in shop.rows()] == [("2025-01-31", "1.5"), ("R1", "2")]
+
+
+def test_lines_above_the_header_of_a_sheet_are_skipped_and_rows_keep_their_numbers(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel", skip_lines=2)
+    workbook = Workbook()
+    for row in [("Orders of January",), (), ("id", "amount"), (7, 1.5), (None, None), (8, 2)]:
+        workbook.active.append(row)
+    workbook.save(shop.landing / f"orders_{DAY}.xlsx")
+    shop.land()
+    assert shop.rows() == [("7", "1.5", 4), ("8", "2", 6)]
+
+
+def test_a_wrong_number_of_lines_to_skip_in_a_sheet_is_seen_in_the_header(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel", skip_lines=1)
+    workbook = Workbook()
+    for row in [("Orders",), ("January", "net"), ("id", "amount"), (7, 1.5)]:
+        workbook.active.append(row)
+    workbook.save(shop.landing / f"orders_{DAY}.xlsx")
+    with pytest.raises(DeliveryError, match=r"row 2 \(header\): column 'id', 'amount' is missing"):
+        shop.land()
 
 
 def test_whitespace_text(tmp_path: Path) -> None:
