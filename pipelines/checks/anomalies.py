@@ -41,14 +41,18 @@ _BULK_DAYS = 31  # rows dated more days than this before their delivery are hist
 
 
 def row_counts_above_zero(kwargs: Kwargs) -> str:
-    """Deliveries without rows. Deliveries that are history are only reported."""
+    """Deliveries without rows. Deliveries that are history are only reported.
+
+    With `skipped`, only deliveries of which rows were skipped count.
+    """
     return f"""
         select
             day as position, row_count = 0 and not is_history as is_unexpected,
             case row_count when 0 then 'no rows' when 1 then '1 row' else format('{{:,}} rows', row_count) end
+                || case when skipped_rows > 0 then format(', {{:,}} skipped,', skipped_rows) else '' end
                 || ' on ' || day || case when row_count = 0 and is_history then '{_HISTORY}' else '' end as finding
         from {DELIVERIES}
-        where is_judged
+        where is_judged {"and skipped_rows > 0" if kwargs.get("skipped") else ""}
     """
 
 

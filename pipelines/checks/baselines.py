@@ -14,7 +14,7 @@ from pipelines.checks.anomalies import DAYS_OFF, DELIVERED_MONTHS, DELIVERIES, P
 from pipelines.checks.gx.relations import View
 from pipelines.checks.suites import Suite
 from pipelines.config_files import ConfigError
-from pipelines.ingest.landing import HISTORY
+from pipelines.ingest.landing import HISTORY, SKIPPED_ROWS
 from pipelines.partitions import business_day
 from pipelines.publish.publication import SCORECARD
 from pipelines.settings import Settings
@@ -35,30 +35,37 @@ def views_for(suite: Suite, made_by: dict[str, Callable[[], View]]) -> tuple[Vie
 
 
 def deliveries(raw_dir: Path, source: str, table: str, judged: Sequence[date]) -> View:
-    """`deliveries`: day, row_count, is_judged, is_first and is_history of deliveries up to the last judged day.
+    """`deliveries`: day, row_count, skipped_rows, is_judged, is_first and is_history, up to the last judged day.
 
-    Row counts, and which days are history (`landing.first_live_day`), come from the files' footers; no row is read.
+    Row counts, how many other rows were skipped because they are no records, and which days are history
+    (`landing.first_live_day`) come from the files' footers; no row is read.
     """
     landed = sorted(raw_days(raw_dir, source, table))
     first, last = min(judged, default=date.max), max(judged, default=date.min)
     near = [day for day in landed if day <= last and (first - day).days <= _LONGEST_LOOK_BACK]
     files = ", ".join(quote_pattern(raw_file(raw_dir, source, table, day)) for day in near)
     if not files:
-        nothing = "null::date as day, null::bigint as row_count, false as is_judged, false as is_first"
-        return View(DELIVERIES, f"select {nothing}, false as is_history where false")
+        nothing = "null::date as day, null::bigint as row_count, null::bigint as skipped_rows, false as is_judged"
+        return View(DELIVERIES, f"select {nothing}, false as is_first, false as is_history where false")
     judged_days = ", ".join(f"date '{day}'" for day in judged)
     day_of_file = "cast(regexp_extract(file_name, 'delivered_on=([0-9-]+)/rows[.]parquet$', 1) as date)"
     return View(
         DELIVERIES,
         f"""
+        with entries as (
+            select {day_of_file} as day, decode(key) as name, decode(value) as value
+            from parquet_kv_metadata([{files}])
+        )
         select
-            day, row_count, day in ({judged_days}) as is_judged, day = date '{landed[0]}' as is_first,
-            day in (
-                select {day_of_file} from parquet_kv_metadata([{files}]) where decode(key) = '{HISTORY}'
-            ) as is_history
+            day, row_count, coalesce(skipped_rows, 0) as skipped_rows, day in ({judged_days}) as is_judged,
+            day = date '{landed[0]}' as is_first,
+            day in (select entries.day from entries where name = '{HISTORY}') as is_history
         from (
             select {day_of_file} as day, num_rows as row_count from parquet_file_metadata([{files}])
         ) as footers
+        left join (
+            select day, cast(value as bigint) as skipped_rows from entries where name = '{SKIPPED_ROWS}'
+        ) as skipped using (day)
         """,
     )
 

@@ -38,6 +38,7 @@ def _raw_suite(source: Source, name: str, table: Table) -> Suite:
         personal_columns=table.personal_columns,
         expectations=[
             *_not_empty(source, name, table),
+            *_some_records(table),
             *(_rows_have_key(column, source.rejects) for column in table.key if not table.key_is_whole_row),
             _rule(
                 "most_rows_are_whole",
@@ -75,6 +76,20 @@ def _not_empty(source: Source, name: str, table: Table) -> list[ExpectationSpec]
             "critical",
             "A file without rows arrived. If such days are normal, write `empty_day: allowed` in the source's YAML.",
             next_step=_accept(source, name),
+        )
+    ]
+
+
+def _some_records(table: Table) -> list[ExpectationSpec]:
+    if not table.skip_rows:
+        return []
+    return [
+        _check(
+            "not_all_rows_are_skipped",
+            "expect_deliveries_to_have_rows",
+            {"skipped": True},
+            "warning",
+            "Every row meets the condition `skip_rows` of the source's YAML: it may be wrong, or the file has changed.",
         )
     ]
 

@@ -82,13 +82,17 @@ def run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     """Run delivery days, then show the scorecard and what is in quarantine, or what blocked publication."""
     from pipelines.alerts.service import notified_safely
     from pipelines.cli.printing.show import show_scorecard
+    from pipelines.ingest.landing import skipped_lines
     from pipelines.publish.left_out import left_out_lines
     from pipelines.quarantine.decisions import Quarantine
     from pipelines.runs.job import execute, prepare_instance
+    from pipelines.sources import enabled_sources
 
     settings = get_settings()
     prepare_instance(settings)
     blocked = execute(days, console, full_refresh)
+    for line in skipped_lines(settings.raw_dir, enabled_sources(settings), days.days):
+        console.print(line, markup=False)
     files, rows = Quarantine.of(settings).counts()
     if files or rows:
         console.print(f"In quarantine: {counted(files, 'file')}, {counted(rows, 'row')}. See kpi quarantine list.")

@@ -13,7 +13,7 @@ from pipelines.config_files import ConfigError
 from pipelines.deliveries.standing import Standing
 from pipelines.ingest.connectors import UnreachableError, fetch
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError
-from pipelines.ingest.landing import Landed, first_live_day, land
+from pipelines.ingest.landing import Landed, first_live_day, land, skipped_in_words
 from pipelines.partitions import FAILED_DAYS, MISSING_DAYS
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.settings import Settings
@@ -98,6 +98,8 @@ def _raw_asset(
         for day, landed in landed_days.items():
             if landed.outcome == "restated":
                 context.log.info(f"{key.to_user_string()}: {day} was delivered again with different content: restated.")
+            if landed.skipped_rows:
+                context.log.info(f"{key.to_user_string()}: {day}: {skipped_in_words(landed.skipped_rows)}.")
             if landed.unreadable_rows:
                 context.log.warning(
                     f"{key.to_user_string()}: {day}: {landed.unreadable_rows:,} of {landed.rows:,} rows cannot be "
@@ -149,6 +151,7 @@ def _metadata(landed: Landed) -> dict[str, dg.MetadataValue]:
         "outcome": dg.MetadataValue.text(landed.outcome),
         "dagster/row_count": dg.MetadataValue.int(landed.rows),
         "unreadable rows": dg.MetadataValue.int(landed.unreadable_rows),
+        "skipped rows": dg.MetadataValue.int(landed.skipped_rows),
         "bytes": dg.MetadataValue.int(landed.size_bytes),
         "files": dg.MetadataValue.text(", ".join(landed.files) or "none"),
     }

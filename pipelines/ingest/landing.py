@@ -9,7 +9,8 @@ A raw partition is one file, `raw/<source>/<table>/delivered_on=<day>/rows.parqu
 its columns as text, together with `_source_file`, `_row_number`, `_file_sha256`, `_delivered_on` and `_loaded_at`. A
 row that cannot be parsed into columns has its text in `_unreadable_row` and the reason in `_problem`. The file's own
 metadata records what it was made from, so that data and record are replaced in one step. The metadata also record
-whether the day is history: older than the newest day of the table's first load (`first_live_day`).
+whether the day is history: older than the newest day of the table's first load (`first_live_day`), and how many rows of
+the files are no records (`skip_rows` of the table).
 """
 
 import json
@@ -27,17 +28,19 @@ from typing import Literal
 import duckdb
 from filelock import FileLock
 
+from pipelines.config_files import ConfigError
+from pipelines.formatting import counted
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, admit, check_name, sha256_of
-from pipelines.ingest.readers import READING_COLUMNS, iter_columns, read_delivery
+from pipelines.ingest.readers import READING_COLUMNS, Delivered, iter_columns, read_delivery
 from pipelines.quarantine.files import QuarantinedFiles
-from pipelines.sources import Table
+from pipelines.sources import Source, Table, each_table
 from pipelines.sql import quote_name, quote_path, quote_pattern, quote_text
 from pipelines.tables import day_of, raw_days, raw_file
 from pipelines.warehouse import in_memory
 
 READER_VERSION = "2"  # raw files of an older version are rebuilt when their day is run again
 
-HISTORY = "history"  # key in the metadata of raw files
+HISTORY, SKIPPED_ROWS = "history", "skipped_rows"  # keys in the metadata of raw files
 FEW_ROWS = 10  # files with fewer rows may be equal on two days by chance
 
 Outcome = Literal["landed", "unchanged", "restated", "empty day"]
@@ -51,6 +54,7 @@ class Landed:
     files: list[str]  # relative to the landing folder
     rows: int  # all delivered rows
     unreadable_rows: int  # those of them that cannot be parsed into columns
+    skipped_rows: int  # not among them: rows of the files that are no records
     size_bytes: int  # of the delivered files
     first_date: str | None  # smallest and largest value of the table's date column, as text
     last_date: str | None
@@ -60,10 +64,15 @@ class Landed:
 
 @dataclass(frozen=True)
 class MadeFrom:
-    """What a raw file was made from: delivered files with their hashes, and how they were read."""
+    """What a raw file was made from: delivered files with their hashes, how they were read, and what was skipped."""
 
     files: dict[str, str]
     read_as: list[str]
+    skipped: dict[str, int] = field(default_factory=dict)  # by file: how many of its rows are no records
+
+    @property
+    def skipped_rows(self) -> int:
+        return sum(self.skipped.values())
 
 
 def first_live_day(
@@ -92,6 +101,34 @@ def history_days(database: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> 
             f"select file_name from parquet_kv_metadata([{listed}]) where decode(key) = '{HISTORY}'"
         )
         return {day_of(Path(name)) for [name] in found.fetchall()}
+
+
+def skipped_lines(raw_dir: Path, sources: Iterable[Source], days: Sequence[date]) -> list[str]:
+    """For each table of which rows were skipped on these delivery days, how many."""
+    lines = []
+    for source, name, table in each_table(sources):
+        files = [raw_file(raw_dir, source.name, name, day) for day in days] if table.skip_rows else []
+        if rows := _skipped_rows([file for file in files if file.exists()]):
+            lines.append(f"{source.name}.{name}: {skipped_in_words(rows)}.")
+    return lines
+
+
+def _skipped_rows(raws: Iterable[Path]) -> int:
+    listed = ", ".join(quote_pattern(raw) for raw in raws)
+    if not listed:
+        return 0
+    with in_memory() as connection:
+        [[rows]] = connection.execute(
+            "select coalesce(sum(cast(decode(value) as bigint)), 0) "
+            f"from parquet_kv_metadata([{listed}]) where decode(key) = '{SKIPPED_ROWS}'"
+        ).fetchall()
+    return int(rows)
+
+
+def skipped_in_words(rows: int) -> str:
+    """`1 row is no record and was skipped (skip_rows)`."""
+    are, were = ("is no record", "was") if rows == 1 else ("are no records", "were")
+    return f"{counted(rows, 'row')} {are} and {were} skipped (skip_rows)"
 
 
 def delivered_files(raw: Path) -> dict[str, str]:
@@ -154,6 +191,7 @@ def land(
 
     Raises:
         DeliveryError: nothing was delivered although the table forbids empty days, or all files were refused.
+        ConfigError: the table's `skip_rows` cannot be applied to a file.
     """
     target = raw_file(raw_dir, source, table_name, delivered_on)
     with _alone(target), database.cursor() as connection, _scratch(target) as scratch:
@@ -169,38 +207,41 @@ def land(
                 f"day again, or write `empty_day: allowed` for {source}.{table_name} if days without a delivery are "
                 "normal."
             )
-        queries: dict[str, str] = {}
+        reads: dict[str, Delivered] = {}
         hashes: dict[str, str] = {}
         refused: dict[str, str] = {}
         for file in files:
             label = file.relative_to(landing_dir).as_posix()
             try:
-                query, sha256 = _read(connection, file, label, table, landing_dir, scratch, target, before)
+                read, sha256 = _read(connection, file, label, table, landing_dir, scratch, target, before)
                 if twin := next((other for other, known in hashes.items() if known == sha256), None):
-                    _check_not_twice(connection, query, label, twin, table)
-                queries[label], hashes[label] = query, sha256
+                    _check_not_twice(connection, read.query, label, twin, table)
+                reads[label], hashes[label] = read, sha256
             except FileNotFoundError:  # removed since the folder was listed
                 continue
             except DeliveryError as error:
                 refused[label] = str(error)
-        problems = [*refused.values(), *(file.still_waiting for file in waiting if file.path not in queries)]
+            except ConfigError as error:
+                raise ConfigError(f"{source}.yml: tables.{table_name}.{error}") from None
+        problems = [*refused.values(), *(file.still_waiting for file in waiting if file.path not in reads)]
         if quarantine:
             for label, reason in refused.items():
                 quarantine.take(landing_dir / label, reason, source, table_name, delivered_on)
         # An incomplete snapshot does not show which keys it lacks.
-        if problems and (not queries or table.deliveries == "snapshot"):
+        if problems and (not reads or table.deliveries == "snapshot"):
             raise DeliveryError("\n".join(problems))
-        delivered = list(queries)
+        delivered = list(reads)
         landed_before = dict(before.files) if before else {}
-        for label in sorted(landed_before.keys() - queries.keys()):  # removed since, or refused in its current form
-            queries[label], hashes[label] = _landed_rows(target, label), landed_before[label]
-        made_from = MadeFrom(hashes, _read_as(table))
+        for label in sorted(landed_before.keys() - reads.keys()):  # removed since, or refused in its current form
+            reads[label], hashes[label] = _landed(target, label, before), landed_before[label]
+        skipped = {label: read.skipped for label, read in reads.items() if read.skipped}
+        made_from = MadeFrom(hashes, _read_as(table), skipped)
         if before == made_from:
             outcome: Outcome = "unchanged"
         else:
             stays_history = bool(history_days(database, [target])) if before else is_history
-            _write(connection, queries, made_from, table, delivered_on, target, stays_history)
-            outcome = "restated" if before else "landed" if queries else "empty day"
+            _write(connection, reads, made_from, table, delivered_on, target, stays_history)
+            outcome = "restated" if before else "landed" if reads else "empty day"
         content = _content(connection, target, table)
         _remember_files(content.rows_of_files, target, delivered_on)
         if quarantine:
@@ -209,9 +250,10 @@ def land(
     known = {*table.columns, *table.optional_columns}
     return Landed(
         outcome=outcome,
-        files=list(queries),
+        files=list(reads),
         rows=content.rows,
         unreadable_rows=content.unreadable_rows,
+        skipped_rows=made_from.skipped_rows,
         size_bytes=sum((landing_dir / label).stat().st_size for label in delivered),
         first_date=content.first_date,
         last_date=content.last_date,
@@ -229,24 +271,25 @@ def _read(
     scratch: Path,
     target: Path,
     before: MadeFrom | None,
-) -> tuple[str, str]:
-    """The query that reads one delivered file, and its hash. A file that landed in this form is not read again."""
+) -> tuple[Delivered, str]:
+    """The records of one delivered file, and its hash. A file that landed in this form is not read again."""
     check_name(file, label, landing_dir)
     sha256 = sha256_of(file)
     if before and before.read_as == _read_as(table) and before.files.get(label) == sha256:
-        return _landed_rows(target, label), sha256
+        return _landed(target, label, before), sha256
     admitted = admit(file, table, label, landing_dir, scratch)
     _check_not_landed_before(connection, target, table, label, sha256)
-    query = read_delivery(connection, admitted, table)
-    _check_row_count(connection, query, file, table, label)
-    return query, sha256
+    read = read_delivery(connection, admitted, table)
+    _check_row_count(connection, read, file, table, label)
+    return read, sha256
 
 
-def _landed_rows(target: Path, label: str) -> str:
-    """The rows that a file contained when it landed."""
-    return (
+def _landed(target: Path, label: str, made_from: MadeFrom | None) -> Delivered:
+    """The records that a file contained when it landed."""
+    return Delivered(
         "select * exclude (_source_file, _file_sha256, _delivered_on, _loaded_at) "
-        f"from {_raw_rows(target)} where _source_file = {quote_text(label)}"
+        f"from {_raw_rows(target)} where _source_file = {quote_text(label)}",
+        made_from.skipped.get(label, 0) if made_from else 0,
     )
 
 
@@ -254,7 +297,10 @@ def _raw_rows(target: Path) -> str:
     return f"read_parquet({quote_pattern(target)}, hive_partitioning = false)"
 
 
-def _check_row_count(connection: duckdb.DuckDBPyConnection, query: str, file: Path, table: Table, label: str) -> None:
+def _check_row_count(
+    connection: duckdb.DuckDBPyConnection, read: Delivered, file: Path, table: Table, label: str
+) -> None:
+    """Refuse a file that has fewer or more rows than it should, those that are no records included."""
     if not table.row_count_suffix:
         return
     companion = file.with_name(file.name + table.row_count_suffix)
@@ -265,7 +311,8 @@ def _check_row_count(connection: duckdb.DuckDBPyConnection, query: str, file: Pa
             f"{label}: {companion.name}, which says how many rows the file has, is missing or contains no number. Have "
             "it delivered, or remove `row_count_suffix` from the source's YAML."
         ) from None
-    [[rows]] = connection.execute(f"select count(*) from ({query})").fetchall()
+    [[records]] = connection.execute(f"select count(*) from ({read.query})").fetchall()
+    rows = records + read.skipped
     if rows != declared:
         raise DeliveryError(
             f"{label}: {rows:,} rows, but {companion.name} says {declared:,}: the file is incomplete. "
@@ -319,12 +366,13 @@ def _marker(target: Path, sha256: str) -> Path:
 def _read_as(table: Table) -> list[str]:
     columns = [*table.columns, *table.optional_columns]
     skipped = [f"skip_lines: {table.skip_lines}"] if table.skip_lines else []
+    skipped += [f"skip_rows: {table.skip_rows}"] if table.skip_rows else []
     return [READER_VERSION, table.format, table.delimiter, table.encoding, table.sheet or "", *columns, *skipped]
 
 
 def _write(
     connection: duckdb.DuckDBPyConnection,
-    queries: Mapping[str, str],
+    reads: Mapping[str, Delivered],
     made_from: MadeFrom,
     table: Table,
     delivered_on: date,
@@ -332,11 +380,11 @@ def _write(
     is_history: bool,
 ) -> None:
     selects = [_no_rows(table)]
-    for label, query in queries.items():
-        delivered = ", ".join(quote_name(name) for name in iter_columns(query, connection))
+    for label, read in reads.items():
+        delivered = ", ".join(quote_name(name) for name in iter_columns(read.query, connection))
         selects.append(
             f"select {delivered}, {quote_text(label)} as _source_file, "
-            f"{quote_text(made_from.files[label])} as _file_sha256 from ({query})"
+            f"{quote_text(made_from.files[label])} as _file_sha256 from ({read.query})"
         )
     _replace(
         connection,
@@ -366,7 +414,8 @@ def _replace(
     descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".landing-", suffix=".parquet")
     os.close(descriptor)
     aside = Path(aside_name)
-    metadata = {"made_from": json.dumps(asdict(made_from))} | ({HISTORY: "true"} if is_history else {})
+    metadata = {"made_from": json.dumps(asdict(made_from)), SKIPPED_ROWS: str(made_from.skipped_rows)}
+    metadata |= {HISTORY: "true"} if is_history else {}
     entries = ", ".join(f"{key}: {quote_text(value)}" for key, value in metadata.items())
     try:
         connection.execute(

@@ -1,6 +1,7 @@
 """Reads one admitted file as text, exactly as sent.
 
-Belongs here: file formats, their headers, and distinguishing rows that match the header from rows that do not.
+Belongs here: file formats, their headers, distinguishing rows that match the header from rows that do not, and leaving
+out rows that are no records (`skip_rows` of the table).
 Every reader turns a file into a DuckDB query whose columns are all text, in delivered order, followed by
 
 * `_row_number`: the number that a person sees when opening the file. The header of a CSV, text or Excel file is row 1
@@ -27,6 +28,7 @@ from typing import IO, Any, NamedTuple
 
 import duckdb
 
+from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
 from pipelines.ingest.gate import Admitted, DeliveryError
 from pipelines.sources import Table
@@ -47,8 +49,15 @@ _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
 csv.field_size_limit(_MAX_CELL_CHARACTERS)
 
 
+class Delivered(NamedTuple):
+    """The records of a file: a query that returns them, and how many other rows the file has, which are no records."""
+
+    query: str
+    skipped: int
+
+
 class Row(NamedTuple):
-    """One row of a file: its cells, or its text and the reason why it has no cells."""
+    """One row of a file: its cells; if these do not match the header or are unknown, also its text and the reason."""
 
     number: int
     cells: Sequence[str | None] | None
@@ -56,18 +65,18 @@ class Row(NamedTuple):
     problem: str | None = None
 
 
-def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
-    """A query on `connection` that returns the rows of `file`; its columns are described above.
+def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> Delivered:
+    """A query on `connection` that returns the records of `file`; its columns are described above.
 
     Raises:
         DeliveryError: the header differs from the declared one, or the file is not in its declared format.
+        ConfigError: the condition `skip_rows` cannot be applied to the file.
     """
     rows = f"delivered_{_unique(file.label)}"
     try:
         query = _READERS[table.format](connection, file, table)
         # Read to the end here, where every error is an error of this file.
         connection.execute(f"create or replace temp table {rows} as {query}")
-        return f"select * from {rows}"
     except (DeliveryError, MemoryError, duckdb.FatalException, duckdb.OutOfMemoryException):
         raise
     except Exception as error:  # any error that a library raises on a damaged file
@@ -75,6 +84,38 @@ def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: 
             f"{file.label}: cannot be read as {table.format}: {_first_line(error)}. "
             "Have the file delivered again, or correct `format` in the source's YAML."
         ) from error
+    skipped = _skip_rows(connection, rows, file, table)
+    _empty_unreadable(connection, rows)
+    return Delivered(f"select * from {rows}", skipped)
+
+
+def _skip_rows(connection: duckdb.DuckDBPyConnection, rows: str, file: Admitted, table: Table) -> int:
+    """Remove from the table `rows` what is no record, and return the number of these rows.
+
+    A row with too many or too few cells is judged by those that it has, since totals are often shorter than records.
+    """
+    if not table.skip_rows:
+        return 0
+    delivered = set(map(str.lower, iter_columns(f"select * from {rows}", connection)))
+    for column in table.optional_columns:
+        if column.lower() not in delivered:
+            connection.execute(f"alter table {rows} add column {quote_name(column)} varchar")
+    try:
+        [[skipped]] = connection.execute(f"delete from {rows} where ({table.skip_rows}\n)").fetchall()
+    except duckdb.Error:  # its message may contain a delivered text
+        raise ConfigError(
+            f"skip_rows: the condition fails on a row of {file.label}. Let it convert texts with try_cast, which gives "
+            "NULL for a text of another kind."
+        ) from None
+    return int(skipped)
+
+
+def _empty_unreadable(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
+    """Make every cell of the unreadable rows NULL, since it is unknown which column a cell belongs to."""
+    if connection.execute(f"select 1 from {rows} where _problem is not null limit 1").fetchone():
+        cells = [name for name in iter_columns(f"select * from {rows}", connection) if name not in READING_COLUMNS]
+        nulls = ", ".join(f"{quote_name(column)} = null" for column in cells)
+        connection.execute(f"update {rows} set {nulls} where _problem is not null")
 
 
 def _named_header(names: Iterable[str | None], table: Table, label: str, row: int = 1) -> list[str]:
@@ -226,7 +267,12 @@ def _csv_problem(error: csv.Error) -> str:
 def _shaped(number: int, cells: Sequence[str | None], width: int, text: str | None) -> Row:
     if len(cells) == width:
         return Row(number, cells)
-    return Row(number, None, text, f"{len(cells)} cells where the header has {width}")
+    return Row(number, _fitted(cells, width), text, f"{len(cells)} cells where the header has {width}")
+
+
+def _fitted(cells: Sequence[str | None], width: int) -> list[str | None]:
+    """As many cells as the header has columns: the missing ones are empty, and those beyond the header are left out."""
+    return [*cells, *[None] * (width - len(cells))][:width]
 
 
 def _read_whitespace(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
@@ -335,9 +381,10 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
                 continue
             if any(cells[len(header) :]):
                 text = json.dumps(cells, ensure_ascii=False)
-                yield Row(number, None, text, f"has cells beyond the header's {len(header)} columns")
+                problem = f"has cells beyond the header's {len(header)} columns"
+                yield Row(number, _fitted(cells, len(header)), text, problem)
             else:
-                yield Row(number, (cells + [None] * len(header))[: len(header)])
+                yield Row(number, _fitted(cells, len(header)))
 
     return _register_rows(connection, header, rows(), file.label)
 

@@ -380,7 +380,7 @@ def _describe(
     names = ", ".join(quote_name(name) for name in shape.header)
     try:
         with in_memory() as database:
-            query = read_delivery(database, Admitted(plain, label, shape.is_plain), table)
+            query, _ = read_delivery(database, Admitted(plain, label, shape.is_plain), table)
             broken = database.execute(
                 f"select _row_number, _problem from ({query}) where _problem is not null order by 1"
             ).fetchall()

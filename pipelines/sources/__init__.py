@@ -10,11 +10,14 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import duckdb
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.settings import Settings
 from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, connector_problem, fetch_problem
+from pipelines.sql import quote_name
+from pipelines.warehouse import in_memory
 
 SHIPPED_DIR = Path(__file__).parent
 OWNER = r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+"  # the form that Dagster and alerts accept
@@ -61,6 +64,7 @@ class Table(BaseModel):
     skip_lines: Annotated[int, Field(ge=0, le=100)] = 0  # of a CSV file or Excel sheet: lines above its header
     columns: Annotated[list[str], Field(min_length=1)]  # present in every delivered file, in any order
     optional_columns: list[str] = []  # present in some files; NULL where a file lacks one
+    skip_rows: str | None = None  # rows that meet this SQL condition on the delivered texts are no records
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
     # May contain _source_file and _row_number if rows have no key; `all` means all of `columns`, empty cells included.
     key: Annotated[list[str], Field(min_length=1)]
@@ -94,6 +98,24 @@ class Table(BaseModel):
             raise ValueError(
                 "the pattern leads out of the landing folder. Write it relative to that folder, without `..`."
             )
+        return value
+
+    @field_validator("skip_rows")
+    @classmethod
+    def _is_a_condition(cls, value: str | None, info: ValidationInfo) -> str | None:
+        columns = [*info.data.get("columns", []), *info.data.get("optional_columns", [])]
+        if value is None or not columns:  # without columns, something else is wrong
+            return value
+        texts = ", ".join(f"cast(null as varchar) as {quote_name(column)}" for column in columns)
+        try:
+            with in_memory() as connection:
+                connection.execute(f"explain select 1 from (select {texts}) as delivered where ({value}\n)")
+        except duckdb.Error as error:
+            raise ValueError(
+                f"not a condition on the table's columns: {str(error).splitlines()[0]} "
+                "Write it as in SQL, with names of columns in double quotes and texts in single ones: "
+                "\"Day\" like 'Total%'."
+            ) from None
         return value
 
     @model_validator(mode="before")

@@ -634,8 +634,8 @@ ALLOWED: Mapping[str, ExpectationType] = {
     ),
     # figures made of many rows
     "expect_deliveries_to_have_rows": _shape(
-        "deliveries_have_rows", "delivery", "with at least one row", figures=anomalies.row_counts_above_zero,
-        needs=(anomalies.DELIVERIES,),
+        "deliveries_have_rows", "delivery", "with at least one row", optional=("skipped",),
+        figures=anomalies.row_counts_above_zero, needs=(anomalies.DELIVERIES,),
     ),
     "expect_row_counts_to_be_usual": _shape(
         "row_counts_usual", "delivery", "with as many rows as is usual",

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.formatting import cell_text
+from pipelines.ingest.landing import skipped_in_words
 from pipelines.onboarding.dry_run import DryRun
 
 _SHOWN_ROWS = 5  # unreadable rows shown for each delivery
@@ -22,6 +23,8 @@ def print_dry_run(found: DryRun, source: str, console: Console) -> None:
         if not landed.files:
             continue
         say(f"lands    {source}.{table} {day}: {landed.rows:,} rows from {', '.join(landed.files)} ({landed.outcome})")
+        if landed.skipped_rows:
+            say(f"         {skipped_in_words(landed.skipped_rows)}")
         if (table, day) in found.row_counts:
             _, good, quarantined, superseded = found.row_counts[table, day]
             say(f"         {good:,} good, {quarantined:,} to quarantine, {superseded:,} superseded by newer versions")

@@ -24,6 +24,7 @@ def judged(
     days_off: Iterable[tuple[date, str, bool]] = (),
     rows: str = "select date '2025-01-01' as _delivered_on, '2025-01-01' as placed where false",
     history: Iterable[date] = (),
+    skipped_rows: int = 0,
     **kwargs: Any,
 ) -> dict[date, tuple[bool, str]]:
     """Whether the newest `last` deliveries are unexpected, and the message. `rows` are their row counts."""
@@ -31,12 +32,12 @@ def judged(
     with duckdb.connect() as connection:
         connection.execute(
             "create table deliveries "
-            "(day date, row_count bigint, is_judged boolean, is_first boolean, is_history boolean)"
+            "(day date, row_count bigint, skipped_rows bigint, is_judged boolean, is_first boolean, is_history boolean)"
         )
         connection.executemany(
-            "insert into deliveries values (?, ?, ?, ?, ?)",
+            "insert into deliveries values (?, ?, ?, ?, ?, ?)",
             [
-                (day, count, day in newest, day == min(delivered), day in set(history))
+                (day, count, skipped_rows, day in newest, day == min(delivered), day in set(history))
                 for day, count in delivered.items()
             ],
         )
@@ -165,6 +166,15 @@ def test_a_delivery_without_rows_fails_unless_it_is_history() -> None:
         MONDAY + timedelta(days=2): (False, "1 row on 2025-03-05"),
         MONDAY + timedelta(days=3): (True, "no rows on 2025-03-06"),
     }
+
+
+def test_a_delivery_of_which_every_row_was_skipped_is_told() -> None:
+    delivered = days(MONDAY, [5, 1, 0])
+    assert judged(anomalies.row_counts_above_zero, delivered, last=2, skipped_rows=4, skipped=True) == {
+        MONDAY + timedelta(days=1): (False, "1 row, 4 skipped, on 2025-03-04"),
+        MONDAY + timedelta(days=2): (True, "no rows, 4 skipped, on 2025-03-05"),
+    }
+    assert judged(anomalies.row_counts_above_zero, delivered, last=2, skipped=True) == {}
 
 
 def test_history_that_is_delivered_again_is_large_and_plausible_where_its_dates_are_known() -> None:

@@ -71,9 +71,11 @@ def settings(folder: Path, **changes: object) -> Settings:
     )
 
 
-def land_rows(raw_dir: Path, day: date, rows: int, is_history: bool = False) -> Path:
+def land_rows(raw_dir: Path, day: date, rows: int, is_history: bool = False, skipped: int = 0) -> Path:
     file = raw_file(raw_dir, "shop", "orders", day)
     file.parent.mkdir(parents=True)
+    entries = [*(["history: 'true'"] if is_history else []), *([f"skipped_rows: '{skipped}'"] if skipped else [])]
+    metadata = f", kv_metadata {{{', '.join(entries)}}}" if entries else ""
     duckdb.execute(
         f"""
         copy (
@@ -82,7 +84,7 @@ def land_rows(raw_dir: Path, day: date, rows: int, is_history: bool = False) -> 
                 'orders.csv' as _source_file, 'x' as _file_sha256, range as _row_number, null::varchar as _problem,
                 null::varchar as _unreadable_row, date '{day}' as _delivered_on, timestamp '{day}' as _loaded_at
             from range({rows})
-        ) to {quote_path(file)} (format parquet {", kv_metadata {history: 'true'}" if is_history else ""})
+        ) to {quote_path(file)} (format parquet {metadata})
         """
     )
     return file
@@ -96,14 +98,18 @@ def rows_of(view: View, beside: Path) -> list[dict[str, object]]:
 def test_deliveries_are_counted_by_their_footers_up_to_the_judged_day(tmp_path: Path) -> None:
     raw_dir = tmp_path / "raw [it's]"
     files = {
-        day: land_rows(raw_dir, date(2025, 3, day), rows, is_history=day == 3)
+        day: land_rows(raw_dir, date(2025, 3, day), rows, is_history=day == 3, skipped=2 if day == 5 else 0)
         for day, rows in ((3, 500), (4, 0), (5, 7), (6, 9))
     }
     found = rows_of(deliveries(raw_dir, "shop", "orders", [date(2025, 3, 5)]), files[5])
+    columns = ("day", "row_count", "skipped_rows", "is_judged", "is_first", "is_history")
     assert found == [
-        {"day": date(2025, 3, 3), "row_count": 500, "is_judged": False, "is_first": True, "is_history": True},
-        {"day": date(2025, 3, 4), "row_count": 0, "is_judged": False, "is_first": False, "is_history": False},
-        {"day": date(2025, 3, 5), "row_count": 7, "is_judged": True, "is_first": False, "is_history": False},
+        dict(zip(columns, values, strict=True))
+        for values in [
+            (date(2025, 3, 3), 500, 0, False, True, True),
+            (date(2025, 3, 4), 0, 0, False, False, False),
+            (date(2025, 3, 5), 7, 2, True, False, False),
+        ]
     ]
 
 

@@ -12,10 +12,11 @@ import duckdb
 import pytest
 from openpyxl import Workbook
 
+from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import DeliveryError
-from pipelines.ingest.landing import Landed, first_live_day, history_days, land, stamp_again
+from pipelines.ingest.landing import Landed, first_live_day, history_days, land, skipped_lines, stamp_again
 from pipelines.quarantine.files import QuarantinedFiles
-from pipelines.sources import Table
+from pipelines.sources import Source, Table
 from pipelines.tables import raw_days, raw_file
 from pipelines.warehouse import sandboxed
 
@@ -108,6 +109,103 @@ def test_a_wrong_number_of_lines_to_skip_is_seen_in_the_header(tmp_path: Path) -
         DeliveryError, match=r"orders_2025-01-31\.csv: row 2 \(header\): column 'id', 'amount' is missing"
     ):
         shop.land()
+
+
+def test_rows_that_are_no_records_are_skipped_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
+    """A second header, totals with the right number of cells, too few and too many, and a row that is only broken."""
+    shop = Shop(tmp_path, skip_rows="id = 'id' or id like 'Total%'", row_count_suffix=".count")
+    shop.deliver("id,amount\n7,1.50\nid,amount\n8,2\nTotal,3.50\nTotal: all\nTotal: all,3,50\n9,1,1\n")
+    shop.deliver("7", f"orders_{DAY}.csv.count")  # the file's own rows
+    landed = shop.land()
+    assert (landed.rows, landed.unreadable_rows, landed.skipped_rows) == (3, 1, 4)
+    assert shop.rows() == [("7", "1.50", 2), ("8", "2", 4), (None, None, 8)]
+    assert shop.rows("_unreadable_row, _problem")[-1] == ("9,1,1\n", "3 cells where the header has 2")
+    again = shop.land()
+    assert (again.outcome, again.skipped_rows) == ("unchanged", 4)
+
+
+def test_skipped_rows_are_counted_by_file_and_stay_counted_when_a_file_is_cleared_away(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}*.csv", skip_rows="amount is null")
+    first = shop.deliver("id,amount\n1,\n2,5\n", f"orders_{DAY}_a.csv")
+    shop.deliver("id,amount\n3,\n", f"orders_{DAY}_b.csv")
+    assert (shop.land().skipped_rows, shop.land().rows) == (2, 1)
+    first.unlink()
+    shop.deliver("id,amount\n3,7\n", f"orders_{DAY}_b.csv")
+    assert (shop.land().skipped_rows, shop.land().rows) == (1, 2)
+
+
+def test_another_condition_reads_the_file_anew(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.deliver("id,amount\n1,5\nTotal,5\n")
+    assert shop.land().rows == 2
+    shop.table = Table.model_validate({**shop.table.model_dump(), "skip_rows": "id = 'Total' -- the sum"})
+    assert (shop.land().outcome, shop.rows()) == ("restated", [("1", "5", 2)])
+
+
+@pytest.mark.parametrize(
+    ("format_", "name", "content"),
+    [
+        ("jsonl", "orders_{delivered_on}.jsonl", '{"id": "1", "amount": 5}\n{"id": "Total", "amount": 5}\n'),
+        ("whitespace", "orders_{delivered_on}.txt", "id amount\n1 5\nTotal 5\nTotal\n"),
+    ],
+)
+def test_rows_of_every_format_are_skipped(tmp_path: Path, format_: str, name: str, content: str) -> None:
+    shop = Shop(tmp_path, path=name, format=format_, skip_rows="id = 'Total'")
+    shop.deliver(content, name.format(delivered_on=DAY))
+    assert shop.land().unreadable_rows == 0
+    assert [row[:2] for row in shop.rows()] == [("1", "5")]
+
+
+def test_a_total_below_a_sheet_is_skipped_even_if_it_is_wider(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel", skip_rows="id = 'Total'")
+    workbook = Workbook()
+    for row in [("id", "amount"), (7, 1.5), ("Total", 1.5, "net")]:
+        workbook.active.append(row)
+    workbook.save(shop.landing / f"orders_{DAY}.xlsx")
+    assert (shop.land().skipped_rows, shop.rows()) == (1, [("7", "1.5", 2)])
+
+
+def test_a_column_that_a_file_lacks_is_empty_in_the_condition(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, optional_columns=["Kind"], skip_rows="\"Kind\" = 'total' or amount is null")
+    shop.deliver("id,amount\n1,5\n2,\n")
+    assert (shop.land().skipped_rows, shop.rows('id, "Kind"')) == (1, [("1", None)])
+
+
+@pytest.mark.parametrize("condition", ["Idd = '1'", "id = ", "_row_number > 3", "count(*) > 1"])
+def test_a_condition_that_cannot_hold_is_refused_where_it_is_written(tmp_path: Path, condition: str) -> None:
+    with pytest.raises(ValueError, match="skip_rows\n  Value error, not a condition on the table's columns: "):
+        Shop(tmp_path, skip_rows=condition)
+
+
+def test_a_condition_that_fails_on_a_text_names_file_and_setting_but_not_the_text(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, skip_rows="cast(amount as integer) = 0")
+    shop.deliver("id,amount\n1,Jane Doe\n")
+    with pytest.raises(ConfigError) as raised:
+        shop.land()
+    assert str(raised.value) == (
+        "shop.yml: tables.orders.skip_rows: the condition fails on a row of orders_2025-01-31.csv. Let it convert "
+        "texts with try_cast, which gives NULL for a text of another kind."
+    )
+    assert not shop.file().exists()
+
+
+def test_how_many_rows_were_skipped_is_told_by_table(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, skip_rows="id = 'Total'")
+    source = Source.model_validate(
+        {
+            "name": "shop",
+            "description": "A shop.",
+            "connector": "files",
+            "owner": "team:commerce",
+            "sla": "06:00",
+            "entities": ["orders"],
+            "tables": {"orders": shop.table},
+        }
+    )
+    shop.deliver("id,amount\n1,5\nTotal,5\n")
+    shop.land()
+    days = [DAY, DAY.replace(day=1)]  # nothing has landed on the first of the month
+    assert skipped_lines(shop.raw, [source], days) == ["shop.orders: 1 row is no record and was skipped (skip_rows)."]
 
 
 def test_only_a_csv_file_or_a_sheet_has_lines_to_skip(tmp_path: Path) -> None:
