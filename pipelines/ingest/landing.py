@@ -367,7 +367,8 @@ def _read_as(table: Table) -> list[str]:
     columns = [*table.columns, *table.optional_columns]
     skipped = [f"skip_lines: {table.skip_lines}"] if table.skip_lines else []
     skipped += [f"skip_rows: {table.skip_rows}"] if table.skip_rows else []
-    return [READER_VERSION, table.format, table.delimiter, table.encoding, table.sheet or "", *columns, *skipped]
+    also = [f"also: {column}: {', '.join(others)}" for column, others in table.also.items()]
+    return [READER_VERSION, table.format, table.delimiter, table.encoding, table.sheet or "", *columns, *skipped, *also]
 
 
 def _write(

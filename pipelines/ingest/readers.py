@@ -19,7 +19,6 @@ import csv
 import gzip
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import islice
@@ -31,7 +30,7 @@ import duckdb
 from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
 from pipelines.ingest.gate import Admitted, DeliveryError
-from pipelines.sources import Table
+from pipelines.sources import Table, folded
 from pipelines.sql import quote_name, quote_pattern, quote_text
 
 READING_COLUMNS = ("_row_number", "_unreadable_row", "_problem")
@@ -119,37 +118,53 @@ def _empty_unreadable(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
 
 
 def _named_header(names: Iterable[str | None], table: Table, label: str, row: int = 1) -> list[str]:
-    """The names of the delivered columns, if every declared column occurs once; more columns are allowed.
+    """What the delivered columns are called in raw: by their declared names, and as delivered where none is declared.
 
     Raises:
         DeliveryError: a column is missing or duplicated; the message names it and similar undeclared columns.
     """
-    header = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
-    counts = Counter(name.lower() for name in header)  # as in SQL, column names are case-insensitive
+    delivered = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
+    declared = table.columns_by_header
+    header = [declared.get(folded(name), name) for name in delivered]
     missing = [column for column in table.columns if column not in header]
-    doubled = [name for name in dict.fromkeys(header) if counts[name.lower()] > 1]
     reserved = [name for name in header if name.lower() in PROVENANCE]
     problems = []
     if len(header) > _MAX_COLUMNS:
         problems.append(f"{len(header):,} columns, but at most {_MAX_COLUMNS:,} are read")
     if missing:
-        problems.append(f"column {', '.join(repr(column) for column in missing[:20])} is missing")
-    if doubled:
-        problems.append(f"column {', '.join(repr(column) for column in doubled[:20])} occurs more than once")
+        problems.append(f"column {', '.join(_with_other_names(column, table) for column in missing[:20])} is missing")
+    problems += _doubled(delivered, header)
     if reserved:
         problems.append(f"column {', '.join(map(repr, reserved))} has a name that is reserved for raw tables")
     if not problems:
         return header
-    known = {*table.columns, *table.optional_columns}
-    undeclared = [column[:60] for column in header if column not in known]
+    undeclared = [name[:60] for name in delivered if folded(name) not in declared]
     if undeclared and table.personal_columns and len(missing) == len(table.columns):
         problems.append(f"{counted(len(undeclared), 'undeclared name')} not shown, since this may be a row of data")
     elif undeclared:
         problems.append(f"not declared: {', '.join(repr(column) for column in undeclared[:5])}")
     raise DeliveryError(
         f"{label}: row {row} (header): {'; '.join(problems)}. "
-        "Have the file delivered again, or correct `columns` in the source's YAML and its staging model."
+        "Have the file delivered again, or correct `columns` or `also` in the source's YAML, and its staging model."
     )
+
+
+def _with_other_names(column: str, table: Table) -> str:
+    others = ", ".join(map(repr, table.also.get(column, [])))
+    return f"{column!r} (or {others})" if others else repr(column)
+
+
+def _doubled(delivered: Sequence[str], header: Sequence[str]) -> Iterator[str]:
+    """A sentence for each group of delivered columns that have one name in raw, where case makes no difference."""
+    same: dict[str, list[str]] = {}
+    for name, column in zip(delivered, header, strict=True):
+        same.setdefault(column.lower(), []).append(name)
+    for names in islice((names for names in same.values() if len(names) > 1), 20):
+        spellings = [repr(name) for name in dict.fromkeys(names)]
+        if len({folded(name) for name in names}) == 1:
+            yield f"column {', '.join(spellings)} occurs more than once"
+        else:
+            yield f"columns {' and '.join(spellings)} are the same column"
 
 
 def _read_csv(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
@@ -329,16 +344,18 @@ _Found = tuple[int, Any, str, str | None]  # row number, value, its text, and wh
 
 def _register_records(connection: duckdb.DuckDBPyConnection, found: Sequence[_Found], table: Table, label: str) -> str:
     records = [value for _, value, _, problem in found if problem is None]
-    header = _named_header(dict.fromkeys(name for record in records for name in record), table, label) if found else []
-    header = list(dict.fromkeys([*table.columns, *header]))
+    delivered = list(dict.fromkeys(name for record in records for name in record))
+    named = dict(zip(delivered, _named_header(delivered, table, label), strict=True)) if found else {}
+    header = list(dict.fromkeys([*table.columns, *named.values()]))
 
     def rows() -> Iterator[Row]:
         for number, value, text, problem in found:
-            lacking = None if problem else next((name for name in table.columns if name not in value), None)
+            record = {} if problem else {named[name]: cell for name, cell in value.items()}
+            lacking = None if problem else next((name for name in table.columns if name not in record), None)
             if problem or lacking:
                 yield Row(number, None, text, problem or f"{lacking!r} is missing")
             else:
-                yield Row(number, [_json_text(value.get(name)) for name in header])
+                yield Row(number, [_json_text(record.get(name)) for name in header])
 
     return _register_rows(connection, header, rows(), label)
 
@@ -346,8 +363,12 @@ def _register_records(connection: duckdb.DuckDBPyConnection, found: Sequence[_Fo
 def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
     source = f"read_parquet({quote_pattern(file.path)}, file_row_number = true, hive_partitioning = false)"
     described = connection.execute(f"describe select * from {source}").fetchall()
-    header = _named_header((name for name, *_ in described if name != "file_row_number"), table, file.label)
-    columns = ", ".join(f"cast({quote_name(column)} as varchar) as {quote_name(column)}" for column in header)
+    delivered = [name for name, *_ in described if name != "file_row_number"]
+    header = _named_header(delivered, table, file.label)
+    columns = ", ".join(
+        f"cast({quote_name(name)} as varchar) as {quote_name(column)}"
+        for name, column in zip(delivered, header, strict=True)
+    )
     return f"select {columns}, file_row_number + 1 as _row_number, {_READABLE} from {source}"
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.settings import Settings
-from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, connector_problem, fetch_problem
+from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, SqlFetch, connector_problem, fetch_problem
 from pipelines.sql import quote_name
 from pipelines.warehouse import in_memory
 
@@ -64,6 +64,7 @@ class Table(BaseModel):
     skip_lines: Annotated[int, Field(ge=0, le=100)] = 0  # of a CSV file or Excel sheet: lines above its header
     columns: Annotated[list[str], Field(min_length=1)]  # present in every delivered file, in any order
     optional_columns: list[str] = []  # present in some files; NULL where a file lacks one
+    also: dict[str, list[str]] = {}  # by column, whether required or optional: its other names in headers of files
     skip_rows: str | None = None  # rows that meet this SQL condition on the delivered texts are no records
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
     # May contain _source_file and _row_number if rows have no key; `all` means all of `columns`, empty cells included.
@@ -153,12 +154,38 @@ class Table(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _a_header_names_one_column(self) -> "Table":
+        declared = [*self.columns, *self.optional_columns]
+        if unknown := [column for column in self.also if column not in declared]:
+            raise ValueError(
+                f"`also` names {unknown[0]!r}, which is not one of the columns. Correct it, or add it there."
+            )
+        if self.also and isinstance(self.fetch, SqlFetch):
+            raise ValueError("`also` is for the headers of files, and a query names its columns. Remove `also`.")
+        others = [(header, column) for column, headers in self.also.items() for header in headers]
+        named: dict[str, str] = {}
+        for header, column in [*zip(declared, declared, strict=True), *others]:
+            if other := named.get(folded(header)):
+                raise ValueError(
+                    f"the header {header!r} is listed for {other!r} and again for {column!r}. Remove one of the two: "
+                    "upper and lower case, and surrounding space, make no difference."
+                )
+            named[folded(header)] = column
+        return self
+
+    @model_validator(mode="after")
     def _has_lines_above_its_header(self) -> "Table":
         if self.skip_lines and self.format not in ("csv", "excel"):
             raise ValueError(
                 f"`skip_lines` is for CSV files and Excel sheets, and `format` is {self.format}. Remove `skip_lines`."
             )
         return self
+
+    @property
+    def columns_by_header(self) -> dict[str, str]:
+        """The declared column that each accepted header names; the headers are as `folded` returns them."""
+        declared = {folded(column): column for column in [*self.columns, *self.optional_columns]}
+        return declared | {folded(header): column for column, headers in self.also.items() for header in headers}
 
     @property
     def may_repeat_a_file(self) -> bool:
@@ -189,6 +216,11 @@ class Table(BaseModel):
             if re.fullmatch(_matching(self.path.format(delivered_on=day)) + suffix, name):
                 return day
         return None
+
+
+def folded(header: str) -> str:
+    """A header as it is compared with others: without surrounding space, and in one case."""
+    return header.strip().casefold()
 
 
 def _matching(glob: str) -> str:

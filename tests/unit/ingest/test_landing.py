@@ -380,6 +380,83 @@ def test_several_files_of_a_day_land_together(tmp_path: Path) -> None:
     assert sorted(shop.rows("id, amount, note")) == [("1", "2", None), ("3", "4", "new")]
 
 
+def test_a_column_is_known_by_its_name_in_any_case_and_by_its_other_names(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, optional_columns=["Note"], also={"amount": ["Value", "Amount (EUR)"], "Note": ["remark"]})
+    shop.deliver("ID , value,REMARK,extra\n007,1.50,late,x\n")
+    assert shop.land().undeclared_columns == ["extra"]
+    assert shop.rows("id, amount, Note, extra") == [("007", "1.50", "late", "x")]
+    assert {"id", "amount", "Note", "extra"} < set(duckdb.sql(f"from read_parquet('{shop.file()}')").columns)
+    shop.deliver('id,AMOUNT\n007,"1.50"\n008,2,3\n')  # a broken row: the careful reader
+    shop.land()
+    assert shop.rows() == [("007", "1.50", 2), (None, None, 3)]
+
+
+def _workbook(path: Path, header: list[str], row: list[str]) -> None:
+    book = Workbook()
+    for cells in (header, row):
+        book.worksheets[0].append(cells)
+    book.save(path)
+
+
+@pytest.mark.parametrize(
+    ("format_", "deliver"),
+    [
+        ("jsonl", lambda path: path.write_text('{"ID": "007", "Value ": 1.50}\n')),
+        ("json", lambda path: path.write_text('[{"ID": "007", "Value ": 1.50}]')),
+        ("whitespace", lambda path: path.write_text("ID VALUE\n007 1.50\n")),
+        ("excel", lambda path: _workbook(path, ["ID ", "value"], ["007", "1.50"])),
+        ("parquet", lambda path: duckdb.sql("select '007' as \"ID\", '1.50' as \"Value \"").write_parquet(str(path))),
+    ],
+)
+def test_every_format_knows_a_column_by_its_other_names(tmp_path: Path, format_: str, deliver: Any) -> None:
+    suffix = {"excel": "xlsx", "whitespace": "txt"}.get(format_, format_)
+    shop = Shop(tmp_path, format=format_, path=f"orders_{{delivered_on}}.{suffix}", also={"amount": ["Value"]})
+    deliver(shop.landing / f"orders_{DAY}.{suffix}")
+    landed = shop.land()
+    assert (landed.unreadable_rows, landed.undeclared_columns) == (0, [])
+    assert shop.rows("id, amount") == [("007", "1.50")]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("id,amount,Value", r"columns 'amount' and 'Value' are the same column\. Have"),
+        ("id,Value,net", r"columns 'Value' and 'net' are the same column\. Have"),
+        ("id,amount,Amount ", r"column 'amount', 'Amount ' occurs more than once\. Have"),
+        ("id,total", r"column 'amount' \(or 'Value', 'net'\) is missing; not declared: 'total'\. Have"),
+    ],
+)
+def test_a_header_that_names_a_column_twice_or_not_at_all_is_refused(tmp_path: Path, header: str, message: str) -> None:
+    shop = Shop(tmp_path, also={"amount": ["Value", "net"]})
+    shop.deliver(header + "\n" + "1" + ",1" * header.count(",") + "\n")
+    with pytest.raises(DeliveryError, match=rf"row 1 \(header\): {message}"):
+        shop.land()
+
+
+def test_a_file_is_read_again_under_a_new_name_of_its_column(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, optional_columns=["note"])
+    shop.deliver("id,amount,remark\n1,2,late\n")
+    assert shop.land().undeclared_columns == ["remark"]
+    shop.table = shop.table.model_copy(update={"also": {"note": ["Remark"]}})
+    landed = shop.land()
+    assert (landed.outcome, landed.undeclared_columns, shop.rows("note")) == ("restated", [], [("late",)])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"also": {"total": ["Value"]}}, "`also` names 'total', which is not one of the columns"),
+        ({"also": {"amount": ["ID"]}}, "the header 'ID' is listed for 'id' and again for 'amount'"),
+        ({"also": {"amount": ["Amount "]}}, "the header 'Amount ' is listed for 'amount' and again for 'amount'"),
+        ({"also": {"amount": ["no"], "id": ["No"]}}, "the header 'No' is listed for 'amount' and again for 'id'"),
+        ({"optional_columns": ["Amount"]}, "the header 'Amount' is listed for 'amount' and again for 'Amount'"),
+    ],
+)
+def test_a_header_stands_for_one_column(tmp_path: Path, table: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Shop(tmp_path, **table)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
