@@ -1,0 +1,69 @@
+"""The shipped sources: what they ask of a delivery."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from pipelines.ingest.landing import Landed, land
+from pipelines.settings import PROJECT_DIR
+from pipelines.sources import SHIPPED_DIR, Table, each_table, load_sources
+from pipelines.warehouse import sandboxed
+
+DAY = date(2025, 1, 31)
+TABLES = {
+    (source.name, name): table
+    for source, name, table in each_table(load_sources(sorted(p.stem for p in SHIPPED_DIR.glob("*.yml")), Path("none")))
+}
+VENDORS = (
+    "delighted", "google_ads", "hubspot", "meta_ads", "pipedrive", "salesforce", "shopify", "stripe", "typeform",
+)  # fmt: skip
+
+
+def columns_of_base_model(source: str, table: str) -> set[str]:
+    """The delivered columns that the base model of a table types."""
+    folder = PROJECT_DIR / "dbt_project" / "models" / "staging" / source / "base"
+    model = (folder / f"base_{source}__{table}.sql").read_text(encoding="utf-8")
+    return set(re.findall(r"\[(?:quoted\()?'([^']+)'\)?, '", model))
+
+
+def land_header(folder: Path, table: Table, header: list[str]) -> Landed:
+    """Land a CSV file that has only a header."""
+    landing, raw = folder / "landing", folder / "raw"
+    file = landing / table.path.format(delivered_on=DAY).replace("*", "")
+    file.parent.mkdir(parents=True)
+    file.write_text(",".join(header) + "\n", encoding="utf-8")
+    with sandboxed(landing, raw) as database:
+        return land("vendor", "rows", table, DAY, landing, raw, database)
+
+
+@pytest.mark.parametrize(("source", "name"), [key for key in TABLES if key[0] in VENDORS])
+def test_a_required_column_is_one_that_a_model_reads(source: str, name: str) -> None:
+    read = columns_of_base_model(source, name)
+    assert read  # else this test has lost sight of the models
+    table = TABLES[source, name]
+    assert set(table.columns) <= read
+    assert read <= {*table.columns, *table.optional_columns}
+
+
+@pytest.mark.parametrize("key", [key for key in TABLES if key[0] in VENDORS])
+def test_no_personal_column_is_required(key: tuple[str, str]) -> None:
+    assert not set(TABLES[key].columns) & set(TABLES[key].personal_columns)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "header"),
+    [
+        ("pipedrive", "deals", "deal - id,Deal - Value,Deal - Currency of Value,Deal - Stage,Deal - Status,"
+         "Deal - Deal created,Deal - Won time,Deal - Lost time"),
+        ("shopify", "orders", "Name,Financial Status,Currency,Subtotal,Shipping,Taxes,Total,Discount Amount,"
+         "Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem taxable,Cancelled at,Payment Method,"
+         "Refunded Amount,Id"),
+        ("stripe", "payments", "id,Amount,Amount Refunded,Currency,Captured,Status,Created date (UTC)"),
+        ("hubspot", "deals", "Record ID,Deal Stage,Amount,Close Date,Create Date"),
+    ],
+)  # fmt: skip
+def test_an_export_without_personal_columns_lands(tmp_path: Path, source: str, name: str, header: str) -> None:
+    landed = land_header(tmp_path, TABLES[source, name], header.split(","))
+    assert (landed.outcome, landed.undeclared_columns) == ("landed", [])
