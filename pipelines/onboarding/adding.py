@@ -304,6 +304,10 @@ def _write_together(drafts: Sequence[Draft], company_dir: Path, force: bool) -> 
         for draft in drafts:
             now = replace(draft, replaces=existing_source(aside, draft.source))
             written.append([path.relative_to(aside) for path in write_draft(now, aside, force)])
+        for place in {draft.models_path for draft in drafts}:
+            for path in (company_dir / place).glob("*.sql"):
+                if not (aside / place / path.name).exists():  # a model of what the table was taken for before
+                    path.unlink()
         for path in {path for paths in written for path in paths}:
             (company_dir / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(aside / path, company_dir / path)

@@ -7,7 +7,7 @@ mean (`mapping.py`). Files that a person wrote are overwritten only if the perso
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -74,7 +74,8 @@ def existing_source(company_dir: Path, source: str) -> Source | None:
 def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Path]:
     """Write the draft's four files to the company folder, and return their paths.
 
-    A source that already exists gets another table.
+    A source that already exists gets another table. With `force`, a table that it already has is drafted anew: a model
+    of another entity that read only this table goes.
 
     Raises:
         ConfigError: a model already exists and `force` is not given, or the table cannot be added automatically.
@@ -92,10 +93,19 @@ def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Pa
         if path.exists() and not force:
             raise ConfigError(f"{path}: already exists. Overwrite it with --force, or add another {option}.")
     _check_source(texts[company_dir / draft.source_path], draft)
+    for path in _models_before(draft, company_dir) - {staging}:
+        path.unlink()
     for path, content in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     return list(texts)
+
+
+def _models_before(draft: Draft, company_dir: Path) -> set[Path]:
+    """The staging models that read the draft's table, and no other, before it is drafted."""
+    models = (company_dir / draft.models_path).glob(f"stg_{draft.source}__*.sql")
+    reads = re.compile(rf"latest_rows\('{draft.source}', '(\w+)'\)")
+    return {path for path in models if set(reads.findall(path.read_text(encoding="utf-8"))) == {draft.table}}
 
 
 def _check_source(content: str, draft: Draft) -> None:
@@ -134,26 +144,32 @@ def _source_text(draft: Draft, company_dir: Path, force: bool) -> str:
         return "\n".join([*head, *_table_lines(draft), ""])
     path = company_dir / draft.source_path
     before = path.read_text(encoding="utf-8")
-    if draft.table in draft.replaces.tables:
-        if not force:
-            raise ConfigError(
-                f"{path}: already has a table {draft.table!r}. Give the new one another name with --table, "
-                "or overwrite it with --force."
-            )
-        if list(draft.replaces.tables) != [draft.table]:
-            raise ConfigError(
-                f"{path}: has other tables besides {draft.table!r}. Delete that table there, and run this again."
-            )
-        return _source_text(_as_new(draft), company_dir, force)
-    return _with_table(before, draft, path)
+    if draft.table not in draft.replaces.tables:
+        return _with_table(before, draft, path, draft.replaces.entities)
+    if not force:
+        raise ConfigError(
+            f"{path}: already has a table {draft.table!r}. Give the new one another name with --table, "
+            "or overwrite it with --force."
+        )
+    if list(draft.replaces.tables) == [draft.table]:
+        return _source_text(replace(draft, replaces=None), company_dir, force)
+    drafted = {model.stem.removeprefix(f"stg_{draft.source}__") for model in _models_before(draft, company_dir)}
+    kept = [entity for entity in draft.replaces.entities if entity not in drafted]
+    return _with_table(_without_table(before, draft.table), draft, path, kept)
 
 
-def _as_new(draft: Draft) -> Draft:
-    return Draft(draft.source, draft.table, draft.owner, draft.described, draft.proposal, draft.origin)
+def _without_table(before: str, table: str) -> str:
+    """The source's YAML without this table. Everything else stays as its author wrote it."""
+    lines = before.rstrip("\n").split("\n")
+    start = lines.index(f"  {table}:") if f"  {table}:" in lines else len(lines)
+    end = next((place for place in range(start + 1, len(lines)) if re.match(r" {0,2}\S", lines[place])), len(lines))
+    return "\n".join([*lines[:start], *lines[end:]])
 
 
-def _with_table(before: str, draft: Draft, path: Path) -> str:
-    """The source's YAML with another table at the end. Everything else stays as its author wrote it."""
+def _with_table(before: str, draft: Draft, path: Path, entities: Sequence[str]) -> str:
+    """The source's YAML with another table at the end, and with these entities and the draft's.
+
+    Everything else stays as its author wrote it."""
     assert draft.replaces is not None
     entity = draft.proposal.entity
     lines = before.rstrip("\n").split("\n")
@@ -168,8 +184,8 @@ def _with_table(before: str, draft: Draft, path: Path) -> str:
             f"{path}: no table can be added to this file automatically. "
             f"Add `{entity}` to `entities`, and this below `tables`:\n" + "\n".join(_table_lines(draft))
         )
-    if entity not in draft.replaces.entities:
-        lines[listed[0]] = f"entities: [{', '.join([*draft.replaces.entities, entity])}]"
+    if {*entities, entity} != set(draft.replaces.entities):
+        lines[listed[0]] = f"entities: [{', '.join(dict.fromkeys([*entities, entity]))}]"
     return "\n".join([*lines, "", *_table_lines(draft), ""])
 
 

@@ -151,6 +151,30 @@ def test_a_removed_source_is_no_longer_enabled(settings: Settings, tmp_path: Pat
     assert before.splitlines()[3] == (tmp_path / "new" / "kpi.yml").read_text().splitlines()[3]
 
 
+def test_a_redo_drafts_one_table_anew_and_leaves_the_others_as_they_are(settings: Settings, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    add_sources([str(folder)], settings)
+    source = settings.company_dir / "sources" / "webshop.yml"
+    source.write_text("# ours\n" + source.read_text().replace("One row per order.", "Our orders."), encoding="utf-8")
+    before = contents(settings.company_dir)
+    file = folder / "customers.csv"
+    redone = Options("webshop", ("customers",), {"": "sales_reps"}, force=True)
+    add_sources([str(file)], settings_now(), redone)
+    after = contents(settings.company_dir)
+    assert set(before) - set(after) == {"models/staging/webshop/stg_webshop__customers.sql"}
+    assert set(after) - set(before) == {"models/staging/webshop/stg_webshop__sales_reps.sql"}
+    redone_source = load_yaml_model(source, SourceFile)
+    assert redone_source.entities == ["orders", "sales_reps"]
+    assert list(redone_source.tables) == ["orders", "customers"]
+    assert redone_source.tables["orders"].description == "Our orders."
+    assert after["sources/webshop.yml"].startswith("# ours\n")
+    orders = "models/staging/webshop/stg_webshop__orders.sql"
+    assert after[orders] == before[orders]
+    with pytest.raises(ConfigError, match="already has a table 'customers'"):
+        add_sources([str(file)], settings_now(), Options("webshop", ("customers",), {"": "customers"}))
+    assert contents(settings.company_dir) == after
+
+
 # --- References -------------------------------------------------------------------------------------------------------
 
 
