@@ -140,6 +140,8 @@ def add_sources(
                 sorted(entities - {chosen[table.words]}),
                 known[table.words],
             )
+            notes = [one.note(described) for one in linked if one.table == table.words and one.to_table in known]
+            proposal = replace(proposal, notes=(*proposal.notes, *filter(None, notes)))
             name = _table_name(table, source, proposal.entity, options)
             origin = table.origin or Origin(path=f"{source}/{landing_pattern(table.files[-1].named, table.described)}")
             drafts.append(Draft(source, name, options.owner, table.described, proposal, origin, existing))

@@ -7,11 +7,12 @@ Belongs here: comparing the values of columns. Does not belong here: what follow
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipelines.formatting import counted
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.sniffing import Described
 
-_MOSTLY = 0.8  # of the distinct values of a reference, in the other table: exports have dirt, too
+_MOSTLY = 0.6  # of the distinct values of a reference, in the other table: exports have dirt, too
 _OF_ANY_NAME = 0.95  # if neither name says that it is one
 _FEWEST = 3  # distinct values, since two values are in many columns by chance
 
@@ -25,6 +26,22 @@ class Reference:
     to_table: str
     to_column: str
     unknown: tuple[str, ...] = ()
+
+    def note(self, tables: Mapping[str, Described]) -> str:
+        """What a person should know of the values that the other table lacks; empty if it lacks none."""
+        if not self.unknown:
+            return ""
+        described = tables[self.table]
+        column = described.column(self.column)
+        place = described.columns.index(column)
+        rows = sum((row[place] or "").strip() in self.unknown for row in described.sample)
+        values = (
+            "" if column.is_personal else f": {', '.join(self.unknown[:5])}{', …' if len(self.unknown) > 5 else ''}"
+        )
+        return (
+            f"{self.column} of {counted(rows, 'row')} of {self.table} is not in {self.to_table}{values}. "
+            f"The rows count, without what {self.to_table} would say about them."
+        )
 
 
 def references(tables: Mapping[str, Described]) -> list[Reference]:

@@ -58,6 +58,8 @@ def test_a_folder_becomes_one_source_that_is_landed_and_enabled(settings: Settin
     assert added.source == "webshop"
     assert entities(added) == {"customers": "customers", "orders": "orders"}
     assert added.left_out == ("webshop/notes.pdf",)
+    [orders] = [one.draft.proposal for one in added.tables if one.draft.table == "orders"]
+    assert any(note.startswith("customer_id of 1 row of orders is not in customers: C9.") for note in orders.notes)
     source = load_yaml_model(settings.company_dir / "sources" / "webshop.yml", SourceFile)
     assert source.entities == ["customers", "orders"]
     landed = settings.landing_dir / "webshop"
