@@ -97,7 +97,8 @@ Definitions of the variants
                   margin per active customer x min(1 / churn, 60). Active: ordered in the 90 days before the month's
                   end; margin: theirs, of the month; churn = 1 - logo retention. numerator is the margin per active
                   customer, denominator the churn, at least 1/60
-  retention       logo: of customers active when the month began, those active at its end; repeat_purchase: of all
+  retention       logo: of customers active when the month began, those active at its end (no value, nor any churn,
+                  until the 90 days before the month are in the history); repeat_purchase: of all
                   customers so far, those with two orders; nrr, grr: of customers with positive net revenue last month,
                   their net revenue this month, and at most that of last month
   nps             month, trailing_90d: by each customer's latest answer in it; response_rate: of invitations sent in

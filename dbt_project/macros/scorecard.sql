@@ -110,13 +110,14 @@
              {'where': "entity_type in ('company', 'rep', 'team')", 'known': ['fct_opportunities', 'created_on']}],
         ],
         'kpi_retention__monthly': [
-            ['retention', 'logo', 'logo_retention', 'retained_customers', 'customers_at_start', 'customers_at_start', 'rate', orders, {}],
+            ['retention', 'logo', 'logo_retention', 'retained_customers', 'customers_at_start', 'customers_at_start', 'rate', orders,
+             {'mature': 'is_start_known'}],
             ['retention', 'nrr', 'nrr', 'kept_amount', 'base_amount', 'base_customers', 'ratio', orders, {}],
             ['retention', 'grr', 'grr', 'kept_at_most_amount', 'base_amount', 'base_customers', 'ratio', orders, {}],
             ['retention', 'repeat_purchase', 'repeat_purchase_rate', 'repeat_customers', 'customers_to_date', 'customers_to_date', 'rate',
              orders, {}],
             ['clv', 'predictive_simple', 'predictive_value', 'margin_per_active_customer', 'predictive_churn_rate',
-             'customers_at_start', 'ratio', orders, whole],
+             'customers_at_start', 'ratio', orders, {'mature': 'not is_partial_period and is_start_known'}],
         ],
         'kpi_nps__monthly': [
             ['nps', 'month', 'month_nps', 'month_promoters - month_detractors', 'month_responses', 'month_responses', 'ratio',

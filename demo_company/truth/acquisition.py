@@ -63,7 +63,7 @@ def cac(frames: Frames, movements: pd.DataFrame, customer_months: pd.DataFrame) 
             cost = _cost_per(month, variant, COMPANY, cents, bought)
             rows.append(cost if month <= costs["month"].max() else cost._replace(value=None))
         rows += _paid(month, COMPANY, spend, attributed)
-        rows += _against_value(month, ratio(blended, 100 * new), worth.get((month, COMPANY.name)))
+        rows += against_value(month, ratio(blended, 100 * new), worth.get((month, COMPANY.name)))
     for channel in sorted({*spend.loc[spend["is_paid"], "channel"], *attributed["channel"]}):
         in_spend, in_sales = (frame[frame["channel"] == channel] for frame in (spend, attributed))
         with_any = {*in_spend.loc[in_spend["is_paid"], "month"], *in_sales["month"]}
@@ -86,7 +86,7 @@ def _paid(month: pd.Timestamp, entity: Entity, spend: pd.DataFrame, attributed: 
     ]
 
 
-def _against_value(month: pd.Timestamp, cost: float | None, customer: Prediction | None) -> list[TruthRow]:
+def against_value(month: pd.Timestamp, cost: float | None, customer: Prediction | None) -> list[TruthRow]:
     """Months until a customer has paid back the cost, and lifetime value per EUR of cost; NULL if nothing remains."""
     margin, value = (customer.margin, customer.value) if customer else (None, None)
     meaningful = month in COMPLETE_MONTHS and margin is not None and margin > 0

@@ -14,6 +14,7 @@ import pandas as pd
 from demo_company.truth.basics import (
     AS_OF,
     COMPLETE_MONTHS,
+    FIRST_MONTH,
     MONTHS,
     TruthRow,
     euros,
@@ -67,6 +68,7 @@ def _active_before(orders: pd.DataFrame, moment: pd.Timestamp) -> pd.Series[Any]
 def retention(customer_months: pd.DataFrame) -> list[TruthRow]:
     """Who stays: customers still active after the month, customers who bought again, and retained revenue.
 
+    In the first months of the history, nobody can have left yet, and logo has no value.
     nrr and grr: current net revenue of customers with positive net revenue last month, with and without growth.
     """
     months = customer_months.assign(customers=1)
@@ -76,6 +78,7 @@ def retention(customer_months: pd.DataFrame) -> list[TruthRow]:
     months["kept"] = months["net"].where(months["base"] > 0, 0)
     months["kept_at_most"] = np.minimum(months["kept"], months["base"])
     rows = []
+    early = {label(month) for month in MONTHS if not _is_start_known(month)}
     for cut in CUSTOMER_CUTS:
         sums = months.groupby(["month", cut]).sum(numeric_only=True)
         for variant, part, whole, shown in (
@@ -85,7 +88,12 @@ def retention(customer_months: pd.DataFrame) -> list[TruthRow]:
             ("grr", "kept_at_most", "base", euros),
         ):
             rows += shares("retention", variant, cut, sums[part], every_month(sums[whole], cut), shown)
-    return rows
+    return [row._replace(value=None) if row.variant == "logo" and row.period_month in early else row for row in rows]
+
+
+def _is_start_known(month: pd.Timestamp) -> bool:
+    """Whether the history covers the 90 days before the month. Until it does, no known customer can have left."""
+    return bool(month - _ACTIVE_DAYS >= FIRST_MONTH)
 
 
 # ----------------------------------------------------------------------------------------- what a customer is worth
@@ -154,7 +162,8 @@ LONGEST_LIFE_MONTHS = 60
 class Prediction(NamedTuple):
     """What an active customer brought in a month, the share of customers who left, and the resulting value.
 
-    EUR, ratio, EUR. Each is None if there are no customers to compute it from, the value also in an unfinished month.
+    EUR, ratio, EUR. Each is None if there are no customers to compute it from, churn and value also in the first months
+    of the history, and the value also in an unfinished month.
     """
 
     margin: float | None
@@ -171,7 +180,7 @@ def predictions(customer_months: pd.DataFrame, cut: str) -> dict[tuple[pd.Timest
     predicted = {}
     for (month, entity), total in zip(sums.index, sums.to_dict("records"), strict=True):
         margin = ratio(int(total["margin"]), 100 * int(total["is_active"]))
-        churn = ratio(int(total["left"]), int(total["was_active"]))
+        churn = ratio(int(total["left"]), int(total["was_active"])) if _is_start_known(month) else None
         value = None
         if margin is not None and churn is not None and month in COMPLETE_MONTHS:
             value = margin * (min(1 / churn, LONGEST_LIFE_MONTHS) if churn else LONGEST_LIFE_MONTHS)

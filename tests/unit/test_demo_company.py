@@ -21,6 +21,7 @@ from demo_company.company import Company, build_company
 from demo_company.next_days import next_days
 from demo_company.replay import differences, replay
 from demo_company.tables import EVERY_DAY, TABLES, newest_versions
+from demo_company.truth.acquisition import against_value
 from demo_company.truth.basics import Number, business_date, to_eur
 from demo_company.truth.customers import Prediction, predictions
 
@@ -784,6 +785,12 @@ def customer_month(month: str, margin: int, *, was_active: bool, is_active: bool
     return {"month": pd.Timestamp(month), "company": "company", "margin": margin, **flags}
 
 
+def test_value_of_a_customer_against_the_cost_by_hand() -> None:
+    # 11.00 per month, and nobody leaves: 60 months, 660.00.
+    rows = against_value(pd.Timestamp("2024-05-01"), 20.0, Prediction(11.0, 0.0, 660.0))
+    assert [row[-3:] for row in rows] == [(20.0, 11.0, 20 / 11), (660.0, 20.0, 33.0)]
+
+
 def test_cost_of_customers_and_leads_by_hand() -> None:
     frames = tiny_marketing()
     movements = truth.sales_movements(frames)
@@ -801,9 +808,9 @@ def test_cost_of_customers_and_leads_by_hand() -> None:
     assert found["2024-02", "cost_per_sql"] == (Decimal("25.00"), 2, None)
     assert found["2024-02", "fully_loaded"] == (Decimal("25.00"), 0, None)
     assert found["2024-02", "paid"] == (Decimal("25.00"), 0, None)
-    # 11.00 per month, and nobody leaves: 60 months, 660.00.
+    # 11.00 per month. In the first month of the history, nobody can have left, and how long they stay is not known.
     assert found["2024-01", "payback_months"] == (20.0, 11.0, 20 / 11)
-    assert found["2024-01", "ltv_cac"] == (660.0, 20.0, 33.0)
+    assert found["2024-01", "ltv_cac"] == (None, 20.0, None)
     # No customer is won in February.
     assert found["2024-02", "payback_months"] == (None, None, None)
 
@@ -866,7 +873,9 @@ def test_customer_value_by_hand() -> None:
     assert found["2024-01", "historic_30d", "segment", "smb"] == (Decimal("74.00"), 1, 74.0)
     assert found["2024-01", "margin_30d", "region", "west"] == (Decimal("31.00"), 1, 31.0)
     assert found["2024-01", "lifetime", "channel", "web"] == (Decimal("74.00"), 1, 74.0)
-    assert found["2024-02", "predictive_simple", "channel", "web"] == (20.0, 1 / 60, 1200.0)
+    # On 1 February, the 90 days before are not known yet. On 1 April, they are, and the one customer is still there.
+    assert found["2024-02", "predictive_simple", "channel", "web"] == (20.0, None, None)
+    assert found["2024-04", "predictive_simple", "channel", "web"] == (0.0, 1 / 60, 0.0)
     assert found["2026-01", "margin_30d", "company", "company"] == (Decimal("0.00"), 0, None)
     assert ("2024-02", "lifetime", "segment", "smb") not in found
 
@@ -878,7 +887,8 @@ def test_retention_of_a_cut_by_hand() -> None:
     assert found["2024-01", "logo", "segment", "smb"] == (0, 0, None)
     assert found["2024-01", "repeat_purchase", "channel", "web"] == (0, 1, 0.0)
     assert found["2024-02", "repeat_purchase", "channel", "web"] == (1, 1, 1.0)
-    assert found["2024-02", "logo", "region", "west"] == (1, 1, 1.0)
+    assert found["2024-02", "logo", "region", "west"] == (1, 1, None)  # nobody can have left yet
+    assert found["2024-04", "logo", "region", "west"] == (1, 1, 1.0)
     assert found["2024-02", "nrr", "region", "west"] == (Decimal("45.00"), Decimal("29.00"), 45 / 29)
     assert found["2024-02", "grr", "region", "west"] == (Decimal("29.00"), Decimal("29.00"), 1.0)
     # The order of 1 February is within the 90 days before 1 May, but not before June.

@@ -51,14 +51,19 @@ histories as (
         coalesce(max({{ days_from('event_day_before', 'event_day') }} - 1), 0) as longest_silence_days
     from by_now
     group by 1
+),
+
+beginnings as (
+    select
+        *,
+        {{ period_start('month', 'first_day') }} as first_month,
+        {{ days_from(period_start('month', 'first_day'), 'first_day') }} <= least(longest_silence_days, 6) as is_whole
+    from histories
 )
 
 select
     entity,
     first_day,
-    case
-        when {{ days_from(period_start('month', 'first_day'), 'first_day') }} <= least(longest_silence_days, 6)
-            then {{ period_start('month', 'first_day') }}
-        else {{ add_period(period_start('month', 'first_day'), 'month', 1) }}
-    end as first_whole_month
-from histories
+    case when is_whole then first_month else first_day end as covered_from,
+    case when is_whole then first_month else {{ add_period('first_month', 'month', 1) }} end as first_whole_month
+from beginnings

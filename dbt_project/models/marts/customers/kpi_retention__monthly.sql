@@ -3,10 +3,12 @@
 -- logo retention = customers active at start and end / customers active at start. nrr = this month's net revenue from last
 -- month's customers / their net revenue last month; grr counts each of them with at most last month's net revenue. Refunds
 -- lower both, and may make them negative. In the month after one in which the delivered history began late, both are NULL.
--- has a value.
+-- Retention and churn are NULL until the `active_days` before the month were delivered: whoever is known to be active at its
+-- start ordered so recently that nobody can have left.
 {% set cuts = {'company': "'company'", 'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
 -- Without churn, the lifetime of a customer would be infinite, but nobody can predict more than a few years.
 {% set longest_lifetime_months = 60 %}
+{% set active_days = var('active_days') %}
 with
 
 customer_months as (
@@ -113,7 +115,9 @@ compared as (
     select
         joined.*,
         coalesce({{ add_period('joined.period_month', 'month', -1) }} >= histories.first_whole_month, true)
-            as has_whole_month_before
+            as has_whole_month_before,
+        coalesce({{ add_period('joined.period_month', 'day', '-' ~ active_days) }} >= histories.covered_from, true)
+            as is_start_known
     from joined
     left join {{ ref('int_histories') }} as histories
         on histories.entity = 'orders'
@@ -122,10 +126,10 @@ compared as (
 rates as (
     select
         *,
-        {{ safe_divide('retained_customers', 'customers_at_start') }} as logo_retention,
-        {{ safe_divide('churned_customers', 'customers_at_start') }} as churn_rate,
+        case when is_start_known then {{ safe_divide('retained_customers', 'customers_at_start') }} end as logo_retention,
+        case when is_start_known then {{ safe_divide('churned_customers', 'customers_at_start') }} end as churn_rate,
         case
-            when customers_at_start > 0
+            when is_start_known and customers_at_start > 0
                 then greatest({{ safe_divide('churned_customers', 'customers_at_start') }}, {{ 1 / longest_lifetime_months }})
         end as predictive_churn_rate,
         {{ safe_divide('margin_amount', 'customers_at_end') }} as margin_per_active_customer
@@ -157,5 +161,6 @@ select
     margin_per_active_customer,
     predictive_churn_rate,
     case when not is_partial_period then margin_per_active_customer / predictive_churn_rate end as predictive_value,
-    is_partial_period
+    is_partial_period,
+    is_start_known
 from rates
