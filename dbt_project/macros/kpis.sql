@@ -46,12 +46,16 @@
 {%- endmacro %}
 
 
-{# How far the sources that deliver an entity monthly have delivered it, in one row: whether each of them has rows, and the
-   last month that all of them have delivered. A month counts as delivered if a row of that month or a later one has arrived. #}
+{# The months of which an entity's costs are delivered, in one row: whether each source that delivers it monthly has rows, the
+   last month that all of these have delivered, and the first month that was delivered from its beginning. A month counts as
+   delivered if a row of that month or a later one has arrived. #}
 {% macro months_in(entity, day) -%}
     select
         count(*) = {{ var('monthly').get(entity, []) | length }} as is_each_source_in,
-        min(last_month) as last_month
+        min(last_month) as last_month,
+        (
+            select min(first_whole_month) from {{ ref('int_histories') }} where entity = '{{ entity }}'
+        ) as first_whole_month
     from (
         select
             _source,
@@ -63,9 +67,18 @@
 {%- endmacro %}
 
 
-{# Whether every source has delivered `month`, according to the row of `months_in`; true if no source delivers monthly. #}
+{# Whether every source has delivered `month`, according to the row of `months_in`. #}
 {% macro month_is_in(months_in, month) -%}
-    ({{ months_in }}.is_each_source_in and ({{ months_in }}.last_month is null or {{ month }} <= {{ months_in }}.last_month))
+    ({{ months_in }}.is_each_source_in and {{ month_lies_within(months_in, month) }})
+{%- endmacro %}
+
+
+{# Whether `month` is neither before the delivered months nor after them; true where no bound is known. #}
+{% macro month_lies_within(months_in, month) -%}
+    (
+        coalesce({{ month }} >= {{ months_in }}.first_whole_month, true)
+        and coalesce({{ month }} <= {{ months_in }}.last_month, true)
+    )
 {%- endmacro %}
 
 

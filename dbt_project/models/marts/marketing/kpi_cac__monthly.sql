@@ -2,7 +2,8 @@
 -- paid = spend of paid campaigns / new customers whose last touch was one of theirs; blended = all media and programme costs /
 -- all new customers; fully loaded = with people and tools. A channel has only the costs known by channel; the rest is NULL.
 -- Costs are compared with the customers won `cac_lag_months` later. Costs that no source delivers are NULL: unknown, not zero.
--- A rate is also NULL until the month's costs have arrived: with half of the costs, every customer would look cheap.
+-- A rate is also NULL until the month's costs have arrived, and before the history of the costs began: with half of the costs,
+-- every customer would look cheap, and without any, free.
 {% set lag = var('cac_lag_months') %}
 {% set cuts = {'company': "'company'", 'channel': 'channel'} %}
 {% set cost_month = add_period('spine.period_month', 'month', '-' ~ lag) %}
@@ -152,7 +153,7 @@ joined as (
         {{ month_is_in('media_in', cost_month) }} as is_media_spend_in,
         -- If no source has ever delivered programme costs, the KPI does not wait for them, because there may be none.
         {{ month_is_in('media_in', cost_month) }}
-        and (other_costs_in.last_month is null or {{ cost_month }} <= other_costs_in.last_month) as is_programme_cost_in,
+        and {{ month_lies_within('other_costs_in', cost_month) }} as is_programme_cost_in,
         {{ month_is_in('media_in', cost_month) }} and {{ month_is_in('other_costs_in', cost_month) }} as is_cost_in
     from spine
     cross join media_in
