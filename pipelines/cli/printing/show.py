@@ -106,6 +106,7 @@ def show_kpi(
                 records, [title, chosen.formula, publication.in_words(zone)], by, chosen.unit, publication
             )
             notes += _hint_at_what_is_known(connection, chosen, by, records)
+            notes += _months_that_began_late(records)
             notes += _deliveries_in_question(connection, publication)
         else:
             formats = dict.fromkeys(_IN_UNIT, _NUMBER_FORMATS.get(chosen.unit, "#,##0.0###"))
@@ -202,10 +203,8 @@ def _choose(
     if variant not in of_cut:
         if variant in variants:
             elsewhere = _distinct(connection, "entity_type", {"kpi_id": kpi_id, "variant": variant})
-            raise UsageError(
-                f"{kpi_id} ({variant}) is not published by {by}, only by {', '.join(elsewhere)}. "
-                f"Published by {by}: {', '.join(of_cut)}."
-            )
+            only = f"by {by}, only by {', '.join(elsewhere)}" if elsewhere else "for any month yet"
+            raise UsageError(f"{kpi_id} ({variant}) is not published {only}. Published by {by}: {', '.join(of_cut)}.")
         raise _unknown("--variant", variant, of_cut, kpi_id)
     return variants[variant], []
 
@@ -275,7 +274,19 @@ def _hint_at_what_is_known(
     months = _months_in_words([date.fromisoformat(month) for month in immature])
     known = ", ".join(f"--variant {variant}" for (variant,) in rows)
     instead = f" Already known: {known}." if known else ""
-    return [f"immature ({months}): the month, or the window of a lead or customer, is not over yet.{instead}"]
+    why = "the month, or the window of a lead or customer, is not over yet"
+    or_else = "costs have not arrived, or the history before is too short"
+    return [f"immature ({months}): {why}, {or_else}.{instead}"]
+
+
+def _months_that_began_late(records: Sequence[dict[str, object]]) -> list[str]:
+    """A note that names the months of which only a part was delivered; a KPI without a value may be due to them."""
+    months = sorted({date.fromisoformat(str(record["period_month"])) for record in records if record.get("began_late")})
+    if not months:
+        return []
+    which = _months_in_words(months)
+    those = "it" if len(months) == 1 else "them"
+    return [f"The delivered history does not cover all of {which}. No month is compared with {those}."]
 
 
 def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Published) -> list[str]:

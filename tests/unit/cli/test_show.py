@@ -49,7 +49,8 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.execute("create schema marts; create schema meta")
         connection.execute(
             f"create table marts.kpi_scorecard__monthly as select * replace ({decimals}), entity_name as entity_id, "
-            "cast(null as decimal(38, 12)) as ci_low, cast(null as decimal(38, 12)) as ci_high "
+            "cast(null as decimal(38, 12)) as ci_low, cast(null as decimal(38, 12)) as ci_high, "
+            "variant = 'days' as began_late "
             f"from (values {SCORECARD}) as t({COLUMNS})"
         )
         connection.execute(
@@ -61,7 +62,8 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "('revenue', 'net', 'money', 'Net revenue', 'gross - refunds'), "
             "('cac', 'blended', 'money', 'CAC', 'a ÷ b'), ('cac', 'paid', 'money', 'Paid CAC', 'a ÷ b'), "
             "('cac', 'roas', 'ratio', 'ROAS', 'a ÷ b'), ('leads', 'cohort', 'rate', 'Converted', 'a ÷ b'), "
-            "('leads', 'activity', 'rate', 'Conversions', 'a ÷ b'), ('leads', 'days', 'days', 'Days', 'median')"
+            "('leads', 'activity', 'rate', 'Conversions', 'a ÷ b'), ('leads', 'days', 'days', 'Days', 'median'), "
+            "('cac', 'quarter', 'money', 'CAC of a quarter', 'a ÷ b')"
             ") as t(kpi_id, variant, unit, name_en, formula_en)"
         )
         connection.execute(
@@ -144,6 +146,12 @@ def test_months_that_are_immature_name_the_variants_that_are_known(shown) -> Non
     assert line.endswith("Already known: --variant activity.")
 
 
+def test_a_month_in_which_the_history_began_late_is_named(shown) -> None:  # type: ignore[no-untyped-def]
+    printed = shown("leads", by="rep", variant="days")
+    assert "The delivered history does not cover all of 2025-01. No month is compared with it." in printed
+    assert "The delivered history" not in shown("leads", by="rep")
+
+
 def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -> None:  # type: ignore[no-untyped-def]
     notes = shown("revenue").splitlines()[-4:]
     assert notes == [
@@ -161,6 +169,7 @@ def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -
         ({"kpi_id": "cac", "by": "chanel"}, "--by 'chanel' is not published for cac. Did you mean channel?"),
         ({"kpi_id": "cac", "variant": "pad"}, "--variant 'pad' is not published for cac. Published: blended."),
         ({"kpi_id": "cac", "variant": "paid"}, "cac (paid) is not published by company, only by channel."),
+        ({"kpi_id": "cac", "variant": "quarter"}, "cac (quarter) is not published for any month yet."),
         (
             {"kpi_id": "revenue", "month": date(2030, 1, 1)},
             "--month 2030-01 is not published for revenue (net) by company. "

@@ -98,7 +98,8 @@ select
     compared.is_partial_period,
     compared.is_mature,
     compared.status,
-    parameters.as_of_date
+    parameters.as_of_date,
+    coalesce(compared.began_late, false) as began_late
 from compared
 cross join parameters
 left join sales_reps
