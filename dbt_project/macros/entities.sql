@@ -65,7 +65,7 @@
         ],
         'nps_responses': [
             ['response_id', text], ['invitation_id', text], ['customer_id', text], ['score', whole],
-            ['responded_at', time],
+            ['responded_at', time], ['segment', text], ['region', text],
         ],
         'fx_rates': [['rate_date', date], ['from_currency', text], ['to_currency', text], ['rate', rate]],
     } -%}
@@ -75,7 +75,10 @@
 
 {# Columns of the entity that a staging model may omit, because few sources have them. #}
 {% macro optional_columns(entity) -%}
-    {{ return({'refunds': ['customer_id', 'region', 'channel', 'rep_id']}.get(entity, [])) }}
+    {{ return({
+        'refunds': ['customer_id', 'region', 'channel', 'rep_id'],
+        'nps_responses': ['segment', 'region'],
+    }.get(entity, [])) }}
 {%- endmacro %}
 
 

@@ -1,5 +1,6 @@
 -- Answers to the NPS survey and the customers who gave them; one row per answer with a score from 0 to 10.
 -- An answer without a customer belongs to the customer of the invitation; if that is unknown, each answer counts as a new person.
+-- An answer counts in its customer's segment and region, or where these are unknown, in those that it names itself.
 with
 
 responses as (
@@ -63,8 +64,8 @@ select
     known.responded_at,
     known.responded_on,
     coalesce(known.channel, 'unassigned') as channel,
-    coalesce(customers.segment, 'unassigned') as segment,
-    coalesce(customers.region, 'unassigned') as region,
+    coalesce(customers.segment, known.segment, 'unassigned') as segment,
+    coalesce(customers.region, known.region, 'unassigned') as region,
     row_number() over (
         partition by known.respondent_key order by known.responded_at, known.response_id
     ) = 1 as is_first_response,
