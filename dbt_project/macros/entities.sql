@@ -51,7 +51,7 @@
         ],
         'ad_spend': [
             ['spend_date', date], ['campaign_id', text], ['impressions', whole], ['clicks', whole], ['spend', money],
-            ['currency_code', text],
+            ['currency_code', text], ['platform_conversions', money], ['platform_revenue', money],
         ],
         'touchpoints': [
             ['touchpoint_id', text], ['lead_id', text], ['customer_id', text], ['campaign_id', text], ['channel', text],
@@ -78,6 +78,7 @@
     {{ return({
         'refunds': ['customer_id', 'region', 'channel', 'rep_id'],
         'nps_responses': ['segment', 'region'],
+        'ad_spend': ['platform_conversions', 'platform_revenue'],
     }.get(entity, [])) }}
 {%- endmacro %}
 

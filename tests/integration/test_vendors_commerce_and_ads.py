@@ -178,6 +178,15 @@ def test_one_months_spend_of_both_is_that_computed_by_hand(shop: Installation) -
     ) == [(Decimal("19.2"),)]
 
 
+def test_what_google_reports_of_its_ads_stands_beside_their_cost(shop: Installation) -> None:
+    # The first file has no such columns. What Meta reports is not carried.
+    assert rows(
+        shop,
+        "select platform_conversions, platform_revenue_amount, platform_spend_amount, round(platform_roas, 4) "
+        "from marts.kpi_cac__monthly where entity_type = 'company' and period_month = date '2025-02-01'",
+    ) == [(Decimal("3.5"), Decimal("250.5"), Decimal("4.75"), 52.7368)]
+
+
 def test_unreadable_lines_are_quarantined_under_the_exports_own_column_names(shop: Installation) -> None:
     assert rows(shop, "select source, row_number, reason from staging.quarantined_rows") == [
         ("shopify", 2, "Created at: cannot be read as timestamp")

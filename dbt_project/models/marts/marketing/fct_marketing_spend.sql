@@ -1,4 +1,6 @@
 -- Media spend in the reporting currency at the rate of its day; one row per campaign and day.
+-- What a platform says that its ads have brought stands beside the spend. It is never mixed with what orders and touchpoints
+-- attribute to campaigns: each platform claims every sale that it touched.
 with
 
 spend as (
@@ -28,6 +30,8 @@ select
     spend.currency_code,
     rates.rate as fx_rate,
     {{ in_reporting_currency('spend.spend', 'rates.rate') }} as spend_amount,
+    cast(spend.platform_conversions as decimal(18, 2)) as platform_conversions,
+    {{ in_reporting_currency('spend.platform_revenue', 'rates.rate') }} as platform_revenue_amount,
     spend._source_file,
     spend._row_number
 from spend

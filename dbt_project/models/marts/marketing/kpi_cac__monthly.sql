@@ -50,7 +50,10 @@ media as (
         '{{ entity_type }}' as entity_type,
         {{ entity_id }} as entity_id,
         sum(spend_amount) as media_spend_amount,
-        sum(case when is_paid then spend_amount else 0 end) as paid_spend_amount
+        sum(case when is_paid then spend_amount else 0 end) as paid_spend_amount,
+        sum(platform_conversions) as platform_conversions,
+        sum(platform_revenue_amount) as platform_revenue_amount,
+        sum(case when platform_revenue_amount is not null then spend_amount end) as platform_spend_amount
     from spend
     group by 1, 2, 3
     {{ 'union all' if not loop.last }}
@@ -148,6 +151,9 @@ joined as (
         {{ zero_if_delivered('won.attributed_paid_sales_amount', ['orders', 'touchpoints']) }} as attributed_paid_sales_amount,
         {{ zero_if_delivered('leads_created.leads', ['leads']) }} as leads,
         {{ zero_if_delivered('leads_accepted.sqls', ['leads']) }} as sqls,
+        media.platform_conversions,
+        media.platform_revenue_amount,
+        media.platform_spend_amount,
         customer_value.margin_per_active_customer,
         customer_value.predictive_value,
         {{ month_is_in('media_in', cost_month) }} as is_media_spend_in,
@@ -207,6 +213,11 @@ select
         when margin_per_active_customer > 0 and not is_partial_period and is_programme_cost_in
             then {{ safe_divide('predictive_value', safe_divide('programme_cost_amount', 'new_customers')) }}
     end as ltv_cac,
+    -- As the platforms report it.
+    cast(platform_conversions as decimal(18, 2)) as platform_conversions,
+    cast(platform_revenue_amount as decimal(18, 2)) as platform_revenue_amount,
+    cast(platform_spend_amount as decimal(18, 2)) as platform_spend_amount,
+    case when is_media_spend_in then {{ safe_divide('platform_revenue_amount', 'platform_spend_amount') }} end as platform_roas,
     is_partial_period,
     is_media_spend_in,
     is_programme_cost_in,

@@ -14,6 +14,8 @@ select
     cast(cast({{ quoted('metrics.cost_micros') }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6))
         as spend,
     upper({{ quoted('customer.currency_code') }}) as currency_code,
+    {{ quoted('metrics.conversions') }} as platform_conversions,
+    {{ quoted('metrics.conversions_value') }} as platform_revenue,
     _source_file,
     _row_number,
     _delivered_on

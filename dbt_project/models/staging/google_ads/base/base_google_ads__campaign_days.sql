@@ -8,4 +8,6 @@
     [quoted('metrics.impressions'), 'integer'],
     [quoted('metrics.clicks'), 'integer'],
     [quoted('metrics.cost_micros'), 'integer', {'required': true}],
+    [quoted('metrics.conversions'), 'decimal'],
+    [quoted('metrics.conversions_value'), 'decimal'],
 ]) }}
