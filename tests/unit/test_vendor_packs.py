@@ -62,8 +62,15 @@ def test_no_personal_column_is_required(key: tuple[str, str]) -> None:
          "Refunded Amount,Id"),
         ("stripe", "payments", "id,Amount,Amount Refunded,Currency,Captured,Status,Created date (UTC)"),
         ("hubspot", "deals", "Record ID,Deal Stage,Amount,Close Date,Create Date"),
+        ("hubspot", "deals", "Record ID,Deal Name,Deal stage,Amount,Deal owner,Close date,Create date,"
+         "Associated Company (Primary),Associated Company IDs (Primary),Associated Company IDs"),
+        ("hubspot", "deals", "hs_object_id,dealname,dealstage,amount,closedate,createdate,hubspot_owner_id,"
+         "hs_is_closed_won,hs_is_closed_lost,hs_is_closed,deal_currency_code,closed_lost_reason"),
+        ("hubspot", "contacts", "Record ID - Contact,Create Date,Lifecycle Stage,Original Traffic Source"),
+        ("hubspot", "contacts", "hs_object_id,email,createdate,lastmodifieddate,lifecyclestage,hubspot_owner_id,"
+         "hs_analytics_source"),
     ],
 )  # fmt: skip
-def test_an_export_without_personal_columns_lands(tmp_path: Path, source: str, name: str, header: str) -> None:
+def test_headers_of_every_kind_of_export_land(tmp_path: Path, source: str, name: str, header: str) -> None:
     landed = land_header(tmp_path, TABLES[source, name], header.split(","))
     assert (landed.outcome, landed.undeclared_columns) == ("landed", [])

@@ -23,10 +23,14 @@ deals as (
     select
         *,
         nullif(trim(split_part({{ quoted('Associated Contact IDs') }}, ';', 1)), '') as contact_id,
-        nullif(trim(split_part({{ quoted('Associated Company IDs') }}, ';', 1)), '') as company_id,
+        coalesce(
+            nullif(trim(split_part({{ quoted('Associated Company IDs (Primary)') }}, ';', 1)), ''),
+            nullif(trim(split_part({{ quoted('Associated Company IDs') }}, ';', 1)), '')
+        ) as company_id,
         coalesce({{ quoted('Is Closed Won') }}, stage_word like 'closedwon%' or stage_word = 'won') as is_won,
         not coalesce({{ quoted('Is Closed Won') }}, false)
         and coalesce(
+            {{ quoted('Is closed lost') }},
             -- A closed deal counts as lost if it is known not to be won.
             case
                 when not {{ quoted('Is Closed Won') }}
