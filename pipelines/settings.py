@@ -47,10 +47,20 @@ class KpiParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     excluded_order_statuses: list[str] = ["cancelled", "canceled"]  # both spellings are common
+    # Stages that end a deal, where the CRM's export does not say how a deal ended and the stage's name does not either.
+    won_stages: list[str] = []
+    lost_stages: list[str] = []
     small_sample: int = Field(default=20, ge=1)
     active_days: int = Field(default=90, ge=1)  # a customer is active for this many days from each order
     programme_cost_types: list[str] = ["agency"]  # costs that count in blended CAC in addition to media
     cac_lag_months: int = Field(default=0, ge=0)  # costs are compared with the customers won this many months later
+
+    @model_validator(mode="after")
+    def _a_stage_ends_deals_in_one_way(self) -> Self:
+        won = {stage.strip().lower() for stage in self.won_stages}
+        if both := [stage for stage in self.lost_stages if stage.strip().lower() in won]:
+            raise ValueError(f"{both[0]!r} is in won_stages and in lost_stages. Remove it from one of them.")
+        return self
 
 
 class SettingsFile(BaseModel):

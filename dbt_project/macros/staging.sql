@@ -425,3 +425,26 @@ from typed
         else trim({{ title }})
     end
 {%- endmacro %}
+
+
+{# How a deal in the stage called `label` ended: won, lost, or NULL while it is open. The settings name the stages that end a
+   deal; otherwise the words won and lost do, alone or after closed, whatever digits and signs surround them. Some CRMs write
+   the pipeline in brackets behind the stage, which makes no difference: Closed Won (Sales Pipeline), #10 Closed lost, Won. #}
+{% macro stage_outcome(label) -%}
+    {%- set name = "lower(trim(split_part(" ~ label ~ ", '(', 1)))" -%}
+    {%- set words = "translate(" ~ name ~ ", ' 0123456789#&.:_/-', '')" -%}
+    case
+        when {{ is_named(label, var('won_stages')) }} then 'won'
+        when {{ is_named(label, var('lost_stages')) }} then 'lost'
+        when {{ words }} like 'closedwon%' or {{ words }} = 'won' then 'won'
+        when {{ words }} like 'closedlost%' or {{ words }} = 'lost' then 'lost'
+    end
+{%- endmacro %}
+
+
+{# Whether `label`, with or without what is in brackets at its end, is one of `names`; upper and lower case are the same. #}
+{% macro is_named(label, names) -%}
+    {%- set listed = text_list(names | map('trim') | map('lower')) -%}
+    {%- set full = "lower(trim(" ~ label ~ "))" -%}
+    {{ full }} in ({{ listed }}) or regexp_replace({{ full }}, ' *[(][^()]*[)]$', '') in ({{ listed }})
+{%- endmacro %}

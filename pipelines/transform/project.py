@@ -88,6 +88,8 @@ def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, ob
         "time_zone": settings.time_zone,
         "reporting_currency": settings.reporting_currency,
         "excluded_order_statuses": settings.kpis.excluded_order_statuses,
+        "won_stages": settings.kpis.won_stages,
+        "lost_stages": settings.kpis.lost_stages,
         "small_sample": settings.kpis.small_sample,
         "active_days": settings.kpis.active_days,
         "programme_cost_types": settings.kpis.programme_cost_types,

@@ -148,6 +148,12 @@ def test_deliveries_that_end_before_they_begin_are_refused(tmp_path: Path) -> No
         load_settings(settings_file(tmp_path, SETTINGS + "last_delivery: 2024-12-31\n"))
 
 
+def test_a_stage_that_wins_and_loses_deals_is_refused(tmp_path: Path) -> None:
+    stages = "kpis: {won_stages: [Signed], lost_stages: [Rejected, ' signed']}\n"
+    with pytest.raises(ConfigError, match=r"kpis: ' signed' is in won_stages and in lost_stages\. Remove it from one"):
+        load_settings(settings_file(tmp_path, SETTINGS + stages))
+
+
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yml: no such file"):
         load_settings(tmp_path / "nowhere.yml")

@@ -1,6 +1,5 @@
 -- Deals of HubSpot, newest version; one row per deal.
--- HubSpot says whether a deal is won or lost if the export has these columns. Otherwise the stage's label does, as named by the
--- account and possibly followed by the pipeline: Closed Won (Sales Pipeline), #10 Closed lost, Won.
+-- HubSpot says whether a deal is won or lost if the export has these columns. Otherwise the stage does, by its label.
 {{ config(materialized='table') }}
 with
 
@@ -15,7 +14,7 @@ contacts as (
 labelled as (
     select
         *,
-        translate(lower(split_part({{ quoted('Deal Stage') }}, '(', 1)), ' 0123456789#&.:_/-', '') as stage_word
+        {{ stage_outcome(quoted('Deal Stage')) }} as stage_outcome
     from latest
 ),
 
@@ -27,17 +26,25 @@ deals as (
             nullif(trim(split_part({{ quoted('Associated Company IDs (Primary)') }}, ';', 1)), ''),
             nullif(trim(split_part({{ quoted('Associated Company IDs') }}, ';', 1)), '')
         ) as company_id,
-        coalesce({{ quoted('Is Closed Won') }}, stage_word like 'closedwon%' or stage_word = 'won') as is_won,
-        not coalesce({{ quoted('Is Closed Won') }}, false)
-        and coalesce(
-            {{ quoted('Is closed lost') }},
-            -- A closed deal counts as lost if it is known not to be won.
-            case
-                when not {{ quoted('Is Closed Won') }}
-                    then coalesce({{ quoted('Is Deal Closed?') }}, {{ quoted('Is closed (numeric)') }} = 1)
-            end,
-            stage_word like 'closedlost%' or stage_word = 'lost'
-        ) as is_lost
+        coalesce(
+            {{ quoted('Is Closed Won') }},
+            case when {{ quoted('Is closed lost') }} then false end,
+            stage_outcome = 'won',
+            false
+        ) as is_won,
+        case
+            when {{ quoted('Is Closed Won') }} then false
+            else coalesce(
+                {{ quoted('Is closed lost') }},
+                -- A closed deal counts as lost if it is known not to be won.
+                case
+                    when not {{ quoted('Is Closed Won') }}
+                        then coalesce({{ quoted('Is Deal Closed?') }}, {{ quoted('Is closed (numeric)') }} = 1)
+                end,
+                stage_outcome = 'lost',
+                false
+            )
+        end as is_lost
     from labelled
 )
 
