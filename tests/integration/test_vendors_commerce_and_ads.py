@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.ingest.landing import skipped_lines
 from pipelines.sources import SHIPPED_DIR, load_sources
 from tests.conftest import Installation
 from tests.integration.conftest import failed_staging_checks
@@ -116,6 +117,16 @@ def test_charges_that_took_money_are_orders_whatever_the_header(shop: Installati
         ("ch_4", f"stripe:{key('test@example.com')}", datetime(2025, 2, 1, 12), "paid", "EUR", Decimal("999"), True),
         ("ch_6", "cus_Ada", datetime(2025, 2, 4, 9), "paid", "EUR", Decimal("19.99"), False),
         ("ch_old", "cus_Hal", datetime(2025, 1, 15, 7, 8), "paid", "EUR", Decimal("50"), False),
+    ]
+
+
+def test_attempts_to_pay_are_no_charges_and_break_nothing(shop: Installation) -> None:
+    assert rows(
+        shop, "select id, _row_number from staging.base_stripe__payments where _delivered_on = '2025-02-05'"
+    ) == [("ch_6", 2)]
+    [stripe] = load_sources(["stripe"], SHIPPED_DIR)
+    assert skipped_lines(shop.data_dir / "raw", [stripe], [date(2025, 2, 5)]) == [
+        "stripe.payments: 2 rows are no records and were skipped (skip_rows)."
     ]
 
 

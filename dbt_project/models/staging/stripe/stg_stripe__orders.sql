@@ -1,5 +1,5 @@
 -- Charges of Stripe that have collected money or are about to, newest version; one row per charge, tests included.
--- Failed and cancelled charges are not orders, nor are amounts that were authorised but not captured.
+-- Failed and cancelled charges are not orders, nor are attempts to pay and amounts that were authorised but not captured.
 with
 
 latest as (
@@ -24,4 +24,5 @@ select
 from latest
 where
     lower(status) not in ('failed', 'canceled', 'cancelled', 'blocked', 'incomplete', 'uncaptured')
+    and lower(status) not like 'requires%'
     and coalesce(captured, true)
