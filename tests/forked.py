@@ -48,9 +48,11 @@ def python(environment: Mapping[str, str], code: str) -> subprocess.CompletedPro
     return _run(exec, environment, code)
 
 
-def kpi(environment: Mapping[str, str], arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run the `kpi` command."""
-    return _run(_kpi, environment, list(arguments))
+def kpi(
+    environment: Mapping[str, str], arguments: Sequence[str], folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the `kpi` command, in `folder` if it is given."""
+    return _run(_kpi, environment, list(arguments), folder)
 
 
 def _run(
@@ -76,9 +78,11 @@ def _begin(
     function(*arguments)
 
 
-def _kpi(arguments: list[str]) -> None:
+def _kpi(arguments: list[str], folder: Path | None) -> None:
     from pipelines.__main__ import main
 
+    if folder:
+        os.chdir(folder)
     sys.argv = ["kpi", *arguments]
     main()
 

@@ -1,7 +1,9 @@
 """`kpi run` and `kpi accept`: run delivery days, and decide about deliveries that block them."""
 
 import shutil
+import sys
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -110,7 +112,8 @@ def run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     for line in left_out_lines(settings.published_dir):
         console.print(line, markup=False)
     console.print(f"Published: {settings.published_dir / 'kpi.duckdb'}", markup=False)
-    kpi = "kpi" if shutil.which("kpi") else ".venv/bin/kpi"
+    here = Path(sys.executable).with_name("kpi")
+    kpi = "kpi" if shutil.which("kpi") else here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here
     console.print(f"Query it: {kpi} show revenue --by channel. See runs and checks: {kpi} dev, {settings.ui_url}.")
 
 

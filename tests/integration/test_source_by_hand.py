@@ -1,4 +1,4 @@
-"""The README's example with own data, run exactly as written there."""
+"""The example of docs/connect/by_hand.md, run exactly as written there."""
 
 import re
 import textwrap
@@ -19,14 +19,14 @@ reporting_currency: EUR
 
 @pytest.fixture(scope="module")
 def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """What a reader has after the five steps: the README's files, and a delivery of two orders."""
+    """What a reader has after the five steps: its files, and a delivery of two orders."""
     folder = tmp_path_factory.mktemp("web shop")
     models = folder / "company" / "models" / "staging" / "webshop"
     models.mkdir(parents=True)
-    readme = (PROJECT_DIR / "README.md").read_text(encoding="utf-8")
+    page = (PROJECT_DIR / "docs" / "connect" / "by_hand.md").read_text(encoding="utf-8")
     source, dbt_sources, base, orders = (
         textwrap.dedent(block)
-        for block in re.findall(r"^ +```(?:yaml|sql)\n(.*?)^ +```", readme, re.DOTALL | re.MULTILINE)
+        for block in re.findall(r"^ +```(?:yaml|sql)\n(.*?)^ +```", page, re.DOTALL | re.MULTILINE)
     )
     write(folder / "kpi.yml", SETTINGS)
     write(folder / "company" / "sources" / "webshop.yml", source)
@@ -45,7 +45,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def test_the_readmes_example_publishes_its_revenue_and_says_no_source_for_leads(webshop: Installation) -> None:
+def test_the_example_publishes_its_revenue_and_says_no_source_for_leads(webshop: Installation) -> None:
     webshop.python("-m", "pipelines", "run")
     with webshop.published() as connection:
         rows = connection.execute(
