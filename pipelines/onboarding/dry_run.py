@@ -26,7 +26,7 @@ from pipelines.ingest.landing import Landed, land
 from pipelines.ingest.late_files import unclaimed_files
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
-from pipelines.sources import Source, Table, load_sources
+from pipelines.sources import Source, Table, sources_named
 from pipelines.tables import TableRef, raw_days
 from pipelines.transform.dbt_runner import invoke
 from pipelines.transform.failures import said_of_failed
@@ -77,7 +77,7 @@ def dry_run(settings: Settings, name: str, day: date | None = None, given: Given
     Raises:
         ConfigError: the source is not described, a variable that it names is not set, or nothing was delivered.
     """
-    [source] = load_sources([name], settings.company_dir)
+    [source] = sources_named([name], settings)
     if given and given.table not in source.tables:
         raise ConfigError(f"{name} has no table {given.table!r}. Its tables: {', '.join(source.tables)}.")
     found = DryRun()
@@ -184,7 +184,7 @@ def _build(settings: Settings, source: Source, copy: Path, found: DryRun) -> Non
     enabled = [name for name in settings.sources if name != source.name and _has_landed(settings, name)]
     enabled.append(source.name)
     copied = settings.with_data_dir(copy).model_copy(update={"sources": enabled})
-    sources = load_sources(enabled, settings.company_dir)
+    sources = sources_named(enabled, settings)
     # On a copy, everything may be rebuilt, and a base model whose types have changed must be.
     build = ["build", "--full-refresh", *LEFT_TO_TESTS, "--log-level", "none"]
     _, *arguments = dbt_command(build, assemble_project(copied), dbt_variables(copied, sources))
@@ -268,7 +268,7 @@ def _words(result: CheckResult) -> tuple[str, ...]:
 
 def _has_landed(settings: Settings, name: str) -> bool:
     """True if models that read the source can be built: every table has had a delivery."""
-    [source] = load_sources([name], settings.company_dir)
+    [source] = sources_named([name], settings)
     return all(raw_days(settings.raw_dir, name, table) for table in source.tables)
 
 

@@ -354,14 +354,38 @@ def enabled_sources(settings: Settings) -> list[Source]:
     """The sources that the setting `sources` names.
 
     Raises:
-        ConfigError: it names none; or see `load_sources`.
+        ConfigError: it names none; or see `sources_named`.
     """
     if not settings.sources:
         raise ConfigError(
             "settings: sources: no source is enabled. Add a file of yours: kpi sources add FILE. Or name a shipped "
             f"source in kpi.yml: {', '.join(shipped_sources())}."
         )
-    return load_sources(settings.sources, settings.company_dir)
+    return sources_named(settings.sources, settings)
+
+
+def sources_named(names: Iterable[str], settings: Settings) -> list[Source]:
+    """The sources with these names, enabled or not; a table that the setting `snapshots` names has snapshots.
+
+    Raises:
+        ConfigError: see `load_sources`; or `snapshots` names a table that no source describes.
+    """
+    snapshots: dict[str, list[str]] = {}
+    for name in settings.snapshots:
+        source, _, table = name.partition(".")
+        [described] = load_sources([source], settings.company_dir)
+        if table not in described.tables:
+            tables = ", ".join(f"{source}.{other}" for other in described.tables)
+            raise ConfigError(f"settings: snapshots: {name!r} is not a delivered table. The tables are: {tables}.")
+        snapshots.setdefault(source, []).append(table)
+    return [
+        _with_snapshots(source, snapshots.get(source.name, [])) for source in load_sources(names, settings.company_dir)
+    ]
+
+
+def _with_snapshots(source: Source, names: Iterable[str]) -> Source:
+    tables = {name: source.tables[name].model_copy(update={"deliveries": "snapshot"}) for name in names}
+    return source.model_copy(update={"tables": source.tables | tables})
 
 
 def each_table(sources: Iterable[Source]) -> Iterator[tuple[Source, str, Table]]:

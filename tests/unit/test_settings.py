@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.config_files import ConfigError
 from pipelines.settings import at_ports, load_settings, remember_addresses
-from pipelines.sources import Source, load_sources
+from pipelines.sources import Source, enabled_sources, load_sources, sources_named
 
 SETTINGS = """\
 sources: [own]
@@ -180,6 +180,33 @@ def test_a_users_source_stands_beside_the_shipped_ones(tmp_path: Path) -> None:
 def test_a_wrong_source_is_named_with_file_and_line(tmp_path: Path, part: str, replacement: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         source_in(tmp_path, SOURCE.replace(part, replacement))
+
+
+def test_the_settings_say_which_tables_are_delivered_as_a_whole(tmp_path: Path) -> None:
+    text = SETTINGS.replace("[own]", "[pipedrive, hubspot]") + "snapshots: [hubspot.deals, salesforce.leads]\n"
+    settings = load_settings(settings_file(tmp_path, text))
+    tables = {
+        f"{source.name}.{name}": table.deliveries
+        for source in enabled_sources(settings)
+        for name, table in source.tables.items()
+    }
+    assert tables == {"pipedrive.deals": "changes", "hubspot.contacts": "changes", "hubspot.deals": "snapshot"}
+    [salesforce] = sources_named(["salesforce"], settings)  # not enabled, but tried
+    assert salesforce.tables["leads"].deliveries == "snapshot"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hubspot.deal", r"snapshots: 'hubspot\.deal' is not a delivered table\. The tables are: hubspot\.contacts, h"),
+        ("hubspot", r"snapshots: 'hubspot' is not a delivered table"),
+        ("hubpsot.deals", r"'hubpsot' has no file"),
+    ],
+)
+def test_a_snapshot_of_an_unknown_table_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    text = SETTINGS.replace("[own]", "[hubspot]") + f"snapshots: [{name}]\n"
+    with pytest.raises(ConfigError, match=message):
+        enabled_sources(load_settings(settings_file(tmp_path, text)))
 
 
 def test_an_unknown_source_lists_the_shipped_ones(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 -- Stages in which HubSpot's deals were delivered; one row per deal, stage and time of entry.
 -- The export contains the current stage and its start. Stages from earlier deliveries are kept, so history grows with each
--- delivery; it lacks stages that were entered and left between two deliveries.
+-- delivery; it lacks stages that were entered and left between two deliveries. Deals that were deleted have no history.
 {{ config(materialized='table') }}
 with
 
@@ -27,4 +27,6 @@ select
     _row_number,
     _delivered_on
 from delivered
-where sighting = 1
+where
+    sighting = 1
+    and {{ quoted('Record ID') }} in (select opportunity_id from {{ ref('stg_hubspot__opportunities') }})

@@ -1,6 +1,7 @@
 -- Stages in which Pipedrive's deals were delivered; one row per deal, stage and time of entry.
 -- The export contains the current stage and its start. Before its first move, a deal is in the stage in which it was created.
--- Stages from earlier deliveries are kept; stages that were entered and left between two deliveries are missing.
+-- Stages from earlier deliveries are kept; stages that were entered and left between two deliveries are missing. Deals that were
+-- deleted have no history.
 {{ config(materialized='table') }}
 with
 
@@ -9,9 +10,7 @@ delivered as (
         *,
         coalesce({{ quoted('Deal - Last stage change') }}, {{ quoted('Deal - Deal created') }}) as changed_at
     from {{ ref('base_pipedrive__deals') }}
-    where
-        _reject_reason is null
-        and lower({{ quoted('Deal - Status') }}) <> 'deleted'
+    where _reject_reason is null
 ),
 
 sighted as (
@@ -34,4 +33,6 @@ select
     _row_number,
     _delivered_on
 from sighted
-where sighting = 1
+where
+    sighting = 1
+    and {{ quoted('Deal - ID') }} in (select opportunity_id from {{ ref('stg_pipedrive__opportunities') }})
