@@ -57,6 +57,8 @@ def test_no_personal_column_is_required(key: tuple[str, str]) -> None:
     [
         ("pipedrive", "deals", "deal - id,Deal - Value,Deal - Currency of Value,Deal - Stage,Deal - Status,"
          "Deal - Deal created,Deal - Won time,Deal - Lost time"),
+        ("pipedrive", "deals", "Deal - ID,Deal - Value,Deal - Currency,Deal - Stage (pipeline),Deal - Status,"
+         "Deal - Creation date,Deal - Won time,Deal - Lost time,Organization,Contact person,Deal - Closed on"),
         ("shopify", "orders", "Name,Financial Status,Currency,Subtotal,Shipping,Taxes,Total,Discount Amount,"
          "Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem taxable,Cancelled at,Payment Method,"
          "Refunded Amount,Id"),
