@@ -7,7 +7,8 @@
    `columns` lists [delivered column, type, options]. Types: text, integer, decimal, date, timestamp, boolean. Options:
    - required: an empty cell is also unreadable.
    - decimal: the decimal mark. The other mark and blanks may then separate thousands, but only in groups of three. `either`
-     means that both the point and the comma are decimal marks, and that nothing separates thousands.
+     means that the point and the comma are both decimal marks; where a number has both, the first separates thousands. A
+     comma before exactly three digits can be either, and is not read.
    - thousands: the thousands separator beside a decimal point.
    - ignore: a list of texts that are skipped in numbers, such as currency signs.
    - format: for dates that are not ISO, yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; for timestamps,
@@ -154,7 +155,7 @@ from typed
     {%- elif type == 'decimal' and options.decimal == ',' -%}
         {{ try_cast(without_thousands("translate(trim(" ~ number ~ "), '., ', ',.,')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' and options.decimal == 'either' -%}
-        {{ try_cast(plain_number("replace(" ~ number ~ ", ',', '.')"), 'decimal(18, 6)') }}
+        {{ try_cast(number_of_either_mark(number), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' and options.thousands -%}
         {%- set mark = options.thousands | replace("'", "''") -%}
         {%- set other = '' if mark == ',' else ',' -%}
@@ -200,6 +201,18 @@ from typed
     case
         when {{ text }} not like '%,%' then {{ plain_number(text) }}
         when {{ matches(text, '^ *[-+]?[1-9][0-9]{0,2}(,[0-9]{3})+([.][0-9]*)? *$') }} then replace({{ text }}, ',', '')
+    end
+{%- endmacro %}
+
+
+{# `text` with a decimal point, where a point or a comma is the decimal mark; NULL if that is ambiguous, since 1,250 is a
+   thousand in one language and one in another. #}
+{% macro number_of_either_mark(text) -%}
+    case
+        when {{ text }} like '%,%.%' then {{ without_thousands(text) }}
+        when {{ text }} like '%.%,%' then {{ without_thousands("translate(trim(" ~ text ~ "), '.,', ',.')") }}
+        when not {{ matches(text, '^ *[-+]?[1-9][0-9]{0,2},[0-9]{3} *$') }}
+            then {{ plain_number("replace(" ~ text ~ ", ',', '.')") }}
     end
 {%- endmacro %}
 

@@ -1,5 +1,5 @@
 -- Every delivered row of stripe.payments, typed; one row per delivered charge, unreadable ones with the reason.
--- The dashboard writes a decimal point or comma, depending on its user's language.
+-- The dashboard writes a decimal point or comma, and separates thousands or not, depending on its user's language.
 {{ delivery_log('stripe', 'payments', [
     ['id', 'text', {'required': true}],
     [quoted('Created date (UTC)'), 'timestamp'],
