@@ -29,7 +29,7 @@
             ['opportunity_id', text], ['customer_id', text], ['lead_id', text], ['owner_id', text], ['sdr_id', text],
             ['type', text], ['stage', text], ['amount', money], ['currency_code', text], ['created_at', time],
             ['expected_close_date', date], ['closed_at', time], ['is_won', flag], ['is_closed', flag],
-            ['loss_reason', text], ['updated_at', time],
+            ['loss_reason', text], ['updated_at', time], ['product', text],
         ],
         'opportunity_stage_history': [
             ['opportunity_id', text], ['stage', text], ['changed_at', time], ['changed_by', text], ['owner_id', text],
@@ -79,6 +79,7 @@
         'refunds': ['customer_id', 'region', 'channel', 'rep_id'],
         'nps_responses': ['segment', 'region'],
         'ad_spend': ['platform_conversions', 'platform_revenue'],
+        'opportunities': ['product'],
     }.get(entity, [])) }}
 {%- endmacro %}
 

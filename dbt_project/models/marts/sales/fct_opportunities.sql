@@ -95,6 +95,7 @@ select
     case when owned.is_closed_by_now then closed_team.team end as closed_team,
     owned.sdr_id,
     owned.type,
+    owned.product,
     owned.stage,
     customers.segment,
     customers.region,

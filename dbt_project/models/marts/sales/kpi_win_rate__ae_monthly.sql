@@ -1,5 +1,5 @@
 -- Deals won of deals closed, and the pipeline behind them; one row per month and company, account executive (rep), team,
--- segment or region.
+-- segment, region or product. There are products only if some deal names one.
 -- Closed basis: deals closed in the month. Created basis: deals created in the month, as far as they have closed so far.
 -- Open deals are in neither rate. The owner is the one at the close; the team is the owner's on the day that counts.
 -- There is a rate by value only if at least half of the won deals and half of the lost deals have an amount: if lost deals
@@ -10,12 +10,16 @@
     'team': ['closed_team', 'created_team'],
     'segment': ['segment', 'segment'],
     'region': ['region', 'region'],
+    'product': ['product', 'product'],
 } %}
 {% set pipeline_cuts = {'company': "'company'", 'rep': 'rep_id', 'team': 'team'} %}
 with
 
 opportunities as (
-    select * from {{ ref('fct_opportunities') }}
+    select
+        *,
+        count(product) over () > 0 as are_products_named
+    from {{ ref('fct_opportunities') }}
 ),
 
 closed as (
@@ -35,7 +39,11 @@ closed as (
         {{ percentile('case when is_won then cycle_days end', 0.5) }} as median_cycle_days,
         {{ percentile('case when is_won then cycle_days end', 0.9) }} as p90_cycle_days
     from opportunities
-    where is_closed
+    where
+        is_closed
+        {%- if entity_type == 'product' %}
+        and are_products_named
+        {%- endif %}
     group by 1, 2, 3
     {{ 'union all' if not loop.last }}
     {%- endfor %}
@@ -55,7 +63,11 @@ created as (
         sum(case when is_won and amount <> 0 then 1 else 0 end) as won_with_amount,
         sum(case when is_lost and amount <> 0 then 1 else 0 end) as lost_with_amount
     from opportunities
-    where created_on is not null
+    where
+        created_on is not null
+        {%- if entity_type == 'product' %}
+        and are_products_named
+        {%- endif %}
     group by 1, 2, 3
     {{ 'union all' if not loop.last }}
     {%- endfor %}
