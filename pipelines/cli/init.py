@@ -26,10 +26,12 @@ def init(
     from pipelines.onboarding.installation import create_installation
 
     with errors_in_words():
-        currency = currency or _asked("Currency of all KPIs, such as EUR", "--currency")
-        time_zone = time_zone or _asked("Time zone of business dates, such as Europe/Berlin", "--time-zone")
+        if not (currency and time_zone):
+            currency = currency or _asked("Currency of all KPIs, such as EUR", "--currency")
+            time_zone = time_zone or _asked("Time zone of business dates, such as Europe/Berlin", "--time-zone")
+            country = country or _asked("Country of your public holidays, such as DE or DE-BY, or nothing", "--country")
         named = [name.strip() for name in sources.split(",") if name.strip()]
-        settings = create_installation(folder.absolute(), currency, time_zone, country, named)
+        settings = create_installation(folder.absolute(), currency, time_zone, country or None, named)
     console.print(f"Written: {folder / 'kpi.yml'}, {folder / 'company'}, {folder / 'data' / 'landing'}", markup=False)
     console.print("Next:", markup=False)
     steps = [f"Go there: cd {folder}"] if folder != Path() else []
@@ -48,4 +50,4 @@ def _asked(question: str, option: str) -> str:
     """
     if not sys.stdin.isatty():
         raise ConfigError(f"{option}: missing. Give it: {question[0].lower()}{question[1:]}.")
-    return str(typer.prompt(question)).strip()
+    return str(typer.prompt(question, default="", show_default=False)).strip()
