@@ -121,6 +121,30 @@ def test_stages_that_seem_to_end_a_deal_and_are_counted_as_open(tmp_path: Path, 
     assert passes or "with a past close date, and they are counted as open" in result.message
 
 
+@pytest.mark.parametrize(
+    ("leads", "deals_", "connected", "converted", "passes"),
+    [(10, 10, 0, 0, False), (10, 10, 1, 0, True), (10, 10, 0, 1, True), (9, 10, 0, 0, True), (10, 9, 0, 0, True)],
+)
+def test_leads_and_deals_that_nothing_connects(
+    tmp_path: Path, leads: int, deals_: int, connected: int, converted: int, passes: bool
+) -> None:
+    result = checked(
+        tmp_path,
+        "fct_leads",
+        "deals_come_from_leads",
+        f"create table marts.fct_opportunities as select range as opportunity_id from range({deals_})",
+        f"""
+        create table marts.fct_leads as
+        select 'L' || range as lead_id, case when range < {connected} then 1 else 0 end as opportunities,
+            case when range < {converted} then date '2025-03-10' end as converted_on
+        from range({leads})
+        """,
+    )
+    assert result.passed is passes
+    if not passes:
+        assert "leads 10, deals 10" in result.message
+
+
 def test_a_missing_exchange_rate_names_source_currency_and_model(tmp_path: Path) -> None:
     result = checked(
         tmp_path,
