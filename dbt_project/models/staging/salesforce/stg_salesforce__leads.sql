@@ -18,7 +18,10 @@ select
     {{ clean_label('leads.leadsource') }} as source,
     cast(null as string) as campaign_id,
     -- Ids that start with 00G are queues: nobody has taken the lead yet.
-    case when leads.ownerid not like '00G%' then leads.ownerid end as sdr_id,
+    case
+        when coalesce(leads.ownerid, '') not like '00G%'
+            then coalesce(leads.ownerid, leads.{{ quoted('Lead Owner') }}, leads.{{ quoted('Owner Alias') }})
+    end as sdr_id,
     cast(null as timestamp) as mql_at,
     -- If the conversion created the opportunity, its creation time is exact. For an earlier opportunity, only the day is known.
     case

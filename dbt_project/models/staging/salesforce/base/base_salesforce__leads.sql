@@ -6,8 +6,10 @@
     ['Email', 'text'],
     ['LeadSource', 'text'],
     ['OwnerId', 'text'],
+    [quoted('Lead Owner'), 'text'],
+    [quoted('Owner Alias'), 'text'],
     ['ConvertedDate', 'date'],
     ['ConvertedOpportunityId', 'text'],
-    ['CreatedDate', 'timestamp', {'required': true}],
-    ['SystemModstamp', 'timestamp', {'required': true}],
+    ['CreatedDate', 'timestamp', {'required': true, 'time_zone': var('time_zone')}],
+    ['SystemModstamp', 'timestamp'],
 ]) }}
