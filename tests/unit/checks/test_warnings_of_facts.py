@@ -145,6 +145,13 @@ def test_leads_and_deals_that_nothing_connects(
         assert "leads 10, deals 10" in result.message
 
 
+def test_every_stage_that_seems_to_end_a_deal_is_named(tmp_path: Path) -> None:
+    rows = [OPEN.format(n, stage, "2025-03-31") for n, stage in enumerate(("Signed", "Lost it", "Signed", "Deal won"))]
+    rows.append(OPEN.format("E", "Proposal", "2025-05-31"))
+    result = checked(tmp_path, "fct_opportunities", "stages_that_end_a_deal_are_known", *deals(*rows))
+    assert "all_such_stages Deal won, Lost it, Signed)" in result.message
+
+
 def test_a_missing_exchange_rate_names_source_currency_and_model(tmp_path: Path) -> None:
     result = checked(
         tmp_path,
