@@ -14,6 +14,7 @@ values are hidden, and so are error texts that can quote a value.
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from pipelines.checks.anomalies import ALSO_UNUSUAL, DAYS_OFF, DELIVERIES
@@ -407,7 +408,9 @@ def _column_differences(spec: ExpectationSpec, columns: Sequence[str]) -> str:
         differences.append(
             f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {listed(lacking, 50)} are missing"
         )
-    if added := [column for column in columns if column not in wanted]:
+    patterns = [pattern.lower() for pattern in spec.kwargs.get("patterns", ())]
+    unlike = [column for column in columns if not any(fnmatchcase(column.lower(), pattern) for pattern in patterns)]
+    if added := [column for column in unlike if column not in wanted]:
         differences.append(f"column {added[0]} is new" if len(added) == 1 else f"columns {listed(added, 50)} are new")
     return ", ".join(differences) or f"columns in a different order: {listed(columns, 50)}"
 

@@ -247,7 +247,6 @@ def land(
         if quarantine:
             for replaced in (file for file in waiting if file.path in delivered):
                 quarantine.dismiss(replaced, "replaced by a later delivery")
-    known = {*table.columns, *table.optional_columns}
     return Landed(
         outcome=outcome,
         files=list(reads),
@@ -257,7 +256,7 @@ def land(
         size_bytes=sum((landing_dir / label).stat().st_size for label in delivered),
         first_date=content.first_date,
         last_date=content.last_date,
-        undeclared_columns=[name for name in content.columns if name not in known and not name.startswith("_")],
+        undeclared_columns=[name for name in content.columns if not table.expects(name) and not name.startswith("_")],
         refused=problems,
     )
 

@@ -7,6 +7,7 @@ and what its columns mean (the staging models).
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -64,6 +65,7 @@ class Table(BaseModel):
     skip_lines: Annotated[int, Field(ge=0, le=100)] = 0  # of a CSV file or Excel sheet: lines above its header
     columns: Annotated[list[str], Field(min_length=1)]  # present in every delivered file, in any order
     optional_columns: list[str] = []  # present in some files; NULL where a file lacks one
+    further_columns: list[str] = []  # patterns, such as "* (metadata)", of columns that may come and that nothing uses
     also: dict[str, list[str]] = {}  # by column, whether required or optional: its other names in headers of files
     skip_rows: str | None = None  # rows that meet this SQL condition on the delivered texts are no records
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
@@ -180,6 +182,11 @@ class Table(BaseModel):
                 f"`skip_lines` is for CSV files and Excel sheets, and `format` is {self.format}. Remove `skip_lines`."
             )
         return self
+
+    def expects(self, header: str) -> bool:
+        """True if the header names a declared column, or one of `further_columns`."""
+        known = folded(header) in self.columns_by_header
+        return known or any(fnmatchcase(folded(header), folded(pattern)) for pattern in self.further_columns)
 
     @property
     def columns_by_header(self) -> dict[str, str]:

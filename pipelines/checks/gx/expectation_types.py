@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 
 from pipelines.checks import anomalies
-from pipelines.sql import quote_name, quote_qualified_name
+from pipelines.sql import quote_name, quote_qualified_name, quote_text
 
 UNEXPECTED_ROWS = "unexpected_rows_expectation"
 FINITE = "expect_column_values_to_be_finite"  # our own type that Great Expectations counts like its own types
@@ -426,6 +426,22 @@ def _column_set(kwargs: Kwargs) -> str:
     return f"{'exactly' if kwargs.get('exact_match', True) else 'among others'} {listed(kwargs['column_set'], 5)}"
 
 
+def _column_set_or_like(kwargs: Kwargs) -> str:
+    like = f", or like {listed(kwargs['patterns'], 5)}" if kwargs.get("patterns") else ""
+    return f"of {listed(kwargs['column_set'], 5)}{like}"
+
+
+def _unknown_columns(kwargs: Kwargs) -> str:
+    """Columns that are not in the set and match none of the patterns, in which * is any text; case does not matter."""
+    known = ", ".join(quote_text(column) for column in kwargs["column_set"])
+    like = " or ".join(f"lower(column_name) glob {quote_text(it.lower())}" for it in kwargs.get("patterns") or ())
+    return f"""
+        select column_name
+        from (describe select * from {BATCH_PLACEHOLDER})
+        where column_name not in ({known}) and not ({like or "false"})
+    """
+
+
 Words = str | Callable[[Kwargs], str]
 
 _RANGE = ("min_value", "max_value", "strict_min", "strict_max")
@@ -516,6 +532,9 @@ ALLOWED: Mapping[str, ExpectationType] = {
     "expect_table_column_count_to_equal": _shape("column_count_equals", "column count", "{value}", "value"),
     "expect_table_columns_to_match_set": _shape(
         "columns_match_set", COLUMN_LIST, _column_set, "column_set", optional=("exact_match",)
+    ),
+    "expect_table_columns_to_be_known": _shape(
+        "columns_known", COLUMN_LIST, _column_set_or_like, "column_set", optional=("patterns",), query=_unknown_columns
     ),
     "expect_table_columns_to_match_ordered_list": _shape(
         "columns_match_list", COLUMN_LIST, lambda k: f"in this order {listed(k['column_list'], 5)}", "column_list"

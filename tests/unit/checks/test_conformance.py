@@ -124,6 +124,13 @@ CASES = [
     passing("expect_table_columns_to_match_set", {"column_set": COLUMNS[::-1]}),
     passing("expect_table_columns_to_match_set", {"column_set": COLUMNS[1:], "exact_match": False}),
     failing("expect_table_columns_to_match_set", {"column_set": COLUMNS[1:]}),
+    passing("expect_table_columns_to_be_known", {"column_set": [*COLUMNS, "another"]}, alone=OURS),
+    passing(
+        "expect_table_columns_to_be_known",
+        {"column_set": COLUMNS[1:], "patterns": [f"{COLUMNS[0].upper()}*"]},
+        alone=OURS,
+    ),
+    failing("expect_table_columns_to_be_known", {"column_set": COLUMNS[1:], "patterns": ["other*"]}, alone=OURS),
     passing("expect_table_columns_to_match_ordered_list", {"column_list": COLUMNS}),
     failing("expect_table_columns_to_match_ordered_list", {"column_list": COLUMNS[::-1]}),
     passing("expect_column_to_exist", {"column": "code"}),

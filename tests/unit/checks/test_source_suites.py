@@ -181,6 +181,14 @@ def test_raw_rows_without_cells_or_key_and_new_columns_are_told(tmp_path: Path) 
     assert failed(tmp_path, with_another, stage=0).keys() == {"order_id_not_null", "no_new_columns"}
 
 
+def test_columns_of_a_further_pattern_are_not_new_and_others_still_are(tmp_path: Path) -> None:
+    rows = f"select *, 'x' as \"Plan (METADATA)\", 'x' as colour from ({raw(30, broken=0, without_key=0)})"
+    found = failed(tmp_path, rows, stage=0, further_columns=["* (metadata)"])
+    assert found.keys() == {"no_new_columns"}
+    assert found["no_new_columns"] == "no_new_columns: column colour is new"
+    assert failed(tmp_path, rows, stage=0, further_columns=["* (metadata)", "colour"]) == {}
+
+
 @pytest.mark.parametrize(
     ("broken", "without_key", "check"), [(3, 0, "most_rows_are_whole"), (0, 3, "order_id_not_null")]
 )

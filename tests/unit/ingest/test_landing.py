@@ -208,6 +208,13 @@ def test_how_many_rows_were_skipped_is_told_by_table(tmp_path: Path) -> None:
     assert skipped_lines(shop.raw, [source], days) == ["shop.orders: 1 row is no record and was skipped (skip_rows)."]
 
 
+def test_further_columns_land_and_are_not_told(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, further_columns=["* (metadata)"])
+    shop.deliver("id,amount,plan (Metadata),colour\n1,5,basic,red\n")
+    assert shop.land().undeclared_columns == ["colour"]
+    assert shop.rows('"plan (Metadata)"') == [("basic",)]
+
+
 def test_only_a_csv_file_or_a_sheet_has_lines_to_skip(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`skip_lines` is for CSV files and Excel sheets, and `format` is jsonl"):
         Shop(tmp_path, skip_lines=1, format="jsonl")
