@@ -8,6 +8,7 @@ dbt is imported on its first invocation: `kpi status` and others read the settin
 
 import gc
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,12 +71,12 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
             {
                 "status": str(one.status),
                 "unique_id": one.node.unique_id,
-                "message": one.message,
+                "message": _with_real_paths(one.message, arguments),
                 "seconds": one.execution_time,
             }
             for one in getattr(ended.result, "results", ())
         ),
-        error=str(ended.exception or ""),
+        error=_with_real_paths(str(ended.exception or ""), arguments) or "",
     )
     if not ended.success:
         del ended
@@ -86,6 +87,19 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
     if is_interrupted:
         raise KeyboardInterrupt
     return invocation
+
+
+def _with_real_paths(message: str | None, arguments: Sequence[str]) -> str | None:
+    """dbt's message, in which the paths of models are those of the files that the project's links lead to."""
+    if not message or "--project-dir" not in arguments:
+        return message
+    project_dir = Path(arguments[arguments.index("--project-dir") + 1])
+
+    def real(found: re.Match[str]) -> str:
+        path = project_dir / found["path"]
+        return f"({path.resolve()})" if path.exists() else found[0]
+
+    return re.sub(r"\((?P<path>\w+/[^()\s]+)\)", real, message)
 
 
 def parsed_models(file: Path) -> Any:

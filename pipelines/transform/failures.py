@@ -1,15 +1,19 @@
 """Says in one sentence why a dbt step failed.
 
-Belongs here: reading the results of a failed build. Does not belong here: running dbt (`assets.py`).
+Belongs here: reading the results of a failed build, and finding the line of a model that dbt complains about.
+Does not belong here: running dbt (`assets.py`).
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 ONLY_TESTS = "only tests failed"  # in a failure's metadata: the checks say more than the failure does
+_IN_A_MODEL = re.compile(r"\w+ Error in \w+ \S+ \((?P<file>/[^()\n]+)\)\n(?P<said>.+)", re.DOTALL)
+_IN_THE_SQL = re.compile(r"\n\s*LINE \d+: (?P<sql>.*)\n\s*\^\s*$")  # of the compiled SQL, not of the model
 _MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
 _LONGEST_MESSAGE = 600
 _MOST_FAILURES = 5
@@ -44,12 +48,35 @@ def said_of_failed(results: Sequence[Mapping[str, Any]], error: str) -> str:
 
 
 def readable_error(message: str) -> str:
-    """The text of an error without colours, blank lines, and values from deliveries."""
+    """The text of an error without colours, blank lines, and values from deliveries, and where in a model it is."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()
     text = "\n".join(line.rstrip() for line in lines if line.strip())
     if _MENTIONS_VALUES.search(text):
         text = re.sub(r"'[^'\n]*'", "'…'", text)
+    text = with_place(text)
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"
+
+
+def with_place(message: str) -> str:
+    """dbt's message about a model, preceded by the model's file and, if it can be found there, the line.
+
+    DuckDB counts the lines of the SQL that dbt made of the model. The line of the model is the one that it quotes or,
+    if Jinja wrote that one, the only one with a name that the message quotes.
+    """
+    found = _IN_A_MODEL.fullmatch(message)
+    if not found:
+        return message
+    file, said = Path(found["file"]), found["said"]
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    quoted = _IN_THE_SQL.search(said)
+    fragments = [quoted["sql"].strip(". ")] if quoted else []
+    fragments += re.findall(r'"([^"\n]+)"', said)[:1]
+    told = " ".join(line.strip() for line in _IN_THE_SQL.sub("", said).splitlines())
+    for fragment in filter(None, fragments):
+        numbers = [number for number, line in enumerate(lines, start=1) if fragment in line]
+        if len(numbers) == 1:
+            return f"{file}, line {numbers[0]}: {told}"
+    return f"{file}: {told}"
 
 
 def _counted(number: int, thing: str, happened: str) -> str:

@@ -1,8 +1,11 @@
 """A failed dbt step says in a sentence what failed."""
 
+from pathlib import Path
 from typing import Any
 
-from pipelines.transform.failures import ONLY_TESTS, failure_of, readable_error
+import pytest
+
+from pipelines.transform.failures import ONLY_TESTS, failure_of, readable_error, with_place
 
 
 def result(status: str, name: str, message: str | None = None) -> dict[str, Any]:
@@ -57,3 +60,42 @@ def test_what_dbt_said_is_told_without_its_colours() -> None:
         "Runtime Error in model fct_orders (models/fct_orders.sql)\n"
         '  Binder Error: Referenced column "nothing" not found'
     )
+
+
+MODEL = """\
+select
+    order_id,
+    {{ quoted('Net Amount') }} as total_amount,
+    net_amont as net_amount,
+    {{ money('gross', gros) }} as gross_amount
+from latest
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (  # the line that DuckDB quotes, whatever its number in the compiled SQL
+            'Binder Error: Referenced column "net_amont" not found in FROM clause!\n'
+            '  Candidate bindings: "net_amount"\n  LINE 31:     net_amont as net_amount,\n               ^',
+            'line 4: Binder Error: Referenced column "net_amont" not found in FROM clause! Candidate bindings: '
+            '"net_amount"',
+        ),
+        (  # a line that Jinja wrote: the name leads to it
+            'Binder Error: Referenced column "gros" not found\n  LINE 9:     cast(gross * gros as dec...\n      ^',
+            'line 5: Binder Error: Referenced column "gros" not found',
+        ),
+    ],
+)
+def test_a_models_error_names_its_file_and_line(tmp_path: Path, said: str, told: str) -> None:
+    file = tmp_path / "stg_shop__orders.sql"
+    file.write_text(MODEL, encoding="utf-8")
+    message = f"Runtime Error in model stg_shop__orders ({file})\n  {said}"
+    assert with_place(message) == f"{file}, {told}"
+
+
+def test_a_line_that_nobody_can_find_is_not_guessed(tmp_path: Path) -> None:
+    file = tmp_path / "stg_shop__orders.sql"
+    file.write_text(MODEL, encoding="utf-8")
+    message = f"Runtime Error in model stg_shop__orders ({file})\n  Binder Error: no\n  LINE 3: _day,\n          ^"
+    assert with_place(message) == f"{file}: Binder Error: no"
