@@ -17,7 +17,8 @@ TABLES = {
     for source, name, table in each_table(load_sources(sorted(p.stem for p in SHIPPED_DIR.glob("*.yml")), Path("none")))
 }
 VENDORS = (
-    "delighted", "google_ads", "hubspot", "meta_ads", "pipedrive", "salesforce", "shopify", "stripe", "typeform",
+    "delighted", "google_ads", "hubspot", "linkedin_ads", "meta_ads", "pipedrive", "salesforce", "shopify", "stripe",
+    "typeform",
 )  # fmt: skip
 
 
