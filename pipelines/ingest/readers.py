@@ -345,19 +345,19 @@ _Found = tuple[int, Any, str, str | None]  # row number, value, its text, and wh
 def _register_records(connection: duckdb.DuckDBPyConnection, found: Sequence[_Found], table: Table, label: str) -> str:
     records = [value for _, value, _, problem in found if problem is None]
     delivered = list(dict.fromkeys(name for record in records for name in record))
-    named = dict(zip(delivered, _named_header(delivered, table, label), strict=True)) if found else {}
-    header = list(dict.fromkeys([*table.columns, *named.values()]))
+    header = _named_header(delivered, table, label) if found else delivered
+    delivered_as = {column: column for column in table.columns} | dict(zip(header, delivered, strict=True))
 
     def rows() -> Iterator[Row]:
         for number, value, text, problem in found:
-            record = {} if problem else {named[name]: cell for name, cell in value.items()}
-            lacking = None if problem else next((name for name in table.columns if name not in record), None)
-            if problem or lacking:
-                yield Row(number, None, text, problem or f"{lacking!r} is missing")
+            if not problem and (lacking := [name for name in table.columns if delivered_as[name] not in value]):
+                problem = f"{lacking[0]!r} is missing"
+            if problem:
+                yield Row(number, None, text, problem)
             else:
-                yield Row(number, [_json_text(record.get(name)) for name in header])
+                yield Row(number, [_json_text(value.get(name)) for name in delivered_as.values()])
 
-    return _register_rows(connection, header, rows(), label)
+    return _register_rows(connection, list(delivered_as), rows(), label)
 
 
 def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
