@@ -455,9 +455,14 @@ from typed
 {%- endmacro %}
 
 
-{# Whether `label`, with or without what is in brackets at its end, is one of `names`; upper and lower case are the same. #}
+{# Whether `label` is one of `names`, alone or followed by something in brackets; upper and lower case are the same. #}
 {% macro is_named(label, names) -%}
-    {%- set listed = text_list(names | map('trim') | map('lower')) -%}
-    {%- set full = "lower(trim(" ~ label ~ "))" -%}
-    {{ full }} in ({{ listed }}) or regexp_replace({{ full }}, ' *[(][^()]*[)]$', '') in ({{ listed }})
+    {%- set given = "lower(trim(" ~ label ~ "))" -%}
+    (
+        false
+        {%- for name in names | map('trim') | map('lower') %}
+        or {{ given }} = {{ text_list([name]) }}
+        or left({{ given }}, {{ name | length + 2 }}) = {{ text_list([name ~ ' (']) }}
+        {%- endfor %}
+    )
 {%- endmacro %}
