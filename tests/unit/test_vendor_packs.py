@@ -66,6 +66,7 @@ def test_no_personal_column_is_required(key: tuple[str, str]) -> None:
         ("stripe", "payments", "id,Amount,Amount Refunded,Currency,Captured,Status,Created date (UTC)"),
         ("hubspot", "deals", "Record ID,Deal Stage,Amount,Close Date,Create Date"),
         ("salesforce", "opportunities", "Opportunity ID,Stage,Amount,Close Date,Opportunity Owner,Account Name,Won"),
+        ("salesforce", "opportunities", "Opportunity ID (18 Digit),Account ID (18 digit),Stage,Amount,Close Date"),
         ("salesforce", "leads", "Lead ID,Created Date,Opportunity ID,Lead Source,Lead Status,Lead Owner,Email"),
         ("hubspot", "deals", "Record ID,Deal Name,Deal stage,Amount,Deal owner,Close date,Create date,"
          "Associated Company (Primary),Associated Company IDs (Primary),Associated Company IDs"),
