@@ -1,4 +1,4 @@
--- Order lines of Shopify, newest export; one row per line, amounts in the order's currency, excluding tax and shipping.
+-- Order lines of Shopify, newest export; one row per line that is a product, amounts in the order's currency, excluding tax.
 -- The subtotal of an order is the price of its lines after discounts. If the list prices add up to more, the difference is
 -- discount: each line's own discount comes first, and the rest is split in proportion to the prices of the lines. The parts are
 -- differences of rounded running sums, so that the cents add up.
@@ -19,6 +19,7 @@ delivered_lines as (
         _delivered_on,
         _line
     from {{ ref('stg_shopify__order_lines') }}
+    where line_kind = 'product'
 ),
 
 orders as (

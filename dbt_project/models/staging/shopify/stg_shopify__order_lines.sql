@@ -1,6 +1,12 @@
 -- Every delivered line with its order and its position in that order; one row per delivered line, unreadable ones included.
 -- An order is identified by its name. Two shops, or one shop that restarted its numbering, give the same name to different
 -- orders. `Id`, Shopify's own number on the first line of an order, then distinguishes them.
+-- Not every line is a product. A tip is part of the order's total, but not of its subtotal. A gift card is a voucher: revenue is
+-- what it pays for later. No tax is charged on either. Shops name gift cards in their own language.
+{%- set gift_cards = [
+    'gift card', 'giftcard', 'geschenkgutschein', 'geschenkkarte', 'carte cadeau', 'carte-cadeau', 'tarjeta regalo',
+    'tarjeta de regalo', 'buono regalo', 'carta regalo', 'cadeaubon', 'cadeaukaart', 'karta podarunkowa', 'bon podarunkowy',
+] %}
 with
 
 lines as (
@@ -37,6 +43,14 @@ named as (
 select
     order_id,
     shopify_id,
+    case
+        when coalesce({{ quoted('Lineitem taxable') }}, true) then 'product'
+        when lower({{ quoted('Lineitem name') }}) = 'tip' and {{ quoted('Lineitem sku') }} is null then 'tip'
+        {%- for name in gift_cards %}
+        when lower({{ quoted('Lineitem name') }}) like '%{{ name }}%' then 'gift_card'
+        {%- endfor %}
+        else 'product'
+    end as line_kind,
     row_number() over (partition by order_id, _delivered_on, _source_file order by _row_number) as _line,
     {{ quoted('Email') }},
     {{ quoted('Financial Status') }},
@@ -45,6 +59,7 @@ select
     {{ quoted('Shipping') }},
     {{ quoted('Taxes') }},
     {{ quoted('Total') }},
+    {{ quoted('Duties') }},
     {{ quoted('Discount Amount') }},
     {{ quoted('Created at') }},
     {{ quoted('Lineitem quantity') }},

@@ -1,4 +1,4 @@
--- Orders of Shopify, newest export; one row per order, cancelled and test ones included.
+-- Orders of Shopify, newest export; one row per order, cancelled ones included, and deleted ones: tests and mere gift cards.
 select
     order_id,
     customer_id,
@@ -9,7 +9,7 @@ select
     region,
     cast(null as string) as rep_id,
     cast(null as timestamp) as updated_at,
-    is_test as is_deleted,
+    is_test or not has_products as is_deleted,
     _source_file,
     _row_number,
     _delivered_on

@@ -7,8 +7,8 @@ lines as (
         *,
         coalesce({{ quoted('Lineitem sku') }}, {{ quoted('Lineitem name') }}) as product_id,
         {{ quoted('Lineitem name') }} as product_name
-    from {{ ref('base_shopify__orders') }}
-    where _reject_reason is null
+    from {{ ref('stg_shopify__order_lines') }}
+    where _reject_reason is null and line_kind = 'product'
 ),
 
 newest as (

@@ -9,6 +9,7 @@
     ['Shipping', 'decimal'],
     ['Taxes', 'decimal'],
     ['Total', 'decimal'],
+    ['Duties', 'decimal'],
     [quoted('Discount Amount'), 'decimal'],
     [quoted('Created at'), 'timestamp'],
     [quoted('Lineitem quantity'), 'integer', {'required': true}],
