@@ -43,6 +43,7 @@ PROVENANCE = (
 )  # beside what was delivered
 
 _MAX_COLUMNS = 1_000
+_MOST_LINES_ABOVE = 20  # among which a header is looked for
 _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
 
 csv.field_size_limit(_MAX_CELL_CHARACTERS)
@@ -187,14 +188,30 @@ def _lines_above_header(file: Admitted, table: Table) -> int:
     """
     with _open_text(file.path) as lines:
         first = next(lines, "").strip()
+    if table.skip_lines == "auto":
+        with _open_text(file.path) as lines:
+            above = _rows_above_header(
+                (next(csv.reader([line], delimiter=table.delimiter), []) for line in lines), table
+            )
+    else:
+        above = table.skip_lines
     if not (named := re.fullmatch(r'"?sep=(.)"?', first)):
-        return table.skip_lines
+        return above
     if named[1] != table.delimiter:
         raise DeliveryError(
             f"{file.label}: row 1 says that {named[1]!r} separates the columns, but the delimiter of the source is "
             f"{table.delimiter!r}. Correct `delimiter` in the source's YAML."
         )
-    return max(table.skip_lines, 1)
+    return max(above, 1)
+
+
+def _rows_above_header(rows: Iterable[Sequence[str | None]], table: Table) -> int:
+    """How many rows come before the first that names every required column; 0 if there is none near the beginning."""
+    declared = table.columns_by_header
+    for number, row in enumerate(islice(rows, _MOST_LINES_ABOVE)):
+        if {*table.columns} <= {declared.get(folded(name or "")) for name in row}:
+            return number
+    return 0
 
 
 def _read_csv_fast(
@@ -388,16 +405,17 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
             )
         sheet = workbook[table.sheet] if table.sheet else workbook.worksheets[0]
         sheet.reset_dimensions()  # some exporters write a range that omits rows
-        delivered = [[_excel_text(value) for value in row] for row in islice(sheet.values, table.skip_lines, None)]
-        first, *rest = delivered or [[]]
+        delivered = [[_excel_text(value) for value in row] for row in sheet.values]
     finally:
         workbook.close()
+    above = _rows_above_header(delivered, table) if table.skip_lines == "auto" else table.skip_lines
+    first, *rest = delivered[above:] or [[]]
     while first and first[-1] is None:  # a sheet is as wide as its widest row
         first.pop()
-    header = _named_header(first, table, file.label, row=table.skip_lines + 1)
+    header = _named_header(first, table, file.label, row=above + 1)
 
     def rows() -> Iterator[Row]:
-        for number, cells in enumerate(rest, start=table.skip_lines + 2):
+        for number, cells in enumerate(rest, start=above + 2):
             if not any(cells):  # rows with only empty cells do not count as rows
                 continue
             if any(cells[len(header) :]):

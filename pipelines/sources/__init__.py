@@ -62,7 +62,8 @@ class Table(BaseModel):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     encoding: Literal["utf-8", "utf-16", "latin-1", "cp1250", "cp1252"] = "utf-8"
     sheet: str | None = None  # of an Excel workbook; default: the first
-    skip_lines: Annotated[int, Field(ge=0, le=100)] = 0  # of a CSV file or Excel sheet: lines above its header
+    # Of a CSV file or Excel sheet: the lines above its header. `auto` looks for the header among the first lines.
+    skip_lines: Annotated[int, Field(ge=0, le=100)] | Literal["auto"] = 0
     columns: Annotated[list[str], Field(min_length=1)]  # present in every delivered file, in any order
     optional_columns: list[str] = []  # present in some files; NULL where a file lacks one
     further_columns: list[str] = []  # patterns, such as "* (metadata)", of columns that may come and that nothing uses

@@ -300,6 +300,31 @@ def test_lines_above_the_header_of_a_sheet_are_skipped_and_rows_keep_their_numbe
     assert shop.rows() == [("7", "1.5", 4), ("8", "2", 6)]
 
 
+@pytest.mark.parametrize("above", ["", "Orders\n", 'Orders\n\n"January, 2025"\n', "sep=,\nOrders\n"])
+def test_a_header_is_found_below_any_number_of_titles(tmp_path: Path, above: str) -> None:
+    shop = Shop(tmp_path, skip_lines="auto", also={"amount": ["Betrag"]})
+    shop.deliver(above + "Nr,ID ,Betrag\n1,007,1.50\n")
+    shop.land()
+    assert shop.rows() == [("007", "1.50", above.count("\n") + 2)]
+
+
+def test_a_header_is_found_below_the_titles_of_a_sheet(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel", skip_lines="auto")
+    workbook = Workbook()
+    for row in [("Orders",), (), ("id", "amount"), (7, 1.5)]:
+        workbook.active.append(row)
+    workbook.save(shop.landing / f"orders_{DAY}.xlsx")
+    shop.land()
+    assert shop.rows() == [("7", "1.5", 4)]
+
+
+def test_without_a_header_the_first_line_is_told(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, skip_lines="auto")
+    shop.deliver("Orders\nid,total\n1,2\n")
+    with pytest.raises(DeliveryError, match=r"row 1 \(header\): column 'id', 'amount' is missing"):
+        shop.land()
+
+
 def test_a_wrong_number_of_lines_to_skip_in_a_sheet_is_seen_in_the_header(tmp_path: Path) -> None:
     shop = Shop(tmp_path, path="orders_{delivered_on}.xlsx", format="excel", skip_lines=1)
     workbook = Workbook()
