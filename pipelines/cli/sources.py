@@ -73,9 +73,12 @@ def check(
         Path | None, typer.Option(exists=True, dir_okay=False, help="Try this file, which can be anywhere.")
     ] = None,
     table: Annotated[str | None, typer.Option(help="The table to which --file is delivered.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write every KPI value that would change to this file: .csv, .json or .xlsx.")
+    ] = None,
 ) -> None:
     """Try deliveries without touching anything: what lands, what is rejected, which checks fail, how KPIs change."""
-    from pipelines.cli.printing.dry_run import print_dry_run
+    from pipelines.cli.printing.dry_run import print_dry_run, write_changes
     from pipelines.onboarding.dry_run import Given, dry_run
     from pipelines.partitions import business_day
     from pipelines.sources import load_sources
@@ -91,6 +94,8 @@ def check(
             given = Given(file, table or next(iter(source.tables)), on)
         found = dry_run(settings, name, as_date(day), given)
         print_dry_run(found, name, console)
+        if output:
+            write_changes(found.changes, output)
     if found.refused or found.said_by_dbt or found.is_blocked:
         raise typer.Exit(FAILED)
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -24,7 +23,9 @@ from pipelines.ingest.connectors import fetch
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land
 from pipelines.ingest.late_files import unclaimed_files
-from pipelines.partitions import business_day, days_between
+from pipelines.onboarding.kpi_changes import Change, kpi_changes
+from pipelines.partitions import business_day, days_between, days_in_words
+from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, sources_named
 from pipelines.tables import TableRef, raw_days
@@ -56,10 +57,12 @@ class DryRun:
 
     landed: dict[tuple[str, date], Landed] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
-    said_by_dbt: str = ""  # why the models could not be built, if they could not
+    said_by_dbt: str = ""  # which models could not be built and which tests failed, if any
+    is_built: bool = True  # whether all models could be built
     row_counts: dict[tuple[str, date], tuple[int, int, int, int]] = field(default_factory=dict)
     unreadable: dict[tuple[str, date], list[tuple[str, int, str]]] = field(default_factory=dict)
-    gains: list[tuple[str, date, str, Decimal | None, Decimal | None]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    published_as_of: date | None = None  # of the publication that everything is compared with, if there is one
     failed_checks: list[CheckResult] = field(default_factory=list)
     as_published: int = 0  # checks that fail in the same way in the publication
 
@@ -90,10 +93,7 @@ def dry_run(settings: Settings, name: str, day: date | None = None, given: Given
             landing = _asked(settings.with_data_dir(copy), source, day, found)
         deliveries = list(_deliveries(settings, source, landing, day))
         if not deliveries and not found.refused:
-            raise ConfigError(
-                f"{settings.landing_dir} contains no files of {name} that have not landed yet. "
-                f"Put files there, or specify one: --file FILE --table TABLE.{_misnamed(settings, source)}"
-            )
+            raise ConfigError(_nothing_to_try(settings, source, day))
         raw = copy / "raw"
         with sandboxed(landing, raw) as database:
             for table, delivered_on in deliveries:
@@ -144,6 +144,23 @@ def _landing_with(copy: Path, table: Table, given: Given) -> Path:
     return copy / "landing"
 
 
+def _nothing_to_try(settings: Settings, source: Source, day: date | None) -> str:
+    """Why there is nothing to try, and what to do."""
+    landed = sorted({day for name in source.tables for day in raw_days(settings.raw_dir, source.name, name)})
+    has_files = [at for at in landed if any(table.files(settings.landing_dir, at) for table in source.tables.values())]
+    lines = [
+        f"{settings.landing_dir} contains no files of {source.name} "
+        + (f"for {day}." if day else "that have not landed yet.")
+    ]
+    if has_files and day not in has_files:
+        lines.append(
+            f"Files that have landed: {days_in_words(has_files)}. To try a day again, for example after you changed a "
+            f"model: kpi sources check {source.name} --date {has_files[-1]}."
+        )
+    lines.append("To try another file: put it there, or specify it: --file FILE --table TABLE.")
+    return " ".join(lines) + _misnamed(settings, source)
+
+
 def _misnamed(settings: Settings, source: Source) -> str:
     """A message that names the files in the source's folders that no run will read, if any."""
     names = ", ".join(repr(path.name) for path in unclaimed_files(settings, [source])[:5])
@@ -180,7 +197,6 @@ def _complete_tables(source: Source, landing: Path, raw: Path, database: duckdb.
 
 
 def _build(settings: Settings, source: Source, copy: Path, found: DryRun) -> None:
-    before = _scorecard(copy / settings.warehouse_path.name)
     enabled = [name for name in settings.sources if name != source.name and _has_landed(settings, name)]
     enabled.append(source.name)
     copied = settings.with_data_dir(copy).model_copy(update={"sources": enabled})
@@ -191,13 +207,10 @@ def _build(settings: Settings, source: Source, copy: Path, found: DryRun) -> Non
     built = invoke(arguments, dbt_environment(copied, as_of_date(copied, sources)))
     if not built.succeeded:
         found.said_by_dbt = said_of_failed(built.results, built.error)
-    after = _scorecard(copy / settings.warehouse_path.name)
-    found.gains = [
-        (name, month, unit, before.get(key, (None, ""))[0], value)
-        for key, (value, unit) in sorted(after.items(), key=lambda item: (item[0][1], item[0][0]))
-        for name, month in [key]
-        if value is not None and value != before.get(key, (None, ""))[0] and (value or key in before)
-    ]
+        found.is_built = bool(built.results) and all(result["status"] != "error" for result in built.results)
+    if found.is_built:
+        found.changes = kpi_changes(settings.published_dir / "kpi.duckdb", copied.warehouse_path)
+    found.published_as_of = published_as_of(settings.published_dir)
     known = _failures_published(copied)
     failed = _failed_checks(copied, sources, source.name, found)
     found.failed_checks = [result for result in failed if _words(result) not in known]
@@ -234,7 +247,7 @@ def _failed_checks(settings: Settings, sources: list[Source], tried: str, found:
         for suite in [suites[TableRef(tried, table).suite]]
         for result in validate(suite, delivered_days(settings, tried, table, suite, days))
     ]
-    if not found.said_by_dbt:
+    if found.is_built:
         with reader(settings.warehouse_path) as warehouse:
             built = warehouse.execute("select schema_name, table_name from duckdb_tables()").fetchall()
             built += warehouse.execute("select schema_name, view_name from duckdb_views()").fetchall()
@@ -270,22 +283,3 @@ def _has_landed(settings: Settings, name: str) -> bool:
     """True if models that read the source can be built: every table has had a delivery."""
     [source] = sources_named([name], settings)
     return all(raw_days(settings.raw_dir, name, table) for table in source.tables)
-
-
-def _scorecard(warehouse: Path) -> dict[tuple[str, date], tuple[Decimal | None, str]]:
-    """The company's headline values by KPI and month, with their units; empty if there is no scorecard yet."""
-    if not warehouse.exists():
-        return {}
-    with reader(warehouse) as connection:
-        try:
-            rows = connection.execute(
-                """
-                select kpi_id || ' (' || variant || ')', period_month, value, unit
-                from marts.kpi_scorecard__monthly
-                inner join marts.kpi_catalogue using (kpi_id)
-                where entity_type = 'company' and variant = default_variant
-                """
-            ).fetchall()
-        except duckdb.CatalogException:
-            return {}
-    return {(name, month): (value, unit) for name, month, value, unit in rows}

@@ -42,6 +42,8 @@ def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     assert "lands    webshop.orders 2025-02-28: 4 rows from webshop/orders_2025-02-28.csv (landed)" in tried
     assert "4 good, 0 to quarantine, 0 superseded" in tried
     assert re.search(r"revenue \(net\) +│ 2025-01 +│ +- +│ 1,234\.50", tried), tried
+    assert "Nothing is published yet: every value is new." in tried
+    assert re.search(r"│ revenue +│ aov, gross, net, +│ company \d+, channel +│ 2025-01 to 2025-02 │", tried), tried
     assert sorted(entry.name for entry in installation.data_dir.iterdir() if not entry.name.endswith(".lock")) == [
         "landing"
     ]
@@ -97,7 +99,8 @@ def test_a_broken_file_is_tried_and_nothing_is_touched(webshop: Installation, tm
     assert broken.exists()
     nothing = webshop.kpi("sources", "check", "webshop", "--date", "2025-03-02", check=False)
     assert nothing.returncode == 2
-    assert "contains no files of webshop that have not landed yet" in nothing.stderr
+    assert "contains no files of webshop for 2025-03-02. Files that have landed: 2025-02-28." in nothing.stderr
+    assert "kpi sources check webshop --date 2025-02-28" in nothing.stderr
 
 
 def test_a_dry_run_says_which_checks_would_keep_it_from_being_published(webshop: Installation, tmp_path: Path) -> None:

@@ -1,14 +1,19 @@
 """Prints what a dry run found."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table as Grid
 
+from pipelines.cli.printing.output import Format, Result, Target, UsageError, write
 from pipelines.formatting import cell_text
 from pipelines.ingest.landing import skipped_in_words
 from pipelines.onboarding.dry_run import DryRun
+from pipelines.onboarding.kpi_changes import Change, extents
 
 _SHOWN_ROWS = 5  # unreadable rows shown for each delivery
-_SHOWN_GAINS = 30
+_SHOWN_HEADLINES = 30
 
 
 def print_dry_run(found: DryRun, source: str, console: Console) -> None:
@@ -43,14 +48,53 @@ def print_dry_run(found: DryRun, source: str, console: Console) -> None:
     if found.is_blocked:
         say("         A real run would publish nothing until this is fixed; docs/operations.md explains how.")
     if found.said_by_dbt:
-        say(f"The models cannot be built from these deliveries. {found.said_by_dbt}")
-    elif found.gains:
-        grid = Grid("KPI", "month", "before", "after", title="How the KPIs would change", title_justify="left")
-        for name, month, unit, before, after in found.gains[-_SHOWN_GAINS:]:
-            grid.add_row(name, f"{month:%Y-%m}", cell_text(before, unit) or "-", cell_text(after, unit) or "-")
-        console.print(grid)
-        if len(found.gains) > _SHOWN_GAINS:
-            say(f"and {len(found.gains) - _SHOWN_GAINS:,} values of earlier months")
-    elif found.landed:
-        say("No KPI of the company as a whole would change.")
+        happened = (
+            "These tests of the models fail" if found.is_built else "The models cannot be built from these deliveries"
+        )
+        say(f"{happened}. {found.said_by_dbt}")
+    if found.changes:
+        _print_changes(found, console)
+    elif found.landed and found.is_built:
+        say("No KPI would change.")
     say("This was a dry run: nothing was landed, moved or published.")
+
+
+def _print_changes(found: DryRun, console: Console) -> None:
+    """Print the headlines of the company with their values, and of everything that changes how much it is."""
+    as_of = found.published_as_of
+    since = (
+        f"Compared with the publication as of {as_of}:" if as_of else "Nothing is published yet: every value is new."
+    )
+    console.print(since, markup=False)
+    headlines = [change for change in found.changes if change.is_headline]
+    if headlines:
+        title = "How the company's KPIs would change"
+        grid = Grid("KPI", "month", "published", "then", title=title, title_justify="left")
+        for change in headlines[-_SHOWN_HEADLINES:]:
+            name, month = f"{change.place.kpi_id} ({change.place.variant})", f"{change.place.month:%Y-%m}"
+            before, after = (cell_text(value, change.unit) or "-" for value in (change.before, change.after))
+            grid.add_row(name, month, before, after)
+        console.print(grid)
+    if len(headlines) > _SHOWN_HEADLINES:
+        console.print(f"and {len(headlines) - _SHOWN_HEADLINES:,} values of earlier months")
+    grid = Grid("KPI", "variants", "values by", "months", title="All that would change", title_justify="left")
+    for extent in extents(found.changes):
+        cuts = ", ".join(f"{cut} {number:,}" for cut, number in extent.by_cut.items())
+        months = " to ".join(dict.fromkeys(f"{month:%Y-%m}" for month in (extent.first_month, extent.last_month)))
+        grid.add_row(extent.kpi_id, ", ".join(extent.variants), cuts, months)
+    console.print(grid)
+
+
+def write_changes(changes: Sequence[Change], file: Path) -> None:
+    """Write every change to a CSV, JSON or Excel file.
+
+    Raises:
+        UsageError: the file cannot be written, or not in the format that its name says.
+    """
+    target = Target.of(None, file)
+    if target.form in (Format.table, Format.parquet):
+        raise UsageError(f"--output {file}: the name must end with .csv, .json or .xlsx.")
+    columns = ["period_month", "kpi_id", "variant", "entity_type", "entity_id", "unit", "published", "then"]
+    types = ["DATE", *["VARCHAR"] * 5, *["DECIMAL(38,12)"] * 2]
+    rows = ((*change.place, change.unit, change.before, change.after) for change in changes)
+    write(Result(columns, types, rows), target)
