@@ -6,6 +6,7 @@ Does not belong here: who is notified, and when (`incidents.py`).
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,10 +21,12 @@ from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
 from pipelines.tables import RAW, STAGING, asset_of_check_step, asset_of_suite, is_raw, suite_of_asset
 from pipelines.transform.failures import ONLY_TESTS, readable_error
+from pipelines.transform.upstream import read_manifest, tables_behind
 
 NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
 RUN, PUBLISHED = "run/daily", "published/kpi"
 _FAILED_CHECK = "DagsterAssetCheckFailedError"
+_MOST_TABLES = 4
 _EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -64,6 +67,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         # In this case, it is no second problem that nothing was published.
         findings = [finding for finding in findings if finding.passed or finding.asset != PUBLISHED]
     findings.append(_of_the_run(run, any(not finding.passed and finding.blocking for finding in findings), days))
+    findings = _naming_tables_behind(findings, settings)
     causes = {finding.asset for finding in findings if not finding.passed}
     return Report(
         report_id=run_id,
@@ -75,6 +79,30 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         published_as_of=published_as_of(settings.published_dir),
         links={"run": f"{settings.ui_url}/runs/{run_id}", "checks": f"{settings.data_docs_url}/index.html"},
     )
+
+
+def _naming_tables_behind(findings: Sequence[Finding], settings: Settings) -> list[Finding]:
+    """The findings. Failed checks of models whose rows do not say where they are from name the delivered tables."""
+    if not any(map(_lacks_a_place, findings)):
+        return list(findings)
+    manifest = read_manifest(settings.dbt_target_dir / "target" / "manifest.json")
+    return [
+        _naming(finding, tables_behind(manifest, *finding.asset.split("/", 1))) if _lacks_a_place(finding) else finding
+        for finding in findings
+    ]
+
+
+def _lacks_a_place(finding: Finding) -> bool:
+    is_failure = not finding.passed and finding.asset.startswith(("marts/", "intermediate/"))
+    return is_failure and not any("_source_file" in example for example in finding.examples)
+
+
+def _naming(finding: Finding, tables: Sequence[str]) -> Finding:
+    if not tables:
+        return finding
+    more = f" and {len(tables) - _MOST_TABLES} more" if len(tables) > _MOST_TABLES else ""
+    made_from = f"The table is made from {', '.join(tables[:_MOST_TABLES])}{more}."
+    return replace(finding, message=f"{finding.message.rstrip('.')}. {made_from}")
 
 
 def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
@@ -182,7 +210,7 @@ def _of_steps(
                 blocking=True,
                 message=said,
                 why="Whatever depends on this step was not updated.",
-                next_step=_next_step(asset, at_fault),
+                next_step=_next_step(asset, at_fault, "Correct what the message names"),
                 missing=tuple(MissingDay(day, landing_folder, line) for day, line in missing.items()),
                 **about,
             )
@@ -279,7 +307,10 @@ def _about(asset: str, suite: Suite | None, days: tuple[str, ...]) -> dict[str, 
     return about
 
 
-def _next_step(asset: str, days: tuple[str, ...]) -> str:
+_FIND_ROWS = "Find the failing rows on the run's page, repair the delivery or the rule"
+
+
+def _next_step(asset: str, days: tuple[str, ...], first: str = _FIND_ROWS) -> str:
     again = _run_command(days)
     if is_raw(asset):
         of = " ".join(asset.split("/")[1:])
@@ -288,7 +319,7 @@ def _next_step(asset: str, days: tuple[str, ...]) -> str:
             f"Replace the delivery with a corrected one and run the day again: {again}. Refused files: "
             f"kpi quarantine list{accepted}"
         )
-    return f"Find the failing rows on the run's page, repair the delivery or the rule, and run the day again: {again}"
+    return f"{first}, and run the day again: {again}"
 
 
 def _run_command(days: tuple[str, ...]) -> str:

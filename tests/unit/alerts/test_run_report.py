@@ -1,5 +1,6 @@
 """A run's report: what failed, what could therefore not be built, and nothing twice."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -121,6 +122,34 @@ def test_a_failed_blocking_check_is_the_cause_and_what_it_kept_from_running_its_
     assert report.impact == ("marts/kpi_revenue__daily",)
     assert report.published_as_of is None
     assert report.links["run"].endswith(f"/runs/{report.run_id}")
+
+
+def test_a_failed_check_of_a_mart_names_the_tables_that_the_mart_is_made_from(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    names = ["orders", "order_items", "refunds", "customers", "products"]
+    manifest = {
+        "nodes": {"model.kpi.kpi_revenue__daily": {"schema": "marts", "name": "kpi_revenue__daily"}},
+        "sources": {f"source.kpi.shop.{name}": {"source_name": "shop", "name": name} for name in names},
+        "parent_map": {"model.kpi.kpi_revenue__daily": [f"source.kpi.shop.{name}" for name in names]},
+    }
+    file = settings.dbt_target_dir / "target" / "manifest.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+
+    @dg.asset(
+        key=["marts", "kpi_revenue__daily"],
+        check_specs=[dg.AssetCheckSpec("revenue_adds_up", asset=["marts", "kpi_revenue__daily"], blocking=True)],
+    )
+    def revenue() -> Iterator[Any]:
+        yield dg.MaterializeResult()
+        yield dg.AssetCheckResult(passed=False, check_name="revenue_adds_up", description="Got 2 results.")
+
+    result = dg.materialize([revenue], instance=instance, raise_on_error=False)
+    [finding] = failed(report_of_run(instance, result.run_id, {}, settings))
+    assert finding.message == (
+        "Got 2 results. The table is made from shop.orders, shop.order_items, shop.refunds, shop.customers and 1 more."
+    )
 
 
 def test_a_failed_warning_leaves_the_run_green_and_nothing_is_held_back(
