@@ -86,6 +86,7 @@ def run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     from pipelines.cli.printing.show import show_scorecard
     from pipelines.ingest.landing import skipped_lines
     from pipelines.publish.left_out import left_out_lines
+    from pipelines.publish.versions import what_stays
     from pipelines.quarantine.decisions import Quarantine
     from pipelines.runs.job import execute, prepare_instance
     from pipelines.sources import enabled_sources
@@ -101,12 +102,14 @@ def run_and_report(days: "Plan", full_refresh: bool = False) -> None:
     if incidents := notified_safely(settings):
         console.print(f"Alerts: {counted(len(incidents), 'open incident')}. See kpi alerts list.")
     for title, problems in blocked.items():
-        errors.print("Blocked: this run published nothing, and the previous publication stays.", style="red")
+        errors.print(f"Blocked: this run published nothing, and {what_stays(settings.published_dir)}.", style="red")
         errors.print(f"  {title}:", markup=False)
         for problem in problems:
             errors.print(f"  {problem}", markup=False)
     if blocked:
-        errors.print("Correct the delivery or the rule, then run the day again. `kpi dev` shows the run in the UI.")
+        errors.print(
+            "Correct the delivery, the model or the rule, then run the day again. `kpi dev` shows the run in the UI."
+        )
         raise typer.Exit(FAILED)
     show_scorecard(settings.published_dir, settings.zone, console)
     for line in left_out_lines(settings.published_dir):

@@ -16,6 +16,7 @@ from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
 from pipelines.publish.metadata import publication_metadata
 from pipelines.publish.publication import AuditError, Publication, publish
+from pipelines.publish.versions import what_stays
 from pipelines.settings import Settings
 from pipelines.sources import Source
 from pipelines.tables import raw_days
@@ -66,7 +67,7 @@ def published_asset(
         ]
         if problems:
             raise dg.Failure(
-                description="Not published; the previous publication stays:\n" + "\n".join(problems),
+                description=f"Not published; {what_stays(settings.published_dir)}:\n" + "\n".join(problems),
                 allow_retries=False,
             )
         now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)

@@ -41,6 +41,12 @@ def published_as_of(published_dir: Path) -> date | None:
     return next((version.as_of_date for version in versions(published_dir) if version.is_current), None)
 
 
+def what_stays(published_dir: Path) -> str:
+    """What analysts read after a run that published nothing, as the second half of a sentence."""
+    is_published = published_as_of(published_dir) is not None
+    return "the previous publication stays" if is_published else "nothing has been published yet"
+
+
 def roll_back(published_dir: Path, publication_id: str | None = None) -> Version:
     """Switch analysts to an earlier publication: the one whose id begins with `publication_id`, or the previous one.
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from pipelines.cli.printing.versions import print_versions
 from pipelines.publish import publication as publishing
 from pipelines.publish.publication import AuditError, Publication, publish
-from pipelines.publish.versions import NoSuchVersionError, prune, published_as_of, roll_back, versions
+from pipelines.publish.versions import NoSuchVersionError, prune, published_as_of, roll_back, versions, what_stays
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import NotPublishedError, published
 
@@ -173,6 +173,12 @@ def test_the_newest_publications_are_kept(warehouse: Warehouse) -> None:
         warehouse.publish(name, keep=2)
     folder = warehouse.published_dir.with_name("publications")
     assert sorted(entry.name for entry in folder.iterdir()) == ["c", "d"]
+
+
+def test_what_a_blocked_run_leaves_is_the_previous_publication_or_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+    assert what_stays(tmp_path / "never" / "published") == "nothing has been published yet"
+    warehouse.publish("20260109T100000Z-a")
+    assert what_stays(warehouse.published_dir) == "the previous publication stays"
 
 
 def test_nothing_published_says_how_to_publish(tmp_path: Path) -> None:
