@@ -413,6 +413,27 @@ from typed
 {%- endmacro %}
 
 
+{# The keys of `rows` that were not deleted, as `present_key`, where a delivered table has several rows per key: those in the
+   newest snapshot, or all if the table has no snapshots. As in `latest_rows`, a snapshot with a row whose key cannot be read
+   does not show that a key was deleted. #}
+{% macro present_keys(source_name, table_name, key, rows) -%}
+    select distinct {{ key }} as present_key
+    from {{ rows }}
+    {%- if var('tables').get(source_name ~ '.' ~ table_name, {}).get('deliveries') == 'snapshot' %}
+    cross join (
+        select max(whole_day) as newest_day
+        from (
+            select _delivered_on as whole_day
+            from {{ rows }}
+            group by 1
+            having count(*) = count({{ key }})
+        ) as whole_deliveries
+    ) as snapshot
+    where _delivered_on >= coalesce(newest_day, _delivered_on)
+    {%- endif %}
+{%- endmacro %}
+
+
 {# A label that people choose in a form; NULL for the form's own placeholders. #}
 {% macro clean_label(text) -%}
     case
