@@ -18,7 +18,7 @@ TABLES = {
 }
 VENDORS = (
     "delighted", "google_ads", "hubspot", "linkedin_ads", "meta_ads", "pipedrive", "salesforce", "shopify", "stripe",
-    "typeform",
+    "typeform", "woocommerce",
 )  # fmt: skip
 
 
