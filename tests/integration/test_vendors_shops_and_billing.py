@@ -1,4 +1,4 @@
-"""Exports of WooCommerce, Magento and LinkedIn Ads in their own layouts, through to the common KPIs.
+"""Exports of WooCommerce, Magento, Xero and LinkedIn Ads in their own layouts, through to the common KPIs.
 
 The samples contain the known peculiarities of each of these exports. The expected values are computed by hand.
 """
@@ -16,7 +16,7 @@ from tests.conftest import Installation
 from tests.integration.conftest import failed_staging_checks
 
 HERE = Path(__file__).parent / "vendors"
-VENDORS = ("woocommerce", "magento", "linkedin_ads")
+VENDORS = ("woocommerce", "magento", "xero", "linkedin_ads")
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,43 @@ def test_magentos_lines_bear_the_discount_on_products_only(business: Installatio
     ]
 
 
+def test_xeros_approved_invoices_are_orders_whether_paid_or_not(business: Installation) -> None:
+    acme = f"xero:{key('acme fictional ltd')}"
+    assert rows(
+        business,
+        "select order_id, customer_id, ordered_at, status, currency_code, region from staging.stg_xero__orders "
+        "order by 1",
+    ) == [
+        ("INV-1", acme, datetime(2025, 1, 31, 23), "awaiting payment", "EUR", "Poland"),
+        ("INV-2", f"xero:{key('zed fictional')}", datetime(2025, 2, 1, 23), "paid", "USD", None),
+        ("INV-4", acme, datetime(2025, 1, 31, 23), "cancelled", "EUR", "Poland"),  # voided on the second day
+    ]
+    assert rows(
+        business,
+        "select order_item_id, product_id, quantity, unit_price, discount_amount from staging.stg_xero__order_items "
+        "where order_id in ('INV-1', 'INV-2') order by 1",
+    ) == [
+        ("INV-1/1", "BOX", 2, *money("100", "20")),
+        ("INV-1/2", "HOUR", 1, *money("120", "0")),  # an hour and a half
+        ("INV-1/4", None, 1, *money("0", "20")),  # the line before holds only a text
+        ("INV-2/1", "BOX", 1, *money("100", "0")),  # 123.00 with its tax
+    ]
+
+
+def test_xeros_credit_notes_are_refunds_of_their_customers(business: Installation) -> None:
+    acme = f"xero:{key('acme fictional ltd')}"
+    assert rows(
+        business,
+        "select refund_id, order_id, customer_id, refunded_at, amount from staging.stg_xero__refunds order by 1",
+    ) == [
+        ("CN-1/1", None, acme, datetime(2025, 2, 2, 23), Decimal(30)),
+        ("CN-1/2", None, acme, datetime(2025, 2, 2, 23), Decimal(20)),
+    ]
+    assert rows(
+        business, "select sum(refund_amount) from marts.fct_refunds where region = 'Poland' and order_id is null"
+    ) == [(Decimal(50),)]
+
+
 def test_linkedins_campaigns_are_its_ad_sets_under_either_header(business: Installation) -> None:
     assert rows(
         business,
@@ -133,11 +170,12 @@ def test_linkedins_campaigns_are_its_ad_sets_under_either_header(business: Insta
 def test_one_months_revenue_is_that_computed_by_hand(business: Installation) -> None:
     # WooCommerce: 20 + 10 + 45 (50 USD at 0.90) + 30 + 7.50, discount 2, refunds 20 (25 USD at 0.80) + 30.
     # Magento: 20 + 20 + 90 (100 USD at 0.90), discounts 3 + 3, refund 36 (45 USD at 0.80).
+    # Xero: 200 + 120 + 90 (100 USD at 0.90), discounts 20 + 20, refunds 30 + 20.
     assert rows(
         business,
         "select gross_amount, discount_amount, refund_amount, net_amount, orders from marts.kpi_revenue__monthly "
         "where entity_type = 'company' and period_month = date '2025-02-01'",
-    ) == [(*money("242.5", "8", "86", "148.5"), 6)]
+    ) == [(*money("652.5", "48", "136", "468.5"), 8)]
 
 
 def test_one_months_spend_is_that_computed_by_hand(business: Installation) -> None:
@@ -154,6 +192,7 @@ def test_unreadable_rows_keep_the_row_number_of_the_file(business: Installation)
         ("linkedin_ads", 10, "Start Date (in UTC): cannot be read as date"),
         ("magento", 5, "created_at: cannot be read as timestamp"),
         ("woocommerce", 4, "Quantity: cannot be read as decimal"),
+        ("xero", 9, "InvoiceDate: cannot be read as date"),
     ]
 
 
@@ -172,7 +211,7 @@ def test_nobody_is_named_beyond_the_typed_logs(business: Installation) -> None:
         "where table_type = 'BASE TABLE' and not starts_with(table_name, 'base_')",
     )
     assert ("staging.stg_woocommerce__order_versions",) in tables
-    people = "example|fictional|leave at"
+    people = "example|fictional|leave at|placeholder"
     assert [
         table
         for (table,) in tables
@@ -184,4 +223,4 @@ def test_nobody_is_named_beyond_the_typed_logs(business: Installation) -> None:
 
 def test_mapping_holds_for_what_is_not_in_these_files(business: Installation) -> None:
     paths = [f"test_type:unit,path:models/staging/{vendor}" for vendor in VENDORS]
-    assert "PASS=5 WARN=0 ERROR=0" in business.dbt("test", "--select", *paths).stdout
+    assert "PASS=8 WARN=0 ERROR=0" in business.dbt("test", "--select", *paths).stdout

@@ -18,7 +18,7 @@ TABLES = {
 }
 VENDORS = (
     "delighted", "google_ads", "hubspot", "linkedin_ads", "magento", "meta_ads", "pipedrive", "salesforce", "shopify",
-    "stripe", "typeform", "woocommerce",
+    "stripe", "typeform", "woocommerce", "xero",
 )  # fmt: skip
 
 
