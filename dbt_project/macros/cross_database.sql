@@ -110,6 +110,27 @@
 {%- endmacro %}
 
 
+{# `text` as a UTC timestamp, if it is a date as spreadsheets store it: days since 1899-12-30, with the time in `time_zone` as
+   a fraction. NULL for other numbers and for text. #}
+{% macro try_serial_timestamp(text, time_zone) -%}
+    {{ timestamp_in_zone('cast(' ~ serial_timestamp(text) ~ ' as string)', time_zone) }}
+{%- endmacro %}
+
+{# The same as a local timestamp. #}
+{% macro serial_timestamp(text) -%}
+    {%- set day = 'case when ' ~ matches(text, '^ *[1-9][0-9]{0,6}([.][0-9]*)? *$') ~ ' then ' ~ try_cast(text, 'double') ~ ' end' -%}
+    {{ return(adapter.dispatch('serial_timestamp')('cast(round((' ~ day ~ ') * 86400) as bigint)')) }}
+{%- endmacro %}
+
+{% macro default__serial_timestamp(seconds) -%}
+    (timestamp '1899-12-30 00:00:00' + to_seconds({{ seconds }}))
+{%- endmacro %}
+
+{% macro spark__serial_timestamp(seconds) -%}
+    timestampadd(second, {{ seconds }}, timestamp '1899-12-30 00:00:00')
+{%- endmacro %}
+
+
 {# The date of a UTC timestamp in the time zone of the business. #}
 {% macro business_date(utc_timestamp) -%}
     {{ return(adapter.dispatch('business_date')(utc_timestamp)) }}

@@ -12,8 +12,9 @@
    - thousands: the thousands separator beside a decimal point.
    - ignore: a list of texts that are skipped in numbers, such as currency signs.
    - format: for dates that are not ISO, yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; for timestamps,
-     dd.mm.yyyy hh:mi:ss or mm/dd/yyyy hh:mi am.
+     dd.mm.yyyy hh:mi:ss or mm/dd/yyyy hh:mi am; for both, excel: days since 1899-12-30, as spreadsheets store them.
    - time_zone: the zone of timestamps without an offset.
+   A number may have its minus at its end, or be in brackets instead, as accountants write it.
    A row that cannot be read has a `_reject_reason`, and all its values are NULL.
 
    `_is_newest` marks the newest readable row of each key. It is NULL if a key must be ranked again, but only within the
@@ -69,7 +70,8 @@ typed as (
             _problem,
             nullif(
                 concat_ws(
-                    '; '
+                    '; ',
+                    cast(null as string)
                     {%- for column in columns %}
                     {%- if column[1] != 'text' %},
                     case
@@ -147,7 +149,7 @@ from typed
 
 {% macro typed_cell(column) -%}
     {%- set name, type, options = column[0], column[1], column[2] or {} -%}
-    {%- set number = without(name, options.ignore or []) -%}
+    {%- set number = minus_in_front(without(name, options.ignore or [])) if type in ('integer', 'decimal') else name -%}
     {%- if type == 'text' -%}
         nullif(trim({{ name }}), '')
     {%- elif type == 'integer' -%}
@@ -162,6 +164,10 @@ from typed
         {{ try_cast(without_thousands("translate(trim(" ~ number ~ "), '" ~ mark ~ other ~ "', ',;')"), 'decimal(18, 6)') }}
     {%- elif type == 'decimal' -%}
         {{ try_cast(plain_number(number), 'decimal(18, 6)') }}
+    {%- elif type == 'timestamp' and options.format == 'excel' -%}
+        {{ try_serial_timestamp(name, options.time_zone or 'UTC') }}
+    {%- elif type == 'date' and options.format == 'excel' -%}
+        cast({{ serial_timestamp(name) }} as date)
     {%- elif type == 'timestamp' and options.format -%}
         {{ try_local_timestamp(name, options.format, options.time_zone or 'UTC') }}
     {%- elif type == 'timestamp' -%}
@@ -175,6 +181,15 @@ from typed
     {%- else -%}
         {{ exceptions.raise_compiler_error("delivery_log: column " ~ name ~ ": unknown type " ~ type) }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{# `text` with its minus in front, if it is written as (10.00) or 10.00-. #}
+{% macro minus_in_front(text) -%}
+    case
+        when {{ matches(text, '^ *([(][^-()]+[)]|[^-()]+-) *$') }} then concat('-', trim(translate({{ text }}, '()-', '')))
+        else {{ text }}
+    end
 {%- endmacro %}
 
 
