@@ -36,6 +36,7 @@ def add(
     encoding: Annotated[str | None, typer.Option(help="If detected incorrectly: utf-8, cp1250, cp1252, …")] = None,
     dates: Annotated[str | None, typer.Option(help="If day and month can be confused: dd/mm/yyyy, …")] = None,
     decimal: Annotated[str | None, typer.Option(help="If thousands and decimals can be confused: , or .")] = None,
+    rates: Annotated[str | None, typer.Option(help="What a rate means: direct, 1 USD = 0.9 EUR; or inverse.")] = None,
     draft_only: Annotated[
         bool, typer.Option("--draft-only", help="Copy no file to the landing folder, and enable nothing.")
     ] = False,
@@ -48,7 +49,7 @@ def add(
     with errors_in_words():
         settings = get_settings()
         options = Options(
-            name, tuple(table or ()), _entities(entity or []), owner, force, encoding, dates, decimal, draft_only
+            name, tuple(table or ()), _entities(entity or []), owner, force, encoding, dates, decimal, rates, draft_only
         )
         print_addition(add_sources(what, settings, options, _answer if sys.stdin.isatty() else None), settings, console)
 

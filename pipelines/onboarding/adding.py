@@ -17,9 +17,11 @@ from typing import Any
 
 from pipelines.config_files import ConfigError
 from pipelines.onboarding.choosing import SKIP, Question, choose_entities, columns_by_reference
+from pipelines.onboarding.entities import NO_ENTITY
 from pipelines.onboarding.inputs import File, find_files
 from pipelines.onboarding.installation import change_settings, is_changeable
 from pipelines.onboarding.mapping import propose
+from pipelines.onboarding.money import DIRECTIONS
 from pipelines.onboarding.names import slug
 from pipelines.onboarding.placing import copy_to_landing, is_unpacked, landing_pattern, newest_date
 from pipelines.onboarding.references import references
@@ -52,6 +54,7 @@ class Options:
     encoding: str | None = None
     dates: str | None = None
     decimal: str | None = None
+    rates: str | None = None
     draft_only: bool = False
 
 
@@ -139,6 +142,7 @@ def add_sources(
                 chosen[table.words],
                 sorted(entities - {chosen[table.words]}),
                 known[table.words],
+                options.rates,
             )
             notes = [one.note(described) for one in linked if one.table == table.words and one.to_table in known]
             proposal = replace(proposal, notes=(*proposal.notes, *filter(None, notes)))
@@ -164,6 +168,8 @@ def _check(options: Options) -> None:
         raise ConfigError(f"--dates: {dates!r} is not an order of day, month and year. Write dd/mm/yyyy or mm/dd/yyyy.")
     if decimal and decimal not in (".", ","):
         raise ConfigError(f"--decimal: {decimal!r} is not a decimal mark. Write . or a comma.")
+    if options.rates and options.rates not in DIRECTIONS:
+        raise ConfigError(f"--rates: {options.rates!r} is not a direction of rates. Write {' or '.join(DIRECTIONS)}.")
 
 
 def _given(given: Sequence[str], options: Options, scratch: Path) -> tuple[list[Given], list[str]]:
@@ -277,7 +283,8 @@ def _table_name(table: Given, source: str, entity: str, options: Options) -> str
     if options.tables and not table.origin:
         return _name(options.tables[0], "--table")
     own_words = re.sub(r"_(dataset|data|export|table|file)$", "", table.words).removeprefix(source).strip("_")
-    return _name(table.words if table.origin else own_words or entity, "--table")
+    usual = table.words if table.origin or entity == NO_ENTITY else entity
+    return _name(table.words if table.origin else own_words or usual, "--table")
 
 
 def _folder_in_landing(what: str, settings: Settings) -> str | None:

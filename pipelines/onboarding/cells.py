@@ -6,15 +6,22 @@ Belongs here: the ways in which values are written. Does not belong here: files 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
+
+from pipelines.onboarding.names import words_of
 
 MAX_UNREADABLE_SHARE = 0.05  # of a column's cells; their rows are quarantined and reported
 
+EXCEL = "excel"  # the format of dates as days since 1899-12-30, as spreadsheets store them
 _BOOLEANS = {"true", "false", "t", "f", "yes", "no", "y", "n", "1", "0"}
 _CURRENCIES = re.compile(r"R\$|US\$|zł|Kč|kr\.?|[A-Z]{3}|[€$£¥₹]")
 _THOUSANDS_SPACES = " \u00a0\u202f'\u2019"
 _ISO_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)?")
+# A date that a database keeps as a point in time. In a zone west of Greenwich it would be the day before.
+_MIDNIGHT_UTC = re.compile(r"\d{4}-\d{2}-\d{2}[ T]00:00(:00([.,]0+)?)?\s?(Z|[+-]00(:?00)?)")
+_ENOUGH_MIDNIGHTS = 3
 _CODES = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d", "hh": "%H", "mi": "%M", "ss": "%S"}
 _DATE = re.compile(r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})(?:[ T](\d{1,2}:\d{2}(:\d{2})?)( [AaPp][Mm])?)?")
 
@@ -36,7 +43,20 @@ class Reading:
     @property
     def is_local_date(self) -> bool:
         """True for a date format in which day and month could be confused."""
-        return self.format is not None and not self.format.startswith("yyyy")
+        return self.format is not None and not self.format.startswith(("yyyy", EXCEL))
+
+    def number(self, cell: str | None) -> Decimal | None:
+        """The number in `cell`, as the macro `delivery_log` reads it; None if it holds none."""
+        text = cell or ""
+        for sign in self.ignore:
+            text = text.replace(sign, "")
+        text = signed(text)
+        if self.decimal == ",":
+            text = text.replace(".", "").replace(" ", "").replace(",", ".")
+        try:
+            return Decimal(text)
+        except InvalidOperation:
+            return None
 
 
 class Found(NamedTuple):
@@ -58,7 +78,9 @@ def read_column(cells: Sequence[str], name: str = "", dates: str | None = None, 
     if not filled:
         return Found()
     readings: list[Reading] = []
-    as_date = _read_dates(filled, name, dates)
+    as_date = _read_serial_dates(filled, name)
+    if not as_date.readings:
+        as_date = _read_dates(filled, name, dates)
     as_number = _read_numbers(filled, decimal) if not as_date.readings and not as_date.ambiguous else Found()
     if as_date.readings and as_date.readings[0].format == "yyyymmdd":
         as_number = Found((Reading("integer"),))
@@ -69,12 +91,39 @@ def read_column(cells: Sequence[str], name: str = "", dates: str | None = None, 
     return Found(tuple(readings), as_date.ambiguous or as_number.ambiguous, as_date.unreadable or as_number.unreadable)
 
 
+def signed(text: str) -> str:
+    """A number with its minus in front: accountants write (10.00) and SAP 10.00- for -10.00."""
+    text = text.strip()
+    if re.fullmatch(r"\([^-()]+\)|[^-()]+-", text):
+        return "-" + text.strip("()-").strip()
+    return text
+
+
 def _enough(count: int, filled: Sequence[str]) -> bool:
     return count > 0 and count >= len(filled) * (1 - MAX_UNREADABLE_SHARE)
 
 
+# 1954 to 2064. Numbers of that size are dates only in a column that is called so.
+_SERIAL_DAYS = (20_000, 60_000)
+_NAMED_LIKE_A_DATE = re.compile(
+    r"(^|_)(date|day|datum|data|dzien|tag|dia|time|timestamp|created|ordered|placed|closed|paid|sold|updated|modified)(_|$)"
+    r"|_(at|on)$|(date|datum)$"
+)
+
+
+def _read_serial_dates(filled: Sequence[str], name: str) -> Found:
+    if not _NAMED_LIKE_A_DATE.search(words_of(name)):
+        return Found()
+    days = [float(cell) for cell in filled if re.fullmatch(r"\d{5}(\.\d+)?", cell)]
+    if len(days) < len(filled) or not all(_SERIAL_DAYS[0] <= day <= _SERIAL_DAYS[1] for day in days):
+        return Found()
+    return Found((Reading("date" if all(day.is_integer() for day in days) else "timestamp", EXCEL),))
+
+
 def _read_dates(filled: Sequence[str], name: str, told: str | None) -> Found:
     stamps = sum(bool(_ISO_TIMESTAMP.fullmatch(cell)) for cell in filled)
+    if len(filled) >= _ENOUGH_MIDNIGHTS and all(_MIDNIGHT_UTC.fullmatch(cell) for cell in filled):
+        return Found((Reading("date"), Reading("timestamp")))
     if _enough(stamps, filled):
         return Found((Reading("timestamp"),), unreadable=len(filled) - stamps)
     if _enough(sum(len(cell) == 8 and cell.isdigit() for cell in filled), filled):
@@ -139,7 +188,7 @@ def _read_numbers(filled: Sequence[str], told: str | None) -> Found:
     ignore: set[str] = set()
     unreadable = 0
     for cell in filled:
-        number = _CURRENCIES.sub("", cell)
+        number = signed(_CURRENCIES.sub("", cell))
         spaces = set(number.strip()) & set(_THOUSANDS_SPACES)
         signs = set(_CURRENCIES.findall(cell))
         number = re.sub(f"[{_THOUSANDS_SPACES}]", "", number)
@@ -148,6 +197,10 @@ def _read_numbers(filled: Sequence[str], told: str | None) -> Found:
             continue
         bare.append(number.lstrip("+-"))
         ignore |= signs | spaces | ({c for c in _THOUSANDS_SPACES if c in cell and signs})
+    if _decimal_mark(bare) is None:
+        consistent = [number for number in bare if _decimal_mark([number]) is not None]
+        unreadable += len(bare) - len(consistent)
+        bare = consistent
     if not _enough(len(bare), filled):
         return Found()
     digits = [re.sub(r"[.,]", "", number) for number in bare]
@@ -180,7 +233,7 @@ def _grouped(cell: str, signs: set[str]) -> bool:
     """True if the spaces in `cell` only separate thousands, or a currency sign from its amount."""
     for sign in signs:
         cell = cell.replace(sign, "")
-    amount = cell.strip(_THOUSANDS_SPACES)
+    amount = signed(cell.strip(_THOUSANDS_SPACES))
     grouped = re.fullmatch(rf"[+-]?\d{{1,3}}([{_THOUSANDS_SPACES}]\d{{3}})*([.,]\d+)?", amount)
     return bool(grouped) or not set(amount) & set(_THOUSANDS_SPACES)
 
@@ -216,3 +269,37 @@ def _decimal_mark(numbers: Sequence[str]) -> str | None:
     if marks:
         return ""
     return "?" if undecided else ""
+
+
+def kind_of_unreadable(cells: Sequence[str | None], reading: Reading) -> str:
+    """What all the unreadable cells have in common, since a KPI that lacks them is biased: `, all of them negative`.
+    Empty if they have nothing in common, or are no numbers."""
+    if reading.type not in ("decimal", "integer"):
+        return ""
+    unreadable = [cell for cell in cells if cell and reading.number(cell) is None]
+    for kind, pattern in _KINDS.items():
+        if unreadable and all(re.search(pattern, cell) for cell in unreadable):
+            return f", all of them {kind}, so that what counts is biased"
+    return ""
+
+
+_KINDS = {
+    "negative": r"^\s*[-(]|-\s*$|\d-|\bCR$",
+    "with separated thousands, and thus the largest": r"\d[., '\u00a0\u2019]\d{3}([., '\u00a0\u2019]|$)",
+    "words": r"^[^\d]+$",
+}
+
+
+def as_date(cell: str | None, column_readings: Sequence[Reading]) -> date | None:
+    """The date in `cell`, read in the first of the ways that is a date; None if it holds none."""
+    reading = next((one for one in column_readings if one.type in ("date", "timestamp")), None)
+    if not cell or reading is None:
+        return None
+    try:
+        if reading.format == EXCEL:
+            return date(1899, 12, 30) + timedelta(days=int(float(cell)))
+        if reading.format:
+            return datetime.strptime(cell.replace("T", " "), strptime_pattern(reading.format)).date()
+        return date.fromisoformat(cell[:10])
+    except ValueError:
+        return None

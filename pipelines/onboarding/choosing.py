@@ -7,9 +7,9 @@ Belongs here: comparing scores, and asking where they leave it open. Does not be
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.onboarding.entities import synonyms
+from pipelines.onboarding.entities import NO_ENTITY, synonyms
 from pipelines.onboarding.matching import assign
-from pipelines.onboarding.recognising import ENOUGH, Score, scores
+from pipelines.onboarding.recognising import ENOUGH, Score, is_no_entity, rivals, scores
 from pipelines.onboarding.references import Reference
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
 
@@ -57,7 +57,9 @@ def choose_entities(
     questions = []
     for table in sorted(set(tables).difference(told), key=lambda name: -ranked[name][0].points):
         question = _question(tables[table], table, ranked[table], chosen)
-        if question is None:
+        if is_no_entity(tables[table], ranked[table]):
+            chosen[table] = NO_ENTITY
+        elif question is None:
             chosen[table] = ranked[table][0].entity
         elif ask:
             chosen[table] = ask(question)
@@ -96,15 +98,17 @@ def _ranked(tables: Mapping[str, Described], linked: Sequence[Reference]) -> dic
 
 def _question(described: Described, table: str, ranked: Sequence[Score], chosen: Mapping[str, str]) -> Question | None:
     best = ranked[0]
-    rivals = [score.entity for score in ranked if score.points == best.points]
-    others = tuple(entity for entity in sorted(synonyms()) if entity not in rivals)
+    near = [score.entity for score in rivals(ranked)]
+    others = tuple(entity for entity in sorted(synonyms()) if entity not in near)
     columns = ", ".join(column.name for column in described.columns[:20])
     if best.points < ENOUGH:
         return Question(
-            table, f"the columns match none of this project's entities: {columns}", (*sorted(synonyms()), SKIP)
+            table,
+            f"the columns match none of this project's entities: {columns}",
+            (*sorted(synonyms()), NO_ENTITY, SKIP),
         )
-    if len(rivals) > 1:
-        return Question(table, f"the columns could be {' or '.join(rivals)}: {columns}", (*rivals, *others, SKIP))
+    if len(near) > 1:
+        return Question(table, f"the columns could be {' or '.join(near)}: {columns}", (*near, *others, SKIP))
     same = [other for other, entity in chosen.items() if entity == best.entity]
     if same:
         text = f"looks like {best.entity}, as {same[0]} does, and a source has one table of each"

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pipelines.onboarding.cells import Reading, read_column
+from pipelines.onboarding.currencies import currency_called, currency_in_name
 from pipelines.onboarding.names import words_of
 
 
@@ -39,6 +40,17 @@ class Column:
     def reading(self, *types: str) -> Reading | None:
         """How to read its cells as the first of `types` that fits; None if none fits."""
         return next((reading for type_ in types for reading in self.readings if reading.type == type_), None)
+
+    @property
+    def currencies(self) -> set[str]:
+        """The currencies that its cells name, as in 12.50 zł. `$` and `kr` could be several, and are left out."""
+        return {code for reading in self.readings for sign in reading.ignore if (code := currency_called(sign))}
+
+    @property
+    def currency(self) -> str | None:
+        """The currency that its name, or each cell with a currency, says; None if they say none or several."""
+        in_cells = self.currencies
+        return currency_in_name(self.name) or (in_cells.pop() if len(in_cells) == 1 else None)
 
 
 def describe_columns(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines.settings import PROJECT_DIR
 
+NO_ENTITY = "none"  # of a table that is none of them, such as one of countries
 Columns = dict[str, str]  # the columns of an entity, with their SQL types
 
 

@@ -7,56 +7,22 @@ SQL (`writing.py`).
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 from pipelines.onboarding.columns import Column
-from pipelines.onboarding.entities import Synonyms, entity_columns, synonyms
+from pipelines.onboarding.entities import NO_ENTITY, Synonyms, entity_columns, synonyms
+from pipelines.onboarding.grain import is_equal_within, is_share, order_number, period_of
 from pipelines.onboarding.matching import Assigned, assign, types_of, with_order_columns
+from pipelines.onboarding.money import direction_of_rates, evidence_of_cents
 from pipelines.onboarding.names import words_of
+from pipelines.onboarding.notes import notes_on
+from pipelines.onboarding.outcomes import outcome_column, outcome_in_sql
+from pipelines.onboarding.proposals import PLACE, Mapped, Proposal, quoted, source_of, text
 from pipelines.onboarding.recognising import best_entity, newest_by
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
 
-PLACE = ("_source_file", "_row_number")  # the key of rows that have no key: their position
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """Where one entity column comes from.
-
-    column: the delivered column, or None.
-    sql: the expression, in which $column stands for the column; the whole expression if there is no column; or None.
-    hint: why no column was found, for the person who completes the mapping.
-    """
-
-    name: str
-    sql_type: str  # the type of the entity column, such as decimal(18, 6)
-    column: Column | None = None
-    sql: str | None = None
-    is_required: bool = False
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A delivered table as one of this project's entities.
-
-    key: delivered columns, or `_source_file` and `_row_number` if the rows have no key.
-    newest_by: the column that has the greater value in the newer version, if there is one.
-    date_column: the delivered column that holds the date of the event, if there is one.
-    """
-
-    entity: str
-    columns: tuple[Mapped, ...]
-    key: tuple[str, ...]
-    newest_by: str | None
-    date_column: str | None
-    unused: tuple[Column, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def missing(self) -> tuple[Mapped, ...]:
-        """The entity columns that must be mapped before the model can be built."""
-        return tuple(mapped for mapped in self.columns if mapped.is_required and not mapped.column and not mapped.sql)
+REPORTING_CURRENCY = "'{{ var(\"reporting_currency\") }}'"
 
 
 def propose(
@@ -66,37 +32,87 @@ def propose(
     entity: str | None = None,
     delivered: Sequence[str] = (),
     known: Mapping[str, str] | None = None,
+    rates: str | None = None,
 ) -> Proposal:
     """The entity that fits best, and the mapping of its columns.
 
-    `name` consists of the names of the file and the table, whose words also count. `currency` is the currency of
-    amounts that are delivered without one. `entity` overrides the choice. `delivered` lists the entities that the
-    source already has. `known` holds the columns that other tables decide, as {entity column: delivered column}.
+    `name` consists of the names of the file and the table, whose words also count. `currency` is the reporting
+    currency. `entity` overrides the choice; `none` means none. `delivered` lists the entities that the source already
+    has. `known` holds the columns that other tables decide, as {entity column: delivered column}. `rates` is the
+    direction of exchange rates, `direct` or `inverse`.
 
     Raises:
-        UnrecognisedError: no entity fits, or `entity` is not an entity.
+        UnrecognisedError: no entity fits, or something that changes a KPI is open; the message names the option that
+            decides it.
     """
-    if entity is not None and entity not in synonyms():
+    if entity is not None and entity not in (*synonyms(), NO_ENTITY):
         raise UnrecognisedError(
             f"--entity: {entity!r} is not an entity. The entities are: {', '.join(sorted(synonyms()))}."
         )
     entity = entity or best_entity(described, name)
+    if entity == NO_ENTITY:
+        return _reference_table(described)
     meaning = with_order_columns(entity, described.columns, delivered)
     assigned, hints = assign(described.columns, meaning, known)
     newest = newest_by(described)
-    key = _key(described, assigned, meaning, newest)
-    columns = _mapped(entity, described, assigned, hints, meaning, key, currency)
+    key = _key(entity, described, assigned, meaning, newest)
+    columns = _mapped(entity, described, assigned, hints, meaning, key)
+    said: list[str] = []
+    if entity == "order_items":
+        columns = _with_prices(described, columns, said)
+    if entity == "fx_rates":
+        columns = _with_direction(described, columns, assigned, currency, rates, said)
+    columns = _with_cents(described, columns, said)
     dates = [column.column.name for column in columns if column.column and column.sql_type in ("timestamp", "date")]
-    used = {*key, newest, *(mapped.column.name for mapped in columns if mapped.column)}
-    return Proposal(
+    deleted = None if "is_deleted" in assigned else _deletion_flag(described)
+    used = {*key, newest, deleted, *(mapped.column.name for mapped in columns if mapped.column)}
+    proposal = Proposal(
         entity=entity,
         columns=columns,
         key=key,
         newest_by=newest,
         date_column=next((date for date in dates if date != newest), None),
         unused=tuple(column for column in described.columns if column.name not in used),
-        notes=_notes(entity, described, columns, key, assigned, delivered),
+        notes=tuple(said),
+        tombstone=deleted,
+        not_personal=_names_of_things(entity, described),
     )
+    proposal = _with_other_entities(proposal, described, delivered)
+    if entity == "ad_spend":
+        proposal = _summed_by_day(proposal, described)
+    if entity == "orders" and key != PLACE and not described.is_key(key):
+        varying = [
+            column for column in proposal.unused if not is_equal_within(described, described.column(key[0]), column)
+        ]
+        proposal = replace(proposal, only_raw=tuple(column.name for column in varying))
+    return replace(proposal, notes=notes_on(proposal, described, assigned, delivered, currency))
+
+
+def _reference_table(described: Described) -> Proposal:
+    """A table that is no entity, with the first column that names each row as its key."""
+    unique = [column.name for column in described.columns if described.is_key([column.name])]
+    ids = [name for name in unique if _ID.search(words_of(name))]
+    note = (
+        "It is none of this project's entities, so it is drafted as a table that no KPI counts. If its rows are an "
+        "entity, specify it with --entity."
+    )
+    key = tuple((ids or unique)[:1]) or PLACE
+    unused = tuple(column for column in described.columns if column.name not in key)
+    things = _names_of_things(NO_ENTITY, described)
+    return Proposal(NO_ENTITY, (), key, None, None, unused, (*described.notes, note), not_personal=things)
+
+
+_OF_THINGS = re.compile(r"(^|_)(sku|ean|price|tax|rate|opened|closed|code|iso|currency|category|label|country)(_|$)")
+
+
+def _names_of_things(entity: str, described: Described) -> tuple[str, ...]:
+    """The column `name` where it names no people: of products and campaigns, and of tables such as one of stores."""
+    others = [words_of(column.name) for column in described.columns]
+    has_people = any(column.is_personal and words_of(column.name) != "name" for column in described.columns)
+    is_of_things = entity == NO_ENTITY and any(_OF_THINGS.search(words) for words in others) and not has_people
+    if entity not in ("products", "campaigns") and not is_of_things:
+        return ()
+    return tuple(column.name for column in described.columns if words_of(column.name) == "name")
 
 
 _HOW: dict[str, str] = {  # the expression for a delivered column, where it is not simply the column
@@ -118,21 +134,17 @@ _HOW: dict[str, str] = {  # the expression for a delivered column, where it is n
 
 
 def _mapped(
-    entity: str,
-    described: Described,
-    assigned: Assigned,
-    hints: dict[str, str],
-    meaning: Synonyms,
-    key: Sequence[str],
-    currency: str,
+    entity: str, described: Described, assigned: Assigned, hints: dict[str, str], meaning: Synonyms, key: Sequence[str]
 ) -> tuple[Mapped, ...]:
     result = []
+    amounts = [column for name, column in assigned.items() if types_of(meaning)[name].startswith("decimal")]
+    in_amounts = next((code for column in amounts if (code := column.currency)), None)
     for name in meaning.columns:
         sql_type = types_of(meaning)[name] if name not in entity_columns()[entity] else entity_columns()[entity][name]
         column = assigned.get(name)
         sql: str | None = _HOW.get(name, "$column") if column else meaning.otherwise.get(name)
         if column is None and name in ("currency_code", "to_currency"):
-            sql = f"'{currency}'"
+            sql = f"'{in_amounts}'" if in_amounts and name == "currency_code" else REPORTING_CURRENCY
         if column and sql == "$column" and column.is_personal and name.endswith("_id"):
             sql = "md5(lower($column))"
         if column and sql == "$column":
@@ -141,7 +153,8 @@ def _mapped(
             column = _mail(described)
             sql = "{{ email_key('$text') }}" if column else sql
         if column is None and name in ("is_won", "is_closed"):
-            column, sql = _outcome(described, name)
+            column = outcome_column(described.columns)
+            sql = outcome_in_sql(column, name) if column else None
         if [name] == meaning.keys[0] and (list(key) != [column.name] if column else name not in meaning.required):
             column, sql = None, "{{ surrogate_key([" + ", ".join(f"'{text(part)}'" for part in key) + "]) }}"
         result.append(
@@ -157,25 +170,194 @@ def _mapped(
     return tuple(result)
 
 
-def quoted(column: str) -> str:
-    """The column's name in SQL, in quotes only where they are needed."""
-    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) and not _RESERVED.fullmatch(column.lower())
-    return column if plain else '"' + column.replace('"', '""') + '"'
+def _changed(columns: Sequence[Mapped], name: str, **changes: Any) -> tuple[Mapped, ...]:
+    return tuple(replace(mapped, **changes) if mapped.name == name else mapped for mapped in columns)
 
 
-def text(column: str) -> str:
-    """The column's name in SQL, inside a string in a macro call."""
-    return quoted(column).replace("\\", "\\\\").replace("'", "\\'")
+def _with_prices(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
+    """The price of one unit, also where only the total of the line is delivered; and discounts that are a share."""
+    quantity, price = source_of(columns, "quantity"), source_of(columns, "unit_price")
+    discount = source_of(columns, "discount_amount")
+    units = f"nullif({quoted(quantity.name)}, 0)" if quantity else "1"
+    if price is None:
+        number = order_number(described)
+        total = assign(described.columns, synonyms()["orders"])[0].get("total_amount")
+        if total is None or (number and not number.is_unique and is_equal_within(described, number, total)):
+            return columns
+        sql = f"cast($column / {units} as decimal(18, 6))" if quantity else "$column"
+        columns = _changed(columns, "unit_price", column=total, sql=sql)
+        divided = f", so the price of one unit is {total.name} divided by {quantity.name}" if quantity else ""
+        said.append(f"{total.name} is taken as the total of the line, after discounts and excluding tax{divided}.")
+        if discount is not None:  # what was paid for the line is known, so the discount is part of it
+            columns = _changed(columns, "discount_amount", column=None, sql="0")
+    elif discount is not None and is_share(discount):
+        amount = f"{quoted(price.name)} * {units}" if quantity else quoted(price.name)
+        sql = f"cast(coalesce($column, 0) * {amount} as decimal(18, 6))"
+        said.append(f"{discount.name} is taken as a share of the price, since no value is above 1.")
+        columns = _changed(columns, "discount_amount", sql=sql)
+    return columns
 
 
-# Words that need quotes as a column name in DuckDB or Spark.
-_RESERVED = re.compile(
-    r"all|and|any|as|asc|between|both|case|cast|check|collate|column|constraint|create|"
-    r"cross|current_date|default|desc|distinct|else|end|except|exists|false|fetch|for|foreign|"
-    r"from|full|grant|group|having|in|inner|intersect|into|is|join|lateral|leading|left|"
-    r"like|limit|natural|not|null|offset|on|only|or|order|outer|primary|references|right|"
-    r"select|some|table|then|to|trailing|true|union|unique|user|using|when|where|window|with"
-)
+def _with_cents(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
+    """Amounts that are delivered in cents, divided by 100."""
+    factors = assign(described.columns, synonyms()["order_items"])[0]
+    pair = [factors[name] for name in ("quantity", "unit_price") if name in factors]
+    for mapped in columns:
+        is_money = mapped.column and mapped.sql == "$column" and mapped.sql_type == "decimal(18, 6)"
+        if mapped.column and is_money and (evidence := evidence_of_cents(described, mapped.column, pair)):
+            said.append(f"{mapped.column.name} is taken as cents, and divided by 100: {evidence}.")
+            columns = _changed(columns, mapped.name, sql="cast($column / 100 as decimal(18, 6))")
+    return columns
+
+
+def _with_direction(
+    described: Described,
+    columns: tuple[Mapped, ...],
+    assigned: Assigned,
+    currency: str,
+    told: str | None,
+    said: list[str],
+) -> tuple[Mapped, ...]:
+    """Rates as the value of one unit of `from_currency` in `to_currency`."""
+    if "rate" not in assigned or "from_currency" not in assigned:
+        return columns
+    source, target, rate = assigned["from_currency"], assigned.get("to_currency"), assigned["rate"]
+    direction = direction_of_rates(described, source, target, rate, currency, told)
+    code, other = described.cells(source.name)[0], described.cells(target.name)[0] if target else currency
+    one, priced = (code, other) if direction == "direct" else (other, code)
+    said.append(
+        f"The first rate is read as: 1 {one} costs {described.cells(rate.name)[0]} {priced}. If that is turned round, "
+        f"add --rates {'inverse' if direction == 'direct' else 'direct'}."
+    )
+    if direction == "direct":
+        return columns
+    return _changed(columns, "rate", sql="cast(1 / nullif($column, 0) as decimal(18, 8))")
+
+
+_DELETED = re.compile(r"(^|_)(deleted|is_removed|usuniety|geloescht|geloscht|excluido)$")
+
+
+def _deletion_flag(described: Described) -> str | None:
+    flags = [
+        column.name
+        for column in described.columns
+        if _DELETED.search(words_of(column.name)) and column.reading("boolean")
+    ]
+    return flags[0] if flags else None
+
+
+# --- What else the table holds ----------------------------------------------------------------------------------------
+
+
+def _with_other_entities(proposal: Proposal, described: Described, delivered: Sequence[str]) -> Proposal:
+    """The proposal with the refunds among orders and lines, and with the history of reps, unless another table of the
+    source has them."""
+    if proposal.entity == "sales_reps" and "sales_rep_versions" not in delivered:
+        return replace(proposal, also=(_history_of_reps(proposal),))
+    if proposal.entity not in ("orders", "order_items") or "refunds" in delivered:
+        return proposal
+    amounts = ("total_amount",) if proposal.entity == "orders" else ("quantity", "unit_price")
+    negative = next((name for name in amounts if _negatives(proposal, described, name)), None)
+    if negative is None:
+        return proposal
+    if negative == "unit_price" and _is_discount_line(proposal, described):
+        return proposal
+    column = proposal.source_of(negative)
+    assert column is not None
+    condition = f"{quoted(column.name)} < 0"
+    return replace(
+        proposal, where=f"not coalesce({condition}, false)", also=(_refunds(proposal, described, condition),)
+    )
+
+
+def _negatives(proposal: Proposal, described: Described, name: str) -> int:
+    """How many rows have a negative value in the entity column; 0 if all have, since then minus means nothing."""
+    column = proposal.source_of(name)
+    reading = column.reading("decimal", "integer") if column else None
+    if column is None or reading is None:
+        return 0
+    numbers = [number for cell in described.cells(column.name) if (number := reading.number(cell)) is not None]
+    count = sum(number < 0 for number in numbers)
+    return count if count < len(numbers) else 0
+
+
+def _is_discount_line(proposal: Proposal, described: Described) -> bool:
+    """True if lines with a negative price belong to orders that have other lines, as a voucher does."""
+    number, price = proposal.source_of("order_id"), proposal.source_of("unit_price")
+    reading = price.reading("decimal", "integer") if price else None
+    if number is None or price is None or reading is None:
+        return False
+    signs: dict[str | None, set[bool]] = {}
+    for order, cell in zip(described.cells(number.name), described.cells(price.name), strict=True):
+        signs.setdefault(order, set()).add((reading.number(cell) or 0) < 0)
+    return any(len(found) > 1 for found in signs.values())
+
+
+def _refunds(proposal: Proposal, described: Described, condition: str) -> Proposal:
+    """The rows of orders or order lines that give money back."""
+    made = {mapped.name: mapped for mapped in proposal.columns}
+    if proposal.entity == "orders":
+        amount, key = _negated(made["total_amount"]), made["order_id"]
+    else:
+        parts = {name: _expression(made[name]) for name in ("quantity", "unit_price", "discount_amount")}
+        sql = f"-({parts['quantity']} * {parts['unit_price']} - {parts['discount_amount']})"
+        amount, key = Mapped("amount", "decimal(18, 6)", None, sql), made["order_item_id"]
+    taken = {"refund_id": key, "refunded_at": made.get("ordered_at"), "amount": amount}
+    names = ("order_id", "currency_code", "customer_id", "region", "channel", "rep_id")
+    taken |= {name: made[name] for name in names if name in made}
+    columns = []
+    for name, sql_type in entity_columns()["refunds"].items():
+        mapped = taken.get(name)
+        nothing = Mapped(name, sql_type, hint="not delivered", is_required=name == "refunded_at")
+        columns.append(replace(mapped, name=name, sql_type=sql_type) if mapped else nothing)
+    return replace(proposal, entity="refunds", columns=tuple(columns), where=condition, tombstone=None)
+
+
+def _negated(mapped: Mapped) -> Mapped:
+    return replace(mapped, name="amount", sql=f"-{mapped.sql}" if mapped.sql else None)
+
+
+def _expression(mapped: Mapped) -> str:
+    """The SQL of the entity column, with the name of its delivered column."""
+    sql = mapped.sql or "null"
+    return sql.replace("$column", quoted(mapped.column.name)) if mapped.column else sql
+
+
+def _history_of_reps(proposal: Proposal) -> Proposal:
+    """What was delivered of each rep and when: a deal counts in the team that its rep had at the time."""
+    by_name = {mapped.name: mapped for mapped in proposal.columns}
+    types = entity_columns()["sales_rep_versions"]
+    columns = [
+        Mapped(name, sql_type, sql="_delivered_on") if name == "valid_from" else by_name[name]
+        for name, sql_type in types.items()
+    ]
+    return replace(proposal, entity="sales_rep_versions", columns=tuple(columns), where="")
+
+
+def _finer_key(described: Described, assigned: Assigned) -> tuple[str, ...] | None:
+    """The key of ad rows that are finer than campaign and day: also the ad set, the device and the like."""
+    if "spend_date" not in assigned:
+        return None
+    names = [assigned[name].name for name in ("spend_date", "campaign_id") if name in assigned]
+    used = {column.name for column in assigned.values()}
+    finer = [
+        column.name
+        for column in described.columns
+        if column.name not in used and column.is_complete and column.type == "text" and not column.is_personal
+    ]
+    return (*names, *finer) if finer and described.is_key([*names, *finer]) else None
+
+
+def _summed_by_day(proposal: Proposal, described: Described) -> Proposal:
+    """The proposal with its measures summed up, if several rows are of one campaign and day; and with its rhythm."""
+    start = proposal.source_of("spend_date")
+    period = period_of(described, start) if start else None
+    if period and period.is_months and period.longer == described.rows:
+        proposal = replace(proposal, rhythm="monthly")
+    names = [column.name for name in ("spend_date", "campaign_id") if (column := proposal.source_of(name))]
+    if not names or described.identifies(names):
+        return proposal
+    return replace(proposal, summed=("impressions", "clicks", "spend"))
 
 
 def _as_type(column: Column, sql_type: str) -> str:
@@ -191,31 +373,35 @@ def _mail(described: Described) -> Column | None:
     return named[0] if named else None
 
 
-def _outcome(described: Described, name: str) -> tuple[Column | None, str | None]:
-    """Columns for won and closed deals, from a column whose values say won and lost."""
-    for column in described.columns:
-        values = " ".join(column.values).lower()
-        if re.search(r"\b(won|lost)\b", values):
-            won = "lower($column) like '%won%'"
-            return column, won if name == "is_won" else f"({won} or lower($column) like '%lost%')"
-    return None, None
-
-
 # --- Which rows are versions of one -----------------------------------------------------------------------------------
+
+
+def _is_one_order_per_number(described: Described, assigned: Assigned) -> bool:
+    """True if a repeated order number is that of one order: nothing that an order has differs between its rows."""
+    number = assigned["order_id"]
+    return number.is_complete and all(
+        is_equal_within(described, number, column) for name, column in assigned.items() if name != "order_id"
+    )
 
 
 _ID = re.compile(r"(^|_)(id|uuid|guid|number|no|nr|numer|nummer|key|code|sku)$")
 
 
-def _key(described: Described, assigned: Assigned, meaning: Synonyms, newest: str | None) -> tuple[str, ...]:
+def _key(
+    entity: str, described: Described, assigned: Assigned, meaning: Synonyms, newest: str | None
+) -> tuple[str, ...]:
     if described.primary_key:
         return described.primary_key
     for names in meaning.keys:
         columns = tuple(assigned[name].name for name in names if name in assigned)
         if len(columns) != len(names):
             continue
-        if described.is_key(columns) or (newest and described.is_key((*columns, newest))):
+        if described.identifies(columns) or (newest and described.is_key((*columns, newest))):
             return columns
+    if entity == "orders" and "order_id" in assigned and _is_one_order_per_number(described, assigned):
+        return (assigned["order_id"].name,)
+    if entity == "ad_spend" and (finer := _finer_key(described, assigned)):
+        return finer
     # If a reference to another entity is unique in one file, that is a coincidence.
     own = {name for names in meaning.keys for name in names}
     references = {column.name for name, column in assigned.items() if name.endswith("_id") and name not in own}
@@ -224,46 +410,3 @@ def _key(described: Described, assigned: Assigned, meaning: Synonyms, newest: st
         if is_id and described.is_key([column.name]):
             return (column.name,)
     return PLACE
-
-
-# --- What a person should know ----------------------------------------------------------------------------------------
-
-
-def _notes(
-    entity: str,
-    described: Described,
-    columns: Sequence[Mapped],
-    key: Sequence[str],
-    assigned: Assigned,
-    delivered: Sequence[str],
-) -> tuple[str, ...]:
-    notes = list(described.notes)
-    if tuple(key) == PLACE:
-        notes.append(
-            "No column is a key: every delivered row counts, and a row delivered twice counts twice. "
-            "If several columns together form a key, list them under `key`."
-        )
-    for name, column in assigned.items():
-        if column.unreadable:
-            cells = f"{column.unreadable} of {described.rows} cells are not of type {column.type}"
-            notes.append(f"{column.name}: {cells}; their rows are quarantined.")
-        if column.ambiguous:
-            notes.append(f"{column.name}: can be read as {' or '.join(column.ambiguous)}; used as text for {name}.")
-    if any(mapped.name == "currency_code" and not mapped.column for mapped in columns):
-        currency = next(mapped.sql for mapped in columns if mapped.name == "currency_code")
-        notes.append(
-            f"No column contains the currency: amounts are assumed to be in {(currency or '').strip(chr(39))}."
-        )
-    if entity == "orders" and "total_amount" in assigned:
-        total = assigned["total_amount"].name
-        notes.append(f"total_amount must be what the customer paid, excluding tax: check that {total} is.")
-    elif entity == "orders" and "order_items" not in delivered:
-        notes.append(
-            "No column contains the order's amount: map total_amount, or add the order lines with the same --name."
-        )
-    if entity == "order_items" and "orders" not in delivered and not any(m.name == "ordered_at" for m in columns):
-        notes.append("The lines do not say who ordered, and when: add the orders, too, with the same --name.")
-    if "status" in assigned and assigned["status"].values:
-        statuses = ", ".join(sorted(value.lower() for value in assigned["status"].values)[:12])
-        notes.append(f"Statuses are {statuses}; those that do not count are in kpi.yml, kpis.excluded_order_statuses.")
-    return tuple(notes)

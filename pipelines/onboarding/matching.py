@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from pipelines.onboarding.columns import Column
+from pipelines.onboarding.currencies import currency_in_name
 from pipelines.onboarding.entities import Columns, Synonyms, entity_columns, synonyms
-from pipelines.onboarding.names import words_of
+from pipelines.onboarding.names import without_brackets, words_of
 
 Assigned = dict[str, Column]  # entity column: delivered column
 
@@ -52,19 +53,34 @@ def types_of(meaning: Synonyms) -> Columns:
 
 def cost_of(column: Column, target: str, meaning: Synonyms) -> float | None:
     """How different the column's name is from the entity column's: 0 is the first synonym, None is no match."""
-    words = words_of(column.name)
     known = meaning.columns[target]
-    if words in known:
-        return known.index(words)
-    for own in meaning.files:  # such as order_status, Deal - Stage, review_score
-        shorter = words.removeprefix(f"{own}_").removeprefix(f"{own}_")
-        if shorter != words and shorter in known:
-            return known.index(shorter) + 0.5
+    names = _names(column, meaning)
+    for place, name in enumerate(names):
+        if name in known:
+            return known.index(name) + 0.5 * (place > 0)
+    words = names[0]
     if words.count("_") >= 3:  # a question of a survey
         for place, synonym in enumerate(known):
             if len(synonym) >= 9 and re.search(rf"(^|_){synonym}(_|$)", words):
                 return place + 20
     return None
+
+
+# What tools that copy tables put in front of every column.
+_PREFIXES = re.compile(r"^(property|properties|hs)_")
+_UNITS = re.compile(r"_(in_)?(cents?|minor|pence|grosze|centavos|centimes)$")
+
+
+def _names(column: Column, meaning: Synonyms) -> list[str]:
+    """The name of the column as words, and then without what does not tell columns apart: what is in brackets, as in
+    Clicks (all), a prefix of a tool, a currency at the end, and the word of the entity, as in order_status."""
+    words = words_of(column.name)
+    shorter = [words_of(without_brackets(column.name)), _PREFIXES.sub("", words), _UNITS.sub("", words)]
+    if currency_in_name(column.name):
+        shorter.append(words.rpartition("_")[0])
+    for own in meaning.files:  # such as order_status, Deal - Stage, review_score
+        shorter.append(words.removeprefix(f"{own}_").removeprefix(f"{own}_"))
+    return list(dict.fromkeys(name for name in (words, *shorter) if name))
 
 
 def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> str:
@@ -81,6 +97,8 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
         return f"{column.name} can be read as {choices}. Specify which with {option}"
     if reads and column.reading(*reads) is None:
         return f"{column.name} contains {column.type}, not {reads[0]}"
+    if sql_type.startswith("decimal") and len(column.currencies) > 1:
+        return f"{column.name} contains amounts in several currencies: {', '.join(sorted(column.currencies))}"
     if target == "score" and not column.values <= {*map(str, range(11))}:
         return f"{column.name} is not always 0 to 10"
     if not reads and column.type in ("date", "timestamp") and column.name not in meaning.keys[0]:

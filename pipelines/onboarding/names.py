@@ -5,6 +5,8 @@ import unicodedata
 from datetime import date, datetime
 from typing import NamedTuple
 
+from pipelines.onboarding.currencies import BRACKETS, currency_called
+
 
 class DayInName(NamedTuple):
     """A file name without its delivery day."""
@@ -45,9 +47,14 @@ def words_of(name: str) -> str:
 
     A currency in brackets, as in Cost (EUR), is dropped.
     """
-    name = re.sub(r"[(\[](EUR|USD|GBP|PLN|CHF|BRL|CZK|SEK|NOK|DKK|€|\$|£|zł)[)\]]", "", name)
+    name = BRACKETS.sub(lambda found: "" if currency_called(found[1]) else found[0], name)
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return re.sub(r"[^a-z0-9]+", "_", plain_letters(parted)).strip("_")
+
+
+def without_brackets(name: str) -> str:
+    """The name without what is in brackets: Start Date (in UTC) becomes Start Date."""
+    return BRACKETS.sub(" ", name)
 
 
 def plain_letters(text: str) -> str:

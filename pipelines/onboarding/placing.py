@@ -4,16 +4,13 @@ Belongs here: the pattern of file names, the day inside a file, and copying. Doe
 (`ingest/`).
 """
 
-import re
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from pipelines.config_files import ConfigError
-from pipelines.onboarding.cells import strptime_pattern
-from pipelines.onboarding.columns import Column
+from pipelines.onboarding.cells import as_date
 from pipelines.onboarding.names import DayInName
 from pipelines.onboarding.sniffing import Described
 
@@ -41,19 +38,9 @@ def newest_date(described: Described, columns: Iterable[str], before: date) -> d
         day
         for name in columns
         for cell in {row[names.index(name)] for row in described.sample}
-        if cell and (day := _day_of(cell.strip(), described.column(name))) and day < before
+        if cell and (day := as_date(cell.strip(), described.column(name).readings)) and day < before
     }
     return max(days, default=None)
-
-
-def _day_of(cell: str, column: Column) -> date | None:
-    reading = column.reading("date", "timestamp")
-    with suppress(ValueError):
-        if reading and reading.format:
-            return datetime.strptime(cell.replace("T", " "), strptime_pattern(reading.format)).date()
-        if reading and re.match(r"\d{4}-\d{2}-\d{2}", cell):
-            return date.fromisoformat(cell[:10])
-    return None
 
 
 def copy_to_landing(path: Path, target: Path) -> bool:

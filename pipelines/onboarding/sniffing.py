@@ -27,6 +27,7 @@ from pipelines.ingest.gate import Admitted, DeliveryError
 from pipelines.ingest.readers import read_delivery
 from pipelines.onboarding.cells import MAX_UNREADABLE_SHARE
 from pipelines.onboarding.columns import Column, describe_columns
+from pipelines.onboarding.no_records import no_records
 from pipelines.sources import Table
 from pipelines.sql import quote_name
 from pipelines.warehouse import in_memory
@@ -60,11 +61,23 @@ class Described:
     optional_columns: tuple[str, ...] = ()  # columns that some rows of a JSON file lack
     primary_key: tuple[str, ...] = ()  # the primary key of a database table
     skip_lines: int = 0  # of a CSV file: the lines above its header
+    skip_rows: str = ""  # the condition for rows that are no records, such as totals
     notes: tuple[str, ...] = ()  # what a person should know or check
 
     def column(self, name: str) -> Column:
         """The column called `name`."""
         return next(column for column in self.columns if column.name == name)
+
+    def cells(self, name: str) -> list[str | None]:
+        """The cells of the column called `name`, without surrounding blanks; None for an empty cell."""
+        place = [column.name for column in self.columns].index(name)
+        return [(row[place] or "").strip() or None for row in self.sample]
+
+    def identifies(self, names: Sequence[str]) -> bool:
+        """True if these columns are never empty, and rows with the same values in them are equal."""
+        places = [[column.name for column in self.columns].index(name) for name in names]
+        seen = {tuple(row[place] for place in places) for row in self.sample}
+        return len(seen) == len(set(self.sample)) and all(self.column(name).is_complete for name in names)
 
     def is_key(self, names: Sequence[str]) -> bool:
         """True if these columns are never empty, and no two rows have the same values in all of them."""
@@ -385,7 +398,8 @@ def _describe(
                 f"select _row_number, _problem from ({query}) where _problem is not null order by 1"
             ).fetchall()
             rows = database.execute(
-                f"select {names} from ({query}) where _problem is null order by _row_number limit {MAX_ROWS}"
+                f"select {names}, _row_number from ({query}) where _problem is null "
+                f"order by _row_number limit {MAX_ROWS}"
             ).fetchall()
     except DeliveryError as error:
         raise UnrecognisedError(str(error)) from None
@@ -400,6 +414,12 @@ def _describe(
             f"{label}: has a header but no rows. Give a file with rows, which show what the columns contain."
         )
     notes = [*shape.notes]
+    skipped = no_records(shape.header, [row[:-1] for row in rows])
+    for one in skipped:
+        numbers = ", ".join(str(rows[place][-1]) for place in sorted(one.places)[:5])
+        notes.append(f"Rows that are no records are skipped (skip_rows): row {numbers}: {one.what}.")
+    left_out = frozenset().union(*(one.places for one in skipped))
+    rows = [row[:-1] for place, row in enumerate(rows) if place not in left_out]
     if broken:
         number, problem = broken[0]
         notes.append(f"Broken rows: {len(broken)}; the first is row {number}: {problem}. They are quarantined.")
@@ -415,6 +435,7 @@ def _describe(
         last_line_end=shape.last_line_end,
         optional_columns=optional,
         skip_lines=shape.skip_lines,
+        skip_rows=" or ".join(f"({one.condition})" if len(skipped) > 1 else one.condition for one in skipped),
         notes=tuple(notes),
     )
 

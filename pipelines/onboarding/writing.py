@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from pipelines.config_files import ConfigError, load_yaml_model, problem_in_words
 from pipelines.onboarding.columns import Column
-from pipelines.onboarding.mapping import Mapped, Proposal, quoted, text
+from pipelines.onboarding.entities import NO_ENTITY
+from pipelines.onboarding.proposals import Mapped, Proposal, quoted, text
 from pipelines.onboarding.sniffing import Described
 from pipelines.sources import SHIPPED_DIR, Source, SourceFile
 from pipelines.tables import TableRef
@@ -72,7 +73,7 @@ def existing_source(company_dir: Path, source: str) -> Source | None:
 
 
 def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Path]:
-    """Write the draft's four files to the company folder, and return their paths.
+    """Write the draft's files to the company folder, and return their paths.
 
     A source that already exists gets another table. With `force`, a table that it already has is drafted anew: a model
     of another entity that read only this table goes.
@@ -82,18 +83,22 @@ def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Pa
     """
     models = company_dir / draft.models_path
     base = models / f"{TableRef(draft.source, draft.table).log}.sql"
-    staging = models / f"stg_{draft.source}__{draft.proposal.entity}.sql"
+    staging = {
+        models / f"stg_{draft.source}__{one.entity}.sql": staging_model(draft, one)
+        for one in (draft.proposal, *draft.proposal.also)
+        if one.entity != NO_ENTITY
+    }
     texts = {
         company_dir / draft.source_path: _source_text(draft, company_dir, force),
         models / f"_{draft.source}__sources.yml": _dbt_sources_text(draft, models / f"_{draft.source}__sources.yml"),
         base: base_model(draft),
-        staging: staging_model(draft),
+        **staging,
     }
-    for path, option in ((base, "table with --table"), (staging, "source with --name")):
+    for path, option in ((base, "table with --table"), *((path, "source with --name") for path in staging)):
         if path.exists() and not force:
             raise ConfigError(f"{path}: already exists. Overwrite it with --force, or add another {option}.")
     _check_source(texts[company_dir / draft.source_path], draft)
-    for path in _models_before(draft, company_dir) - {staging}:
+    for path in _models_before(draft, company_dir) - set(staging):
         path.unlink()
     for path, content in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +109,7 @@ def write_draft(draft: Draft, company_dir: Path, force: bool = False) -> list[Pa
 def _models_before(draft: Draft, company_dir: Path) -> set[Path]:
     """The staging models that read the draft's table, and no other, before it is drafted."""
     models = (company_dir / draft.models_path).glob(f"stg_{draft.source}__*.sql")
-    reads = re.compile(rf"latest_rows\('{draft.source}', '(\w+)'\)")
+    reads = re.compile(rf"(?:latest_rows|versions_by_day)\('{draft.source}', '(\w+)'\)")
     return {path for path in models if set(reads.findall(path.read_text(encoding="utf-8"))) == {draft.table}}
 
 
@@ -129,7 +134,6 @@ def _check_source(content: str, draft: Draft) -> None:
 
 
 def _source_text(draft: Draft, company_dir: Path, force: bool) -> str:
-    entity = draft.proposal.entity
     if draft.replaces is None:
         head = [
             f"description: {_scalar(draft.source.replace('_', ' ').capitalize() + '.')}",
@@ -137,7 +141,8 @@ def _source_text(draft: Draft, company_dir: Path, force: bool) -> str:
             *([f"connection_env: {draft.origin.connection_env}"] if draft.origin.connection_env else []),
             f"owner: {draft.owner}",
             'sla: "06:00"  # when, on the day after the delivery day, the delivery must be here',
-            f"entities: [{entity}]",
+            f"entities: [{', '.join(draft.proposal.entities)}]",
+            *([f"rhythm: {{{draft.proposal.entity}: monthly}}"] if draft.proposal.rhythm else []),
             "",
             "tables:",
         ]
@@ -171,7 +176,6 @@ def _with_table(before: str, draft: Draft, path: Path, entities: Sequence[str]) 
 
     Everything else stays as its author wrote it."""
     assert draft.replaces is not None
-    entity = draft.proposal.entity
     lines = before.rstrip("\n").split("\n")
     tops = [line for line in lines if re.match(r"[a-z_]+:", line)]
     listed = [place for place, line in enumerate(lines) if re.match(r"entities: *\[.*\] *(#.*)?$", line)]
@@ -182,10 +186,11 @@ def _with_table(before: str, draft: Draft, path: Path, entities: Sequence[str]) 
     if not (listed and ends_with_tables and same_connector):
         raise ConfigError(
             f"{path}: no table can be added to this file automatically. "
-            f"Add `{entity}` to `entities`, and this below `tables`:\n" + "\n".join(_table_lines(draft))
+            f"Add `{', '.join(draft.proposal.entities)}` to `entities`, and this below `tables`:\n"
+            + "\n".join(_table_lines(draft))
         )
-    if {*entities, entity} != set(draft.replaces.entities):
-        lines[listed[0]] = f"entities: [{', '.join(dict.fromkeys([*entities, entity]))}]"
+    if {*entities, *draft.proposal.entities} != set(draft.replaces.entities):
+        lines[listed[0]] = f"entities: [{', '.join(dict.fromkeys([*entities, *draft.proposal.entities]))}]"
     return "\n".join([*lines, "", *_table_lines(draft), ""])
 
 
@@ -195,8 +200,9 @@ def _table_lines(draft: Draft) -> list[str]:
     if draft.origin.connection_env:  # personal columns that nothing uses are not even fetched
         columns = [column for column in columns if not (column.is_personal and column in proposal.unused)]
     names = [column.name for column in columns]
-    personal = [column.name for column in columns if column.is_personal]
-    lines = [f"description: {_scalar(f'One row per {_row_of(proposal.entity)}.')}"]
+    personal = [column.name for column in columns if column.is_personal and column.name not in proposal.not_personal]
+    row = _row_of(proposal.entity) if proposal.entities else "record; no KPI counts them"
+    lines = [f"description: {_scalar(f'One row per {row}.')}"]
     if draft.origin.database_table:
         fetch = {"table": draft.origin.database_table}
         if draft.origin.cursor:
@@ -207,6 +213,8 @@ def _table_lines(draft: Draft) -> list[str]:
         lines += [f"path: {_scalar(draft.origin.path or '')}", f"format: {described.format}"]
         if described.skip_lines:
             lines.append(f"skip_lines: {described.skip_lines}")
+        if described.skip_rows:
+            lines.append(f"skip_rows: {_scalar(described.skip_rows)}")
         if described.format == "csv" and described.delimiter != ",":
             lines.append('delimiter: "\\t"' if described.delimiter == "\t" else f'delimiter: "{described.delimiter}"')
         if described.encoding != "utf-8":
@@ -219,6 +227,8 @@ def _table_lines(draft: Draft) -> list[str]:
     lines += _list("key", proposal.key)
     if proposal.newest_by:
         lines += _list("newest_by", [proposal.newest_by])
+    if proposal.tombstone:
+        lines.append(f"tombstone: {_scalar(quoted(proposal.tombstone))}")
     if proposal.date_column:
         lines.append(f"date_column: {_scalar(proposal.date_column)}")
     lines.append("empty_day: allowed  # days without a delivery are normal")
@@ -284,10 +294,15 @@ def base_model(draft: Draft) -> str:
     """The delivery log. Columns that are not mapped stay text, so that they cannot make a row unreadable. Personal
     columns that are not mapped do not leave raw."""
     types = _types(draft.proposal, draft.described)
-    left_out = [column.name for column in draft.described.columns if column.is_personal and column.name not in types]
+    left_out = [
+        column.name
+        for column in draft.described.columns
+        if column.is_personal and column.name not in types and column.name not in draft.proposal.not_personal
+    ]
+    only_raw = [name for name in draft.proposal.only_raw if name not in left_out]
     lines = []
     for column in draft.described.columns:
-        if column.name in left_out:
+        if column.name in left_out or column.name in only_raw:
             continue
         type_, options = types.get(column.name, ("text", {}))
         cells = f"['{text(column.name)}', '{type_}'"
@@ -295,6 +310,8 @@ def base_model(draft: Draft) -> str:
     comment = [f"-- Every delivered row of {draft.source}.{draft.table}, typed; one row per delivered row."]
     if left_out:
         comment += _comment(f"Personal and not used here, so they stay in raw: {', '.join(left_out)}.")
+    if only_raw:
+        comment += _comment(f"Different on the rows of one key, so they stay in raw: {', '.join(only_raw)}.")
     body = f"{{{{ delivery_log('{draft.source}', '{draft.table}', ["
     return "\n".join([*comment, body, *lines, "]) }}", ""])
 
@@ -302,13 +319,15 @@ def base_model(draft: Draft) -> str:
 def _types(proposal: Proposal, described: Described) -> dict[str, tuple[str, list[str]]]:
     """The type and options of each delivered column that is used, derived from its use."""
     uses: dict[str, tuple[Column, str, bool]] = {}
-    for mapped in proposal.columns:
+    for mapped in (mapped for one in (proposal, *proposal.also) for mapped in one.columns):
         if mapped.column and mapped.column.name not in uses:
             uses[mapped.column.name] = (mapped.column, mapped.sql_type, mapped.is_required)
     for name in (*proposal.key, proposal.newest_by):
         if name and not name.startswith("_") and name not in uses:
             column = described.column(name)
             uses[name] = (column, "timestamp" if name == proposal.newest_by else "string", name in proposal.key)
+    if proposal.tombstone:
+        uses[proposal.tombstone] = (described.column(proposal.tombstone), "boolean", False)
     return {
         name: _type(column, sql_type, is_required or name in proposal.key)
         for name, (column, sql_type, is_required) in uses.items()
@@ -348,30 +367,54 @@ def _literal(sign: str) -> str:
     return '"' + sign + '"' if sign == "'" else f"'{sign}'"
 
 
-def staging_model(draft: Draft) -> str:
+def staging_model(draft: Draft, proposal: Proposal) -> str:
     """The newest version of each key, in the entity's columns."""
-    proposal = draft.proposal
-    meaning = _in_words(proposal.entity)
+    entity = proposal.entity
+    meaning = _in_words(entity)
     meaning = meaning[0].upper() + meaning[1:]
-    lines = [f"-- {meaning} of {draft.source}, newest version; one row per {_row_of(proposal.entity)}."]
+    is_history = entity == "sales_rep_versions" and draft.proposal is not proposal
+    what = "at each delivery" if is_history else "newest version"
+    lines = [f"-- {meaning} of {draft.source}, {what}; one row per {_row_of(entity)}."]
     if proposal.unused:
         lines += _comment(f"Delivered and not used: {', '.join(column.name for column in proposal.unused)}.")
+    macro = "versions_by_day" if is_history else "latest_rows"
+    selected = [_select(mapped) for mapped in proposal.columns]
+    place = ["_source_file,", "_row_number,", "_delivered_on"]
+    end = ["from latest", *([f"where {proposal.where}"] if proposal.where else [])]
+    if proposal.summed:
+        selected = [
+            _summed(mapped) if mapped.name in proposal.summed else _select(mapped) for mapped in proposal.columns
+        ]
+        place = [
+            "min(_source_file) as _source_file,",
+            "min(_row_number) as _row_number,",
+            "max(_delivered_on) as _delivered_on",
+        ]
+        grouped = [
+            str(number) for number, mapped in enumerate(proposal.columns, start=1) if mapped.name not in proposal.summed
+        ]
+        end.append(f"group by {', '.join(grouped)}")
     lines += [
         "with",
         "",
         "latest as (",
-        f"    {{{{ latest_rows('{draft.source}', '{draft.table}') }}}}",
+        f"    {{{{ {macro}('{draft.source}', '{draft.table}') }}}}",
         ")",
         "",
         "select",
-        *(f"    {_select(mapped)}" for mapped in proposal.columns),
-        "    _source_file,",
-        "    _row_number,",
-        "    _delivered_on",
-        "from latest",
+        *(f"    {line}" for line in (*selected, *place)),
+        *end,
         "",
     ]
     return "\n".join(lines)
+
+
+def _summed(mapped: Mapped) -> str:
+    if mapped.column is None:
+        return _select(mapped)
+    sql = (mapped.sql or "$column").replace("$column", quoted(mapped.column.name))
+    sql_type = "bigint" if mapped.sql_type == "bigint" else mapped.sql_type
+    return f"cast(sum({sql}) as {sql_type}) as {mapped.name},"
 
 
 def _select(mapped: Mapped) -> str:

@@ -268,7 +268,7 @@ class Source(BaseModel):
     sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # latest time of arrival, on the day after the delivery day
     rejects: Rejects = Rejects()
     rejected: Literal["block", "leave_out"] = "block"  # what happens if a delivery fails its checks
-    entities: Annotated[list[Name], Field(min_length=1)]  # each has a staging model stg_<source>__<entity>
+    entities: list[Name]  # each has a staging model stg_<source>__<entity>; none for a table that no KPI counts
     rhythm: dict[CostEntity, Rhythm] = {}  # a KPI waits for the whole month of costs that are delivered monthly
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
     # For the connector files: where to copy files from, with folders as in the landing folder, as s3://bucket/folder.

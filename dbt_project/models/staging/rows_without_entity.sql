@@ -8,6 +8,9 @@ with
     {%- for entity in var('entities') if source_name in var('entities')[entity] %}
     select _source_file, _row_number from {{ ref('stg_' ~ source_name ~ '__' ~ entity) }}
     {{ 'union all' if not loop.last }}
+    {%- else %}
+    select cast(null as string) as _source_file, cast(null as bigint) as _row_number
+    where false
     {%- endfor %}
 ){{ ',' if not loop.last }}
 {%- endfor %}

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.onboarding.adding import Added, Addition
-from pipelines.onboarding.mapping import Proposal
 from pipelines.onboarding.placing import is_unpacked
+from pipelines.onboarding.proposals import Proposal
 from pipelines.onboarding.sniffing import Described
 from pipelines.settings import Settings, settings_file
 from pipelines.sources import shipped_sources
@@ -39,7 +39,8 @@ def print_addition(addition: Addition, settings: Settings, console: Console) -> 
 def _print_table(added: Added, console: Console) -> None:
     described, proposal = added.draft.described, added.draft.proposal
     rows = f"{described.label}: {_how(described)}, {described.rows:,} rows examined."
-    meaning = f"Its rows are {proposal.entity.replace('_', ' ')}; key: {', '.join(proposal.key)}."
+    entities = " and ".join(entity.replace("_", " ") for entity in proposal.entities)
+    meaning = f"Its rows are {entities or 'no entity'}; key: {', '.join(proposal.key)}."
     console.print(f"{rows} {meaning}", markup=False)
     console.print(_columns(described, proposal))
     todo = [f"{mapped.name}: {mapped.hint}" for mapped in proposal.columns if not mapped.column and not mapped.sql]

@@ -14,7 +14,8 @@ from pipelines.cli.printing.source_draft import print_addition
 from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.onboarding.adding import Options, add_sources
 from pipelines.onboarding.entities import entity_columns, synonyms
-from pipelines.onboarding.mapping import PLACE, Proposal, propose, quoted, text
+from pipelines.onboarding.mapping import propose
+from pipelines.onboarding.proposals import PLACE, Proposal, quoted, text
 from pipelines.onboarding.recognising import scores
 from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
 from pipelines.settings import Settings, load_settings
@@ -55,7 +56,7 @@ def add(settings: Settings, file: Path, table: str | None = None, entity: str | 
 
 def test_every_entity_can_be_recognised_and_its_synonyms_are_of_columns_it_has() -> None:
     listed = entity_columns()
-    assert set(synonyms()) == set(listed) - {"sales_rep_versions"}  # derived from reps, or written by hand
+    assert set(synonyms()) == set(listed)
     for entity, known in synonyms().items():
         assert list(known.columns) == [*listed[entity], *(["total_amount"] if entity == "orders" else [])]
         assert {*known.required, *known.telling, *known.otherwise, *chain(*known.keys)} <= set(known.columns)
@@ -280,7 +281,7 @@ select
     customer as customer_id,
     {{ try_timestamp('cast(placed as string)', var('time_zone')) }} as ordered_at,
     cast(null as string) as status,  -- TODO map: no delivered column looks like status
-    'EUR' as currency_code,
+    '{{ var("reporting_currency") }}' as currency_code,
     cast(null as string) as channel,  -- TODO map: no delivered column looks like channel
     cast(null as string) as region,  -- TODO map: no delivered column looks like region
     cast(null as string) as rep_id,  -- TODO map: no delivered column looks like rep_id

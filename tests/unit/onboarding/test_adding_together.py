@@ -164,9 +164,12 @@ def test_a_redo_drafts_one_table_anew_and_leaves_the_others_as_they_are(settings
     add_sources([str(file)], settings_now(), redone)
     after = contents(settings.company_dir)
     assert set(before) - set(after) == {"models/staging/webshop/stg_webshop__customers.sql"}
-    assert set(after) - set(before) == {"models/staging/webshop/stg_webshop__sales_reps.sql"}
+    assert set(after) - set(before) == {
+        "models/staging/webshop/stg_webshop__sales_reps.sql",
+        "models/staging/webshop/stg_webshop__sales_rep_versions.sql",
+    }
     redone_source = load_yaml_model(source, SourceFile)
-    assert redone_source.entities == ["orders", "sales_reps"]
+    assert redone_source.entities == ["orders", "sales_reps", "sales_rep_versions"]
     assert list(redone_source.tables) == ["orders", "customers"]
     assert redone_source.tables["orders"].description == "Our orders."
     assert after["sources/webshop.yml"].startswith("# ours\n")

@@ -1,0 +1,104 @@
+"""What the amounts of a column are: whether they are cents, and the direction of exchange rates.
+
+Belongs here: evidence from a column's header and cells. Does not belong here: how numbers are written (`cells.py`).
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from statistics import median
+
+from pipelines.onboarding.columns import Column
+from pipelines.onboarding.names import words_of
+from pipelines.onboarding.sniffing import Described, UnrecognisedError
+
+_ENOUGH_ROWS = 3  # rows that must agree, since one or two can agree by chance
+
+
+_CENTS = re.compile(r"(^|_)(cents?|minor|minor_units?|pence|pennies|grosze|centavos|centimes|centimos)(_|$)")
+
+
+def evidence_of_cents(described: Described, column: Column, factors: Iterable[Column]) -> str:
+    """Why the amounts of `column` are hundredths; empty if nothing says so. `factors`: quantity and price of a row."""
+    if _CENTS.search(words_of(column.name)):
+        return f"{column.name} says so"
+    reading = column.reading("integer")
+    if reading is None:
+        return ""
+    amounts = [reading.number(cell) for cell in described.cells(column.name)]
+    for other in described.columns:
+        decimal = other.reading("decimal")
+        if other is column or decimal is None or other.reading("integer"):
+            continue
+        if _is_hundred_times(amounts, [decimal.number(cell) for cell in described.cells(other.name)]):
+            return f"they are 100 times {other.name}"
+    products: list[Decimal | None] = [Decimal(1)] * described.rows
+    names = []
+    for factor in factors:
+        numeric = factor.reading("decimal", "integer")
+        if numeric and factor is not column:
+            names.append(factor.name)
+            cells = [numeric.number(cell) for cell in described.cells(factor.name)]
+            products = [
+                a * b if a is not None and b is not None else None for a, b in zip(products, cells, strict=True)
+            ]
+    if len(names) == 2 and _is_hundred_times(amounts, products):
+        return f"they are 100 times {' times '.join(names)}"
+    return ""
+
+
+def _is_hundred_times(amounts: list[Decimal | None], others: list[Decimal | None]) -> bool:
+    pairs = [(a, b) for a, b in zip(amounts, others, strict=True) if a and b]
+    return len(pairs) >= _ENOUGH_ROWS and sum(a == 100 * b for a, b in pairs) >= 0.95 * len(pairs)
+
+
+# --- Exchange rates ---------------------------------------------------------------------------------------------------
+
+# What one unit was worth in EUR around 2020, which tells a rate from its reciprocal, and nothing more.
+_WORTH = {
+    "EUR": 1, "USD": 0.9, "GBP": 1.15, "CHF": 0.98, "PLN": 0.225, "CZK": 0.039, "HUF": 0.0027, "RON": 0.203,
+    "BGN": 0.511,
+    "SEK": 0.093, "NOK": 0.094, "DKK": 0.134, "JPY": 0.0073, "CNY": 0.129, "INR": 0.0117, "KRW": 0.00074, "AUD": 0.62,
+    "CAD": 0.68, "NZD": 0.58, "MXN": 0.046, "BRL": 0.18, "ZAR": 0.054, "TRY": 0.08, "ILS": 0.26,
+    "SGD": 0.66, "HKD": 0.116,
+    "THB": 0.028, "IDR": 0.000062, "MYR": 0.21, "PHP": 0.018, "UAH": 0.03, "ISK": 0.0068,
+}  # fmt: skip
+DIRECTIONS = ("direct", "inverse")
+
+
+def direction_of_rates(
+    described: Described, source: Column, target: Column | None, rate: Column, reporting_currency: str, told: str | None
+) -> str:
+    """`direct` if a rate is what one unit of the currency in `source` costs, `inverse` if it is what one unit of the
+    other currency buys.
+
+    Raises:
+        UnrecognisedError: neither the columns' names nor the size of the rates tell; the message asks.
+    """
+    if told:
+        return told
+    if target is not None:
+        # The denominator of SDMX, the format of central banks, is the currency of which one unit is priced.
+        return "inverse" if re.search(r"(^|_)denom", words_of(target.name)) else "direct"
+    reading = rate.reading("decimal", "integer")
+    cells = zip(described.cells(source.name), described.cells(rate.name), strict=True)
+    rates = [
+        (code.upper(), float(number)) for code, cell in cells if code and reading and (number := reading.number(cell))
+    ]
+    worth = _WORTH.get(reporting_currency)
+    expected = [
+        (math.log(found), math.log(_WORTH[code] / worth))
+        for code, found in rates
+        if worth and code in _WORTH and found > 0
+    ]
+    if expected:
+        direct = median(abs(found - usual) for found, usual in expected)
+        inverse = median(abs(found + usual) for found, usual in expected)
+        if 2 * direct < inverse or 2 * inverse < direct:
+            return "direct" if direct < inverse else "inverse"
+    code, found = rates[0] if rates else ("USD", 1.0)
+    raise UnrecognisedError(
+        f"{described.label}: does one {code} cost {found:g} {reporting_currency}, or one {reporting_currency} "
+        f"{found:g} {code}? Specify --rates direct for the former, --rates inverse for the latter."
+    )

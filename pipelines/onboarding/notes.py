@@ -1,0 +1,189 @@
+"""What a draft assumes, and what a person should check, in words with counts.
+
+Does not belong here: the decisions themselves (`mapping.py`).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pipelines.formatting import counted
+from pipelines.onboarding.cells import kind_of_unreadable
+from pipelines.onboarding.columns import Column
+from pipelines.onboarding.grain import period_of
+from pipelines.onboarding.matching import Assigned
+from pipelines.onboarding.outcomes import is_lost, is_won
+from pipelines.onboarding.proposals import PLACE, Proposal
+from pipelines.onboarding.sniffing import Described
+
+
+def notes_on(
+    proposal: Proposal, described: Described, assigned: Assigned, delivered: Sequence[str], currency: str
+) -> tuple[str, ...]:
+    """All notes on a proposal: how the file is read, what is assumed of it, what is left out."""
+    return (
+        *described.notes,
+        *proposal.notes,
+        *_on_keys(proposal, described),
+        *_on_cells(proposal, described, assigned),
+        *_on_currencies(proposal, currency),
+        *_on_orders(proposal, assigned, delivered),
+        *_on_deals(proposal, described),
+        *_on_ads(proposal, described),
+        *_on_what_is_left_out(proposal, described),
+    )
+
+
+def _on_keys(proposal: Proposal, described: Described) -> Iterator[str]:
+    repeated = described.rows - len(set(described.sample))
+    if proposal.key == PLACE:
+        yield (
+            "No column is a key: every delivered row counts, and a row delivered twice counts twice. "
+            "If several columns together form a key, list them under `key`."
+        )
+        if repeated:
+            yield (
+                f"{counted(repeated, 'row')} equal another row in every column, and all of them count. If each should "
+                "count once, write `key: all` in the source's YAML."
+            )
+    elif repeated and described.identifies(proposal.key):
+        yield (
+            f"{counted(repeated, 'row')} equal another row in every column, and each counts once. If all of them "
+            "should count, write `key: [_source_file, _row_number]` in the source's YAML."
+        )
+    if proposal.entity == "orders" and proposal.key != PLACE and not described.identifies(proposal.key):
+        number = described.column(proposal.key[0])
+        orders = len({*described.cells(number.name)})
+        yield (
+            f"{number.name} repeats: {described.rows:,} rows are {orders:,} orders. What an order has is equal on all "
+            "its rows, so its total counts once per order."
+        )
+        if proposal.only_raw:
+            yield f"What differs between the rows of an order stays in raw: {', '.join(proposal.only_raw)}."
+    number_of_order = proposal.source_of("order_id")
+    if proposal.entity == "orders" and proposal.key == PLACE and number_of_order is None:
+        yield "Each row counts as an order of its own. If several rows are one order, specify --entity order_items."
+
+
+def _on_cells(proposal: Proposal, described: Described, assigned: Assigned) -> Iterator[str]:
+    typed = {
+        mapped.column.name: mapped.column
+        for one in (proposal, *proposal.also)
+        for mapped in one.columns
+        if mapped.column and mapped.sql_type not in ("string", "varchar")
+    }
+    for column in typed.values():
+        if column.unreadable and column.readings:
+            kind = kind_of_unreadable(described.cells(column.name), column.readings[0])
+            verb = "cell is" if column.unreadable == 1 else "cells are"
+            yield (
+                f"{column.name}: {column.unreadable} of {described.rows:,} {verb} not of type {column.type}{kind}; "
+                "their rows are quarantined."
+            )
+        if column.readings and len(column.readings) == 2 and {r.type for r in column.readings} == {"date", "timestamp"}:
+            yield f"{column.name}: all times are midnight in UTC, so it is taken as a date, which no time zone moves."
+    for name, column in assigned.items():
+        if column.ambiguous:
+            yield f"{column.name}: can be read as {' or '.join(column.ambiguous)}; used as text for {name}."
+
+
+def _on_currencies(proposal: Proposal, currency: str) -> Iterator[str]:
+    for mapped in proposal.columns:
+        if mapped.name != "currency_code" or mapped.column or not mapped.sql:
+            continue
+        if "reporting_currency" in mapped.sql:
+            yield (
+                "No column contains the currency: amounts are assumed to be in the reporting_currency of kpi.yml, "
+                f"now {currency}."
+            )
+        else:
+            yield f"Amounts are in {mapped.sql.strip(chr(39))}, as the header or the cells say."
+
+
+def _on_orders(proposal: Proposal, assigned: Assigned, delivered: Sequence[str]) -> Iterator[str]:
+    columns = proposal.columns
+    if proposal.entity == "orders" and "total_amount" in assigned:
+        total = assigned["total_amount"].name
+        yield f"total_amount must be what the customer paid, excluding tax: check that {total} is."
+    elif proposal.entity == "orders" and "order_items" not in delivered:
+        yield "No column contains the order's amount: map total_amount, or add the order lines with the same --name."
+    has_date = any(mapped.name == "ordered_at" for mapped in columns)
+    if proposal.entity == "order_items" and "orders" not in delivered and not has_date:
+        yield "The lines do not say who ordered, and when: add the orders, too, with the same --name."
+    if "status" in assigned and assigned["status"].values:
+        statuses = ", ".join(sorted(value.lower() for value in assigned["status"].values)[:12])
+        yield f"Statuses are {statuses}; those that do not count are in kpi.yml, kpis.excluded_order_statuses."
+
+
+def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
+    if proposal.entity != "opportunities":
+        return
+    outcome = proposal.source_of("is_closed")
+    if outcome is None:
+        return
+    closed_at, created_at, amount = (proposal.source_of(name) for name in ("closed_at", "created_at", "amount"))
+    cells = described.cells(outcome.name)
+    if outcome.reading("boolean"):
+        closed = [_is_true(cell) for cell in cells]
+    else:
+        closed = [bool(cell) and (is_won(cell or "") or is_lost(cell or "")) for cell in cells]
+        counts = Counter(cell for cell in cells if cell)
+        for word, found in (("won", is_won), ("lost", is_lost)):
+            listed = ", ".join(f"{value} ({count:,})" for value, count in counts.items() if found(value))
+            yield f"Deals are {word} where {outcome.name} is {listed}." if listed else f"No deal is {word}."
+    yield f"{counted(closed.count(False), 'deal')} {'is' if closed.count(False) == 1 else 'are'} open."
+    for column, what in ((closed_at, "a date of closing"), (amount, "an amount")):
+        lacking = sum(is_closed and not cell for is_closed, cell in zip(closed, _cells(described, column), strict=True))
+        if column and lacking:
+            yield f"{counted(lacking, 'closed deal')} without {what}."
+    if created_at and (lacking := sum(not cell for cell in described.cells(created_at.name))):
+        yield f"{counted(lacking, 'deal')} without a date of creation."
+
+
+def _is_true(cell: str | None) -> bool:
+    return (cell or "").lower() in ("true", "t", "yes", "y", "1")
+
+
+def _cells(described: Described, column: Column | None) -> list[str | None]:
+    return described.cells(column.name) if column else [None] * described.rows
+
+
+def _on_ads(proposal: Proposal, described: Described) -> Iterator[str]:
+    if proposal.entity != "ad_spend":
+        return
+    if proposal.source_of("campaign_id") is None:
+        yield "No column names the campaign: the spend counts, and belongs to no campaign or channel."
+    if proposal.summed:
+        yield "Several rows are of one campaign and day: they are summed up to one row per campaign and day."
+    start = proposal.source_of("spend_date")
+    period = period_of(described, start) if start else None
+    if start is None or period is None:
+        return
+    makes = f"{start.name} and {period.end} make a period"
+    if proposal.rhythm:
+        yield f"{makes}, which is a whole month: the spend is taken as monthly (rhythm), and KPIs wait for its month."
+    else:
+        yield (
+            f"{makes}: {counted(period.longer, 'row')} span more than a day, and count on {start.name}. "
+            "Have the report broken down by day."
+        )
+
+
+def _on_what_is_left_out(proposal: Proposal, described: Described) -> Iterator[str]:
+    if proposal.tombstone:
+        deleted = sum(_is_true(cell) for cell in described.cells(proposal.tombstone))
+        yield f"{proposal.tombstone}: {counted(deleted, 'row')} {'is' if deleted == 1 else 'are'} deleted."
+    flag = proposal.source_of("is_deleted")
+    if flag:
+        deleted = sum(_is_true(cell) for cell in described.cells(flag.name))
+        yield f"{flag.name}: {counted(deleted, 'row')} {'is' if deleted == 1 else 'are'} deleted."
+    for other in proposal.also:
+        if other.entity == "refunds":
+            yield (
+                f"Rows where {other.where} give money back: they are drafted as refunds, and the others as "
+                f"{proposal.entity.replace('_', ' ')}."
+            )
+        else:
+            yield (
+                "Of a rep's team and manager, each delivery's state is kept: a deal counts in the team that its rep "
+                "had when it was closed."
+            )

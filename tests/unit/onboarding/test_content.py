@@ -1,0 +1,159 @@
+"""What the cells of a file say: outcomes, rows that are no records, currencies, cents, and the direction of rates."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.onboarding.cells import as_date, read_column
+from pipelines.onboarding.columns import describe_columns
+from pipelines.onboarding.currencies import currency_in_name
+from pipelines.onboarding.mapping import propose
+from pipelines.onboarding.names import words_of
+from pipelines.onboarding.no_records import no_records
+from pipelines.onboarding.outcomes import is_lost, is_won, outcome_column, outcome_in_sql
+from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
+
+
+@pytest.mark.parametrize(
+    "value", ["Won", "closedwon", "Closed Won", "Gewonnen", "Wygrana", "Ganado", "Gagné", "8 - Won"]
+)
+def test_words_of_won_deals(value: str) -> None:
+    assert is_won(value)
+    assert not is_lost(value)
+
+
+@pytest.mark.parametrize("value", ["Lost", "closedlost", "Verloren", "Przegrana", "Perdido", "Won back, then lost"])
+def test_words_of_lost_deals(value: str) -> None:
+    assert is_lost(value)
+    assert not is_won(value)
+
+
+@pytest.mark.parametrize("value", ["Wonder", "Almost", "Not won yet", "Offer", "Frost"])
+def test_words_that_say_nothing(value: str) -> None:
+    assert not is_won(value)
+    assert not is_lost(value)
+
+
+def test_a_stage_decides_before_a_column_of_another_name_and_a_reason_never() -> None:
+    header = ["lost_reason", "comment_code", "stage"]
+    columns = describe_columns(header, [("won by others", "lost 1", "Won"), ("price", "won 2", "Lost")])
+    found = outcome_column(columns)
+    assert found is not None
+    assert found.name == "stage"
+    assert outcome_in_sql(found, "is_won") == "lower($column) like '%won%'"
+
+
+def test_words_that_hold_another_word_are_listed() -> None:
+    [column] = describe_columns(["stage"], [("Won",), ("Not won yet",), ("Lost",)])
+    assert outcome_in_sql(column, "is_won") == "coalesce(lower($column) in ('won'), false)"
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "condition"),
+    [
+        (
+            ["day", "cost"],
+            [("2025-01-01", "1"), ("2025-01-02", "2"), ("Total", "3")],
+            "lower(trim(\"day\")) like 'total%'",
+        ),
+        (["id", "cost"], [("a", "1"), ("b", "2"), ("Total Fitness", "7")], None),  # a name, and nothing is missing
+        (["name", "x", "y"], [("a", "1", "5"), ("b", "2", "6"), ("", "3", "11")], "coalesce(trim(\"name\"), '') = ''"),
+        (["name", "x", "y"], [("a", "1", "5"), ("b", "2", "6"), ("", "3", "12")], None),  # no sum
+        (["id", "x", "closed"], [("1", "1", "2025-01-01"), ("2", "2", "2025-01-02"), ("3", "3", "")], None),
+        (["a", "b"], [("1", "2"), ("a", "b"), ("3", "4")], "\"a\" = 'a'"),
+    ],
+)
+def test_rows_that_are_no_records(header: list[str], rows: list[tuple[str, ...]], condition: str | None) -> None:
+    found = no_records(header, rows)
+    assert [one.condition for one in found] == ([condition] if condition else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "currency", "words"),
+    [
+        ("Amount spent (USD)", "USD", "amount_spent"),
+        ("Cost [JPY]", "JPY", "cost"),
+        ("Total (zł)", "PLN", "total"),
+        ("total_chf", "CHF", "total_chf"),
+        ("Clicks (all)", None, "clicks_all"),
+        ("order_try", None, "order_try"),
+        ("Total ALL", None, "total_all"),
+    ],
+)
+def test_currencies_in_names(name: str, currency: str | None, words: str) -> None:
+    assert (currency_in_name(name), words_of(name)) == (currency, words)
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "type_"),
+    [
+        (["45658", "45688"], "Invoice Date", "date"),
+        (["45658.5", "45688"], "ordered_at", "timestamp"),
+        (["45658", "45688"], "customer", "integer"),
+        (["45658", "12"], "date", "integer"),
+    ],
+)
+def test_serial_dates_are_numbers_in_a_column_named_like_a_date(cells: list[str], name: str, type_: str) -> None:
+    [reading, *_] = read_column(cells, name).readings
+    assert reading.type == type_
+    assert (reading.format == "excel") == (type_ != "integer")
+
+
+def test_dates_are_read_as_the_column_is() -> None:
+    assert str(as_date("45658.5", read_column(["45658.5"], "date").readings)) == "2025-01-01"
+    assert str(as_date("31.01.2025", read_column(["31.01.2025"]).readings)) == "2025-01-31"
+    assert as_date(None, ()) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "reporting", "direction"),
+    [
+        ("2025-01-31,PLN,0.237", "EUR", "direct"),
+        ("2025-01-31,PLN,4.21", "EUR", "inverse"),
+        ("2025-01-31,JPY,155.1", "USD", "inverse"),
+        ("2025-01-31,USD,1.0", "EUR", None),  # either
+        ("2025-01-31,XAF,0.0015", "EUR", None),  # not known here
+    ],
+)
+def test_the_size_of_rates_tells_their_direction_or_it_is_asked(
+    tmp_path: Path, rows: str, reporting: str, direction: str | None
+) -> None:
+    file = tmp_path / "fx_rates.csv"
+    file.write_text(f"date,currency,rate\n{rows}\n", encoding="utf-8")
+    described = describe_file(file)
+    if direction is None:
+        with pytest.raises(UnrecognisedError, match="--rates direct"):
+            propose(described, "fx_rates", reporting)
+        direction = "direct"
+        proposal = propose(described, "fx_rates", reporting, rates="direct")
+    else:
+        proposal = propose(described, "fx_rates", reporting)
+    [rate] = [mapped.sql or "" for mapped in proposal.columns if mapped.name == "rate"]
+    assert rate.startswith("cast(1 /") == (direction == "inverse")
+    assert any("costs" in note and "--rates" in note for note in proposal.notes)
+
+
+def test_amounts_in_several_currencies_are_no_numbers_of_one(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("order_id,order_date,total\n1,2025-01-01,9.50 EUR\n2,2025-01-02,9.50 USD\n", encoding="utf-8")
+    proposal = propose(describe_file(file), "orders", "EUR")
+    [total] = [mapped for mapped in proposal.columns if mapped.name == "total_amount"]
+    assert total.column is None
+    assert total.hint == "total contains amounts in several currencies: EUR, USD"
+
+
+def test_open_deals_and_missing_dates_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "deals.csv"
+    file.write_text(
+        "deal_id,stage,amount,created_at,close_date\n"
+        "1,Won,10,2025-01-01,2025-01-05\n2,Lost,5,,\n3,Offer,7,2025-01-02,\n4,Offer,7,,\n",
+        encoding="utf-8",
+    )
+    notes = propose(describe_file(file), "deals", "EUR").notes
+    assert {
+        "Deals are won where stage is Won (1).",
+        "Deals are lost where stage is Lost (1).",
+        "2 deals are open.",
+        "1 closed deal without a date of closing.",
+        "2 deals without a date of creation.",
+    } <= set(notes)
