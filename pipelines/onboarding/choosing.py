@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pipelines.onboarding.entities import NO_ENTITY, synonyms
 from pipelines.onboarding.matching import assign
-from pipelines.onboarding.recognising import ENOUGH, Score, is_no_entity, rivals, scores
+from pipelines.onboarding.recognising import ENOUGH, LITTLE, Score, is_no_entity, rivals, scores
 from pipelines.onboarding.references import Reference
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
 
@@ -20,6 +20,7 @@ _POINTS_OF_A_REFERENCE = 6.0  # enough for a table whose own columns say nothing
 _REFERS_TO = {
     "customer_id": "customers",
     "product_id": "products",
+    "product": "products",
     "campaign_id": "campaigns",
     "owner_id": "sales_reps",
     "account_owner_id": "sales_reps",
@@ -57,7 +58,8 @@ def choose_entities(
     questions = []
     for table in sorted(set(tables).difference(told), key=lambda name: -ranked[name][0].points):
         question = _question(tables[table], table, ranked[table], chosen)
-        if is_no_entity(tables[table], ranked[table]):
+        is_aside = bool(chosen) and ranked[table][0].points < LITTLE  # such as a description of the other tables
+        if is_aside or is_no_entity(tables[table], ranked[table]):
             chosen[table] = NO_ENTITY
         elif question is None:
             chosen[table] = ranked[table][0].entity

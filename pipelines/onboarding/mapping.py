@@ -133,6 +133,11 @@ _HOW: dict[str, str] = {  # the expression for a delivered column, where it is n
 }
 
 
+def nothing_like(name: str) -> str:
+    """The hint for an entity column that no delivered column resembles."""
+    return f"no delivered column looks like {name}"
+
+
 def _mapped(
     entity: str, described: Described, assigned: Assigned, hints: dict[str, str], meaning: Synonyms, key: Sequence[str]
 ) -> tuple[Mapped, ...]:
@@ -158,14 +163,7 @@ def _mapped(
         if [name] == meaning.keys[0] and (list(key) != [column.name] if column else name not in meaning.required):
             column, sql = None, "{{ surrogate_key([" + ", ".join(f"'{text(part)}'" for part in key) + "]) }}"
         result.append(
-            Mapped(
-                name,
-                sql_type,
-                column,
-                sql,
-                name in meaning.required,
-                hints.get(name, f"no delivered column looks like {name}"),
-            )
+            Mapped(name, sql_type, column, sql, name in meaning.required, hints.get(name, nothing_like(name)))
         )
     return tuple(result)
 

@@ -16,7 +16,7 @@ from pipelines.onboarding.outcomes import has_stages, outcome_column
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
 
 ENOUGH = 4.0  # points without which no entity is recognised
-_LITTLE = 3.0  # points below which a table may be none
+LITTLE = 3.0  # points below which a table may be none
 CLOSE = 0.5  # points by which an entity must lead
 
 
@@ -38,7 +38,7 @@ def scores(described: Described, name: str) -> list[Score]:
 def is_no_entity(described: Described, ranked: Sequence[Score]) -> bool:
     """True for a reference table, such as one of countries: no entity fits, and one column names each row."""
     names = [column for column in described.columns if _REFERS.search(words_of(column.name))]
-    return ranked[0].points < _LITTLE and any(column.is_unique and column.is_complete for column in names)
+    return ranked[0].points < LITTLE and any(column.is_unique and column.is_complete for column in names)
 
 
 def rivals(ranked: Sequence[Score]) -> list[Score]:

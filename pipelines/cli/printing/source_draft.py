@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.onboarding.adding import Added, Addition
+from pipelines.onboarding.mapping import nothing_like
 from pipelines.onboarding.placing import is_unpacked
 from pipelines.onboarding.proposals import Proposal
 from pipelines.onboarding.sniffing import Described
@@ -43,11 +44,15 @@ def _print_table(added: Added, console: Console) -> None:
     meaning = f"Its rows are {entities or 'no entity'}; key: {', '.join(proposal.key)}."
     console.print(f"{rows} {meaning}", markup=False)
     console.print(_columns(described, proposal))
-    todo = [f"{mapped.name}: {mapped.hint}" for mapped in proposal.columns if not mapped.column and not mapped.sql]
-    if todo:
-        console.print("Still to map, if the source delivers it:", markup=False)
-        for line in todo:
-            console.print(f"  {line}", markup=False)
+    lacking = [mapped for mapped in proposal.columns if not mapped.column and not mapped.sql]
+    unlike = [mapped.name for mapped in lacking if mapped.hint == nothing_like(mapped.name)]
+    if unlike:
+        console.print(
+            f"No column looks like these; map them if the source delivers them: {', '.join(unlike)}.", markup=False
+        )
+    for mapped in lacking:
+        if mapped.name not in unlike:
+            console.print(f"Not mapped: {mapped.name}: {mapped.hint}", markup=False)
     for note in proposal.notes:
         console.print(f"Check: {note}", markup=False)
     if proposal.missing:

@@ -134,14 +134,25 @@ def test_a_draft_that_cannot_be_written_leaves_no_half(settings: Settings, tmp_p
 
 
 def test_an_open_question_is_asked_once_for_each_table(settings: Settings, tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, {**FILES, "words.csv": "colour,feeling\nred,joy\nblue,calm\ngrey,sloth\n"})
-    with pytest.raises(UnrecognisedError, match=r"words: .* --entity words=…"):
+    people = "number,full_name,phone\n1,Al Bo,1\n2,Cy Do,2\n3,Ed Fo,3\n"
+    folder = folder_of(tmp_path, {**FILES, "people.csv": people})
+    with pytest.raises(UnrecognisedError, match=r"people: the columns match none .* --entity people=…"):
         add_sources([str(folder)], settings)
     asked = []
     added = add_sources([str(folder)], settings, ask=lambda question: asked.append(question.table) or "skip")
-    assert asked == ["words"]
+    assert asked == ["people"]
     assert entities(added) == {"customers": "customers", "orders": "orders"}
-    assert added.left_out == ("webshop/words.csv",)
+    assert added.left_out == ("webshop/people.csv",)
+
+
+def test_a_table_that_explains_the_others_is_kept_and_counts_nowhere(settings: Settings, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {**FILES, "dictionary.csv": "Table,Field\norders,order_id\norders,status\n"})
+    added = add_sources([str(folder)], settings)
+    assert entities(added) == {"customers": "customers", "orders": "orders", "dictionary": "none"}
+    assert load_yaml_model(settings.company_dir / "sources" / "webshop.yml", SourceFile).entities == [
+        "customers",
+        "orders",
+    ]
 
 
 def test_a_removed_source_is_no_longer_enabled(settings: Settings, tmp_path: Path) -> None:
