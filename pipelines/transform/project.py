@@ -86,6 +86,7 @@ def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, ob
             for source, name, table in each_table(sources)
         },
         "time_zone": settings.time_zone,
+        "date_formats": settings.date_formats,
         "reporting_currency": settings.reporting_currency,
         "excluded_order_statuses": settings.kpis.excluded_order_statuses,
         "won_stages": settings.kpis.won_stages,

@@ -154,6 +154,12 @@ def test_a_stage_that_wins_and_loses_deals_is_refused(tmp_path: Path) -> None:
         load_settings(settings_file(tmp_path, SETTINGS + stages))
 
 
+@pytest.mark.parametrize("formats", ["{salesforce: yy/mm/dd}", "{hubspot: dd.mm.yyyy}"])
+def test_a_date_format_that_no_export_has_is_refused(tmp_path: Path, formats: str) -> None:
+    with pytest.raises(ConfigError, match=r"kpi\.yml:6: date_formats"):
+        load_settings(settings_file(tmp_path, SETTINGS + f"date_formats: {formats}\n"))
+
+
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yml: no such file"):
         load_settings(tmp_path / "nowhere.yml")
