@@ -7,9 +7,9 @@
    `columns` lists [delivered column, type, options]. Types: text, integer, decimal, date, timestamp, boolean. Options:
    - required: an empty cell is also unreadable.
    - decimal: the decimal mark. The other mark and blanks may then separate thousands, but only in groups of three. `either`
-     means that the point and the comma are both decimal marks; where a number has both, the first separates thousands. A
-     comma before exactly three digits can be either, and is not read.
-   - thousands: the thousands separator beside a decimal point.
+     means that the point and the comma are both decimal marks; where a number has both, the first separates thousands, as
+     blanks do. A comma before exactly three digits can be either, and is not read.
+   - thousands: the thousands separator beside a decimal point. For integers only `any`: points, commas and blanks.
    - ignore: a list of texts that are skipped in numbers, such as currency signs.
    - format: for dates that are not ISO, yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; for timestamps,
      dd.mm.yyyy hh:mi:ss or mm/dd/yyyy hh:mi am; for both, excel: days since 1899-12-30, as spreadsheets store them.
@@ -152,6 +152,8 @@ from typed
     {%- set number = minus_in_front(without(name, options.ignore or [])) if type in ('integer', 'decimal') else name -%}
     {%- if type == 'text' -%}
         nullif(trim({{ name }}), '')
+    {%- elif type == 'integer' and options.thousands == 'any' -%}
+        {{ try_cast(whole_number_without_thousands(number), 'bigint') }}
     {%- elif type == 'integer' -%}
         {{ try_cast(whole_number(number), 'bigint') }}
     {%- elif type == 'decimal' and options.decimal == ',' -%}
@@ -199,6 +201,22 @@ from typed
 {%- endmacro %}
 
 
+{# The blanks that separate thousands: a space, and the two that French pages write. #}
+{% macro blanks() -%}
+    {{ return(' \u00a0\u202f') }}
+{%- endmacro %}
+
+
+{# `text` if it is a whole number, without points, commas and blanks between groups of three digits. #}
+{% macro whole_number_without_thousands(text) -%}
+    case
+        when {{ matches(text, '^ *[-+]?[1-9][0-9]{0,2}([.,' ~ blanks() ~ '][0-9]{3})+ *$') }}
+            then translate({{ text }}, '.,{{ blanks() }}', '')
+        else {{ whole_number(text) }}
+    end
+{%- endmacro %}
+
+
 {# `text` if it is a number in ordinary notation; NULL for 1_000, 0x10 or infinity, which some engines also accept. #}
 {% macro plain_number(text) -%}
     case when {{ matches(text, '^ *[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)? *$') }} then {{ text }} end
@@ -224,6 +242,8 @@ from typed
    thousand in one language and one in another. #}
 {% macro number_of_either_mark(text) -%}
     case
+        when {{ matches(text, '^ *[-+]?[1-9][0-9]{0,2}([' ~ blanks() ~ '][0-9]{3})+([.,][0-9]*)? *$') }}
+            then {{ plain_number("replace(translate(" ~ text ~ ", '" ~ blanks() ~ "', ''), ',', '.')") }}
         when {{ text }} like '%,%.%' then {{ without_thousands(text) }}
         when {{ text }} like '%.%,%' then {{ without_thousands("translate(trim(" ~ text ~ "), '.,', ',.')") }}
         when not {{ matches(text, '^ *[-+]?[1-9][0-9]{0,2},[0-9]{3} *$') }}

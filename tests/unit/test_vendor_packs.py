@@ -4,11 +4,14 @@ import re
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.ingest.landing import Landed, land
 from pipelines.settings import PROJECT_DIR
 from pipelines.sources import SHIPPED_DIR, Table, each_table, load_sources
+from pipelines.sql import quote_name, quote_path
+from pipelines.tables import raw_file
 from pipelines.warehouse import sandboxed
 
 DAY = date(2025, 1, 31)
@@ -31,12 +34,19 @@ def columns_of_base_model(source: str, table: str) -> set[str]:
 
 def land_header(folder: Path, table: Table, header: list[str]) -> Landed:
     """Land a CSV file that has only a header."""
+    return land_text(folder, table, ",".join(header) + "\n")[0]
+
+
+def land_text(folder: Path, table: Table, text: str) -> tuple[Landed, list[tuple[str, ...]]]:
+    """Land a file with this text, and return the key of each landed row."""
     landing, raw = folder / "landing", folder / "raw"
     file = landing / table.path.format(delivered_on=DAY).replace("*", "")
     file.parent.mkdir(parents=True)
-    file.write_text(",".join(header) + "\n", encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     with sandboxed(landing, raw) as database:
-        return land("vendor", "rows", table, DAY, landing, raw, database)
+        landed = land("vendor", "rows", table, DAY, landing, raw, database)
+    key = ", ".join(map(quote_name, table.key))
+    return landed, duckdb.sql(f"select {key} from {quote_path(raw_file(raw, 'vendor', 'rows', DAY))}").fetchall()
 
 
 @pytest.mark.parametrize(("source", "name"), [key for key in TABLES if key[0] in VENDORS])
@@ -80,3 +90,24 @@ def test_no_personal_column_is_required(key: tuple[str, str]) -> None:
 def test_headers_of_every_kind_of_export_land(tmp_path: Path, source: str, name: str, header: str) -> None:
     landed = land_header(tmp_path, TABLES[source, name], header.split(","))
     assert (landed.outcome, landed.undeclared_columns) == ("landed", [])
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        'Campaign report\n"January 1, 2025 - January 2, 2025"\n'
+        "Day,Campaign,Campaign ID,Campaign type,Currency code,Impr.,Clicks,Cost\n"
+        '2025-01-01,Brand,111,Search,EUR,"1,200",40,"1,150.50"\n'
+        'Total: Campaigns, --, --, --,EUR,"1,200",40,"1,150.50"\nTotal: Search,,,Search,EUR,"1,200",40,9.50\n',
+        'Kampagnenbericht\n"1. Januar 2025 - 2. Januar 2025"\n'
+        "Tag,Kampagne,Kampagnen-ID,Kampagnentyp,Währungscode,Impr.,Klicks,Kosten\n"
+        '2025-01-01,Brand,111,Search,EUR,1.200,40,"1.150,50"\nGesamt: Konto,--\nGesamt: Suche,--,,,EUR,1.200,40,9\n',
+        "segments.date,campaign.id,customer.currency_code,metrics.cost_micros\n"
+        "2025-01-01,111,EUR,1150500000\n,,,\n ,--,,\n",
+    ],
+    ids=["downloaded in English", "downloaded in German", "from the API, with odd rows"],
+)
+def test_a_google_ads_report_lands_without_its_titles_and_totals(tmp_path: Path, report: str) -> None:
+    landed, rows = land_text(tmp_path, TABLES["google_ads", "campaign_days"], report)
+    assert (landed.rows, landed.skipped_rows, landed.unreadable_rows, landed.undeclared_columns) == (1, 2, 0, [])
+    assert rows == [("2025-01-01", "111")]

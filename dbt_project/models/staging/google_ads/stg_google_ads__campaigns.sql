@@ -15,13 +15,13 @@ ranked as (
 
 select
     {{ quoted('campaign.id') }} as campaign_id,
-    case upper({{ quoted('campaign.advertising_channel_type') }})
+    case replace(upper({{ quoted('campaign.advertising_channel_type') }}), ' ', '_')
         when 'SEARCH' then 'paid_search'
         when 'SHOPPING' then 'paid_shopping'
         when 'DISPLAY' then 'display'
         when 'VIDEO' then 'video'
         when 'DEMAND_GEN' then 'display'
-        else lower({{ quoted('campaign.advertising_channel_type') }})
+        else replace(lower({{ quoted('campaign.advertising_channel_type') }}), ' ', '_')
     end as channel,
     'google_ads' as platform,
     {{ quoted('campaign.name') }} as name,
