@@ -92,16 +92,20 @@ def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: 
 def _skip_rows(connection: duckdb.DuckDBPyConnection, rows: str, file: Admitted, table: Table) -> int:
     """Remove from the table `rows` what is no record, and return the number of these rows.
 
-    A row with too many or too few cells is judged by those that it has, since totals are often shorter than records.
+    A row with too many or too few cells is judged by those that it has, since totals are often shorter than records. A
+    row of which no cell is known, such as one with a broken quote, is never skipped.
     """
     if not table.skip_rows:
         return 0
-    delivered = set(map(str.lower, iter_columns(f"select * from {rows}", connection)))
+    delivered = _cells_of(connection, rows)
+    a_cell = f"coalesce({', '.join(map(quote_name, delivered))})"
     for column in table.optional_columns:
-        if column.lower() not in delivered:
+        if column.lower() not in map(str.lower, delivered):
             connection.execute(f"alter table {rows} add column {quote_name(column)} varchar")
     try:
-        [[skipped]] = connection.execute(f"delete from {rows} where ({table.skip_rows}\n)").fetchall()
+        [[skipped]] = connection.execute(
+            f"delete from {rows} where (_problem is null or {a_cell} is not null) and ({table.skip_rows}\n)"
+        ).fetchall()
     except duckdb.Error:  # its message may contain a delivered text
         raise ConfigError(
             f"skip_rows: the condition fails on a row of {file.label}. Let it convert texts with try_cast, which gives "
@@ -113,9 +117,12 @@ def _skip_rows(connection: duckdb.DuckDBPyConnection, rows: str, file: Admitted,
 def _empty_unreadable(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
     """Make every cell of the unreadable rows NULL, since it is unknown which column a cell belongs to."""
     if connection.execute(f"select 1 from {rows} where _problem is not null limit 1").fetchone():
-        cells = [name for name in iter_columns(f"select * from {rows}", connection) if name not in READING_COLUMNS]
-        nulls = ", ".join(f"{quote_name(column)} = null" for column in cells)
+        nulls = ", ".join(f"{quote_name(column)} = null" for column in _cells_of(connection, rows))
         connection.execute(f"update {rows} set {nulls} where _problem is not null")
+
+
+def _cells_of(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
+    return [name for name in iter_columns(f"select * from {rows}", connection) if name not in READING_COLUMNS]
 
 
 def _named_header(names: Iterable[str | None], table: Table, label: str, row: int = 1) -> list[str]:
@@ -367,12 +374,15 @@ def _register_records(connection: duckdb.DuckDBPyConnection, found: Sequence[_Fo
 
     def rows() -> Iterator[Row]:
         for number, value, text, problem in found:
-            if not problem and (lacking := [name for name in table.columns if delivered_as[name] not in value]):
-                problem = f"{lacking[0]!r} is missing"
-            if problem:
-                yield Row(number, None, text, problem)
+            record = {} if problem else value
+            lacking = (
+                None if problem else next((name for name in table.columns if delivered_as[name] not in record), None)
+            )
+            cells = [_json_text(record.get(name)) for name in delivered_as.values()]
+            if problem or lacking:
+                yield Row(number, cells, text, problem or f"{lacking!r} is missing")
             else:
-                yield Row(number, [_json_text(value.get(name)) for name in delivered_as.values()])
+                yield Row(number, cells)
 
     return _register_rows(connection, list(delivered_as), rows(), label)
 

@@ -14,10 +14,12 @@ from pipelines.checks.source_suites import suites_of
 from pipelines.checks.suites import Suite
 from pipelines.checks.validation import validate
 from pipelines.config_files import ConfigError
+from pipelines.ingest.landing import land
 from pipelines.settings import Settings
 from pipelines.sources import Source
 from pipelines.sql import quote_path
 from pipelines.tables import raw_file
+from pipelines.warehouse import sandboxed
 
 FIRST = date(2025, 3, 3)
 
@@ -111,6 +113,21 @@ def test_deliveries_are_counted_by_their_footers_up_to_the_judged_day(tmp_path: 
             (date(2025, 3, 5), 7, 2, True, False, False),
         ]
     ]
+
+
+def test_a_delivery_of_which_the_condition_leaves_nothing_is_told(tmp_path: Path) -> None:
+    table = SOURCE.tables["orders"].model_copy(update={"skip_rows": "order_id like 'Total%'", "empty_day": "allowed"})
+    landing, raw_dir = tmp_path / "landing", tmp_path / "raw"
+    landing.mkdir()
+    (landing / f"orders_{FIRST}.csv").write_text("order_id,ordered_at,updated_at\nTotal,,\nTotal: all,,\n")
+    with sandboxed(landing, raw_dir) as database:
+        land("shop", "orders", table, FIRST, landing, raw_dir, database)
+    suite: Suite = suites_of(SOURCE, "orders", table)[0]
+    views = (deliveries(raw_dir, "shop", "orders", [FIRST]), days_off(settings(tmp_path)))
+    results = validate(suite, ParquetFiles((raw_file(raw_dir, "shop", "orders", FIRST),), views))
+    [failed] = [result for result in results if not result.passed]
+    assert (failed.check, failed.severity) == ("not_all_rows_are_skipped", "warning")
+    assert failed.message.startswith("not_all_rows_are_skipped: no rows, 2 skipped, on 2025-03-03")
 
 
 def test_a_delivery_that_is_a_tenth_of_what_is_usual_is_blocked_with_the_figures(tmp_path: Path) -> None:

@@ -134,6 +134,18 @@ def test_skipped_rows_are_counted_by_file_and_stay_counted_when_a_file_is_cleare
     assert (shop.land().skipped_rows, shop.land().rows) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("format_", "content"),
+    [("csv", 'id,amount\n1,5\n2,"5\nTotal\n'), ("jsonl", '{"id": "1", "amount": 5}\n{"id": 2,\n{"id": "Total"}\n')],
+)
+def test_a_row_of_which_no_cell_is_known_is_broken_and_not_skipped(tmp_path: Path, format_: str, content: str) -> None:
+    shop = Shop(tmp_path, format=format_, skip_rows="amount is null")
+    shop.deliver(content)
+    landed = shop.land()
+    assert (landed.rows, landed.unreadable_rows, landed.skipped_rows) == (2, 1, 1)
+    assert shop.rows("id, _row_number") == [("1", 2 if format_ == "csv" else 1), (None, 3 if format_ == "csv" else 2)]
+
+
 def test_another_condition_reads_the_file_anew(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.deliver("id,amount\n1,5\nTotal,5\n")
@@ -145,7 +157,11 @@ def test_another_condition_reads_the_file_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("format_", "name", "content"),
     [
-        ("jsonl", "orders_{delivered_on}.jsonl", '{"id": "1", "amount": 5}\n{"id": "Total", "amount": 5}\n'),
+        (
+            "jsonl",
+            "orders_{delivered_on}.jsonl",
+            '{"id": "1", "amount": 5}\n{"id": "Total", "amount": 5}\n{"id": "Total"}\n',
+        ),
         ("whitespace", "orders_{delivered_on}.txt", "id amount\n1 5\nTotal 5\nTotal\n"),
     ],
 )
