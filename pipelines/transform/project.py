@@ -145,7 +145,7 @@ def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
     if manifest.exists() and stamp.exists() and stamp.read_text() == parsed_from:
         return manifest
     settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
-    _, *arguments = dbt_command(["parse", "--quiet"], project_dir, variables)
+    _, *arguments = dbt_command(["parse", "--quiet", "--log-level", "none"], project_dir, variables)
     with measured(PARSING):
         parsed = invoke(arguments, dbt_environment(settings, as_of_date(settings, sources)))
     if not parsed.succeeded:
