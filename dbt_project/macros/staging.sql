@@ -76,7 +76,10 @@ typed as (
                     {%- if column[1] != 'text' %},
                     case
                         when trim({{ column[0] }}) <> '' and {{ typed_cell(column) }} is null
-                            then '{{ column[0] | replace('"', '') | replace("'", "''") }}: cannot be read as {{ column[1] }}'
+                            then concat(
+                                '{{ column[0] | replace('"', '') | replace("'", "''") }}: cannot be read as {{ column[1] }}',
+                                {{ kind_of_unreadable(column) }}
+                            )
                     end
                     {%- endif %}
                     {%- if (column[2] or {}).required %},
@@ -143,6 +146,21 @@ from typed
         {{ exceptions.raise_compiler_error(
             model.name ~ " lacks " ~ lacking | join(", ") ~ ", which the key of " ~ table ~ " names. List it in delivery_log(…)."
         ) }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# What the reason adds about an unreadable number: that it is negative, or has separated thousands. A check warns if all
+   unreadable cells of a column are of one of these kinds, since the KPIs then lack the refunds, or the largest amounts. #}
+{% macro kind_of_unreadable(column) -%}
+    {%- if column[1] in ('integer', 'decimal') -%}
+        case
+            when {{ matches(column[0], '^[^0-9A-Za-z]*[-(][^0-9A-Za-z]*[0-9]|[0-9] *[-)] *$') }} then ' (negative)'
+            when {{ matches(column[0], '[0-9][., ][0-9]{3}([., ]|$)') }} then ' (thousands)'
+            else ''
+        end
+    {%- else -%}
+        ''
     {%- endif -%}
 {%- endmacro %}
 

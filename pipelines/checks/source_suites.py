@@ -187,6 +187,14 @@ def _base_suite(source: Source, name: str, table: Table) -> Suite:
                 "Most values of a column cannot be read as its declared type: the source has changed it.",
                 "columns-changed",
             ),
+            _rule(
+                "unreadable_numbers_are_not_of_one_kind",
+                "warning",
+                _UNREADABLE_OF_ONE_KIND,
+                "All unreadable numbers of a column are negative, or have separated thousands: the KPIs lack "
+                "refunds, or the largest amounts, and nothing else. Correct the column in the base model.",
+                next_step=see_them,
+            ),
             *_one_row_per_key(table, rejects),
             *_window(table, rejects),
         ],
@@ -310,7 +318,8 @@ def _retyped_columns(at_least: int) -> str:
         unreadable as (
             select
                 _delivered_on, split_part(reason, '{CANNOT_BE_READ}', 1) as column_name,
-                split_part(reason, '{CANNOT_BE_READ}', 2) as declared_type, count(*) as unreadable_cells
+                split_part(split_part(reason, '{CANNOT_BE_READ}', 2), ' (', 1) as declared_type,
+                count(*) as unreadable_cells
             from reasons
             where reason like '%{CANNOT_BE_READ}%'
             group by 1, 2, 3
@@ -332,6 +341,28 @@ def _retyped_columns(at_least: int) -> str:
         )
         select * from readable where unreadable_cells > readable_cells
     """
+
+
+# However few: ten refunds in quarantine are a small share of a year's rows, and all of its refunds.
+_UNREADABLE_OF_ONE_KIND = f"""
+    with
+    reasons as (
+        select _delivered_on, unnest(string_split(_reject_reason, '; ')) as reason
+        from {{batch}}
+        where _reject_reason is not null
+    ),
+    unreadable as (
+        select
+            _delivered_on, split_part(reason, '{CANNOT_BE_READ}', 1) as column_name,
+            regexp_extract(reason, ' [(](negative|thousands)[)]$', 1) as kind
+        from reasons
+        where reason like '%{CANNOT_BE_READ}%'
+    )
+    select _delivered_on, column_name, min(kind) as kind, count(*) as unreadable_cells
+    from unreadable
+    group by all
+    having min(kind) <> '' and min(kind) = max(kind)
+"""
 
 
 def _rule(name: str, severity: Severity, query: str, why: str, anchor: str = "", **more: Any) -> ExpectationSpec:

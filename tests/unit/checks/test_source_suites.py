@@ -94,6 +94,23 @@ NAMES_IN_OUR_QUERIES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("kinds", "fails"),
+    [
+        (["(negative)"], True),
+        (["(negative)", "(negative)"], True),
+        (["(thousands)"], True),
+        (["(negative)", "(thousands)"], False),
+        (["(negative)", ""], False),
+        ([""], False),
+    ],
+)
+def test_a_few_unreadable_numbers_of_one_kind_are_a_bias(tmp_path: Path, kinds: list[str], fails: bool) -> None:
+    reasons = [f"when range = {row} then 'amount: cannot be read as decimal {kind}'" for row, kind in enumerate(kinds)]
+    found = failed(tmp_path, log(100, reason=f"case {' '.join(reasons)} end"))
+    assert ("unreadable_numbers_are_not_of_one_kind" in found) == fails
+
+
 @pytest.mark.parametrize("role", ["key", "date_column", "another column"])
 @pytest.mark.parametrize("name", NAMES_IN_OUR_QUERIES)
 def test_a_delivered_column_may_have_a_name_that_our_queries_use(tmp_path: Path, name: str, role: str) -> None:

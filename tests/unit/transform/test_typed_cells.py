@@ -67,3 +67,24 @@ def test_a_log_of_texts_only_can_be_built() -> None:
     with duckdb.connect() as connection:
         connection.execute(f"create table \"raw_source_table\" as select 'x' as a, {columns}, now() as _loaded_at")
         assert connection.execute(f"select a, _reject_reason from ({sql})").fetchall() == [("x", None)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [
+        ("-1.200.50", " (negative)"),
+        ("($1,0)", " (negative)"),
+        ("12..5-", " (negative)"),
+        ("1.200.50", " (thousands)"),
+        ("1 200,5", " (thousands)"),
+        ("12,50", ""),
+        ("n-a", ""),
+        ("free", ""),
+    ],
+)
+def test_the_reason_says_what_kind_of_number_cannot_be_read(cell: str, kind: str) -> None:
+    sql = render("{{ kind_of_unreadable(['cell', 'decimal', {}]) }}", {})
+    with duckdb.connect() as connection:
+        [[found]] = connection.execute(f"select {sql} from (select $1::varchar as cell)", [cell]).fetchall()
+    assert found == kind
+    assert typed(cell, "decimal") is None
