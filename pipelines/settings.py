@@ -26,6 +26,7 @@ _ADDRESSES = ("ui_url", "data_docs_url")
 
 Environment = Literal["local", "test", "production"]
 Schedule = Literal["daemon", "cron", "none"]
+SyncTool = Literal["fivetran", "airbyte", "dlt"]
 
 
 class Policy(BaseModel):
@@ -40,6 +41,18 @@ POLICIES: dict[Environment, Policy] = {
     "test": Policy(schedule="none"),
     "production": Policy(schedule="daemon"),
 }
+
+
+class Synced(BaseModel):
+    """Where a shipped source is read from tables that a sync tool keeps, instead of from files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+
+    by: SyncTool
+    connection_env: str = Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")  # the variable with the database's SQLAlchemy URL
+    schema_name: str | None = Field(default=None, alias="schema")  # default: the tool's usual one
+    prefix: str = ""  # before the tool's names of tables
+    without: list[str] = []  # tables of the source whose objects are not synced
 
 
 class KpiParameters(BaseModel):
@@ -74,6 +87,7 @@ class SettingsFile(BaseModel):
     snapshots: Annotated[list[str], NoDecode] = []
     # How the exports of a shipped source write dates, where that depends on the user's locale; default: the year first.
     date_formats: dict[Literal["salesforce"], Literal["mm/dd/yyyy", "dd/mm/yyyy", "dd.mm.yyyy"]] = {}
+    synced: dict[str, Synced] = {}  # shipped sources that are read from synced tables
     company_dir: Path = Path("company")
     alerts: Path | None = None  # default: alerts.yml beside the settings file, or else the shipped one
     first_delivery: date

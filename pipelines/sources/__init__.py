@@ -15,8 +15,9 @@ import duckdb
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pipelines.config_files import ConfigError, load_yaml_model
-from pipelines.settings import Settings
+from pipelines.settings import Settings, Synced
 from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, SqlFetch, connector_problem, fetch_problem
+from pipelines.sources.synced import fetches
 from pipelines.sql import quote_name
 from pipelines.warehouse import in_memory
 
@@ -373,10 +374,11 @@ def enabled_sources(settings: Settings) -> list[Source]:
 
 
 def sources_named(names: Iterable[str], settings: Settings) -> list[Source]:
-    """The sources with these names, enabled or not; a table that the setting `snapshots` names has snapshots.
+    """The sources with these names, enabled or not, as the settings `snapshots` and `synced` change them.
 
     Raises:
-        ConfigError: see `load_sources`; or `snapshots` names a table that no source describes.
+        ConfigError: see `load_sources`; or `snapshots` names a table that no source describes, or `synced` a source
+            that cannot be read from the tables of that tool.
     """
     snapshots: dict[str, list[str]] = {}
     for name in settings.snapshots:
@@ -386,14 +388,43 @@ def sources_named(names: Iterable[str], settings: Settings) -> list[Source]:
             tables = ", ".join(f"{source}.{other}" for other in described.tables)
             raise ConfigError(f"settings: snapshots: {name!r} is not a delivered table. The tables are: {tables}.")
         snapshots.setdefault(source, []).append(table)
+    sources = load_sources(names, settings.company_dir)
     return [
-        _with_snapshots(source, snapshots.get(source.name, [])) for source in load_sources(names, settings.company_dir)
+        _synced(source, settings.synced[source.name])
+        if source.name in settings.synced
+        else _with_snapshots(source, snapshots.get(source.name, []))
+        for source in sources
     ]
 
 
 def _with_snapshots(source: Source, names: Iterable[str]) -> Source:
     tables = {name: source.tables[name].model_copy(update={"deliveries": "snapshot"}) for name in names}
     return source.model_copy(update={"tables": source.tables | tables})
+
+
+def _synced(source: Source, setting: Synced) -> Source:
+    """The source, fetched each day as a whole from synced tables instead of delivered as files.
+
+    Its tables keep their columns, so the models do not know the difference. A record that was deleted is missing from
+    the next snapshot.
+    """
+    found = fetches(source.name, source.tables, setting)
+    tables = {}
+    for name, table in source.tables.items():
+        columns, fetch = found[name]
+        changes = {
+            "fetch": fetch,
+            "format": "jsonl",
+            "columns": columns,
+            "optional_columns": [name for name in [*table.columns, *table.optional_columns] if name not in columns],
+            "also": {},
+            "deliveries": "snapshot",
+            "newest_by": [],  # the later snapshot wins
+            "empty_day": "allowed",
+        }
+        tables[name] = table.model_copy(update=changes)
+    changes = {"connector": "sql", "connection_env": setting.connection_env, "tables": _placed(tables, source.name)}
+    return source.model_copy(update=changes)
 
 
 def each_table(sources: Iterable[Source]) -> Iterator[tuple[Source, str, Table]]:

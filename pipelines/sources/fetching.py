@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from pipelines.settings import SyncTool
+
 EnvironmentVariable = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]  # its name; never the secret itself
 
 _PAGINATORS = ("single_page", "page_number", "offset", "cursor", "json_link", "header_link", "header_cursor")  # dlt's
@@ -44,6 +46,56 @@ class SqlFetch(Incremental):
         if bool(self.table) == bool(self.query):
             raise ValueError("write either `table` or `query`.")
         return self
+
+
+class SyncToolTraits(BaseModel):
+    """What a sync tool is called, and what it adds to the tables that it keeps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    deleted: str | None = None  # the column that shows that a record was deleted, with true or a time
+    current: str | None = None  # the column that is false in earlier versions of a record
+
+
+SYNC_TOOLS: dict[SyncTool, SyncToolTraits] = {
+    "fivetran": SyncToolTraits(name="Fivetran", deleted="_fivetran_deleted", current="_fivetran_active"),
+    "airbyte": SyncToolTraits(name="Airbyte", deleted="_ab_cdc_deleted_at"),
+    "dlt": SyncToolTraits(name="dlt"),
+}
+
+
+class SyncedTable(BaseModel):
+    """A table of a sync tool, and what queries read of it: as text, times in UTC.
+
+    Columns are listed by the names that the queries use; a list of names is short for names that are the same. A column
+    may be a path into JSON, such as `address.country` or `contacts.0`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str | None = None  # its name in the database, if the queries call it otherwise
+    columns: dict[str, str] = {}  # must exist; a table without such columns may be missing, and then has no rows
+    optional: dict[str, str] = {}  # NULL where the table has no such column
+    each: str | None = None  # a column with a JSON list: a row per element, and paths may start with `each`
+    seconds: list[str] = []  # names of columns that are times even if they hold seconds since 1970
+    deleted: list[str] = []  # columns that show that a record was deleted, with true or a time
+    keeps_deleted: bool = False  # for what other records refer to: a user who has left still owns deals
+
+    @field_validator("columns", "optional", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return {name: name for name in value} if isinstance(value, list) else value
+
+
+class SyncedFetch(SqlFetch):
+    """A query on the tables into which a sync tool copies what a vendor stores."""
+
+    tool: SyncTool
+    schema_name: str
+    is_schema_given: bool  # by a person, and not only usual for the tool
+    prefix: str  # before the tool's names of tables
+    reads: dict[str, SyncedTable]  # by the name that the query uses
 
 
 class RestFetch(Incremental):

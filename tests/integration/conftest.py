@@ -1,7 +1,7 @@
 """Installations with the demo company's deliveries."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from pipelines.checks.suites import load_suites
 from pipelines.checks.validation import validate
 from pipelines.sources import load_sources
 from tests.conftest import PROJECT_DIR, Installation
+from tests.integration.postgres import Postgres, running_postgres
 
 
 def deliver_demo(data_dir: Path, **environment: str) -> Installation:
@@ -51,3 +52,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     printed = installation.kpi("run").stdout
     assert "61 delivery days, 2025-11-10 to 2026-01-09 (first load, one run)" in printed
     return installation
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that runs while the tests of a file do."""
+    with running_postgres() as server:
+        yield server

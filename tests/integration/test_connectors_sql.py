@@ -1,21 +1,15 @@
 """Tables of a real PostgreSQL server, fetched day by day, through to the revenue mart."""
 
 import contextlib
-import os
 import shutil
 import socket
-import subprocess
-import tempfile
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 import yaml
 
@@ -24,6 +18,7 @@ from pipelines.ingest.connectors import Retries
 from pipelines.ingest.gate import DeliveryError
 from tests.conftest import PROJECT_DIR, Installation
 from tests.integration.connectors import AT_ONCE, FIRST_DAY, Pulled
+from tests.integration.postgres import Postgres, free_port
 
 HERE = Path(__file__).parent
 SECOND_DAY, THIRD_DAY = date(2025, 1, 31), date(2025, 2, 1)
@@ -40,58 +35,6 @@ insert into sales."Orders" values
     (3, 'A', '2025-01-31 00:00+01', 'paid', 3.33, '2025-01-31 00:00+01'),
     (4, 'C', '2025-02-01 12:00+01', 'paid', 5.00, '2025-02-01 12:00+01');
 """
-
-
-@dataclass(frozen=True)
-class Postgres:
-    """A PostgreSQL server only for these tests."""
-
-    port: int
-
-    def url(self, database: str, port: int | None = None) -> str:
-        return f"postgresql://tester@127.0.0.1:{port or self.port}/{database}"
-
-    def execute(self, database: str, statements: str) -> None:
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
-            connection.execute(statements)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    """Start it on loopback with its own data folder, as a user other than root, because PostgreSQL refuses root."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "/nowhere")]
-    if not found[-1].is_file():
-        missing = "initdb is not there: apt-get install --no-install-recommends postgresql"
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    programs = found[-1].parent
-    user = "postgres" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="kpi-postgres-") as folder:
-        data = Path(folder) / "data"
-        if user:
-            shutil.chown(folder, user)
-
-        def run(program: str, *arguments: str) -> None:
-            subprocess.run(
-                [programs / program, "-D", data, *arguments],
-                user=user,
-                cwd=folder,
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
-
-        port = free_port()
-        run("initdb", "--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        run("pg_ctl", "-w", "-l", str(Path(folder) / "log"), "-o", options, "start")
-        try:
-            yield Postgres(port)
-        finally:
-            run("pg_ctl", "-w", "-m", "immediate", "stop")
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 
 from pipelines.config_files import ConfigError
 from pipelines.ingest.connectors.delivery import ConnectionLostError, Row, Window, secret
+from pipelines.ingest.connectors.synced import synced_query
 from pipelines.ingest.gate import DeliveryError
 from pipelines.sources import Source, Table
-from pipelines.sources.fetching import SqlFetch
+from pipelines.sources.fetching import SqlFetch, SyncedFetch
 
 _BATCH_ROWS = 5_000
 _CONNECT_SECONDS = 30
@@ -32,7 +33,8 @@ def rows(source: Source, table_name: str, table: Table, window: Window) -> Itera
 
     Raises:
         ConnectionLostError: the database cannot be reached, or the connection broke.
-        DeliveryError: it refuses the query, or a value cannot be written as text without loss.
+        DeliveryError: it refuses the query, lacks a synced table or column, or a value cannot be written as text
+            without loss.
         ConfigError: the environment variable with its URL is not set, or does not contain a URL.
     """
     assert isinstance(table.fetch, SqlFetch)
@@ -40,8 +42,11 @@ def rows(source: Source, table_name: str, table: Table, window: Window) -> Itera
     engine = _engine(source)
     try:
         with engine.connect() as connection:
-            query = _query(table, table.fetch, _bounds(window, engine.dialect.name))
             connection = _one_consistent_picture(connection, table.fetch, window)
+            if isinstance(table.fetch, SyncedFetch):
+                query: sa.Executable = synced_query(connection, table.fetch, source.name, table_name)
+            else:
+                query = _query(table, table.fetch, _bounds(window, engine.dialect.name))
             result = connection.execution_options(yield_per=_BATCH_ROWS).execute(query)
             for values in result:
                 yield {name: _text(value, label, name) for name, value in zip(table.columns, values, strict=True)}
