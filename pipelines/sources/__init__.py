@@ -418,6 +418,8 @@ def _synced(source: Source, setting: Synced) -> Source:
             "columns": columns,
             "optional_columns": [name for name in [*table.columns, *table.optional_columns] if name not in columns],
             "also": {},
+            "skip_rows": None,  # every row is a record
+            "skip_lines": 0,
             "deliveries": "snapshot",
             "newest_by": [],  # the later snapshot wins
             "empty_day": "allowed",
