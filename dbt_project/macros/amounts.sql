@@ -18,3 +18,18 @@
 {% macro discount_of(units, unit_price, net_amount) -%}
     cast(round({{ units }} * {{ unit_price }}, 2) as decimal(18, 2)) - {{ net_amount }}
 {%- endmacro %}
+
+
+{# An amount that is delivered in the smallest unit of its currency, such as cents or yen, in the currency itself. #}
+{% macro major_units(amount, currency) -%}
+    {%- set without_decimals = ['BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'VND', 'VUV', 'XAF',
+        'XOF', 'XPF'] -%}
+    {%- set with_three_decimals = ['BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND'] -%}
+    cast(
+        cast({{ amount }} as decimal(18, 0)) * case
+            when upper({{ currency }}) in ({{ text_list(without_decimals) }}) then cast(1 as decimal(4, 3))
+            when upper({{ currency }}) in ({{ text_list(with_three_decimals) }}) then cast(0.001 as decimal(4, 3))
+            else cast(0.01 as decimal(4, 3))
+        end as decimal(18, 6)
+    )
+{%- endmacro %}

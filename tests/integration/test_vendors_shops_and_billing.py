@@ -1,4 +1,4 @@
-"""Exports of WooCommerce, Magento, Xero and LinkedIn Ads in their own layouts, through to the common KPIs.
+"""Exports of WooCommerce, Magento, Xero, Chargebee and LinkedIn Ads in their own layouts, through to the common KPIs.
 
 The samples contain the known peculiarities of each of these exports. The expected values are computed by hand.
 """
@@ -16,7 +16,7 @@ from tests.conftest import Installation
 from tests.integration.conftest import failed_staging_checks
 
 HERE = Path(__file__).parent / "vendors"
-VENDORS = ("woocommerce", "magento", "xero", "linkedin_ads")
+VENDORS = ("woocommerce", "magento", "xero", "chargebee", "linkedin_ads")
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +148,33 @@ def test_xeros_credit_notes_are_refunds_of_their_customers(business: Installatio
     ) == [(Decimal(50),)]
 
 
+def test_chargebees_closed_invoices_are_orders_and_credit_notes_refunds(business: Installation) -> None:
+    assert rows(
+        business,
+        "select order_id, customer_id, ordered_at, status, currency_code, region, total_amount "
+        "from staging.stg_chargebee__orders order by 1",
+    ) == [
+        ("CB-1", "acme", datetime(2025, 2, 1, 10), "paid", "EUR", "PL", Decimal(100)),  # without 23.00 tax
+        ("CB-2", "beta", datetime(2025, 2, 1, 11), "not_paid", "USD", None, Decimal(100)),
+        ("CB-4", "beta", datetime(2025, 2, 1, 11), "cancelled", "USD", None, Decimal(70)),  # voided on the second day
+    ]
+    assert rows(
+        business,
+        "select refund_id, order_id, refunded_at, amount, reason from staging.stg_chargebee__refunds order by 1",
+    ) == [
+        ("CN-1", "CB-1", datetime(2025, 2, 3, 11), Decimal(50), "Service Unsatisfactory"),
+        ("CN-2", "CB-2", datetime(2025, 2, 3, 11), Decimal(100), "write_off"),
+    ]
+
+
+def test_a_customer_of_two_systems_is_one_person(business: Installation) -> None:
+    assert rows(
+        business,
+        "select customer_id from intermediate.int_customer_identities where is_account and person_id = "
+        "(select person_id from intermediate.int_customer_identities where customer_id = 'acme') order by 1",
+    ) == [("acme",), (f"xero:{key('acme fictional ltd')}",)]
+
+
 def test_linkedins_campaigns_are_its_ad_sets_under_either_header(business: Installation) -> None:
     assert rows(
         business,
@@ -171,11 +198,12 @@ def test_one_months_revenue_is_that_computed_by_hand(business: Installation) -> 
     # WooCommerce: 20 + 10 + 45 (50 USD at 0.90) + 30 + 7.50, discount 2, refunds 20 (25 USD at 0.80) + 30.
     # Magento: 20 + 20 + 90 (100 USD at 0.90), discounts 3 + 3, refund 36 (45 USD at 0.80).
     # Xero: 200 + 120 + 90 (100 USD at 0.90), discounts 20 + 20, refunds 30 + 20.
+    # Chargebee: 100 + 90 (100 USD at 0.90), refunds 50 + 80 (100 USD at 0.80).
     assert rows(
         business,
         "select gross_amount, discount_amount, refund_amount, net_amount, orders from marts.kpi_revenue__monthly "
         "where entity_type = 'company' and period_month = date '2025-02-01'",
-    ) == [(*money("652.5", "48", "136", "468.5"), 8)]
+    ) == [(*money("842.5", "48", "266", "528.5"), 10)]
 
 
 def test_one_months_spend_is_that_computed_by_hand(business: Installation) -> None:
@@ -189,6 +217,7 @@ def test_one_months_spend_is_that_computed_by_hand(business: Installation) -> No
 
 def test_unreadable_rows_keep_the_row_number_of_the_file(business: Installation) -> None:
     assert rows(business, "select source, row_number, reason from staging.quarantined_rows order by all") == [
+        ("chargebee", 6, "'tax' is missing"),
         ("linkedin_ads", 10, "Start Date (in UTC): cannot be read as date"),
         ("magento", 5, "created_at: cannot be read as timestamp"),
         ("woocommerce", 4, "Quantity: cannot be read as decimal"),
@@ -223,4 +252,4 @@ def test_nobody_is_named_beyond_the_typed_logs(business: Installation) -> None:
 
 def test_mapping_holds_for_what_is_not_in_these_files(business: Installation) -> None:
     paths = [f"test_type:unit,path:models/staging/{vendor}" for vendor in VENDORS]
-    assert "PASS=8 WARN=0 ERROR=0" in business.dbt("test", "--select", *paths).stdout
+    assert "PASS=10 WARN=0 ERROR=0" in business.dbt("test", "--select", *paths).stdout
