@@ -52,7 +52,7 @@ class Landed:
 
     outcome: Outcome
     files: list[str]  # relative to the landing folder
-    rows: int  # all delivered rows
+    rows: int  # all delivered records
     unreadable_rows: int  # those of them that cannot be parsed into columns
     skipped_rows: int  # not among them: rows of the files that are no records
     size_bytes: int  # of the delivered files
