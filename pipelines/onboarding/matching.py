@@ -68,6 +68,7 @@ def cost_of(column: Column, target: str, meaning: Synonyms) -> float | None:
 
 # What tools that copy tables put in front of every column.
 _PREFIXES = re.compile(r"^(property|properties|hs)_")
+_MOMENT = re.compile(r"_(on|at|date|time|datetime|timestamp|day)$")  # Placed On is placed_at, Start time is start_date
 _UNITS = re.compile(r"_(in_)?(cents?|minor|pence|grosze|centavos|centimes)$")
 
 
@@ -78,6 +79,8 @@ def _names(column: Column, meaning: Synonyms) -> list[str]:
     shorter = [words_of(without_brackets(column.name)), _PREFIXES.sub("", words), _UNITS.sub("", words)]
     if currency_in_name(column.name):
         shorter.append(words.rpartition("_")[0])
+    if stem := _MOMENT.sub("", words) if _MOMENT.search(words) else "":
+        shorter += [stem, *(f"{stem}_{ending}" for ending in ("at", "on", "date", "time"))]
     for own in meaning.files:  # such as order_status, Deal - Stage, review_score
         shorter.append(words.removeprefix(f"{own}_").removeprefix(f"{own}_"))
     return list(dict.fromkeys(name for name in (words, *shorter) if name))

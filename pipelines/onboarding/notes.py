@@ -117,6 +117,9 @@ def _on_orders(proposal: Proposal, assigned: Assigned, delivered: Sequence[str])
 def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
     if proposal.entity != "opportunities":
         return
+    lacking_columns = [what for name, what in _OF_DEALS.items() if proposal.source_of(name) is None]
+    if lacking_columns:
+        yield f"No column contains the deals' {', '.join(lacking_columns)}: KPIs that need it lack these deals."
     outcome = proposal.source_of("is_closed")
     if outcome is None:
         return
@@ -137,6 +140,9 @@ def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
             yield f"{counted(lacking, 'closed deal')} without {what}."
     if created_at and (lacking := sum(not cell for cell in described.cells(created_at.name))):
         yield f"{counted(lacking, 'deal')} without a date of creation."
+
+
+_OF_DEALS = {"amount": "amount", "created_at": "date of creation", "closed_at": "date of closing", "owner_id": "owner"}
 
 
 def _is_true(cell: str | None) -> bool:
