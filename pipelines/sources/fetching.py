@@ -78,7 +78,7 @@ class SyncedTable(BaseModel):
     columns: dict[str, str] = {}  # must exist; a table without such columns may be missing, and then has no rows
     optional: dict[str, str] = {}  # NULL where the table has no such column
     each: str | None = None  # a column with a JSON list: a row per element, and paths may start with `each`
-    seconds: list[str] = []  # names of columns that are times even if they hold seconds since 1970
+    times: list[str] = []  # names of columns that are times in UTC even if they hold texts, or seconds since 1970
     deleted: list[str] = []  # columns that show that a record was deleted, with true or a time
     keeps_deleted: bool = False  # for what other records refer to: a user who has left still owns deals
 

@@ -79,11 +79,12 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     return installation
 
 
-def settings_of(folder: Path, tool: str, schema: str | None = None) -> Settings:
-    """Settings that read all packs from a tool's tables in the database in SYNCED_URL."""
+def settings_of(folder: Path, tool: str, schema: str | None = None, packs: tuple[str, ...] = PACKS) -> Settings:
+    """Settings that read packs from a tool's tables in the database in SYNCED_URL."""
     switch = f"{{by: {tool}, connection_env: SYNCED_URL{f', schema: {schema}' if schema else ''}}}"
-    switches = "".join(f"  {pack}: {switch}\n" for pack in PACKS)
-    (folder / "kpi.yml").write_text(f"{SETTINGS}synced:\n{switches}", encoding="utf-8")
+    switches = "".join(f"  {pack}: {switch}\n" for pack in packs)
+    settings_text = SETTINGS.replace(", ".join(PACKS), ", ".join(packs))
+    (folder / "kpi.yml").write_text(f"{settings_text}synced:\n{switches}", encoding="utf-8")
     settings = load_settings(folder / "kpi.yml").with_data_dir(folder)
     settings.landing_dir.mkdir(exist_ok=True)
     settings.raw_dir.mkdir(exist_ok=True)
@@ -243,3 +244,52 @@ def test_tools_and_databases_give_the_same_rows(
                 k: v for k, v in other.items() if k not in unknown
             }, table
     assert found.keys() == expected.keys()
+
+
+META_DAYS = [
+    {"date_start": "2025-03-01", "date_stop": "2025-03-01", "campaign_id": "91", "campaign_name": "Spring",
+     "account_id": "5", "account_currency": "EUR", "spend": "3.75", "impressions": "30", "clicks": None},
+    {"date_start": "2025-03-02", "date_stop": "2025-03-02", "campaign_id": "91", "campaign_name": "Spring",
+     "account_id": "5", "account_currency": "EUR", "spend": "0.1", "impressions": "1", "clicks": None},
+]  # fmt: skip
+OTHER_SOURCES: dict[tuple[str, str, str], list[dict[str, str | None]]] = {
+    ("fivetran", "google_ads", "campaign_days"): [
+        {"segments.date": "2025-03-01", "campaign.id": "71", "campaign.name": "Brand",
+         "campaign.advertising_channel_type": "SEARCH", "customer.id": "9", "customer.currency_code": "EUR",
+         "metrics.cost_micros": "3750000", "metrics.impressions": "150", "metrics.clicks": "5",
+         "metrics.conversions": "1.5", "metrics.conversions_value": None},
+        {"segments.date": "2025-03-02", "campaign.id": "71", "campaign.name": "Brand",
+         "campaign.advertising_channel_type": "SEARCH", "customer.id": "9", "customer.currency_code": "EUR",
+         "metrics.cost_micros": "0", "metrics.impressions": "1", "metrics.clicks": None, "metrics.conversions": None,
+         "metrics.conversions_value": None},
+    ],
+    ("fivetran", "meta_ads", "campaign_days"): META_DAYS,
+    ("airbyte", "meta_ads", "campaign_days"): META_DAYS,
+    ("airbyte", "pipedrive", "deals"): [
+        {"Deal - ID": "2", "Deal - Owner": "Pia Muster", "Deal - Value": "10", "Deal - Currency of value": "EUR",
+         "Deal - Stage": "Proposal Made", "Deal - Status": "open", "Deal - Deal created": "2025-03-01 22:30:00+00:00"},
+        {"Deal - ID": "12", "Deal - Owner": "Pia Muster", "Deal - Value": "999.99", "Deal - Currency of value": "EUR",
+         "Deal - Stage": "Proposal Made", "Deal - Status": "won", "Deal - Deal created": "2025-03-01 22:30:00+00:00",
+         "Deal - Update time": "2025-03-30 10:00:00+00:00", "Deal - Won time": "2025-03-30 10:00:00+00:00",
+         "Deal - Expected close date": "2025-04-30", "Deal - Organization": "Sample AG"},
+    ],
+    ("airbyte", "delighted", "survey_responses"): [
+        {"id": "1", "person": "10", "survey_type": "nps", "score": "4", "created_at": "1742904000",
+         "updated_at": "1742904060"},
+    ],
+    ("airbyte", "delighted", "people"): [{"id": "10", "email": "ada@example.com"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "postgresql"])
+def test_campaigns_deals_and_answers_are_read_as_their_exports_have_them(
+    kind: str, tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCED_URL", Database(tmp_path, "other_sources", kind, postgres).url)
+    for tool, source in sorted({(tool, source) for tool, source, _ in OTHER_SOURCES}):
+        settings = settings_of(tmp_path, tool, "airbyte" if tool == "airbyte" else None, (source,))
+        for table, rows in rows_of(settings).items():
+            expected = OTHER_SOURCES[tool, source, table.partition(".")[2]]
+            assert len(rows) == len(expected), table
+            for row, other in zip(rows, expected, strict=True):
+                assert row == dict.fromkeys(row) | other, table

@@ -12,12 +12,10 @@ import sqlalchemy as sa
 from pipelines.ingest.gate import DeliveryError
 from pipelines.sources.fetching import SYNC_TOOLS, SyncedFetch, SyncedTable
 
-_TIME = {  # a time without a zone as text
-    "postgresql": "cast({0} as varchar) || '+00:00'",
-    "duckdb": "cast({0} as varchar) || '+00:00'",
-    # SQLite keeps texts in columns of any type, with an offset or without one.
-    "sqlite": "{0} || case when {0} like '%Z' or substr({0}, -6, 1) in ('+', '-') then '' else '+00:00' end",
-}
+# A text with a time gets an offset unless it has one.
+_WITH_OFFSET = (
+    "case when {0} like '%Z' or substr({0}, length({0}) - 5, 1) in ('+', '-') then {0} else {0} || '+00:00' end"
+)
 _SECONDS = {
     "postgresql": "cast(to_timestamp(cast({0} as double precision)) at time zone 'UTC' as varchar) || '+00:00'",
     "duckdb": "cast(to_timestamp(cast({0} as double)) at time zone 'UTC' as varchar) || '+00:00'",
@@ -41,7 +39,7 @@ def synced_query(connection: sa.Connection, fetch: SyncedFetch, source: str, tab
     Raises:
         DeliveryError: the database lacks a table or column that the query needs, or is of another kind.
     """
-    if connection.dialect.name not in _TIME:
+    if connection.dialect.name not in _SECONDS:
         raise DeliveryError(
             f"{source}.{table_name}: synced tables are read from PostgreSQL, DuckDB and SQLite, not from "
             f"{connection.dialect.name}. Describe the tables in a source of your own, with `connector: sql`."
@@ -77,7 +75,7 @@ class _Database:
         read = [*table.columns.items(), *table.optional.items()]
         if found is None or (table.each and _folded(table.each) not in columns):
             return f"select {', '.join(f'cast(null as varchar) as {alias}' for alias, _ in read)} where 1 = 0"
-        texts = [f"{self._text(path, table, columns, alias in table.seconds)} as {alias}" for alias, path in read]
+        texts = [f"{self._text(path, table, columns, alias in table.times)} as {alias}" for alias, path in read]
         origin = f"{self._quote(self._schema)}.{self._quote(found)} as synced"
         if table.each:
             origin += f" cross join {_ELEMENTS[self._dialect].format(self._cell(columns[_folded(table.each)]))}"
@@ -89,7 +87,7 @@ class _Database:
     def _cell(self, column: Any) -> str:
         return f"synced.{self._quote(column['name'])}"
 
-    def _text(self, path: str, table: SyncedTable, columns: dict[str, Any], is_seconds: bool) -> str:
+    def _text(self, path: str, table: SyncedTable, columns: dict[str, Any], is_time: bool) -> str:
         """A column, or a field of JSON, as text; NULL if the table lacks the column."""
         column = columns.get(_column_of(path, table))
         if column is None:
@@ -97,13 +95,16 @@ class _Database:
         first, *fields = path.split(".")
         if table.each and first == "each":
             return self._field("element.value", fields)
-        return self._field(self._cell(column), fields) if fields else self._plain_text(column, is_seconds)
+        return self._field(self._cell(column), fields) if fields else self._plain_text(column, is_time)
 
-    def _plain_text(self, column: Any, is_seconds: bool) -> str:
+    def _plain_text(self, column: Any, is_time: bool) -> str:
         cell, kind = self._cell(column), column["type"]
-        if isinstance(kind, sa.DateTime):
-            return _TIME[self._dialect].format(f"{cell} at time zone 'UTC'" if kind.timezone else cell)
-        return _SECONDS[self._dialect].format(cell) if is_seconds else f"cast({cell} as varchar)"
+        if is_time and isinstance(kind, sa.Integer | sa.Numeric):
+            return _SECONDS[self._dialect].format(cell)
+        if isinstance(kind, sa.DateTime) and kind.timezone:
+            cell = f"{cell} at time zone 'UTC'"
+        text = f"cast({cell} as varchar)"
+        return _WITH_OFFSET.format(text) if is_time or isinstance(kind, sa.DateTime) else text
 
     def _field(self, cell: str, fields: list[str]) -> str:
         if self._dialect == "sqlite" and not fields:

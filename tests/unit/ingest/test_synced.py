@@ -164,20 +164,21 @@ def test_a_table_that_others_refer_to_keeps_what_was_deleted_but_no_earlier_vers
 def test_everything_is_text_times_in_utc_whatever_types_and_names_the_tool_gave() -> None:
     table = SyncedTable.model_validate({
         "columns": {"id": "deal_id", "created": "created_at", "local": "changed_at", "won": "won", "amount": "amount"},
-        "optional": {"day": "day", "missing": "not_there", "since": "since", "country": "address.country"},
-        "seconds": ["since"],
+        "optional": {"day": "day", "missing": "not_there", "since": "since", "country": "address.country",
+                     "said": "said"},
+        "times": ["since", "said"],
     })  # fmt: skip
     statements = (
         "set timezone = 'America/New_York'; "
         'create table deals ("DealId" bigint, "createdAt" timestamptz, changedat timestamp, won boolean, '
-        "amount decimal(12, 2), day date, since bigint, address json); "
+        "amount decimal(12, 2), day date, since bigint, address json, said varchar); "
         "insert into deals values (7, '2025-03-01 23:30:00-05', '2025-03-01 10:00:00.5', true, 10.50, '2025-03-01', "
-        """1740823200, '{"country": "PL"}')"""
+        """1740823200, '{"country": "PL"}', '2025-03-01 10:00:00')"""
     )
-    columns = "id, created, local, won, amount, day, missing, since, country"
+    columns = "id, created, local, won, amount, day, missing, since, country, said"
     assert read(table, statements, columns=columns) == [
         ("7", "2025-03-02 04:30:00+00:00", "2025-03-01 10:00:00.5+00:00", "true", "10.50", "2025-03-01", None,
-         "2025-03-01 10:00:00+00:00", "PL"),
+         "2025-03-01 10:00:00+00:00", "PL", "2025-03-01 10:00:00+00:00"),
     ]  # fmt: skip
 
 
