@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.settings import Settings, Synced
 from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, SqlFetch, connector_problem, fetch_problem
-from pipelines.sources.synced import fetches
+from pipelines.sources.synced import fetches, synced_sources
 from pipelines.sql import quote_name
 from pipelines.warehouse import in_memory
 
@@ -388,12 +388,16 @@ def sources_named(names: Iterable[str], settings: Settings) -> list[Source]:
             tables = ", ".join(f"{source}.{other}" for other in described.tables)
             raise ConfigError(f"settings: snapshots: {name!r} is not a delivered table. The tables are: {tables}.")
         snapshots.setdefault(source, []).append(table)
-    sources = load_sources(names, settings.company_dir)
+    if unknown := sorted(settings.synced.keys() - set(synced_sources())):
+        raise ConfigError(
+            f"settings: synced: {unknown[0]!r} cannot be read from synced tables, only these sources can: "
+            f"{', '.join(synced_sources())}."
+        )
     return [
         _synced(source, settings.synced[source.name])
         if source.name in settings.synced
         else _with_snapshots(source, snapshots.get(source.name, []))
-        for source in sources
+        for source in load_sources(names, settings.company_dir)
     ]
 
 

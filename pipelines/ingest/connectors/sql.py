@@ -160,9 +160,11 @@ def _explained(error: sa.exc.DBAPIError, label: str, source: Source) -> Delivery
             f"{label}: no connection to the database: {said}. "
             f"Check that it is running and that {source.connection_env} is correct, then run the day again."
         )
+    is_synced = any(isinstance(table.fetch, SyncedFetch) for table in source.tables.values())
+    remedy = f"`synced: {source.name}` in the settings" if is_synced else "`columns` and `fetch` in the source's YAML"
     return DeliveryError(
-        f"{label}: the database refused the query: {said}. Correct `columns` and `fetch` in the source's YAML, or the "
-        f"permissions of the user in {source.connection_env}, then run the day again."
+        f"{label}: the database refused the query: {said}. Correct {remedy}, or the permissions of the user in "
+        f"{source.connection_env}, then run the day again."
     )
 
 

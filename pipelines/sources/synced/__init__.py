@@ -66,16 +66,14 @@ def layouts_of(source: str) -> Layouts:
 
 
 def fetches(source: str, tables: Iterable[str], setting: Synced) -> dict[str, tuple[list[str], SyncedFetch]]:
-    """For each delivered table of a source, the columns that the tool's tables give, and how to fetch them.
+    """For each table of one of the `synced_sources`, the columns that the tool's tables give, and how to fetch them.
 
     A table that the setting leaves out has no rows.
 
     Raises:
-        ConfigError: the source cannot be read from the tool's tables, or `without` names no table of the source.
+        ConfigError: the tool's tables are not known for this source, or `without` names no table of the source.
     """
     place = f"settings: synced: {source}"
-    if source not in synced_sources():
-        raise ConfigError(f"{place}: only these sources can be read from synced tables: {', '.join(synced_sources())}.")
     known = layouts_of(source)
     if setting.by not in known.by_tool:
         others = " and ".join(SYNC_TOOLS[tool].name for tool in known.by_tool)

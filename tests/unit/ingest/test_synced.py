@@ -57,7 +57,7 @@ def test_a_synced_source_is_fetched_as_a_whole_each_day_into_the_same_columns(tm
 @pytest.mark.parametrize(
     ("source", "switch", "message"),
     [
-        ("shop", "{by: fivetran, connection_env: URL}", r"synced: shop: only these sources can be read .*hubspot"),
+        ("shop", "{by: fivetran, connection_env: URL}", r"synced: 'shop' cannot be read .*: .*hubspot"),
         ("salesforce", "{by: stitch, connection_env: URL}", r"kpi\.yml:6: synced\.salesforce\.by: .*'airbyte'"),
         ("salesforce", "{by: dlt}", r"kpi\.yml:6: synced\.salesforce\.connection_env: missing"),
         ("salesforce", "{by: dlt, connection_env: 'postgresql://x'}", r"synced\.salesforce\.connection_env"),
@@ -67,6 +67,15 @@ def test_a_synced_source_is_fetched_as_a_whole_each_day_into_the_same_columns(tm
 def test_a_wrong_switch_is_refused(tmp_path: Path, source: str, switch: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         source_with(tmp_path, switch, source)
+
+
+def test_a_misspelt_source_of_the_switch_is_not_passed_over(tmp_path: Path) -> None:
+    text = "sources: [hubspot]\nfirst_delivery: 2025-04-01\ntime_zone: UTC\nreporting_currency: EUR\n"
+    (tmp_path / "kpi.yml").write_text(
+        f"{text}synced: {{hubpsot: {{by: dlt, connection_env: URL}}}}\n", encoding="utf-8"
+    )
+    with pytest.raises(ConfigError, match="'hubpsot' cannot be read"):
+        enabled_sources(load_settings(tmp_path / "kpi.yml"))
 
 
 @pytest.mark.parametrize("name", synced_sources())
