@@ -1,4 +1,4 @@
-"""Exports of WooCommerce, Magento, Xero, Chargebee and LinkedIn Ads in their own layouts, through to the common KPIs.
+"""Exports of two shops, of invoices, LinkedIn Ads and a survey in their own layouts, through to the common KPIs.
 
 The samples contain the known peculiarities of each of these exports. The expected values are computed by hand.
 """
@@ -10,13 +10,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from tests.conftest import Installation
+from pipelines.checks.gx.relations import DuckDBTable
+from pipelines.checks.suites import load_suites
+from pipelines.checks.validation import validate
+from tests.conftest import PROJECT_DIR, Installation
 from tests.integration.conftest import failed_staging_checks
 
 HERE = Path(__file__).parent / "vendors"
-VENDORS = ("woocommerce", "magento", "xero", "chargebee", "linkedin_ads")
+VENDORS = ("woocommerce", "magento", "xero", "chargebee", "linkedin_ads", "qualtrics")
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +198,23 @@ def test_linkedins_campaigns_are_its_ad_sets_under_either_header(business: Insta
     ]
 
 
+def test_qualtrics_answers_are_those_of_people_who_were_asked(business: Installation) -> None:
+    assert rows(
+        business,
+        "select response_id, customer_id, score, responded_at from staging.stg_qualtrics__nps_responses order by 1",
+    ) == [
+        ("R_1", key("ada@example.com"), 9, datetime(2025, 1, 31, 23, 30)),
+        ("R_2", "C-17", 3, datetime(2025, 2, 1, 11)),
+        ("R_6", key("ada@example.com"), 6, datetime(2025, 2, 3, 8)),
+    ]
+    # Ada's last answer is a 6.
+    assert rows(
+        business,
+        "select month_responses, month_promoters, month_detractors from marts.kpi_nps__monthly "
+        "where entity_type = 'company' and period_month = date '2025-02-01'",
+    ) == [(2, 0, 2)]
+
+
 def test_one_months_revenue_is_that_computed_by_hand(business: Installation) -> None:
     # WooCommerce: 20 + 10 + 45 (50 USD at 0.90) + 30 + 7.50, discount 2, refunds 20 (25 USD at 0.80) + 30.
     # Magento: 20 + 20 + 90 (100 USD at 0.90), discounts 3 + 3, refund 36 (45 USD at 0.80).
@@ -220,6 +241,7 @@ def test_unreadable_rows_keep_the_row_number_of_the_file(business: Installation)
         ("chargebee", 6, "'tax' is missing"),
         ("linkedin_ads", 10, "Start Date (in UTC): cannot be read as date"),
         ("magento", 5, "created_at: cannot be read as timestamp"),
+        ("qualtrics", 8, "NPS: cannot be read as integer"),
         ("woocommerce", 4, "Quantity: cannot be read as decimal"),
         ("xero", 9, "InvoiceDate: cannot be read as date"),
     ]
@@ -252,4 +274,60 @@ def test_nobody_is_named_beyond_the_typed_logs(business: Installation) -> None:
 
 def test_mapping_holds_for_what_is_not_in_these_files(business: Installation) -> None:
     paths = [f"test_type:unit,path:models/staging/{vendor}" for vendor in VENDORS]
-    assert "PASS=10 WARN=0 ERROR=0" in business.dbt("test", "--select", *paths).stdout
+    assert "PASS=11 WARN=0 ERROR=0" in business.dbt("test", "--select", *paths).stdout
+
+
+def failed_checks(folder: Path, model: str, *statements: str) -> set[str]:
+    """The checks that fail on a staging model that these statements create in a warehouse of its own."""
+    with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
+        connection.execute("create schema staging")
+        for statement in statements:
+            connection.execute(statement)
+    suite = load_suites(PROJECT_DIR / "expectations")["staging", model]
+    results = validate(suite, DuckDBTable(folder / "warehouse.duckdb", "staging", model))
+    assert [result.error for result in results if result.error] == []
+    return {result.check for result in results if not result.passed}
+
+
+def test_answers_on_the_scale_of_satisfaction_are_not_taken_for_nps(tmp_path: Path) -> None:
+    answers = """
+        create table staging.stg_qualtrics__nps_responses as
+        select
+            'R_' || i as response_id, 'C-' || i as customer_id, i % 5 + 1 as score,
+            timestamp '2025-02-01' as responded_at, 'f' as _source_file, i as _row_number,
+            date '2025-02-01' as _delivered_on
+        from range(50) as numbers (i)
+    """
+    assert failed_checks(tmp_path, "stg_qualtrics__nps_responses", answers) == {"scale_is_that_of_nps"}
+
+
+@pytest.mark.parametrize(
+    ("days", "end", "ads", "failed"),
+    [
+        ("'2025-02-01', '2025-03-01'", "null", 1, {"days_are_not_months"}),
+        ("'2025-02-01', '2025-02-02'", "date '2025-02-28'", 1, {"rows_are_of_one_day"}),
+        ("'2025-02-01', '2025-02-02'", "null", 2, {"one_row_per_campaign_and_day"}),
+        ("'2025-02-01', '2025-02-02'", "null", 1, set()),
+    ],
+)
+def test_a_linkedin_report_of_months_or_of_ads_blocks(
+    tmp_path: Path, days: str, end: str, ads: int, failed: set[str]
+) -> None:
+    delivered = f"""
+        create table staging.base_linkedin_ads__campaign_days as
+        select
+            cast(day as date) as "Start Date (in UTC)", cast({end} as date) as "End Date (in UTC)",
+            '1' as "Campaign ID", cast(null as varchar) as "Ad Set ID", cast(null as varchar) as _reject_reason,
+            'f' as _source_file, row_number() over () as _row_number, date '2025-03-02' as _delivered_on
+        from unnest([{days}]) as days (day), range({ads})
+    """
+    spend = """
+        create table staging.stg_linkedin_ads__ad_spend as
+        select
+            "Start Date (in UTC)" as spend_date, '1' as campaign_id, 10 as impressions, 1 as clicks, 1.00 as spend,
+            'EUR' as currency_code, _source_file, min(_row_number) as _row_number, _delivered_on
+        from staging.base_linkedin_ads__campaign_days
+        group by all
+    """
+    campaigns = "create table staging.stg_linkedin_ads__campaigns as select '1' as campaign_id"
+    assert failed_checks(tmp_path, "stg_linkedin_ads__ad_spend", delivered, spend, campaigns) == failed

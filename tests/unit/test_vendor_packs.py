@@ -20,8 +20,8 @@ TABLES = {
     for source, name, table in each_table(load_sources(sorted(p.stem for p in SHIPPED_DIR.glob("*.yml")), Path("none")))
 }
 VENDORS = (
-    "chargebee", "delighted", "google_ads", "hubspot", "linkedin_ads", "magento", "meta_ads", "pipedrive", "salesforce",
-    "shopify", "stripe", "typeform", "woocommerce", "xero",
+    "chargebee", "delighted", "google_ads", "hubspot", "linkedin_ads", "magento", "meta_ads", "pipedrive", "qualtrics",
+    "salesforce", "shopify", "stripe", "typeform", "woocommerce", "xero",
 )  # fmt: skip
 
 
