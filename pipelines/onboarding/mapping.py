@@ -17,7 +17,7 @@ from pipelines.onboarding.matching import Assigned, assign, types_of, with_order
 from pipelines.onboarding.money import direction_of_rates, evidence_of_cents
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.notes import notes_on
-from pipelines.onboarding.outcomes import outcome_column, outcome_in_sql
+from pipelines.onboarding.outcomes import outcome_column, outcome_in_sql, outcome_to_write
 from pipelines.onboarding.proposals import PLACE, Mapped, Proposal, quoted, source_of, text
 from pipelines.onboarding.recognising import best_entity, newest_by
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
@@ -160,6 +160,8 @@ def _mapped(
         if column is None and name in ("is_won", "is_closed"):
             column = outcome_column(described.columns)
             sql = outcome_in_sql(column, name) if column else None
+            if column is None and "stage" in assigned and assigned["stage"].values:
+                hints.setdefault(name, outcome_to_write(assigned["stage"], name))
         if [name] == meaning.keys[0] and (list(key) != [column.name] if column else name not in meaning.required):
             column, sql = None, "{{ surrogate_key([" + ", ".join(f"'{text(part)}'" for part in key) + "]) }}"
         result.append(

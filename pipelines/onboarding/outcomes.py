@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.names import plain_letters, words_of
+from pipelines.onboarding.proposals import quoted
 
 # Parts of words, since a stage may be called Gewonnen or gewonnene Angebote. `won` and `lost` are whole words, or are
 # written together with `closed`, as HubSpot does.
@@ -67,3 +68,11 @@ def outcome_in_sql(column: Column, name: str) -> str:
         return parts[0] if len(parts) == 1 else f"({' or '.join(parts)})"
     listed = ", ".join(sorted("'" + value.lower().replace("'", "''") + "'" for value in set(wanted)))
     return f"coalesce(lower($column) in ({listed}), false)"
+
+
+def outcome_to_write(stage: Column, name: str) -> str:
+    """What a person writes in the model if no stage is called won or lost: the SQL with all stages to choose from."""
+    listed = ", ".join(sorted("'" + value.lower().replace("'", "''") + "'" for value in stage.values))
+    which = "won deals" if name == "is_won" else "won and lost deals"
+    sql = f"lower({quoted(stage.name)}) in ({listed})"
+    return f"no stage is called won or lost; write, with the stages of {which} only: {sql}"

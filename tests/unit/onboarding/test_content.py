@@ -157,3 +157,14 @@ def test_open_deals_and_missing_dates_are_counted(tmp_path: Path) -> None:
         "1 closed deal without a date of closing.",
         "2 deals without a date of creation.",
     } <= set(notes)
+
+
+def test_stages_without_won_or_lost_come_with_the_sql_to_complete(tmp_path: Path) -> None:
+    file = tmp_path / "deals.csv"
+    rows = "1,Signed,10,2025-01-01\n2,Didn't buy,5,2025-01-02\n"
+    file.write_text(f"deal_id,Deal Stage,amount,created_at\n{rows}", encoding="utf-8")
+    is_won, is_closed = propose(describe_file(file), "deals", "EUR").missing
+    stages = "lower(\"Deal Stage\") in ('didn''t buy', 'signed')"
+    start = "no stage is called won or lost; write, with the stages of"
+    assert is_won.hint == f"{start} won deals only: {stages}"
+    assert is_closed.hint == f"{start} won and lost deals only: {stages}"
