@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
 
@@ -195,16 +196,36 @@ def _binary_shape(path: Path, label: str, format_: Literal["parquet", "excel"]) 
     try:
         with path.open("rb") as file:
             workbook = load_workbook(file, read_only=True, data_only=True)
-            first = list(next(workbook.worksheets[0].values, ()))
+            start = [_without_end(row) for row in islice(workbook.worksheets[0].values, _MOST_LINES_ABOVE + 1)]
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise UnrecognisedError(f"{label}: is not an Excel workbook: {error}. Save it as .xlsx or CSV.") from None
-    while first and first[-1] is None:  # a sheet is as wide as its widest row
-        first.pop()
     names = workbook.sheetnames
-    notes = (
-        (f"Only the first sheet, {names[0]}, is read; the sheets are {', '.join(names)}.",) if len(names) > 1 else ()
-    )
-    return _Shape(format_, _named(first), notes=notes)
+    notes: list[str] = []
+    if len(names) > 1:
+        notes.append(f"Only the first sheet, {names[0]}, is read; the sheets are {', '.join(names)}.")
+    skipped = _rows_above_header(start)
+    if skipped:
+        titles = "; ".join(repr(str(row[0])[:60]) for row in start[:skipped] if row and row[0] is not None)
+        notes.append(f"The header is in row {skipped + 1}. The rows above it are skipped (skip_lines): {titles}.")
+    return _Shape(format_, _named(start[skipped] if start else []), notes=tuple(notes), skip_lines=skipped)
+
+
+def _without_end(row: Sequence[object]) -> list[object]:
+    """The row without empty cells at its end, since a sheet is as wide as its widest row."""
+    cells = list(row)
+    while cells and cells[-1] is None:
+        cells.pop()
+    return cells
+
+
+def _rows_above_header(rows: Sequence[Sequence[object]]) -> int:
+    """How many rows of a sheet are titles above the header, which is recognised as in text files; 0 if none."""
+    for skipped, row in enumerate(rows[1:], start=1):
+        above = max(len([cell for cell in other if cell is not None]) for other in rows[:skipped])
+        are_names = all(isinstance(name, str) and re.search(r"[^\W\d_]", name) for name in row)
+        if are_names and len(set(row)) == len(row) >= max(2 * above, 2):
+            return skipped
+    return 0
 
 
 def _named(header: Sequence[object]) -> list[str]:
