@@ -202,7 +202,9 @@ def remember(
     `before` is what the warehouse contained until then. What was built from an outdated parent, as when a person
     selects what to build, gets no version.
     """
-    known = {unique_id: found for unique_id, found in before.items() if unique_id not in asked}
+    # A source that is no longer enabled takes its models with it.
+    kept = versions.nodes.keys() - set(asked)
+    known = {unique_id: found for unique_id, found in before.items() if unique_id in kept}
     contents = _contents(warehouse_path, versions, succeeded)
     passing_on = {one: Built("", run_id, _relation(versions.nodes[one]), content) for one, content in contents.items()}
     now = versions.given(known | passing_on, same_content=True)

@@ -187,6 +187,15 @@ def test_only_what_changed_is_built(project: Project) -> None:
     assert runs == dict.fromkeys(EVERYTHING, "run 1") | {"conversion": "run 3", "scorecard": "run 3"}
 
 
+def test_the_models_of_a_source_that_is_no_longer_enabled_are_forgotten(project: Project) -> None:
+    project.add(node("spend", "source.leads"))
+    assert "spend" in project.run()
+    del project.manifest["nodes"]["model.spend"]
+    project.deliver("leads", "2026-01-10")
+    assert project.run("run 2") == {"conversion", "scorecard"}
+    assert "model.spend" not in built(project.warehouse)
+
+
 @pytest.mark.parametrize("statement", ["update marts.revenue set value = 2", "drop table marts.revenue"])
 def test_after_somebody_has_written_to_the_warehouse_everything_is_built(project: Project, statement: str) -> None:
     project.run()
