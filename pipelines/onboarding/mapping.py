@@ -115,7 +115,7 @@ def _names_of_things(entity: str, described: Described) -> tuple[str, ...]:
     return tuple(column.name for column in described.columns if words_of(column.name) == "name")
 
 
-_HOW: dict[str, str] = {  # the expression for a delivered column, where it is not simply the column
+USUAL_SQL: dict[str, str] = {  # the expression for a delivered column, where it is not simply the column
     "status": "lower($column)",
     "currency_code": "upper($column)",
     "from_currency": "upper($column)",
@@ -147,7 +147,7 @@ def _mapped(
     for name in meaning.columns:
         sql_type = types_of(meaning)[name] if name not in entity_columns()[entity] else entity_columns()[entity][name]
         column = assigned.get(name)
-        sql: str | None = _HOW.get(name, "$column") if column else meaning.otherwise.get(name)
+        sql: str | None = USUAL_SQL.get(name, "$column") if column else meaning.otherwise.get(name)
         if column is None and name in ("currency_code", "to_currency"):
             sql = f"'{in_amounts}'" if in_amounts and name == "currency_code" else REPORTING_CURRENCY
         if column and sql == "$column" and column.is_personal and name.endswith("_id"):

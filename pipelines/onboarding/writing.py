@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pipelines.config_files import ConfigError, load_yaml_model, problem_in_words
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.entities import NO_ENTITY
+from pipelines.onboarding.mapping import USUAL_SQL, nothing_like
 from pipelines.onboarding.proposals import Mapped, Proposal, quoted, text
 from pipelines.onboarding.sniffing import Described
 from pipelines.sources import SHIPPED_DIR, Source, SourceFile
@@ -419,7 +420,7 @@ def _summed(mapped: Mapped) -> str:
 
 def _select(mapped: Mapped) -> str:
     if mapped.column is None and mapped.sql is None:
-        hint = f"  -- TODO map: {mapped.hint}"
+        hint = f"  {{# TODO map: {_to_write(mapped)} #}}"
         sql_type = mapped.sql_type.replace("varchar", "string")
         if mapped.is_required:
             return f"{{{{ unmapped('{mapped.name}', '{sql_type}') }}}} as {mapped.name},{hint}"
@@ -428,6 +429,16 @@ def _select(mapped: Mapped) -> str:
     if mapped.column:
         sql = sql.replace("$column", quoted(mapped.column.name)).replace("$text", text(mapped.column.name))
     return f"{sql}," if sql == mapped.name else f"{sql} as {mapped.name},"
+
+
+def _to_write(mapped: Mapped) -> str:
+    """What a person writes instead of NULL, or why no column was found: `lower(COLUMN) as status; type text`."""
+    if mapped.hint != nothing_like(mapped.name):
+        return mapped.hint
+    kind = mapped.sql_type.partition("(")[0]
+    type_ = {"string": "text", "varchar": "text", "bigint": "integer"}.get(kind, kind)
+    sql = USUAL_SQL.get(mapped.name, "$column").replace("$column", "COLUMN").replace("$text", "COLUMN")
+    return f"{sql} as {mapped.name}; type {type_}"
 
 
 def _comment(sentence: str) -> list[str]:

@@ -280,12 +280,12 @@ select
     number as order_id,
     customer as customer_id,
     {{ try_timestamp('cast(placed as string)', var('time_zone')) }} as ordered_at,
-    cast(null as string) as status,  -- TODO map: no delivered column looks like status
+    cast(null as string) as status,  {# TODO map: lower(COLUMN) as status; type text #}
     '{{ var("reporting_currency") }}' as currency_code,
-    cast(null as string) as channel,  -- TODO map: no delivered column looks like channel
-    cast(null as string) as region,  -- TODO map: no delivered column looks like region
-    cast(null as string) as rep_id,  -- TODO map: no delivered column looks like rep_id
-    cast(null as timestamp) as updated_at,  -- TODO map: no delivered column looks like updated_at
+    cast(null as string) as channel,  {# TODO map: {{ clean_label('COLUMN') }} as channel; type text #}
+    cast(null as string) as region,  {# TODO map: {{ clean_label('COLUMN') }} as region; type text #}
+    cast(null as string) as rep_id,  {# TODO map: COLUMN as rep_id; type text #}
+    cast(null as timestamp) as updated_at,  {# TODO map: COLUMN as updated_at; type timestamp #}
     false as is_deleted,
     total as total_amount,
     _source_file,
