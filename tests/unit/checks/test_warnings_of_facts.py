@@ -89,7 +89,8 @@ def deals(*rows: str) -> list[str]:
         from (values {", ".join(rows)}) as deals
             (opportunity_id, stage, is_closed, closed_on, expected_close_date, amount)
         """,
-        "create table intermediate.int_opportunities as select opportunity_id, is_closed from marts.fct_opportunities",
+        "create table intermediate.int_opportunities as select opportunity_id, is_closed, cast(closed_on as timestamp) "
+        "as closed_at from marts.fct_opportunities",
     ]
 
 
@@ -119,6 +120,15 @@ def test_stages_that_seem_to_end_a_deal_and_are_counted_as_open(tmp_path: Path, 
     result = checked(tmp_path, "fct_opportunities", "stages_that_end_a_deal_are_known", *deals(*rows))
     assert result.passed is passes
     assert passes or "with a past close date, and they are counted as open" in result.message
+
+
+@pytest.mark.parametrize(("closed_at", "passes"), [("2025-03-31", False), ("2025-04-02", True)])
+def test_an_open_deal_with_a_past_date_of_closing_and_no_expected_one(
+    tmp_path: Path, closed_at: str, passes: bool
+) -> None:
+    rows = deals(CLOSED.format("A", 1), "('B', 'Won', false, null, null, 100)")
+    rows.append(f"update intermediate.int_opportunities set closed_at = '{closed_at}' where opportunity_id = 'B'")
+    assert checked(tmp_path, "fct_opportunities", "stages_that_end_a_deal_are_known", *rows).passed is passes
 
 
 @pytest.mark.parametrize(
