@@ -79,6 +79,31 @@ def test_spend_of_campaigns_that_nobody_delivers(tmp_path: Path, unknown: int, p
     assert checked(tmp_path, "fct_marketing_spend", "spend_has_a_campaign", spend, campaigns).passed is passes
 
 
+@pytest.mark.parametrize(
+    ("orders", "passes"),
+    [
+        (["('c1', 10)", "('c1', 10)", "('c2', 10)"], False),
+        (["('c1', 10)", "('c1', 10)", *(f"('d{n}', 10)" for n in range(4))], False),  # a third
+        (["('c1', 10)", "('c1', 10)", *(f"('d{n}', 10)" for n in range(5))], True),
+        (["('c1', 10)", "('c1', 11)", "('c2', 10)"], True),  # an hour later
+        (["(null, 10)", "(null, 10)"], True),  # of nobody known
+    ],
+    ids=["lines", "a third", "fewer", "at other times", "no customer"],
+)
+def test_orders_of_one_customer_at_the_same_time(tmp_path: Path, orders: list[str], passes: bool) -> None:
+    counted = f"""
+        create table intermediate.int_counted_orders as
+        select 'O' || row_number() over () as order_id, customer_id, timestamp '2025-03-31' + to_hours(hour) as
+            ordered_at, date '2025-03-31' as ordered_on, 'o.csv' as _source_file, row_number() over () as _row_number
+        from (values {", ".join(orders)}) as orders (customer_id, hour)
+    """
+    lines = "create table marts.fct_order_items as from intermediate.int_counted_orders"
+    result = checked(tmp_path, "fct_order_items", "orders_are_no_lines", counted, lines)
+    assert result.passed is passes
+    assert result.severity == "warning"
+    assert passes or "first: o.csv row 1 (order_id O1, ordered_on 2025-03-31)" in result.message
+
+
 def deals(*rows: str) -> list[str]:
     """Deals of `opportunity_id, stage, is_closed, closed_on, expected_close_date, amount`, as of 1 April 2025."""
     return [
