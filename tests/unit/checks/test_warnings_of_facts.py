@@ -104,6 +104,28 @@ def test_orders_of_one_customer_at_the_same_time(tmp_path: Path, orders: list[st
     assert passes or "first: o.csv row 1 (order_id O1, ordered_on 2025-03-31)" in result.message
 
 
+@pytest.mark.parametrize(
+    ("rows", "passes"),
+    [
+        (["('a', 'K1', 10)", "('a', null, 10)"], False),
+        (["('a', 'K1', 10)", "('b', null, 10)"], True),  # a source that knows no campaigns
+        (["('a', 'K1', 10)", "('a', null, 0)"], True),
+    ],
+    ids=["total", "no campaigns", "no spend"],
+)
+def test_spend_without_a_campaign_beside_spend_with_one(tmp_path: Path, rows: list[str], passes: bool) -> None:
+    delivered = f"""
+        create table intermediate.int_ad_spend as
+        select *, _source || '.csv' as _source_file, row_number() over () as _row_number,
+            date '2025-03-31' as spend_date
+        from (values {", ".join(rows)}) as rows (_source, campaign_id, spend_amount)
+    """
+    spend = "create table marts.fct_marketing_spend as select * exclude (_source) from intermediate.int_ad_spend"
+    result = checked(tmp_path, "fct_marketing_spend", "no_row_is_a_total", delivered, spend)
+    assert result.passed is passes
+    assert passes or "first: a.csv row 2 (spend_date 2025-03-31, spend_amount 10)" in result.message
+
+
 def deals(*rows: str) -> list[str]:
     """Deals of `opportunity_id, stage, is_closed, closed_on, expected_close_date, amount`, as of 1 April 2025."""
     return [
