@@ -105,6 +105,32 @@ def test_orders_of_one_customer_at_the_same_time(tmp_path: Path, orders: list[st
 
 
 @pytest.mark.parametrize(
+    ("rate", "passes"),
+    [
+        ("'PLN', 'EUR', 4.00", False),
+        ("'PLN', 'EUR', 0.25", True),
+        ("'USD', 'JPY', 0.0067", False),
+        ("'USD', 'JPY', 149.20", True),
+        ("'USD', 'EUR', 1.05", True),  # either may be the dearer one
+        ("'EUR', 'EUR', 1.00", True),
+    ],
+)
+def test_exchange_rates_of_the_other_direction(tmp_path: Path, rate: str, passes: bool) -> None:
+    rates = f"""
+        create table intermediate.int_fx_rates as
+        select *, date '2025-03-31' as rate_date, 'r.csv' as _source_file, 2 as _row_number
+        from (values ({rate})) as rates (from_currency, to_currency, rate)
+    """
+    lines = """
+        create table marts.fct_order_items as
+        select from_currency as currency_code, _source_file, _row_number from intermediate.int_fx_rates
+    """
+    result = checked(tmp_path, "fct_order_items", "exchange_rates_are_not_turned_round", rates, lines)
+    assert result.passed is passes
+    assert passes or "first: r.csv row 2 (from_currency " in result.message
+
+
+@pytest.mark.parametrize(
     ("rows", "passes"),
     [
         (["('a', 'K1', 10)", "('a', null, 10)"], False),
