@@ -367,6 +367,7 @@ def _read_as(table: Table) -> list[str]:
     skipped = [f"skip_lines: {table.skip_lines}"] if table.skip_lines else []
     skipped += [f"skip_rows: {table.skip_rows}"] if table.skip_rows else []
     also = [f"also: {column}: {', '.join(others)}" for column, others in table.also.items()]
+    also += [f"from_header: {column}: {named}" for column, named in table.from_header.items()]
     return [READER_VERSION, table.format, table.delimiter, table.encoding, table.sheet or "", *columns, *skipped, *also]
 
 

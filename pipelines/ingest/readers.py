@@ -132,10 +132,10 @@ def _named_header(names: Iterable[str | None], table: Table, label: str, row: in
         DeliveryError: a column is missing or duplicated; the message names it and similar undeclared columns.
     """
     delivered = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
-    declared = table.columns_by_header
-    header = [declared.get(folded(name), name) for name in delivered]
+    header = [table.column_of(name) or name for name in delivered]
     missing = [column for column in table.columns if column not in header]
     reserved = [name for name in header if name.lower() in PROVENANCE]
+    filled = [name for name in header if name in table.from_header]
     problems = []
     if len(header) > _MAX_COLUMNS:
         problems.append(f"{len(header):,} columns, but at most {_MAX_COLUMNS:,} are read")
@@ -144,9 +144,11 @@ def _named_header(names: Iterable[str | None], table: Table, label: str, row: in
     problems += _doubled(delivered, header)
     if reserved:
         problems.append(f"column {', '.join(map(repr, reserved))} has a name that is reserved for raw tables")
+    if filled:
+        problems.append(f"column {', '.join(map(repr, filled))} has a name that `from_header` uses")
     if not problems:
         return header
-    undeclared = [name[:60] for name in delivered if folded(name) not in declared]
+    undeclared = [name[:60] for name in delivered if table.column_of(name) is None]
     if undeclared and table.personal_columns and len(missing) == len(table.columns):
         problems.append(f"{counted(len(undeclared), 'undeclared name')} not shown, since this may be a row of data")
     elif undeclared:
@@ -179,12 +181,25 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Tabl
     skipped = _lines_above_header(file, table)
     with _open_text(file.path) as lines:
         above = "".join(islice(lines, skipped))
-        header = next(csv.reader(lines, delimiter=table.delimiter), [])
-        header = _named_header(header, table, file.label, row=skipped + 1)
-    if file.is_plain and '"' not in above and (query := _read_csv_fast(connection, file, table, header, skipped)):
-        return query
-    with _open_text(file.path) as lines:
-        return _register_rows(connection, header, _csv_rows(lines, table.delimiter, skipped), file.label)
+        delivered = next(csv.reader(lines, delimiter=table.delimiter), [])
+    header = _named_header(delivered, table, file.label, row=skipped + 1)
+    query = None
+    if file.is_plain and '"' not in above:
+        query = _read_csv_fast(connection, file, table, header, skipped)
+    if not query:
+        with _open_text(file.path) as lines:
+            query = _register_rows(connection, header, _csv_rows(lines, table.delimiter, skipped), file.label)
+    return _with_texts_of_header(query, delivered, table)
+
+
+def _with_texts_of_header(query: str, delivered: Iterable[str | None], table: Table) -> str:
+    """The rows with the columns of `from_header`: each has one text in all readable rows."""
+    texts = table.texts_in(name or "" for name in delivered)
+    columns = [
+        f"case when _problem is null then {quote_text(text)} end as {quote_name(column)}, "
+        for column, text in texts.items()
+    ]
+    return f"select {''.join(columns)}* from ({query})" if columns else query
 
 
 def _lines_above_header(file: Admitted, table: Table) -> int:
@@ -214,9 +229,8 @@ def _lines_above_header(file: Admitted, table: Table) -> int:
 
 def _rows_above_header(rows: Iterable[Sequence[str | None]], table: Table) -> int:
     """How many rows come before the first that names every required column; 0 if there is none near the beginning."""
-    declared = table.columns_by_header
     for number, row in enumerate(islice(rows, _MOST_LINES_ABOVE)):
-        if {*table.columns} <= {declared.get(folded(name or "")) for name in row}:
+        if {*table.columns} <= {table.column_of(name or "") for name in row}:
             return number
     return 0
 
@@ -435,7 +449,8 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
             else:
                 yield Row(number, _fitted(cells, len(header)))
 
-    return _register_rows(connection, header, rows(), file.label)
+    query = _register_rows(connection, header, rows(), file.label)
+    return _with_texts_of_header(query, first, table)
 
 
 _READERS: dict[str, Callable[[duckdb.DuckDBPyConnection, Admitted, Table], str]] = {

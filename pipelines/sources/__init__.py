@@ -68,7 +68,9 @@ class Table(BaseModel):
     columns: Annotated[list[str], Field(min_length=1)]  # present in every delivered file, in any order
     optional_columns: list[str] = []  # present in some files; NULL where a file lacks one
     further_columns: list[str] = []  # patterns, such as "* (metadata)", of columns that may come and that nothing uses
-    also: dict[str, list[str]] = {}  # by column, whether required or optional: its other names in headers of files
+    # By column, whether required or optional: its other names in headers of files, where * stands for any text.
+    also: dict[str, list[str]] = {}
+    from_header: dict[str, str] = {}  # by optional column: the column in whose header * stands for its cells
     skip_rows: str | None = None  # rows that meet this SQL condition on the delivered texts are no records
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
     # May contain _source_file and _row_number if rows have no key; `all` means all of `columns`, empty cells included.
@@ -178,6 +180,24 @@ class Table(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _headers_hold_texts(self) -> "Table":
+        if self.from_header and self.format not in ("csv", "excel"):
+            raise ValueError(
+                f"`from_header` is for CSV files and Excel sheets, and `format` is {self.format}. Remove `from_header`."
+            )
+        for column, named in self.from_header.items():
+            if column not in self.optional_columns:
+                raise ValueError(
+                    f"`from_header` fills {column!r}, which is not one of `optional_columns`. Add it there."
+                )
+            if not any("*" in header for header in self.also.get(named, [])):
+                raise ValueError(
+                    f"`from_header` takes {column!r} from the header of {named!r}, but `also` gives that column no "
+                    f'name with *. Write there, for example, {named}: ["{named} (*)"].'
+                )
+        return self
+
+    @model_validator(mode="after")
     def _has_lines_above_its_header(self) -> "Table":
         if self.skip_lines and self.format not in ("csv", "excel"):
             raise ValueError(
@@ -187,14 +207,30 @@ class Table(BaseModel):
 
     def expects(self, header: str) -> bool:
         """True if the header names a declared column, or one of `further_columns`."""
-        known = folded(header) in self.columns_by_header
+        known = self.column_of(header) is not None
         return known or any(fnmatchcase(folded(header), folded(pattern)) for pattern in self.further_columns)
 
-    @property
-    def columns_by_header(self) -> dict[str, str]:
-        """The declared column that each accepted header names; the headers are as `folded` returns them."""
-        declared = {folded(column): column for column in [*self.columns, *self.optional_columns]}
-        return declared | {folded(header): column for column, headers in self.also.items() for header in headers}
+    def column_of(self, header: str) -> str | None:
+        """The declared column that a header names; None if it names none."""
+        names = {folded(column): column for column in [*self.columns, *self.optional_columns]}
+        names |= {folded(other): column for column, others in self.also.items() for other in others}
+        with_text = (column for column in self.also if self._text_in(header, column) is not None)
+        return names.get(folded(header)) or next(with_text, None)
+
+    def texts_in(self, headers: Iterable[str]) -> dict[str, str]:
+        """By column of `from_header`: its text in the headers of a file. Columns without such a header are left out."""
+        found = [
+            (column, self._text_in(header, named)) for header in headers for column, named in self.from_header.items()
+        ]
+        return {column: text for column, text in found if text}
+
+    def _text_in(self, header: str, column: str) -> str | None:
+        """What * stands for in a header of the column; None if the header is no name with * of that column."""
+        for name in self.also.get(column, []):
+            pattern = "(.*)".join(map(re.escape, name.strip().split("*")))
+            if "*" in name and (found := re.fullmatch(pattern, header.strip(), re.IGNORECASE)):
+                return found[1].strip()
+        return None
 
     @property
     def may_repeat_a_file(self) -> bool:
@@ -422,6 +458,7 @@ def _synced(source: Source, setting: Synced) -> Source:
             "columns": columns,
             "optional_columns": [name for name in [*table.columns, *table.optional_columns] if name not in columns],
             "also": {},
+            "from_header": {},
             "skip_rows": None,  # every row is a record
             "skip_lines": 0,
             "deliveries": "snapshot",

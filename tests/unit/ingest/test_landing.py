@@ -490,6 +490,72 @@ def test_a_file_is_read_again_under_a_new_name_of_its_column(tmp_path: Path) -> 
     assert (landed.outcome, landed.undeclared_columns, shop.rows("note")) == ("restated", [], [("late",)])
 
 
+WITH_CURRENCY: dict[str, Any] = {
+    "optional_columns": ["currency", "note"],
+    "also": {"amount": ["Spent (*)", "Betrag (*)", "Betrag"]},
+    "from_header": {"currency": "amount"},
+}
+
+
+@pytest.mark.parametrize(
+    ("header", "currency"),
+    [
+        ("id,Spent (USD)", "USD"),
+        ("id, SPENT (pln) ", "pln"),
+        ("id,Betrag ( JPY )", "JPY"),
+        ("id,Betrag", None),
+        ("id,Spent ()", None),
+        ("id,amount", None),
+    ],
+)
+def test_a_header_holds_the_text_of_another_column(tmp_path: Path, header: str, currency: str | None) -> None:
+    shop = Shop(tmp_path, **WITH_CURRENCY)
+    shop.deliver(header + '\n007,1.50\n008,"2"\n')
+    assert shop.land().undeclared_columns == []
+    assert shop.rows("id, amount, currency") == [("007", "1.50", currency), ("008", "2", currency)]
+    shop.deliver(header + '\n007,1.50\n008,2,3\n"009\n')  # broken rows: the careful reader
+    shop.land()
+    assert shop.rows("id, amount, currency")[:2] == [("007", "1.50", currency), (None, None, None)]
+
+
+def test_the_text_of_a_header_is_no_cell_of_a_broken_row(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, **WITH_CURRENCY, skip_rows="id is null")
+    shop.deliver('id,Spent (USD)\n,3.50\n007,1.50\n"008,2\n')
+    landed = shop.land()
+    assert (landed.rows, landed.skipped_rows, landed.unreadable_rows) == (2, 1, 1)
+
+
+def test_a_sheets_header_holds_the_text_of_another_column(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, format="excel", path="orders_{delivered_on}.xlsx", **WITH_CURRENCY)
+    _workbook(shop.landing / f"orders_{DAY}.xlsx", ["ID", "Spent (USD)"], ["007", "1.50"])
+    shop.land()
+    assert shop.rows("id, amount, currency") == [("007", "1.50", "USD")]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("id,Spent (USD),Spent (EUR)", r"columns 'Spent \(USD\)' and 'Spent \(EUR\)' are the same column\. Have"),
+        ("id,Spent (USD),amount", r"columns 'Spent \(USD\)' and 'amount' are the same column\. Have"),
+        ("id,Spent (USD),Currency", r"column 'currency' has a name that `from_header` uses\. Have"),
+        ("id,Spent", r"column 'amount' \(or 'Spent \(\*\)', .*\) is missing; not declared: 'Spent'\. Have"),
+    ],
+)
+def test_a_file_with_two_currencies_in_its_headers_is_refused(tmp_path: Path, header: str, message: str) -> None:
+    shop = Shop(tmp_path, **WITH_CURRENCY)
+    shop.deliver(header + "\n1" + ",1" * header.count(",") + "\n")
+    with pytest.raises(DeliveryError, match=rf"row 1 \(header\): {message}"):
+        shop.land()
+
+
+def test_a_file_is_read_again_for_the_text_in_its_header(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, **{**WITH_CURRENCY, "from_header": {}})
+    shop.deliver("id,Spent (USD)\n1,2\n")
+    shop.land()
+    shop.table = Table.model_validate(shop.table.model_dump() | {"from_header": {"currency": "amount"}})
+    assert (shop.land().outcome, shop.rows("currency")) == ("restated", [("USD",)])
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -498,6 +564,12 @@ def test_a_file_is_read_again_under_a_new_name_of_its_column(tmp_path: Path) -> 
         ({"also": {"amount": ["Amount "]}}, "the header 'Amount ' is listed for 'amount' and again for 'amount'"),
         ({"also": {"amount": ["no"], "id": ["No"]}}, "the header 'No' is listed for 'amount' and again for 'id'"),
         ({"optional_columns": ["Amount"]}, "the header 'Amount' is listed for 'amount' and again for 'Amount'"),
+        ({**WITH_CURRENCY, "optional_columns": []}, "'currency', which is not one of `optional_columns`. Add it"),
+        ({**WITH_CURRENCY, "also": {"amount": ["Spent"]}}, r"gives that column no name with \*. Write there"),
+        (
+            {**WITH_CURRENCY, "format": "jsonl"},
+            "`from_header` is for CSV files and Excel sheets, and `format` is jsonl",
+        ),
     ],
 )
 def test_a_header_stands_for_one_column(tmp_path: Path, table: dict[str, Any], message: str) -> None:
