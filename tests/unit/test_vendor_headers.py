@@ -46,3 +46,9 @@ QUALTRICS = (
 def test_every_column_is_known(tmp_path: Path, source: str, table: str, header: str) -> None:
     landed = land_header(tmp_path, TABLES[source, table], header.split(","))
     assert (landed.outcome, landed.undeclared_columns) == ("landed", [])
+
+
+@pytest.mark.parametrize("key", TABLES)
+def test_no_key_needs_a_column_that_only_some_files_have(key: tuple[str, str]) -> None:
+    table = TABLES[key]
+    assert set(table.key) <= {*table.columns, "_source_file", "_row_number"}
