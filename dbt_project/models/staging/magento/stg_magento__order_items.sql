@@ -7,15 +7,17 @@ with
 
 orders as (
     select
-        *,
+        latest.*,
         -- Discounts on shipping, and tax within discounts, are not discounts on products without tax.
         greatest(
-            abs(coalesce(discount_amount, 0))
-            - abs(coalesce(shipping_discount_amount, 0))
-            - coalesce(discount_tax_compensation_amount, 0),
+            abs(coalesce(latest.discount_amount, 0))
+            - abs(coalesce(latest.shipping_discount_amount, 0))
+            - coalesce(latest.discount_tax_compensation_amount, 0),
             0
         ) as product_discount_amount
-    from ({{ latest_rows('magento', 'orders') }}) as latest_orders
+    from ({{ latest_rows('magento', 'orders') }}) as latest
+    inner join {{ ref('stg_magento__orders') }} as orders
+        on latest.entity_id = orders.order_id
 ),
 
 items as (

@@ -4,8 +4,11 @@
 with
 
 orders as (
-    select * from {{ ref('stg_woocommerce__order_versions') }}
-    where _version = 1
+    select versions.*
+    from {{ ref('stg_woocommerce__order_versions') }} as versions
+    inner join {{ ref('stg_woocommerce__orders') }} as orders
+        on versions.order_id = orders.order_id
+    where versions._version = 1
 ),
 
 lines as (
