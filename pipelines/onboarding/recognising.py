@@ -125,12 +125,22 @@ def _of_content(entity: str, assigned: Assigned, described: Described) -> list[t
         evidence.append((1, "each row has its own e-mail address"))
     if entity in ("products", "campaigns", "ad_spend", "fx_rates", "sales_marketing_costs") and has_mails:
         evidence.append((-3, "each row has its own e-mail address"))
+    if entity == "sales_reps" and _refers_to_its_own_rows(described, assigned):
+        evidence.append((2, f"{assigned['manager_id'].name} names other rows"))
     once = {"opportunity_stage_history": "opportunity_id", "sales_rep_versions": "rep_id"}.get(entity)
     if once and once in assigned and assigned[once].is_unique:
         evidence.append((-4, f"{assigned[once].name} occurs once in each row, as in no history"))
     if entity in ("orders", "order_items") and (lines_of_orders(described) or has_only_prices(described)):
         evidence.append((-20, "its rows are lines of orders") if entity == "orders" else (12, "rows share an order"))
     return evidence
+
+
+def _refers_to_its_own_rows(described: Described, assigned: Assigned) -> bool:
+    """True if every manager is one of the table's own people."""
+    if not {"rep_id", "manager_id"} <= set(assigned):
+        return False
+    managers = {cell for cell in described.cells(assigned["manager_id"].name) if cell}
+    return bool(managers) and managers <= {*described.cells(assigned["rep_id"].name)}
 
 
 def newest_by(described: Described) -> str | None:
