@@ -7,7 +7,8 @@ after a question the draft stopped with one question, and is right with the opti
 needs an edit    the draft cannot be built, or is wrong and says so
 silently wrong   the draft is wrong, and nothing says so
 
-At least 90 % are right, if need be after a question, and none is silently wrong.
+At least 90 % are right, if need be after a question, and none is silently wrong. The files of `corpus/unseen/` were
+written without looking at the rules; what they are worth at least is asserted apart, so that it only rises.
 """
 
 import re
@@ -117,10 +118,10 @@ class Sample:
         return path
 
 
-def samples() -> list[Sample]:
-    """All files of the corpus."""
+def samples(folder: Path = CORPUS) -> list[Sample]:
+    """All files of a folder of the corpus."""
     known = {one.name for one in fields(Sample)}
-    found = [one for path in sorted(CORPUS.glob("*.yml")) for one in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    found = [one for path in sorted(folder.glob("*.yml")) for one in yaml.safe_load(path.read_text(encoding="utf-8"))]
     assert all(set(one) <= known for one in found)
     return [Sample(**one) for one in found]
 
@@ -223,11 +224,17 @@ def _rounded(value: Any) -> Any:
     return round(Decimal(str(value)), 4) if isinstance(value, int | float | Decimal) else str(value)
 
 
+Results = dict[str, tuple[Sample, str, str]]
+
+
+def _results(found: list[Sample], folder: Path) -> Results:
+    return {sample.file: (sample, *judge(sample, folder / str(place))) for place, sample in enumerate(found)}
+
+
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Sample, str, str]]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """The result of every file by its name."""
-    folder = tmp_path_factory.mktemp("corpus")
-    return {sample.file: (sample, *judge(sample, folder / str(place))) for place, sample in enumerate(samples())}
+    return _results(samples(), tmp_path_factory.mktemp("corpus"))
 
 
 def test_the_corpus_has_at_least_sixty_files_three_of_each_kind() -> None:
@@ -238,8 +245,25 @@ def test_the_corpus_has_at_least_sixty_files_three_of_each_kind() -> None:
 
 
 def test_no_draft_is_silently_wrong_and_nine_of_ten_need_no_edit(
-    results: dict[str, tuple[Sample, str, str]], capsys: pytest.CaptureFixture[str]
+    results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    counts, table = _table(results)
+    with capsys.disabled():
+        print(f"\n{table}")
+    assert not counts[WRONG], table
+    assert counts[RIGHT] + counts[ASKED] >= 0.9 * len(results), table
+
+
+def test_unseen_files_are_as_often_right_as_they_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counts, table = _table(_results(samples(CORPUS / "unseen"), tmp_path))
+    with capsys.disabled():
+        print(f"\n{table}")
+    assert counts[WRONG] <= 13, table
+    assert counts[RIGHT] + counts[ASKED] >= 4, table
+
+
+def _table(results: Results) -> tuple[Counter[str], str]:
+    """How many files have each result, and that as a table by kind with the reasons."""
     counts = Counter(result for _, result, _ in results.values())
     by_kind: dict[str, Counter[str]] = {}
     for sample, result, _ in results.values():
@@ -250,8 +274,4 @@ def test_no_draft_is_silently_wrong_and_nine_of_ten_need_no_edit(
     ]
     lines += [f"{'all':32}{counts[RIGHT]:>8}{counts[ASKED]:>18}{counts[EDIT]:>15}{counts[WRONG]:>16}"]
     lines += [f"{result}: {name}: {why}" for name, (_, result, why) in results.items() if why]
-    table = "\n".join(lines)
-    with capsys.disabled():
-        print(f"\n{table}")
-    assert not counts[WRONG], table
-    assert counts[RIGHT] + counts[ASKED] >= 0.9 * len(results), table
+    return counts, "\n".join(lines)
