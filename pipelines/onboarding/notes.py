@@ -30,6 +30,8 @@ def notes_on(
         *_on_orders(proposal, assigned, delivered),
         *_on_deals(proposal, described),
         *_on_ads(proposal, described),
+        *_on_what_is_lacking(proposal),
+        *_on_unused(proposal, described),
         *_on_what_is_left_out(proposal, described),
     )
 
@@ -137,9 +139,6 @@ def _on_orders(proposal: Proposal, assigned: Assigned, delivered: Sequence[str])
 def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
     if proposal.entity != "opportunities":
         return
-    lacking_columns = [what for name, what in _OF_DEALS.items() if proposal.source_of(name) is None]
-    if lacking_columns:
-        yield f"No column contains the deals' {', '.join(lacking_columns)}: KPIs that need it lack these deals."
     outcome = proposal.source_of("is_closed")
     if outcome is None:
         return
@@ -160,9 +159,6 @@ def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
             yield f"{counted(lacking, 'closed deal')} without {what}."
     if created_at and (lacking := sum(not cell for cell in described.cells(created_at.name))):
         yield f"{counted(lacking, 'deal')} without a date of creation."
-
-
-_OF_DEALS = {"amount": "amount", "created_at": "date of creation", "closed_at": "date of closing", "owner_id": "owner"}
 
 
 def _is_true(cell: str | None) -> bool:
@@ -192,6 +188,51 @@ def _on_ads(proposal: Proposal, described: Described) -> Iterator[str]:
             f"{makes}: {counted(period.longer, 'row')} span more than a day, and count on {start.name}. "
             "Have the report broken down by day."
         )
+
+
+# What an entity should have, though its model builds without it: without a word, a KPI would lack it.
+_EXPECTED = {
+    "orders": {"customer_id": "customer", "status": "status"},
+    "refunds": {"order_id": "order", "amount": "amount"},
+    "leads": {"source": "source"},
+    "opportunities": {
+        "amount": "amount",
+        "created_at": "date of creation",
+        "closed_at": "date of closing",
+        "owner_id": "owner",
+        "customer_id": "customer",
+    },
+    "ad_spend": {"clicks": "clicks", "impressions": "impressions"},
+    "nps_responses": {"customer_id": "customer", "responded_at": "date of the answer"},
+}
+
+
+def _on_what_is_lacking(proposal: Proposal) -> Iterator[str]:
+    expected = _EXPECTED.get(proposal.entity, {})
+    if proposal.entity == "order_items":
+        has_orders = any(mapped.name == "ordered_at" for mapped in proposal.columns)
+        expected = {"product_id": "product", **(_EXPECTED["orders"] if has_orders else {})}
+    lacking = [what for name, what in expected.items() if proposal.source_of(name) is None]
+    if lacking:
+        yield f"No column was found for: {', '.join(lacking)}. If one has it, map it: KPIs that need it lack these rows."
+
+
+def _on_unused(proposal: Proposal, described: Described) -> Iterator[str]:
+    """Amounts and dates that nothing uses: if the right one is among them, the draft has the wrong one or none."""
+    used = {mapped.column.name for one in proposal.also for mapped in one.columns if mapped.column}
+    unused = [column for column in proposal.unused if column.name not in used]
+    amounts = [one.name for one in unused if one.reading("decimal") and _is_money(one, described)]
+    dates = [one.name for one in unused if one.reading("date", "timestamp")]
+    for what, names in (("Amounts", amounts), ("Dates", dates)):
+        if names:
+            yield f"{what} that are not used: {', '.join(names)}."
+
+
+def _is_money(column: Column, described: Described) -> bool:
+    """True unless the numbers are whole and without a currency, as counts and ids are."""
+    reading = column.reading("decimal")
+    cells = (cell for cell in described.cells(column.name) if cell)
+    return bool(column.currency) or bool(reading and reading.decimal) or any("." in cell for cell in cells)
 
 
 def _on_what_is_left_out(proposal: Proposal, described: Described) -> Iterator[str]:

@@ -168,3 +168,30 @@ def test_stages_without_won_or_lost_come_with_the_sql_to_complete(tmp_path: Path
     start = "no stage is called won or lost; write, with the stages of"
     assert is_won.hint == f"{start} won deals only: {stages}"
     assert is_closed.hint == f"{start} won and lost deals only: {stages}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "notes"),
+    [
+        (
+            "orders",
+            "order_id,order_date,total,zapłacono,wysłano\n1,2025-01-13,9.50,8.50,2025-01-15\n2,2025-01-14,7.25,7.25,\n",
+            [
+                "No column was found for: customer, status.",
+                "Amounts that are not used: zapłacono.",
+                "Dates that are not used: wysłano.",
+            ],
+        ),
+        (
+            "deals",
+            "deal_id,stage\n1,Won\n2,Lost\n",
+            ["No column was found for: amount, date of creation, date of closing, owner, customer."],
+        ),
+        ("ad_spend", "date,campaign,cost\n2025-01-13,A,9.50\n", ["No column was found for: clicks, impressions."]),
+        ("nps", "id,score\n1,9\n2,10\n", ["No column was found for: customer, date of the answer."]),
+    ],
+)
+def test_what_a_draft_lacks_and_does_not_use_is_said(tmp_path: Path, name: str, content: str, notes: list[str]) -> None:
+    (file := tmp_path / f"{name}.csv").write_text(content, encoding="utf-8")
+    said = "\n".join(propose(describe_file(file), name, "EUR").notes)
+    assert [note for note in notes if note not in said] == []
