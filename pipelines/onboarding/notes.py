@@ -214,7 +214,7 @@ def _on_what_is_lacking(proposal: Proposal) -> Iterator[str]:
         expected = {"product_id": "product", **(_EXPECTED["orders"] if has_orders else {})}
     lacking = [what for name, what in expected.items() if proposal.source_of(name) is None]
     if lacking:
-        yield f"No column was found for: {', '.join(lacking)}. If one has it, map it: KPIs that need it lack these rows."
+        yield f"No column was found for: {', '.join(lacking)}. If one has it, map it: KPIs that need it lack the rows."
 
 
 def _on_unused(proposal: Proposal, described: Described) -> Iterator[str]:
