@@ -85,8 +85,8 @@ class SettingsFile(BaseModel):
     sources: Annotated[list[str], NoDecode]
     # Delivered tables, as `hubspot.deals`, of which each delivery is the whole table: a key that it lacks was deleted.
     snapshots: Annotated[list[str], NoDecode] = []
-    # How the exports of a shipped source write dates, where that depends on the user's locale; its page in docs/connect says
-    # what is read without this.
+    # How the exports of a shipped source write dates, where that depends on the user's locale. The source's page in
+    # docs/connect says what is read by default.
     date_formats: dict[Literal["salesforce", "xero"], Literal["mm/dd/yyyy", "dd/mm/yyyy", "dd.mm.yyyy"]] = {}
     synced: dict[str, Synced] = {}  # shipped sources that are read from synced tables
     company_dir: Path = Path("company")
