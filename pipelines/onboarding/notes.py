@@ -38,20 +38,18 @@ def notes_on(
 
 def _on_keys(proposal: Proposal, described: Described) -> Iterator[str]:
     repeated = described.rows - len(set(described.sample))
+    equal = f"{counted(repeated, 'row')} {'equals' if repeated == 1 else 'equal'} another row in every column"
     if proposal.key == PLACE:
         yield (
             "No column is a key: every delivered row counts, and a row delivered twice counts twice. "
             "If several columns together form a key, list them under `key`."
         )
         if repeated:
-            yield (
-                f"{counted(repeated, 'row')} equal another row in every column, and all of them count. If each should "
-                "count once, write `key: all` in the source's YAML."
-            )
+            yield (f"{equal}, and all of them count. If each should count once, write `key: all` in the source's YAML.")
     elif repeated and described.identifies(proposal.key):
         yield (
-            f"{counted(repeated, 'row')} equal another row in every column, and each counts once. If all of them "
-            "should count, write `key: [_source_file, _row_number]` in the source's YAML."
+            f"{equal}, and each counts once. If all of them should count, write `key: [_source_file, _row_number]` in "
+            "the source's YAML."
         )
     if proposal.entity == "orders" and proposal.key != PLACE and not described.identifies(proposal.key):
         number = described.column(proposal.key[0])
