@@ -1,4 +1,4 @@
-"""Exports of two shops, of invoices, LinkedIn Ads and a survey in their own layouts, through to the common KPIs.
+"""Exports of two shops, of invoices, LinkedIn and Meta Ads and a survey in their own layouts, through to the KPIs.
 
 The samples contain the known peculiarities of each of these exports. The expected values are computed by hand.
 """
@@ -20,7 +20,7 @@ from tests.conftest import PROJECT_DIR, Installation
 from tests.integration.conftest import failed_staging_checks
 
 HERE = Path(__file__).parent / "vendors"
-VENDORS = ("woocommerce", "magento", "xero", "chargebee", "linkedin_ads", "qualtrics")
+VENDORS = ("woocommerce", "magento", "xero", "chargebee", "linkedin_ads", "meta_ads_manager", "qualtrics")
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +198,30 @@ def test_linkedins_campaigns_are_its_ad_sets_under_either_header(business: Insta
     ]
 
 
+def test_metas_campaigns_are_added_up_from_whatever_ads_manager_exports(business: Installation) -> None:
+    # The first export is by ad set, without numbers of campaigns. The second has them, and replaces what both have.
+    assert rows(
+        business,
+        "select spend_date, campaign_id, impressions, clicks, spend, currency_code, platform_conversions, "
+        "platform_revenue, _delivered_on from staging.stg_meta_ads_manager__ad_spend order by 2, 1",
+    ) == [
+        (date(2025, 2, 1), "120001", 1400, 30, Decimal(26), "USD", None, None, date(2025, 2, 3)),
+        (date(2025, 2, 3), "120001", 300, 4, Decimal("7.5"), "USD", None, None, date(2025, 2, 3)),
+        (date(2025, 2, 1), "120002", 900, 10, Decimal(12), "USD", None, None, date(2025, 2, 3)),
+        (date(2025, 2, 3), "120003", 0, 0, Decimal(0), "USD", None, None, date(2025, 2, 3)),
+        (date(2025, 1, 31), "Launch", 3000, 45, Decimal("30.75"), "USD", Decimal(1), Decimal(50), date(2025, 2, 1)),
+    ]
+    assert rows(
+        business, "select campaign_id, name, platform from staging.stg_meta_ads_manager__campaigns order by 1"
+    ) == [
+        ("120001", "Launch BR", "meta_ads"),
+        ("120002", "Brand", "meta_ads"),
+        ("120003", "Paused", "meta_ads"),
+        ("Brand", "Brand", "meta_ads"),
+        ("Launch", "Launch", "meta_ads"),
+    ]
+
+
 def test_qualtrics_answers_are_those_of_people_who_were_asked(business: Installation) -> None:
     assert rows(
         business,
@@ -228,12 +252,12 @@ def test_one_months_revenue_is_that_computed_by_hand(business: Installation) -> 
 
 
 def test_one_months_spend_is_that_computed_by_hand(business: Installation) -> None:
-    # 110.00 and 8.00 USD at 0.90, and 20.00 USD at 0.80.
+    # LinkedIn: 110.00 and 8.00 USD at 0.90, and 20.00 USD at 0.80. Meta: 26.00 and 12.00 at 0.90, and 7.50 at 0.80.
     assert rows(
         business,
         "select paid_spend_amount from marts.kpi_cac__monthly "
         "where entity_type = 'company' and period_month = date '2025-02-01'",
-    ) == [(Decimal("122.2"),)]
+    ) == [(Decimal("162.4"),)]
 
 
 def test_unreadable_rows_keep_the_row_number_of_the_file(business: Installation) -> None:
@@ -241,6 +265,7 @@ def test_unreadable_rows_keep_the_row_number_of_the_file(business: Installation)
         ("chargebee", 6, "'tax' is missing"),
         ("linkedin_ads", 10, "Start Date (in UTC): cannot be read as date"),
         ("magento", 5, "created_at: cannot be read as timestamp"),
+        ("meta_ads_manager", 7, "Reporting starts: cannot be read as date; Reporting ends: cannot be read as date"),
         ("qualtrics", 8, "NPS: cannot be read as integer"),
         ("woocommerce", 4, "Quantity: cannot be read as decimal"),
         ("xero", 9, "InvoiceDate: cannot be read as date"),
@@ -329,3 +354,48 @@ def test_a_linkedin_report_of_months_or_of_ads_blocks(
     """
     campaigns = "create table staging.stg_linkedin_ads__campaigns as select '1' as campaign_id"
     assert failed_checks(tmp_path, "stg_linkedin_ads__ad_spend", delivered, spend, campaigns) == failed
+
+
+TWICE = {"no_row_sums_up_the_others"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({}, set()),
+        ({"Reporting ends": "date '2025-02-28'"}, {"rows_are_of_one_day"}),
+        ({"Reporting ends": "cast(null as date)"}, {"rows_are_of_one_day"}),
+        ({"Reporting ends": "date '2025-02-28'", "Day": "date '2025-02-01'"}, set()),
+        ({"_source_file": "'f' || ad_set"}, {"one_file_per_campaign_and_day"}),
+        ({"Amount spent": "[4.50, 1.50, 3.00][ad_set]", "Impressions": "[300, 100, 200][ad_set]"}, TWICE),
+        ({"Amount spent": "[4.50, 1.50, 3.00][ad_set]"}, set()),
+    ],
+)
+def test_an_export_of_ads_manager_that_would_count_wrongly_blocks(
+    tmp_path: Path, changes: dict[str, str], failed: set[str]
+) -> None:
+    cells = {
+        "Day": "cast(null as date)",
+        "Reporting starts": "date '2025-02-01'",
+        "Reporting ends": "date '2025-02-01'",
+        "Campaign ID": "cast(null as varchar)",
+        "Campaign name": "'Launch'",
+        "Amount spent": "1.00",
+        "Impressions": "200",
+        "_source_file": "'f'",
+        "_row_number": "1",
+        "_delivered_on": "date '2025-03-02'",
+    } | changes
+    delivered = f"""
+        create table staging.base_meta_ads_manager__campaign_days as
+        select {", ".join(f'{expression} as "{column}"' for column, expression in cells.items())}
+        from range(1, 4) as ad_sets (ad_set)
+    """
+    spend = """
+        create table staging.stg_meta_ads_manager__ad_spend as
+        select
+            date '2025-02-01' as spend_date, 'Launch' as campaign_id, 10 as impressions, 1 as clicks, 1.00 as spend,
+            'EUR' as currency_code, 'f' as _source_file, 1 as _row_number, date '2025-03-02' as _delivered_on
+    """
+    campaigns = "create table staging.stg_meta_ads_manager__campaigns as select 'Launch' as campaign_id"
+    assert failed_checks(tmp_path, "stg_meta_ads_manager__ad_spend", delivered, spend, campaigns) == failed

@@ -20,8 +20,8 @@ TABLES = {
     for source, name, table in each_table(load_sources(sorted(p.stem for p in SHIPPED_DIR.glob("*.yml")), Path("none")))
 }
 VENDORS = (
-    "chargebee", "delighted", "google_ads", "hubspot", "linkedin_ads", "magento", "meta_ads", "pipedrive", "qualtrics",
-    "salesforce", "shopify", "stripe", "typeform", "woocommerce", "xero",
+    "chargebee", "delighted", "google_ads", "hubspot", "linkedin_ads", "magento", "meta_ads", "meta_ads_manager",
+    "pipedrive", "qualtrics", "salesforce", "shopify", "stripe", "typeform", "woocommerce", "xero",
 )  # fmt: skip
 
 
@@ -111,3 +111,28 @@ def test_a_google_ads_report_lands_without_its_titles_and_totals(tmp_path: Path,
     landed, rows = land_text(tmp_path, TABLES["google_ads", "campaign_days"], report)
     assert (landed.rows, landed.skipped_rows, landed.unreadable_rows, landed.undeclared_columns) == (1, 2, 0, [])
     assert rows == [("2025-01-01", "111")]
+
+
+@pytest.mark.parametrize(
+    "export",
+    [
+        "Reporting starts,Reporting ends,Campaign name,Impressions,Clicks (all),Amount spent (JPY),Results\n"
+        "2025-01-01,2025-01-01,Brand,1,1,500,3\n2025-01-01,2025-01-01,,1,1,500,3\n",
+        "Tag,Name der Kampagne,Ausgegebener Betrag (JPY),Impressionen,Link-Klicks\n"
+        '2025-01-01,Brand,"500",1,1\n,,"500",1,1\n',
+        "Début des rapports,Fin des rapports,Nom de la campagne,Montant dépensé (JPY),Clics sur un lien,Achats\n"
+        "2025-01-01,2025-01-01,,500,1,\n2025-01-01,2025-01-01,Brand,500,1,\n",
+        "Día,Nombre de la campaña,Identificador de la campaña,Importe gastado (JPY),Impresiones,Compras\n"
+        "2025-01-01,Brand,1,500,1,1\n,,,500,1,1\n",
+        "Início dos relatórios,Término dos relatórios,Nome da campanha,Valor usado (JPY),Cliques (todos)\n"
+        "2025-01-01,2025-01-01,Brand,500,1\n2025-01-01,2025-01-01,,500,1\n",
+    ],
+    ids=["English", "German", "French", "Spanish", "Portuguese"],
+)
+def test_an_export_of_ads_manager_lands_without_its_summary(tmp_path: Path, export: str) -> None:
+    table = TABLES["meta_ads_manager", "campaign_days"].model_copy(
+        update={"key": ["Campaign name", "Amount spent", "Currency of amounts"]}
+    )
+    landed, rows = land_text(tmp_path, table, export)
+    assert (landed.rows, landed.skipped_rows, landed.unreadable_rows, landed.undeclared_columns) == (1, 1, 0, [])
+    assert rows == [("Brand", "500", "JPY")]
