@@ -50,14 +50,6 @@ def is_equal_within(described: Described, number: Column, column: Column) -> boo
     return all(len(found) == 1 for found in values.values())
 
 
-def is_share(discount: Column) -> bool:
-    """True if a discount is a share of the price, such as 0.45, and not an amount: all are from 0 to 1."""
-    reading = discount.reading("decimal")
-    numbers = [reading.number(value) for value in discount.values] if reading else []
-    known = [number for number in numbers if number is not None]
-    return bool(known) and all(0 <= number <= 1 for number in known) and any(0 < number < 1 for number in known)
-
-
 class Period(NamedTuple):
     """Two dates of a row that make a period: the name of the column with the last day, how many rows are longer than a
     day, and whether all of these are calendar months."""

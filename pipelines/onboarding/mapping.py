@@ -12,9 +12,9 @@ from typing import Any
 
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.entities import NO_ENTITY, Synonyms, entity_columns, synonyms
-from pipelines.onboarding.grain import is_equal_within, is_share, order_number, period_of
+from pipelines.onboarding.grain import is_equal_within, order_number, period_of
 from pipelines.onboarding.matching import Assigned, assign, types_of, with_order_columns
-from pipelines.onboarding.money import direction_of_rates, evidence_of_cents
+from pipelines.onboarding.money import direction_of_rates, evidence_of_cents, is_total_of_line, kind_of_discount
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.notes import notes_on
 from pipelines.onboarding.outcomes import outcome_column, outcome_in_sql, outcome_to_write
@@ -175,27 +175,62 @@ def _changed(columns: Sequence[Mapped], name: str, **changes: Any) -> tuple[Mapp
 
 
 def _with_prices(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
-    """The price of one unit, also where only the total of the line is delivered; and discounts that are a share."""
+    """The price of one unit, also where only the total of the line is delivered; and what a discount is."""
     quantity, price = source_of(columns, "quantity"), source_of(columns, "unit_price")
     discount = source_of(columns, "discount_amount")
-    units = f"nullif({quoted(quantity.name)}, 0)" if quantity else "1"
+    if (
+        price is not None
+        and quantity is not None
+        and is_total_of_line(described, price, quantity, source_of(columns, "product_id"))
+    ):
+        said.append(f"{price.name} is the total of the line: of the same product, it grows with {quantity.name}.")
+        return _with_total(columns, quantity, price)
     if price is None:
         number = order_number(described)
         total = assign(described.columns, synonyms()["orders"])[0].get("total_amount")
         if total is None or (number and not number.is_unique and is_equal_within(described, number, total)):
             return columns
-        sql = f"cast($column / {units} as decimal(18, 6))" if quantity else "$column"
-        columns = _changed(columns, "unit_price", column=total, sql=sql)
         divided = f", so the price of one unit is {total.name} divided by {quantity.name}" if quantity else ""
         said.append(f"{total.name} is taken as the total of the line, after discounts and excluding tax{divided}.")
-        if discount is not None:  # what was paid for the line is known, so the discount is part of it
-            columns = _changed(columns, "discount_amount", column=None, sql="0")
-    elif discount is not None and is_share(discount):
-        amount = f"{quoted(price.name)} * {units}" if quantity else quoted(price.name)
-        sql = f"cast(coalesce($column, 0) * {amount} as decimal(18, 6))"
-        said.append(f"{discount.name} is taken as a share of the price, since no value is above 1.")
-        columns = _changed(columns, "discount_amount", sql=sql)
+        # What was paid for the line is known, so the discount is part of it.
+        return _with_total(_changed(columns, "discount_amount", column=None, sql="0"), quantity, total)
+    if discount is not None:
+        return _with_discount(described, columns, quantity, price, discount, said)
     return columns
+
+
+def _with_total(columns: tuple[Mapped, ...], quantity: Column | None, total: Column) -> tuple[Mapped, ...]:
+    """Lines that cost `total`. A price of one unit is rounded, and the discount takes up what the rounding adds."""
+    if quantity is None:
+        return _changed(columns, "unit_price", column=total, sql="$column")
+    units = f"whole_units('{text(quantity.name)}')"
+    price = f"unit_price_of('{text(total.name)}', {units})"
+    discount = next(mapped for mapped in columns if mapped.name == "discount_amount")
+    rounding = f"discount_of({units}, {price}, '{text(total.name)}')"
+    sql = f"{{{{ {rounding} }}}}" + (f" + {discount.sql}" if discount.column else "")
+    columns = _changed(columns, "quantity", sql=f"{{{{ {units} }}}}")
+    columns = _changed(columns, "unit_price", column=total, sql=f"{{{{ {price} }}}}")
+    return _changed(columns, "discount_amount", sql=sql)
+
+
+def _with_discount(
+    described: Described,
+    columns: tuple[Mapped, ...],
+    quantity: Column | None,
+    price: Column,
+    discount: Column,
+    said: list[str],
+) -> tuple[Mapped, ...]:
+    """A discount as an amount of the line: it may be delivered as a share, as a percentage, or for one unit."""
+    kind, why = kind_of_discount(described, quantity, price, discount)
+    units = f"nullif({quoted(quantity.name)}, 0)" if quantity else "1"
+    amount = f"{quoted(price.name)} * {units}" if quantity else quoted(price.name)
+    factor = {"a share of the price": amount, "a percentage": f"{amount} / 100", "the discount of one unit": units}
+    if kind not in factor:
+        return columns
+    said.append(f"{discount.name} is taken as {kind}, since {why}.")
+    sql = f"cast(coalesce($column, 0) * {factor[kind]} as decimal(18, 6))"
+    return _changed(columns, "discount_amount", sql=sql)
 
 
 def _with_cents(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
@@ -300,7 +335,7 @@ def _refunds(proposal: Proposal, described: Described, condition: str) -> Propos
         amount, key = _negated(made["total_amount"]), made["order_id"]
     else:
         parts = {name: _expression(made[name]) for name in ("quantity", "unit_price", "discount_amount")}
-        sql = f"-({parts['quantity']} * {parts['unit_price']} - {parts['discount_amount']})"
+        sql = f"-(round({parts['quantity']} * {parts['unit_price']}, 2) - ({parts['discount_amount']}))"
         amount, key = Mapped("amount", "decimal(18, 6)", None, sql), made["order_item_id"]
     taken = {"refund_id": key, "refunded_at": made.get("ordered_at"), "amount": amount}
     names = ("order_id", "currency_code", "customer_id", "region", "channel", "rep_id")
@@ -320,7 +355,9 @@ def _negated(mapped: Mapped) -> Mapped:
 def _expression(mapped: Mapped) -> str:
     """The SQL of the entity column, with the name of its delivered column."""
     sql = mapped.sql or "null"
-    return sql.replace("$column", quoted(mapped.column.name)) if mapped.column else sql
+    if mapped.column is None:
+        return sql
+    return sql.replace("$column", quoted(mapped.column.name)).replace("$text", text(mapped.column.name))
 
 
 def _history_of_reps(proposal: Proposal) -> Proposal:

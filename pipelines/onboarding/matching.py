@@ -69,7 +69,7 @@ def cost_of(column: Column, target: str, meaning: Synonyms) -> float | None:
 # What tools that copy tables put in front of every column.
 _PREFIXES = re.compile(r"^(property|properties|hs)_")
 _MOMENT = re.compile(r"_(on|at|date|time|datetime|timestamp|day)$")  # Placed On is placed_at, Start time is start_date
-_UNITS = re.compile(r"_(in_)?(cents?|minor|pence|grosze|centavos|centimes)$")
+_UNITS = re.compile(r"_(in_)?(cents?|minor|pence|grosze|centavos|centimes|percent|percentage|pct|prozent)$")
 
 
 def _names(column: Column, meaning: Synonyms) -> list[str]:

@@ -53,6 +53,69 @@ def _is_hundred_times(amounts: list[Decimal | None], others: list[Decimal | None
     return len(pairs) >= _ENOUGH_ROWS and sum(a == 100 * b for a, b in pairs) >= 0.95 * len(pairs)
 
 
+# --- Prices and discounts ---------------------------------------------------------------------------------------------
+
+
+def is_total_of_line(described: Described, price: Column, quantity: Column, product: Column | None) -> bool:
+    """True if a price is that of all units together: of each product, it grows with the quantity."""
+    if product is None:
+        return False
+    prices: dict[str | None, set[tuple[Decimal, Decimal]]] = {}
+    rows = zip(described.cells(product.name), _numbers(described, quantity), _numbers(described, price), strict=True)
+    for name, units, amount in rows:
+        if units and amount:
+            prices.setdefault(name, set()).add((units, amount))
+    varying = [found for found in prices.values() if len({units for units, _ in found}) > 1]
+    return bool(varying) and all(
+        len({round(amount / units, 2) for units, amount in found}) == 1 < len({amount for _, amount in found})
+        for found in varying
+    )
+
+
+def kind_of_discount(described: Described, quantity: Column | None, price: Column, discount: Column) -> tuple[str, str]:
+    """What a discount is, and why: a share of the price, a percentage, the discount of one unit, or an amount of the
+    line. Another column may hold what remains to pay, which tells; otherwise its name and its size do."""
+    units = _numbers(described, quantity) if quantity else [Decimal(1)] * described.rows
+    rows = list(zip(units, _numbers(described, price), _numbers(described, discount), strict=True))
+    kinds = {
+        "an amount of the line": [_less(q, p, d) for q, p, d in rows],
+        "a share of the price": [_less(q, p, d and q and p and d * q * p) for q, p, d in rows],
+        "a percentage": [_less(q, p, d and q and p and d * q * p / 100) for q, p, d in rows],
+        "the discount of one unit": [_less(q, p, d and q and d * q) for q, p, d in rows],
+    }
+    numbers = [number for _, _, number in rows if number]
+    if not numbers:
+        return "an amount of the line", "no line has one"
+    for other in described.columns:
+        totals = _numbers(described, other)
+        if other in (quantity, price, discount) or not any(totals):
+            continue
+        fitting = [kind for kind, paid in kinds.items() if _are_equal(paid, totals)]
+        if len(fitting) == 1:
+            return fitting[0], f"{other.name} is what then remains"
+    if all(0 < number <= 1 for number in numbers) and any(number < 1 for number in numbers):
+        return "a share of the price", "no value is above 1"
+    if "%" in discount.name or re.search(
+        r"(^|_)(percent|percentage|pct|prozent|procent|porcentaje|pourcentage)(_|$)", words_of(discount.name)
+    ):
+        return "a percentage", "its name says so"
+    return "an amount of the line", "nothing else says what it is"
+
+
+def _less(units: Decimal | None, price: Decimal | None, discount: Decimal | None) -> Decimal | None:
+    return units * price - (discount or 0) if units is not None and price is not None else None
+
+
+def _are_equal(amounts: list[Decimal | None], others: list[Decimal | None]) -> bool:
+    pairs = [(a, b) for a, b in zip(amounts, others, strict=True) if a is not None and b is not None]
+    return len(pairs) >= 2 and all(abs(a - b) < Decimal("0.01") for a, b in pairs)
+
+
+def _numbers(described: Described, column: Column) -> list[Decimal | None]:
+    reading = column.reading("decimal", "integer")
+    return [reading.number(cell) if reading else None for cell in described.cells(column.name)]
+
+
 # --- Exchange rates ---------------------------------------------------------------------------------------------------
 
 # What one unit was worth in EUR around 2020, which tells a rate from its reciprocal, and nothing more.

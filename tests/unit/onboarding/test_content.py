@@ -1,9 +1,12 @@
 """What the cells of a file say: outcomes, rows that are no records, currencies, cents, and the direction of rates."""
 
+import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from pipelines.onboarding.adding import Options, add_sources
 from pipelines.onboarding.cells import as_date, read_column
 from pipelines.onboarding.columns import describe_columns
 from pipelines.onboarding.currencies import currency_in_name
@@ -12,6 +15,8 @@ from pipelines.onboarding.names import words_of
 from pipelines.onboarding.no_records import no_records
 from pipelines.onboarding.outcomes import is_lost, is_won, outcome_column, outcome_in_sql
 from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
+from pipelines.settings import load_settings
+from tests.unit.onboarding.draft_rendering import build
 
 
 @pytest.mark.parametrize(
@@ -195,3 +200,33 @@ def test_what_a_draft_lacks_and_does_not_use_is_said(tmp_path: Path, name: str, 
     (file := tmp_path / f"{name}.csv").write_text(content, encoding="utf-8")
     said = "\n".join(propose(describe_file(file), name, "EUR").notes)
     assert [note for note in notes if note not in said] == []
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "said"),
+    [
+        ("price,discount,to_pay", ["2,30.00,10,54.00", "3,10.00,0,30.00"], "discount is taken as a percentage"),
+        ("price,discount,to_pay", ["2,50.00,10,80.00", "3,10.00,1,27.00"], "discount is taken as the discount of one"),
+        ("price,discount,to_pay", ["2,50.00,10,90.00", "4,10.00,2,38.00"], ""),
+        ("price,discount_percent,sku", ["2,50.00,10,A", "3,10.00,0,B"], "discount_percent is taken as a percentage"),
+        ("price,discount,sku", ["2,50.00,0.1,A", "3,10.00,0,B"], "discount is taken as a share of the price"),
+        ("price,discount,sku", ["2,100.00,0,A", "1,50.00,0,A", "3,30.00,0,B"], "price is the total of the line"),
+        ("price,discount,sku", ["2,50.00,0,A", "1,50.00,0,A", "3,30.00,0,B"], ""),
+    ],
+)
+def test_what_a_price_and_a_discount_are(tmp_path: Path, header: str, rows: list[str], said: str) -> None:
+    numbered = [f"{number},{row}" for number, row in enumerate(rows, start=1)]
+    (file := tmp_path / "lines.csv").write_text("\n".join([f"order_id,qty,{header}", *numbered, ""]))
+    notes = "\n".join(propose(describe_file(file), "lines", "EUR", "order_items").notes)
+    assert said in notes
+    assert bool(said) == bool(re.search(r"is taken as|is the total", notes))
+
+
+def test_the_total_of_a_line_is_kept_exactly_whatever_the_quantity(tmp_path: Path) -> None:
+    (file := tmp_path / "lines.csv").write_text("order_id,sku,qty,amount\n1,A,3,200.00\n1,B,7,0.05\n2,A,7,460.00\n")
+    given = Options(name="drafted", entities={"": "order_items"}, draft_only=True)
+    settings = load_settings().model_copy(update={"company_dir": tmp_path / "company", "data_dir": tmp_path})
+    draft = add_sources([str(file)], settings, given).tables[0].draft
+    with build(draft, file, settings) as connection:
+        paid = "select sum(round(quantity * unit_price, 2) - discount_amount) from stg_drafted__order_items"
+        assert connection.execute(paid).fetchall() == [(Decimal("660.05"),)]

@@ -31,7 +31,7 @@ from tests.unit.onboarding.draft_rendering import build
 RIGHT, ASKED, EDIT, WRONG = "right", "after a question", "needs an edit", "silently wrong"
 CORPUS = Path(__file__).with_name("corpus")
 
-_AMOUNT = "sum(quantity * unit_price - discount_amount)"
+_AMOUNT = "sum(round(quantity * unit_price, 2) - discount_amount)"  # as in fct_order_items
 NUMBERS = {
     "orders": {"orders": "count(distinct order_id)", "amount": "sum(total_amount)"},
     "order_items": {"lines": "count(*)", "orders": "count(distinct order_id)", "amount": _AMOUNT},
