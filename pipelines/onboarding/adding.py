@@ -24,7 +24,7 @@ from pipelines.onboarding.mapping import propose
 from pipelines.onboarding.money import DIRECTIONS
 from pipelines.onboarding.names import slug
 from pipelines.onboarding.placing import copy_to_landing, is_unpacked, landing_pattern, newest_date
-from pipelines.onboarding.references import references
+from pipelines.onboarding.references import agreed_on_persons, references
 from pipelines.onboarding.sniffing import Described, UnrecognisedError, describe_file
 from pipelines.onboarding.writing import Draft, Origin, existing_source, write_draft
 from pipelines.partitions import business_day
@@ -125,30 +125,9 @@ def add_sources(
     with tempfile.TemporaryDirectory() as scratch:
         tables, left_out = _given(given, options, Path(scratch))
         source = _name(options.name or _usual_name(given, tables, settings), "--name")
-        existing = existing_source(settings.company_dir, source)
-        described = {table.words: table.described for table in tables}
-        linked = references(described)
-        chosen = choose_entities(described, linked, _told(options, tables), ask)
-        known = columns_by_reference(described, linked, chosen)
-        left_out += [table.described.label for table in tables if chosen[table.words] == SKIP]
-        tables = [table for table in tables if chosen[table.words] != SKIP]
-        entities = {*(existing.entities if existing else []), *(chosen[table.words] for table in tables)}
-        drafts = []
-        for table in tables:
-            proposal = propose(
-                table.described,
-                table.words,
-                settings.reporting_currency,
-                chosen[table.words],
-                sorted(entities - {chosen[table.words]}),
-                known[table.words],
-                options.rates,
-            )
-            notes = [one.note(described) for one in linked if one.table == table.words and one.to_table in known]
-            proposal = replace(proposal, notes=(*proposal.notes, *filter(None, notes)))
-            name = _table_name(table, source, proposal.entity, options)
-            origin = table.origin or Origin(path=f"{source}/{landing_pattern(table.files[-1].named, table.described)}")
-            drafts.append(Draft(source, name, options.owner, table.described, proposal, origin, existing))
+        drafts, skipped = _drafts(tables, source, settings, options, ask)
+        tables = [table for table in tables if table.words not in skipped]
+        left_out += sorted(skipped.values())
         written = _write_together(drafts, settings.company_dir, options.force)
         usual = _usual_day(tables, drafts, settings)
         added = [
@@ -294,6 +273,36 @@ def _folder_in_landing(what: str, settings: Settings) -> str | None:
         return None
     is_own = below.parts and below.parts[0] not in shipped_sources() and below.name != below.parts[0]
     return below.parts[0] if is_own else None
+
+
+# --- Drafting ---------------------------------------------------------------------------------------------------------
+
+
+def _drafts(
+    tables: Sequence[Given], source: str, settings: Settings, options: Options, ask: Callable[[Question], str] | None
+) -> tuple[list[Draft], dict[str, str]]:
+    """The draft of each table, in the light of the others; and the tables that a person left out, with their labels."""
+    given = {table.words: table.described for table in tables}
+    linked = references(given)
+    described = agreed_on_persons(given, linked)
+    existing = existing_source(settings.company_dir, source)
+    chosen = choose_entities(described, linked, _told(options, tables), ask)
+    known = columns_by_reference(described, linked, chosen)
+    skipped = {words: described[words].label for words, entity in chosen.items() if entity == SKIP}
+    entities = {*(existing.entities if existing else []), *chosen.values()} - {SKIP}
+    drafts = []
+    for table in tables:
+        words, entity = table.words, chosen[table.words]
+        if words in skipped:
+            continue
+        currency, others = settings.reporting_currency, sorted(entities - {entity})
+        proposal = propose(described[words], words, currency, entity, others, known[words], options.rates)
+        notes = [one.note(described) for one in linked if one.table == words and one.to_table not in skipped]
+        proposal = replace(proposal, notes=(*proposal.notes, *filter(None, notes)))
+        name = _table_name(table, source, proposal.entity, options)
+        origin = table.origin or Origin(path=f"{source}/{landing_pattern(table.files[-1].named, table.described)}")
+        drafts.append(Draft(source, name, options.owner, described[words], proposal, origin, existing))
+    return drafts, skipped
 
 
 # --- Writing ----------------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ Belongs here: comparing the values of columns. Does not belong here: what follow
 (`choosing.py`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pipelines.formatting import counted
 from pipelines.onboarding.columns import Column
@@ -78,6 +78,29 @@ def references(tables: Mapping[str, Described]) -> list[Reference]:
         if (one.table, one.column, one.to_table, one.to_column) not in opposite
         or _position(tables, one.to_table, one.to_column) < _position(tables, one.table, one.column)
     ]
+
+
+def agreed_on_persons(tables: Mapping[str, Described], linked: Sequence[Reference]) -> dict[str, Described]:
+    """The tables, in which a column that refers to personal values, or whose values are referred to as personal, is
+    personal, too: hidden in the same way on both sides, they still find each other."""
+    personal = {
+        place
+        for one in linked
+        for place in ((one.table, one.column), (one.to_table, one.to_column))
+        if tables[one.table].column(one.column).is_personal or tables[one.to_table].column(one.to_column).is_personal
+    }
+    return {
+        table: replace(
+            described,
+            columns=tuple(
+                replace(column, is_personal=True, example="***", values=frozenset())
+                if (table, column.name) in personal
+                else column
+                for column in described.columns
+            ),
+        )
+        for table, described in tables.items()
+    }
 
 
 def _position(tables: Mapping[str, Described], table: str, column: str) -> int:

@@ -225,3 +225,30 @@ def test_a_table_is_what_the_tables_that_refer_to_it_take_it_for(settings: Setti
     [people] = [one.draft.proposal for one in added.tables if one.draft.table == "people"]
     assert {mapped.name: mapped.column.name for mapped in people.columns if mapped.column}["rep_id"] == "nick"
     assert people.key == ("nick",)
+
+
+def test_names_of_persons_are_hidden_in_the_same_way_where_they_are_referred_to(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder = folder_of(
+        tmp_path,
+        {
+            "customers.csv": "full_name,city\nAna Kim,Lyon\nBo Lind,Lille\nCy Roy,Metz\n",
+            "orders.csv": (
+                "order_id,customer_ref,ordered_at,total_amount\n1,Ana Kim,2019-03-01,1\n2,Bo Lind,2019-03-01,2\n"
+                "3,Cy Roy,2019-03-02,3\n4,Ana Kim,2019-03-02,4\n"
+            ),
+        },
+    )
+    added = add_sources([str(folder)], settings)
+    assert entities(added) == {"customers": "customers", "orders": "orders"}
+    keys = {
+        one.draft.table: next(mapped for mapped in one.draft.proposal.columns if mapped.name == "customer_id")
+        for one in added.tables
+    }
+    assert {table: (key.column.name, key.sql) for table, key in keys.items() if key.column} == {
+        "customers": ("full_name", "md5(lower($column))"),
+        "orders": ("customer_ref", "md5(lower($column))"),
+    }
+    source = load_yaml_model(settings.company_dir / "sources" / "webshop.yml", SourceFile)
+    assert source.tables["orders"].personal_columns == ["customer_ref"]
