@@ -23,7 +23,7 @@ _ISO_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)
 _MIDNIGHT_UTC = re.compile(r"\d{4}-\d{2}-\d{2}[ T]00:00(:00([.,]0+)?)?\s?(Z|[+-]00(:?00)?)")
 _ENOUGH_MIDNIGHTS = 3
 _CODES = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d", "hh": "%H", "mi": "%M", "ss": "%S"}
-_DATE = re.compile(r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})(?:[ T](\d{1,2}:\d{2}(:\d{2})?)( [AaPp][Mm])?)?")
+_DATE = re.compile(r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})(?:(,? |T)(\d{1,2}:\d{2}(:\d{2})?)( [AaPp][Mm])?)?")
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,9 @@ def _read_dates(filled: Sequence[str], name: str, told: str | None) -> Found:
     if not _enough(len(shapes), filled):
         return Found()
     mark = shapes[0][2]
-    has_time = shapes[0][5] is not None
-    time = (" hh:mi" + (":ss" if shapes[0][6] else "") + (" am" if shapes[0][7] else "")) if has_time else ""
+    gap = ", " if (shapes[0][5] or "").startswith(",") else " "
+    has_time = shapes[0][6] is not None
+    time = (f"{gap}hh:mi" + (":ss" if shapes[0][7] else "") + (" am" if shapes[0][8] else "")) if has_time else ""
     fits: dict[str, int] = {}
     for order in _orders(shapes[0], mark):
         format_ = mark.join(order)

@@ -14,7 +14,15 @@ from pipelines.onboarding.columns import Column
 from pipelines.onboarding.entities import NO_ENTITY, Synonyms, entity_columns, synonyms
 from pipelines.onboarding.grain import is_equal_within, order_number, period_of
 from pipelines.onboarding.matching import Assigned, assign, types_of, with_order_columns
-from pipelines.onboarding.money import direction_of_rates, evidence_of_cents, is_total_of_line, kind_of_discount
+from pipelines.onboarding.money import (
+    direction_of_rates,
+    evidence_of_cents,
+    evidence_of_micros,
+    is_total_of_line,
+    kind_of_discount,
+    net_by_name,
+    net_of,
+)
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.notes import notes_on
 from pipelines.onboarding.outcomes import outcome_column, outcome_in_sql, outcome_to_write
@@ -58,12 +66,15 @@ def propose(
     key = _key(entity, described, assigned, meaning, newest)
     columns = _mapped(entity, described, assigned, hints, meaning, key)
     said: list[str] = []
+    if entity == "orders":
+        columns = _without_tax(described, columns, said)
     if entity == "order_items":
         columns = _with_prices(described, columns, said)
     if entity == "fx_rates":
         columns = _with_direction(described, columns, assigned, currency, rates, said)
     columns = _with_cents(described, columns, said)
     dates = [column.column.name for column in columns if column.column and column.sql_type in ("timestamp", "date")]
+    said += _other_flags(described)
     deleted = None if "is_deleted" in assigned else _deletion_flag(described)
     used = {*key, newest, deleted, *(mapped.column.name for mapped in columns if mapped.column)}
     proposal = Proposal(
@@ -174,6 +185,22 @@ def _changed(columns: Sequence[Mapped], name: str, **changes: Any) -> tuple[Mapp
     return tuple(replace(mapped, **changes) if mapped.name == name else mapped for mapped in columns)
 
 
+def _without_tax(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
+    """The order's amount without tax, if the file also holds the tax and the columns add up."""
+    total = source_of(columns, "total_amount")
+    if total is None:
+        return columns
+    if parts := net_of(described, total):
+        net, tax = parts
+        said.append(f"{total.name} includes {tax.name}, so total_amount is {net.name}: the columns add up.")
+    elif named := net_by_name(described, total):
+        net = named
+        said.append(f"total_amount is {net.name}, not {total.name}, since its name says that it is without tax.")
+    else:
+        return columns
+    return _changed(columns, "total_amount", column=net)
+
+
 def _with_prices(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
     """The price of one unit, also where only the total of the line is delivered; and what a discount is."""
     quantity, price = source_of(columns, "quantity"), source_of(columns, "unit_price")
@@ -234,12 +261,15 @@ def _with_discount(
 
 
 def _with_cents(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
-    """Amounts that are delivered in cents, divided by 100."""
+    """Amounts that are delivered in cents, divided by 100, or in millionths, divided by a million."""
     factors = assign(described.columns, synonyms()["order_items"])[0]
     pair = [factors[name] for name in ("quantity", "unit_price") if name in factors]
     for mapped in columns:
         is_money = mapped.column and mapped.sql == "$column" and mapped.sql_type == "decimal(18, 6)"
-        if mapped.column and is_money and (evidence := evidence_of_cents(described, mapped.column, pair)):
+        if mapped.column and is_money and (evidence := evidence_of_micros(mapped.column)):
+            said.append(f"{mapped.column.name} is taken as millionths, and divided by 1,000,000: {evidence}.")
+            columns = _changed(columns, mapped.name, sql="cast($column / 1000000 as decimal(18, 6))")
+        elif mapped.column and is_money and (evidence := evidence_of_cents(described, mapped.column, pair)):
             said.append(f"{mapped.column.name} is taken as cents, and divided by 100: {evidence}.")
             columns = _changed(columns, mapped.name, sql="cast($column / 100 as decimal(18, 6))")
     return columns
@@ -269,16 +299,33 @@ def _with_direction(
     return _changed(columns, "rate", sql="cast(1 / nullif($column, 0) as decimal(18, 8))")
 
 
-_DELETED = re.compile(r"(^|_)(deleted|is_removed|usuniety|geloescht|geloscht|excluido)$")
+# Flags of rows that do not count: deleted, or an order that was voided.
+_DELETED = re.compile(
+    r"(^|_)(deleted|is_removed|usuniety|geloescht|geloscht|excluido|void|voided|is_cancelled|is_canceled|storniert"
+    r"|anulowan[aeoy]|annull?at[ao]|annulee?|anulad[ao]|cancelad[ao]|makulerad|geannuleerd)$"
+)
 
 
 def _deletion_flag(described: Described) -> str | None:
-    flags = [
-        column.name
-        for column in described.columns
-        if _DELETED.search(words_of(column.name)) and column.reading("boolean")
-    ]
+    flags = [column.name for column in _flags(described) if column.reading("boolean")]
     return flags[0] if flags else None
+
+
+def _flags(described: Described) -> list[Column]:
+    return [column for column in described.columns if _DELETED.search(words_of(column.name)) and column.values]
+
+
+def _other_flags(described: Described) -> list[str]:
+    """What to check of columns that are called as flags of deleted rows are, and hold other words than yes and no."""
+    return [
+        f"{column.name} holds {', '.join(sorted(column.values)[:5])}: if it marks rows that do not count, leave these "
+        "out in the staging model."
+        for column in _flags(described)
+        if not column.reading("boolean") and len(column.values) < _MOST_WORDS_OF_A_FLAG
+    ]
+
+
+_MOST_WORDS_OF_A_FLAG = 5
 
 
 # --- What else the table holds ----------------------------------------------------------------------------------------

@@ -59,6 +59,9 @@ def cost_of(column: Column, target: str, meaning: Synonyms) -> float | None:
         if name in known:
             return known.index(name) + 0.5 * (place > 0)
     words = names[0]
+    for place, synonym in enumerate(known):  # such as amazon_order_id, but not shipping_price
+        if synonym.count("_") == 1 and words.endswith(f"_{synonym}") and words.count("_") == 2:
+            return len(known) + place
     if words.count("_") >= 3:  # a question of a survey
         for place, synonym in enumerate(known):
             if len(synonym) >= 9 and re.search(rf"(^|_){synonym}(_|$)", words):
@@ -67,16 +70,18 @@ def cost_of(column: Column, target: str, meaning: Synonyms) -> float | None:
 
 
 # What tools that copy tables put in front of every column.
-_PREFIXES = re.compile(r"^(property|properties|hs)_")
+_PREFIXES = re.compile(r"^(property|properties|hs|metrics|segments|attributes|fields|node)_")
+_SMALL_WORDS = re.compile(r"_(de|del|della|di|da|do|la|le|du|des|d|of|the|van)(?=_)")  # fecha_de_cierre, bedrag_van
 _MOMENT = re.compile(r"_(on|at|date|time|datetime|timestamp|day)$")  # Placed On is placed_at, Start time is start_date
-_UNITS = re.compile(r"_(in_)?(cents?|minor|pence|grosze|centavos|centimes|percent|percentage|pct|prozent)$")
+_UNITS = re.compile(r"_(in_)?(cents?|minor|micros|pence|grosze|centavos|centimes|percent|percentage|pct|prozent)$")
 
 
 def _names(column: Column, meaning: Synonyms) -> list[str]:
     """The name of the column as words, and then without what does not tell columns apart: what is in brackets, as in
     Clicks (all), a prefix of a tool, a currency at the end, and the word of the entity, as in order_status."""
     words = words_of(column.name)
-    shorter = [words_of(without_brackets(column.name)), _PREFIXES.sub("", words), _UNITS.sub("", words)]
+    bare = _PREFIXES.sub("", words)
+    shorter = [words_of(without_brackets(column.name)), bare, _UNITS.sub("", bare), _SMALL_WORDS.sub("", words)]
     if currency_in_name(column.name):
         shorter.append(words.rpartition("_")[0])
     if stem := _MOMENT.sub("", words) if _MOMENT.search(words) else "":

@@ -19,6 +19,11 @@ _ENOUGH_ROWS = 3  # rows that must agree, since one or two can agree by chance
 _CENTS = re.compile(r"(^|_)(cents?|minor|minor_units?|pence|pennies|grosze|centavos|centimes|centimos)(_|$)")
 
 
+def evidence_of_micros(column: Column) -> str:
+    """Why the amounts of `column` are millionths, as in the API of Google Ads; empty if nothing says so."""
+    return f"{column.name} says so" if re.search(r"(^|_)micros?$", words_of(column.name)) else ""
+
+
 def evidence_of_cents(described: Described, column: Column, factors: Iterable[Column]) -> str:
     """Why the amounts of `column` are hundredths; empty if nothing says so. `factors`: quantity and price of a row."""
     if _CENTS.search(words_of(column.name)):
@@ -51,6 +56,64 @@ def evidence_of_cents(described: Described, column: Column, factors: Iterable[Co
 def _is_hundred_times(amounts: list[Decimal | None], others: list[Decimal | None]) -> bool:
     pairs = [(a, b) for a, b in zip(amounts, others, strict=True) if a and b]
     return len(pairs) >= _ENOUGH_ROWS and sum(a == 100 * b for a, b in pairs) >= 0.95 * len(pairs)
+
+
+_TAX = re.compile(
+    r"(^|_)(tax|taxes|vat|gst|hst|pst|sales_tax|mwst|ust|umsatzsteuer|steuer|btw|moms|iva|tva|kdv|podatek|imposto|impuesto)(_|$)"
+)
+_ENOUGH_TO_ADD_UP = 1_000  # rows of which net, tax and gross are compared
+
+
+def net_of(described: Described, gross: Column) -> tuple[Column, Column] | None:
+    """The columns with the amount without tax and with the tax, if `gross` is their sum; a tip or the like may be a
+    third part of it. None if the file has no such columns."""
+    money = {
+        one: _numbers(described, one)[:_ENOUGH_TO_ADD_UP]
+        for one in described.columns
+        if one == gross or _has_cents(one)
+    }
+    totals = money.pop(gross)
+    taxes = [one for one, cells in money.items() if _TAX.search(words_of(one.name)) and any(cells)]
+    parts = {one: cells for one, cells in money.items() if not _TAX.search(words_of(one.name)) and any(cells)}
+    for tax in taxes:
+        before = _difference(totals, money[tax])
+        fitting = [
+            net
+            for net, cells in parts.items()
+            if _are_equal(before, cells)
+            or any(_are_equal(_difference(before, cells), other) for one, other in parts.items() if one != net)
+        ]
+        if fitting:  # of a meal and the tip, the greater one
+            return max(fitting, key=lambda net: sum(number or 0 for number in parts[net])), tax
+    return None
+
+
+def _has_cents(column: Column) -> bool:
+    reading = column.reading("decimal")
+    return reading is not None and reading.decimal is not None
+
+
+def _difference(amounts: list[Decimal | None], others: list[Decimal | None]) -> list[Decimal | None]:
+    return [a - b if a is not None and b is not None else None for a, b in zip(amounts, others, strict=True)]
+
+
+_NET = re.compile(r"(^|_)(net|netto|neto|netta|liquido|ht|excl|imponibile|ohne_mwst|sin_iva)(_|$)")
+_LEAST_NET = Decimal("0.7")  # of a gross amount: no tax on sales is higher
+
+
+def net_by_name(described: Described, total: Column) -> Column | None:
+    """The column that is called net and is a little less than `total`, which is not; None if there is none."""
+    if _NET.search(words_of(total.name)):
+        return None
+    totals = _numbers(described, total)
+    for column in described.columns:
+        if column is total or not _NET.search(words_of(column.name)):
+            continue
+        pairs = zip(_numbers(described, column), totals, strict=True)
+        known = [(abs(net), abs(gross)) for net, gross in pairs if net is not None and gross is not None]
+        if len(known) == described.rows and all(_LEAST_NET * gross <= net <= gross for net, gross in known):
+            return column
+    return None
 
 
 # --- Prices and discounts ---------------------------------------------------------------------------------------------
@@ -91,7 +154,9 @@ def kind_of_discount(described: Described, quantity: Column | None, price: Colum
         if other in (quantity, price, discount) or not any(totals):
             continue
         fitting = [kind for kind, paid in kinds.items() if _are_equal(paid, totals)]
-        if len(fitting) == 1:
+        if len(fitting) > 1 and "amount" in words_of(discount.name):  # 5 off 100 is also 5 %
+            fitting = [kind for kind in fitting if kind != "a percentage"]
+        if fitting:
             return fitting[0], f"{other.name} is what then remains"
     if all(0 < number <= 1 for number in numbers) and any(number < 1 for number in numbers):
         return "a share of the price", "no value is above 1"

@@ -57,9 +57,12 @@ def without_brackets(name: str) -> str:
     return BRACKETS.sub(" ", name)
 
 
+_LETTERS = str.maketrans({"ł": "l", "ø": "o", "ß": "ss", "\u0131": "i", "æ": "ae", "œ": "oe", "đ": "d", "º": "o"})
+
+
 def plain_letters(text: str) -> str:
     """`text` in lower case without accents: ł becomes l, and ä becomes a."""
-    decomposed = unicodedata.normalize("NFKD", text.lower().replace("ł", "l").replace("ø", "o").replace("ß", "ss"))
+    decomposed = unicodedata.normalize("NFKD", text.lower().translate(_LETTERS))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 

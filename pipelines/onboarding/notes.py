@@ -122,7 +122,7 @@ def _on_whole_amounts(proposal: Proposal, described: Described) -> Iterator[str]
 def _on_orders(proposal: Proposal, assigned: Assigned, delivered: Sequence[str]) -> Iterator[str]:
     columns = proposal.columns
     if proposal.entity == "orders" and "total_amount" in assigned:
-        total = assigned["total_amount"].name
+        total = (proposal.source_of("total_amount") or assigned["total_amount"]).name
         yield f"total_amount must be what the customer paid, excluding tax: check that {total} is."
     elif proposal.entity == "orders" and "order_items" not in delivered:
         yield "No column contains the order's amount: map total_amount, or add the order lines with the same --name."

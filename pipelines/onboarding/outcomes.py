@@ -12,8 +12,13 @@ from pipelines.onboarding.proposals import quoted
 
 # Parts of words, since a stage may be called Gewonnen or gewonnene Angebote. `won` and `lost` are whole words, or are
 # written together with `closed`, as HubSpot does.
-_WON = re.compile(r"(^|[^a-z])(closed)?won([^a-z]|$)|gewonnen|wygran|ganad[oa]|\bganh[oa]|\bgagne|\bvint[oa]\b")
-_LOST = re.compile(r"(^|[^a-z])(closed)?lost([^a-z]|$)|verloren|przegran|utracon|perdid[oa]|\bperdu|\bpers[oa]\b")
+_WON = re.compile(
+    r"(^|[^a-z])(closed)?won([^a-z]|$)|gewonnen|wygran|ganad[oa]|\bganh[oa]|\bgagne|\bvint[oaei]\b"
+    r"|\bvendid[oa]|\bvunn[ei][nt]|\bvundet|kazanil|\bsigne\b|voitettu"
+)
+_LOST = re.compile(
+    r"(^|[^a-z])(closed)?lost([^a-z]|$)|verloren|przegran|utracon|perdid[oa]|\bperdu|\bpers[oaei]\b|forlorad|\btabt|kaybedil|\bhavitty"
+)
 _NOT = re.compile(r"\b(not|nie|nicht|no|non)\b")
 # Stages before the outcome, in the words of the systems that most deals come from.
 _STAGE = re.compile(

@@ -230,3 +230,54 @@ def test_the_total_of_a_line_is_kept_exactly_whatever_the_quantity(tmp_path: Pat
     with build(draft, file, settings) as connection:
         paid = "select sum(round(quantity * unit_price, 2) - discount_amount) from stg_drafted__order_items"
         assert connection.execute(paid).fetchall() == [(Decimal("660.05"),)]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "total"),
+    [
+        ("Total,IVA,Base", ["12.10,2.10,10.00", "24.20,4.20,20.00"], "Base"),
+        ("Total,Tip,Tax,Food", ["13.10,1.00,2.10,10.00", "26.20,2.00,4.20,20.00"], "Food"),
+        ("Total,Total netto", ["12.10,10.00", "24.20,20.00"], "Total netto"),
+        ("Total,Net payout", ["12.10,5.00", "24.20,20.00"], "Total"),
+        ("Total,Tax,Base", ["12.10,2.00,10.00", "24.20,4.00,20.00"], "Total"),
+    ],
+)
+def test_an_order_counts_without_tax_where_the_file_tells(
+    tmp_path: Path, header: str, rows: list[str], total: str
+) -> None:
+    numbered = [f"{number},2025-01-13,C{number},{row}" for number, row in enumerate(rows, start=1)]
+    (file := tmp_path / "orders.csv").write_text("\n".join([f"Order No,Date,Customer No,{header}", *numbered, ""]))
+    found = propose(describe_file(file), "orders", "EUR").source_of("total_amount")
+    assert found is not None
+    assert found.name == total
+
+
+def test_a_flag_in_another_language_is_named(tmp_path: Path) -> None:
+    (file := tmp_path / "orders.csv").write_text(
+        "order_no,date,net,Makulerad\n1,2025-01-13,9.50,Ja\n2,2025-01-14,7.25,Nej\n"
+    )
+    notes = "\n".join(propose(describe_file(file), "orders", "SEK").notes)
+    assert "Makulerad holds Ja, Nej: if it marks rows that do not count" in notes
+
+
+@pytest.mark.parametrize("value", ["Vunnen", "Kazan\u0131ld\u0131", "Vendida", "Vinta"])
+def test_words_of_won_deals_in_more_languages(value: str) -> None:
+    assert is_won(value)
+    assert not is_lost(value)
+
+
+def test_names_are_found_behind_a_first_word_and_without_small_words(tmp_path: Path) -> None:
+    header = "amazon-order-id,fecha_de_factura,ship-price,total"
+    (file := tmp_path / "orders.csv").write_text(f"{header}\nA1,2025-01-13,1.50,9.50\nA2,2025-01-14,2.50,7.25\n")
+    proposal = propose(describe_file(file), "orders", "EUR")
+    found = {mapped.name: mapped.column.name for mapped in proposal.columns if mapped.column}
+    assert found == {"order_id": "amazon-order-id", "ordered_at": "fecha_de_factura", "total_amount": "total"}
+
+
+def test_millionths_are_divided(tmp_path: Path) -> None:
+    (file := tmp_path / "spend.csv").write_text(
+        "segments.date,campaign.id,metrics.cost_micros\n2025-01-13,7,12500000\n2025-01-14,7,250000\n"
+    )
+    proposal = propose(describe_file(file), "spend", "EUR")
+    [spend] = [mapped for mapped in proposal.columns if mapped.name == "spend"]
+    assert spend.sql == "cast($column / 1000000 as decimal(18, 6))"

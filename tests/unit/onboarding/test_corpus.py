@@ -258,8 +258,8 @@ def test_unseen_files_are_as_often_right_as_they_were(tmp_path: Path, capsys: py
     counts, table = _table(_results(samples(CORPUS / "unseen"), tmp_path))
     with capsys.disabled():
         print(f"\n{table}")
-    assert counts[WRONG] <= 13, table
-    assert counts[RIGHT] + counts[ASKED] >= 4, table
+    assert not counts[WRONG], table
+    assert counts[RIGHT] + counts[ASKED] >= 22, table
 
 
 def _table(results: Results) -> tuple[Counter[str], str]:
