@@ -62,7 +62,7 @@ def cost_of(column: Column, target: str, meaning: Synonyms) -> float | None:
     for place, synonym in enumerate(known):  # such as amazon_order_id, but not shipping_price
         if synonym.count("_") == 1 and words.endswith(f"_{synonym}") and words.count("_") == 2:
             return len(known) + place
-    if words.count("_") >= 3:  # a question of a survey
+    if target == "score" and words.count("_") >= 3:  # a question of a survey
         for place, synonym in enumerate(known):
             if len(synonym) >= 9 and re.search(rf"(^|_){synonym}(_|$)", words):
                 return place + 20
@@ -109,6 +109,8 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
         return f"{column.name} contains amounts in several currencies: {', '.join(sorted(column.currencies))}"
     if target == "score" and not column.values <= {*map(str, range(11))}:
         return f"{column.name} is not always 0 to 10"
+    if target in ("currency_code", "from_currency", "to_currency") and column.type in ("decimal", "integer"):
+        return f"{column.name} contains numbers, not currencies"
     if not reads and column.type in ("date", "timestamp") and column.name not in meaning.keys[0]:
         return f"{column.name} contains {column.type}s"
     if column.is_personal and [target] == meaning.keys[0] and target != "customer_id":

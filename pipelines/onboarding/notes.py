@@ -190,7 +190,7 @@ def _on_ads(proposal: Proposal, described: Described) -> Iterator[str]:
 
 # What an entity should have, though its model builds without it: without a word, a KPI would lack it.
 _EXPECTED = {
-    "orders": {"customer_id": "customer", "status": "status"},
+    "orders": {"order_id": "order number", "customer_id": "customer", "status": "status"},
     "refunds": {"order_id": "order", "amount": "amount"},
     "leads": {"source": "source"},
     "opportunities": {

@@ -281,3 +281,20 @@ def test_millionths_are_divided(tmp_path: Path) -> None:
     proposal = propose(describe_file(file), "spend", "EUR")
     [spend] = [mapped for mapped in proposal.columns if mapped.name == "spend"]
     assert spend.sql == "cast($column / 1000000 as decimal(18, 6))"
+
+
+def test_a_column_of_amounts_is_no_currency(tmp_path: Path) -> None:
+    (file := tmp_path / "spend.csv").write_text(
+        "Date,Campaign,Spend in account currency,Currency\n2025-01-13,A,12.50,1\n2025-01-14,A,3.25,2\n"
+    )
+    proposal = propose(describe_file(file), "spend", "EUR", "ad_spend")
+    found = {mapped.name: mapped.column.name for mapped in proposal.columns if mapped.column}
+    assert found == {"spend_date": "Date", "campaign_id": "Campaign", "spend": "Spend in account currency"}
+
+
+def test_orders_without_a_number_say_so(tmp_path: Path) -> None:
+    (file := tmp_path / "orders.csv").write_text(
+        "ticket,date,customer,total\n1,2025-01-13,A,9.50\n2,2025-01-14,B,7.25\n"
+    )
+    notes = "\n".join(propose(describe_file(file), "orders", "EUR", "orders").notes)
+    assert "No column was found for: order number, status." in notes
