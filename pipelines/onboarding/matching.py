@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.currencies import currency_in_name
 from pipelines.onboarding.entities import Columns, Synonyms, entity_columns, synonyms
-from pipelines.onboarding.names import without_brackets, words_of
+from pipelines.onboarding.names import plain_letters, without_brackets, words_of
 
 Assigned = dict[str, Column]  # entity column: delivered column
 
@@ -76,6 +76,10 @@ _MOMENT = re.compile(r"_(on|at|date|time|datetime|timestamp|day)$")  # Placed On
 _UNITS = re.compile(r"_(in_)?(cents?|minor|micros|pence|grosze|centavos|centimes|percent|percentage|pct|prozent)$")
 
 
+# Estado is a state of a country or of an order.
+_STATUS = re.compile(r"\b(pagad|pendient|pendent|entreg|cancel|anulad|enviad|complet|devuelt|devolv|paid|open|shipped)")
+
+
 def _names(column: Column, meaning: Synonyms) -> list[str]:
     """The name of the column as words, and then without what does not tell columns apart: what is in brackets, as in
     Clicks (all), a prefix of a tool, a currency at the end, and the word of the entity, as in order_status."""
@@ -107,6 +111,10 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
         return f"{column.name} contains {column.type}, not {reads[0]}"
     if sql_type.startswith("decimal") and len(column.currencies) > 1:
         return f"{column.name} contains amounts in several currencies: {', '.join(sorted(column.currencies))}"
+    if target in ("status", "region") and words_of(column.name) in ("state", "estado"):
+        is_status = any(_STATUS.search(plain_letters(value)) for value in column.values)
+        if is_status != (target == "status"):
+            return f"{column.name} holds {'statuses' if is_status else 'no statuses'}"
     if target == "score" and not column.values <= {*map(str, range(11))}:
         return f"{column.name} is not always 0 to 10"
     if target in ("currency_code", "from_currency", "to_currency") and column.type in ("decimal", "integer"):

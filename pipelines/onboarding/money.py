@@ -1,4 +1,4 @@
-"""What the amounts of a column are: whether they are cents, and the direction of exchange rates.
+"""What the amounts of a column are: cents, amounts without tax, totals of lines, discounts, and which way rates go.
 
 Belongs here: evidence from a column's header and cells. Does not belong here: how numbers are written (`cells.py`).
 """

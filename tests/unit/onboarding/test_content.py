@@ -298,3 +298,16 @@ def test_orders_without_a_number_say_so(tmp_path: Path) -> None:
     )
     notes = "\n".join(propose(describe_file(file), "orders", "EUR", "orders").notes)
     assert "No column was found for: order number, status." in notes
+
+
+@pytest.mark.parametrize(("values", "target"), [(("Pagado", "Pendiente"), "status"), (("SP", "RJ"), "region")])
+def test_estado_is_a_status_or_a_state_as_its_cells_say(tmp_path: Path, values: tuple[str, str], target: str) -> None:
+    rows = [f"{number},2025-01-1{number},C{number},9.50,{value}" for number, value in enumerate(values, start=1)]
+    (file := tmp_path / "orders.csv").write_text("\n".join(["pedido,fecha,cliente,total,Estado", *rows, ""]))
+    proposal = propose(describe_file(file), "orders", "EUR", "orders")
+    found = {mapped.name: mapped.column.name for mapped in proposal.columns if mapped.column}
+    assert {name for name in ("status", "region") if name in found} == {target}
+
+
+def test_a_comma_may_stand_before_the_time() -> None:
+    assert read_column(["13.01.2025, 10:22", "31.01.2025, 23:50"]).readings[0].format == "dd.mm.yyyy, hh:mi"
