@@ -32,7 +32,8 @@ def test_a_report_of_leads_needs_their_ids_and_nothing_in_it_is_unknown(tmp_path
     with (real_data_dir / "headers" / "salesforce_lead_report.columns_seen.csv").open(encoding="utf-8-sig") as lines:
         header = next(csv.reader(lines))
     leads = TABLES["salesforce", "leads"]
-    with pytest.raises(DeliveryError, match=r"column 'Id' \(or 'Lead ID', .*\), 'ConvertedOpportunityId' \(or .* missing"):
+    missing = r"column 'Id' \(or 'Lead ID', .*\), 'ConvertedOpportunityId' \(or .* missing"
+    with pytest.raises(DeliveryError, match=missing):
         land_header(tmp_path / "without", leads, header)
     landed = land_header(tmp_path / "with", leads, ["Lead ID", "Opportunity ID", *header])
     assert (landed.outcome, landed.undeclared_columns) == ("landed", [])
