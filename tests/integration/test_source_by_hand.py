@@ -45,6 +45,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.nightly
 def test_the_example_publishes_its_revenue_and_says_no_source_for_leads(webshop: Installation) -> None:
     webshop.python("-m", "pipelines", "run")
     with webshop.published() as connection:
