@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from pipelines.settings import Settings
+from pipelines.settings import Settings, SettingsFile
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -33,7 +33,7 @@ def delivery_days(settings: Settings, newest: date | None = None) -> "dg.DailyPa
     )
 
 
-def business_day(settings: Settings) -> date:
+def business_day(settings: SettingsFile) -> date:
     """The current day in the business time zone; its deliveries are not complete before it ends."""
     return datetime.now(ZoneInfo(settings.time_zone)).date()
 

@@ -17,7 +17,7 @@ from pipelines.config_files import ConfigError
 from pipelines.ingest.landing import HISTORY, SKIPPED_ROWS
 from pipelines.partitions import business_day
 from pipelines.publish.publication import SCORECARD
-from pipelines.settings import Settings
+from pipelines.settings import Settings, SettingsFile
 from pipelines.sources import Source, each_table
 from pipelines.sql import quote_name, quote_pattern, quote_text
 from pipelines.tables import TableRef, raw_days, raw_file
@@ -81,7 +81,7 @@ def days_off(settings: Settings) -> View:
     return View(DAYS_OFF, f"select * from (values {values}) as off (day, name, is_unusual)" if rows else nothing)
 
 
-def public_holidays(settings: Settings) -> dict[date, str]:
+def public_holidays(settings: SettingsFile) -> dict[date, str]:
     """The public holidays of the setting holiday_country, from two years before the first delivery to the next year.
 
     Raises:

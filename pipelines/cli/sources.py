@@ -51,7 +51,7 @@ def add(
         options = Options(
             name, tuple(table or ()), _entities(entity or []), owner, force, encoding, dates, decimal, rates, draft_only
         )
-        print_addition(add_sources(what, settings, options, _answer if sys.stdin.isatty() else None), settings, console)
+        print_addition(add_sources(what, settings, options, _answer if sys.stdin.isatty() else None), console)
 
 
 def _entities(given: list[str]) -> dict[str, str]:

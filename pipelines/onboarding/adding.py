@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pipelines.onboarding.installation import change_settings, is_changeable
 from pipelines.onboarding.mapping import propose
 from pipelines.onboarding.money import DIRECTIONS
 from pipelines.onboarding.names import slug
-from pipelines.onboarding.placing import copy_to_landing, is_unpacked, landing_pattern, newest_date
+from pipelines.onboarding.placing import check_place, copy_to_landing, is_unpacked, landing_pattern, newest_date
 from pipelines.onboarding.references import agreed_on_persons, references
 from pipelines.onboarding.sniffing import Described, UnrecognisedError, describe_file
 from pipelines.onboarding.writing import Draft, Origin, existing_source, write_draft
@@ -32,7 +33,7 @@ from pipelines.settings import Settings, settings_file
 from pipelines.sources import shipped_sources
 
 _FROM_DATABASE = re.compile(r"^[a-z0-9+]+-env:(?P<variable>\w+)$")
-_LONG_AGO = timedelta(days=31)  # a newest delivery that is older is the end of the deliveries, not a late one
+_LONG_AGO = timedelta(days=32)  # a newest delivery that is older is the end of the deliveries, not a late one
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,17 @@ class Addition:
 
     Attributes:
         left_out: files that are no deliveries, or that a person left out.
+        settings: what the settings need so that the source is enabled, with the values.
         copied: files in the landing folder that were not there before.
-        settings: what has changed in the settings file, and its values.
+        is_enabled: whether the settings have changed like that; otherwise a person does it.
     """
 
     source: str
     tables: tuple[Added, ...]
     left_out: tuple[str, ...]
+    settings: Mapping[str, Any]
     copied: tuple[Path, ...] = ()
-    settings: Mapping[str, Any] | None = None
+    is_enabled: bool = False
 
 
 def add_sources(
@@ -118,8 +121,8 @@ def add_sources(
     it, an open question is an error.
 
     Raises:
-        ConfigError: a file cannot be recognised, a question is open, or the draft would overwrite something that a
-            person wrote. Nothing is written then.
+        ConfigError: a file cannot be recognised, a question is open, or a draft or a file would overwrite another one.
+            Nothing is written then.
     """
     _check(options)
     with tempfile.TemporaryDirectory() as scratch:
@@ -128,14 +131,19 @@ def add_sources(
         drafts, skipped = _drafts(tables, source, settings, options, ask)
         tables = [table for table in tables if table.words not in skipped]
         left_out += sorted(skipped.values())
-        written = _write_together(drafts, settings.company_dir, options.force)
         usual = _usual_day(tables, drafts, settings)
-        added = [
-            Added(draft, tuple(_placed(file, draft, usual, settings) for file in table.files), tuple(paths))
-            for draft, table, paths in zip(drafts, tables, written, strict=True)
+        placed = [
+            tuple(_placed(file, draft, usual, settings) for file in table.files)
+            for draft, table in zip(drafts, tables, strict=True)
         ]
-        result = Addition(source, tuple(added), tuple(left_out))
-        return result if options.draft_only or not is_changeable() else _delivered(result, settings)
+        stays = options.draft_only or not is_changeable()
+        for one in () if stays else chain(*placed):
+            check_place(one.file.path, one.path)
+        written = _write_together(drafts, settings.company_dir, options.force)
+        added = [Added(draft, files, tuple(paths)) for draft, files, paths in zip(drafts, placed, written, strict=True)]
+        days = [one.day for one in chain(*placed)]
+        result = Addition(source, tuple(added), tuple(left_out), _settings_needed(settings, source, days))
+        return result if stays else _delivered(result)
 
 
 # --- What was given ---------------------------------------------------------------------------------------------------
@@ -289,7 +297,7 @@ def _drafts(
     chosen = choose_entities(described, linked, _told(options, tables), ask)
     known = columns_by_reference(described, linked, chosen)
     skipped = {words: described[words].label for words, entity in chosen.items() if entity == SKIP}
-    entities = {*(existing.entities if existing else []), *chosen.values()} - {SKIP}
+    entities = {*(existing.entities if existing else []), *chosen.values()} - {SKIP, NO_ENTITY}
     drafts = []
     for table in tables:
         words, entity = table.words, chosen[table.words]
@@ -352,29 +360,34 @@ def _placed(file: File, draft: Draft, usual: date, settings: Settings) -> Placed
     return Placed(file, day, settings.landing_dir / draft.source / name)
 
 
-def _delivered(addition: Addition, settings: Settings) -> Addition:
-    """Copy the files to the landing folder, and enable the source, unless a person has to complete the draft."""
-    if any(added.draft.proposal.missing or is_unpacked(added.draft.described) for added in addition.tables):
+def _delivered(addition: Addition) -> Addition:
+    """Copy the files to the landing folder, and enable the source, unless a person has to complete something first."""
+    if any(is_unpacked(added.draft.described) for added in addition.tables):
         return addition
     files = [placed for added in addition.tables for placed in added.files]
-    copied = [placed.path for placed in files if copy_to_landing(placed.file.path, placed.path)]
-    changes = _changes(settings, addition.source, [placed.day for placed in files])
-    if changes:
-        change_settings(settings_file(), changes)
-    return replace(addition, copied=tuple(copied), settings=changes)
+    addition = replace(
+        addition, copied=tuple(placed.path for placed in files if copy_to_landing(placed.file.path, placed.path))
+    )
+    if any(added.draft.proposal.missing for added in addition.tables):
+        return addition
+    try:
+        change_settings(settings_file(), addition.settings)
+    except ConfigError:  # written in a way that only a person can change: it is among the next steps
+        return addition
+    return replace(addition, is_enabled=True)
 
 
-def _changes(settings: Settings, source: str, days: Sequence[date]) -> dict[str, Any]:
-    """The settings that change so that the source is enabled and these delivery days are among its days."""
-    changes: dict[str, Any] = {}
-    if source not in settings.sources:
-        changes["sources"] = [*settings.sources, source]
-    yesterday = business_day(settings) - timedelta(days=1)
-    if not days:
-        return changes
-    if not settings.sources or min(days) < settings.first_delivery:
-        changes["first_delivery"] = min(days)
-    has_ended = not settings.sources and yesterday - max(days) > _LONG_AGO
-    if has_ended or (settings.last_delivery and max(days) > settings.last_delivery):
-        changes["last_delivery"] = max(days)
-    return {key: value for key, value in changes.items() if getattr(settings, key) != value}
+def _settings_needed(settings: Settings, source: str, days: Sequence[date]) -> dict[str, Any]:
+    """The settings that differ from what they are when the source is enabled and these are among the delivery days.
+
+    Beside data of one's own, the demo company's sources are not kept.
+    """
+    enabled = [name for name in settings.sources if is_changeable() or name not in shipped_sources()]
+    needed: dict[str, Any] = {"sources": [*enabled, source] if source not in enabled else settings.sources}
+    if days:
+        if not enabled or min(days) < settings.first_delivery:
+            needed["first_delivery"] = min(days)
+        has_ended = not enabled and business_day(settings) - max(days) > _LONG_AGO
+        if has_ended or (settings.last_delivery and max(days) > settings.last_delivery):
+            needed["last_delivery"] = max(days)
+    return {key: value for key, value in needed.items() if getattr(settings, key) != value}

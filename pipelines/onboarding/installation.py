@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pipelines.checks.baselines import public_holidays
 from pipelines.config_files import ConfigError, problem_in_words
 from pipelines.partitions import business_day
-from pipelines.settings import PROJECT_DIR, Settings, load_settings, settings_file
+from pipelines.settings import PROJECT_DIR, Settings, SettingsFile, load_settings, settings_file
 from pipelines.sources import shipped_sources
 
 _SETTINGS = """\
@@ -31,7 +31,8 @@ time_zone: {time_zone}
 reporting_currency: {currency}
 {country}
 """
-_OPTIONS = {"reporting_currency": "--currency", "time_zone": "--time-zone", "holiday_country": "--country"}
+_OPTIONS = {"reporting_currency": "--currency", "time_zone": "--time-zone"}
+_ANY_DAY = date(2000, 1, 1)  # the first delivery day follows from the time zone, once that is known to exist
 
 
 def create_installation(
@@ -53,23 +54,28 @@ def create_installation(
             f"--sources: {unknown[0]!r} is not a source that the project ships. These are: "
             f"{', '.join(shipped_sources())}. Add files of your own afterwards: kpi sources add FILE."
         )
-    content = _SETTINGS.format(
-        sources=", ".join(sources),
-        first_delivery=date.today(),  # replaced below, since the day depends on the time zone
-        time_zone=time_zone,
-        currency=currency.upper(),
-        country=f"holiday_country: {country}" if country else "# holiday_country: DE-BY",
-    )
     try:
-        checked = Settings.model_validate(yaml.safe_load(content))
+        checked = SettingsFile(
+            sources=list(sources),
+            first_delivery=_ANY_DAY,
+            time_zone=time_zone,
+            reporting_currency=currency.upper(),
+            holiday_country=country,
+        )
     except ValidationError as error:
         problem = error.errors()[0]
         raise ConfigError(f"{_OPTIONS[str(problem['loc'][0])]}: {problem_in_words(problem)}") from None
     public_holidays(checked)
+    content = _SETTINGS.format(
+        sources=", ".join(sources),
+        first_delivery=business_day(checked) - timedelta(days=1),
+        time_zone=time_zone,
+        currency=checked.reporting_currency,
+        country=f"holiday_country: {country}" if country else "# holiday_country: DE-BY",
+    )
     for place in (folder / "company", *(folder / "data" / "landing" / name for name in sources or [""])):
         place.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
-    change_settings(path, {"first_delivery": business_day(checked) - timedelta(days=1)})
     return load_settings(path)
 
 

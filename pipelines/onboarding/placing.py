@@ -43,16 +43,20 @@ def newest_date(described: Described, columns: Iterable[str], before: date) -> d
     return max(days, default=None)
 
 
-def copy_to_landing(path: Path, target: Path) -> bool:
-    """Copy a delivered file to its place in the landing folder, whole or not at all. True unless it is there already.
+def check_place(path: Path, target: Path) -> None:
+    """Check that the delivered file at `path` can be copied to `target`.
 
     Raises:
         ConfigError: another file is there.
     """
-    if target.exists():
-        if target.samefile(path) or target.read_bytes() == path.read_bytes():
-            return False
+    if target.exists() and not target.samefile(path) and target.read_bytes() != path.read_bytes():
         raise ConfigError(f"{target}: another file is there. If {path.name} replaces it, copy it there yourself.")
+
+
+def copy_to_landing(path: Path, target: Path) -> bool:
+    """Copy a delivered file to its place in the landing folder, whole or not at all. False if it is there."""
+    if target.exists():
+        return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     shutil.copyfile(path, part)

@@ -10,11 +10,10 @@ from pipelines.onboarding.mapping import nothing_like
 from pipelines.onboarding.placing import is_unpacked
 from pipelines.onboarding.proposals import Proposal
 from pipelines.onboarding.sniffing import Described
-from pipelines.settings import Settings, settings_file
-from pipelines.sources import shipped_sources
+from pipelines.settings import settings_file
 
 
-def print_addition(addition: Addition, settings: Settings, console: Console) -> None:
+def print_addition(addition: Addition, console: Console) -> None:
     """Print how each file was read and mapped, what was written, and what is left to do."""
     for added in addition.tables:
         _print_table(added, console)
@@ -25,16 +24,23 @@ def print_addition(addition: Addition, settings: Settings, console: Console) -> 
         console.print(f"  {path}", markup=False)
     for path in addition.copied:
         console.print(f"  {path}", markup=False)
-    for key, value in (addition.settings or {}).items():
-        shown = f"[{', '.join(value)}]" if isinstance(value, list) else value
-        console.print(f"  {settings_file()}: {key}: {shown}", markup=False)
-        if key == "last_delivery":
-            console.print(
-                "    The newest date in the files is long ago, so the KPIs are as of that day. "
-                "Remove last_delivery once newer files arrive.",
-                markup=False,
-            )
-    _next_steps(addition, settings, console)
+    if addition.is_enabled:
+        for line in _settings_lines(addition):
+            console.print(f"  {settings_file()}: {line}", markup=False)
+    if "last_delivery" in addition.settings:
+        console.print(
+            "The newest date in the files is long ago, so the KPIs are as of that day. "
+            "Remove last_delivery once newer files arrive.",
+            markup=False,
+        )
+    _next_steps(addition, console)
+
+
+def _settings_lines(addition: Addition) -> list[str]:
+    return [
+        f"{key}: [{', '.join(value)}]" if isinstance(value, list) else f"{key}: {value}"
+        for key, value in addition.settings.items()
+    ]
 
 
 def _print_table(added: Added, console: Console) -> None:
@@ -96,26 +102,23 @@ def _plain(cell: str) -> str:
     return cell.replace("[", "\\[")
 
 
-def _next_steps(addition: Addition, settings: Settings, console: Console) -> None:
-    steps = [] if addition.settings is not None else [*_steps_by_hand(addition, settings)]
+def _next_steps(addition: Addition, console: Console) -> None:
+    steps = [] if addition.is_enabled else [*_steps_by_hand(addition)]
     steps += [f"Try it: kpi sources check {addition.source}", "Run it: kpi run"]
     console.print("Next:", markup=False)
     for number, step in enumerate(steps, start=1):
         console.print(f"  {number}. {step}", markup=False)
 
 
-def _steps_by_hand(addition: Addition, settings: Settings) -> Iterator[str]:
-    """What a person does if the files were not copied and the source was not enabled."""
-    files = [(added, placed) for added in addition.tables for placed in added.files]
-    for added, placed in files:
-        if placed.file.path.absolute() == placed.path:
-            continue
-        put = "Unpack the file, then put it here" if is_unpacked(added.draft.described) else "Put the file here"
-        day = "" if placed.file.named.day else ", with the delivery day in its name"
-        yield f"{put}{day}: {placed.path}"
-    enabled = [name for name in settings.sources if name not in shipped_sources()]
-    if addition.source not in enabled:
-        yield f"Switch it on in kpi.yml: sources: [{', '.join([*enabled, addition.source])}]"
-    days = [placed.day for _, placed in files]
-    if days and (min(days) < settings.first_delivery or not enabled):
-        yield f"Set your first delivery day in kpi.yml: first_delivery: {min(days)}"
+def _steps_by_hand(addition: Addition) -> Iterator[str]:
+    """What a person does if files were not copied, or the source was not enabled."""
+    for added in addition.tables:
+        for placed in added.files:
+            if placed.path.exists():
+                continue
+            put = "Unpack the file, then put it here" if is_unpacked(added.draft.described) else "Put the file here"
+            day = "" if placed.file.named.day else ", with the delivery day in its name"
+            yield f"{put}{day}: {placed.path}"
+    said = {"sources": "Switch it on in kpi.yml", "first_delivery": "Set your first delivery day in kpi.yml"}
+    for line in _settings_lines(addition):
+        yield f"{said.get(line.partition(':')[0], 'Set the last one in kpi.yml')}: {line}"

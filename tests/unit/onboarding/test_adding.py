@@ -47,7 +47,7 @@ def add(settings: Settings, file: Path, table: str | None = None, entity: str | 
     """Run the command on `file`, and return what it printed."""
     console = Console(width=200, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     given = Options(tables=(table,) if table else (), entities={"": entity} if entity else {}, **options)
-    print_addition(add_sources([str(file)], settings, given), settings, console)
+    print_addition(add_sources([str(file)], settings, given), console)
     return console.export_text()
 
 

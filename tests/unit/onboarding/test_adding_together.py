@@ -5,10 +5,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from pipelines.cli.printing.source_draft import print_addition
 from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.onboarding.adding import Addition, Options, add_sources
-from pipelines.onboarding.installation import create_installation
+from pipelines.onboarding.installation import change_settings, create_installation
 from pipelines.onboarding.references import Reference, references
 from pipelines.onboarding.removing import remove_source
 from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
@@ -131,6 +133,44 @@ def test_a_draft_that_cannot_be_written_leaves_no_half(settings: Settings, tmp_p
     with pytest.raises(ConfigError, match=r"stg_webshop__orders\.sql: already exists"):
         add_sources([str(folder)], settings)
     assert contents(settings.company_dir) == {"models/staging/webshop/stg_webshop__orders.sql": "-- mine\n"}
+
+
+def test_another_file_in_its_place_keeps_all_from_being_written(settings: Settings, tmp_path: Path) -> None:
+    there = settings.landing_dir / "webshop" / "orders_2019-03-09.csv"
+    there.parent.mkdir()
+    there.write_text("another")
+    with pytest.raises(ConfigError, match=r"orders_2019-03-09\.csv: another file is there"):
+        add_sources([str(folder_of(tmp_path))], settings)
+    assert there.read_text() == "another"
+    assert contents(settings.company_dir) == {}
+    assert settings_now().sources == []
+
+
+def test_a_draft_to_complete_is_landed_but_enabled_by_a_person(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "new" / "kpi.yml"
+    change_settings(path, {"sources": ["hubspot"]})
+    folder = folder_of(tmp_path, {"deals.csv": "deal_id,stage,amount,created_at\n1,A,5,2019-01-02\n2,B,6,2019-01-03\n"})
+    added = add_sources([str(folder / "deals.csv")], settings_now(), Options("crm2", entities={"": "opportunities"}))
+    assert [path.name for path in added.copied] == ["deals_2019-01-03.csv"]
+    assert not added.is_enabled
+    assert settings_now().sources == ["hubspot"]
+    print_addition(added, Console(width=300))
+    printed = capsys.readouterr().out
+    assert "Switch it on in kpi.yml: sources: [hubspot, crm2]" in printed
+    assert "Put the file here" not in printed
+
+
+def test_settings_that_only_a_person_can_change_are_a_next_step(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "kpi.yml"
+    path.write_text(path.read_text().replace("sources: []", "sources:\n  []"), encoding="utf-8")
+    before = path.read_text()
+    added = add_sources([str(folder_of(tmp_path))], settings_now())
+    assert not added.is_enabled
+    assert added.settings["sources"] == ["webshop"]
+    assert len(added.copied) == 2
+    assert path.read_text() == before
 
 
 def test_an_open_question_is_asked_once_for_each_table(settings: Settings, tmp_path: Path) -> None:

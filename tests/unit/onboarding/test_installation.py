@@ -38,6 +38,13 @@ def test_a_value_that_is_not_valid_is_named_and_nothing_is_written(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_variable_does_not_stand_in_for_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_REPORTING_CURRENCY", "USD")
+    with pytest.raises(ConfigError, match="--currency: 'EURO'"):
+        create_installation(tmp_path / "new", "euro", "UTC")
+    assert not (tmp_path / "new").exists()
+
+
 def test_an_installation_is_not_written_over(tmp_path: Path) -> None:
     create_installation(tmp_path, "EUR", "UTC")
     before = (tmp_path / "kpi.yml").read_text(encoding="utf-8")
