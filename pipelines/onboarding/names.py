@@ -43,11 +43,12 @@ def slug(text: str) -> str:
 
 
 def words_of(name: str) -> str:
-    """A column's name as lower-case words with underscores: CustomerID and Customer-Id become customer_id.
+    """A column's name as lower-case words with underscores: CustomerID and Customer-Id become customer_id, and Order #
+    becomes order_number. Empty if the name has neither letters nor digits.
 
     A currency in brackets, as in Cost (EUR), is dropped.
     """
-    name = BRACKETS.sub(lambda found: "" if currency_called(found[1]) else found[0], name)
+    name = BRACKETS.sub(lambda found: "" if currency_called(found[1]) else found[0], name).replace("#", " number ")
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return re.sub(r"[^a-z0-9]+", "_", plain_letters(parted)).strip("_")
 
