@@ -36,17 +36,20 @@
     {#- Where the format has yyyy, the year must have four digits: 31.01.25 is not a day in the year 25. -#}
     {%- set shape = format | replace('.', '[.]') | replace('yyyy', '[0-9]{4}') | replace('yy', '[0-9]{2}') -%}
     {%- set digits = '[0-9]{1,2}' if format != 'yyyymmdd' else '[0-9]{2}' -%}
+    {%- set shape = shape | replace('month', '[A-Za-z]+') | replace('mon', '[A-Za-z]{3}') -%}
     {%- set shape = '^ *' ~ (shape | replace('mm', digits) | replace('dd', digits)) ~ ' *$' -%}
     case when {{ matches(text, shape) }} then {{ adapter.dispatch('try_date')(text, format) }} end
 {%- endmacro %}
 
 {% macro default__try_date(text, format) -%}
-    {%- set pattern = format | replace('yyyy', '%Y') | replace('yy', '%y') | replace('mm', '%m') | replace('dd', '%d') -%}
+    {%- set pattern = format | replace('month', '%B') | replace('mon', '%b') | replace('yyyy', '%Y') | replace('yy', '%y')
+        | replace('mm', '%m') | replace('dd', '%d') -%}
     cast(try_strptime(trim({{ text }}), '{{ pattern }}') as date)
 {%- endmacro %}
 
 {% macro spark__try_date(text, format) -%}
-    cast(try_to_timestamp(trim({{ text }}), '{{ format | replace('mm', 'MM') }}') as date)
+    {%- set pattern = format | replace('month', 'MMMM') | replace('mon', 'MMM') | replace('mm', 'MM') -%}
+    cast(try_to_timestamp(trim({{ text }}), '{{ pattern }}') as date)
 {%- endmacro %}
 
 
@@ -98,15 +101,21 @@
 
 {% macro default__try_local_timestamp(text, format, time_zone) -%}
     {%- set hour = '%I' if format.endswith(' am') else '%H' -%}
-    {%- set pattern = format | replace(' am', ' %p') | replace('yyyy', '%Y') | replace('yy', '%y') | replace('mm', '%m')
-        | replace('dd', '%d') | replace('hh', hour) | replace('mi', '%M') | replace('ss', '%S') -%}
-    timezone('UTC', timezone('{{ time_zone }}', try_strptime(replace(trim({{ text }}), 'T', ' '), '{{ pattern }}')))
+    {%- set pattern = format | replace(' am', ' %p') | replace('month', '%B') | replace('mon', '%b') | replace('yyyy', '%Y')
+        | replace('yy', '%y') | replace('mm', '%m') | replace('dd', '%d') | replace('hh', hour) | replace('mi', '%M')
+        | replace('ss', '%S') -%}
+    timezone('UTC', timezone('{{ time_zone }}', try_strptime({{ time_after_blank(text, format) }}, '{{ pattern }}')))
 {%- endmacro %}
 
 {% macro spark__try_local_timestamp(text, format, time_zone) -%}
-    {%- set pattern = format | replace('mm', 'MM') | replace('hh', 'hh' if format.endswith(' am') else 'HH')
-        | replace('mi', 'mm') | replace(' am', ' a') -%}
-    to_utc_timestamp(try_to_timestamp(replace(trim({{ text }}), 'T', ' '), '{{ pattern }}'), '{{ time_zone }}')
+    {%- set pattern = format | replace('mm', 'MM') | replace('month', 'MMMM') | replace('mon', 'MMM')
+        | replace('hh', 'hh' if format.endswith(' am') else 'HH') | replace('mi', 'mm') | replace(' am', ' a') -%}
+    to_utc_timestamp(try_to_timestamp({{ time_after_blank(text, format) }}, '{{ pattern }}'), '{{ time_zone }}')
+{%- endmacro %}
+
+{# `text` with a blank instead of the T before its time. A month may be called OCT. #}
+{% macro time_after_blank(text, format) -%}
+    {{ 'trim(' ~ text ~ ')' if 'mon' in format else "replace(trim(" ~ text ~ "), 'T', ' ')" }}
 {%- endmacro %}
 
 

@@ -12,7 +12,8 @@
    - thousands: the thousands separator beside a decimal point. For integers only `any`: points, commas and blanks.
    - ignore: a list of texts that are skipped in numbers, such as currency signs.
    - format: for dates that are not ISO, yyyymmdd, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy or mm/dd/yy; for timestamps,
-     dd.mm.yyyy hh:mi:ss or mm/dd/yyyy hh:mi am; for both, excel: days since 1899-12-30, as spreadsheets store them.
+     dd.mm.yyyy hh:mi:ss or mm/dd/yyyy hh:mi am; in both, `mon` is an English month such as Jan, and `month` one such as
+     January: dd-mon-yyyy; for both, excel: days since 1899-12-30, as spreadsheets store them.
    - time_zone: the zone of timestamps without an offset.
    A number may have its minus at its end, or be in brackets instead, as accountants write it.
    A row that cannot be read has a `_reject_reason`, and all its values are NULL.

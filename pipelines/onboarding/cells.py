@@ -22,7 +22,15 @@ _ISO_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)
 # A date that a database keeps as a point in time. In a zone west of Greenwich it would be the day before.
 _MIDNIGHT_UTC = re.compile(r"\d{4}-\d{2}-\d{2}[ T]00:00(:00([.,]0+)?)?\s?(Z|[+-]00(:?00)?)")
 _ENOUGH_MIDNIGHTS = 3
-_CODES = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d", "hh": "%H", "mi": "%M", "ss": "%S"}
+_CODES = {
+    **{"month": "%B", "mon": "%b", "yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d"},
+    **{"hh": "%H", "mi": "%M", "ss": "%S"},
+}
+_NAMED_MONTH = re.compile(
+    r"(?:\d{1,2}(?P<mark>[ /-])(?P<month>[A-Za-z]{3,9})(?P=mark)|(?P<name>[A-Za-z]{3,9}) \d{1,2}(?P<comma>,?) )"
+    r"(?P<year>\d{4}|\d{2})(?:(?P<gap>,? )(?P<time>\d{1,2}:\d{2}(?P<seconds>:\d{2})?)(?P<half> [AaPp][Mm])?)?"
+)
+_T_BEFORE_TIME = re.compile(r"(?<=\d)T(?=\d)")
 _DATE = re.compile(r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})(?:(,? |T)(\d{1,2}:\d{2}(:\d{2})?)( [AaPp][Mm])?)?")
 
 
@@ -30,7 +38,7 @@ _DATE = re.compile(r"(\d{1,4})([-./])(\d{1,2})\2(\d{1,4})(?:(,? |T)(\d{1,2}:\d{2
 class Reading:
     """One way to read a column, in the terms of the macro `delivery_log`.
 
-    format: the date format if it is not ISO, such as dd.mm.yyyy.
+    format: the date format if it is not ISO, such as dd.mm.yyyy, or dd-mon-yyyy for 05-Jan-2025.
     decimal: the decimal mark, if the cells contain one.
     ignore: characters that are skipped: thousands separators and currency signs.
     """
@@ -43,7 +51,7 @@ class Reading:
     @property
     def is_local_date(self) -> bool:
         """True for a date format in which day and month could be confused."""
-        return self.format is not None and not self.format.startswith(("yyyy", EXCEL))
+        return self.format is not None and not self.format.startswith(("yyyy", EXCEL)) and "mon" not in self.format
 
     def number(self, cell: str | None) -> Decimal | None:
         """The number in `cell`, as the macro `delivery_log` reads it; None if it holds none."""
@@ -60,11 +68,13 @@ class Reading:
 
 
 class Found(NamedTuple):
-    """The possible readings of a column, what is ambiguous about it, and how many cells fit no reading."""
+    """The possible readings of a column, what is ambiguous about it, how many cells fit no reading, and two dates that
+    are written in different ways if there is no reading for all."""
 
     readings: tuple[Reading, ...] = ()
     ambiguous: tuple[str, ...] = ()
     unreadable: int = 0
+    mixed: tuple[str, ...] = ()
 
 
 def read_column(cells: Sequence[str], name: str = "", dates: str | None = None, decimal: str | None = None) -> Found:
@@ -88,7 +98,8 @@ def read_column(cells: Sequence[str], name: str = "", dates: str | None = None, 
     if {value.lower() for value in distinct} <= _BOOLEANS:
         letters = not distinct <= {"0", "1"}
         readings.insert(0 if letters else len(readings), Reading("boolean"))
-    return Found(tuple(readings), as_date.ambiguous or as_number.ambiguous, as_date.unreadable or as_number.unreadable)
+    ambiguous, unreadable = as_date.ambiguous or as_number.ambiguous, as_date.unreadable or as_number.unreadable
+    return Found(tuple(readings), ambiguous, unreadable, () if readings or ambiguous else _mixed_dates(filled))
 
 
 def signed(text: str) -> str:
@@ -131,7 +142,7 @@ def _read_dates(filled: Sequence[str], name: str, told: str | None) -> Found:
         return Found((Reading("date", "yyyymmdd"),)) if days == len(filled) else Found()
     shapes = [found for cell in filled if (found := _DATE.fullmatch(cell))]
     if not _enough(len(shapes), filled):
-        return Found()
+        return _read_named_months(filled)
     mark = shapes[0][2]
     gap = ", " if (shapes[0][5] or "").startswith(",") else " "
     has_time = shapes[0][6] is not None
@@ -155,6 +166,41 @@ def _read_dates(filled: Sequence[str], name: str, told: str | None) -> Found:
     return Found((reading,), unreadable=len(filled) - fits[best[0]])
 
 
+def _read_named_months(filled: Sequence[str]) -> Found:
+    """Dates such as 05-Jan-2025, 5 January 2025 or Jan 5, 2025, with or without a time. Months are in English, which is
+    what the warehouse reads."""
+    written = [found for cell in filled if (found := _NAMED_MONTH.fullmatch(cell))]
+    if not _enough(len(written), filled):
+        return Found()
+    first = written[0]
+    month = "month" if any(len(found["month"] or found["name"]) > 3 for found in written) else "mon"
+    year = "yyyy" if len(first["year"]) == 4 else "yy"
+    mark = first["mark"]
+    format_ = mark.join(("dd", month, year)) if mark else f"{month} dd{first['comma']} {year}"
+    if first["time"]:
+        format_ += first["gap"] + "hh:mi" + (":ss" if first["seconds"] else "") + (" am" if first["half"] else "")
+    count = sum(_is_date(cell, format_) for cell in filled)
+    if not _enough(count, filled):
+        return Found()
+    return Found((Reading("timestamp" if first["time"] else "date", format_),), unreadable=len(filled) - count)
+
+
+def _mixed_dates(filled: Sequence[str]) -> tuple[str, ...]:
+    """Two cells of a column of dates that are written in different ways, as by people; empty if there are none."""
+    ways: dict[str, str] = {}
+    for cell in filled:
+        shape = _DATE.fullmatch(cell)
+        if not (shape or _ISO_TIMESTAMP.fullmatch(cell) or _NAMED_MONTH.fullmatch(cell)):
+            return ()
+        named = re.sub(r"[A-Za-z]+", "month", cell[:11].strip())
+        way = re.sub(r"\d+", lambda found: "y" * (len(found[0]) == 4), named)
+        if shape and way in ("//y", "--y", "//", "--"):
+            way += " day first" * (int(shape[1]) > 12) + " month first" * (int(shape[3]) > 12)
+        ways.setdefault(way, cell)
+    by_order = [cell for way, cell in ways.items() if way.endswith(" first")]
+    return tuple((by_order if len(by_order) > 1 else [*ways.values()])[:2]) if len(ways) > 1 else ()
+
+
 def _orders(shape: re.Match[str], mark: str) -> list[list[str]]:
     if len(shape[1]) == 4:
         return [["yyyy", "mm", "dd"]]
@@ -169,7 +215,7 @@ def _same_order(one: list[str], other: list[str]) -> bool:
 
 def _is_date(cell: str, format_: str) -> bool:
     try:
-        return 1900 <= datetime.strptime(cell.replace("T", " "), strptime_pattern(format_)).year <= 2200
+        return 1900 <= datetime.strptime(_T_BEFORE_TIME.sub(" ", cell), strptime_pattern(format_)).year <= 2200
     except ValueError:
         return False
 
@@ -300,7 +346,7 @@ def as_date(cell: str | None, column_readings: Sequence[Reading]) -> date | None
         if reading.format == EXCEL:
             return date(1899, 12, 30) + timedelta(days=int(float(cell)))
         if reading.format:
-            return datetime.strptime(cell.replace("T", " "), strptime_pattern(reading.format)).date()
+            return datetime.strptime(_T_BEFORE_TIME.sub(" ", cell), strptime_pattern(reading.format)).date()
         return date.fromisoformat(cell[:10])
     except ValueError:
         return None

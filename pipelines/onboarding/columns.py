@@ -20,6 +20,7 @@ class Column:
     readings: the ways to read its cells other than as text, most specific first; empty for text.
     ambiguous: the possible meanings if the cells can be read in two ways that mean different things, else empty.
     values: its distinct values as delivered, if there are only a few.
+    mixed: two dates of it that are written in different ways, if its dates cannot be read for that reason.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Column:
     is_personal: bool = False
     example: str = ""  # the first cell that is not empty; `***` for a personal column
     values: frozenset[str] = frozenset()
+    mixed: tuple[str, ...] = ()
 
     @property
     def type(self) -> str:
@@ -84,6 +86,7 @@ def describe_columns(
                 is_personal=personal,
                 example="***" if personal and filled else (filled[0] if filled else ""),
                 values=frozenset(distinct) if len(distinct) <= 30 and not personal else frozenset(),
+                mixed=result.mixed,
             )
         )
     return tuple(columns)

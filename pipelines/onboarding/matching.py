@@ -59,6 +59,8 @@ def cost_of(column: Column, target: str, meaning: Synonyms) -> float | None:
         if name in known:
             return known.index(name) + 0.5 * (place > 0)
     words = names[0]
+    if _DATE_OF.search(words) and (turned := _DATE_OF.sub("", words) + "_date") in known:
+        return len(known) + known.index(turned)
     for place, synonym in enumerate(known):  # such as amazon_order_id, but not shipping_price
         if synonym.count("_") == 1 and words.endswith(f"_{synonym}") and words.count("_") == 2:
             return len(known) + place
@@ -73,6 +75,11 @@ def cost_of(column: Column, target: str, meaning: Synonyms) -> float | None:
 _PREFIXES = re.compile(r"^(property|properties|hs|metrics|segments|attributes|fields|node)_")
 _SMALL_WORDS = re.compile(r"_(de|del|della|di|da|do|la|le|du|des|d|of|the|van)(?=_)")  # fecha_de_cierre, bedrag_van
 _MOMENT = re.compile(r"_(on|at|date|time|datetime|timestamp|day)$")  # Placed On is placed_at, Start time is start_date
+_DATE_OF = re.compile(r"^date_(of_)?(?=\w)")  # Date Submitted is submitted_date
+_NUMBER_OF = re.compile(
+    r"^(id|n|no|nr|num|numero|numer|number|nummer)_(o_)?(?=\w+)"
+)  # ID Ordine is ordine, N.º de venda venda
+_GLUED = re.compile(r"(?<=[a-z])nr$")  # Belegnr. is beleg_nr
 _UNITS = re.compile(r"_(in_)?(cents?|minor|micros|pence|grosze|centavos|centimes|percent|percentage|pct|prozent)$")
 
 
@@ -82,17 +89,20 @@ _STATUS = re.compile(r"\b(pagad|pendient|pendent|entreg|cancel|anulad|enviad|com
 
 def _names(column: Column, meaning: Synonyms) -> list[str]:
     """The name of the column as words, and then without what does not tell columns apart: what is in brackets, as in
-    Clicks (all), a prefix of a tool, a currency at the end, and the word of the entity, as in order_status."""
+    Clicks (all), a prefix of a tool, a currency at the end, and the word of the entity, as in order_status; and numbers
+    as others say them: Belegnr. is beleg_nr, and ID Ordine is ordine."""
     words = words_of(column.name)
     bare = _PREFIXES.sub("", words)
-    shorter = [words_of(without_brackets(column.name)), bare, _UNITS.sub("", bare), _SMALL_WORDS.sub("", words)]
+    plain = _SMALL_WORDS.sub("", words)
+    shorter = [words_of(without_brackets(column.name)), bare, _UNITS.sub("", bare), plain]
+    shorter += [_GLUED.sub("_nr", words), _NUMBER_OF.sub("", plain)]
     if currency_in_name(column.name):
         shorter.append(words.rpartition("_")[0])
     if stem := _MOMENT.sub("", words) if _MOMENT.search(words) else "":
         shorter += [stem, *(f"{stem}_{ending}" for ending in ("at", "on", "date", "time"))]
     for own in meaning.files:  # such as order_status, Deal - Stage, review_score
         shorter.append(words.removeprefix(f"{own}_").removeprefix(f"{own}_"))
-    return list(dict.fromkeys(name for name in (words, *shorter) if name))
+    return [words, *dict.fromkeys(name for name in shorter if name not in ("", words))]
 
 
 def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> str:
@@ -107,6 +117,11 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
         option = "--decimal" if "mark" in column.ambiguous[0] else "--dates"
         choices = " or ".join(column.ambiguous)
         return f"{column.name} can be read as {choices}. Specify which with {option}"
+    if column.mixed and reads and column.reading(*reads) is None:
+        ways = " and ".join(column.mixed)
+        return (
+            f"{column.name} holds dates written in several ways, {ways}, which cannot be told apart. Write all in one"
+        )
     if reads and column.reading(*reads) is None:
         return f"{column.name} contains {column.type}, not {reads[0]}"
     if sql_type.startswith("decimal") and len(column.currencies) > 1:
@@ -115,6 +130,8 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
         is_status = any(_STATUS.search(plain_letters(value)) for value in column.values)
         if is_status != (target == "status"):
             return f"{column.name} holds {'statuses' if is_status else 'no statuses'}"
+    if target == "customer_id" and words_of(column.name) == "name" and not column.is_personal:
+        return f"{column.name} holds no names of customers"
     if target == "score" and not column.values <= {*map(str, range(11))}:
         return f"{column.name} is not always 0 to 10"
     if target in ("currency_code", "from_currency", "to_currency") and column.type in ("decimal", "integer"):

@@ -80,9 +80,10 @@ _REFERS = re.compile(r"(^|_)(id|code|key|name|sku|iso)(_|$)")
 def _score(described: Described, name: str, entity: str) -> Score:
     """The points of `entity` and their reasons, from names and from content."""
     meaning = synonyms()[entity]
-    # For this comparison, an ambiguous column can have whichever type its name suggests.
+    # For this comparison, a column whose cells leave it open can have whichever type its name suggests.
     settled = [
-        replace(column, ambiguous=(), readings=_ANY) if column.ambiguous else column for column in described.columns
+        replace(column, ambiguous=(), mixed=(), readings=_ANY) if column.ambiguous or column.mixed else column
+        for column in described.columns
     ]
     assigned, _ = assign(settled, meaning)
     evidence = [*_of_names(assigned, name, meaning), *_of_content(entity, assigned, described)]

@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.onboarding.adding import Options, add_sources
@@ -16,7 +17,7 @@ from pipelines.onboarding.no_records import no_records
 from pipelines.onboarding.outcomes import is_lost, is_won, outcome_column, outcome_in_sql
 from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
 from pipelines.settings import load_settings
-from tests.unit.onboarding.draft_rendering import build
+from tests.unit.onboarding.draft_rendering import build, render
 
 
 @pytest.mark.parametrize(
@@ -311,3 +312,59 @@ def test_estado_is_a_status_or_a_state_as_its_cells_say(tmp_path: Path, values: 
 
 def test_a_comma_may_stand_before_the_time() -> None:
     assert read_column(["13.01.2025, 10:22", "31.01.2025, 23:50"]).readings[0].format == "dd.mm.yyyy, hh:mi"
+
+
+@pytest.mark.parametrize(
+    ("cells", "type_", "format_"),
+    [
+        (["05-Jan-2025", "17-OCT-2025"], "date", "dd-mon-yyyy"),
+        (["13-Jan-25", "14-Feb-25"], "date", "dd-mon-yy"),
+        (["Jan 5, 2025", "May 13, 2025"], "date", "mon dd, yyyy"),
+        (["5 May 2025", "6 January 2025"], "date", "dd month yyyy"),
+        (["05-Oct-2025 10:22 PM", "06-Oct-2025 11:00 AM"], "timestamp", "dd-mon-yyyy hh:mi am"),
+    ],
+)
+def test_a_month_may_be_a_word(cells: list[str], type_: str, format_: str) -> None:
+    [reading] = read_column(cells).readings
+    assert (reading.type, reading.format) == (type_, format_)
+    macro = "try_date" if type_ == "date" else "try_local_timestamp"
+    zone = "" if type_ == "date" else ", 'UTC'"
+    selected = ", ".join(render(f"{{{{ {macro}(\"'{cell}'\", '{format_}'{zone}) }}}}", {}) for cell in cells)
+    read = duckdb.sql(f"select {selected}").fetchone()
+    assert read is not None
+    assert [str(value)[:10] for value in read] == [str(as_date(cell, [reading])) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    "cells", [["03-lut-2025", "10-lut-2025"], ["05-Jan", "06-Feb"], ["Sept 5, 2025", "Sept 6, 2025"]]
+)
+def test_a_month_that_the_warehouse_cannot_read_is_no_date(cells: list[str]) -> None:
+    assert read_column(cells).readings == ()
+
+
+@pytest.mark.parametrize(
+    ("cells", "mixed"),
+    [
+        (["2025-01-13", "01/15/2025", "2025-01-16"], ("2025-01-13", "01/15/2025")),
+        (["13/01/2025", "02/03/2025", "01/14/2025"], ("13/01/2025", "01/14/2025")),
+        (["13-Jan-2025", "2025-01-13"], ("13-Jan-2025", "2025-01-13")),
+    ],
+)
+def test_dates_written_in_several_ways_are_not_read(cells: list[str], mixed: tuple[str, ...]) -> None:
+    found = read_column(cells)
+    assert (found.readings, found.mixed) == ((), mixed)
+
+
+def test_a_column_of_mixed_dates_says_why_it_is_not_used(tmp_path: Path) -> None:
+    (file := tmp_path / "orders.csv").write_text(
+        "Order No,Order Date,Customer,Total\n1,2025-01-13,a,9.50\n2,01/14/2025,b,7.25\n3,2025-01-15,a,1.25\n"
+    )
+    [missing] = propose(describe_file(file), "orders", "EUR").missing
+    assert missing.name == "ordered_at"
+    assert "Order Date holds dates written in several ways, 2025-01-13 and 01/14/2025" in missing.hint
+
+
+def test_a_column_may_be_called_by_a_sign(tmp_path: Path) -> None:
+    (file := tmp_path / "orders.csv").write_text("#,Order Date,%,Total\n1,2025-01-13,5,9.50\n2,2025-01-14,7,7.25\n")
+    proposal = propose(describe_file(file), "orders", "EUR")
+    assert {mapped.name: mapped.column.name for mapped in proposal.columns if mapped.column}["order_id"] == "#"
