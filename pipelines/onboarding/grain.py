@@ -34,11 +34,12 @@ def lines_of_orders(described: Described) -> bool:
 
 
 def has_only_prices(described: Described) -> bool:
-    """True if rows have a quantity and the price of one unit, and no total: they are lines, if each of one order."""
+    """True if rows have a quantity and the price of one unit, and no total, or a product: they are lines, if each of
+    one order."""
     lines, _ = assign(described.columns, synonyms()["order_items"])
     total = assign(described.columns, synonyms()["orders"])[0].get("total_amount")
     has_prices = {"order_id", "quantity", "unit_price"} <= set(lines)
-    return has_prices and (total is None or total == lines["unit_price"])
+    return has_prices and (total is None or total == lines["unit_price"] or "product_id" in lines)
 
 
 def is_equal_within(described: Described, number: Column, column: Column) -> bool:
