@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.onboarding.columns import Column
+from pipelines.onboarding.deletions import other_flags, tombstone
 from pipelines.onboarding.entities import NO_ENTITY, Synonyms, entity_columns, synonyms
 from pipelines.onboarding.grain import is_equal_within, order_number, period_of
 from pipelines.onboarding.matching import Assigned, assign, types_of, with_order_columns
@@ -74,9 +75,9 @@ def propose(
         columns = _with_direction(described, columns, assigned, currency, rates, said)
     columns = _with_cents(described, columns, said)
     dates = [column.column.name for column in columns if column.column and column.sql_type in ("timestamp", "date")]
-    said += _other_flags(described)
-    deleted = None if "is_deleted" in assigned else _deletion_flag(described)
-    used = {*key, newest, deleted, *(mapped.column.name for mapped in columns if mapped.column)}
+    said += other_flags(described)
+    deleted = None if "is_deleted" in assigned else tombstone(described, entity)
+    used = {*key, newest, deleted and deleted.column.name, *(mapped.column.name for mapped in columns if mapped.column)}
     proposal = Proposal(
         entity=entity,
         columns=columns,
@@ -297,35 +298,6 @@ def _with_direction(
     if direction == "direct":
         return columns
     return _changed(columns, "rate", sql="cast(1 / nullif($column, 0) as decimal(18, 8))")
-
-
-# Flags of rows that do not count: deleted, or an order that was voided.
-_DELETED = re.compile(
-    r"(^|_)(deleted|is_removed|usuniety|geloescht|geloscht|excluido|void|voided|is_cancelled|is_canceled|storniert"
-    r"|anulowan[aeoy]|annull?at[ao]|annulee?|anulad[ao]|cancelad[ao]|makulerad|geannuleerd)$"
-)
-
-
-def _deletion_flag(described: Described) -> str | None:
-    flags = [column.name for column in _flags(described) if column.reading("boolean")]
-    return flags[0] if flags else None
-
-
-def _flags(described: Described) -> list[Column]:
-    return [column for column in described.columns if _DELETED.search(words_of(column.name)) and column.values]
-
-
-def _other_flags(described: Described) -> list[str]:
-    """What to check of columns that are called as flags of deleted rows are, and hold other words than yes and no."""
-    return [
-        f"{column.name} holds {', '.join(sorted(column.values)[:5])}: if it marks rows that do not count, leave these "
-        "out in the staging model."
-        for column in _flags(described)
-        if not column.reading("boolean") and len(column.values) < _MOST_WORDS_OF_A_FLAG
-    ]
-
-
-_MOST_WORDS_OF_A_FLAG = 5
 
 
 # --- What else the table holds ----------------------------------------------------------------------------------------

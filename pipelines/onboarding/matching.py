@@ -130,6 +130,8 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
         is_status = any(_STATUS.search(plain_letters(value)) for value in column.values)
         if is_status != (target == "status"):
             return f"{column.name} holds {'statuses' if is_status else 'no statuses'}"
+    if target == "response_id" and words_of(column.name) == "respondent_id" and not column.is_unique:
+        return f"{column.name} repeats"
     if target == "customer_id" and words_of(column.name) == "name" and not column.is_personal:
         return f"{column.name} holds no names of customers"
     if target == "score" and not column.values <= {*map(str, range(11))}:

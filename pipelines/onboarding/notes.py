@@ -235,8 +235,9 @@ def _is_money(column: Column, described: Described) -> bool:
 
 def _on_what_is_left_out(proposal: Proposal, described: Described) -> Iterator[str]:
     if proposal.tombstone:
-        deleted = sum(_is_true(cell) for cell in described.cells(proposal.tombstone))
-        yield f"{proposal.tombstone}: {counted(deleted, 'row')} {'is' if deleted == 1 else 'are'} deleted."
+        name = proposal.tombstone.column.name
+        deleted = sum(proposal.tombstone.holds_for(cell) for cell in described.cells(name))
+        yield f"{name}: {counted(deleted, 'row')} {'is' if deleted == 1 else 'are'} deleted."
     flag = proposal.source_of("is_deleted")
     if flag:
         deleted = sum(_is_true(cell) for cell in described.cells(flag.name))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.onboarding.columns import Column
+from pipelines.onboarding.deletions import Tombstone
 from pipelines.onboarding.entities import NO_ENTITY
 
 PLACE = ("_source_file", "_row_number")  # the key of rows that have no key: their position
@@ -40,7 +41,7 @@ class Proposal:
     date_column: the delivered column that holds the date of the event, if there is one.
     where: the condition on rows of the staging model; empty if all rows count.
     summed: the entity columns that are summed up, because the rows are finer than the entity's; else none.
-    tombstone: the column that is true if the row was deleted, for entities without `is_deleted`.
+    tombstone: how the table says that a row was deleted, if no column is mapped to `is_deleted`.
     rhythm: `monthly` if the rows are costs of whole months.
     only_raw: columns that would make rows of one key differ; they do not leave raw.
     not_personal: columns called name that hold no names of people, because rows are products, campaigns or stores.
@@ -56,7 +57,7 @@ class Proposal:
     notes: tuple[str, ...]
     where: str = ""
     summed: tuple[str, ...] = ()
-    tombstone: str | None = None
+    tombstone: Tombstone | None = None
     rhythm: str | None = None
     only_raw: tuple[str, ...] = ()
     not_personal: tuple[str, ...] = ()

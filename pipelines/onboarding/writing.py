@@ -229,7 +229,8 @@ def _table_lines(draft: Draft) -> list[str]:
     if proposal.newest_by:
         lines += _list("newest_by", [proposal.newest_by])
     if proposal.tombstone:
-        lines.append(f"tombstone: {_scalar(quoted(proposal.tombstone))}")
+        deleted = proposal.tombstone.condition.replace("$column", quoted(proposal.tombstone.column.name))
+        lines.append(f"tombstone: {_scalar(deleted)}")
     if proposal.date_column:
         lines.append(f"date_column: {_scalar(proposal.date_column)}")
     lines.append("empty_day: allowed  # days without a delivery are normal")
@@ -327,8 +328,9 @@ def _types(proposal: Proposal, described: Described) -> dict[str, tuple[str, lis
         if name and not name.startswith("_") and name not in uses:
             column = described.column(name)
             uses[name] = (column, "timestamp" if name == proposal.newest_by else "string", name in proposal.key)
-    if proposal.tombstone:
-        uses[proposal.tombstone] = (described.column(proposal.tombstone), "boolean", False)
+    if proposal.tombstone and proposal.tombstone.column.name not in uses:
+        column, is_flag = proposal.tombstone.column, proposal.tombstone.is_flag
+        uses[column.name] = (column, "boolean" if is_flag else "string", False)
     return {
         name: _type(column, sql_type, is_required or name in proposal.key)
         for name, (column, sql_type, is_required) in uses.items()

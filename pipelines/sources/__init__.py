@@ -78,7 +78,9 @@ class Table(BaseModel):
     key_is_whole_row: bool = False  # set by `key: all`
     newest_by: list[str] = []  # the greater value wins; then the later delivery, then the later row
     deliveries: Literal["changes", "snapshot"] = "changes"  # a snapshot is complete: a key that it lacks was deleted
-    tombstone: str | None = None  # a column of the base model that is true if the row says that its key was deleted
+    tombstone: str | None = (
+        None  # the condition, on columns of the base model, for rows that say that a key was deleted
+    )
     date_column: str | None = None  # the smallest and largest value are shown with each delivery
     date_window: DateWindow = DateWindow()  # the range that they must be in
     volume: Volume | Literal[False] = Volume()  # `off`, which YAML reads as false, if deliveries are irregular

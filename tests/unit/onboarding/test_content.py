@@ -54,6 +54,9 @@ def test_words_that_hold_another_word_are_listed() -> None:
     assert outcome_in_sql(column, "is_won") == "coalesce(lower($column) in ('won'), false)"
 
 
+_NO_B_AND_C = """coalesce(trim("b"), '') = '' and coalesce(trim("c"), '') = ''"""
+
+
 @pytest.mark.parametrize(
     ("header", "rows", "condition"),
     [
@@ -67,9 +70,27 @@ def test_words_that_hold_another_word_are_listed() -> None:
         (["name", "x", "y"], [("a", "1", "5"), ("b", "2", "6"), ("", "3", "12")], None),  # no sum
         (["id", "x", "closed"], [("1", "1", "2025-01-01"), ("2", "2", "2025-01-02"), ("3", "3", "")], None),
         (["a", "b"], [("1", "2"), ("a", "b"), ("3", "4")], "\"a\" = 'a'"),
+        # A row with fewer cells than the header has None for the others.
+        (
+            ["no", "day", "x"],
+            [("1", "d", "5"), ("2", "d", "6"), ("Razem", "11", None)],
+            "lower(trim(\"no\")) like 'razem%'",
+        ),
+        (
+            ["a", "b", "c"],
+            [("1", "x", "5"), ("2", "y", "6"), ("2 records", None, None), ("By me", None, None)],
+            _NO_B_AND_C,
+        ),
+        (["a", "b", "c"], [("1", "x", "5"), ("2", "", "6"), ("3", "", "")], None),  # b is not always filled
+        (["a", "b"], [("1", "x"), ("2", "y"), ("3", "")], None),  # one column says too little
+        # A second header has words where all others have numbers or dates.
+        (["id", "nps"], [("", "0 - 10"), ("1", "9"), ("2", "7")], "trim(\"nps\") = '0 - 10'"),
+        (["id", "x", "y"], [("no", "EUR", "kg"), ("1", "9.5", "3"), ("2", "7.5", "4")], "trim(\"id\") = 'no'"),
+        (["id", "x"], [("a", "n/a"), ("b", "9.5"), ("c", "7.5")], None),  # a record without an amount
+        (["id", "x", "y"], [("1", "EUR", "kg"), ("2", "9.5", "3"), ("3", "7.5", "4")], None),  # a record with a number
     ],
 )
-def test_rows_that_are_no_records(header: list[str], rows: list[tuple[str, ...]], condition: str | None) -> None:
+def test_rows_that_are_no_records(header: list[str], rows: list[tuple[str | None, ...]], condition: str | None) -> None:
     found = no_records(header, rows)
     assert [one.condition for one in found] == ([condition] if condition else [])
 
@@ -253,12 +274,12 @@ def test_an_order_counts_without_tax_where_the_file_tells(
     assert found.name == total
 
 
-def test_a_flag_in_another_language_is_named(tmp_path: Path) -> None:
+def test_a_flag_with_other_words_than_yes_and_no_is_named(tmp_path: Path) -> None:
     (file := tmp_path / "orders.csv").write_text(
-        "order_no,date,net,Makulerad\n1,2025-01-13,9.50,Ja\n2,2025-01-14,7.25,Nej\n"
+        "order_no,date,net,Makulerad\n1,2025-01-13,9.50,Helt\n2,2025-01-14,7.25,Delvis\n"
     )
     notes = "\n".join(propose(describe_file(file), "orders", "SEK").notes)
-    assert "Makulerad holds Ja, Nej: if it marks rows that do not count" in notes
+    assert "Makulerad holds Delvis, Helt: if it marks rows that do not count" in notes
 
 
 @pytest.mark.parametrize("value", ["Vunnen", "Kazan\u0131ld\u0131", "Vendida", "Vinta"])
@@ -368,3 +389,42 @@ def test_a_column_may_be_called_by_a_sign(tmp_path: Path) -> None:
     (file := tmp_path / "orders.csv").write_text("#,Order Date,%,Total\n1,2025-01-13,5,9.50\n2,2025-01-14,7,7.25\n")
     proposal = propose(describe_file(file), "orders", "EUR")
     assert {mapped.name: mapped.column.name for mapped in proposal.columns if mapped.column}["order_id"] == "#"
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "condition", "deleted"),
+    [
+        ("deleted_at", ("", "2025-01-16 09:00:00"), '"deleted_at" is not null', 1),
+        ("deleted_at", ("", ""), '"deleted_at" is not null', 0),
+        ("Makulerad", ("Nej", "Ja"), "lower(\"Makulerad\") in ('ja')", 1),
+        ("Storniert", ("Nein", "Nein"), "lower(\"Storniert\") in ('ja')", 0),
+        ("voided", ("false", "true"), '"voided"', 1),
+        ("cancelled_at", ("", "2025-01-16"), '"cancelled_at" is not null', 1),
+    ],
+)
+def test_how_a_row_says_that_it_was_deleted(
+    tmp_path: Path, name: str, cells: tuple[str, str], condition: str, deleted: int
+) -> None:
+    rows = [f"{number},2025-01-1{number},C{number},9.50,{cell}" for number, cell in enumerate(cells, start=1)]
+    (file := tmp_path / "orders.csv").write_text("\n".join([f"order_id,order_date,customer,total,{name}", *rows, ""]))
+    proposal = propose(describe_file(file), "orders", "EUR", "orders")
+    assert proposal.tombstone is not None
+    assert proposal.tombstone.condition.replace("$column", f'"{name}"') == condition
+    assert f"{name}: {deleted} row{'s are' if deleted != 1 else ' is'} deleted." in proposal.notes
+
+
+@pytest.mark.parametrize(
+    ("entity", "name", "cells"),
+    [
+        ("orders", "deleted_at", ("2025-01-15", "2025-01-16")),  # it would leave nothing
+        ("orders", "deleted_at", ("", "no")),
+        ("customers", "cancelled_at", ("", "2025-01-16")),  # of a subscription, perhaps
+        ("orders", "voided", ("why", "because")),
+    ],
+)
+def test_what_does_not_say_that_a_row_was_deleted(
+    tmp_path: Path, entity: str, name: str, cells: tuple[str, str]
+) -> None:
+    rows = [f"{number},2025-01-1{number},9.50,{cell}" for number, cell in enumerate(cells, start=1)]
+    (file := tmp_path / "orders.csv").write_text("\n".join([f"id,created_at,total,{name}", *rows, ""]))
+    assert propose(describe_file(file), entity, "EUR", entity).tombstone is None
