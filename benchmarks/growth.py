@@ -25,8 +25,8 @@ from rich.table import Table
 
 from benchmarks.peers import BENCH, Installation
 from demo_company.clock import BULK_DAY, date_of, day_number
-from demo_company.company import build_company
-from demo_company.deliveries import write_table
+from demo_company.company import build_company, parts_of
+from demo_company.deliveries import Deliveries
 from demo_company.dirt import spoil
 from demo_company.tables import Frames
 
@@ -87,10 +87,13 @@ def _installation(months: int) -> Installation:
     first = max(begin, BULK_DAY)
 
     def found(installation: Installation) -> None:
-        deliveries, _ = spoil(younger(build_company(SCALE, SEED).versions, begin), SEED)
-        for delivered in deliveries.values():
-            delivered.rows["delivered_on"] = delivered.rows["delivered_on"].clip(lower=first)
-            write_table(installation.folder / "landing", delivered)
+        installation.folder.mkdir()
+        with Deliveries(installation.folder / "landing", installation.folder / "drafts") as files:
+            for part in parts_of(SCALE, SEED):
+                versions = part.own(younger(build_company(part).versions, begin))
+                for delivered in spoil(versions, part.seed)[0].values():
+                    delivered.rows["delivered_on"] = delivered.rows["delivered_on"].clip(lower=first)
+                    files.add(delivered)
         days = ["--from", str(date_of(first)), "--to", str(EVE)]
         installation.run([sys.executable, "-m", "pipelines", "run", *days])
 

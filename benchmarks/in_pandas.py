@@ -28,14 +28,16 @@ from demo_company.truth import all_kpis, targets, write_targets, write_truth
 
 def keep(file: Path, delivered: Path, day: date) -> None:
     """Create the company in `delivered` again, up to `day`, and store its clean frames."""
-    from demo_company.build import clean_after
-    from demo_company.company import build_company
+    from demo_company.build import clean_after, together
+    from demo_company.company import build_company, parts_of
     from demo_company.next_days import next_days
 
     made_with = json.loads((delivered / "demo_truth" / "demo.json").read_text(encoding="utf-8"))
-    company = build_company(made_with["scale"], made_with["seed"])
-    clean = clean_after(company, next_days(company, day_number(day) - LAST_DAY))
-    file.write_bytes(pickle.dumps(clean))
+    clean = []
+    for part in parts_of(made_with["scale"], made_with["seed"]):
+        company = build_company(part)
+        clean.append(part.own(clean_after(company, next_days(company, day_number(day) - LAST_DAY))))
+    file.write_bytes(pickle.dumps(together(clean)))
 
 
 def work_out(file: Path, delivered: Path, day: date) -> None:

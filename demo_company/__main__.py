@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SMALLEST_SCALE = 0.01
 SCALE, SEED = 1.0, 20240101  # the defaults
+LARGEST_WITH_TRUTH = 10  # the truth takes 0.3 GB of memory per unit of scale, the rest no more than at scale 1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     known = found if asked.days is not None and found else {}
     scale = asked.scale if asked.scale is not None else float(known.get("scale", SCALE))
     seed = asked.seed if asked.seed is not None else int(known.get("seed", SEED))
-    wanted = {"scale": scale, "seed": seed, "generator_version": GENERATOR_VERSION}
+    truth = asked.truth if asked.truth is not None else known.get("truth", scale <= LARGEST_WITH_TRUTH)
+    wanted = {"scale": scale, "seed": seed, "generator_version": GENERATOR_VERSION, "truth": truth}
     if _is_there(data_dir, found, wanted):
         if asked.days is None:
             print(f"The demo company already exists: {data_dir} (scale {scale:g}, seed {seed}).")
@@ -52,8 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _is_there(data_dir: Path, found: dict[str, Any] | None, wanted: dict[str, Any]) -> bool:
-    is_made = found is not None and {**found, **wanted, "complete": True} == found
-    return is_made and all((data_dir / "landing" / source).is_dir() for source in SOURCES)
+    if found is None or not all((data_dir / "landing" / source).is_dir() for source in SOURCES):
+        return False
+    same = {**found, **wanted, "complete": True, "truth": found.get("truth")} == found
+    return same and (found["truth"] or not wanted["truth"])
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -68,6 +72,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         type=Path,
         default=Path(os.environ.get("DATA_DIR") or "data"),
         help="where landing/ and demo_truth/ go (default: $DATA_DIR, else data)",
+    )
+    parser.add_argument(
+        "--truth",
+        action=argparse.BooleanOptionalAction,
+        help="whether to compute the truth, which takes 0.3 GB of memory per unit of scale; the files take 0.6 GB at "
+        f"any scale (default: up to scale {LARGEST_WITH_TRUTH})",
     )
     parser.add_argument(
         "--days",
@@ -141,7 +151,7 @@ def _make(data_dir: Path, wanted: dict[str, Any]) -> Made:
     data_dir.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix=".demo_company_", dir=data_dir))
     try:
-        made = build(workshop, wanted["scale"], wanted["seed"])
+        made = build(workshop, wanted["scale"], wanted["seed"], truth=wanted["truth"])
         _write_marker(_marker(workshop), {**wanted, "complete": True})
         # If the swap is interrupted, this says that the folders are ours and must be created again.
         _write_marker(_marker(data_dir), {**wanted, "complete": False})
@@ -173,7 +183,7 @@ def _deliver_more(data_dir: Path, wanted: dict[str, Any], asked: argparse.Namesp
     next_ = Next(before, asked.days, asked.late, asked.broken, owed)
     workshop = Path(tempfile.mkdtemp(prefix=".demo_company_", dir=data_dir))
     try:
-        rows = build_next(workshop, wanted["scale"], wanted["seed"], next_)
+        rows = build_next(workshop, wanted["scale"], wanted["seed"], next_, truth=wanted["truth"])
         files = sorted(path for path in workshop.rglob("*") if path.is_file())
         for path in files:
             place = data_dir / path.relative_to(workshop)
@@ -184,6 +194,9 @@ def _deliver_more(data_dir: Path, wanted: dict[str, Any], asked: argparse.Namesp
         return 1
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
+    if not wanted["truth"]:
+        for name in ("truth.csv", "targets.csv"):  # of the days before
+            (data_dir / "demo_truth" / name).unlink(missing_ok=True)
     last_day = str(next_.last_day)
     owed_now = [(name, last_day) for name in (*asked.late, *asked.broken)]
     more = {"days": before + asked.days, "last_day": last_day, "owed": owed_now}
@@ -214,7 +227,10 @@ def _summarise(data_dir: Path, scale: float, seed: int, made: Made) -> None:
     print("Planted faults and oddities, each listed in planted.csv:")
     for kind, count in made.planted.items():
         print(f"  {kind:<24}{count:>8,}")
-    print(f"The true KPI values, {made.truth_rows:,} numbers, are in {data_dir / 'demo_truth' / 'truth.csv'}")
+    if made.truth_rows:
+        print(f"The true KPI values, {made.truth_rows:,} numbers, are in {data_dir / 'demo_truth' / 'truth.csv'}")
+    else:
+        print("The true KPI values were not computed; --truth computes them.")
 
 
 if __name__ == "__main__":

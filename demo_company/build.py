@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,8 +18,8 @@ from pathlib import Path
 import pandas as pd
 
 from demo_company.clock import LAST_DAY, date_of, day_number
-from demo_company.company import Company, build_company
-from demo_company.deliveries import write_table
+from demo_company.company import LARGEST_PART, Company, build_company, parts_of
+from demo_company.deliveries import Deliveries
 from demo_company.dirt import Delivered, Planted, business_oddities, spoil
 from demo_company.next_days import next_days
 from demo_company.tables import TABLES, Frames, Table, newest_versions
@@ -112,7 +112,10 @@ How to get from the deliveries to the clean business
 
 @dataclass(frozen=True)
 class Made:
-    """What was written: the numbers of files, data rows, orders and truth rows, and of planted faults by kind."""
+    """What was written: the numbers of files, data rows, orders and truth rows, and of planted faults by kind.
+
+    There are no truth rows if no truth was computed.
+    """
 
     files: int
     rows: int
@@ -121,21 +124,37 @@ class Made:
     planted: dict[str, int]
 
 
-def build(folder: Path, scale: float, seed: int) -> Made:
-    """Write `landing/` and `demo_truth/` (without its marker) below `folder`."""
-    company = build_company(scale, seed)
-    deliveries, planted = spoil(company.versions, seed)
-    planted += business_oddities(company.versions, company.clean)
-    files = sum(write_table(folder / "landing", delivered) for delivered in deliveries.values())
-    truth_rows = _write_truth(folder / "demo_truth", company.clean, date_of(LAST_DAY))
-    _write_planted(folder / "demo_truth" / "planted.csv", planted)
-    return Made(
-        files=files,
-        rows=sum(len(delivered.rows) for delivered in deliveries.values()),
-        orders=len(company.clean["shop.orders"]),
-        truth_rows=truth_rows,
-        planted=dict(sorted(Counter(entry.kind for entry in planted).items())),
-    )
+def build(folder: Path, scale: float, seed: int, *, truth: bool = True, largest: float = LARGEST_PART) -> Made:
+    """Write `landing/` and `demo_truth/` (without its marker) below `folder`.
+
+    The business is invented in parts of at most the scale `largest`, one after the other, so memory does not grow with
+    the scale. The truth takes all clean rows at once; without `truth`, it is not computed.
+    """
+    rows, orders = 0, 0
+    kinds: Counter[str] = Counter()
+    clean: list[Frames] = []
+    notes = folder / "demo_truth"
+    notes.mkdir()
+    with (
+        Deliveries(folder / "landing", folder / "drafts") as files,
+        (notes / "planted.csv").open("w", encoding="utf-8", newline="") as file,
+    ):
+        planted = csv.writer(file, lineterminator="\n")
+        planted.writerow(Planted._fields)
+        for part in parts_of(scale, seed, largest):
+            company = build_company(part)
+            deliveries, faults = spoil(part.own(company.versions), part.seed)
+            for delivered in deliveries.values():
+                files.add(delivered)
+                rows += len(delivered.rows)
+            orders += company.versions["shop.orders"]["order_id"].nunique()
+            oddities = [*faults, *business_oddities(company.versions)]
+            planted.writerows(oddities)
+            kinds.update(entry.kind for entry in oddities)
+            if truth:
+                clean.append(part.own(company.clean))
+    truth_rows = _write_truth(notes, together(clean), date_of(LAST_DAY)) if truth else 0
+    return Made(files.files, rows, orders, truth_rows, dict(sorted(kinds.items())))
 
 
 @dataclass(frozen=True)
@@ -166,25 +185,40 @@ class NothingToSpoilError(Exception):
 FEWEST_BROKEN = 3  # with fewer rows, a check would not report that the whole file is broken
 
 
-def build_next(folder: Path, scale: float, seed: int, asked: Next) -> int:
+def build_next(
+    folder: Path, scale: float, seed: int, asked: Next, *, truth: bool = True, largest: float = LARGEST_PART
+) -> int:
     """Write the files of further days, and the truth as of the last of them, below `folder`. Return the number of rows.
 
     The history and the days before are created again to find out how they continue, but their files are not written.
+
+    Raises:
+        NothingToSpoilError: a table that should be late or broken has too few rows.
     """
-    company = build_company(scale, seed)
-    more = next_days(company, asked.before + asked.days)
-    _check_can_be_spoilt(more, asked)
     written = 0
-    for name, table in TABLES.items():
-        rows = more[name][_is_delivered(name, more[name], asked)]
-        if name in asked.broken:
-            is_last = rows["delivered_on"] == day_number(asked.last_day)
-            rows = rows.assign(**{column_lost(table): rows[column_lost(table)].where(~is_last)})
-        if len(rows):
-            rows = rows.sort_values("delivered_on", kind="stable", ignore_index=True)
-            write_table(folder / "landing", Delivered(table, rows.assign(place=range(len(rows))), {}))
-        written += len(rows)
-    _write_truth(folder / "demo_truth", clean_after(company, more), asked.last_day)
+    on_last_day: Counter[str] = Counter()
+    clean: list[Frames] = []
+    with Deliveries(folder / "landing", folder / "drafts") as files:
+        for part in parts_of(scale, seed, largest):
+            company = build_company(part)
+            more = next_days(company, asked.before + asked.days)
+            for name, versions in part.own(more).items():
+                is_last = versions["delivered_on"] == day_number(asked.last_day)
+                on_last_day[name] += int(is_last.sum())
+                if name in asked.broken:
+                    lost = column_lost(TABLES[name])
+                    versions = versions.assign(**{lost: versions[lost].where(~is_last)})
+                rows = versions[_is_delivered(name, versions, asked)]
+                if len(rows):
+                    rows = rows.sort_values("delivered_on", kind="stable", ignore_index=True)
+                    files.add(Delivered(TABLES[name], rows, {}))
+                written += len(rows)
+            if truth:
+                clean.append(part.own(clean_after(company, more)))
+        _check_can_be_spoilt(on_last_day, asked)
+    if truth:
+        (folder / "demo_truth").mkdir()
+        _write_truth(folder / "demo_truth", together(clean), asked.last_day)
     return written
 
 
@@ -194,6 +228,11 @@ def clean_after(company: Company, more: Frames) -> Frames:
         name: newest_versions(table, pd.concat([company.versions[name], more[name]])) for name, table in TABLES.items()
     }
     return clean | {"crm.rep_teams": company.clean["crm.rep_teams"]}
+
+
+def together(parts: Sequence[Frames]) -> Frames:
+    """The clean frames of the whole business, from what each of its parts adds. Rows are in the order of the parts."""
+    return {name: pd.concat([part[name] for part in parts if name in part], ignore_index=True) for name in parts[0]}
 
 
 def column_lost(table: Table) -> str:
@@ -209,8 +248,8 @@ def _is_delivered(name: str, rows: pd.DataFrame, asked: Next) -> pd.Series[bool]
     return is_new | rows["delivered_on"].isin(owed)
 
 
-def _check_can_be_spoilt(more: Frames, asked: Next) -> None:
-    counts = {name: int((rows["delivered_on"] == day_number(asked.last_day)).sum()) for name, rows in more.items()}
+def _check_can_be_spoilt(counts: Mapping[str, int], asked: Next) -> None:
+    """Raise an error if a table has too few rows. `counts` are those of the last day."""
     for name, fewest, what in (
         *((name, 1, "late") for name in asked.late),
         *((name, FEWEST_BROKEN, "broken") for name in asked.broken),
@@ -223,16 +262,8 @@ def _check_can_be_spoilt(more: Frames, asked: Next) -> None:
 
 def _write_truth(folder: Path, clean: Frames, as_of: date) -> int:
     """Write the truth and an explanation of how to read it. Return the number of rows of the truth."""
-    folder.mkdir()
     kpis = all_kpis(clean, pd.Timestamp(as_of))
     written = write_truth(folder / "truth.csv", kpis)
     write_targets(folder / "targets.csv", targets(clean, kpis, pd.Timestamp(as_of)))
     (folder / "README.txt").write_bytes(_README.replace("{as_of}", str(as_of)).encode())
     return written
-
-
-def _write_planted(path: Path, planted: list[Planted]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Planted._fields)
-        writer.writerows(planted)

@@ -1,4 +1,4 @@
-"""Writes the files that the demo company's systems deliver, each system in its own format.
+"""Writes the files that the demo company's systems deliver, each system in its own format, part by part.
 
 Belongs here: turning typed rows into CSV, JSON Lines, Excel and Parquet files whose bytes are the same on every run.
 Does not belong here: which rows are delivered when (dirt), and reading anything back (replay).
@@ -14,12 +14,15 @@ import gzip
 import io
 import json
 import re
+import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Self, cast
 
 import duckdb
 import numpy as np
@@ -28,8 +31,9 @@ import pandas as pd
 
 from demo_company.clock import IntArray, date_of, warsaw_offset
 from demo_company.dirt import Delivered
-from demo_company.tables import Kind, Table
+from demo_company.tables import TABLES, Kind, Table
 
+_COPIED_AT_ONCE = 1 << 20
 _DELIMITERS = {"csv": ",", "csv.gz": ";", "tsv": "\t"}
 _A_FIXED_DAY = datetime(2026, 1, 1)
 _PARQUET_TYPES: dict[Kind, str] = {
@@ -42,32 +46,95 @@ _PARQUET_TYPES: dict[Kind, str] = {
 }
 
 
-def write_table(landing: Path, delivered: Delivered) -> int:
-    """Write all files of one table below `landing`. Return the number of files."""
-    table = delivered.table
-    folder = landing / table.source / table.name
-    folder.mkdir(parents=True)
-    if table.extension == "parquet":
-        return _write_parquet_files(folder, delivered)
-    columns = _excel_columns(delivered) if table.extension == "xlsx" else _text_columns(delivered)
-    write = _writer_of(table)
-    files = 0
-    for day, start, stop in _files(delivered.rows):
-        rows = zip(*(column[start:stop] for column in columns), strict=True)
-        (folder / _file_name(table, day)).write_bytes(write(rows))
-        files += 1
-    return files
+class Deliveries:
+    """The files of a landing folder. Use it as a context: it writes below `drafts` what is added, the files at its end.
+
+    A system delivers old rows before new ones. So a file has the rows of a month from all parts before those of the
+    next month; those of one part keep their order.
+    """
+
+    def __init__(self, landing: Path, drafts: Path) -> None:
+        self._landing, self._drafts = landing, drafts
+        self._parquet: dict[str, _ParquetFiles] = {}
+        self.files = 0
+
+    def __enter__(self) -> Self:
+        self._drafts.mkdir()
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            for folder in sorted(self._drafts.iterdir()):
+                self.files += self._finish(TABLES[folder.name])
+        for parquet in self._parquet.values():
+            parquet.close()
+        shutil.rmtree(self._drafts)
+
+    def add(self, delivered: Delivered) -> None:
+        """Add rows of one table."""
+        table = delivered.table
+        folder = self._drafts / table.full_name
+        folder.mkdir(exist_ok=True)
+        if table.extension == "parquet":
+            if table.full_name not in self._parquet:
+                self._parquet[table.full_name] = _ParquetFiles(table, folder)
+            self._parquet[table.full_name].add(delivered)
+            return
+        is_excel = table.extension == "xlsx"
+        columns = _excel_columns(delivered) if is_excel else _text_columns(delivered)
+        write = _writer_of(table)
+        months = np.zeros(len(delivered.rows), dtype=np.int64) if is_excel else _months(delivered.rows)
+        for day, month, start, stop in _sections(delivered.rows, months):
+            section = folder / str(day) / str(month)
+            section.parent.mkdir(exist_ok=True)
+            with section.open("xb" if is_excel else "ab") as file:
+                file.write(write(zip(*(column[start:stop] for column in columns), strict=True)))
+
+    def _finish(self, table: Table) -> int:
+        """Write the files of one table. Return their number."""
+        folder = self._landing / table.source / table.name
+        folder.mkdir(parents=True)
+        if table.extension == "parquet":
+            return self._parquet[table.full_name].write(folder)
+        days = list((self._drafts / table.full_name).iterdir())
+        for day in days:
+            with _opened(folder / _file_name(table, int(day.name)), table) as file:
+                file.write(_header(table))
+                for section in sorted(day.iterdir(), key=lambda section: int(section.name)):
+                    with section.open("rb") as rows:
+                        shutil.copyfileobj(rows, file, _COPIED_AT_ONCE)
+                    section.unlink()
+        return len(days)
 
 
 def _file_name(table: Table, day: int) -> str:
     return f"{table.name}_{date_of(day)}.{table.extension}"
 
 
-def _files(rows: pd.DataFrame) -> Iterator[tuple[int, int, int]]:
-    """(delivery day, first row, row after the last) of every file. The rows are sorted by delivery day."""
-    days, starts = np.unique(rows["delivered_on"].to_numpy(), return_index=True)
+def _sections(rows: pd.DataFrame, months: IntArray) -> Iterator[tuple[int, int, int, int]]:
+    """(delivery day, month, first row, row after the last) of every section. The rows are sorted by delivery day."""
+    days = rows["delivered_on"].to_numpy(dtype=np.int64)
+    starts = np.flatnonzero(np.diff(days, prepend=-1) | np.diff(months, prepend=-1))
     stops = [*starts[1:].tolist(), len(rows)]
-    yield from zip(days.tolist(), starts.tolist(), stops, strict=True)
+    yield from zip(days[starts].tolist(), months[starts].tolist(), starts.tolist(), stops, strict=True)
+
+
+def _months(rows: pd.DataFrame) -> IntArray:
+    """The month to which each row belongs, as a number; or the latest month before it in its file, if that is later."""
+    months = rows["happened_on"].to_numpy().astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    latest: IntArray = pd.Series(months).groupby(rows["delivered_on"].to_numpy()).cummax().to_numpy()
+    return latest
+
+
+@contextmanager
+def _opened(path: Path, table: Table) -> Iterator[BinaryIO]:
+    """A new file, with gzip if the table's files are compressed, without time and name, which differ between runs."""
+    with path.open("wb") as file:
+        if table.extension != "csv.gz":
+            yield file
+            return
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as archive:
+            yield cast(BinaryIO, archive)
 
 
 # ------------------------------------------------------------------------------------------------- cells as text
@@ -140,7 +207,7 @@ def _plain_json(column: pd.Series[Any]) -> list[str]:
 
 
 def _quoted(text: str | None) -> str:
-    return "null" if text is None else json.dumps(text, ensure_ascii=False)
+    return "null" if text is None else encode_basestring(text)
 
 
 def _text_columns(delivered: Delivered) -> list[list[str | None]]:
@@ -160,35 +227,28 @@ def _text_columns(delivered: Delivered) -> list[list[str | None]]:
 # ------------------------------------------------------------------------------------------------------ text files
 
 
-def _writer_of(table: Table) -> Callable[[Iterator[tuple[Any, ...]]], bytes]:
+def _header(table: Table) -> bytes:
+    """What precedes the rows in a file."""
+    return _delimited([tuple(table.columns)], _DELIMITERS[table.extension]) if table.extension in _DELIMITERS else b""
+
+
+def _writer_of(table: Table) -> Callable[[Iterable[tuple[Any, ...]]], bytes]:
     names = list(table.columns)
     if table.extension == "jsonl":
         return lambda rows: _json_lines(names, rows)
     if table.extension == "xlsx":
         return lambda rows: _excel_sheet(table.name, names, rows)
-    if table.extension == "csv.gz":
-        return lambda rows: _zipped(_delimited(names, rows, ";"))
-    return lambda rows: _delimited(names, rows, _DELIMITERS[table.extension])
+    return lambda rows: _delimited(rows, _DELIMITERS[table.extension])
 
 
-def _delimited(names: list[str], rows: Iterator[tuple[Any, ...]], delimiter: str) -> bytes:
-    """A header line and one line per row, with quotes only where needed. Missing values are blank."""
+def _delimited(rows: Iterable[tuple[Any, ...]], delimiter: str) -> bytes:
+    """One line per row, with quotes only where needed. Missing values are blank."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(rows)
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
 
 
-def _zipped(content: bytes) -> bytes:
-    """Gzip without time and name, which would differ between runs."""
-    buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=buffer, mtime=0) as archive:
-        archive.write(content)
-    return buffer.getvalue()
-
-
-def _json_lines(names: list[str], rows: Iterator[tuple[Any, ...]]) -> bytes:
+def _json_lines(names: list[str], rows: Iterable[tuple[Any, ...]]) -> bytes:
     line = "{" + ", ".join(f'"{name}": %s' for name in names) + "}\n"
     return "".join(line % row for row in rows).encode()
 
@@ -210,7 +270,7 @@ def _excel_columns(delivered: Delivered) -> list[list[Any]]:
     return columns
 
 
-def _excel_sheet(title: str, names: list[str], rows: Iterator[tuple[Any, ...]]) -> bytes:
+def _excel_sheet(title: str, names: list[str], rows: Iterable[tuple[Any, ...]]) -> bytes:
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet(title)
     sheet.append(names)
@@ -248,24 +308,43 @@ def _timeless(workbook: bytes) -> bytes:
 # --------------------------------------------------------------------------------------------------------- Parquet
 
 
-def _write_parquet_files(folder: Path, delivered: Delivered) -> int:
-    """One Parquet file per delivery day, with real dates, times and decimals."""
-    table = delivered.table
-    casts = ", ".join(_parquet_cast(name, kind) for name, kind in table.columns.items())
-    files = 0
-    with duckdb.connect() as connection:
-        connection.execute("SET threads = 1")
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("delivered", _for_duckdb(delivered))
-        connection.execute(f"CREATE TABLE rows AS SELECT {casts}, delivered_on, place FROM delivered")
-        for day, _, _ in _files(delivered.rows):
-            path = str(folder / _file_name(table, day)).replace("'", "''")
-            connection.execute(
-                f"COPY (SELECT * EXCLUDE (delivered_on, place) FROM rows WHERE delivered_on = {day} ORDER BY place) "
-                f"TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+class _ParquetFiles:
+    """The Parquet files of one table, with real dates, times and decimals. The rows wait in a database in `drafts`."""
+
+    def __init__(self, table: Table, drafts: Path) -> None:
+        self._table = table
+        self._connection = duckdb.connect(drafts / "rows.duckdb")
+        self._connection.execute("SET threads = 1")
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET memory_limit = '1GB'")
+        columns = ", ".join(f"{name} {_PARQUET_TYPES[kind]}" for name, kind in table.columns.items())
+        self._connection.execute(f"CREATE TABLE rows ({columns}, delivered_on BIGINT, month BIGINT, place BIGINT)")
+        self._places = 0
+
+    def add(self, delivered: Delivered) -> None:
+        """Add the rows of one part."""
+        casts = ", ".join(_parquet_cast(name, kind) for name, kind in self._table.columns.items())
+        places = range(self._places, self._places + len(delivered.rows))
+        self._places = places.stop
+        rows = _for_duckdb(delivered).assign(month=_months(delivered.rows), place=places)
+        self._connection.register("delivered", rows)
+        self._connection.execute(f"INSERT INTO rows SELECT {casts}, delivered_on, month, place FROM delivered")
+        self._connection.unregister("delivered")
+
+    def write(self, folder: Path) -> int:
+        """Write one file per delivery day. Return their number."""
+        days = self._connection.sql("SELECT DISTINCT delivered_on FROM rows").fetchall()
+        for (day,) in days:
+            path = str(folder / _file_name(self._table, day)).replace("'", "''")
+            self._connection.execute(
+                f"COPY (SELECT {', '.join(self._table.columns)} FROM rows WHERE delivered_on = {day} "
+                f"ORDER BY month, place) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
             )
-            files += 1
-    return files
+        return len(days)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._connection.close()
 
 
 def _for_duckdb(delivered: Delivered) -> pd.DataFrame:

@@ -41,7 +41,7 @@ class Planted(NamedTuple):
 class Delivered:
     """What a system delivers of one table.
 
-    rows: table columns, `delivered_on` (day number) and `place` (order within the file), sorted by both;
+    rows: table columns, `delivered_on` (day number) and `happened_on`, sorted by delivery and place in the file;
     broken: (position in rows, column) -> the text delivered instead of that cell's value.
     """
 
@@ -107,7 +107,8 @@ class _Spoiler:
         # Leave room between rows for copies next to them. Late rows go to the end of their file.
         self.place = np.arange(size, dtype=np.int64) * 4
         self.end = size * 4
-        self.row_key = pd.factorize(pd.MultiIndex.from_frame(self.versions[list(self.table.key)]))[0]
+        keys = [self.versions[column] for column in self.table.key]
+        self.row_key = pd.factorize(keys[0] if len(keys) == 1 else pd.MultiIndex.from_arrays(keys))[0]
         self.touched = np.zeros(int(self.row_key.max()) + 1, dtype=bool)
         self.next_delivery = self._next_delivery()
         self.anchored = self._anchored()
@@ -232,9 +233,10 @@ class _Spoiler:
             column = self.plan.wrong_column
             spoiled.loc[self.wrong_rows, column] = _wrong(own[column], self.wrong_rows).to_numpy()
         rows = pd.concat([spoiled, own.iloc[source_row]], ignore_index=True)
+        rows["happened_on"] = np.concatenate([self.happened, self.happened[source_row]])
         rows["delivered_on"] = np.concatenate([self.delivered, [copy[1] for copy in self.copies]]).astype(np.int64)
-        rows["place"] = np.concatenate([self.place, [copy[2] for copy in self.copies]]).astype(np.int64)
-        order = np.lexsort((rows["place"], rows["delivered_on"]))
+        place = np.concatenate([self.place, [copy[2] for copy in self.copies]]).astype(np.int64)
+        order = np.lexsort((place, rows["delivered_on"]))
         position = np.empty(len(order), dtype=np.int64)
         position[order] = np.arange(len(order))
         broken = {
@@ -269,10 +271,10 @@ def _wrong(column: pd.Series[Any], rows: list[int]) -> pd.Series[Any]:
 
 
 def spoil(versions: Frames, seed: int) -> tuple[dict[str, Delivered], list[Planted]]:
-    """What every system delivers, and all faults planted in it."""
+    """What every system delivers of these versions, and all faults planted in it."""
     deliveries, log = {}, []
-    for name, table in TABLES.items():
-        spoiler = _Spoiler(table, versions[name], Dice(seed, f"dirt {name}"), _PLANS[name])
+    for name, rows in versions.items():
+        spoiler = _Spoiler(TABLES[name], rows, Dice(seed, f"dirt {name}"), _PLANS[name])
         _spoil_table(spoiler)
         deliveries[name] = spoiler.result()
         log += spoiler.log
@@ -296,14 +298,14 @@ def _spoil_table(spoiler: _Spoiler) -> None:
 PLACEHOLDER_SOURCES = ("Select", "unknown", "")
 
 
-def business_oddities(versions: Frames, clean: Frames) -> list[Planted]:
+def business_oddities(versions: Frames) -> list[Planted]:
     """Oddities of the business itself: placeholders, deletions, cancellations, late refunds, impossible deals."""
     return [
         *_placeholders(versions["crm.leads"]),
         *_deletions("shop", "orders", "order_id", versions["shop.orders"]),
         *_deletions("crm", "leads", "id", versions["crm.leads"]),
         *_cancelled_later(versions["shop.orders"]),
-        *_refunds_in_later_months(versions["shop.refunds"], clean["shop.orders"]),
+        *_refunds_in_later_months(versions["shop.refunds"], versions["shop.orders"]),
         *_negative_cycle_times(versions["crm.opportunities"]),
     ]
 
@@ -333,7 +335,8 @@ def _cancelled_later(orders: pd.DataFrame) -> list[Planted]:
 
 
 def _refunds_in_later_months(refunds: pd.DataFrame, orders: pd.DataFrame) -> list[Planted]:
-    both = refunds.merge(orders[["order_id", "ordered_at"]], on="order_id")
+    placed = orders.drop_duplicates("order_id")[["order_id", "ordered_at"]]
+    both = refunds.merge(placed, on="order_id")
     months = [
         both[column].dt.tz_convert("Europe/Warsaw").dt.strftime("%Y-%m") for column in ("ordered_at", "refunded_at")
     ]

@@ -19,7 +19,7 @@ from demo_company import rhythm
 from demo_company.catalogue import Rates, Staff
 from demo_company.clock import DAY, HOUR, LAST_MOMENT, MINUTE, NEVER, IntArray, local_day, moment_of
 from demo_company.dice import Dice
-from demo_company.tables import Objects, labels, last_per_delivery, versions_frame
+from demo_company.tables import Ids, Objects, last_per_delivery, versions_frame
 
 LEAD_SOURCES = (
     "organic_search", "paid_search", "social", "referral", "email", "event", "Select", "unknown", "", None,
@@ -225,7 +225,7 @@ def _stage_times(dice: Dice, created: IntArray, length: IntArray, won: np.ndarra
     return times
 
 
-def lead_versions(leads: Leads, deals: Deals) -> pd.DataFrame:
+def lead_versions(leads: Leads, deals: Deals, ids: Ids) -> pd.DataFrame:
     """crm.leads: a version for every step of a lead."""
     size = len(leads.created)
     has_deal = leads.deal >= 0
@@ -243,8 +243,8 @@ def lead_versions(leads: Leads, deals: Deals) -> pd.DataFrame:
     customer = np.full(size, -1)
     customer[has_deal] = deals.customer[leads.deal[has_deal]]
     raw = {
-        "id": lead_ids(row),
-        "email": np.where(customer[row] >= 0, emails("c", customer[row] + 1), emails("l", row + 1)),
+        "id": ids.leads(row),
+        "email": np.where(customer[row] >= 0, ids.emails("c", customer[row]), ids.emails("l", row)),
         "created_at": leads.created[row],
         "source": np.array(LEAD_SOURCES, dtype=object)[leads.source[row]],
         "campaign_id": cat.campaign_ids(leads.campaign[row]),
@@ -252,7 +252,7 @@ def lead_versions(leads: Leads, deals: Deals) -> pd.DataFrame:
         "mql_at": by_then(leads.mql),
         "sql_at": by_then(leads.sql),
         "converted_at": by_then(converted),
-        "opportunity_id": deal_ids(np.where(deal_created[row] <= at, leads.deal[row], -1)),
+        "opportunity_id": ids.deals(np.where(deal_created[row] <= at, leads.deal[row], -1)),
         "is_deleted": leads.deleted[row] <= at,
         "updated_at": at,
     }
@@ -267,26 +267,6 @@ def _flatten(steps: IntArray) -> tuple[IntArray, IntArray]:
     return rows[happened], moments[happened]
 
 
-def emails(letter: str, numbers: IntArray) -> Objects:
-    """`c000123@example.com`."""
-    return np.array([f"{letter}{n:06d}@example.com" for n in numbers.tolist()], dtype=object)
-
-
-def lead_ids(numbers: IntArray) -> Objects:
-    """`L000001` for lead 0, null for a negative number."""
-    return labels("L", np.where(numbers < 0, -1, numbers + 1), 6)
-
-
-def deal_ids(numbers: IntArray) -> Objects:
-    """`D000001` for deal 0, null for a negative number."""
-    return labels("D", np.where(numbers < 0, -1, numbers + 1), 6)
-
-
-def customer_ids(numbers: IntArray) -> Objects:
-    """`C000001` for customer 0, null for a negative number."""
-    return labels("C", np.where(numbers < 0, -1, numbers + 1), 6)
-
-
 def _owner_at(deals: Deals, row: IntArray, at: IntArray) -> IntArray:
     return np.where(deals.handed_over[row] <= at, deals.owner[row], deals.owner_first[row])
 
@@ -297,7 +277,7 @@ def _stage_names(deals: Deals, row: IntArray, stage: IntArray) -> Objects:
     return chosen
 
 
-def opportunity_versions(deals: Deals) -> pd.DataFrame:
+def opportunity_versions(deals: Deals, ids: Ids) -> pd.DataFrame:
     """crm.opportunities: a version for every stage that a deal enters."""
     rows, moments = _flatten(np.maximum(deals.stage_times.T, deals.created))
     kept = last_per_delivery(rows, moments)
@@ -308,9 +288,9 @@ def opportunity_versions(deals: Deals) -> pd.DataFrame:
     is_won = is_closed & deals.won[row]
     loss = np.array([*_LOSS_REASONS, None], dtype=object)
     raw = {
-        "id": deal_ids(row),
-        "customer_id": customer_ids(np.where(is_won | (deals.kind[row] == 1), deals.customer[row], -1)),
-        "lead_id": lead_ids(deals.lead[row]),
+        "id": ids.deals(row),
+        "customer_id": ids.customers(np.where(is_won | (deals.kind[row] == 1), deals.customer[row], -1)),
+        "lead_id": ids.leads(deals.lead[row]),
         "owner_id": cat.rep_ids(_owner_at(deals, row, at)),
         "sdr_id": cat.rep_ids(deals.sdr[row]),
         "type": np.array(_TYPES, dtype=object)[deals.kind[row]],
@@ -328,7 +308,7 @@ def opportunity_versions(deals: Deals) -> pd.DataFrame:
     return versions_frame("crm.opportunities", raw, local_day(at))
 
 
-def stage_history(deals: Deals) -> pd.DataFrame:
+def stage_history(deals: Deals, ids: Ids) -> pd.DataFrame:
     """crm.stage_history: one row per stage that a deal entered, on the day on which it was recorded."""
     happened = deals.stage_times <= LAST_MOMENT
     row, stage = np.nonzero(happened)
@@ -339,7 +319,7 @@ def stage_history(deals: Deals) -> pd.DataFrame:
     owner = _owner_at(deals, row, changed)
     by_sdr = (stage == 0) & (deals.sdr[row] >= 0)
     raw = {
-        "opportunity_id": deal_ids(row),
+        "opportunity_id": ids.deals(row),
         "stage": _stage_names(deals, row, stage),
         "changed_at": changed,
         "changed_by": cat.rep_ids(np.where(by_sdr, deals.sdr[row], owner)),

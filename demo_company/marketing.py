@@ -15,9 +15,9 @@ from demo_company import catalogue as cat
 from demo_company import rhythm
 from demo_company.clock import DAY, FIRST_DAY, HOUR, LAST_MOMENT, MINUTE, IntArray, local_day, moment_of
 from demo_company.dice import Dice
-from demo_company.funnel import Leads, customer_ids, lead_ids
+from demo_company.funnel import Leads
 from demo_company.sales import Customers, Orders
-from demo_company.tables import Objects, labels, versions_frame
+from demo_company.tables import Ids, versions_frame
 
 _FIRST_MOMENT = int(moment_of(np.array([FIRST_DAY]), np.array([0]))[0])
 
@@ -44,7 +44,7 @@ def spend(seed: int, scale_ppm: int) -> pd.DataFrame:
     return versions_frame("ads.spend", raw, day)
 
 
-def touchpoints(seed: int, leads: Leads, customers: Customers, orders: Orders) -> pd.DataFrame:
+def touchpoints(seed: int, leads: Leads, customers: Customers, orders: Orders, ids: Ids) -> pd.DataFrame:
     """ads.touchpoints: what people saw before they became leads or customers, and a few touches after that.
 
     A touch is delivered when it is linked to a known person, so not before that lead or customer exists.
@@ -72,9 +72,9 @@ def touchpoints(seed: int, leads: Leads, customers: Customers, orders: Orders) -
     order = order[recorded[order] <= LAST_MOMENT]
     channels = np.array([*(c.channel for c in cat.CAMPAIGNS), "organic_search"], dtype=object)
     raw = {
-        "touchpoint_id": labels("T", np.arange(1, len(order) + 1), 8),
-        "lead_id": lead_ids(who_lead[order]),
-        "customer_id": customer_ids(who_customer[order]),
+        "touchpoint_id": ids.touchpoints(np.arange(len(order))),
+        "lead_id": ids.leads(who_lead[order]),
+        "customer_id": ids.customers(who_customer[order]),
         "campaign_id": cat.campaign_ids(campaign[order]),
         "channel": channels[campaign[order]],
         "touched_at": at[order],
@@ -82,7 +82,7 @@ def touchpoints(seed: int, leads: Leads, customers: Customers, orders: Orders) -
     return versions_frame("ads.touchpoints", raw, local_day(recorded[order]))
 
 
-def survey(seed: int, orders: Orders) -> tuple[pd.DataFrame, pd.DataFrame]:
+def survey(seed: int, orders: Orders, ids: Ids) -> tuple[pd.DataFrame, pd.DataFrame]:
     """survey.invitations and survey.responses: some buyers are asked a few days after ordering, and a third answers."""
     dice = Dice(seed, "survey")
     asked = np.flatnonzero(dice.chance(205, len(orders.ordered)))
@@ -91,26 +91,25 @@ def survey(seed: int, orders: Orders) -> tuple[pd.DataFrame, pd.DataFrame]:
     order = np.argsort(sent, kind="stable")
     order = order[sent[order] <= LAST_MOMENT]
     sent, buyer = sent[order], orders.customer[asked[order]]
-    invitation = labels("V", np.arange(1, len(sent) + 1), 7)
     invitations = {
-        "invitation_id": invitation,
-        "customer_id": customer_ids(buyer),
+        "invitation_id": ids.invitations(np.arange(len(sent))),
+        "customer_id": ids.customers(buyer),
         "sent_at": sent,
         "channel": np.array(("email", "sms", "in_app"), dtype=object)[dice.weighted((70, 18, 12), len(sent))],
     }
-    return versions_frame("survey.invitations", invitations, local_day(sent)), _responses(dice, sent, buyer, invitation)
+    return versions_frame("survey.invitations", invitations, local_day(sent)), _responses(dice, sent, buyer, ids)
 
 
-def _responses(dice: Dice, sent: IntArray, buyer: IntArray, invitation: Objects) -> pd.DataFrame:
+def _responses(dice: Dice, sent: IntArray, buyer: IntArray, ids: Ids) -> pd.DataFrame:
     answered = np.flatnonzero(dice.chance(350, len(sent)))
     at = sent[answered] + 3 * MINUTE + np.minimum(dice.waiting(2 * DAY, len(answered)), 20 * DAY)
     order = np.lexsort((answered, at))
     order = order[at[order] <= LAST_MOMENT]
     which = answered[order]
     raw = {
-        "response_id": labels("S", np.arange(1, len(which) + 1), 7),
-        "invitation_id": invitation[which],
-        "customer_id": customer_ids(buyer[which]),
+        "response_id": ids.responses(np.arange(len(which))),
+        "invitation_id": ids.invitations(which),
+        "customer_id": ids.customers(buyer[which]),
         "score": dice.weighted((2, 1, 2, 2, 3, 5, 7, 14, 20, 24, 20), len(which)),
         "responded_at": at[order],
     }

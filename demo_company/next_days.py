@@ -27,10 +27,9 @@ _MODEL = LAST_DAY - _BACK  # the day before the first day that is repeated
 _LATER = pd.Timedelta(days=_BACK)
 
 _IDS = {
-    "shop.customers": ("customer_id", 6), "shop.orders": ("order_id", 8), "shop.order_items": ("order_item_id", 8),
-    "shop.refunds": ("refund_id", 7), "crm.leads": ("id", 6), "crm.opportunities": ("id", 6),
-    "ads.touchpoints": ("touchpoint_id", 8), "survey.invitations": ("invitation_id", 7),
-    "survey.responses": ("response_id", 7),
+    "shop.customers": "customer_id", "shop.orders": "order_id", "shop.order_items": "order_item_id",
+    "shop.refunds": "refund_id", "crm.leads": "id", "crm.opportunities": "id", "ads.touchpoints": "touchpoint_id",
+    "survey.invitations": "invitation_id", "survey.responses": "response_id",
 }  # fmt: skip
 _NAMES = {
     "customer_id": "shop.customers", "order_id": "shop.orders", "order_item_id": "shop.order_items",
@@ -92,19 +91,20 @@ class _Again:
 
     def _new_ids(self, name: str) -> dict[str, str]:
         """The old id of each row that was new on those days, and its new id. The numbering continues where it ended."""
-        column, width = _IDS[name]
+        column = _IDS[name]
         frame = self.versions[name]
         first_seen = frame.groupby(column)["happened_on"].min()
         new = sorted(first_seen[_is_model(first_seen)].items(), key=lambda item: (item[1], item[0]))
         last = max(frame[column])
-        return {str(old): f"{last[0]}{int(last[1:]) + 1 + n:0{width}d}" for n, (old, _) in enumerate(new)}
+        digits = len(last) - 1
+        return {str(old): f"{last[0]}{int(last[1:]) + 1 + n:0{digits}d}" for n, (old, _) in enumerate(new)}
 
     def _twins(self, name: str, state: list[str], without: str | None = None) -> dict[str, str]:
         """For each older row that changed on those days: a row that is now in the state in which that row was then.
 
         Rows that have a value in the column `without` are ignored on both sides.
         """
-        column, _ = _IDS[name]
+        column = _IDS[name]
         changed = set(self.then[name][column]) - self.ids[name].keys()
         earlier = self.versions[name][self.versions[name]["happened_on"] <= _MODEL]
         before = newest_versions(TABLES[name], earlier[earlier[column].isin(changed)])
@@ -127,7 +127,7 @@ class _Again:
 
     def _new(self, name: str) -> pd.DataFrame:
         """All versions of the new rows."""
-        column, _ = _IDS[name]
+        column = _IDS[name]
         rows = _later(self.then[name][self.then[name][column].isin(self.ids[name])])
         for other in _NAMES.keys() & set(rows.columns) - {column}:
             rows[other] = self._named(_NAMES[other], rows[other])
@@ -141,7 +141,7 @@ class _Again:
 
         The column `model` names the row that changed then.
         """
-        key, _ = _IDS[name]
+        key = _IDS[name]
         then = _later(self.then[name][self.then[name][key].isin(self.twins[name])])
         rows = self._as_they_are(name, then[key].map(self.twins[name]))
         for column in [*columns, "happened_on", "delivered_on"]:
@@ -150,7 +150,7 @@ class _Again:
 
     def _as_they_are(self, name: str, ids: Iterable[Any]) -> pd.DataFrame:
         """The newest version of each of these rows."""
-        key, _ = _IDS[name]
+        key = _IDS[name]
         return self.clean[name].set_index(key, drop=False).loc[list(ids)].reset_index(drop=True)
 
     def _renamed_customers(self) -> pd.DataFrame:

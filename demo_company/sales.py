@@ -21,8 +21,8 @@ from demo_company import rhythm
 from demo_company.catalogue import Products, Rates, Staff
 from demo_company.clock import BULK_DAY, DAY, HOUR, LAST_DAY, LAST_MOMENT, MINUTE, NEVER, IntArray, local_day, moment_of
 from demo_company.dice import Dice
-from demo_company.funnel import Deals, customer_ids, emails, known
-from demo_company.tables import Objects, labels, last_per_delivery, versions_frame
+from demo_company.funnel import Deals, known
+from demo_company.tables import Ids, last_per_delivery, versions_frame
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -117,7 +117,7 @@ def invent_customers(seed: int, count: int, deals: Deals) -> Customers:
     return Customers(created, deal, segment, country, dice.weighted((30, 22, 26, 22), size), renamed, channel)
 
 
-def customer_versions(seed: int, customers: Customers) -> pd.DataFrame:
+def customer_versions(seed: int, customers: Customers, ids: Ids) -> pd.DataFrame:
     """shop.customers: a version at creation, and another if the last name changes."""
     dice = Dice(seed, "names")
     size = len(customers.created)
@@ -128,8 +128,8 @@ def customer_versions(seed: int, customers: Customers) -> pd.DataFrame:
     row, at = rows[kept], moments[kept]
     letter = np.where(customers.updated[row] <= at, (initial[row] + 1 + later[row]) % len(cat.INITIALS), initial[row])
     raw = {
-        "customer_id": customer_ids(row),
-        "email": emails("c", row + 1),
+        "customer_id": ids.customers(row),
+        "email": ids.emails("c", row),
         "full_name": [
             f"{cat.FIRST_NAMES[f]} {cat.INITIALS[i]}."
             for f, i in zip(first[row].tolist(), letter.tolist(), strict=True)
@@ -229,7 +229,7 @@ def _detail_orders(
     )
 
 
-def order_versions(orders: Orders) -> pd.DataFrame:
+def order_versions(orders: Orders, ids: Ids) -> pd.DataFrame:
     """shop.orders: a version for every step of an order. Nothing follows a deletion."""
     size = len(orders.ordered)
     rows = np.tile(np.arange(size), 4)
@@ -241,8 +241,8 @@ def order_versions(orders: Orders) -> pd.DataFrame:
     end = np.where(orders.cancelled[row], _CANCELLED, _FULFILLED)
     status = np.where(orders.closed[row] <= at, end, np.where(orders.paid[row] <= at, _PAID, _PLACED))
     raw = {
-        "order_id": order_ids(row),
-        "customer_id": customer_ids(orders.customer[row]),
+        "order_id": ids.orders(row),
+        "customer_id": ids.customers(orders.customer[row]),
         "ordered_at": orders.ordered[row],
         "status": np.array(_STATUSES, dtype=object)[status],
         "currency": np.array(cat.CURRENCIES, dtype=object)[orders.currency[row]],
@@ -253,11 +253,6 @@ def order_versions(orders: Orders) -> pd.DataFrame:
         "is_deleted": orders.deleted[row] <= at,
     }
     return versions_frame("shop.orders", raw, local_day(at))
-
-
-def order_ids(numbers: IntArray) -> Objects:
-    """`O00000001` for order 0. With eight digits, text order and time order are the same."""
-    return labels("O", numbers + 1, 8)
 
 
 # ------------------------------------------------------------------------------------------------------- items
@@ -285,11 +280,11 @@ def invent_items(seed: int, orders: Orders, customers: Customers, products: Prod
     return Items(order, product, quantity, unit_price, discount, tax, unit_cost)
 
 
-def item_versions(items: Items, orders: Orders) -> pd.DataFrame:
+def item_versions(items: Items, orders: Orders, ids: Ids) -> pd.DataFrame:
     """shop.order_items: delivered once, together with their order."""
     raw = {
-        "order_item_id": item_ids(np.arange(len(items.order))),
-        "order_id": order_ids(items.order),
+        "order_item_id": ids.items(np.arange(len(items.order))),
+        "order_id": ids.orders(items.order),
         "product_id": cat.product_ids(items.product),
         "quantity": items.quantity,
         "unit_price": items.unit_price,
@@ -300,17 +295,12 @@ def item_versions(items: Items, orders: Orders) -> pd.DataFrame:
     return versions_frame("shop.order_items", raw, local_day(orders.ordered)[items.order])
 
 
-def item_ids(numbers: IntArray) -> Objects:
-    """`I00000001` for item 0, null for a negative number."""
-    return labels("I", np.where(numbers < 0, -1, numbers + 1), 8)
-
-
 # ----------------------------------------------------------------------------------------------------- refunds
 
 _REASONS = ("damaged", "not_as_described", "changed_mind", "late_delivery", "goodwill")
 
 
-def refund_versions(seed: int, orders: Orders, items: Items, rates: Rates) -> pd.DataFrame:
+def refund_versions(seed: int, orders: Orders, items: Items, rates: Rates, ids: Ids) -> pd.DataFrame:
     """shop.refunds: mostly part or all of one line, sometimes a whole order; delivered once."""
     dice = Dice(seed, "refunds")
     size = len(orders.ordered)
@@ -334,9 +324,9 @@ def refund_versions(seed: int, orders: Orders, items: Items, rates: Rates) -> pd
     by_time = np.lexsort((order, at))
     by_time = by_time[at[by_time] <= LAST_MOMENT]
     raw = {
-        "refund_id": labels("F", np.arange(1, len(by_time) + 1), 7),
-        "order_id": order_ids(order[by_time]),
-        "order_item_id": item_ids(np.where(whole, -1, item)[by_time]),
+        "refund_id": ids.refunds(np.arange(len(by_time))),
+        "order_id": ids.orders(order[by_time]),
+        "order_item_id": ids.items(np.where(whole, -1, item)[by_time]),
         "refunded_at": at[by_time],
         "amount": amount[by_time],
         "currency": np.array(cat.CURRENCIES, dtype=object)[currency[by_time]],

@@ -32,6 +32,8 @@ Objects = npt.NDArray[np.object_]
 HELPERS = ["happened_on", "delivered_on"]
 """Day numbers every version of a row carries besides its own columns; they never reach a file."""
 
+_IDS_OF_A_PART = 500_000  # A part of scale 1 has 240,000 order lines, and fewer rows of every other table.
+
 
 @dataclass(frozen=True)
 class Table:
@@ -208,5 +210,62 @@ def delivery_day_of(moments: IntArray) -> IntArray:
 
 
 def labels(prefix: str, numbers: Any, width: int) -> Objects:
-    """Ids such as `O00000042` for whole numbers; null for a negative number."""
+    """Ids such as `R07` for whole numbers; null for a negative number."""
     return np.array([f"{prefix}{n:0{width}d}" if n >= 0 else None for n in numbers.tolist()], dtype=object)
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Ids of the rows of one of the `of` parts of the company (see company.Part), each with its own range of numbers.
+
+    Every method takes positions within the part, from 0, and returns null for a negative one. All ids of a kind are
+    equally long, so text order is the order of parts and positions.
+    """
+
+    part: int
+    of: int
+
+    def customers(self, positions: IntArray) -> Objects:
+        """`C000001` for position 0 of the first part."""
+        return self._labels("C", positions, 6)
+
+    def leads(self, positions: IntArray) -> Objects:
+        """`L000001`."""
+        return self._labels("L", positions, 6)
+
+    def deals(self, positions: IntArray) -> Objects:
+        """`D000001`."""
+        return self._labels("D", positions, 6)
+
+    def orders(self, positions: IntArray) -> Objects:
+        """`O00000001`."""
+        return self._labels("O", positions, 8)
+
+    def items(self, positions: IntArray) -> Objects:
+        """`I00000001`."""
+        return self._labels("I", positions, 8)
+
+    def refunds(self, positions: IntArray) -> Objects:
+        """`F0000001`."""
+        return self._labels("F", positions, 7)
+
+    def touchpoints(self, positions: IntArray) -> Objects:
+        """`T00000001`."""
+        return self._labels("T", positions, 8)
+
+    def invitations(self, positions: IntArray) -> Objects:
+        """`V0000001`."""
+        return self._labels("V", positions, 7)
+
+    def responses(self, positions: IntArray) -> Objects:
+        """`S0000001`."""
+        return self._labels("S", positions, 7)
+
+    def emails(self, letter: str, positions: IntArray) -> Objects:
+        """`c000001@example.com`."""
+        names = self._labels(letter, positions, 6)
+        return np.array([name and f"{name}@example.com" for name in names], dtype=object)
+
+    def _labels(self, prefix: str, positions: IntArray, width: int) -> Objects:
+        numbers = np.where(positions < 0, -1, positions + 1 + self.part * _IDS_OF_A_PART)
+        return labels(prefix, numbers, width if self.of == 1 else max(width, len(str(self.of * _IDS_OF_A_PART))))

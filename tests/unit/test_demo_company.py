@@ -1,12 +1,13 @@
 """The demo company: the same files every time, faults that can be undone, and a truth that adds up."""
 
 import csv
+import gzip
 import hashlib
 import json
 import math
 import re
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest
 
 from demo_company import SOURCES, truth
 from demo_company.__main__ import main
-from demo_company.company import Company, build_company
+from demo_company.build import Made, Next, build, build_next, clean_after, together
+from demo_company.company import Company, Part, build_company, parts_of
 from demo_company.next_days import next_days
 from demo_company.replay import differences, replay
 from demo_company.tables import EVERY_DAY, TABLES, newest_versions
@@ -51,7 +53,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def company() -> Company:
-    return build_company(SCALE, SEED)
+    [whole] = parts_of(SCALE, SEED)
+    return build_company(whole)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +135,132 @@ def test_required_tables_bring_something_new_every_day(company: Company) -> None
     for name, moment in (("shop.customers", "created_at"), ("shop.orders", "ordered_at"), ("crm.leads", "created_at")):
         new_on = set(business_date(company.clean[name][moment]).dt.date)
         assert all(BULK + timedelta(days=n) in new_on for n in range(1, (LAST - BULK).days + 1)), name
+
+
+# ---------------------------------------------------------------------------------------------------- many parts
+
+THREE = {"scale": 0.03, "seed": SEED, "largest": 0.01}
+SHARED = {
+    "shop.products", "crm.sales_reps", "crm.quotas", "ads.campaigns", "ads.spend", "finance.fx_rates", "finance.costs",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[Part]:
+    return parts_of(**THREE)
+
+
+@pytest.fixture(scope="module")
+def companies(parts: list[Part]) -> list[Company]:
+    return [build_company(part) for part in parts]
+
+
+@pytest.fixture(scope="module")
+def in_parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Made]:
+    folder = tmp_path_factory.mktemp("parts")
+    return folder, build(folder, **THREE)
+
+
+def test_parts_have_the_size_of_the_whole(parts: list[Part]) -> None:
+    assert [part.ppm for part in parts] == [10_000, 10_000, 10_000]
+    assert [part.ppm for part in parts_of(2.5, SEED)] == [833_333, 833_333, 833_334]
+    assert len({part.seed for part in parts}) == 3
+
+
+def test_a_company_of_one_part_is_drawn_from_its_own_seed() -> None:
+    assert parts_of(1, SEED) == [Part(0, 1, SEED, 1_000_000, SEED, 1_000_000)]
+
+
+def test_parts_have_no_row_in_common_but_share_the_lists(companies: list[Company]) -> None:
+    for name, table in TABLES.items():
+        first, second, third = (company.versions[name] for company in companies)
+        if name in SHARED:
+            pd.testing.assert_frame_equal(first, second)
+            pd.testing.assert_frame_equal(first, third)
+        else:
+            keys = [set(frame[list(table.key)].itertuples(index=False)) for frame in (first, second, third)]
+            assert all(keys)
+            assert len(set.union(*keys)) == sum(map(len, keys)), name
+
+
+def test_the_same_seed_gives_the_same_files_in_parts(in_parts: tuple[Path, Made], tmp_path: Path) -> None:
+    folder, made = in_parts
+    assert build(tmp_path, **THREE) == made
+    assert fingerprints(tmp_path) == fingerprints(folder)
+
+
+def test_files_in_parts_lead_back_to_all_parts(
+    in_parts: tuple[Path, Made], parts: list[Part], companies: list[Company]
+) -> None:
+    folder, made = in_parts
+    clean = together([part.own(company.clean) for part, company in zip(parts, companies, strict=True)])
+    assert differences(replay(folder / "landing"), clean) == []
+    assert made.orders == len(clean["shop.orders"]) == sum(len(company.clean["shop.orders"]) for company in companies)
+
+
+def test_what_is_counted_was_written_in_parts(in_parts: tuple[Path, Made]) -> None:
+    folder, made = in_parts
+    faults = Counter(entry["kind"] for entry in planted(folder))
+    assert made.planted == dict(faults)
+    assert made.files == len([path for path in (folder / "landing").rglob("*") if path.is_file()])
+    with (folder / "demo_truth" / "truth.csv").open(encoding="utf-8", newline="") as file:
+        assert made.truth_rows == len(list(csv.DictReader(file)))
+
+
+def test_the_truth_of_the_whole_is_the_sum_of_its_parts(in_parts: tuple[Path, Made], companies: list[Company]) -> None:
+    """Sums of money by month, as the parts have no customer in common."""
+
+    def net(rows: list[truth.TruthRow]) -> dict[str, Decimal]:
+        chosen = [row for row in rows if (row.kpi_id, row.variant, row.entity_type) == ("revenue", "net", "company")]
+        return {row.period_month: Decimal(str(row.numerator)) for row in chosen}
+
+    each = [net(truth.all_kpis(company.clean)) for company in companies]
+    with (in_parts[0] / "demo_truth" / "truth.csv").open(encoding="utf-8", newline="") as file:
+        whole = net([truth.TruthRow(**row) for row in csv.DictReader(file)])
+    assert len(whole) == 25
+    assert whole == {month: sum((part.get(month, Decimal(0)) for part in each), Decimal(0)) for month in whole}
+
+
+def test_a_file_has_the_months_of_all_parts_in_order(in_parts: tuple[Path, Made]) -> None:
+    [bulk] = (in_parts[0] / "landing" / "shop" / "order_items").glob(f"*_{BULK}.csv.gz")
+    with gzip.open(bulk, "rt", encoding="utf-8", newline="") as file:
+        lines = [row["order_id"] for row in csv.DictReader(file, delimiter=";")]
+    parts_in_turn = [line[:4] for line in lines]
+    turns = [part for part, before in zip(parts_in_turn, ["", *parts_in_turn], strict=False) if part != before]
+    assert len(set(turns)) == 3
+    assert len(turns) == 3 * 23  # once a month
+
+
+def test_days_that_follow_go_on_in_every_part(
+    in_parts: tuple[Path, Made], parts: list[Part], companies: list[Company], tmp_path: Path
+) -> None:
+    folder, made = in_parts
+    shutil.copytree(folder / "landing", tmp_path / "all" / "landing")
+    rows = build_next(tmp_path, asked=Next(0, 3), **THREE)
+    shutil.copytree(tmp_path / "landing", tmp_path / "all" / "landing", dirs_exist_ok=True)
+    more = [next_days(company, 3) for company in companies]
+    clean = together(
+        [part.own(clean_after(company, days)) for part, company, days in zip(parts, companies, more, strict=True)]
+    )
+    assert differences(replay(tmp_path / "all" / "landing"), clean) == []
+    assert rows == sum(len(frame) for part, days in zip(parts, more, strict=True) for frame in part.own(days).values())
+    assert made.orders < len(clean["shop.orders"])
+
+
+def test_truth_is_left_out_on_request_and_computed_on_request(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--scale", str(SCALE), "--data-dir", str(tmp_path)]
+    assert main([*place, "--no-truth"]) == 0
+    assert "--truth" in capsys.readouterr().out
+    notes = tmp_path / "demo_truth"
+    assert {path.name for path in notes.iterdir()} == {"planted.csv", "demo.json"}
+    assert go_on(tmp_path, "--days", "1") == 0
+    assert not (notes / "truth.csv").exists()
+    assert main([*place, "--truth"]) == 0
+    assert fingerprints(tmp_path) == fingerprints(data_dir)
+    assert go_on(tmp_path, "--days", "1", "--no-truth") == 0
+    assert not (notes / "truth.csv").exists()
 
 
 # ------------------------------------------------------------------------------------------------- the days after
