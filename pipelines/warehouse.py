@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -18,7 +19,7 @@ from pipelines.sql import pattern_of, quote_path, quote_text
 STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files with this version
 # DuckDB draws one in processes that it takes for a person's, as it does those that Dagster starts for a run of the UI.
 NO_PROGRESS_BAR = "set enable_progress_bar = false"
-FOREIGN_FILE_MEMORY = "4GB"  # what reading a delivered file may take
+FOREIGN_FILE_MEMORY = "4GB"  # what reading a delivered file may take; what does not fit goes to a temporary folder
 QUERY_MEMORY = "4GB"  # what a query of `kpi sql` may take
 
 _kept_open: dict[Path, duckdb.DuckDBPyConnection] = {}
@@ -116,10 +117,10 @@ def sandboxed(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
     It sees nothing outside `folders`, loads no extension, uses limited memory, and cannot be reconfigured.
     """
-    with _database() as connection:
+    with TemporaryDirectory(prefix="landing-", ignore_cleanup_errors=True) as spill, _database() as connection:
         spellings = {str(folder) for folder in folders} | {pattern_of(folder) for folder in folders}
         allowed = ", ".join(quote_text(f"{spelling}/") for spelling in sorted(spellings))
-        _lock_in(connection, FOREIGN_FILE_MEMORY, f"allowed_directories = [{allowed}]")
+        _lock_in(connection, FOREIGN_FILE_MEMORY, spill, f"allowed_directories = [{allowed}]")
         yield connection
 
 
@@ -143,17 +144,20 @@ def published_sandbox(
         connection.execute("set global allow_persistent_secrets = false")
         connection.execute("set global python_enable_replacements = false")  # no variable of ours is a table of theirs
         allowed = quote_path(may_write) if may_write else ""
-        _lock_in(connection, memory, f"allowed_paths = [{allowed}]")
+        _lock_in(connection, memory, "", f"allowed_paths = [{allowed}]")
         yield connection
 
 
-def _lock_in(connection: duckdb.DuckDBPyConnection, memory: str, allowed: str) -> None:
-    """Permanently limit a connection to what is `allowed`, without extensions and without spilling to disk."""
+def _lock_in(connection: duckdb.DuckDBPyConnection, memory: str, spill: str, allowed: str) -> None:
+    """Permanently limit a connection to what is `allowed`, without extensions.
+
+    What does not fit into `memory` goes to the folder `spill`; without one, the statement fails.
+    """
     for setting in (
         "autoinstall_known_extensions = false",
         "autoload_known_extensions = false",
         f"memory_limit = '{memory}'",
-        "temp_directory = ''",
+        f"temp_directory = {quote_text(spill)}",
         allowed,
         "enable_external_access = false",
         "lock_configuration = true",
@@ -186,10 +190,13 @@ def _published_file(published_dir: Path) -> Path:
 def new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that writes a new DuckDB file at `path`, attached as `candidate`, closed and checkpointed after.
 
+    What does not fit into memory goes to a temporary folder beside it.
+
     Raises:
         duckdb.BinderException: `path` exists and is no DuckDB file.
     """
-    with _database() as connection:
+    with TemporaryDirectory(prefix=".spill-", dir=path.parent) as spill, _database() as connection:
+        connection.execute(f"set temp_directory = {quote_text(spill)}")
         connection.execute(f"attach {quote_path(path)} as candidate (storage_version '{STORAGE_VERSION}')")
         yield connection
         connection.execute("checkpoint candidate")

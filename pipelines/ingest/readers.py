@@ -43,6 +43,7 @@ PROVENANCE = (
 )  # beside what was delivered
 
 _MAX_COLUMNS = 1_000
+_ROWS_AT_ONCE = 100_000
 _MOST_LINES_ABOVE = 20  # among which a header is looked for
 _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
 
@@ -254,6 +255,8 @@ def _read_csv_fast(
             )
             """
         )
+    except (duckdb.OutOfMemoryException, duckdb.FatalException):
+        raise
     except duckdb.Error:  # mixed line endings
         return None
     if connection.execute(f"select 1 from {name}_rejects limit 1").fetchone():
@@ -340,8 +343,12 @@ def _read_whitespace(connection: duckdb.DuckDBPyConnection, file: Admitted, tabl
 
 
 def _read_jsonl(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
-    with _open_text(file.path) as lines:
-        found = [_json_line(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    def found() -> Iterator[_Found]:
+        with _open_text(file.path) as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _json_line(number, line)
+
     return _register_records(connection, found, table, file.label)
 
 
@@ -362,12 +369,12 @@ def _read_json(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Tab
         (number, value, json.dumps(value, ensure_ascii=False), None if isinstance(value, dict) else _no_object(value))
         for number, value in enumerate(content, start=1)
     ]
-    return _register_records(connection, found, table, file.label)
+    return _register_records(connection, lambda: iter(found), table, file.label)
 
 
 def _json_line(number: int, line: str) -> "_Found":
     try:
-        value = json.loads(line, **_JSON_AS_SENT)
+        value = _JSON_LINES.decode(line)
     except json.JSONDecodeError as error:
         return number, None, line, f"not valid JSON: {error.msg}"
     except RecursionError:
@@ -377,17 +384,26 @@ def _json_line(number: int, line: str) -> "_Found":
 
 # Numbers keep their original text: 12.30 must not become 12.3, and a long id must not lose digits.
 _JSON_AS_SENT: dict[str, Any] = {"parse_float": str, "parse_int": str, "parse_constant": str}
+_JSON_LINES = json.JSONDecoder(**_JSON_AS_SENT)  # `json.loads` would make one for every line
 _Found = tuple[int, Any, str, str | None]  # row number, value, its text, and what is wrong with it
 
 
-def _register_records(connection: duckdb.DuckDBPyConnection, found: Sequence[_Found], table: Table, label: str) -> str:
-    records = [value for _, value, _, problem in found if problem is None]
-    delivered = list(dict.fromkeys(name for record in records for name in record))
-    header = _named_header(delivered, table, label) if found else delivered
+def _register_records(
+    connection: duckdb.DuckDBPyConnection, found: Callable[[], Iterator[_Found]], table: Table, label: str
+) -> str:
+    """The records that `found` yields each time it is called; a large file is read twice rather than kept in memory."""
+    names: dict[str, None] = {}
+    is_empty = True
+    for _, value, _, problem in found():
+        is_empty = False
+        if problem is None:
+            names.update(dict.fromkeys(value))
+    delivered = list(names)
+    header = delivered if is_empty else _named_header(delivered, table, label)
     delivered_as = {column: column for column in table.columns} | dict(zip(header, delivered, strict=True))
 
     def rows() -> Iterator[Row]:
-        for number, value, text, problem in found:
+        for number, value, text, problem in found():
             record = {} if problem else value
             lacking = (
                 None if problem else next((name for name in table.columns if delivered_as[name] not in record), None)
@@ -469,15 +485,27 @@ def _register_rows(connection: duckdb.DuckDBPyConnection, header: list[str], row
     import pandas as pd  # takes half a second, and commands that only count landed days must respond immediately
 
     no_cells = [None] * len(header)
-    table = [(*(row.cells or no_cells), row.number, row.text, row.problem) for row in rows]
-    frame = pd.DataFrame(table, columns=[*header, *READING_COLUMNS], dtype=object)
-    view = f"rows_{_unique(label)}"
-    connection.register(view, frame)
+    name = f"rows_{_unique(label)}"
     cells = ", ".join(f"nullif(cast({quote_name(column)} as varchar), '') as {quote_name(column)}" for column in header)
-    return (
-        f"select {cells}, cast(_row_number as bigint) as _row_number, "
-        f"cast(_unreadable_row as varchar) as _unreadable_row, cast(_problem as varchar) as _problem from {view}"
-    )
+    for number, batch in enumerate(_batches(rows)):
+        table = [(*(row.cells or no_cells), row.number, row.text, row.problem) for row in batch]
+        connection.register("batch", pd.DataFrame(table, columns=[*header, *READING_COLUMNS], dtype=object))
+        write = f"insert into {name}" if number else f"create or replace temp table {name} as"
+        connection.execute(
+            f"{write} select {cells}, cast(_row_number as bigint) as _row_number, "
+            "cast(_unreadable_row as varchar) as _unreadable_row, cast(_problem as varchar) as _problem from batch"
+        )
+        connection.unregister("batch")
+    return f"select * from {name}"
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows in lists that fit into memory; one empty list if there are none."""
+    rest = iter(rows)
+    batch = list(islice(rest, _ROWS_AT_ONCE))
+    yield batch
+    while batch := list(islice(rest, _ROWS_AT_ONCE)):
+        yield batch
 
 
 def _open_text(path: Path) -> IO[str]:

@@ -12,7 +12,9 @@ import duckdb
 import pytest
 from openpyxl import Workbook
 
+from pipelines import warehouse
 from pipelines.config_files import ConfigError
+from pipelines.ingest import readers
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, first_live_day, history_days, land, skipped_lines, stamp_again
 from pipelines.quarantine.files import QuarantinedFiles
@@ -828,3 +830,38 @@ def test_what_reads_foreign_files_sees_nothing_else_and_cannot_be_told_to(tmp_pa
         with pytest.raises(duckdb.Error):
             database.execute(statement.format(outside=outside)).fetchall()
     assert [path.name for path in outside.iterdir()] == ["secret.csv"]
+
+
+def test_what_reads_foreign_files_spills_to_a_folder_that_goes_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warehouse, "FOREIGN_FILE_MEMORY", "30MB")
+    with sandboxed(tmp_path) as database:
+        [[spill]] = database.execute("select current_setting('temp_directory')").fetchall()
+        database.execute("create temp table large as select range::varchar as id from range(5_000_000)")
+        assert list(Path(spill).iterdir())
+        assert database.execute("select count(*), max(length(id)) from large").fetchall() == [(5_000_000, 7)]
+    assert not Path(spill).exists()
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 100])
+def test_json_lines_land_the_same_in_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    monkeypatch.setattr(readers, "_ROWS_AT_ONCE", rows_at_once)
+    shop = Shop(tmp_path, path="orders_{delivered_on}.jsonl", format="jsonl")
+    shop.deliver(
+        '{"id": "a", "amount": 1.50}\n\n{"id": "b",\n{"id": "c"}\n{"note": "new", "amount": 2, "id": "d"}\n',
+        "orders_2025-01-31.jsonl",
+    )
+    assert shop.land().rows == 4
+    assert shop.rows("id, amount, note, _row_number") == [
+        ("a", "1.50", None, 1), (None, None, None, 3), (None, None, None, 4), ("d", "2", "new", 5)
+    ]  # fmt: skip
+
+
+def test_json_lines_without_a_row_land_as_an_empty_day(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, path="orders_{delivered_on}.jsonl", format="jsonl")
+    shop.deliver("\n", "orders_2025-01-31.jsonl")
+    assert shop.land().rows == 0
+    assert shop.rows() == []
