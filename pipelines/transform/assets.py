@@ -148,7 +148,7 @@ def model_assets(
         return manifest.with_name(context.op.name)
 
     def up_to_date(context: dg.AssetExecutionContext) -> tuple[list[Invocation], dict[str, Built]]:
-        """Have dbt build the step's nodes. Return what dbt did, and the nodes that an earlier run built."""
+        """Have dbt build the step's nodes. Return what dbt did, and the nodes that it left as they are."""
         environment = dbt_environment(settings, as_of_date(settings, sources))
         project_dir, folder = assemble_project(settings), step_folder(context)
         full_refresh = "full_refresh" in context.run.tags
@@ -263,7 +263,7 @@ def built(
     folder: Path,
     kept: Mapping[str, Built] | None = None,
 ) -> Iterator[Any]:
-    """The events of `dbt build` in dagster-dbt's form, those of nodes `kept` from earlier runs, and table metadata.
+    """The events of `dbt build` in dagster-dbt's form, those of nodes `kept` as they are, and table metadata.
     If anything failed, raise the reason after them.
 
     `folder` contains what dbt compiled.
@@ -277,7 +277,7 @@ def built(
     tests = {unique_id_of(spec): spec for spec in context.assets_def.check_specs}
     told: dict[str, list[Any]] = {}
     for unique_id, before in kept.items():
-        since: dict[str, Any] = {UNCHANGED_SINCE: before.run_id}
+        since: dict[str, Any] = {UNCHANGED_SINCE: before.run_id} if before.run_id != context.run.run_id else {}
         if test := tests.get(unique_id):
             check = dg.AssetCheckResult(passed=True, asset_key=test.asset_key, check_name=test.name, metadata=since)
             told[unique_id] = [check]

@@ -10,6 +10,9 @@ beside the warehouse, together with the time and size that the warehouse had whe
 written to the warehouse since, a build that died, dbt by itself or a person, no version is known, and everything is
 built.
 
+A view shows what its parents contain. If its own definition has not changed, it gets its new version without being
+created again.
+
 A model that has many inputs but whose rows rarely change (`meta: {passes_on: content}`) passes on a hash of its rows
 instead of its version. It is built first, since only then is it known what else must be built.
 
@@ -31,6 +34,7 @@ from uuid import uuid4
 from pipelines.checks.content import CHANGES_BY_ITSELF
 from pipelines.warehouse import reader
 
+_LARGEST_EMPTY_FILE = 4096  # bytes; larger files are not opened: there is one for each table and day
 FEWEST_SPARED = 10  # models and tests: building in two steps costs as much time as these
 _COMPANY = "company/"  # the project's folder with a company's own models
 _READS_PAST_REF = re.compile(
@@ -57,6 +61,7 @@ class Built:
     run_id: str
     relation: str | None  # as `schema.name`; tests have none
     content: str | None = None  # a hash of its rows, if it passes on that hash
+    made_from: str | None = None  # a hash of what it is built from except its parents
 
 
 class Versions:
@@ -76,7 +81,8 @@ class Versions:
             for unique_id, node in self.nodes.items()
             if node.get("config", {}).get("meta", {}).get("passes_on") == "content"
         }
-        self._own = {
+        # Hashes of everything that a node is built from except its parents.
+        self.own = {
             unique_id: _hash(parsed_from, unique_id, *_own_inputs(node, environment, raw_dir))
             for unique_id, node in self.nodes.items()
         }
@@ -92,7 +98,7 @@ class Versions:
         for unique_id in self.order:
             parents = _parents(self.nodes[unique_id])
             inputs = sorted(f"{parent} {passed_on.get(parent, 'is missing')}" for parent in parents)
-            versions[unique_id] = passed_on[unique_id] = _hash(self._own[unique_id], *inputs)
+            versions[unique_id] = passed_on[unique_id] = _hash(self.own[unique_id], *inputs)
             if unique_id in self.passing_on_content:
                 before = known.get(unique_id)
                 is_known = before and (same_content or before.version == versions[unique_id])
@@ -126,25 +132,31 @@ def build_what_changed(
     *,
     everything: bool = False,
 ) -> dict[str, Built]:
-    """Have dbt build those of `wanted` that have changed, or `everything`; return the others as they were built before.
+    """Have dbt build those of `wanted` that have changed, or `everything`; return the others as they are.
 
-    `build` builds models and runs tests, given by unique id, and returns those that succeeded. If one that must be
-    built first fails, the rest is not built.
+    Those are nodes that an earlier run has built, and views that this run need not create again. `build` builds models
+    and runs tests, given by unique id, and returns those that succeeded. If one that must be built first fails, the
+    rest is not built.
     """
+
+    standing: dict[str, Built] = {}
 
     def build_and_remember(asked: list[str]) -> set[str]:
         before = built(warehouse_path)
-        succeeded = build(asked)
+        views = set() if everything else _standing_views(versions, before, asked)
+        rest = [unique_id for unique_id in asked if unique_id not in views]
+        succeeded = views.union(build(rest) if rest else ())
         remember(warehouse_path, versions, before, asked, succeeded, run_id)
-        return set(succeeded)
+        standing.update((one, found) for one, found in built(warehouse_path).items() if one in views)
+        return succeeded
 
     first = [] if everything else _worth_building_first(versions, wanted, built(warehouse_path))
     if first and set(first) - build_and_remember(first):
-        return {}
+        return standing
     kept = {} if everything else unchanged(warehouse_path, versions, wanted)
     if changed := [unique_id for unique_id in versions.order if unique_id in wanted and unique_id not in kept]:
         build_and_remember(changed)
-    return {unique_id: before for unique_id, before in kept.items() if unique_id not in first}
+    return {unique_id: before for unique_id, before in kept.items() if unique_id not in first} | standing
 
 
 def unchanged(warehouse_path: Path, versions: Versions, wanted: Collection[str]) -> dict[str, Built]:
@@ -154,6 +166,21 @@ def unchanged(warehouse_path: Path, versions: Versions, wanted: Collection[str])
         unique_id: known[unique_id]
         for unique_id, version in versions.given(known).items()
         if unique_id in wanted and unique_id in known and known[unique_id].version == version
+    }
+
+
+def _standing_views(versions: Versions, known: Mapping[str, Built], asked: Iterable[str]) -> set[str]:
+    """The views among `asked` that dbt would create again as they are.
+
+    The columns of a company's own models may change with the data, and a view on them must then be created again.
+    """
+    return {
+        unique_id
+        for unique_id in asked
+        if versions.nodes[unique_id]["config"].get("materialized") == "view"
+        and unique_id in known
+        and known[unique_id].made_from == versions.own[unique_id]
+        and not any(_is_own(versions.nodes[one]) for one in versions.ancestors([unique_id]))
     }
 
 
@@ -214,7 +241,9 @@ def remember(
         node = versions.nodes[unique_id]
         if unique_id in succeeded and current.issuperset(_parents(node)):
             current.add(unique_id)
-            known[unique_id] = Built(now[unique_id], run_id, _relation(node), contents.get(unique_id))
+            known[unique_id] = Built(
+                now[unique_id], run_id, _relation(node), contents.get(unique_id), versions.own[unique_id]
+            )
     nodes = {unique_id: asdict(found) for unique_id, found in known.items()}
     file = _file(warehouse_path)
     aside = file.with_name(f".{file.name}-{os.getpid()}")
@@ -256,7 +285,7 @@ def _own_inputs(node: Mapping[str, Any], environment: Mapping[str, str], raw_dir
 def _may_depend_on_more(node: Mapping[str, Any], raw_dir: Path) -> bool:
     if node["resource_type"] == "source":
         return str(raw_dir) not in str(node.get("meta", {}).get("external_location"))
-    if not node["original_file_path"].startswith(_COMPANY):
+    if not _is_own(node):
         return False
     config = node["config"]
     hooks = [hook["sql"] for moment in ("pre-hook", "post-hook") for hook in config.get(moment, ())]
@@ -264,11 +293,31 @@ def _may_depend_on_more(node: Mapping[str, Any], raw_dir: Path) -> bool:
     return node["language"] != "sql" or any(pattern.search(code) for pattern in (CHANGES_BY_ITSELF, _READS_PAST_REF))
 
 
+def _is_own(node: Mapping[str, Any]) -> bool:
+    """Whether a node is one of a company's own models or tests."""
+    return node["resource_type"] != "source" and str(node["original_file_path"]).startswith(_COMPANY)
+
+
 def _files_of(source: Mapping[str, Any], raw_dir: Path) -> list[str]:
-    """The files of a source. Raw files are replaced as a whole, never changed, so a new one has a new inode or time."""
+    """The files of a source that contain rows: a day without a delivery, which raw records in a file, adds nothing.
+
+    Raw files are replaced as a whole, never changed, so a new one has a new inode or time.
+    """
     folder = raw_dir / source["source_name"] / source["name"]
-    stats = [(file.parent.name, file.stat()) for file in sorted(folder.glob("*/rows.parquet"))]
-    return [f"{day} {stat.st_ino} {stat.st_mtime_ns} {stat.st_size}" for day, stat in stats]
+    stats = [(file, file.stat()) for file in sorted(folder.glob("*/rows.parquet"))]
+    return [
+        f"{file.parent.name} {stat.st_ino} {stat.st_mtime_ns} {stat.st_size}"
+        for file, stat in stats
+        if stat.st_size > _LARGEST_EMPTY_FILE or not _is_empty(file, stat.st_size)
+    ]
+
+
+def _is_empty(parquet: Path, size: int) -> bool:
+    """Whether a file consists of nothing but its footer, whose length is in front of the last four bytes."""
+    with parquet.open("rb") as file:
+        file.seek(max(size - 8, 0))
+        length = int.from_bytes(file.read(4), "little")
+    return size == 4 + length + 8
 
 
 def _parents(node: Mapping[str, Any]) -> list[str]:

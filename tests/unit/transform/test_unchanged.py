@@ -116,6 +116,15 @@ def test_a_delivery_changes_what_hangs_on_it_and_nothing_else(project: Project, 
     assert project.changed_by(project.deliver, "leads", day) == {"conversion", "scorecard"}
 
 
+def test_a_day_without_a_delivery_changes_nothing(project: Project) -> None:
+    file = project.raw / "shop" / "orders" / "delivered_on=2026-01-10" / "rows.parquet"
+    file.parent.mkdir()
+    orders = "select 1 as order_id"
+    assert project.changed_by(duckdb.sql(f"{orders} where false").write_parquet, str(file)) == set()
+    assert "revenue" in project.changed_by(duckdb.sql(orders).write_parquet, str(file))
+    assert "revenue" in project.changed_by(duckdb.sql(f"{orders} where false").write_parquet, str(file))
+
+
 def test_a_delivery_that_is_taken_away_changes_what_hangs_on_it(project: Project) -> None:
     [file] = (project.raw / "shop" / "leads").glob("*/rows.parquet")
     assert project.changed_by(file.unlink) == {"conversion", "scorecard"}
@@ -185,6 +194,52 @@ def test_only_what_changed_is_built(project: Project) -> None:
     assert project.run("run 3") == {"conversion", "scorecard"}
     runs = {key.split(".")[1]: found.run_id for key, found in built(project.warehouse).items()}
     assert runs == dict.fromkeys(EVERYTHING, "run 1") | {"conversion": "run 3", "scorecard": "run 3"}
+
+
+def show(project: Project, name: str, parent: str, code: str = "select 1", **values: Any) -> None:
+    project.add(node(name, parent, config={"materialized": "view"}, code=code, **values))
+
+
+def test_a_view_is_created_again_only_if_its_own_definition_changes(project: Project) -> None:
+    show(project, "orders_shown", "model.revenue")
+    assert project.run() == EVERYTHING | {"orders_shown"}
+    before = versions_of_tables(project.warehouse)
+    project.deliver("orders", "2026-01-10")
+    assert project.run("run 2") == {"revenue", "revenue_is_positive", "scorecard"}
+    now = versions_of_tables(project.warehouse)
+    assert {name for (_, name), version in now.items() if version != before["marts", name]} == {
+        "revenue",
+        "orders_shown",
+        "scorecard",
+    }
+    assert built(project.warehouse)["model.orders_shown"].run_id == "run 2"
+    show(project, "orders_shown", "model.revenue", code="select '{{ env_var('KPI_AS_OF_DATE') }}'")
+    assert project.run("run 3") == {"orders_shown"}
+
+
+def test_a_view_belongs_to_this_run_once_its_parents_are_built(project: Project) -> None:
+    show(project, "orders_shown", "model.revenue")
+    project.run()
+    project.deliver("orders", "2026-01-10")
+    wanted = list(project.manifest["nodes"])
+    kept = build_what_changed(project.warehouse, project.versions(), wanted, lambda ids: [], "run 2")
+    assert "model.orders_shown" not in kept
+    project.run("run 3")
+    project.deliver("orders", "2026-01-11")
+    kept = build_what_changed(project.warehouse, project.versions(), wanted, project.make, "run 4")
+    assert {key: found.run_id for key, found in kept.items()} == {
+        "model.orders_shown": "run 4",
+        "model.conversion": "run 1",
+        "seed.rates": "run 1",
+    }
+
+
+def test_a_view_on_a_companys_own_model_is_created_again(project: Project) -> None:
+    project.add(node("revenue", "source.orders", original_file_path="company/revenue.sql"))
+    show(project, "orders_shown", "model.revenue")
+    project.run()
+    project.deliver("orders", "2026-01-10")
+    assert "orders_shown" in project.run("run 2")
 
 
 def test_the_models_of_a_source_that_is_no_longer_enabled_are_forgotten(project: Project) -> None:
