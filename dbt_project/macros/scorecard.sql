@@ -15,6 +15,9 @@
     {%- set costs_in = {'mature': 'is_cost_in', 'where': "entity_type = 'company'"} -%}
     {%- set programmes_of_whole = {'mature': 'not is_partial_period and is_programme_cost_in', 'where': "entity_type = 'company'"} -%}
     {%- set dated_leads = {'known': ['fct_leads', 'created_on']} -%}
+    {#- Leads convert in a source that says what became of them: at least one is a deal or a customer. -#}
+    {%- set traced = 'case when created_on is not null then coalesce(converted_on, opportunity_on) end' -%}
+    {%- set traced_leads = {'known': ['fct_leads', traced]} -%}
     {%- set dated_deals = {'known': ['fct_opportunities', 'created_on']} -%}
     {%- set clv = [] -%}
     {%- for days in [30, 90, 180, 365] -%}
@@ -73,17 +76,17 @@
         ],
         'kpi_lead_conversion__sdr_monthly': [
             ['lead_conversion', 'cohort_30d', 'conversion_rate_30d', 'converted_30d', 'leads', 'leads', 'rate', leads,
-             {'mature': 'is_mature_30d', 'known': ['fct_leads', 'created_on']}],
+             {'mature': 'is_mature_30d', 'known': ['fct_leads', traced]}],
             ['lead_conversion', 'cohort_60d', 'conversion_rate_60d', 'converted_60d', 'leads', 'leads', 'rate', leads,
-             {'mature': 'is_mature_60d', 'known': ['fct_leads', 'created_on']}],
+             {'mature': 'is_mature_60d', 'known': ['fct_leads', traced]}],
             ['lead_conversion', 'cohort_90d', 'conversion_rate_90d', 'converted_90d', 'leads', 'leads', 'rate', leads,
-             {'mature': 'is_mature_90d', 'known': ['fct_leads', 'created_on']}],
+             {'mature': 'is_mature_90d', 'known': ['fct_leads', traced]}],
             ['lead_conversion', 'cohort_ever', 'conversion_rate_ever', 'converted_ever', 'leads', 'leads', 'rate', leads,
-             dated_leads],
+             traced_leads],
             ['lead_conversion', 'activity', 'conversion_rate_activity', 'conversions', 'leads', 'leads', 'ratio', leads,
-             dated_leads],
+             traced_leads],
             ['lead_conversion', 'days_to_convert_median', 'median_days_to_convert', 'null', 'converted_ever', 'converted_ever', 'ratio',
-             leads, dated_leads],
+             leads, traced_leads],
             ['lead_conversion', 'hours_to_first_touch_median', 'median_hours_to_first_touch', 'null', 'leads_touched', 'leads_touched',
              'ratio', leads, dated_leads],
         ],

@@ -368,6 +368,7 @@ def _read_as(table: Table) -> list[str]:
     skipped += [f"skip_rows: {table.skip_rows}"] if table.skip_rows else []
     also = [f"also: {column}: {', '.join(others)}" for column, others in table.also.items()]
     also += [f"from_header: {column}: {named}" for column, named in table.from_header.items()]
+    also += [f"if_missing: {column}: {sql}" for column, sql in table.if_missing.items()]
     return [READER_VERSION, table.format, table.delimiter, table.encoding, table.sheet or "", *columns, *skipped, *also]
 
 

@@ -71,7 +71,7 @@ def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: 
 
     Raises:
         DeliveryError: the header differs from the declared one, or the file is not in its declared format.
-        ConfigError: the condition `skip_rows` cannot be applied to the file.
+        ConfigError: `skip_rows` or `if_missing` cannot be applied to the file.
     """
     rows = f"delivered_{_unique(file.label)}"
     try:
@@ -85,6 +85,7 @@ def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: 
             f"{file.label}: cannot be read as {table.format}: {_first_line(error)}. "
             "Have the file delivered again, or correct `format` in the source's YAML."
         ) from error
+    _fill_missing(connection, rows, file, table)
     skipped = _skip_rows(connection, rows, file, table)
     _empty_unreadable(connection, rows)
     return Delivered(f"select * from {rows}", skipped)
@@ -98,11 +99,8 @@ def _skip_rows(connection: duckdb.DuckDBPyConnection, rows: str, file: Admitted,
     """
     if not table.skip_rows:
         return 0
-    delivered = _cells_of(connection, rows)
-    a_cell = f"coalesce({', '.join(map(quote_name, delivered))})"
-    for column in table.optional_columns:
-        if column.lower() not in map(str.lower, delivered):
-            connection.execute(f"alter table {rows} add column {quote_name(column)} varchar")
+    a_cell = f"coalesce({', '.join(map(quote_name, _cells_of(connection, rows)))})"
+    _add_optional(connection, rows, table)
     try:
         [[skipped]] = connection.execute(
             f"delete from {rows} where (_problem is null or {a_cell} is not null) and ({table.skip_rows}\n)"
@@ -113,6 +111,31 @@ def _skip_rows(connection: duckdb.DuckDBPyConnection, rows: str, file: Admitted,
             "NULL for a text of another kind."
         ) from None
     return int(skipped)
+
+
+def _fill_missing(connection: duckdb.DuckDBPyConnection, rows: str, file: Admitted, table: Table) -> None:
+    """Fill the columns of `if_missing` that the file lacks."""
+    delivered = {name.lower() for name in _cells_of(connection, rows)}
+    missing = {column: sql for column, sql in table.if_missing.items() if column.lower() not in delivered}
+    if not missing:
+        return
+    _add_optional(connection, rows, table)
+    filled = ", ".join(f"{quote_name(column)} = cast({sql}\n as varchar)" for column, sql in missing.items())
+    try:
+        connection.execute(f"update {rows} set {filled} where _problem is null")
+    except duckdb.Error:  # its message may contain a delivered text
+        raise ConfigError(
+            f"if_missing: an expression fails on a row of {file.label}. Let it convert texts with try_cast, which "
+            "gives NULL for a text of another kind."
+        ) from None
+
+
+def _add_optional(connection: duckdb.DuckDBPyConnection, rows: str, table: Table) -> None:
+    """Add the optional columns that the file lacks, all NULL."""
+    delivered = {name.lower() for name in _cells_of(connection, rows)}
+    for column in table.optional_columns:
+        if column.lower() not in delivered:
+            connection.execute(f"alter table {rows} add column {quote_name(column)} varchar")
 
 
 def _empty_unreadable(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
@@ -134,7 +157,8 @@ def _named_header(names: Iterable[str | None], table: Table, label: str, row: in
     """
     delivered = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
     header = [table.column_of(name) or name for name in delivered]
-    missing = [column for column in table.columns if column not in header]
+    needed = [*table.columns, *(other for column in table.needs if column in header for other in table.needs[column])]
+    missing = [column for column in needed if column not in header]
     reserved = [name for name in header if name.lower() in PROVENANCE]
     filled = [name for name in header if name in table.from_header]
     problems = []
@@ -150,7 +174,7 @@ def _named_header(names: Iterable[str | None], table: Table, label: str, row: in
     if not problems:
         return header
     undeclared = [name[:60] for name in delivered if table.column_of(name) is None]
-    if undeclared and table.personal_columns and len(missing) == len(table.columns):
+    if undeclared and table.personal_columns and not {*table.columns}.intersection(header):
         problems.append(f"{counted(len(undeclared), 'undeclared name')} not shown, since this may be a row of data")
     elif undeclared:
         problems.append(f"not declared: {', '.join(repr(column) for column in undeclared[:5])}")

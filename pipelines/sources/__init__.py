@@ -71,6 +71,9 @@ class Table(BaseModel):
     # By column, whether required or optional: its other names in headers of files, where * stands for any text.
     also: dict[str, list[str]] = {}
     from_header: dict[str, str] = {}  # by optional column: the column in whose header * stands for its cells
+    # By optional column: an SQL expression on the delivered texts that fills it in files that lack it.
+    if_missing: dict[str, str] = {}
+    needs: dict[str, list[str]] = {}  # by optional column: others that a file with it must have, too
     skip_rows: str | None = None  # rows that meet this SQL condition on the delivered texts are no records
     personal_columns: list[str] = []  # shown as *** wherever a row is displayed
     # May contain _source_file and _row_number if rows have no key; `all` means all of `columns`, empty cells included.
@@ -112,19 +115,41 @@ class Table(BaseModel):
     @field_validator("skip_rows")
     @classmethod
     def _is_a_condition(cls, value: str | None, info: ValidationInfo) -> str | None:
-        columns = [*info.data.get("columns", []), *info.data.get("optional_columns", [])]
+        columns = _declared(info)
         if value is None or not columns:  # without columns, something else is wrong
             return value
-        texts = ", ".join(f"cast(null as varchar) as {quote_name(column)}" for column in columns)
-        try:
-            with in_memory() as connection:
-                connection.execute(f"explain select 1 from (select {texts}) as delivered where ({value}\n)")
-        except duckdb.Error as error:
+        if problem := _sql_problem(f"select 1 from delivered where ({value}\n)", columns):
             raise ValueError(
-                f"not a condition on the table's columns: {str(error).splitlines()[0]} "
+                f"not a condition on the table's columns: {problem} "
                 "Write it as in SQL, with names of columns in double quotes and texts in single ones: "
                 "\"Day\" like 'Total%'."
-            ) from None
+            )
+        return value
+
+    @field_validator("if_missing")
+    @classmethod
+    def _are_expressions(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        columns = _declared(info)
+        for column, sql in value.items():
+            if column not in info.data.get("optional_columns", []):
+                raise ValueError(
+                    f"`if_missing` fills {column!r}, which is not one of `optional_columns`. Add it there."
+                )
+            if problem := _sql_problem(f"select cast({sql}\n as varchar) from delivered", columns):
+                raise ValueError(
+                    f"{column}: not an expression of the table's columns: {problem} Write it as in SQL, with names of "
+                    'columns in double quotes: md5("Email").'
+                )
+        return value
+
+    @field_validator("needs")
+    @classmethod
+    def _are_columns(cls, value: dict[str, list[str]], info: ValidationInfo) -> dict[str, list[str]]:
+        named = {name for column, others in value.items() for name in (column, *others)}
+        if unknown := sorted(named.difference(_declared(info))):
+            raise ValueError(
+                f"`needs` names {unknown[0]!r}, which is not one of the columns. Correct it, or add it there."
+            )
         return value
 
     @model_validator(mode="before")
@@ -263,6 +288,22 @@ class Table(BaseModel):
             if re.fullmatch(_matching(self.path.format(delivered_on=day)) + suffix, name):
                 return day
         return None
+
+
+def _declared(info: ValidationInfo) -> list[str]:
+    """The columns of the table that is validated; none if something else is wrong with them."""
+    return [*info.data.get("columns", []), *info.data.get("optional_columns", [])]
+
+
+def _sql_problem(query: str, columns: Iterable[str]) -> str:
+    """Why DuckDB refuses `query` on the table `delivered` with these columns; empty if it does not."""
+    texts = ", ".join(f"cast(null as varchar) as {quote_name(column)}" for column in columns)
+    try:
+        with in_memory() as connection:
+            connection.execute(f"explain with delivered as (select {texts}) {query}")
+    except duckdb.Error as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 def folded(header: str) -> str:
@@ -461,6 +502,8 @@ def _synced(source: Source, setting: Synced) -> Source:
             "optional_columns": [name for name in [*table.columns, *table.optional_columns] if name not in columns],
             "also": {},
             "from_header": {},
+            "if_missing": {},
+            "needs": {},
             "skip_rows": None,  # every row is a record
             "skip_lines": 0,
             "deliveries": "snapshot",

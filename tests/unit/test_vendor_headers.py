@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_vendor_packs import TABLES, land_header
+from pipelines.ingest.gate import DeliveryError
+from tests.unit.test_vendor_packs import TABLES, land_header, land_text
 
 WOOCOMMERCE_ADDED = "Currency,Order Line (w/o tax),Order Line Subtotal,Quantity"
 WOOCOMMERCE_2018 = (
@@ -51,4 +52,27 @@ def test_every_column_is_known(tmp_path: Path, source: str, table: str, header: 
 @pytest.mark.parametrize("key", TABLES)
 def test_no_key_needs_a_column_that_only_some_files_have(key: tuple[str, str]) -> None:
     table = TABLES[key]
-    assert set(table.key) <= {*table.columns, "_source_file", "_row_number"}
+    assert set(table.key) <= {*table.columns, *table.if_missing, "_source_file", "_row_number"}
+
+
+def test_leads_of_a_report_without_ids_are_persons_who_came_in_at_a_time(tmp_path: Path) -> None:
+    header = "Lead Source,First Name,Last Name,Email,Phone,Lead Status,Owner Alias,Created Date\n"
+    leads = [
+        "Web,Ann,Lee,ann@example.com,,Open,kim,1/13/2025",
+        "Web,Ann,Lee,ANN@example.com,1,Working,kim,1/13/2025",  # the same lead again
+        "Web,Ann,Lee,ann@example.com,,Open,kim,1/14/2025",
+        "Web,Bob,Ray,,,Open,kim,1/13/2025",
+        "Web,Bob,Roy,,,Open,kim,1/13/2025",
+        "Web,,,,,Open,kim,1/13/2025",  # nobody
+    ]
+    landed, keys = land_text(tmp_path, TABLES["salesforce", "leads"], header + "\n".join(leads) + "\n")
+    assert (landed.rows, landed.undeclared_columns) == (6, [])
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 5
+    assert keys[5] == (None,)
+
+
+def test_leads_with_ids_need_what_became_of_them(tmp_path: Path) -> None:
+    missing = r"column 'ConvertedOpportunityId' \(or 'Opportunity ID', .*\) is missing"
+    with pytest.raises(DeliveryError, match=missing):
+        land_header(tmp_path, TABLES["salesforce", "leads"], ["Lead ID", "Created Date"])

@@ -534,6 +534,56 @@ def test_a_sheets_header_holds_the_text_of_another_column(tmp_path: Path) -> Non
     assert shop.rows("id, amount, currency") == [("007", "1.50", "USD")]
 
 
+WITHOUT_ID: dict[str, Any] = {
+    "columns": ["amount"],
+    "optional_columns": ["id", "name", "note"],
+    "if_missing": {"id": "lower(name) || '/' || amount"},
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ("amount,name\n5,Ann\n6,\n7,Bob,x\n", [("ann/5",), (None,), (None,)]),  # the last row is broken
+        ("amount,name,ID\n5,Ann,1\n6,,2\n", [("1",), ("2",)]),
+        ("amount\n5\n6\n", [(None,), (None,)]),
+    ],
+)
+def test_a_column_that_a_file_lacks_is_filled_from_others(tmp_path: Path, content: str, rows: list[tuple[Any]]) -> None:
+    shop = Shop(tmp_path, **WITHOUT_ID)
+    shop.deliver(content)
+    assert shop.land().undeclared_columns == []
+    assert shop.rows("id") == rows
+
+
+def test_a_file_is_read_again_for_another_expression(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, **WITHOUT_ID)
+    shop.deliver("amount,name\n5,Ann\n")
+    shop.land()
+    shop.table = Table.model_validate(shop.table.model_dump() | {"if_missing": {"id": "name"}})
+    assert (shop.land().outcome, shop.rows("id")) == ("restated", [("Ann",)])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({**WITHOUT_ID, "if_missing": {"amount": "'1'"}}, "fills 'amount', which is not one of `optional_columns`"),
+        ({**WITHOUT_ID, "if_missing": {"id": "total"}}, "id: not an expression of the table's columns: Binder Error"),
+        ({**WITHOUT_ID, "needs": {"id": ["total"]}}, "`needs` names 'total', which is not one of the columns"),
+    ],
+)
+def test_what_fills_a_column_is_checked(tmp_path: Path, table: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Shop(tmp_path, **table)
+
+
+def test_a_column_may_need_others(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, **WITHOUT_ID, needs={"id": ["note"]})
+    shop.deliver("amount,id\n5,1\n")
+    with pytest.raises(DeliveryError, match="column 'note' is missing"):
+        shop.land()
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [
