@@ -13,7 +13,7 @@ from pipelines.config_files import ConfigError
 from pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from pipelines.onboarding.choosing import Question
+    from pipelines.onboarding.questions import Question
 
 app = typer.Typer(help="Add, check and remove your own sources.", no_args_is_help=True)
 
@@ -37,6 +37,7 @@ def add(
     dates: Annotated[str | None, typer.Option(help="If day and month can be confused: dd/mm/yyyy, …")] = None,
     decimal: Annotated[str | None, typer.Option(help="If thousands and decimals can be confused: , or .")] = None,
     rates: Annotated[str | None, typer.Option(help="What a rate means: direct, 1 USD = 0.9 EUR; or inverse.")] = None,
+    amounts: Annotated[str | None, typer.Option(help="What amounts without decimals are: cents or whole.")] = None,
     draft_only: Annotated[
         bool, typer.Option("--draft-only", help="Copy no file to the landing folder, and enable nothing.")
     ] = False,
@@ -49,7 +50,17 @@ def add(
     with errors_in_words():
         settings = get_settings()
         options = Options(
-            name, tuple(table or ()), _entities(entity or []), owner, force, encoding, dates, decimal, rates, draft_only
+            name,
+            tuple(table or ()),
+            _entities(entity or []),
+            owner,
+            force,
+            encoding,
+            dates,
+            decimal,
+            rates,
+            amounts,
+            draft_only,
         )
         print_addition(add_sources(what, settings, options, _answer if sys.stdin.isatty() else None), console)
 
@@ -60,10 +71,9 @@ def _entities(given: list[str]) -> dict[str, str]:
 
 
 def _answer(question: "Question") -> str:
-    """What a person at the terminal says that the rows of a table are."""
+    """What a person at the terminal chooses."""
     console.print(f"{question.table}: {question.text}.", markup=False)
-    choice = click.Choice(question.choices)
-    return str(typer.prompt("What is a row", type=choice))
+    return str(typer.prompt(question.wanted, type=click.Choice(question.choices)))
 
 
 @app.command("check")

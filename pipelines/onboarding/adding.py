@@ -12,21 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pipelines.config_files import ConfigError
-from pipelines.onboarding.choosing import SKIP, Question, choose_entities, columns_by_reference
+from pipelines.onboarding.choosing import SKIP, choose_entities, columns_by_reference
 from pipelines.onboarding.entities import NO_ENTITY
 from pipelines.onboarding.inputs import File, find_files
 from pipelines.onboarding.installation import change_settings, is_changeable
 from pipelines.onboarding.mapping import propose
-from pipelines.onboarding.money import DIRECTIONS
+from pipelines.onboarding.matching import left_open
+from pipelines.onboarding.money import AMOUNTS, DIRECTIONS
 from pipelines.onboarding.names import slug
 from pipelines.onboarding.placing import check_place, copy_to_landing, is_unpacked, landing_pattern, newest_date
+from pipelines.onboarding.proposals import Proposal
+from pipelines.onboarding.questions import OpenQuestionError, Question, in_words, on_ways_of_reading
 from pipelines.onboarding.references import agreed_on_persons, references
-from pipelines.onboarding.sniffing import Described, UnrecognisedError, describe_file
+from pipelines.onboarding.sniffing import Described, UnrecognisedError, describe_file, read_again
 from pipelines.onboarding.writing import Draft, Origin, existing_source, write_draft
 from pipelines.partitions import business_day
 from pipelines.settings import Settings, settings_file
@@ -56,6 +60,7 @@ class Options:
     dates: str | None = None
     decimal: str | None = None
     rates: str | None = None
+    amounts: str | None = None
     draft_only: bool = False
 
 
@@ -157,6 +162,8 @@ def _check(options: Options) -> None:
         raise ConfigError(f"--decimal: {decimal!r} is not a decimal mark. Write . or a comma.")
     if options.rates and options.rates not in DIRECTIONS:
         raise ConfigError(f"--rates: {options.rates!r} is not a direction of rates. Write {' or '.join(DIRECTIONS)}.")
+    if options.amounts and options.amounts not in AMOUNTS:
+        raise ConfigError(f"--amounts: {options.amounts!r} is not what amounts are. Write {' or '.join(AMOUNTS)}.")
 
 
 def _given(given: Sequence[str], options: Options, scratch: Path) -> tuple[list[Given], list[str]]:
@@ -298,19 +305,65 @@ def _drafts(
     known = columns_by_reference(described, linked, chosen)
     skipped = {words: described[words].label for words, entity in chosen.items() if entity == SKIP}
     entities = {*(existing.entities if existing else []), *chosen.values()} - {SKIP, NO_ENTITY}
-    drafts = []
+    drafts, questions = [], []
     for table in tables:
         words, entity = table.words, chosen[table.words]
         if words in skipped:
             continue
         currency, others = settings.reporting_currency, sorted(entities - {entity})
-        proposal = propose(described[words], words, currency, entity, others, known[words], options.rates)
+        proposing = partial(propose, name=words, currency=currency, entity=entity, delivered=others, known=known[words])
+        try:
+            described[words], proposal = _settled(proposing, described[words], words, options, ask)
+        except OpenQuestionError as error:
+            questions.append(error.question)
+            continue
         notes = [one.note(described) for one in linked if one.table == words and one.to_table not in skipped]
         proposal = replace(proposal, notes=(*proposal.notes, *filter(None, notes)))
         name = _table_name(table, source, proposal.entity, options)
         origin = table.origin or Origin(path=f"{source}/{landing_pattern(table.files[-1].named, table.described)}")
         drafts.append(Draft(source, name, options.owner, described[words], proposal, origin, existing))
+    if questions:
+        raise UnrecognisedError("\n".join(in_words(question, len(tables)) for question in questions))
     return drafts, skipped
+
+
+def _settled(
+    proposing: Callable[..., Proposal],
+    described: Described,
+    words: str,
+    options: Options,
+    ask: Callable[[Question], str] | None,
+) -> tuple[Described, Proposal]:
+    """The table and its proposal, after everything that the table leaves open has been asked.
+
+    Raises:
+        OpenQuestionError: something is open, and there is no `ask`.
+    """
+    answers: dict[str, str | None] = {
+        option: getattr(options, option) for option in ("dates", "decimal", "rates", "amounts")
+    }
+    while True:
+        try:
+            proposal = proposing(described, rates=answers["rates"], amounts=answers["amounts"])
+            question = _open_question(proposal, described, words)
+        except OpenQuestionError as error:
+            question = replace(error.question, table=words)
+        if question is None:
+            return described, proposal
+        if ask is None or answers[question.option]:  # an answer that does not settle it would be asked for again
+            raise OpenQuestionError(question)
+        answers[question.option] = ask(question)
+        described = read_again(described, answers["dates"], answers["decimal"])
+
+
+def _open_question(proposal: Proposal, described: Described, words: str) -> Question | None:
+    """How to read a column that the entity has a place for, if its cells leave that open."""
+    for name in proposal.may_be_cents:
+        text = f"{name} holds whole numbers only, such as {described.column(name).example}: are they cents"
+        return Question(words, text, AMOUNTS, "amounts")
+    hints = {mapped.hint for mapped in proposal.columns if mapped.column is None}
+    found = (column for column in described.columns if column.ambiguous and left_open(column) in hints)
+    return next((on_ways_of_reading(words, column) for column in found), None)
 
 
 # --- Writing ----------------------------------------------------------------------------------------------------------
@@ -348,7 +401,7 @@ def _usual_day(tables: Sequence[Given], drafts: Sequence[Draft], settings: Setti
     for table, draft in zip(tables, drafts, strict=True):
         if table.files and table.day is None:
             mapped = [m.column.name for m in draft.proposal.columns if m.column and m.sql_type in ("timestamp", "date")]
-            dates.append(newest_date(table.described, mapped, today))
+            dates.append(newest_date(draft.described, mapped, today))
     newest = settings.last_delivery if settings.sources and settings.last_delivery else today - timedelta(days=1)
     return max((day for day in dates if day), default=newest)
 

@@ -5,10 +5,10 @@ Belongs here: comparing scores, and asking where they leave it open. Does not be
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from pipelines.onboarding.entities import NO_ENTITY, synonyms
 from pipelines.onboarding.matching import assign
+from pipelines.onboarding.questions import Question, in_words
 from pipelines.onboarding.recognising import ENOUGH, LITTLE, Score, is_no_entity, rivals, scores
 from pipelines.onboarding.references import Reference
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
@@ -31,15 +31,6 @@ _REFERS_TO = {
     "opportunity_id": "opportunities",
     "invitation_id": "nps_invitations",
 }
-
-
-@dataclass(frozen=True)
-class Question:
-    """What the files leave open about one table: `text` is a sentence, `choices` are the answers."""
-
-    table: str
-    text: str
-    choices: tuple[str, ...]
 
 
 def choose_entities(
@@ -68,7 +59,7 @@ def choose_entities(
         else:
             questions.append(question)
     if questions:
-        raise UnrecognisedError("\n".join(_in_words(question, len(tables)) for question in questions))
+        raise UnrecognisedError("\n".join(in_words(question, len(tables)) for question in questions))
     return chosen
 
 
@@ -116,11 +107,6 @@ def _question(described: Described, table: str, ranked: Sequence[Score], chosen:
         text = f"looks like {best.entity}, as {same[0]} does, and a source has one table of each"
         return Question(table, text, (SKIP, *sorted(synonyms())))
     return None
-
-
-def _in_words(question: Question, tables: int) -> str:
-    option = f"--entity {question.table}=…" if tables > 1 else "--entity"
-    return f"{question.table}: {question.text}. Specify what a row is with {option}: {', '.join(question.choices)}."
 
 
 def columns_by_reference(

@@ -34,12 +34,25 @@ def lines_of_orders(described: Described) -> bool:
 
 
 def has_only_prices(described: Described) -> bool:
-    """True if rows have a quantity and the price of one unit, and no total, or a product: they are lines, if each of
-    one order."""
+    """True if rows have a quantity and the price of one unit, and no total of these: they are lines, if each of one
+    order. A total that holds more, such as postage, is none, if the rows also have a product."""
     lines, _ = assign(described.columns, synonyms()["order_items"])
     total = assign(described.columns, synonyms()["orders"])[0].get("total_amount")
-    has_prices = {"order_id", "quantity", "unit_price"} <= set(lines)
-    return has_prices and (total is None or total == lines["unit_price"] or "product_id" in lines)
+    if not {"order_id", "quantity", "unit_price"} <= set(lines):
+        return False
+    if total is None or total == lines["unit_price"]:
+        return True
+    return "product_id" in lines and not _is_product(described, total, lines["quantity"], lines["unit_price"])
+
+
+def _is_product(described: Described, total: Column, quantity: Column, price: Column) -> bool:
+    """True if the total of every row is quantity times price, or that in cents."""
+    numbers = []
+    for column in (total, quantity, price):
+        reading = column.reading("decimal", "integer")
+        numbers.append([reading.number(cell) if reading else None for cell in described.cells(column.name)])
+    known = [(a, b * c) for a, b, c in zip(*numbers, strict=True) if a is not None and b is not None and c is not None]
+    return bool(known) and all(found in (product, 100 * product) for found, product in known)
 
 
 def is_equal_within(described: Described, number: Column, column: Column) -> bool:

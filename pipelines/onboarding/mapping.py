@@ -21,6 +21,7 @@ from pipelines.onboarding.money import (
     evidence_of_micros,
     is_total_of_line,
     kind_of_discount,
+    may_be_cents,
     net_by_name,
     net_of,
 )
@@ -42,13 +43,14 @@ def propose(
     delivered: Sequence[str] = (),
     known: Mapping[str, str] | None = None,
     rates: str | None = None,
+    amounts: str | None = None,
 ) -> Proposal:
     """The entity that fits best, and the mapping of its columns.
 
     `name` consists of the names of the file and the table, whose words also count. `currency` is the reporting
     currency. `entity` overrides the choice; `none` means none. `delivered` lists the entities that the source already
     has. `known` holds the columns that other tables decide, as {entity column: delivered column}. `rates` is the
-    direction of exchange rates, `direct` or `inverse`.
+    direction of exchange rates, `direct` or `inverse`. `amounts` says what whole amounts are, `cents` or `whole`.
 
     Raises:
         UnrecognisedError: no entity fits, or something that changes a KPI is open; the message names the option that
@@ -74,6 +76,9 @@ def propose(
     if entity == "fx_rates":
         columns = _with_direction(described, columns, assigned, currency, rates, said)
     columns = _with_cents(described, columns, said)
+    undecided = _may_be_cents(entity, described, columns, currency)
+    if amounts == "cents":
+        columns = tuple(replace(one, sql=_HUNDREDTH) if one in undecided else one for one in columns)
     dates = [column.column.name for column in columns if column.column and column.sql_type in ("timestamp", "date")]
     said += other_flags(described)
     deleted = None if "is_deleted" in assigned else tombstone(described, entity)
@@ -88,6 +93,7 @@ def propose(
         notes=tuple(said),
         tombstone=deleted,
         not_personal=_names_of_things(entity, described),
+        may_be_cents=() if amounts else tuple(one.column.name for one in undecided if one.column),
     )
     proposal = _with_other_entities(proposal, described, delivered)
     if entity == "ad_spend":
@@ -261,6 +267,9 @@ def _with_discount(
     return _changed(columns, "discount_amount", sql=sql)
 
 
+_HUNDREDTH = "cast($column / 100 as decimal(18, 6))"
+
+
 def _with_cents(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
     """Amounts that are delivered in cents, divided by 100, or in millionths, divided by a million."""
     factors = assign(described.columns, synonyms()["order_items"])[0]
@@ -272,8 +281,24 @@ def _with_cents(described: Described, columns: tuple[Mapped, ...], said: list[st
             columns = _changed(columns, mapped.name, sql="cast($column / 1000000 as decimal(18, 6))")
         elif mapped.column and is_money and (evidence := evidence_of_cents(described, mapped.column, pair)):
             said.append(f"{mapped.column.name} is taken as cents, and divided by 100: {evidence}.")
-            columns = _changed(columns, mapped.name, sql="cast($column / 100 as decimal(18, 6))")
+            columns = _changed(columns, mapped.name, sql=_HUNDREDTH)
     return columns
+
+
+_OF_SALES = ("total_amount", "unit_price", "amount", "spend")
+
+
+def _may_be_cents(entity: str, described: Described, columns: Sequence[Mapped], currency: str) -> list[Mapped]:
+    """The amounts that may be cents, though nothing says so."""
+    if entity not in ("orders", "order_items", "refunds", "ad_spend"):
+        return []
+    named = source_of(columns, "currency_code")
+    return [
+        one
+        for one in columns
+        if one.column and one.sql == "$column" and one.name in _OF_SALES
+        if may_be_cents(described, one.column, {value.upper() for value in named.values} if named else {currency})
+    ]
 
 
 def _with_direction(

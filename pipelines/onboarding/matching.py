@@ -114,9 +114,7 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
         "boolean": ("boolean",),
     }.get(sql_type, ("decimal", "integer") if sql_type.startswith("decimal") else ())
     if column.ambiguous and reads:
-        option = "--decimal" if "mark" in column.ambiguous[0] else "--dates"
-        choices = " or ".join(column.ambiguous)
-        return f"{column.name} can be read as {choices}. Specify which with {option}"
+        return left_open(column)
     if column.mixed and reads and column.reading(*reads) is None:
         ways = " and ".join(column.mixed)
         return (
@@ -130,6 +128,8 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
         is_status = any(_STATUS.search(plain_letters(value)) for value in column.values)
         if is_status != (target == "status"):
             return f"{column.name} holds {'statuses' if is_status else 'no statuses'}"
+    if target == "ordered_at" and words_of(column.name).startswith("opened") and column.type == "date":
+        return f"{column.name} holds days without a time, as of stores that were opened"
     if target == "response_id" and words_of(column.name) == "respondent_id" and not column.is_unique:
         return f"{column.name} repeats"
     if target == "customer_id" and words_of(column.name) == "name" and not column.is_personal:
@@ -143,6 +143,12 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
     if column.is_personal and [target] == meaning.keys[0] and target != "customer_id":
         return f"{column.name} looks personal, but a key should not be"
     return ""
+
+
+def left_open(column: Column) -> str:
+    """Why an ambiguous column is not used."""
+    option = "--decimal" if "mark" in column.ambiguous[0] else "--dates"
+    return f"{column.name} can be read as {' or '.join(column.ambiguous)}. Specify which with {option}"
 
 
 def with_order_columns(entity: str, columns: Sequence[Column], delivered: Sequence[str]) -> Synonyms:

@@ -11,8 +11,10 @@ from statistics import median
 
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.names import words_of
-from pipelines.onboarding.sniffing import Described, UnrecognisedError
+from pipelines.onboarding.questions import OpenQuestionError, Question
+from pipelines.onboarding.sniffing import Described
 
+AMOUNTS = ("cents", "whole")  # what amounts without decimals are
 _ENOUGH_ROWS = 3  # rows that must agree, since one or two can agree by chance
 
 
@@ -56,6 +58,20 @@ def evidence_of_cents(described: Described, column: Column, factors: Iterable[Co
 def _is_hundred_times(amounts: list[Decimal | None], others: list[Decimal | None]) -> bool:
     pairs = [(a, b) for a, b in zip(amounts, others, strict=True) if a and b]
     return len(pairs) >= _ENOUGH_ROWS and sum(a == 100 * b for a, b in pairs) >= 0.95 * len(pairs)
+
+
+# Currencies whose amounts are whole.
+_WITHOUT_CENTS = {"CLP", "HUF", "IDR", "ISK", "JPY", "KRW", "PYG", "TWD", "VND", "XAF", "XOF"}
+
+
+def may_be_cents(described: Described, column: Column, currencies: Iterable[str]) -> bool:
+    """True if all amounts are whole and as large as cents are. Prices seldom are, whereas APIs often deliver cents:
+    nothing but their size tells 8200 from 82.00."""
+    reading = column.reading("integer")
+    if reading is None or column.type != "integer" or {*currencies} <= _WITHOUT_CENTS:
+        return False
+    numbers = [number for cell in described.cells(column.name) if (number := reading.number(cell))]
+    return len(numbers) >= _ENOUGH_ROWS and min(map(abs, numbers)) >= 100 and any(number % 100 for number in numbers)
 
 
 _TAX = re.compile(
@@ -202,7 +218,7 @@ def direction_of_rates(
     other currency buys.
 
     Raises:
-        UnrecognisedError: neither the columns' names nor the size of the rates tell; the message asks.
+        OpenQuestionError: neither the columns' names nor the size of the rates tell.
     """
     if told:
         return told
@@ -226,7 +242,8 @@ def direction_of_rates(
         if 2 * direct < inverse or 2 * inverse < direct:
             return "direct" if direct < inverse else "inverse"
     code, found = rates[0] if rates else ("USD", 1.0)
-    raise UnrecognisedError(
-        f"{described.label}: does one {code} cost {found:g} {reporting_currency}, or one {reporting_currency} "
-        f"{found:g} {code}? Specify --rates direct for the former, --rates inverse for the latter."
+    text = (
+        f"does one {code} cost {found:g} {reporting_currency} (direct), or one {reporting_currency} {found:g} {code} "
+        "(inverse)"
     )
+    raise OpenQuestionError(Question(described.label, text, DIRECTIONS, "rates"))

@@ -12,7 +12,7 @@ from pipelines.onboarding.columns import Column
 from pipelines.onboarding.grain import period_of
 from pipelines.onboarding.matching import Assigned
 from pipelines.onboarding.outcomes import is_lost, is_won
-from pipelines.onboarding.proposals import PLACE, Proposal, quoted
+from pipelines.onboarding.proposals import PLACE, Proposal
 from pipelines.onboarding.sniffing import Described
 
 
@@ -100,23 +100,12 @@ def _on_currencies(proposal: Proposal, currency: str) -> Iterator[str]:
             yield f"Amounts are in {mapped.sql.strip(chr(39))}, as the header or the cells say."
 
 
-_OF_SALES = ("total_amount", "unit_price", "amount", "spend")
-
-
 def _on_whole_amounts(proposal: Proposal, described: Described) -> Iterator[str]:
-    """Prices seldom are whole, whereas APIs often deliver cents: nothing but their size tells 8200 from 82.00."""
-    if proposal.entity not in ("orders", "order_items", "refunds", "ad_spend"):
-        return
-    for mapped in proposal.columns:
-        reading = mapped.column.reading("integer") if mapped.column and mapped.sql == "$column" else None
-        if mapped.column is None or reading is None or mapped.name not in _OF_SALES:
-            continue
-        numbers = [number for cell in described.cells(mapped.column.name) if (number := reading.number(cell))]
-        if len(numbers) >= 3 and min(map(abs, numbers)) >= 100 and any(number % 100 for number in numbers):
-            yield (
-                f"{mapped.column.name} holds whole numbers only, such as {mapped.column.example}. If they are cents, "
-                f"divide them in the staging model: cast({quoted(mapped.column.name)} / 100 as {mapped.sql_type})."
-            )
+    for name in proposal.may_be_cents:
+        yield (
+            f"{name} holds whole numbers only, such as {described.column(name).example}. If they are cents, add "
+            "--amounts cents."
+        )
 
 
 def _on_orders(proposal: Proposal, assigned: Assigned, delivered: Sequence[str]) -> Iterator[str]:

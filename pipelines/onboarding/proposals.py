@@ -43,6 +43,7 @@ class Proposal:
     summed: the entity columns that are summed up, because the rows are finer than the entity's; else none.
     tombstone: how the table says that a row was deleted, if no column is mapped to `is_deleted`.
     rhythm: `monthly` if the rows are costs of whole months.
+    may_be_cents: columns with whole amounts that nothing but their size tells from cents.
     only_raw: columns that would make rows of one key differ; they do not leave raw.
     not_personal: columns called name that hold no names of people, because rows are products, campaigns or stores.
     also: what else the table is: the refunds among order lines, the history of reps.
@@ -59,6 +60,7 @@ class Proposal:
     summed: tuple[str, ...] = ()
     tombstone: Tombstone | None = None
     rhythm: str | None = None
+    may_be_cents: tuple[str, ...] = ()
     only_raw: tuple[str, ...] = ()
     not_personal: tuple[str, ...] = ()
     also: tuple["Proposal", ...] = ()

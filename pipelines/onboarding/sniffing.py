@@ -16,7 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
@@ -482,6 +482,17 @@ def _short_row(line: str | None, number: int, shape: _Shape) -> tuple[str | int 
         return None
     width = len(shape.header)
     return (*cells, *[None] * (width - len(cells)), number) if 0 < len(cells) < width else None
+
+
+def read_again(described: Described, dates: str | None, decimal: str | None) -> Described:
+    """The same table, in which these decide what the cells leave open. What is personal stays so."""
+    names = [column.name for column in described.columns]
+    columns = describe_columns(names, described.sample, dates, decimal, prefers_comma=described.delimiter == ";")
+    hidden = [
+        replace(column, is_personal=True, example="***", values=frozenset()) if before.is_personal else column
+        for column, before in zip(columns, described.columns, strict=True)
+    ]
+    return replace(described, columns=tuple(hidden))
 
 
 def check_names(header: Sequence[str], label: str) -> None:

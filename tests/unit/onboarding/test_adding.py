@@ -308,13 +308,14 @@ from latest
 
 def test_what_is_required_and_missing_is_drafted_and_said(tmp_path: Path, settings: Settings) -> None:
     file = tmp_path / "orders.csv"
-    file.write_text("order_id,order_date,total\n1,01/02/2025,9.5\n2,03/04/2025,1.5\n", encoding="utf-8")
+    file.write_text("order_id,order_date,total\n1,2025-01-14,9.5\n2,01/15/2025,1.5\n", encoding="utf-8")
     printed = add(settings, file, name="webshop")
     model = settings.company_dir / "models" / "staging" / "webshop" / "stg_webshop__orders.sql"
     assert "The models do not build until these are mapped: ordered_at" in printed
     assert "the delivery day in its name" in printed
     assert "{{ unmapped('ordered_at', 'timestamp') }} as ordered_at," in model.read_text(encoding="utf-8")
-    again = add(settings, file, name="webshop", dates="mm/dd/yyyy", force=True)
+    file.write_text("order_id,order_date,total\n1,01/14/2025,9.5\n2,01/15/2025,1.5\n", encoding="utf-8")
+    again = add(settings, file, name="webshop", force=True)
     assert "do not build" not in again
     assert "unmapped" not in model.read_text(encoding="utf-8")
 

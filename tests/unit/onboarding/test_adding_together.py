@@ -11,6 +11,7 @@ from pipelines.cli.printing.source_draft import print_addition
 from pipelines.config_files import ConfigError, load_yaml_model
 from pipelines.onboarding.adding import Addition, Options, add_sources
 from pipelines.onboarding.installation import change_settings, create_installation
+from pipelines.onboarding.questions import Question
 from pipelines.onboarding.references import Reference, references
 from pipelines.onboarding.removing import remove_source
 from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
@@ -292,3 +293,53 @@ def test_names_of_persons_are_hidden_in_the_same_way_where_they_are_referred_to(
     }
     source = load_yaml_model(settings.company_dir / "sources" / "webshop.yml", SourceFile)
     assert source.tables["orders"].personal_columns == ["customer_ref"]
+
+
+AMBIGUOUS = "order_id,order_date,total\n1,01/02/2025,9.50\n2,03/02/2025,1.50\n3,05/02/2025,2.25\n"
+
+
+def test_the_order_of_dates_is_asked_once_or_is_an_error(settings: Settings, tmp_path: Path) -> None:
+    (file := tmp_path / "orders.csv").write_text(AMBIGUOUS)
+    with pytest.raises(
+        UnrecognisedError, match=r"such as 01/02/2025\. Specify it: --dates dd/mm/yyyy or --dates mm/dd"
+    ):
+        add_sources([str(file)], settings)
+    assert not settings.landing_dir.exists() or not list(settings.landing_dir.rglob("*.csv"))
+    asked: list[Question] = []
+    added = add_sources([str(file)], settings, ask=lambda question: asked.append(question) or "mm/dd/yyyy")
+    assert [(one.option, one.choices) for one in asked] == [("dates", ("dd/mm/yyyy", "mm/dd/yyyy"))]
+    assert added.tables[0].files[0].day == date(2025, 5, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "option", "answer", "sql"),
+    [
+        ('id,date,customer,total\n1,2025-01-13,a,"1,250"\n2,2025-01-14,b,"2,500"\n', "decimal", ",", "total_amount"),
+        (
+            "id,date,customer,total\n1,2025-01-13,a,1999\n2,2025-01-14,b,250\n3,2025-01-15,b,100\n",
+            "amounts",
+            "cents",
+            "100",
+        ),
+        ("date,currency,rate\n2025-01-13,USD,0.99\n2025-01-14,USD,1.00\n", "rates", "inverse", "1 / nullif(rate, 0)"),
+    ],
+)
+def test_what_amounts_and_rates_mean_is_asked(
+    settings: Settings, tmp_path: Path, content: str, option: str, answer: str, sql: str
+) -> None:
+    (file := tmp_path / f"{'fx_rates' if option == 'rates' else 'orders'}.csv").write_text(content)
+    with pytest.raises(UnrecognisedError, match=f"--{option} "):
+        add_sources([str(file)], settings)
+    asked: list[Question] = []
+    added = add_sources([str(file)], settings, ask=lambda question: asked.append(question) or answer)
+    assert [one.option for one in asked] == [option]
+    assert sql in added.tables[0].written[-1].read_text()
+    told = add_sources([str(file)], settings, Options(force=True, **{option: answer}))  # type: ignore[arg-type]
+    assert told.tables[0].draft.proposal.columns == added.tables[0].draft.proposal.columns
+
+
+def test_all_that_is_open_in_several_files_is_said_at_once(settings: Settings, tmp_path: Path) -> None:
+    rates = "date,currency,rate\n2025-01-13,USD,0.99\n2025-01-14,USD,1.00\n"
+    folder = folder_of(tmp_path, {"orders.csv": AMBIGUOUS, "fx_rates.csv": rates})
+    with pytest.raises(UnrecognisedError, match=r"(?s)rates: does one USD .*--rates direct.*\norders: .*--dates"):
+        add_sources([str(folder)], settings)
