@@ -316,7 +316,7 @@ class _ParquetFiles:
         self._connection = duckdb.connect(drafts / "rows.duckdb")
         self._connection.execute("SET threads = 1")
         self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.execute("SET memory_limit = '1GB'")
+        self._connection.execute("SET memory_limit = '500MB'")
         columns = ", ".join(f"{name} {_PARQUET_TYPES[kind]}" for name, kind in table.columns.items())
         self._connection.execute(f"CREATE TABLE rows ({columns}, delivered_on BIGINT, month BIGINT, place BIGINT)")
         self._places = 0
