@@ -267,5 +267,6 @@ class Ids:
         return np.array([name and f"{name}@example.com" for name in names], dtype=object)
 
     def _labels(self, prefix: str, positions: IntArray, width: int) -> Objects:
+        assert self.of == 1 or positions.max(initial=-1) < _IDS_OF_A_PART, "a part is too large for its range"
         numbers = np.where(positions < 0, -1, positions + 1 + self.part * _IDS_OF_A_PART)
         return labels(prefix, numbers, width if self.of == 1 else max(width, len(str(self.of * _IDS_OF_A_PART))))
