@@ -6,6 +6,7 @@ Does not belong here: serving them (`checks/data_docs/server.py`).
 
 import html
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipelines.settings import PROJECT_DIR
@@ -16,13 +17,20 @@ INCIDENTS = "incidents.html"  # written by `alerts/page.py`
 
 
 def write_pages(site: Path) -> None:
-    """Write a page `docs/<name>.html` into the folder `site` for each page of the documentation, and a list of them."""
+    """Write a page `docs/<name>.html` into the folder `site` for each page of the documentation, and a list of them.
+
+    Nothing is written if the pages there were made from the same files.
+    """
+    sources = sorted(_DOCS.rglob("*.md"))
+    made_from, known = _identity([*sources, _STYLE, Path(__file__)]), site / "docs" / ".made_from"
+    if known.exists() and known.read_text(encoding="utf-8") == made_from:
+        return
     from markdown_it import MarkdownIt  # takes a moment, and only who makes pages needs it
 
     markdown = MarkdownIt("commonmark").enable("table")
     (site / "docs").mkdir(parents=True, exist_ok=True)
     titles: dict[str, str] = {}
-    for path in sorted(_DOCS.rglob("*.md")):
+    for path in sources:
         text = path.read_text(encoding="utf-8")
         name = path.relative_to(_DOCS).with_suffix(".html")
         titles[name.as_posix()] = text.partition("\n")[0].lstrip("# ")
@@ -34,6 +42,13 @@ def write_pages(site: Path) -> None:
     items = "".join(f'<li><a href="{name}">{html.escape(title)}</a></li>' for name, title in listed.items())
     index = page("Documentation", f"<h1>Documentation</h1><ul>{items}</ul>", "../")
     (site / "docs" / "index.html").write_text(index, encoding="utf-8")
+    known.write_text(made_from, encoding="utf-8")
+
+
+def _identity(files: Iterable[Path]) -> str:
+    """A text that differs if one of `files` is another file or was changed."""
+    stats = [(path, path.stat()) for path in files]
+    return "\n".join(f"{path} {stat.st_mtime_ns} {stat.st_size}" for path, stat in stats)
 
 
 def page_url(docs_url: str, reference: str) -> str:

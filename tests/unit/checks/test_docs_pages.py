@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pipelines.checks.assets import complete_suites
-from pipelines.checks.data_docs import server
+from pipelines.checks.data_docs import pages, server
 from pipelines.checks.data_docs.pages import anchor_of, page_url, write_pages
 from pipelines.checks.suites import load_suites
 from pipelines.settings import PROJECT_DIR
@@ -41,6 +41,24 @@ def test_every_runbook_has_a_page_with_its_anchor(site: Path) -> None:
     for runbook in found:
         url = urlsplit(page_url("http://127.0.0.1:3001", runbook))
         assert f'id="{url.fragment}"' in (site / url.path[1:]).read_text(), runbook
+
+
+def test_pages_are_written_again_only_if_their_files_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs, site = tmp_path / "docs", tmp_path / "site"
+    docs.mkdir()
+    (docs / "dates.md").write_text("# Dates")
+    monkeypatch.setattr(pages, "_DOCS", docs)
+    write_pages(site)
+    made = site / "docs" / "dates.html"
+    made.write_text("as it was")
+    write_pages(site)
+    assert made.read_text() == "as it was"
+    (docs / "dates.md").write_text("# Dates and times")
+    write_pages(site)
+    assert "Dates and times" in made.read_text()
+    assert "Dates and times" in (site / "docs" / "index.html").read_text()
 
 
 def test_pages_link_only_to_pages_that_are_there(site: Path) -> None:
