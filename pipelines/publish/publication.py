@@ -12,7 +12,7 @@ have an old file open keep it.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -177,11 +177,13 @@ def _build(
         attach_read_only(connection, warehouse_path, "warehouse")
         connection.execute("create schema candidate.marts")
         connection.execute("create schema candidate.meta")
+        columns = _columns(connection, tables)
         for table in tables:
             # With a full order, equal marts become equal files, in whatever order deliveries arrived.
+            key = descriptions[table].key if table in descriptions else ()
             connection.execute(
                 f"create table candidate.marts.{quote_name(table)} as "
-                f"select * from warehouse.marts.{quote_name(table)} order by all"
+                f"select * from warehouse.marts.{quote_name(table)} order by {_full_order(columns[table], key)}"
             )
             parquet = _parquet_file(folder, table)
             if not parquet.exists():
@@ -216,6 +218,24 @@ def _build(
         if SCORECARD in tables:
             _build_restatements(connection, publication, published_dir / "kpi.duckdb")
         _comment(connection, {**_OWN_TABLES, **descriptions})
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, list[str]]:
+    """The columns of each mart in the warehouse, in their order."""
+    found: dict[str, list[str]] = {table: [] for table in tables}
+    for table, column in connection.execute(
+        "select table_name, column_name from duckdb_columns() "
+        "where database_name = 'warehouse' and schema_name = 'marts' order by column_index"
+    ).fetchall():
+        if table in found:
+            found[table].append(column)
+    return found
+
+
+def _full_order(columns: Sequence[str], key: Iterable[str]) -> str:
+    """All columns, as far as they can make a difference: no two rows are equal up to the last column of the key."""
+    places = [columns.index(column) for column in key if column in columns]
+    return ", ".join(quote_name(column) for column in columns[: max(places) + 1]) if places else "all"
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, Description]) -> None:

@@ -1,4 +1,4 @@
-"""Descriptions of tables and columns from the YAML of the models.
+"""Descriptions of tables and columns, and the keys of tables, from the YAML of the models.
 
 Belongs here: reading them from dbt's manifest. Does not belong here: where they are shown.
 """
@@ -11,19 +11,27 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Description:
-    """What a table contains, and what each of its columns means."""
+    """What a table contains, what each of its columns means, and the columns that identify a row, where known."""
 
     text: str
     columns: Mapping[str, str]
+    key: tuple[str, ...] = ()
 
 
 def descriptions_of_models(manifest: Path) -> dict[str, Description]:
     """The description of each model and seed, by name."""
-    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
+    keys = {
+        node["attached_node"]: tuple(node["test_metadata"]["kwargs"].get("columns") or [node["column_name"]])
+        for node in nodes.values()
+        if node.get("test_metadata", {}).get("name") in ("unique", "unique_together")
+    }
     return {
         node["name"]: Description(
-            node["description"], {name: column["description"] for name, column in node["columns"].items()}
+            node["description"],
+            {name: column["description"] for name, column in node["columns"].items()},
+            keys.get(unique_id, ()),
         )
-        for node in nodes
+        for unique_id, node in nodes.items()
         if node["resource_type"] in ("model", "seed")
     }

@@ -35,11 +35,11 @@ class Warehouse:
             connection.execute("create table staging.quarantined_rows as select 'x' as reason")
             connection.execute("create table intermediate.int_left_out_rows as select 'x' as reason")
 
-    def publish(self, name: str, keep: int = 5) -> dict[str, int]:
+    def publish(self, name: str, keep: int = 5, description: Description = DESCRIPTION) -> dict[str, int]:
         publication = Publication(
             name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1", "EUR"
         )
-        return publish(publication, ["numbers"], CHECKS, self.path, self.published_dir, keep, {"numbers": DESCRIPTION})
+        return publish(publication, ["numbers"], CHECKS, self.path, self.published_dir, keep, {"numbers": description})
 
     def read(self) -> list[tuple[int]]:
         with published(self.published_dir) as connection:
@@ -58,6 +58,21 @@ def test_a_publication_has_file_parquet_and_manifest(warehouse: Warehouse) -> No
     parquet = warehouse.published_dir / manifest["tables"]["numbers"]["parquet"]
     assert (manifest["publication_id"], manifest["tables"]["numbers"]["rows"]) == ("one", 3)
     assert parquet.exists()
+
+
+@pytest.mark.parametrize("key", [(), ("n",), ("text", "n"), ("text", "day"), ("gone",)])
+def test_rows_are_in_the_order_of_all_columns_whatever_identifies_them(
+    warehouse: Warehouse, key: tuple[str, ...]
+) -> None:
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("""
+            create or replace table marts.numbers as
+            select 7 - i as n, if(i % 2 = 0, 'even', 'odd') as text, 10 - i as day from range(7) as rows(i)
+        """)
+        ordered = connection.execute("from marts.numbers order by all").fetchall()
+    warehouse.publish("one", description=Description("", {}, key))
+    with published(warehouse.published_dir) as connection:
+        assert connection.execute("from marts.numbers").fetchall() == ordered
 
 
 def test_the_file_says_what_its_tables_and_columns_mean(warehouse: Warehouse) -> None:
