@@ -25,8 +25,9 @@ from pipelines.sources import Source
 from pipelines.transform.dbt_runner import parsed_models
 from pipelines.transform.project import as_of_date, assemble_project, dbt_environment, dbt_variables
 from pipelines.transform.unchanged import Versions, build_what_changed
-from tests import forked
+from tests import dbt_caches, forked
 
+dbt_caches.enable()
 QUIET = ["--quiet", "--no-print", "--no-write-json", "--log-level", "none", "--log-level-file", "none"]
 
 

@@ -23,7 +23,9 @@ from pipelines.settings import load_settings
 from pipelines.transform.assets import Translator, blocking_tests, build_arguments, built, nodes_of_step, selection_of
 from pipelines.transform.dbt_runner import Invocation, invoke
 from pipelines.transform.project import DBT
+from tests import dbt_caches
 
+dbt_caches.enable()
 FILES = {
     "dbt_project.yml": "name: tiny\nprofile: tiny\nmodels: {tiny: {+materialized: table, +schema: marts}}\n",
     "profiles.yml": "tiny: {target: d, outputs: {d: {type: duckdb, path: \"{{ env_var('TINY') }}\", threads: 2}}}\n",
@@ -128,7 +130,8 @@ def test_a_dbt_test_blocks_unless_it_warns(project: Project, tmp_path: Path, mon
         assert warehouse.execute("select counted from marts.nodes").fetchall() == [(6,)]
 
 
-@pytest.mark.parametrize("picked", ["*", "marts/orders"])
+# Each starts dbt as a process, so only one of them is daily.
+@pytest.mark.parametrize("picked", ["*", pytest.param("marts/orders", marks=pytest.mark.nightly)])
 def test_dagster_is_told_what_dagster_dbt_tells(project: Project, monkeypatch: pytest.MonkeyPatch, picked: str) -> None:
     monkeypatch.setenv("TINY", str(project.warehouse))
 
