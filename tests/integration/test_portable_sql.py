@@ -94,7 +94,8 @@ def compile_project(folder: Path, engine: str) -> dict[str, str]:
     if engine == "spark":
         speak_spark(project)
     create_increments(settings, project)
-    _, *arguments = dbt_command(["compile", "--quiet"], project, dbt_variables(settings, sources))
+    command = ["compile", "--exclude", "test_type:unit", "--quiet", "--log-level-file", "none"]
+    _, *arguments = dbt_command(command, project, dbt_variables(settings, sources))
     finished = forked.dbt({**os.environ, **dbt_environment(settings, settings.first_delivery)}, arguments)
     assert finished.returncode == 0, finished.stdout
     manifest = json.loads((settings.dbt_target_dir / "target" / "manifest.json").read_text(encoding="utf-8"))
