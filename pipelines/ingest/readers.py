@@ -469,7 +469,7 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
             )
         sheet = workbook[table.sheet] if table.sheet else workbook.worksheets[0]
         sheet.reset_dimensions()  # some exporters write a range that omits rows
-        delivered = [[_excel_text(value) for value in row] for row in sheet.values]
+        delivered = [[excel_text(value) for value in row] for row in sheet.values]
     finally:
         workbook.close()
     above = _rows_above_header(delivered, table) if table.skip_lines == "auto" else table.skip_lines
@@ -552,7 +552,8 @@ def _json_name(value: Any) -> str:
     return {dict: "object", list: "array", str: "text or number", bool: "boolean"}.get(type(value), "null")
 
 
-def _excel_text(value: Any) -> str | None:
+def excel_text(value: Any) -> str | None:
+    """The text of a cell of a sheet, by which its column is also called if it is in the header; None if it is empty."""
     if isinstance(value, datetime) and value.time() == datetime.min.time():
         return value.date().isoformat()
     if isinstance(value, date):

@@ -25,6 +25,7 @@ from pipelines.onboarding.installation import change_settings, is_changeable
 from pipelines.onboarding.mapping import propose
 from pipelines.onboarding.matching import left_open
 from pipelines.onboarding.money import AMOUNTS, DIRECTIONS
+from pipelines.onboarding.months import with_row_per_month
 from pipelines.onboarding.names import slug
 from pipelines.onboarding.placing import check_place, copy_to_landing, is_unpacked, landing_pattern, newest_date
 from pipelines.onboarding.proposals import Proposal
@@ -297,11 +298,12 @@ def _drafts(
     tables: Sequence[Given], source: str, settings: Settings, options: Options, ask: Callable[[Question], str] | None
 ) -> tuple[list[Draft], dict[str, str]]:
     """The draft of each table, in the light of the others; and the tables that a person left out, with their labels."""
-    given = {table.words: table.described for table in tables}
+    told = _told(options, tables)
+    given = {table.words: with_row_per_month(table.described, table.words, told.get(table.words)) for table in tables}
     linked = references(given)
     described = agreed_on_persons(given, linked)
     existing = existing_source(settings.company_dir, source)
-    chosen = choose_entities(described, linked, _told(options, tables), ask)
+    chosen = choose_entities(described, linked, told, ask)
     known = columns_by_reference(described, linked, chosen)
     skipped = {words: described[words].label for words, entity in chosen.items() if entity == SKIP}
     entities = {*(existing.entities if existing else []), *chosen.values()} - {SKIP, NO_ENTITY}

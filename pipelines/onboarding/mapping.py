@@ -25,6 +25,7 @@ from pipelines.onboarding.money import (
     net_by_name,
     net_of,
 )
+from pipelines.onboarding.months import MONTH
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.notes import notes_on
 from pipelines.onboarding.outcomes import outcome_column, outcome_in_sql, outcome_to_write
@@ -67,6 +68,8 @@ def propose(
     assigned, hints = assign(described.columns, meaning, known)
     newest = newest_by(described)
     key = _key(entity, described, assigned, meaning, newest)
+    if described.months:
+        key = tuple(name for name in key if name != MONTH) or PLACE
     columns = _mapped(entity, described, assigned, hints, meaning, key)
     said: list[str] = []
     if entity == "orders":
@@ -88,7 +91,7 @@ def propose(
         columns=columns,
         key=key,
         newest_by=newest,
-        date_column=next((date for date in dates if date != newest), None),
+        date_column=next((date for date in dates if date != newest), None) if not described.months else None,
         unused=tuple(column for column in described.columns if column.name not in used),
         notes=tuple(said),
         tombstone=deleted,

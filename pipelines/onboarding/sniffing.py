@@ -14,9 +14,10 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
@@ -25,7 +26,7 @@ import duckdb
 
 from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import Admitted, DeliveryError
-from pipelines.ingest.readers import read_delivery
+from pipelines.ingest.readers import excel_text, read_delivery
 from pipelines.onboarding.cells import MAX_UNREADABLE_SHARE
 from pipelines.onboarding.columns import Column, describe_columns
 from pipelines.onboarding.no_records import no_records
@@ -65,6 +66,13 @@ class Described:
     skip_lines: int = 0  # of a CSV file: the lines above its header
     skip_rows: str = ""  # the condition for rows that are no records, such as totals
     notes: tuple[str, ...] = ()  # what a person should know or check
+    months: Mapping[str, date] = field(default_factory=dict)  # columns of months that have become rows (`months.py`)
+    delivered: tuple[Column, ...] = ()  # the columns before that
+
+    @property
+    def delivered_columns(self) -> tuple[Column, ...]:
+        """The columns of the file, which differ from `columns` where months have become rows."""
+        return self.delivered or self.columns
 
     def column(self, name: str) -> Column:
         """The column called `name`."""
@@ -231,7 +239,8 @@ def _rows_above_header(rows: Sequence[Sequence[object]]) -> int:
 
 def _named(header: Sequence[object]) -> list[str]:
     """The header, with the reader's own names for columns without a name."""
-    return [str(name) if name not in (None, "") else f"column_{place}" for place, name in enumerate(header, start=1)]
+    texts = [excel_text(name) for name in header]
+    return [name or f"column_{place}" for place, name in enumerate(texts, start=1)]
 
 
 # --- Text files -------------------------------------------------------------------------------------------------------
@@ -507,7 +516,9 @@ def check_names(header: Sequence[str], label: str) -> None:
             f"{label}: row 1 (header): column {doubled[0]!r} occurs more than once (case does not count). "
             "Give each column its own name."
         )
-    if any(re.fullmatch(r"[-+]?[\d.,:/ -]+", name) for name in header):
+    values = [name for name in header if re.fullmatch(r"[-+]?[\d.,:/ -]+", name)]
+    are_months = len(values) < len(header) and all(re.fullmatch(r"20\d\d-\d\d(-01)?", name) for name in values)
+    if values and not are_months:
         raise UnrecognisedError(
             f"{label}: row 1 looks like values, not like column names. Have the file sent with a header, "
             "or write one as its first line."

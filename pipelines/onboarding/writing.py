@@ -17,6 +17,7 @@ from pipelines.config_files import ConfigError, load_yaml_model, problem_in_word
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.entities import NO_ENTITY
 from pipelines.onboarding.mapping import USUAL_SQL, nothing_like
+from pipelines.onboarding.months import MONTH, VALUE
 from pipelines.onboarding.proposals import Mapped, Proposal, quoted, text
 from pipelines.onboarding.sniffing import Described
 from pipelines.sources import SHIPPED_DIR, Source, SourceFile
@@ -197,7 +198,7 @@ def _with_table(before: str, draft: Draft, path: Path, entities: Sequence[str]) 
 
 def _table_lines(draft: Draft) -> list[str]:
     described, proposal = draft.described, draft.proposal
-    columns = list(described.columns)
+    columns = list(described.delivered_columns)
     if draft.origin.connection_env:  # personal columns that nothing uses are not even fetched
         columns = [column for column in columns if not (column.is_personal and column in proposal.unused)]
     names = [column.name for column in columns]
@@ -298,12 +299,12 @@ def base_model(draft: Draft) -> str:
     types = _types(draft.proposal, draft.described)
     left_out = [
         column.name
-        for column in draft.described.columns
+        for column in draft.described.delivered_columns
         if column.is_personal and column.name not in types and column.name not in draft.proposal.not_personal
     ]
     only_raw = [name for name in draft.proposal.only_raw if name not in left_out]
     lines = []
-    for column in draft.described.columns:
+    for column in draft.described.delivered_columns:
         if column.name in left_out or column.name in only_raw:
             continue
         type_, options = types.get(column.name, ("text", {}))
@@ -331,6 +332,11 @@ def _types(proposal: Proposal, described: Described) -> dict[str, tuple[str, lis
     if proposal.tombstone and proposal.tombstone.column.name not in uses:
         column, is_flag = proposal.tombstone.column, proposal.tombstone.is_flag
         uses[column.name] = (column, "boolean" if is_flag else "string", False)
+    if described.months:
+        of_value = uses.pop(VALUE)
+        uses.pop(MONTH)
+        months = (column for column in described.delivered_columns if column.name in described.months)
+        uses |= {column.name: (column, of_value[1], False) for column in months}
     return {
         name: _type(column, sql_type, is_required or name in proposal.key)
         for name, (column, sql_type, is_required) in uses.items()
@@ -383,7 +389,8 @@ def staging_model(draft: Draft, proposal: Proposal) -> str:
     macro = "versions_by_day" if is_history else "latest_rows"
     selected = [_select(mapped) for mapped in proposal.columns]
     place = ["_source_file,", "_row_number,", "_delivered_on"]
-    end = ["from latest", *([f"where {proposal.where}"] if proposal.where else [])]
+    rows = "by_month" if draft.described.months else "latest"
+    end = [f"from {rows}", *([f"where {proposal.where}"] if proposal.where else [])]
     if proposal.summed:
         selected = [
             _summed(mapped) if mapped.name in proposal.summed else _select(mapped) for mapped in proposal.columns
@@ -402,6 +409,7 @@ def staging_model(draft: Draft, proposal: Proposal) -> str:
         "",
         "latest as (",
         f"    {{{{ {macro}('{draft.source}', '{draft.table}') }}}}",
+        *_by_month(draft.described),
         ")",
         "",
         "select",
@@ -410,6 +418,26 @@ def staging_model(draft: Draft, proposal: Proposal) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _by_month(described: Described) -> list[str]:
+    """The lines that turn columns of months into rows; none if there are no such columns."""
+    if not described.months:
+        return []
+    months = [f"        ['{text(name)}', '{month}']," for name, month in described.months.items()]
+    return [
+        "),",
+        "",
+        "by_month as (",
+        "    {%- for column, month in [",
+        *months,
+        "    ] %}",
+        f"    select *, cast('{{{{ month }}}}' as date) as {MONTH}, {{{{ column }}}} as {VALUE}",
+        "    from latest",
+        "    where {{ column }} is not null",
+        "    {{ 'union all' if not loop.last }}",
+        "    {%- endfor %}",
+    ]
 
 
 def _summed(mapped: Mapped) -> str:

@@ -7,6 +7,7 @@ from rich.table import Table as Grid
 
 from pipelines.onboarding.adding import Added, Addition
 from pipelines.onboarding.mapping import nothing_like
+from pipelines.onboarding.months import VALUE
 from pipelines.onboarding.placing import is_unpacked
 from pipelines.onboarding.proposals import Proposal
 from pipelines.onboarding.sniffing import Described
@@ -88,12 +89,13 @@ def _columns(described: Described, proposal: Proposal) -> Grid:
     grid = Grid()
     for title in ("column", "type", "example", "becomes"):
         grid.add_column(title, overflow="fold")
-    for column in described.columns:
+    for column in described.delivered_columns:
         reading = column.readings[0] if column.readings else None
         kind = " ".join(part for part in (column.type, reading and reading.format, reading and reading.decimal) if part)
         if column.ambiguous:
             kind = f"ambiguous: {' or '.join(column.ambiguous)}"
-        use = ", ".join(becomes.get(column.name, [])) or ("key" if column.name in proposal.key else "")
+        place = VALUE if column.name in described.months else column.name
+        use = ", ".join(becomes.get(place, [])) or ("key" if column.name in proposal.key else "")
         grid.add_row(*(_plain(cell) for cell in (column.name, kind, column.example[:30], use)))
     return grid
 
