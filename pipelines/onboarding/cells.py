@@ -135,6 +135,8 @@ def _read_dates(filled: Sequence[str], name: str, told: str | None) -> Found:
     stamps = sum(bool(_ISO_TIMESTAMP.fullmatch(cell)) for cell in filled)
     if len(filled) >= _ENOUGH_MIDNIGHTS and all(_MIDNIGHT_UTC.fullmatch(cell) for cell in filled):
         return Found((Reading("date"), Reading("timestamp")))
+    # A sheet drops the time of midnight: 2025-01-31 among timestamps is one, too.
+    stamps += sum(_is_date(cell, "yyyy-mm-dd") for cell in filled) if stamps else 0
     if _enough(stamps, filled):
         return Found((Reading("timestamp"),), unreadable=len(filled) - stamps)
     if _enough(sum(len(cell) == 8 and cell.isdigit() for cell in filled), filled):
@@ -194,7 +196,9 @@ def _mixed_dates(filled: Sequence[str]) -> tuple[str, ...]:
             return ()
         named = re.sub(r"[A-Za-z]+", "month", cell[:11].strip())
         way = re.sub(r"\d+", lambda found: "y" * (len(found[0]) == 4), named)
-        if shape and way in ("//y", "--y", "//", "--"):
+        if _ISO_TIMESTAMP.fullmatch(cell) or _is_date(cell, "yyyy-mm-dd"):
+            way = "the year first"
+        elif shape and way in ("//y", "--y", "//", "--"):
             way += " day first" * (int(shape[1]) > 12) + " month first" * (int(shape[3]) > 12)
         ways.setdefault(way, cell)
     by_order = [cell for way, cell in ways.items() if way.endswith(" first")]

@@ -369,6 +369,7 @@ def test_a_month_that_the_warehouse_cannot_read_is_no_date(cells: list[str]) -> 
         (["2025-01-13", "01/15/2025", "2025-01-16"], ("2025-01-13", "01/15/2025")),
         (["13/01/2025", "02/03/2025", "01/14/2025"], ("13/01/2025", "01/14/2025")),
         (["13-Jan-2025", "2025-01-13"], ("13-Jan-2025", "2025-01-13")),
+        (["2024-04-02T08:20:00", "2024-04-03", "04.04.2024 12:00"], ("2024-04-02T08:20:00", "04.04.2024 12:00")),
     ],
 )
 def test_dates_written_in_several_ways_are_not_read(cells: list[str], mixed: tuple[str, ...]) -> None:
@@ -428,3 +429,10 @@ def test_what_does_not_say_that_a_row_was_deleted(
     rows = [f"{number},2025-01-1{number},9.50,{cell}" for number, cell in enumerate(cells, start=1)]
     (file := tmp_path / "orders.csv").write_text("\n".join([f"id,created_at,total,{name}", *rows, ""]))
     assert propose(describe_file(file), entity, "EUR", entity).tombstone is None
+
+
+def test_a_date_among_timestamps_is_midnight() -> None:
+    found = read_column(["2024-04-02T08:20:00", "2024-04-03", "2024-04-04T12:00:00"])
+    assert [reading.type for reading in found.readings] == ["timestamp"]
+    assert found.unreadable == 0
+    assert read_column(["2024-04-03", "2024-04-04"]).readings[0].type == "date"
