@@ -14,19 +14,25 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def cdnow(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Installation:
-    """69,659 purchases without order numbers, run through the whole job."""
+    """69,659 purchases without order numbers, landed and built."""
     landing = tmp_path_factory.mktemp("cdnow") / "landing" / "cdnow"
     landing.mkdir(parents=True)
     shutil.copy(real_data_dir / "cdnow" / "CDNOW_master.txt", landing / "purchases_19980701.txt")
     installation = Installation(landing.parents[1], HERE / "cdnow" / "kpi.yml")
-    installation.kpi("run")
+    installation.build("1998-07-01")
     return installation
+
+
+@pytest.mark.nightly
+def test_the_whole_job_publishes_them(cdnow: Installation) -> None:
+    cdnow.kpi("run")
+    cdnow.assert_published("kpi_scorecard__monthly")
 
 
 def test_cdnow_total_and_purchases_are_the_published_ones_and_equal_rows_are_two_purchases(
     cdnow: Installation, real_data_dir: Path
 ) -> None:
-    with cdnow.published() as connection:
+    with cdnow.warehouse() as connection:
         total = dict(
             connection.execute(
                 "select variant, sum(value) from marts.kpi_scorecard__monthly "
@@ -34,7 +40,7 @@ def test_cdnow_total_and_purchases_are_the_published_ones_and_equal_rows_are_two
             ).fetchall()
         )
         counts = connection.execute(
-            "select raw_rows, good_rows, quarantined_rows, superseded_rows from meta.delivered_row_counts"
+            "select raw_rows, good_rows, quarantined_rows, superseded_rows from staging.delivered_row_counts"
         ).fetchall()
     assert total == {"net": Decimal("2500315.63"), "orders": Decimal(69659)}
     assert counts == [(69659, 69659, 0, 0)]
@@ -48,19 +54,19 @@ def test_cdnow_months_equal_an_independent_sum_of_the_file(cdnow: Installation, 
         _, day, _, value = line.split()
         month = f"{day[:4]}-{day[4:6]}"
         expected[month] = expected.get(month, Decimal(0)) + Decimal(value)
-    with cdnow.published() as connection:
-        published = {
+    with cdnow.warehouse() as connection:
+        found = {
             f"{month:%Y-%m}": value
             for month, value in connection.execute(
                 "select period_month, value from marts.kpi_scorecard__monthly "
                 "where kpi_id = 'revenue' and variant = 'net' and entity_type = 'company' and value <> 0"
             ).fetchall()
         }
-    assert published == expected
+    assert found == expected
 
 
 def test_cdnow_margin_is_unknown_because_costs_are(cdnow: Installation) -> None:
-    with cdnow.published() as connection:
+    with cdnow.warehouse() as connection:
         values = connection.execute(
             "select distinct status from marts.kpi_scorecard__monthly "
             "where kpi_id = 'revenue' and variant = 'margin' and entity_type = 'company' and sample_size > 0"
@@ -82,7 +88,7 @@ def test_cdnow_cohorts_and_those_who_come_back_equal_an_independent_count(
     cdnow: Installation, real_data_dir: Path
 ) -> None:
     counted = purchases(real_data_dir).groupby(["cohort", "month"])["customer"].nunique()
-    with cdnow.published() as connection:
+    with cdnow.warehouse() as connection:
         cells = connection.execute(
             "select cohort_month, months_since, customers, active_customers from marts.kpi_retention__cohort "
             "where entity_type = 'company' and is_mature"
@@ -96,7 +102,7 @@ def test_cdnow_cohorts_and_those_who_come_back_equal_an_independent_count(
 
 def test_cdnow_repeat_customers_equal_an_independent_count(cdnow: Installation, real_data_dir: Path) -> None:
     orders = purchases(real_data_dir)["customer"].value_counts()
-    with cdnow.published() as connection:
+    with cdnow.warehouse() as connection:
         [row] = connection.execute(
             "select customers_to_date, repeat_customers from marts.kpi_retention__monthly "
             "where entity_type = 'company' and period_month = date '1998-06-01'"
@@ -105,7 +111,7 @@ def test_cdnow_repeat_customers_equal_an_independent_count(cdnow: Installation, 
 
 
 def test_cdnow_predicts_every_customer(cdnow: Installation) -> None:
-    with cdnow.published() as connection:
+    with cdnow.warehouse() as connection:
         counts = connection.execute(
             "select prediction_status, count(*), count(predicted_value) from marts.kpi_clv__customer group by 1"
         ).fetchall()

@@ -18,7 +18,7 @@ def survey(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Ins
     landing.mkdir(parents=True)
     shutil.copy(real_data_dir / "nps_dedup" / "input_01.csv", landing / "answers_2020-01-31.csv")
     installation = Installation(landing.parents[1], HERE / "nps_dedup" / "kpi.yml")
-    installation.build()
+    installation.build(models="+fct_nps_responses")
     return installation
 
 
