@@ -126,6 +126,7 @@ def test_the_metrics_are_valid(demo: Installation) -> None:
     assert "Successfully validated metrics against data warehouse (ERRORS: 0" in printed
 
 
+@pytest.mark.nightly  # one more start of MetricFlow; what a query answers by month is tested above
 def test_a_metric_can_be_cut(demo: Installation) -> None:
     printed = demo.kpi(
         *(
