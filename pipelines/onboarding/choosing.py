@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipelines.onboarding.entities import NO_ENTITY, synonyms
 from pipelines.onboarding.matching import assign
+from pipelines.onboarding.months import about_quarters
 from pipelines.onboarding.questions import Question, in_words
 from pipelines.onboarding.recognising import ENOUGH, LITTLE, Score, is_no_entity, rivals, scores
 from pipelines.onboarding.references import Reference
@@ -97,7 +98,7 @@ def _question(described: Described, table: str, ranked: Sequence[Score], chosen:
     if best.points < ENOUGH:
         return Question(
             table,
-            f"the columns match none of this project's entities: {columns}",
+            f"the columns match none of this project's entities: {columns}{about_quarters(described)}",
             (*sorted(synonyms()), NO_ENTITY, SKIP),
         )
     if len(near) > 1:

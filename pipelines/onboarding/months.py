@@ -25,6 +25,7 @@ _BEGINNINGS = [
     "juin|jun|giu|cze|haz", "juil|jul|lug|lip|tem", "aug|aou|ago|sie|agu", "sep|set|wrz|eyl", "oct|okt|ott|out|paz|eki",
     "nov|lis|kas", "dec|dez|dic|dec|gru|ara",
 ]  # fmt: skip
+_QUARTER = re.compile(r"(^|[^a-z])[qt][1-4]([^0-9]|$)")
 _MONTHS = [(re.compile(f"({beginnings})[a-z]*"), number) for number, beginnings in enumerate(_BEGINNINGS, start=1)]
 
 
@@ -70,6 +71,16 @@ def with_row_per_month(described: Described, words: str, told: str | None) -> De
     best = scores(long, words)[0]
     is_better = best.points >= max(scores(described, words)[0].points + LITTLE, ENOUGH)
     return long if best.entity in OF_MONTHS and is_better else described
+
+
+def about_quarters(described: Described) -> str:
+    """Why columns called Q1 2025 and the like are no plan by month; empty if there are none."""
+    names = [column.name for column in described.columns if _QUARTER.search(plain_letters(column.name))]
+    if len(names) < _FEWEST:
+        return ""
+    return (
+        f". {names[0]} to {names[-1]} are quarters, and quotas and costs are those of a month: have a column per month"
+    )
 
 
 def _long(

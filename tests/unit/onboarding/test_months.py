@@ -8,7 +8,7 @@ from openpyxl import Workbook
 
 from pipelines.onboarding.adding import Options, add_sources
 from pipelines.onboarding.months import month_called, with_row_per_month
-from pipelines.onboarding.sniffing import describe_file
+from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
 from pipelines.settings import load_settings
 from tests.unit.onboarding.draft_rendering import build
 
@@ -71,3 +71,12 @@ def test_a_sheet_with_dates_in_its_header_is_built_as_quotas(tmp_path: Path) -> 
         ("lee", "2025-01-01", 300),
         ("lee", "2025-02-01", 400),
     ]
+
+
+def test_columns_of_quarters_are_explained(tmp_path: Path) -> None:
+    (file := tmp_path / "targets.csv").write_text("Sales rep,Q1 2025,Q2 2025\nkim,30,40\nlee,50,60\n")
+    settings = load_settings().model_copy(update={"company_dir": tmp_path / "company", "data_dir": tmp_path / "data"})
+    with pytest.raises(
+        UnrecognisedError, match=r"Q1 2025 to Q2 2025 are quarters, .*: have a column per month\. Specify"
+    ):
+        add_sources([str(file)], settings, Options(name="plan", draft_only=True))
