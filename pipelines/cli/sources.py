@@ -73,7 +73,11 @@ def _entities(given: list[str]) -> dict[str, str]:
 def _answer(question: "Question") -> str:
     """What a person at the terminal chooses."""
     console.print(f"{question.table}: {question.text}.", markup=False)
-    return str(typer.prompt(question.wanted, type=click.Choice(question.choices)))
+    try:
+        # Not `typer.prompt`, which refuses choices.
+        return str(click.prompt(question.wanted, type=click.Choice(question.choices)))
+    except click.Abort:
+        raise typer.Abort from None
 
 
 @app.command("check")
