@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,12 @@ def create_increments(settings: Settings, project: Path) -> None:
                     warehouse.execute(f"create table {schema}.{model.stem} (day date)")
 
 
+@cache
+def parsed(sql: str, engine: str) -> exp.Expression:
+    """A query as sqlglot reads it. Several tests look at the same queries."""
+    return sqlglot.parse_one(sql, dialect=engine)
+
+
 def unknown_to_spark(sql: str) -> set[str]:
     """Functions that Spark does not have, or that have another meaning in Spark."""
     tokens = sqlglot.tokenize(sql, dialect="spark")
@@ -148,7 +155,7 @@ def unknown_to_spark(sql: str) -> set[str]:
     misread = {what for what, pattern in SPARK_MISREADS.items() if re.search(pattern, sql, re.IGNORECASE)}
     lacking = {
         what
-        for node in sqlglot.parse_one(sql, dialect="spark").walk()
+        for node in parsed(sql, "spark").walk()
         for what, (construct, option) in SPARK_LACKS.items()
         if isinstance(node, construct) and (option is None or node.args.get(option))
     }
@@ -162,7 +169,7 @@ def test_every_model_is_read_by_both_engines(compiled: dict[str, dict[str, str]]
     for engine, models in compiled.items():
         for name, sql in models.items():
             try:
-                assert isinstance(sqlglot.parse_one(sql, dialect=engine), exp.Query), f"{name} is no query of {engine}"
+                assert isinstance(parsed(sql, engine), exp.Query), f"{name} is no query of {engine}"
             except sqlglot.errors.ParseError as error:
                 pytest.fail(f"{name} is not read by {engine}: {error}")
 
