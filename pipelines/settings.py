@@ -96,6 +96,7 @@ class SettingsFile(BaseModel):
     schedule: Schedule | None = None  # what starts the daily run; default: the daemon in production, else a person
     time_zone: str
     reporting_currency: str
+    fiscal_year_start_month: int = Field(default=1, ge=1, le=12)  # the month in which the quarters and years begin
     as_of_date: date | None = None
     late_file_days: int = Field(default=90, ge=1)  # a file at most this many days late has its day run again
     keep_runs: int = Field(default=100, ge=1)  # how many runs the UI keeps, with their logs

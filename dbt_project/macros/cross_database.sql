@@ -154,15 +154,23 @@
 {%- endmacro %}
 
 
-{# The first day of the month, quarter and so on of a date, as a DATE (date_trunc alone returns a timestamp). #}
-{% macro period_start(period, date_value) -%}
-    cast(date_trunc('{{ period }}', {{ date_value }}) as date)
-{%- endmacro %}
-
-
 {# `date_value` plus a whole number of days, months and so on, as a DATE. #}
 {% macro add_period(date_value, period, count) -%}
     cast({{ date_value }} + interval '{{ count }}' {{ period }} as date)
+{%- endmacro %}
+
+
+{# `date_value` plus a number of days that an expression computes, as a DATE. #}
+{% macro add_days(date_value, days) -%}
+    {{ return(adapter.dispatch('add_days')(date_value, days)) }}
+{%- endmacro %}
+
+{% macro default__add_days(date_value, days) -%}
+    cast({{ date_value }} + cast({{ days }} as integer) as date)
+{%- endmacro %}
+
+{% macro spark__add_days(date_value, days) -%}
+    date_add({{ date_value }}, cast({{ days }} as integer))
 {%- endmacro %}
 
 

@@ -1,176 +1,195 @@
-{# What the scorecard shows of each mart: a list of measures,
-   [mart, KPI, variant, value, numerator, denominator, sample size, kind, needs, options].
-   - kind: `sum` (money, counts), `rate` (part of a whole, with a Wilson interval) or `ratio` (any other value per case).
-   - needs: the entities without which the status of the variant is `no_source`.
-   - options: `mature` (a condition; where it is false there is no value yet), `where` (a filter on rows of the mart),
-     `interval` (the two columns of the mart with its own interval), `known` (a model and its column; if the column is empty in
-     all rows, the variant has no source). #}
+{# What the scorecard shows of each mart: a list of measures, each with these fields.
+   - mart, kpi, variant
+   - value, numerator, denominator: columns of the mart, or expressions over them; a sum is its own numerator, and has no denominator
+   - cases: the number of cases behind the value
+   - kind: `sum` (money, counts), `rate` (part of a whole, with a Wilson interval) or `ratio` (any other value per case)
+   - needs: the entities without which the status of the variant is `no_source`
+   Optional:
+   - grains: those at which the value exists; default: all
+   - mature: a condition; where it is false, there is no value yet
+   - where: a filter on rows of the mart
+   - interval: the two columns of the mart with its own 95 % interval
+   - known: a model and its column; if the column is empty in all rows, the variant has no source
+   - so_far: true if the value of a period goes on changing after its end, so that no part of an earlier period is like the period
+     in progress #}
 {% macro scorecard_measures() -%}
-    {%- set whole = {'mature': 'not is_partial_period'} -%}
-    {%- set sellers = {'where': "entity_type in ('company', 'rep', 'team')"} -%}
-    {%- set orders, leads, deals, ads = ['orders'], ['leads'], ['opportunities'], ['ad_spend', 'orders'] -%}
-    {%- set touches = ['ad_spend', 'orders', 'touchpoints'] -%}
-    {%- set media_in = {'mature': 'is_media_spend_in'} -%}
-    {%- set programmes_in = {'mature': 'is_programme_cost_in', 'where': "entity_type = 'company'"} -%}
-    {%- set costs_in = {'mature': 'is_cost_in', 'where': "entity_type = 'company'"} -%}
-    {%- set programmes_of_whole = {'mature': 'not is_partial_period and is_programme_cost_in', 'where': "entity_type = 'company'"} -%}
-    {%- set dated_leads = {'known': ['fct_leads', 'created_on']} -%}
-    {#- Leads convert in a source that says what became of them: at least one is a deal or a customer. -#}
-    {%- set traced = 'case when created_on is not null then coalesce(converted_on, opportunity_on) end' -%}
-    {%- set traced_leads = {'known': ['fct_leads', traced]} -%}
-    {%- set dated_deals = {'known': ['fct_opportunities', 'created_on']} -%}
-    {%- set clv = [] -%}
-    {%- for days in [30, 90, 180, 365] -%}
-        {%- set at_horizon = {'mature': 'is_mature', 'where': 'horizon_days = ' ~ days} -%}
-        {%- do clv.append([
-            'clv', 'historic_' ~ days ~ 'd', 'net_per_customer', 'net_amount', 'customers', 'customers', 'ratio', orders, at_horizon
-        ]) -%}
-        {%- do clv.append([
-            'clv', 'margin_' ~ days ~ 'd', 'margin_per_customer', 'margin_amount', 'customers', 'customers', 'ratio', orders, at_horizon
-        ]) -%}
-    {%- endfor -%}
-    {%- set marts = {
-        'kpi_revenue__monthly': [
-            ['revenue', 'net', 'net_amount', 'net_amount', 'null', 'orders', 'sum', orders, {}],
-            ['revenue', 'gross', 'gross_amount', 'gross_amount', 'null', 'orders', 'sum', orders, {}],
-            ['revenue', 'discounts', 'discount_amount', 'discount_amount', 'null', 'orders', 'sum', orders, {}],
-            ['revenue', 'refunds', 'refund_amount', 'refund_amount', 'null', 'orders', 'sum', orders, {}],
-            ['revenue', 'margin', 'margin_amount', 'margin_amount', 'null', 'orders', 'sum', orders, {}],
-            ['revenue', 'orders', 'orders', 'orders', 'null', 'orders', 'sum', orders, {}],
-            ['revenue', 'new_customer_net', 'new_customer_net_amount', 'new_customer_net_amount', 'null', 'orders', 'sum', orders, {}],
-            ['revenue', 'repeat_net', 'repeat_net_amount', 'repeat_net_amount', 'null', 'orders', 'sum', orders, {}],
-            ['revenue', 'aov', 'average_order_value', 'gross_amount - discount_amount', 'orders', 'orders', 'ratio', orders, {}],
-        ],
-        'kpi_sales_growth__monthly': [
-            ['sales_growth', 'mom', 'growth_month', 'net_amount', 'prior_month_net', 'orders', 'ratio', orders, whole],
-            ['sales_growth', 'qoq', 'growth_3_months', 'net_3_months', 'prior_3_months_net', 'orders_3_months', 'ratio', orders,
-             {'mature': 'not is_partial_period', 'where': 'is_quarter_end'}],
-            ['sales_growth', 'yoy', 'growth_year', 'net_amount', 'prior_year_net', 'orders', 'ratio', orders, whole],
-            ['sales_growth', 'rolling_3', 'growth_3_months', 'net_3_months', 'prior_3_months_net', 'orders_3_months', 'ratio', orders,
-             whole],
-            ['sales_growth', 'trailing_12', 'growth_12_months', 'net_12_months', 'prior_12_months_net', 'orders_12_months', 'ratio',
-             orders, whole],
-        ],
-        'kpi_cac__monthly': [
-            ['cac', 'paid', 'cac_paid', 'paid_spend_amount', 'new_paid_customers', 'new_paid_customers', 'ratio', touches, media_in],
-            ['cac', 'blended', 'cac_blended', 'programme_cost_amount', 'new_customers', 'new_customers', 'ratio', ads, programmes_in],
-            ['cac', 'fully_loaded', 'cac_fully_loaded', 'fully_loaded_cost_amount', 'new_customers', 'new_customers', 'ratio',
-             ads + ['sales_marketing_costs'], costs_in],
-            ['cac', 'cpl', 'cost_per_lead', 'programme_cost_amount', 'leads', 'leads', 'ratio', ['ad_spend', 'leads'],
-             {'mature': 'is_programme_cost_in', 'where': "entity_type = 'company'", 'known': ['fct_leads', 'created_on']}],
-            ['cac', 'cost_per_sql', 'cost_per_sql', 'programme_cost_amount', 'sqls', 'sqls', 'ratio', ['ad_spend', 'leads'],
-             programmes_in],
-            ['cac', 'roas', 'roas', 'attributed_paid_sales_amount', 'paid_spend_amount', 'new_paid_customers', 'ratio', touches,
-             media_in],
-            ['cac', 'romi', 'romi', 'attributed_paid_sales_amount - paid_spend_amount', 'paid_spend_amount', 'new_paid_customers',
-             'ratio', touches, media_in],
-            ['cac', 'payback_months', 'payback_months', 'cac_blended', 'margin_per_active_customer', 'new_customers', 'ratio', ads,
-             programmes_of_whole],
-            ['cac', 'ltv_cac', 'ltv_cac', 'predictive_value', 'cac_blended', 'new_customers', 'ratio', ads, programmes_of_whole],
-        ],
-        'kpi_clv__cohort': clv + [
-            ['clv', 'lifetime', 'net_per_customer', 'net_amount', 'customers', 'customers', 'ratio', orders,
-             {'where': "horizon = 'lifetime'"}],
-            ['clv', 'probabilistic', 'predicted_per_customer', 'predicted_amount', 'customers', 'customers', 'ratio', orders,
-             {'where': "horizon = 'lifetime'"}],
-        ],
-        'kpi_lead_conversion__sdr_monthly': [
-            ['lead_conversion', 'cohort_30d', 'conversion_rate_30d', 'converted_30d', 'leads', 'leads', 'rate', leads,
-             {'mature': 'is_mature_30d', 'known': ['fct_leads', traced]}],
-            ['lead_conversion', 'cohort_60d', 'conversion_rate_60d', 'converted_60d', 'leads', 'leads', 'rate', leads,
-             {'mature': 'is_mature_60d', 'known': ['fct_leads', traced]}],
-            ['lead_conversion', 'cohort_90d', 'conversion_rate_90d', 'converted_90d', 'leads', 'leads', 'rate', leads,
-             {'mature': 'is_mature_90d', 'known': ['fct_leads', traced]}],
-            ['lead_conversion', 'cohort_ever', 'conversion_rate_ever', 'converted_ever', 'leads', 'leads', 'rate', leads,
-             traced_leads],
-            ['lead_conversion', 'activity', 'conversion_rate_activity', 'conversions', 'leads', 'leads', 'ratio', leads,
-             traced_leads],
-            ['lead_conversion', 'days_to_convert_median', 'median_days_to_convert', 'null', 'converted_ever', 'converted_ever', 'ratio',
-             leads, traced_leads],
-            ['lead_conversion', 'hours_to_first_touch_median', 'median_hours_to_first_touch', 'null', 'leads_touched', 'leads_touched',
-             'ratio', leads, dated_leads],
-        ],
-        'kpi_win_rate__ae_monthly': [
-            ['revenue', 'bookings', 'won_amount', 'won_amount', 'null', 'won_opportunities', 'sum', deals, {}],
-            ['win_rate', 'closed_count', 'win_rate_closed_count', 'won_opportunities', 'closed_opportunities', 'closed_opportunities',
-             'rate', deals, {}],
-            ['win_rate', 'closed_value', 'win_rate_closed_value', 'won_amount', 'closed_amount', 'closed_opportunities', 'ratio', deals,
-             {}],
-            ['win_rate', 'created_count', 'win_rate_created_count', 'created_won_opportunities', 'created_closed_opportunities',
-             'created_closed_opportunities', 'rate', deals, dated_deals],
-            ['win_rate', 'created_value', 'win_rate_created_value', 'created_won_amount', 'created_closed_amount',
-             'created_closed_opportunities', 'ratio', deals, dated_deals],
-            ['win_rate', 'average_deal', 'average_deal_value', 'won_amount', 'won_opportunities', 'won_opportunities', 'ratio', deals,
-             {}],
-            ['win_rate', 'cycle_days_median', 'median_cycle_days', 'null', 'cycle_opportunities', 'cycle_opportunities', 'ratio', deals,
-             dated_deals],
-            ['win_rate', 'cycle_days_p90', 'p90_cycle_days', 'null', 'cycle_opportunities', 'cycle_opportunities', 'ratio', deals,
-             dated_deals],
-            ['win_rate', 'pipeline_coverage', 'pipeline_coverage', 'open_amount_at_start', 'revenue_quota',
-             'open_opportunities_at_start', 'ratio', deals + ['quotas'], sellers],
-            ['win_rate', 'pipeline_velocity', 'pipeline_velocity', 'expected_pipeline_value', 'mean_cycle_days',
-             'open_opportunities_at_start', 'ratio', deals,
-             {'where': "entity_type in ('company', 'rep', 'team')", 'known': ['fct_opportunities', 'created_on']}],
-        ],
-        'kpi_retention__monthly': [
-            ['retention', 'logo', 'logo_retention', 'retained_customers', 'customers_at_start', 'customers_at_start', 'rate', orders,
-             {'mature': 'is_start_known'}],
-            ['retention', 'nrr', 'nrr', 'kept_amount', 'base_amount', 'base_customers', 'ratio', orders, {}],
-            ['retention', 'grr', 'grr', 'kept_at_most_amount', 'base_amount', 'base_customers', 'ratio', orders, {}],
-            ['retention', 'repeat_purchase', 'repeat_purchase_rate', 'repeat_customers', 'customers_to_date', 'customers_to_date', 'rate',
-             orders, {}],
-            ['clv', 'predictive_simple', 'predictive_value', 'margin_per_active_customer', 'predictive_churn_rate',
-             'customers_at_start', 'ratio', orders, {'mature': 'not is_partial_period and is_start_known'}],
-        ],
-        'kpi_nps__monthly': [
-            ['nps', 'month', 'month_nps', 'month_promoters - month_detractors', 'month_responses', 'month_responses', 'ratio',
-             ['nps_responses'], {'interval': ['month_nps_low', 'month_nps_high']}],
-            ['nps', 'trailing_90d', 'trailing_90d_nps', 'trailing_90d_promoters - trailing_90d_detractors', 'trailing_90d_responses',
-             'trailing_90d_responses', 'ratio', ['nps_responses'], {'interval': ['trailing_90d_nps_low', 'trailing_90d_nps_high']}],
-            ['nps', 'response_rate', 'response_rate', 'answered_invitations', 'invitations', 'invitations', 'rate',
-             ['nps_responses', 'nps_invitations'], {}],
-        ],
-    } -%}
     {%- set measures = [] -%}
-    {%- for mart, measures_of_mart in marts.items() -%}
-        {%- for measure in measures_of_mart -%}
-            {%- do measures.append([mart] + measure) -%}
-        {%- endfor -%}
+    {%- set months, cohorts = ['month'], ['month', 'quarter'] -%}
+    {%- set whole = 'not is_partial_period' -%}
+    {%- set company, sellers = "entity_type = 'company'", "entity_type in ('company', 'rep', 'team')" -%}
+
+    {%- set revenue = {'mart': 'kpi_revenue', 'kpi': 'revenue', 'kind': 'sum', 'cases': 'orders', 'needs': ['orders']} -%}
+    {%- do measures.extend([
+        dict(revenue, variant='net', value='net_amount'),
+        dict(revenue, variant='gross', value='gross_amount'),
+        dict(revenue, variant='discounts', value='discount_amount'),
+        dict(revenue, variant='refunds', value='refund_amount'),
+        dict(revenue, variant='margin', value='margin_amount'),
+        dict(revenue, variant='orders', value='orders'),
+        dict(revenue, variant='new_customer_net', value='new_customer_net_amount'),
+        dict(revenue, variant='repeat_net', value='repeat_net_amount'),
+        dict(revenue, variant='aov', kind='ratio', value='average_order_value', numerator='gross_amount - discount_amount',
+             denominator='orders'),
+    ]) -%}
+
+    {%- set growth = {
+        'mart': 'kpi_sales_growth', 'kpi': 'sales_growth', 'kind': 'ratio', 'mature': whole, 'needs': ['orders'], 'so_far': true
+    } -%}
+    {%- set one_period = dict(growth, value='growth', numerator='net_amount', denominator='prior_net', cases='orders') -%}
+    {%- set three_months = dict(growth, grains=months, value='growth_3_months', numerator='net_3_months',
+        denominator='prior_3_months_net', cases='orders_3_months') -%}
+    {%- do measures.extend([
+        dict(one_period, variant='wow', grains=['week']),
+        dict(one_period, variant='mom', grains=months),
+        dict(one_period, variant='qoq', grains=['quarter']),
+        dict(three_months, variant='qoq', where='is_quarter_end'),
+        dict(growth, variant='yoy', value='growth_year', numerator='net_amount', denominator='last_year_net', cases='orders'),
+        dict(three_months, variant='rolling_3'),
+        dict(growth, variant='trailing_12', grains=months, value='growth_12_months', numerator='net_12_months',
+             denominator='prior_12_months_net', cases='orders_12_months'),
+    ]) -%}
+
+    {%- set cac = {'mart': 'kpi_cac', 'kpi': 'cac', 'kind': 'ratio'} -%}
+    {%- set ads, touches = ['ad_spend', 'orders'], ['ad_spend', 'orders', 'touchpoints'] -%}
+    {%- set paid = dict(cac, cases='new_paid_customers', needs=touches, mature='is_media_spend_in') -%}
+    {%- set programmes = dict(cac, numerator='programme_cost_amount', mature='is_programme_cost_in', where=company) -%}
+    {%- set over_months = dict(cac, cases='new_customers', needs=ads, where=company,
+        mature='not is_partial_period and is_programme_cost_in') -%}
+    {%- set attributed = 'attributed_paid_sales_amount' -%}
+    {%- do measures.extend([
+        dict(paid, variant='paid', value='cac_paid', numerator='paid_spend_amount', denominator='new_paid_customers'),
+        dict(programmes, variant='blended', value='cac_blended', denominator='new_customers', cases='new_customers', needs=ads),
+        dict(cac, variant='fully_loaded', value='cac_fully_loaded', numerator='fully_loaded_cost_amount', denominator='new_customers',
+             cases='new_customers', needs=ads + ['sales_marketing_costs'], mature='is_cost_in', where=company),
+        dict(programmes, variant='cpl', value='cost_per_lead', denominator='leads', cases='leads', needs=['ad_spend', 'leads'],
+             known=['fct_leads', 'created_on']),
+        dict(programmes, variant='cost_per_sql', value='cost_per_sql', denominator='sqls', cases='sqls', needs=['ad_spend', 'leads']),
+        dict(paid, variant='roas', value='roas', numerator=attributed, denominator='paid_spend_amount'),
+        dict(paid, variant='romi', value='romi', numerator=attributed ~ ' - paid_spend_amount', denominator='paid_spend_amount'),
+        dict(over_months, variant='payback_months', value='payback_months', numerator='cac_blended',
+             denominator='margin_per_active_customer'),
+        dict(over_months, variant='ltv_cac', value='ltv_cac', numerator='predictive_value', denominator='cac_blended'),
+    ]) -%}
+
+    {%- set clv = {
+        'mart': 'kpi_clv__cohort', 'kpi': 'clv', 'kind': 'ratio', 'denominator': 'customers', 'cases': 'customers', 'needs': ['orders']
+    } -%}
+    {%- for days in [30, 90, 180, 365] -%}
+        {%- set within = dict(clv, mature='is_mature', where='horizon_days = ' ~ days) -%}
+        {%- do measures.extend([
+            dict(within, variant='historic_' ~ days ~ 'd', value='net_per_customer', numerator='net_amount'),
+            dict(within, variant='margin_' ~ days ~ 'd', value='margin_per_customer', numerator='margin_amount'),
+        ]) -%}
     {%- endfor -%}
+    {%- set lifetime = dict(clv, where="horizon = 'lifetime'", so_far=true) -%}
+    {%- do measures.extend([
+        dict(lifetime, variant='lifetime', value='net_per_customer', numerator='net_amount'),
+        dict(lifetime, variant='probabilistic', value='predicted_per_customer', numerator='predicted_amount'),
+    ]) -%}
+
+    {%- set leads = {
+        'mart': 'kpi_lead_conversion', 'kpi': 'lead_conversion', 'kind': 'rate', 'denominator': 'leads', 'cases': 'leads',
+        'needs': ['leads'],
+    } -%}
+    {#- Leads convert in a source that says what became of them: at least one is a deal or a customer. -#}
+    {%- set traced = dict(leads, known=['fct_leads', 'case when created_on is not null then coalesce(converted_on, opportunity_on) end'])
+    -%}
+    {%- for window in ['30d', '60d', '90d'] -%}
+        {%- do measures.append(dict(traced, variant='cohort_' ~ window, value='conversion_rate_' ~ window,
+            numerator='converted_' ~ window, mature='is_mature_' ~ window)) -%}
+    {%- endfor -%}
+    {%- set median = dict(traced, kind='ratio', numerator='null', so_far=true) -%}
+    {%- do measures.extend([
+        dict(traced, variant='cohort_ever', value='conversion_rate_ever', numerator='converted_ever', so_far=true),
+        dict(traced, variant='activity', kind='ratio', value='conversion_rate_activity', numerator='conversions'),
+        dict(median, variant='days_to_convert_median', value='median_days_to_convert', denominator='converted_ever',
+             cases='converted_ever'),
+        dict(median, variant='hours_to_first_touch_median', value='median_hours_to_first_touch', denominator='leads_touched',
+             cases='leads_touched', known=['fct_leads', 'created_on']),
+    ]) -%}
+
+    {%- set deals = {'mart': 'kpi_win_rate', 'kpi': 'win_rate', 'kind': 'ratio', 'needs': ['opportunities']} -%}
+    {%- set closed = dict(deals, denominator='closed_opportunities', cases='closed_opportunities') -%}
+    {%- set created = dict(deals, denominator='created_closed_opportunities', cases='created_closed_opportunities', so_far=true,
+        known=['fct_opportunities', 'created_on']) -%}
+    {%- set cycle = dict(deals, numerator='null', denominator='cycle_opportunities', cases='cycle_opportunities',
+        known=['fct_opportunities', 'created_on']) -%}
+    {%- set pipeline = dict(deals, cases='open_opportunities_at_start', where=sellers) -%}
+    {%- do measures.extend([
+        dict(deals, kpi='revenue', variant='bookings', kind='sum', value='won_amount', cases='won_opportunities'),
+        dict(closed, variant='closed_count', kind='rate', value='win_rate_closed_count', numerator='won_opportunities'),
+        dict(closed, variant='closed_value', value='win_rate_closed_value', numerator='won_amount', denominator='closed_amount'),
+        dict(created, variant='created_count', kind='rate', value='win_rate_created_count', numerator='created_won_opportunities'),
+        dict(created, variant='created_value', value='win_rate_created_value', numerator='created_won_amount',
+             denominator='created_closed_amount'),
+        dict(deals, variant='average_deal', value='average_deal_value', numerator='won_amount', denominator='won_opportunities',
+             cases='won_opportunities'),
+        dict(cycle, variant='cycle_days_median', value='median_cycle_days'),
+        dict(cycle, variant='cycle_days_p90', value='p90_cycle_days'),
+        dict(pipeline, variant='pipeline_coverage', value='pipeline_coverage', numerator='open_amount_at_start',
+             denominator='revenue_quota', needs=['opportunities', 'quotas']),
+        dict(pipeline, variant='pipeline_velocity', value='pipeline_velocity', numerator='expected_pipeline_value',
+             denominator='mean_cycle_days', known=['fct_opportunities', 'created_on']),
+    ]) -%}
+
+    {%- set customers = {'mart': 'kpi_retention', 'kpi': 'retention', 'kind': 'ratio', 'needs': ['orders']} -%}
+    {%- set base = dict(customers, denominator='base_amount', cases='base_customers') -%}
+    {%- do measures.extend([
+        dict(customers, variant='logo', kind='rate', value='logo_retention', numerator='retained_customers',
+             denominator='customers_at_start', cases='customers_at_start', mature='is_start_known'),
+        dict(base, variant='nrr', value='nrr', numerator='kept_amount'),
+        dict(base, variant='grr', value='grr', numerator='kept_at_most_amount'),
+        dict(customers, variant='repeat_purchase', kind='rate', value='repeat_purchase_rate', numerator='repeat_customers',
+             denominator='customers_to_date', cases='customers_to_date'),
+        dict(customers, kpi='clv', variant='predictive_simple', value='predictive_value', numerator='margin_per_active_customer',
+             denominator='predictive_churn_rate', cases='customers_at_start', mature='not is_partial_period and is_start_known'),
+    ]) -%}
+
+    {%- set answers = {'mart': 'kpi_nps', 'kpi': 'nps', 'kind': 'ratio', 'needs': ['nps_responses']} -%}
+    {%- for variant in ['month', 'trailing_90d'] -%}
+        {%- do measures.append(dict(answers, variant=variant, value=variant ~ '_nps',
+            numerator=variant ~ '_promoters - ' ~ variant ~ '_detractors', denominator=variant ~ '_responses',
+            cases=variant ~ '_responses', interval=[variant ~ '_nps_low', variant ~ '_nps_high'])) -%}
+    {%- endfor -%}
+    {%- do measures.append(dict(answers, variant='response_rate', kind='rate', value='response_rate', numerator='answered_invitations',
+        denominator='invitations', cases='invitations', needs=['nps_responses', 'nps_invitations'])) -%}
     {{ return(measures) }}
 {%- endmacro %}
 
 
-{# One measure as rows of the scorecard: one row per month and entity of its mart. #}
+{# One measure as rows of the scorecard: one row per period and entity of its mart. #}
 {% macro scorecard_rows(measure) -%}
-    {%- set mart, kpi_id, variant, value, numerator, denominator, sample_size, kind, _, options = measure -%}
-    {%- set is_mature = options.get('mature', 'true') -%}
+    {%- set is_mature = measure.mature or 'true' -%}
+    {%- set numerator, denominator = measure.numerator or measure.value, measure.denominator or 'null' -%}
+    {%- set shown = measure.grains or grains() -%}
     select
-        period_month,
-        '{{ kpi_id }}' as kpi_id,
-        '{{ variant }}' as variant,
+        grain,
+        period_start,
+        '{{ measure.kpi }}' as kpi_id,
+        '{{ measure.variant }}' as variant,
         entity_type,
         entity_id,
-        case when {{ is_mature }} then cast({{ value }} as decimal(38, 12)) end as value,
+        case when {{ is_mature }} then cast({{ measure.value }} as decimal(38, 12)) end as value,
         cast({{ numerator }} as decimal(38, 12)) as numerator,
         cast({{ denominator }} as decimal(38, 12)) as denominator,
-        cast({{ sample_size }} as bigint) as sample_size,
+        cast({{ measure.cases }} as bigint) as sample_size,
         {%- for sign, bound in [('-', 'ci_low'), ('+', 'ci_high')] %}
-        {%- if kind == 'rate' %}
+        {%- if measure.kind == 'rate' %}
         case when {{ is_mature }} then cast({{ wilson_bound(numerator, denominator, sign) }} as decimal(38, 12)) end as {{ bound }},
-        {%- elif options['interval'] %}
-        cast({{ options['interval'][loop.index0] }} as decimal(38, 12)) as {{ bound }},
+        {%- elif measure.interval %}
+        cast({{ measure.interval[loop.index0] }} as decimal(38, 12)) as {{ bound }},
         {%- else %}
         cast(null as decimal(38, 12)) as {{ bound }},
         {%- endif %}
         {%- endfor %}
         is_partial_period,
         {{ is_mature }} as is_mature,
-        {{ kind != 'sum' }} as counts_cases
-    from {{ mart }}
+        {{ measure.kind != 'sum' }} as counts_cases
+    from {{ measure.mart }}
     where
-        entity_type in ('company', 'team', 'rep', 'channel', 'segment', 'region')
-        {%- if options['where'] %}
-        and {{ options['where'] }}
+        grain in ({{ text_list(shown + ([] if measure.so_far else to_date_grains(shown))) }})
+        and entity_type in ('company', 'team', 'rep', 'channel', 'segment', 'region')
+        {%- if measure.where %}
+        and {{ measure.where }}
         {%- endif %}
 {%- endmacro %}

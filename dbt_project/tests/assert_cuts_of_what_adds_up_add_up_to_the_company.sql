@@ -3,7 +3,7 @@
 with
 
 scorecard as (
-    select * from {{ ref('kpi_scorecard__monthly') }}
+    select * from {{ ref('kpi_scorecard') }}
     where
         kpi_id = 'revenue'
         and variant in ('net', 'gross', 'discounts', 'refunds', 'orders', 'new_customer_net', 'repeat_net', 'bookings')
@@ -12,17 +12,19 @@ scorecard as (
 
 cuts as (
     select
-        period_month,
+        grain,
+        period_start,
         variant,
         entity_type,
         sum(value) as cut_value
     from scorecard
     where entity_type <> 'company'
-    group by 1, 2, 3
+    group by 1, 2, 3, 4
 )
 
 select
-    cuts.period_month,
+    cuts.grain,
+    cuts.period_start,
     cuts.variant,
     cuts.entity_type,
     cuts.cut_value,
@@ -30,7 +32,8 @@ select
 from cuts
 left join scorecard as company
     on
-        cuts.period_month = company.period_month
+        cuts.grain = company.grain
+        and cuts.period_start = company.period_start
         and cuts.variant = company.variant
         and company.entity_type = 'company'
 where cuts.cut_value <> coalesce(company.value, 0)

@@ -88,6 +88,7 @@ def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, ob
         "time_zone": settings.time_zone,
         "date_formats": settings.date_formats,
         "reporting_currency": settings.reporting_currency,
+        "fiscal_year_start_month": settings.fiscal_year_start_month,
         "excluded_order_statuses": settings.kpis.excluded_order_statuses,
         "won_stages": settings.kpis.won_stages,
         "lost_stages": settings.kpis.lost_stages,

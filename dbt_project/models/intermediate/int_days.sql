@@ -31,6 +31,7 @@ days as (
 
 select
     days.date_day,
+    {{ period_start('week', 'days.date_day') }} as week_start,
     {{ period_start('month', 'days.date_day') }} as month_start,
     {{ period_start('quarter', 'days.date_day') }} as quarter_start,
     {{ period_start('year', 'days.date_day') }} as year_start,

@@ -1,12 +1,21 @@
--- Every variant of every KPI, from its mart; one row per month, KPI, variant, entity type and entity.
--- The company has a row for every month and variant, even if there is nothing to show.
--- `macros/scorecard.sql` lists what the scorecard shows of each mart.
+-- Every variant of every KPI, from its mart; one row per grain, period, KPI, variant, entity type and entity.
+-- The company has a row for every period and variant, even if there is nothing to show. Grains that end in `_to_date` have only
+-- what marts have for them. `macros/scorecard.sql` lists what the scorecard shows of each mart.
 {% set measures = scorecard_measures() %}
+{# Marts that have months only, until they are converted. #}
+{% set monthly = {
+    'kpi_cac': 'kpi_cac__monthly', 'kpi_clv__cohort': 'kpi_clv__cohort', 'kpi_win_rate': 'kpi_win_rate__ae_monthly',
+    'kpi_lead_conversion': 'kpi_lead_conversion__sdr_monthly', 'kpi_retention': 'kpi_retention__monthly', 'kpi_nps': 'kpi_nps__monthly',
+} %}
 with
-{%- for mart in measures | map('first') | unique %}
+{%- for mart in measures | map(attribute='mart') | unique %}
 
 {{ mart }} as (
+    {%- if mart in monthly %}
+    select *, 'month' as grain, period_month as period_start from {{ ref(monthly[mart]) }}
+    {%- else %}
     select * from {{ ref(mart) }}
+    {%- endif %}
 ),
 {%- endfor %}
 
@@ -18,25 +27,26 @@ measured as (
 ),
 
 variants as (
-    {%- for _, kpi_id, variant, _, _, _, _, _, needs, options in measures %}
+    {%- for measure in measures %}
     select
-        '{{ kpi_id }}' as kpi_id,
-        '{{ variant }}' as variant,
-        {%- if needs | reject('in', delivered_entities()) | list %}
+        '{{ measure.kpi }}' as kpi_id,
+        '{{ measure.variant }}' as variant,
+        '|{{ (measure.grains or grains()) | join('|') }}|' as grains,
+        {{ measure.where == 'is_quarter_end' }} as is_at_quarter_ends,
+        {%- if measure.needs | reject('in', delivered_entities()) | list %}
         false as has_source,
-        {%- elif options['known'] %}
+        {%- elif measure.known %}
         -- The entity is delivered, but perhaps without the column that the variant depends on.
-        (select count(*) = 0 or count({{ options['known'][1] }}) > 0 from {{ ref(options['known'][0]) }}) as has_source,
+        (select count(*) = 0 or count({{ measure.known[1] }}) > 0 from {{ ref(measure.known[0]) }}) as has_source,
         {%- else %}
         true as has_source,
         {%- endif %}
-        {{ 'true' if options['where'] == 'is_quarter_end' else 'false' }} as is_quarterly,
         (
-            select max(histories.first_whole_month)
+            select max(histories.covered_from)
             from {{ ref('int_histories') }} as histories
-            where histories.entity in ({{ text_list(needs) }})
-        ) as first_whole_month,
-        '|{{ needs | join('|') }}|' as needs
+            where histories.entity in ({{ text_list(measure.needs) }})
+        ) as covered_from,
+        '|{{ measure.needs | join('|') }}|' as needs
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -45,72 +55,58 @@ lacking as (
     select distinct
         variants.kpi_id,
         variants.variant,
-        {{ period_start('month', 'missing_deliveries.delivered_on') }} as period_month
+        period_days.grain,
+        period_days.period_start
     from {{ source('pipeline', 'missing_deliveries') }} as missing_deliveries
     inner join variants
         on variants.needs like concat('%|', missing_deliveries.entity, '|%')
+    inner join {{ ref('int_period_days') }} as period_days
+        on missing_deliveries.delivered_on = period_days.date_day
 ),
 
-months as (
-    select distinct
-        month_start,
-        next_month_start,
-        is_partial_month
-    from {{ ref('int_days') }}
-),
-
-company_months as (
+company_periods as (
     select
-        months.month_start as period_month,
+        periods.grain,
+        periods.period_start,
         variants.kpi_id,
         variants.variant,
-        months.is_partial_month as is_partial_period,
-        variants.has_source,
-        variants.first_whole_month
-    from months
-    cross join variants
+        periods.is_partial_period,
+        variants.has_source
+    from {{ ref('int_periods') }} as periods
+    inner join variants
+        on variants.grains like concat('%|', periods.grain, '|%')
     where
-        not variants.is_quarterly
-        or {{ period_start('quarter', 'months.next_month_start') }} = months.next_month_start
+        not variants.is_at_quarter_ends
+        or {{ period_start('quarter', 'periods.period_end') }} = periods.period_end
 ),
 
 -- A variant whose source is missing is not shown, whatever a mart contains for it.
 sourced as (
-    select
-        measured.*,
-        variants.first_whole_month
+    select measured.*
     from measured
-    inner join variants
+    inner join (
+        select distinct
+            kpi_id,
+            variant
+        from variants
+        where has_source
+    ) as with_source
         on
-            measured.kpi_id = variants.kpi_id
-            and measured.variant = variants.variant
-    where variants.has_source
+            measured.kpi_id = with_source.kpi_id
+            and measured.variant = with_source.variant
 ),
 
 united as (
     select
-        sourced.period_month,
-        sourced.kpi_id,
-        sourced.variant,
-        sourced.entity_type,
-        sourced.entity_id,
-        sourced.value,
-        sourced.numerator,
-        sourced.denominator,
-        sourced.sample_size,
-        sourced.ci_low,
-        sourced.ci_high,
-        sourced.is_partial_period,
-        coalesce(sourced.period_month < sourced.first_whole_month, false) as began_late,
-        sourced.is_mature,
-        sourced.counts_cases,
+        sourced.*,
         true as has_source
     from sourced
     union all
     select
-        company_months.period_month,
-        company_months.kpi_id,
-        company_months.variant,
+        company_periods.grain,
+        company_periods.period_start,
+        company_periods.kpi_id,
+        company_periods.variant,
         'company' as entity_type,
         'company' as entity_id,
         cast(null as decimal(38, 12)) as value,
@@ -119,31 +115,42 @@ united as (
         cast(null as bigint) as sample_size,
         cast(null as decimal(38, 12)) as ci_low,
         cast(null as decimal(38, 12)) as ci_high,
-        company_months.is_partial_period,
-        coalesce(company_months.period_month < company_months.first_whole_month, false) as began_late,
+        company_periods.is_partial_period,
         true as is_mature,
         false as counts_cases,
-        company_months.has_source
-    from company_months
+        company_periods.has_source
+    from company_periods
     left join sourced
         on
-            company_months.period_month = sourced.period_month
-            and company_months.kpi_id = sourced.kpi_id
-            and company_months.variant = sourced.variant
+            company_periods.grain = sourced.grain
+            and company_periods.period_start = sourced.period_start
+            and company_periods.kpi_id = sourced.kpi_id
+            and company_periods.variant = sourced.variant
             and sourced.entity_type = 'company'
-    where sourced.period_month is null
+    where sourced.period_start is null
 ),
 
-final as (
+covered as (
     select
-        united.*,
-        lacking.period_month is not null as lacks_deliveries
-    from united
-    left join lacking
-        on
-            united.period_month = lacking.period_month
-            and united.kpi_id = lacking.kpi_id
-            and united.variant = lacking.variant
+        kpi_id,
+        variant,
+        max(covered_from) as covered_from
+    from variants
+    group by 1, 2
 )
 
-select * from final
+select
+    united.*,
+    coalesce(united.period_start < covered.covered_from, false) as began_late,
+    lacking.period_start is not null as lacks_deliveries
+from united
+inner join covered
+    on
+        united.kpi_id = covered.kpi_id
+        and united.variant = covered.variant
+left join lacking
+    on
+        united.grain = lacking.grain
+        and united.period_start = lacking.period_start
+        and united.kpi_id = lacking.kpi_id
+        and united.variant = lacking.variant

@@ -408,16 +408,17 @@ def _total(kwargs: Kwargs) -> str:
 
 
 def _parts(kwargs: Kwargs) -> str:
-    """The parts of each month whose sum differs from the company's value."""
+    """The parts of each period whose sum differs from the company's value."""
     columns = [quote_name(column) for column in kwargs["column_list"]]
+    period = [quote_name(column) for column in kwargs.get("period", ["grain", "period_start"])]
     sums = ", ".join(f"sum(part.{column}) as {column}, any_value(whole.{column})" for column in columns)
     differ = " or ".join(f"sum(part.{column}) <> any_value(whole.{column})" for column in columns)
     return f"""
-        select part.period_month, part.entity_type, {sums}
+        select {", ".join(f"part.{column}" for column in period)}, part.entity_type, {sums}
         from {BATCH_PLACEHOLDER} as part
         inner join {BATCH_PLACEHOLDER} as whole
-            on whole.entity_type = 'company' and whole.period_month = part.period_month
-        group by 1, 2
+            on whole.entity_type = 'company' and {" and ".join(f"whole.{one} = part.{one}" for one in period)}
+        group by {", ".join(str(position) for position in range(1, len(period) + 2))}
         having {differ}
     """
 
@@ -607,8 +608,8 @@ ALLOWED: Mapping[str, ExpectationType] = {
         query=lambda k: _rows_breaking(" and ".join(f"isfinite({quote_name(column)})" for column in k["column_list"])),
     ),
     "expect_parts_to_add_up_to_company": _rows(
-        "add_up", "of each month and cut as much as of the company | do not add up to the company's",
-        columns=("column_list",), optional=(), query=_parts,
+        "add_up", "of each period and cut as much as of the company | do not add up to the company's",
+        columns=("column_list",), optional=("period",), query=_parts, refuse=lambda k: _refuse_lists(k, "period"),
     ),
     "expect_column_values_to_increase": _rows(
         "increasing", "{rising} by {order}{of_each} | are {not_more} than the one before", None, "order_by",

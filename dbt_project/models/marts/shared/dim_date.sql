@@ -1,6 +1,7 @@
 -- Every day from the first business event's month to the as-of date; one row per day.
 select
     date_day,
+    week_start,
     month_start,
     quarter_start,
     year_start,

@@ -1,44 +1,49 @@
--- Revenue and its components per month in the reporting currency; one row per month and company, channel, rep, team,
+-- Revenue and its components per period in the reporting currency; one row per grain, period and company, channel, rep, team,
 -- region or segment.
--- An entity has a row for every month from its first month to that of the as-of date, so that no month is skipped.
-{% set cuts = {
-    'company': "'company'", 'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'region': 'region', 'segment': 'segment',
-} %}
+-- An entity has a row for every period from its first one to that of the as-of date, so that no period is skipped.
+{% set cuts = {'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'region': 'region', 'segment': 'segment'} %}
+{% set sums = [
+    'orders', 'gross_amount', 'discount_amount', 'refund_amount', 'net_amount', 'cost_amount', 'items_without_cost',
+    'new_customer_net_amount',
+] %}
 with
 
 daily as (
-    select
-        *,
-        {{ period_start('month', 'business_date') }} as period_month
-    from {{ ref('kpi_revenue__daily') }}
+    select * from {{ ref('kpi_revenue__daily') }}
+),
+
+per_day as (
+    {% call by_cuts('daily', ['business_date'], cuts) %}
+    {%- for column in sums %}
+        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+    {%- endfor %}
+    {% endcall %}
+),
+
+days_in_periods as (
+    {{ in_periods('per_day', 'business_date') }}
 ),
 
 per_entity as (
-    {%- for entity_type, entity_id in cuts.items() %}
     select
-        period_month,
-        '{{ entity_type }}' as entity_type,
-        {{ entity_id }} as entity_id,
-        sum(orders) as orders,
-        sum(gross_amount) as gross_amount,
-        sum(discount_amount) as discount_amount,
-        sum(refund_amount) as refund_amount,
-        sum(net_amount) as net_amount,
-        sum(cost_amount) as cost_amount,
-        sum(items_without_cost) as items_without_cost,
-        sum(new_customer_net_amount) as new_customer_net_amount
-    from daily
-    group by 1, 2, 3
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+        grain,
+        period_start,
+        entity_type,
+        entity_id,
+        {%- for column in sums %}
+        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from days_in_periods
+    group by 1, 2, 3, 4
 ),
 
 spine as (
-    {{ entity_months('per_entity') }}
+    {{ entity_periods('per_entity') }}
 )
 
 select
-    spine.period_month,
+    spine.grain,
+    spine.period_start,
     spine.entity_type,
     spine.entity_id,
     cast(coalesce(per_entity.orders, 0) as bigint) as orders,
@@ -58,4 +63,4 @@ select
     {{ safe_divide('per_entity.gross_amount - per_entity.discount_amount', 'per_entity.orders') }} as average_order_value,
     spine.is_partial_period
 from spine
-left join per_entity using (period_month, entity_type, entity_id)
+left join per_entity using (grain, period_start, entity_type, entity_id)
