@@ -57,13 +57,13 @@ def all_kpis(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
     customers = customer_attributes(frames, movements)
     customer_months = months_of_customers(movements, customers)
     return [
-        *revenue(movements),
+        *revenue(movements, as_of),
         *bookings(frames, as_of),
         *lead_conversion(frames),
         *win_rate(frames, as_of),
         *cac(frames, movements, customer_months),
         *clv(movements, customers, customer_months, as_of),
-        *sales_growth(movements),
+        *sales_growth(movements, as_of),
         *retention(customer_months),
         *nps(frames, customers),
     ]

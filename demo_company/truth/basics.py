@@ -15,7 +15,7 @@ import pandas as pd
 
 FIRST_MONTH = pd.Timestamp("2024-01-01")
 AS_OF = pd.Timestamp("2026-01-09")
-"""The last day of the history. What days after it change of the truth is told by `as_of`; months are the same ones."""
+"""The last day of the history. What days after it change of the truth is told by `as_of`."""
 MONTHS = list(pd.date_range(FIRST_MONTH, AS_OF, freq="MS"))
 COMPLETE_MONTHS = [month for month in MONTHS if month + pd.offsets.MonthBegin() <= AS_OF + pd.Timedelta(days=1)]
 """All but the month in progress."""
@@ -28,7 +28,8 @@ Number = int | float | Decimal | None
 class TruthRow(NamedTuple):
     """One published number. Money is a Decimal in EUR, a count is an int, a ratio is a float, and NULL is None."""
 
-    period_month: str
+    grain: str  # week, month, quarter or year; `month_to_date` is a month cut to the days the one in progress has had
+    period_start: str
     kpi_id: str
     variant: str
     entity_type: str
@@ -47,8 +48,70 @@ class Entity(NamedTuple):
 
 COMPANY = Entity("company", "company")
 
+PERIOD = ["grain", "start"]
+"""The columns that name a period."""
+
+
+class Period(NamedTuple):
+    """A span of days that numbers are added up over: [start, until) counts, of all of [start, end)."""
+
+    grain: str
+    start: pd.Timestamp
+    end: pd.Timestamp
+    until: pd.Timestamp
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is missing of it."""
+        return self.until == self.end
+
 
 # --------------------------------------------------------------------------------------------------------- calendar
+
+
+_FREQUENCIES = {"week": "W-SUN", "month": "M", "quarter": "Q-DEC", "year": "Y-DEC"}
+_A_YEAR_BEFORE = {"week": 52, "month": 12, "quarter": 4, "year": 1}
+
+
+def periods(as_of: pd.Timestamp = AS_OF) -> list[Period]:
+    """Every week, month, quarter and year of the history, and the parts of earlier ones that those in progress are like.
+
+    The grain of such a part ends in `_to_date`. It has as many days as the period in progress has had, at most all its
+    own.
+    """
+    tomorrow = as_of + pd.Timedelta(days=1)
+    found = []
+    for grain, frequency in _FREQUENCIES.items():
+        span = pd.period_range(FIRST_MONTH, as_of, freq=frequency)
+        whole = [Period(grain, one.start_time, (one + 1).start_time, (one + 1).start_time) for one in span]
+        *_, last = whole
+        if last.end > tomorrow:
+            whole[-1] = last._replace(until=tomorrow)
+            earlier = {span[-1] - 1, span[-1] - _A_YEAR_BEFORE[grain]}.intersection(span)
+            for one in sorted(earlier):
+                until = min((one + 1).start_time, one.start_time + (tomorrow - last.start))
+                found.append(Period(f"{grain}_to_date", one.start_time, until, until))
+        found += whole
+    return found
+
+
+def in_periods(rows: pd.DataFrame, day: str, as_of: pd.Timestamp = AS_OF) -> pd.DataFrame:
+    """Each row once for every period that counts its day, with the columns of PERIOD; rows without a day are left out."""
+    calendar = pd.DataFrame(
+        [
+            (date, period.grain, period.start)
+            for period in periods(as_of)
+            for date in pd.date_range(period.start, period.until, inclusive="left")
+        ],
+        columns=[day, *PERIOD],
+    )
+    calendar[day] = calendar[day].astype(rows[day].dtype)
+    return rows.drop(columns=PERIOD, errors="ignore").merge(calendar, on=day)
+
+
+def named(grain: str, start: Any) -> tuple[str, str]:
+    """A period as the truth writes it: its grain and first day."""
+    return grain, label(start)
 
 
 def label(month: Any) -> str:
@@ -127,34 +190,35 @@ def shares(
     shown: Callable[[int], Number] = int,
     per: int = 1,
 ) -> list[TruthRow]:
-    """One row per (month, entity) that occurs in either: `part` divided by `whole`, multiplied by `per`.
+    """One row per (grain, start, entity) that occurs in either: `part` divided by `whole`, multiplied by `per`.
 
-    part, whole: whole numbers by (month, entity); shown: how to write them, such as `euros` for cents.
+    part, whole: whole numbers by (grain, start, entity); shown: how to write them, such as `euros` for cents.
     """
     both = pd.concat([part.rename("part"), whole.rename("whole")], axis=1).fillna(0).astype("int64").sort_index()
     return [
-        TruthRow(label(month), kpi, variant, cut, str(entity), shown(p), shown(w), ratio(per * p, w))
-        for (month, entity), p, w in zip(both.index, both["part"].tolist(), both["whole"].tolist(), strict=True)
+        TruthRow(*named(grain, start), kpi, variant, cut, str(entity), shown(p), shown(w), ratio(per * p, w))
+        for (grain, start, entity), p, w in zip(both.index, both["part"].tolist(), both["whole"].tolist(), strict=True)
     ]
 
 
-def every_month(counts: pd.Series[Any], cut: str) -> pd.Series[Any]:
-    """For the company, a number for every month, 0 if nothing was counted; for other cuts, the numbers unchanged."""
+def every_period(counts: pd.Series[Any], cut: str, as_of: pd.Timestamp = AS_OF) -> pd.Series[Any]:
+    """For the company, a number for every period, 0 if nothing was counted; for other cuts, the numbers unchanged."""
     if cut != COMPANY.cut:
         return counts
-    return counts.reindex(pd.MultiIndex.from_product([MONTHS, [COMPANY.name]], names=counts.index.names), fill_value=0)
+    every = [(period.grain, period.start, COMPANY.name) for period in periods(as_of)]
+    return counts.reindex(pd.MultiIndex.from_tuples(every, names=counts.index.names), fill_value=0)
 
 
 def quantiles(kpi: str, variant: str, cut: str, rows: pd.DataFrame, measure: str, quantile: float) -> list[TruthRow]:
-    """One row per (month, entity) of `rows`: a quantile of the rows that have a measure, and the number of these rows.
+    """One row per (grain, start, entity) of `rows`: a quantile of the rows that have a measure, and the number of these rows.
 
     Between two neighbours, the quantile is interpolated linearly. It is NULL if no row has a measure.
     """
-    grouped = rows.groupby(["month", cut])[measure]
+    grouped = rows.groupby([*PERIOD, cut])[measure]
     both = pd.DataFrame({"counted": grouped.count(), "value": grouped.quantile(quantile)})
     return [
-        TruthRow(label(month), kpi, variant, cut, str(entity), None, counted, value if counted else None)
-        for (month, entity), counted, value in zip(
+        TruthRow(*named(grain, start), kpi, variant, cut, str(entity), None, counted, value if counted else None)
+        for (grain, start, entity), counted, value in zip(
             both.index, both["counted"].tolist(), both["value"].tolist(), strict=True
         )
     ]
