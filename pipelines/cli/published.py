@@ -1,10 +1,12 @@
 """`kpi show`, `sql`, `versions` and `rollback`: what analysts read."""
 
-from datetime import datetime
+from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pipelines.cli.common import Listing, console, errors_in_words, is_json
 from pipelines.cli.printing.output import Excel, Format, Target
@@ -12,6 +14,14 @@ from pipelines.config_files import ConfigError
 from pipelines.settings import get_settings
 
 app = typer.Typer()
+
+
+class Compared(StrEnum):
+    """What periods are compared with."""
+
+    prior = "prior"
+    last_year = "last-year"
+
 
 Output = Annotated[
     Path | None,
@@ -23,32 +33,58 @@ ForExcel = Annotated[
 ]
 
 
-@app.command()
+class _ListsWhatIsPublished(TyperCommand):
+    """A command whose help ends with the KPIs, variants and cuts of the current publication."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from pipelines.cli.printing.show import show_what_is_published
+        from pipelines.warehouse import NotPublishedError
+
+        super().format_help(ctx, formatter)
+        with suppress(ConfigError, NotPublishedError):  # help is also for those who have published nothing yet
+            show_what_is_published(get_settings().published_dir, console)
+
+
+@app.command(cls=_ListsWhatIsPublished)
 def show(
-    kpi_id: Annotated[str, typer.Argument(metavar="KPI", help="For example revenue or lead_conversion.")],
+    kpi_id: Annotated[
+        str | None, typer.Argument(metavar="KPI", help="For example revenue; without it, lists what is published.")
+    ] = None,
     by: Annotated[str, typer.Option(help="company, team, rep, channel, segment or region.")] = "company",
-    month: Annotated[str | None, typer.Option(help="One month, like 2025-06.")] = None,
+    grain: Annotated[str | None, typer.Option(help="week, month, quarter or year. By default, month.")] = None,
+    period: Annotated[
+        str | None, typer.Option("--period", "--month", help="One period: 2025-06, 2025-W14, 2025-Q3, 2025 or FY2026.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="From this period or date on.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only so many of the latest periods.")] = None,
+    compare: Annotated[
+        Compared, typer.Option(help="With the period before, or the same a year before.")
+    ] = Compared.prior,
     variant: Annotated[str | None, typer.Option(help="A variant, like gross or cohort_30d.")] = None,
     output: OfFormat = None,
     to: Output = None,
     excel: ForExcel = None,
 ) -> None:
-    """Print a KPI by month from the published file."""
-    from pipelines.cli.printing.show import show_kpi
+    """Print a KPI by week, month, quarter or year from the published file.
+
+    A period in progress is compared with as many days of the earlier one.
+    """
+    from pipelines.cli.printing.periods import Choice
+    from pipelines.cli.printing.show import show_kpi, show_what_is_published
 
     with errors_in_words():
-        try:
-            start = datetime.strptime(month, "%Y-%m").date() if month else None
-        except ValueError:
-            raise typer.BadParameter(f"{month!r} is not a month like 2025-06", param_hint="--month") from None
         settings = get_settings()
+        if kpi_id is None:
+            show_what_is_published(settings.published_dir, console)
+            return
         target = Target.of(output, to, excel)
-        show_kpi(settings.published_dir, settings.zone, kpi_id, by, start, variant, target)
+        choice = Choice(grain, period, since, last)
+        show_kpi(settings.published_dir, settings.zone, kpi_id, by, choice, variant, target, compare.value)
 
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help='For example "select * from marts.kpi_scorecard__monthly".')],
+    query: Annotated[str, typer.Argument(help='For example "select * from marts.kpi_scorecard".')],
     output: OfFormat = None,
     to: Output = None,
     excel: ForExcel = None,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -20,18 +21,30 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.cli.printing.output import Format, Result, Target, UsageError, aside, write, write_parquet
+from pipelines.cli.printing.periods import Choice, Grain, Periods, choose_periods
 from pipelines.formatting import cell_text, local_time, printable
 from pipelines.partitions import days_in_words
 from pipelines.sql import quote_text
 from pipelines.warehouse import NotPublishedError, published
 
-_MONTH_WIDTH = 15  # of a column of the scorecard, with its padding
+_PERIOD_WIDTH = 15  # of a column of the scorecard, with its padding
 _MOST_NOTES = 5  # about deliveries, under a table
-_SCORECARD = "marts.kpi_scorecard__monthly"
-_FIRST_COLUMNS = "kpi_id, variant, entity_type, entity_id, entity_name, period_month"
+_SCORECARD = "marts.kpi_scorecard"
+_FIRST_COLUMNS = "kpi_id, variant, entity_type, entity_id, entity_name, grain, period_start, period_label"
 # How Excel shows values of a unit; it shows values of other units as they are.
 _NUMBER_FORMATS = {"money": "#,##0.00", "rate": "0.00%", "count": "#,##0", "score": "+0.0;-0.0;0.0"}
-_IN_UNIT = ("value", "ci_low", "ci_high", "prior_value", "delta", "target", "target_to_date")
+_IN_UNIT = (
+    *("value", "ci_low", "ci_high", "target", "target_to_date"),
+    *("prior_value", "delta", "delta_low", "delta_high"),
+    *("last_year_value", "last_year_delta", "last_year_delta_low", "last_year_delta_high"),
+)
+
+Comparison = Literal["prior", "last-year"]
+# The columns of an earlier value, of the change since then, and of whether the change is more than noise.
+_COMPARED: dict[Comparison, tuple[str, str, str]] = {
+    "prior": ("prior_value", "delta", "is_delta_significant"),
+    "last-year": ("last_year_value", "last_year_delta", "is_last_year_delta_significant"),
+}
 
 
 @dataclass(frozen=True)
@@ -66,32 +79,34 @@ def show_kpi(
     zone: ZoneInfo,
     kpi_id: str,
     by: str = "company",
-    month: date | None = None,
+    choice: Choice | None = None,
     variant: str | None = None,
     target: Target | None = None,
+    compare: Comparison = "prior",
 ) -> None:
-    """Print one KPI of the scorecard by month and entity, or write it to a file.
+    """Print one KPI of the scorecard by period and entity, or write it to a file.
 
     Raises:
         NotPublishedError: there is no published file.
-        UsageError: no such KPI, cut, variant or month, or the file cannot be written.
+        UsageError: no such KPI, cut, variant or period, or the file cannot be written.
     """
     target = target or Target()
     with published(published_dir) as connection:
         publication = _publication(connection)
         chosen, notes = _choose(connection, kpi_id, by, variant)
         choices = {"kpi_id": kpi_id, "variant": chosen.variant, "entity_type": by}
-        if month:
-            _check_month(connection, choices, month, publication)
-            choices["period_month"] = str(month)
+        what = f"{kpi_id} ({chosen.variant}) by {by}"
+        periods = choose_periods(connection, choice or Choice(), choices, what, publication.as_of_date)
         has_currency = chosen.unit == "money" and publication.currency
         currency = quote_text(publication.currency) if has_currency else "cast(null as varchar)"
         query = f"""
-            select {_FIRST_COLUMNS}, * exclude ({_FIRST_COLUMNS}), {quote_text(chosen.unit)} as unit,
+            select {_FIRST_COLUMNS}, scorecard.* exclude ({_FIRST_COLUMNS.replace(", period_label", "")}),
+                {quote_text(chosen.unit)} as unit,
                 {currency} as currency, {quote_text(publication.publication_id)} as publication_id
-            from {_SCORECARD}
-            where {_all_of(choices)}
-            order by period_month, entity_id
+            from {_SCORECARD} as scorecard
+            inner join (select grain, period_start, period_label from marts.dim_period) using (grain, period_start)
+            where {_all_of(choices)} and {periods.condition}
+            order by period_start, entity_id
             """
         if target.form is Format.parquet:
             assert target.file is not None
@@ -102,24 +117,60 @@ def show_kpi(
         if target.form is Format.table and target.file is None:
             records = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
             title = f"{kpi_id} ({chosen.variant}) by {by}: {chosen.name}"
-            _print_for_people(
-                records, [title, chosen.formula, publication.in_words(zone)], by, chosen.unit, publication
-            )
-            notes += _hint_at_what_is_known(connection, chosen, by, records)
-            notes += _months_that_began_late(records)
+            heading = [title, chosen.formula, publication.in_words(zone)]
+            _print_for_people(records, heading, by, chosen.unit, publication, compare)
+            notes += periods.about_comparison(compare)
+            notes += _hint_at_what_is_known(connection, chosen, by, records, periods)
+            notes += _periods_that_began_late(records, periods)
             notes += _deliveries_in_question(connection, publication)
         else:
             formats = dict.fromkeys(_IN_UNIT, _NUMBER_FORMATS.get(chosen.unit, "#,##0.0###"))
             ratio = chosen.unit not in ("money", "count")
-            formats |= {"attainment": "0.00%", "period_month": "yyyy-mm"}
+            formats |= {"attainment": "0.00%"}
             formats |= dict.fromkeys(("numerator", "denominator"), "#,##0.####" if ratio else formats["value"])
             write(Result(result.columns, result.types, result.rows, formats), target)
     for note in notes:
         print(note, file=sys.stderr if target.form is not Format.table else sys.stdout)
 
 
+def show_what_is_published(published_dir: Path, console: Console) -> None:
+    """Print every KPI with its variants and cuts, the default variant first.
+
+    Raises:
+        NotPublishedError: there is no published file.
+    """
+    with published(published_dir) as connection:
+        _publication(connection)
+        rows = connection.execute(
+            f"""
+            select kpi_id, list(variant order by is_default desc, variant), flatten(list(cuts))
+            from (
+                select kpi_id, variant, variant = any_value(default_variant) as is_default,
+                    list(distinct entity_type) as cuts
+                from {_SCORECARD}
+                inner join marts.kpi_catalogue using (kpi_id)
+                where value is not null
+                group by kpi_id, variant
+            ) as variants
+            group by kpi_id
+            order by kpi_id
+            """
+        ).fetchall()
+    table = Table(title="Published KPIs", title_justify="left")
+    for name in ("KPI", "--variant", "--by"):
+        table.add_column(name)
+    for kpi_id, variants, cuts in rows:
+        table.add_row(
+            kpi_id, ", ".join(variants), ", ".join(sorted(set(cuts), key=lambda cut: (cut != "company", cut)))
+        )
+    console.print(table)
+    console.print("The first variant is the default. Periods: --grain week, month, quarter or year.", markup=False)
+
+
 def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> None:
-    """Print the company's headline KPIs, one per line, for as many of the latest months as fit.
+    """Print the company's headline KPIs, one per line, for as many periods as fit.
+
+    The month and quarter in progress stand beside as many days of the month and quarter before.
 
     Raises:
         NotPublishedError: there is no published file.
@@ -134,36 +185,52 @@ def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> Non
             """
         ).fetchall()
         cells = {
-            (kpi_id, month): (value, status)
-            for kpi_id, month, value, status in connection.execute(
+            (kpi_id, grain, start): (value, status, prior_value)
+            for kpi_id, grain, start, value, status, prior_value in connection.execute(
                 f"""
-                select kpi_id, period_month, value, status
+                select kpi_id, grain, period_start, value, status, prior_value
                 from {_SCORECARD}
                 inner join marts.kpi_catalogue using (kpi_id)
                 where entity_type = 'company' and variant = default_variant
                 """
             ).fetchall()
         }
-        months = connection.execute(
-            f"select distinct period_month, is_partial_period from {_SCORECARD} order by 1 desc"
-        ).fetchall()
+        grains: tuple[Grain, ...] = ("month", "quarter")
+        calendar = {grain: Periods.of(connection, grain) for grain in grains}
         notes = _deliveries_in_question(connection, publication)
     names = {kpi_id: _with_unit(name, unit, publication) for kpi_id, name, unit in headline}
-    fitting = (console.width - max(map(len, names.values())) - 4) // _MONTH_WIDTH
-    shown = months[: max(1, min(fitting, 6))][::-1]
+    fitting = max(1, min((console.width - max(map(len, names.values())) - 4) // _PERIOD_WIDTH, 7))
+    in_progress = [(grain, periods.in_progress) for grain, periods in calendar.items() if periods.in_progress]
+    in_progress = in_progress[: max(1, (fitting - 1) // 2)]
+    complete = [period for period in calendar["month"].periods if period.is_complete]
     table = Table(title=f"Scorecard, as of {publication.as_of_date}", title_justify="left")
     table.add_column("KPI", no_wrap=True)
-    for month, is_partial in shown:
-        table.add_column(f"{month:%Y-%m}{' so far' if is_partial else ''}", justify="right")
+    columns: list[tuple[Grain, date, bool]] = []
+    for period in complete[-max(fitting - 2 * len(in_progress), 0) or len(complete) :]:
+        table.add_column(period.label, justify="right")
+        columns.append(("month", period.start, False))
+    for grain, current in in_progress:
+        assert current is not None
+        before = calendar[grain].before(current)
+        if before and fitting > 1:
+            table.add_column(f"{before.label},\n{min(current.days_elapsed, before.days)} days", justify="right")
+            columns.append((grain, current.start, True))
+        table.add_column(f"{current.label}\nto date", justify="right")
+        columns.append((grain, current.start, False))
     for kpi_id, _, unit in headline:
-        values = (cells.get((kpi_id, month), (None, "")) for month, _ in shown)
-        table.add_row(names[kpi_id], *(cell_text(value, unit) or status for value, status in values))
+        shown = []
+        for grain, start, is_earlier in columns:
+            value, status, prior_value = cells.get((kpi_id, grain, start), (None, "", None))
+            shown.append(cell_text(prior_value, unit) if is_earlier else cell_text(value, unit) or status)
+        table.add_row(names[kpi_id], *shown)
     console.print(table)
     for note in notes:
         console.print(printable(note), markup=False, highlight=False)
 
 
 def _publication(connection: duckdb.DuckDBPyConnection) -> Published:
+    if not connection.execute("select 1 from duckdb_tables() where table_name = 'kpi_scorecard'").fetchone():
+        raise NotPublishedError("The published file was made by an earlier version. Publish again: `kpi run`.")
     found = connection.execute("select * from meta.publication limit 1")
     columns = [column[0] for column in found.description or ()]
     row = found.fetchone()
@@ -203,7 +270,7 @@ def _choose(
     if variant not in of_cut:
         if variant in variants:
             elsewhere = _distinct(connection, "entity_type", {"kpi_id": kpi_id, "variant": variant})
-            only = f"by {by}, only by {', '.join(elsewhere)}" if elsewhere else "for any month yet"
+            only = f"by {by}, only by {', '.join(elsewhere)}" if elsewhere else "for any period yet"
             raise UsageError(f"{kpi_id} ({variant}) is not published {only}. Published by {by}: {', '.join(of_cut)}.")
         raise _unknown("--variant", variant, of_cut, kpi_id)
     return variants[variant], []
@@ -228,34 +295,15 @@ def _all_of(choices: dict[str, str]) -> str:
     return " and ".join(f"{column} = {quote_text(value)}" for column, value in choices.items())
 
 
-def _check_month(
-    connection: duckdb.DuckDBPyConnection, choices: dict[str, str], month: date, publication: Published
-) -> None:
-    months = [date.fromisoformat(value) for value in _distinct(connection, "period_month", choices)]
-    if month not in months:
-        what = f"{choices['kpi_id']} ({choices['variant']}) by {choices['entity_type']}"
-        raise UsageError(
-            f"--month {month:%Y-%m} is not published for {what}. "
-            f"Published: {_months_in_words(months)}, as of {publication.as_of_date}."
-        )
-
-
-def _months_in_words(months: Sequence[date]) -> str:
-    """`2024-01 to 2024-06, 2024-08`; `months` are sorted."""
-    spans: list[list[date]] = []
-    for month in months:
-        if spans and (month.year - spans[-1][-1].year) * 12 + month.month - spans[-1][-1].month == 1:
-            spans[-1].append(month)
-        else:
-            spans.append([month])
-    return ", ".join(f"{span[0]:%Y-%m} to {span[-1]:%Y-%m}" if len(span) > 1 else f"{span[0]:%Y-%m}" for span in spans)
-
-
 def _hint_at_what_is_known(
-    connection: duckdb.DuckDBPyConnection, chosen: Variant, by: str, records: Sequence[dict[str, object]]
+    connection: duckdb.DuckDBPyConnection,
+    chosen: Variant,
+    by: str,
+    records: Sequence[dict[str, object]],
+    periods: Periods,
 ) -> list[str]:
-    """If months have no value yet, a hint at the variants of the same kind that have one in all those months."""
-    immature = sorted({str(record["period_month"]) for record in records if record["status"] == "immature"})
+    """If periods have no value yet, a hint at the variants of the same kind that have one in all those periods."""
+    immature = sorted({str(record["period_start"]) for record in records if record["status"] == "immature"})
     if not immature:
         return []
     rows = connection.execute(
@@ -265,28 +313,29 @@ def _hint_at_what_is_known(
         inner join marts.kpi_variants using (kpi_id, variant)
         where {_all_of({"kpi_id": chosen.kpi_id, "entity_type": by, "unit": chosen.unit})}
             and variant <> {quote_text(chosen.variant)} and value is not null
-            and cast(period_month as varchar) in ({", ".join(map(quote_text, immature))})
+            and grain = {quote_text(periods.grain)}
+            and cast(period_start as varchar) in ({", ".join(map(quote_text, immature))})
         group by variant
-        having count(distinct period_month) = {len(immature)}
+        having count(distinct period_start) = {len(immature)}
         order by variant
         """
     ).fetchall()
-    months = _months_in_words([date.fromisoformat(month) for month in immature])
+    which = periods.in_words([date.fromisoformat(start) for start in immature])
     known = ", ".join(f"--variant {variant}" for (variant,) in rows)
     instead = f" Already known: {known}." if known else ""
-    why = "the month, or the window of a lead or customer, is not over yet"
+    why = f"the {periods.grain}, or the window of a lead or customer, is not over yet"
     or_else = "costs have not arrived, or the history before is too short"
-    return [f"immature ({months}): {why}, {or_else}.{instead}"]
+    return [f"immature ({which}): {why}, {or_else}.{instead}"]
 
 
-def _months_that_began_late(records: Sequence[dict[str, object]]) -> list[str]:
-    """A note that names the months of which only a part was delivered; a KPI without a value may be due to them."""
-    months = sorted({date.fromisoformat(str(record["period_month"])) for record in records if record.get("began_late")})
-    if not months:
+def _periods_that_began_late(records: Sequence[dict[str, object]], periods: Periods) -> list[str]:
+    """A note that names the periods of which only a part was delivered; a KPI without a value may be due to them."""
+    late = sorted({date.fromisoformat(str(record["period_start"])) for record in records if record.get("began_late")})
+    if not late:
         return []
-    which = _months_in_words(months)
-    those = "it" if len(months) == 1 else "them"
-    return [f"The delivered history does not cover all of {which}. No month is compared with {those}."]
+    those = "it" if len(late) == 1 else "them"
+    which = periods.in_words(late)
+    return [f"The delivered history does not cover all of {which}. No {periods.grain} is compared with {those}."]
 
 
 def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Published) -> list[str]:
@@ -318,16 +367,22 @@ def _deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: 
 
 
 def _print_for_people(
-    records: Sequence[dict[str, object]], heading: Sequence[str], by: str, unit: str, publication: Published
+    records: Sequence[dict[str, object]],
+    heading: Sequence[str],
+    by: str,
+    unit: str,
+    publication: Published,
+    compare: Comparison,
 ) -> None:
     """Print the rows as text under their heading; leave out columns without values."""
     in_progress = any(record["is_partial_period"] for record in records)
-    lines = [_line(record, by, unit, in_progress) for record in records]
+    lines = [_line(record, by, unit, in_progress, compare) for record in records]
     filled = [name for name in lines[0] if any(line[name] for line in lines)]
+    period, before = next(iter(lines[0])), _earlier(str(records[0]["grain"]), compare)
     table = Table()
     for name in filled:
-        header = _with_unit(name, unit, publication) if name in ("value", "month before") else name
-        table.add_column(header, justify="left" if name in ("month", by, "status") else "right")
+        header = _with_unit(name, unit, publication) if name in ("value", before) else name
+        table.add_column(header, justify="left" if name in (period, by, "status") else "right")
     for line in lines:
         table.add_row(*(Text(printable(line[name])) for name in filled))
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=True)
@@ -336,30 +391,36 @@ def _print_for_people(
     console.print(table, soft_wrap=False)
 
 
-def _line(record: dict[str, object], by: str, unit: str, in_progress: bool) -> dict[str, str]:
-    """One row in readable form. For a month in progress, it separates the target due by now from the final target."""
+def _line(record: dict[str, object], by: str, unit: str, in_progress: bool, compare: Comparison) -> dict[str, str]:
+    """One row in readable form. For a period in progress, it separates the target due by now from the final target."""
 
     def number(name: str) -> Decimal | None:
         value = record.get(name)
         return value if isinstance(value, Decimal) else None
 
+    grain = str(record["grain"])
     low, high = number("ci_low"), number("ci_high")
     top, bottom = number("numerator"), number("denominator")
-    month = record["period_month"]
+    earlier, delta, is_significant = _COMPARED[compare]
     return {
-        "month": f"{month:%Y-%m}{' to date' if record['is_partial_period'] else ''}",
+        grain: f"{record['period_label']}{' to date' if record['is_partial_period'] else ''}",
         by: "" if by == "company" else str(record["entity_name"]),
         "value": cell_text(number("value"), unit),
         "numerator / denominator": "" if top is None or bottom is None else f"{top:,.0f} / {bottom:,.0f}",
         "cases": f"{bottom:,.0f}" if top is None and bottom is not None else "",
         "95 % interval": "" if low is None else f"{cell_text(low, unit)} to {cell_text(high, unit)}",
-        "month before": cell_text(number("prior_value"), unit),
-        "change": _change(number("delta"), number("prior_value"), unit),
-        "target (whole month)" if in_progress else "target": cell_text(number("target"), unit),
+        _earlier(grain, compare): cell_text(number(earlier), unit),
+        "change": _change(number(delta), number(earlier), unit),
+        "more than noise": {True: "yes", False: "no", None: ""}[record[is_significant]],  # type: ignore[index]
+        f"target (whole {grain})" if in_progress else "target": cell_text(number("target"), unit),
         "target to date": cell_text(number("target_to_date"), unit) if in_progress else "",
         "attained (to date)" if in_progress else "attained": cell_text(number("attainment"), "rate"),
         "status": "" if record["status"] == "ok" else str(record["status"]),
     }
+
+
+def _earlier(grain: str, compare: Comparison) -> str:
+    return f"{grain} before" if compare == "prior" else "a year before"
 
 
 def _change(delta: Decimal | None, prior: Decimal | None, unit: str) -> str:

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,18 +11,21 @@ from zoneinfo import ZoneInfo
 import duckdb
 import openpyxl
 import pytest
+from rich.console import Console
 
 from pipelines.cli.printing.output import Excel, Format, Result, Target, UsageError, write
-from pipelines.cli.printing.show import show_kpi
+from pipelines.cli.printing.periods import Choice
+from pipelines.cli.printing.show import show_kpi, show_scorecard, show_what_is_published
 from pipelines.formatting import printable
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 
-# variant, entity type, entity, month, value, numerator, denominator, prior, delta, target, attainment, partial, status
+# KPI, variant, entity type, entity, month, value, numerator, denominator, prior, delta, target, attainment,
+# partial, status
 SCORECARD = """
     ('revenue', 'net', 'company', 'Company', date '2025-01-01', 1000, 1000, null, null, null, 900, 1.1, false, 'ok'),
     ('revenue', 'net', 'company', 'Company', date '2025-02-01', 1100, 1100, null, 1000, 100, 900, 1.2, false, 'ok'),
-    ('revenue', 'net', 'company', 'Company', date '2025-03-01', 300, 300, null, 1100, null, 900, 1.3, true, 'ok'),
+    ('revenue', 'net', 'company', 'Company', date '2025-03-01', 300, 300, null, 400, -100, 900, 1.3, true, 'ok'),
     ('cac', 'blended', 'company', 'Company', date '2025-01-01', 50, 500, 10, null, null, null, null, false, 'ok'),
     ('cac', 'paid', 'channel', 'search', date '2025-01-01', 60, 120, 2, null, null, null, null, false, 'ok'),
     ('cac', 'roas', 'channel', 'search', date '2025-01-01', 3, 360, 120, null, null, null, null, false, 'ok'),
@@ -34,7 +37,7 @@ SCORECARD = """
     ('leads', 'days', 'rep', '=Ann', date '2025-01-01', 12.5, null, 4, null, null, null, null, false, 'ok')
 """
 COLUMNS = (
-    "kpi_id, variant, entity_type, entity_name, period_month, value, numerator, denominator, prior_value, delta, "
+    "kpi_id, variant, entity_type, entity_name, period_start, value, numerator, denominator, prior_value, delta, "
     "target, attainment, is_partial_period, status"
 )
 
@@ -48,14 +51,35 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with duckdb.connect(str(folder / "kpi.duckdb")) as connection:
         connection.execute("create schema marts; create schema meta")
         connection.execute(
-            f"create table marts.kpi_scorecard__monthly as select * replace ({decimals}), entity_name as entity_id, "
+            f"create table marts.kpi_scorecard as select 'month' as grain, * replace ({decimals}), "
+            "entity_name as entity_id, "
             "cast(null as decimal(38, 12)) as ci_low, cast(null as decimal(38, 12)) as ci_high, "
-            "variant = 'days' as began_late "
+            "case when variant = 'activity' then value > 0.5 end as is_delta_significant, "
+            "case when kpi_id = 'revenue' then cast(80 as decimal(38, 12)) end as last_year_value, "
+            "case when kpi_id = 'revenue' then cast(value - 80 as decimal(38, 12)) end as last_year_delta, "
+            "cast(null as boolean) as is_last_year_delta_significant, variant = 'days' as began_late "
             f"from (values {SCORECARD}) as t({COLUMNS})"
+        )
+        # The first quarter, in progress like March.
+        connection.execute(
+            "insert into marts.kpi_scorecard select * replace ('quarter' as grain, date '2025-01-01' as period_start, "
+            "cast(2400 as decimal(38, 12)) as value, cast(500 as decimal(38, 12)) as prior_value, "
+            "cast(1900 as decimal(38, 12)) as delta) "
+            "from marts.kpi_scorecard where kpi_id = 'revenue' and is_partial_period"
+        )
+        connection.execute(
+            "create table marts.dim_period as from (values "
+            "('month', date '2025-01-01', date '2025-02-01', '2025-01', true, 31, 31), "
+            "('month', date '2025-02-01', date '2025-03-01', '2025-02', true, 28, 28), "
+            "('month', date '2025-03-01', date '2025-04-01', '2025-03', false, 31, 10), "
+            "('quarter', date '2024-10-01', date '2025-01-01', '2024-Q4', true, 92, 92), "
+            "('quarter', date '2025-01-01', date '2025-04-01', '2025-Q1', false, 90, 69)"
+            ") as t(grain, period_start, period_end, period_label, is_complete, days, days_elapsed)"
         )
         connection.execute(
             "create table marts.kpi_catalogue as from (values "
-            "('revenue', 'net'), ('cac', 'blended'), ('leads', 'cohort')) as t(kpi_id, default_variant)"
+            "('revenue', 'net', 'money'), ('cac', 'blended', 'money'), ('leads', 'cohort', 'rate')"
+            ") as t(kpi_id, default_variant, unit)"
         )
         connection.execute(
             "create table marts.kpi_variants as from (values "
@@ -111,7 +135,7 @@ def test_under_the_title_stand_formula_as_of_publication_and_currency(shown) -> 
 
 
 def test_money_has_its_currency_and_a_change_its_sign_and_share(shown) -> None:  # type: ignore[no-untyped-def]
-    printed = shown("revenue", month=date(2025, 2, 1))
+    printed = shown("revenue", choice=Choice(period="2025-02"))
     assert dict(zip(cells(printed, "month"), cells(printed, "2025-02"), strict=True)) == {
         "month": "2025-02",
         "value, EUR": "1,100.00",
@@ -123,8 +147,67 @@ def test_money_has_its_currency_and_a_change_its_sign_and_share(shown) -> None: 
 
 
 def test_the_target_of_a_month_in_progress_is_that_of_the_whole_month(shown) -> None:  # type: ignore[no-untyped-def]
-    header = cells(shown("revenue", month=date(2025, 3, 1)), "month")
+    header = cells(shown("revenue", choice=Choice(period="2025-03")), "month")
     assert header[-2:] == ["target (whole month)", "attained (to date)"]
+
+
+def test_a_period_in_progress_names_what_it_is_compared_with(shown) -> None:  # type: ignore[no-untyped-def]
+    printed = shown("revenue", choice=Choice(last=2))
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("│ 2025")] == ["2025-02", "2025-03"]
+    assert "2025-03 is in progress: it is compared with the first 10 days of the month before." in printed
+    assert "in progress" not in shown("revenue", choice=Choice(period="2025-02"))
+
+
+@pytest.mark.parametrize("period", ["2025-Q1", "2025 q1"])
+def test_a_period_names_its_grain(shown, period: str) -> None:  # type: ignore[no-untyped-def]
+    printed = shown("revenue", choice=Choice(period=period), compare="last-year")
+    assert dict(zip(cells(printed, "quarter"), cells(printed, "2025-Q1"), strict=True)) == {
+        "quarter": "2025-Q1 to date",
+        "value, EUR": "2,400.00",
+        "a year before, EUR": "80.00",
+        "change": "+220.00 (+275.0 %)",
+        "target (whole quarter)": "900.00",
+        "attained (to date)": "130.00 %",
+    }
+    assert "it is compared with the first 69 days of the same quarter a year before." in printed
+
+
+def test_since_takes_a_period_of_any_grain_and_a_date(shown) -> None:  # type: ignore[no-untyped-def]
+    def months(since: str) -> list[str]:
+        printed = shown("revenue", choice=Choice(since=since))
+        return [line.split()[1] for line in printed.splitlines() if line.startswith("│ 2025")]
+
+    assert months("2025-02") == months("2025-01-15") == ["2025-02", "2025-03"]
+    assert months("2025-Q1") == ["2025-01", "2025-02", "2025-03"]
+
+
+def test_a_change_says_whether_it_is_more_than_noise(shown) -> None:  # type: ignore[no-untyped-def]
+    printed = shown("leads", by="rep", variant="activity")
+    assert cells(printed, "2025-02")[cells(printed, "month").index("more than noise")] == "no"
+    assert "more than noise" not in shown("revenue")
+
+
+def test_the_scorecard_shows_what_is_in_progress_beside_as_many_days_before(
+    published_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_scorecard(published_dir, WARSAW, Console(width=120))
+    title, _, labels, days, _, revenue, *_ = capsys.readouterr().out.splitlines()
+    assert title.strip() == "Scorecard, as of 2025-03-10"
+    assert [cell.strip() for cell in revenue.strip("│").split("│")] == [
+        "revenue (net), EUR", "1,000.00", "1,100.00", "400.00", "300.00", "500.00", "2,400.00",
+    ]  # fmt: skip
+    header = zip(*(line.strip("┃").split("┃") for line in (labels, days)), strict=True)
+    assert [f"{label.strip()} {part.strip()}".strip() for label, part in header] == [
+        "KPI", "2025-01", "2025-02", "2025-02, 10 days", "2025-03 to date", "2024-Q4, 69 days", "2025-Q1 to date",
+    ]  # fmt: skip
+
+
+def test_what_is_published_lists_kpis_variants_and_cuts(
+    published_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_what_is_published(published_dir, Console(width=120))
+    printed = capsys.readouterr().out
+    assert cells(printed, "cac") == ["cac", "blended, paid, roas", "company, channel"]
 
 
 def test_a_ratio_says_what_it_is_made_of_and_a_median_how_many_cases(shown) -> None:  # type: ignore[no-untyped-def]
@@ -169,12 +252,18 @@ def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -
         ({"kpi_id": "cac", "by": "chanel"}, "--by 'chanel' is not published for cac. Did you mean channel?"),
         ({"kpi_id": "cac", "variant": "pad"}, "--variant 'pad' is not published for cac. Published: blended."),
         ({"kpi_id": "cac", "variant": "paid"}, "cac (paid) is not published by company, only by channel."),
-        ({"kpi_id": "cac", "variant": "quarter"}, "cac (quarter) is not published for any month yet."),
+        ({"kpi_id": "cac", "variant": "quarter"}, "cac (quarter) is not published for any period yet."),
         (
-            {"kpi_id": "revenue", "month": date(2030, 1, 1)},
-            "--month 2030-01 is not published for revenue (net) by company. "
+            {"kpi_id": "revenue", "choice": Choice(period="2030-01")},
+            "--period 2030-01 is not published for revenue (net) by company. "
             "Published: 2025-01 to 2025-03, as of 2025-03-10.",
         ),
+        ({"kpi_id": "revenue", "choice": Choice(period="2025-3")}, "--period '2025-3' is not a period. Write a week"),
+        ({"kpi_id": "revenue", "choice": Choice(grain="day")}, "--grain 'day' is none of week, month, quarter, year."),
+        ({"kpi_id": "revenue", "choice": Choice("week", "2025-Q1")}, "--period 2025-Q1 is a quarter, not a week."),
+        ({"kpi_id": "cac", "choice": Choice("quarter")}, "cac (blended) by company is not published by quarter."),
+        ({"kpi_id": "revenue", "choice": Choice(since="spring")}, "--since 'spring' is neither a published period"),
+        ({"kpi_id": "revenue", "choice": Choice(since="2025-04-01")}, "--since 2025-04-01 is not published for"),
     ],
 )
 def test_what_is_not_published_is_answered_with_what_is(  # type: ignore[no-untyped-def]
@@ -210,7 +299,7 @@ def test_a_workbook_has_a_frozen_bold_header_and_typed_cells(shown, tmp_path: Pa
     assert sheet.freeze_panes == "A2"
     assert all(cell.font.bold for cell in sheet[1])
     assert (first["value"].value, first["value"].number_format) == (1000, "#,##0.00")
-    assert (first["period_month"].value, first["period_month"].number_format) == (datetime(2025, 1, 1), "yyyy-mm")
+    assert (first["period_start"].value, first["period_label"].value) == (datetime(2025, 1, 1), "2025-01")
     assert first["attainment"].number_format == "0.00%"
 
 
