@@ -279,11 +279,11 @@ def test_a_card_of_many_incidents_is_not_larger_than_teams_takes(
     with http(Answer(202), tls=certificate(tmp_path)) as endpoint:
         world = mail(f"workflows://{endpoint.url.removeprefix('https://')}/WORKFLOW/SIGNATURE?verify=no")
         many = [finding(check=f"check_{number}", message=word * 200) for number in range(40)]
-        world.report(*many, impact=("marts/kpi_revenue__monthly",))
+        world.report(*many, impact=("marts/kpi_revenue",))
     [body] = [received.body for received in endpoint.received]
     assert 15_000 < len(body) < 28_000
     assert b"more: kpi alerts list" in body
-    assert b"marts/kpi_revenue__monthly" in body
+    assert b"marts/kpi_revenue" in body
 
 
 def mail_url(port: int, to: str = "a@example.org", scheme: str = "mailto", login: str = "") -> str:
@@ -301,7 +301,7 @@ def test_a_mail_has_the_whole_incident_as_plain_text(mail: Callable[[str], World
                 why="Orders are counted by this key.", next_step="kpi quarantine list", runbook="docs/orders.md",
                 blocking=True,
             ),
-            impact=("marts/kpi_revenue__monthly",),
+            impact=("marts/kpi_revenue",),
             published_as_of=date(2026, 1, 9),
             links={"run": "http://127.0.0.1:3000/runs/1"},
         )  # fmt: skip
@@ -328,7 +328,7 @@ def test_a_mail_has_the_whole_incident_as_plain_text(mail: Callable[[str], World
   runbook     docs/orders.md
   incident    {incident}: kpi alerts ack {incident}
 
-Not updated because of this (1): marts/kpi_revenue__monthly.
+Not updated because of this (1): marts/kpi_revenue.
 Published data still as of 2026-01-09.
 run: http://127.0.0.1:3000/runs/1
 incident: {PAGE}#{incident}"""

@@ -23,6 +23,11 @@ LAST_DAY = "2026-01-09"
 MADE_OF_RATIOS = (  # their components are not sums of cents or cases
     ("cac", "payback_months"), ("cac", "ltv_cac"), ("clv", "predictive_simple"), ("win_rate", "pipeline_velocity"),
 )  # fmt: skip
+SO_FAR = (  # values that go on changing after their period
+    ("lead_conversion", "cohort_ever"), ("lead_conversion", "days_to_convert_median"),
+    ("lead_conversion", "hours_to_first_touch_median"), ("win_rate", "created_count"), ("win_rate", "created_value"),
+    ("clv", "lifetime"), ("clv", "probabilistic"),
+)  # fmt: skip
 ENTITY = {  # for delivered tables whose entity has another name
     "stage_history": "opportunity_stage_history",
     "spend": "ad_spend",
@@ -80,30 +85,31 @@ def compared(demo: Installation) -> duckdb.DuckDBPyConnection:
     connection.execute(f"attach '{demo.data_dir / 'published' / 'kpi.duckdb'}' as published (read_only)")
     connection.execute(
         f"""
-        create table compared as
-        with truth as (
+        create table truth as
             select
-                cast(period_month as date) as period_month, kpi_id, variant, entity_type, entity_id,
+                grain, cast(period_start as date) as period_start, kpi_id, variant, entity_type, entity_id,
                 cast(value as decimal(38, 12)) as value,
                 cast(numerator as decimal(38, 12)) as numerator,
                 cast(denominator as decimal(38, 12)) as denominator
-            from read_csv('{demo.data_dir / "demo_truth" / "truth.csv"}', all_varchar = true)
-        )
+            from read_csv('{demo.data_dir / "demo_truth" / "truth.csv"}', all_varchar = true);
+        create table compared as
         select
+            grain, period_start,
             coalesce(published.kpi_id, truth.kpi_id) as kpi_id,
             coalesce(published.entity_type, truth.entity_type) as entity_type,
             coalesce(published.variant, truth.variant) as variant,
             truth.kpi_id is not null as in_truth, published.kpi_id is not null as in_published, published.status,
             truth.value as true_value, truth.numerator as true_numerator, truth.denominator as true_denominator,
             published.value, published.numerator, published.denominator
-        from published.marts.kpi_scorecard__monthly as published
-        full join truth using (period_month, kpi_id, variant, entity_type, entity_id)
+        from published.marts.kpi_scorecard as published
+        full join (from truth where grain not like '%to_date') as truth
+            using (grain, period_start, kpi_id, variant, entity_type, entity_id)
         """
     )
     return connection
 
 
-def test_every_true_value_is_published_for_every_month_and_cut(compared: duckdb.DuckDBPyConnection) -> None:
+def test_every_true_value_is_published_for_every_period_and_cut(compared: duckdb.DuckDBPyConnection) -> None:
     missing = compared.execute("select * from compared where in_truth and not in_published").fetchall()
     counts = dict(compared.execute("select kpi_id, count(*) from compared where in_truth group by 1").fetchall())
     variants = compared.execute("select count(distinct (kpi_id, variant)) from compared where in_truth").fetchall()
@@ -148,6 +154,57 @@ def test_medians_equal_the_truth_exactly(compared: duckdb.DuckDBPyConnection) ->
     ).fetchall()
     assert medians > 1000
     assert wrong == 0
+
+
+def test_periods_in_progress_are_compared_with_the_same_days_of_earlier_ones(
+    compared: duckdb.DuckDBPyConnection,
+) -> None:
+    """Equal to the truth of these days alone. Values that go on changing afterwards are compared with nothing."""
+    for earlier, value in (("prior", "prior_value"), ("last_year", "last_year_value")):
+        rows = compared.execute(
+            f"""
+            select truth.kpi_id, truth.variant, truth.entity_type, truth.entity_id, truth.grain, truth.value, {value},
+                shown.comparison
+            from published.marts.kpi_scorecard as shown
+            inner join published.marts.dim_period as period using (grain, period_start)
+            inner join truth
+                on truth.grain = shown.grain || '_to_date' and truth.period_start = period.{earlier}_period_start
+                and truth.kpi_id = shown.kpi_id and truth.variant = shown.variant
+                and truth.entity_type = shown.entity_type and truth.entity_id = shown.entity_id
+            where (shown.kpi_id, shown.variant) not in {SO_FAR}
+            """
+        ).fetchall()
+        wrong = [
+            row
+            for row in rows
+            if (row[5] is None) != (row[6] is None)
+            or (row[5] is not None and abs(row[5] - row[6]) > Decimal("1e-9") * max(1, abs(row[5])))
+        ]
+        assert wrong == []
+        assert {row[-1] for row in rows} == {"to_date"}
+        assert {row[4] for row in rows} == {"week_to_date", "month_to_date", "quarter_to_date", "year_to_date"}
+        assert len(rows) > 1000
+    going_on = compared.execute(
+        "select count(*), count(prior_value), count(last_year_value) from published.marts.kpi_scorecard "
+        f"where is_partial_period and (kpi_id, variant) in {SO_FAR}"
+    ).fetchall()
+    assert going_on[0][0] > 0
+    assert going_on[0][1:] == (0, 0)
+
+
+def test_changes_are_significant_only_where_there_is_an_interval(compared: duckdb.DuckDBPyConnection) -> None:
+    [(both, judged, significant, sums)] = compared.execute(
+        """
+        select count(*) filter (where kpi_id = 'retention' and variant = 'logo' and delta is not null),
+            count(is_delta_significant) filter (where kpi_id = 'retention' and variant = 'logo'),
+            count(*) filter (where is_delta_significant and abs(delta) > 0 and delta_low * delta_high > 0),
+            count(is_delta_significant) filter (where kpi_id = 'revenue' and variant = 'net')
+        from published.marts.kpi_scorecard
+        """
+    ).fetchall()
+    assert both == judged > 0
+    assert significant > 10
+    assert sums == 0
 
 
 def test_targets_and_what_was_attained_of_them_equal_the_truth(demo: Installation) -> None:
@@ -410,7 +467,7 @@ def test_dagster_is_told_from_which_columns_of_its_parents_every_column_is_made(
                 parent = ("kpi" if layer != "raw" else table[0], table[-1])
                 assert parent in parents or origin.asset_key == key, (key, origin)
                 assert layer == "raw" or origin.column_name in columns[layer, *table], (key, origin)
-            if node["name"] == "kpi_revenue__monthly":
+            if node["name"] == "kpi_revenue":
                 [net] = lineage.deps_by_column["net_amount"]
                 assert net == dg.TableColumnDep(dg.AssetKey(["marts", "kpi_revenue__daily"]), "net_amount")
 

@@ -34,7 +34,7 @@ NOT_DAILY = {
     "fct_opportunity_stage_events", "fct_pipeline_daily", "fct_quota_daily", "kpi_cac__monthly", "kpi_funnel__monthly",
     "kpi_lead_conversion__sdr_monthly", "kpi_nps__monthly", "kpi_win_rate__ae_monthly", "int_targets_monthly",
     # Others are computed from the same tables, and more strictly.
-    "int_customer_value_predictions", "kpi_clv__cohort", "kpi_clv__customer", "kpi_sales_growth__monthly",
+    "int_customer_value_predictions", "kpi_clv__cohort", "kpi_clv__customer", "kpi_sales_growth",
     "dim_channel",
     # They have no state, and only count what other tables hold.
     "rows_without_entity", "int_staged_row_counts", "int_accounted_rows", "int_left_out_rows",

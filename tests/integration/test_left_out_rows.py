@@ -171,7 +171,10 @@ def test_orders_of_two_sources_with_one_number_are_two_orders(company: Installat
 def test_a_refund_of_no_order_counts_under_the_customer_and_the_region_it_names(company: Installation) -> None:
     refunds = rows(company, "select refund_id, customer_id, region, has_order from marts.fct_refunds order by 1")
     assert refunds == [("r1", "ada", "west", True), ("r2", "bob", "east", False), ("r3", None, None, False)]
-    net = "select entity_id, net_amount from marts.kpi_revenue__monthly where entity_type = 'region' and orders > 0"
+    net = (
+        "select entity_id, net_amount from marts.kpi_revenue "
+        "where grain = 'month' and entity_type = 'region' and orders > 0"
+    )
     assert rows(company, f"{net} order by 1") == [("east", Decimal(27)), ("west", Decimal(64))]
     assert rows(company, "select customer_id, net_amount from marts.kpi_clv__customer order by 1") == [
         ("ada", Decimal(63)),

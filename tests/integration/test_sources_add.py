@@ -54,8 +54,8 @@ def webshop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 def test_the_draft_builds_as_it_stands_and_revenue_is_the_files(webshop: Installation) -> None:
     with webshop.warehouse() as connection:
         rows = connection.execute(
-            "select period_month, net_amount, orders from marts.kpi_revenue__monthly "
-            "where entity_type = 'company' and orders > 0 order by 1"
+            "select period_start, net_amount, orders from marts.kpi_revenue "
+            "where grain = 'month' and entity_type = 'company' and orders > 0 order by 1"
         ).fetchall()
     assert [(f"{month:%Y-%m}", amount, orders) for month, amount, orders in rows] == [
         ("2025-01", Decimal("1234.5"), 1),  # 31 January in Warsaw is 30 January, 23:00, in UTC

@@ -78,16 +78,14 @@ def test_what_can_be_computed_is_and_the_rest_has_no_source(subset: Installation
     with subset.warehouse() as connection:
         statuses: dict[tuple[str, str], set[str]] = {}
         for kpi, variant, status in connection.execute(
-            "select kpi_id, variant, status from marts.kpi_scorecard__monthly where entity_type = 'company'"
+            "select kpi_id, variant, status from marts.kpi_scorecard where entity_type = 'company'"
         ).fetchall():
             statuses.setdefault((kpi, variant), set()).add(status)
-        [(variants, months)] = connection.execute(
-            "select (select count(*) from marts.kpi_variants), (select count(distinct month_start) from marts.dim_date)"
-        ).fetchall()
+        [(variants,)] = connection.execute("select count(*) from marts.kpi_variants").fetchall()
         rows = connection.execute(
-            "select kpi_id, variant, count(*) from marts.kpi_scorecard__monthly "
-            "where entity_type = 'company' and variant <> 'qoq' group by 1, 2 having count(*) <> ?",
-            [months],
+            "select grain, kpi_id, variant, count(*) from marts.kpi_scorecard as shown "
+            "where entity_type = 'company' and variant <> 'qoq' group by 1, 2, 3 "
+            "having count(*) <> (select count(*) from marts.dim_period as period where period.grain = shown.grain)"
         ).fetchall()
     assert len(statuses) == variants
     assert rows == []
@@ -165,7 +163,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Installation]:
             write(models / f"stg_{level}__{entity}.sql", query.format(source=level) + "\n")
         write(company / "data" / "landing" / "sales_2025-01-31.csv", WHOLE if level == "totals" else SPLIT)
         shops[level] = Installation(company / "data", company / "kpi.yml")
-        shops[level].build(models="+kpi_revenue__monthly")
+        shops[level].build(models="+kpi_revenue")
     return shops
 
 
@@ -179,10 +177,11 @@ def test_order_totals_lines_and_both_give_the_same_revenue(shops: dict[str, Inst
     found = {}
     for level, shop in shops.items():
         with shop.warehouse() as connection:
-            found[level] = connection.execute("select * from marts.kpi_revenue__monthly order by all").fetchall()
+            found[level] = connection.execute("select * from marts.kpi_revenue order by all").fetchall()
             january = connection.execute(
                 "select orders, net_amount, new_customer_net_amount, average_order_value "
-                "from marts.kpi_revenue__monthly where entity_type = 'company' and period_month = date '2025-01-01'"
+                "from marts.kpi_revenue "
+                "where grain = 'month' and entity_type = 'company' and period_start = date '2025-01-01'"
             ).fetchall()
         assert [tuple(map(float, row)) for row in january] == [(2, 42.5, 30, 21.25)], level
     assert found["totals"] == found["lines"] == found["both"]

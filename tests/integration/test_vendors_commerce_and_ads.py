@@ -175,8 +175,8 @@ def test_one_months_revenue_of_both_is_that_computed_by_hand(shop: Installation)
     # Stripe: 100 + 72 (80 USD) + 19.99, refunds 64 (80 USD, two days later) + 9.99.
     assert rows(
         shop,
-        "select gross_amount, discount_amount, refund_amount, net_amount, orders from marts.kpi_revenue__monthly "
-        "where entity_type = 'company' and period_month = date '2025-02-01'",
+        "select gross_amount, discount_amount, refund_amount, net_amount, orders from marts.kpi_revenue "
+        "where grain = 'month' and entity_type = 'company' and period_start = date '2025-02-01'",
     ) == [(*money("469.99", "12", "117.99", "340"), 9)]
 
 

@@ -246,8 +246,8 @@ def test_one_months_revenue_is_that_computed_by_hand(business: Installation) -> 
     # Chargebee: 100 + 90 (100 USD at 0.90), refunds 50 + 80 (100 USD at 0.80).
     assert rows(
         business,
-        "select gross_amount, discount_amount, refund_amount, net_amount, orders from marts.kpi_revenue__monthly "
-        "where entity_type = 'company' and period_month = date '2025-02-01'",
+        "select gross_amount, discount_amount, refund_amount, net_amount, orders from marts.kpi_revenue "
+        "where grain = 'month' and entity_type = 'company' and period_start = date '2025-02-01'",
     ) == [(*money("842.5", "48", "266", "528.5"), 10)]
 
 

@@ -49,8 +49,8 @@ def test_an_order_with_several_payments_is_one_order_with_their_sum(
 ) -> None:
     with olist_orders.warehouse() as connection:
         months = connection.execute(
-            "select strftime(period_month, '%Y-%m'), orders, gross_amount from marts.kpi_revenue__monthly "
-            "where entity_type = 'company' and orders > 0 order by 1"
+            "select strftime(period_start, '%Y-%m'), orders, gross_amount from marts.kpi_revenue "
+            "where grain = 'month' and entity_type = 'company' and orders > 0 order by 1"
         ).fetchall()
         [(orders, lines)] = connection.execute(
             "select count(distinct order_id), count(*) from marts.fct_order_items"

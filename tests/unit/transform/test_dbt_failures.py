@@ -17,7 +17,7 @@ def test_it_opens_with_what_failed_and_says_what_was_left_out() -> None:
         [
             result("success", "model.kpi.stg_shop__orders"),
             result("error", "model.kpi.fct_orders", "Runtime Error in model fct_orders\n  Binder Error: no column x"),
-            result("skipped", "model.kpi.kpi_revenue__monthly"),
+            result("skipped", "model.kpi.kpi_revenue"),
         ],
         "the whole log",
     )
