@@ -29,14 +29,24 @@ company_dir: company
 first_delivery: {first_delivery}
 time_zone: {time_zone}
 reporting_currency: {currency}
+{fiscal_year}
 {country}
 """
-_OPTIONS = {"reporting_currency": "--currency", "time_zone": "--time-zone"}
+_OPTIONS = {
+    "reporting_currency": "--currency",
+    "time_zone": "--time-zone",
+    "fiscal_year_start_month": "--fiscal-year-start-month",
+}
 _ANY_DAY = date(2000, 1, 1)  # the first delivery day follows from the time zone, once that is known to exist
 
 
 def create_installation(
-    folder: Path, currency: str, time_zone: str, country: str | None = None, sources: Sequence[str] = ()
+    folder: Path,
+    currency: str,
+    time_zone: str,
+    country: str | None = None,
+    sources: Sequence[str] = (),
+    fiscal_year_start_month: int = 1,
 ) -> Settings:
     """Write `kpi.yml`, `company/` and `data/landing/` to `folder`, and return the settings.
 
@@ -60,6 +70,7 @@ def create_installation(
             first_delivery=_ANY_DAY,
             time_zone=time_zone,
             reporting_currency=currency.upper(),
+            fiscal_year_start_month=fiscal_year_start_month,
             holiday_country=country,
         )
     except ValidationError as error:
@@ -71,6 +82,7 @@ def create_installation(
         first_delivery=business_day(checked) - timedelta(days=1),
         time_zone=time_zone,
         currency=checked.reporting_currency,
+        fiscal_year=f"{'# ' if fiscal_year_start_month == 1 else ''}fiscal_year_start_month: {fiscal_year_start_month}",
         country=f"holiday_country: {country}" if country else "# holiday_country: DE-BY",
     )
     for place in (folder / "company", *(folder / "data" / "landing" / name for name in sources or [""])):

@@ -213,7 +213,9 @@ def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> Non
         assert current is not None
         before = calendar[grain].before(current)
         if before and fitting > 1:
-            table.add_column(f"{before.label},\n{min(current.days_elapsed, before.days)} days", justify="right")
+            days = min(current.days_elapsed, before.days)
+            first = "first day" if days == 1 else f"first {days} days"
+            table.add_column(f"{first}\nof {before.label}", justify="right")
             columns.append((grain, current.start, True))
         table.add_column(f"{current.label}\nto date", justify="right")
         columns.append((grain, current.start, False))

@@ -308,9 +308,27 @@ CASES = [
     failing("expect_rows_to_satisfy", {"condition": "\"it's\" <> ':a' and größe < 3"}, 1, table="oddities", alone=OURS),
     passing("expect_columns_to_be_finite", {"column_list": ["weight", "amount", "id"]}, 0, alone=OURS),
     failing("expect_columns_to_be_finite", {"column_list": ["id", "ratio"]}, 3, table="ratios", alone=OURS),
-    passing("expect_parts_to_add_up_to_company", {"period": ["period_month"], "column_list": ["orders"]}, 0, table="cuts", alone=OURS),
-    failing("expect_parts_to_add_up_to_company", {"period": ["period_month"], "column_list": ["amount"]}, 1, table="cuts", alone=OURS),
-    failing("expect_parts_to_add_up_to_company", {"period": ["period_month"], "column_list": ["orders", "amount"]}, 1, table="cuts", alone=OURS),
+    passing(
+        "expect_parts_to_add_up_to_company",
+        {"period": ["period_month"], "column_list": ["orders"]},
+        0,
+        table="cuts",
+        alone=OURS,
+    ),
+    failing(
+        "expect_parts_to_add_up_to_company",
+        {"period": ["period_month"], "column_list": ["amount"]},
+        1,
+        table="cuts",
+        alone=OURS,
+    ),
+    failing(
+        "expect_parts_to_add_up_to_company",
+        {"period": ["period_month"], "column_list": ["orders", "amount"]},
+        1,
+        table="cuts",
+        alone=OURS,
+    ),
     passing(
         "expect_total_to_equal_query", {"total": "count(id)", "query": "select count(*) from main.others"}, alone=OURS
     ),

@@ -21,11 +21,17 @@ def test_a_new_installation_has_settings_that_load_and_folders(tmp_path: Path) -
     assert (settings.landing_dir / "shopify").is_dir()
 
 
+def test_a_fiscal_year_begins_in_the_month_that_is_given(tmp_path: Path) -> None:
+    assert create_installation(tmp_path / "april", "EUR", "UTC", fiscal_year_start_month=4).fiscal_year_start_month == 4
+    assert create_installation(tmp_path / "january", "EUR", "UTC").fiscal_year_start_month == 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"currency": "euro"}, "--currency: 'EURO' is not a currency code of three capital letters"),
         ({"time_zone": "Mars/One"}, "--time-zone: no time zone is called 'Mars/One'"),
+        ({"fiscal_year_start_month": 13}, "--fiscal-year-start-month: .*12"),
         ({"country": "XX"}, "holiday_country: no public holidays are known for 'XX'"),
         ({"sources": ["sap"]}, "--sources: 'sap' is not a source that the project ships. These are: .*shopify"),
     ],
