@@ -74,7 +74,7 @@ _A_YEAR_BEFORE = {"week": 52, "month": 12, "quarter": 4, "year": 1}
 
 
 def periods(as_of: pd.Timestamp = AS_OF) -> list[Period]:
-    """Every week, month, quarter and year of the history, and the parts of earlier ones that those in progress are like.
+    """Every week, month, quarter and year of the history, and the parts that those in progress are compared with.
 
     The grain of such a part ends in `_to_date`. It has as many days as the period in progress has had, at most all its
     own.
@@ -96,7 +96,7 @@ def periods(as_of: pd.Timestamp = AS_OF) -> list[Period]:
 
 
 def in_periods(rows: pd.DataFrame, day: str, as_of: pd.Timestamp = AS_OF) -> pd.DataFrame:
-    """Each row once for every period that counts its day, with the columns of PERIOD; rows without a day are left out."""
+    """Each row once for every period that counts its day, with the columns of PERIOD; without a day, not at all."""
     calendar = pd.DataFrame(
         [
             (date, period.grain, period.start)

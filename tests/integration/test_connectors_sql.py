@@ -358,8 +358,7 @@ def erp(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[I
 def total_revenue(installation: Installation) -> Decimal:
     with installation.warehouse() as connection:
         [(total,)] = connection.execute(
-            "select sum(net_amount) from marts.kpi_revenue "
-            "where grain = 'month' and entity_type = 'company'"
+            "select sum(net_amount) from marts.kpi_revenue where grain = 'month' and entity_type = 'company'"
         ).fetchall()
     return Decimal(total)
 

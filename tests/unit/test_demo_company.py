@@ -414,7 +414,7 @@ def test_truth_file_holds_the_truth_as_text(data_dir: Path, rows: list[truth.Tru
     with (data_dir / "demo_truth" / "truth.csv").open(encoding="utf-8", newline="") as file:
         written = list(csv.DictReader(file))
     assert len(written) == len(rows)
-    keys = {tuple(row.values())[:5] for row in written}
+    keys = {tuple(row.values())[:6] for row in written}
     assert len(keys) == len(written)
     for text, row in zip(written, rows, strict=True):
         for column in ("numerator", "denominator", "value"):
@@ -440,7 +440,7 @@ VARIANTS = {
         **dict.fromkeys(("new_customer_net", "repeat_net"), ORDER_CUTS),
         "bookings": DEAL_CUTS,
     },
-    "sales_growth": dict.fromkeys(("mom", "qoq", "yoy", "rolling_3", "trailing_12"), ORDER_CUTS),
+    "sales_growth": dict.fromkeys(("wow", "mom", "qoq", "yoy", "rolling_3", "trailing_12"), ORDER_CUTS),
     "lead_conversion": {
         **dict.fromkeys(("cohort_30d", "cohort_60d", "cohort_90d", "cohort_ever", "activity"), LEAD_CUTS),
         **dict.fromkeys(("days_to_convert_median", "hours_to_first_touch_median"), LEAD_CUTS),
@@ -481,27 +481,37 @@ def adds_up(row: truth.TruthRow) -> bool:
 def test_cuts_add_up_to_the_company(rows: list[truth.TruthRow]) -> None:
     sums: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
     for row in filter(adds_up, rows):
-        of_cut = sums[row.kpi_id, row.variant, row.period_month, row.entity_type]
+        of_cut = sums[row.kpi_id, row.variant, row.grain, row.period_start, row.entity_type]
         of_cut[0] += Decimal(row.numerator or 0)
         of_cut[1] += Decimal(row.denominator or 0)
-    for (kpi, variant, month, cut), both in sums.items():
-        assert both == sums[kpi, variant, month, "company"], (kpi, variant, month, cut)
+    for (kpi, variant, grain, start, cut), both in sums.items():
+        assert both == sums[kpi, variant, grain, start, "company"], (kpi, variant, grain, start, cut)
+
+
+def test_revenue_of_weeks_months_quarters_and_years_adds_up_alike(rows: list[truth.TruthRow]) -> None:
+    sums: dict[tuple[str, ...], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for row in rows:
+        if row.kpi_id == "revenue" and row.variant != "aov" and not row.grain.endswith("_to_date"):
+            sums[row.variant, row.entity_type, row.entity_id][row.grain] += Decimal(row.value or 0)
+    for cell, of in sums.items():
+        assert set(of) == {"week", "month", "quarter", "year"}, cell
+        assert len(set(of.values())) == 1, cell
 
 
 def test_channels_of_paid_campaigns_add_up_to_the_company(rows: list[truth.TruthRow]) -> None:
     sums: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
     for row in rows:
         if row.kpi_id == "cac" and row.variant in ("paid", "roas", "romi"):
-            sums[row.variant, row.period_month, row.entity_type] += Decimal(row.numerator or 0)
-    for (variant, month, _), total in sums.items():
-        assert total == sums[variant, month, "company"], (variant, month)
+            sums[row.variant, row.grain, row.period_start, row.entity_type] += Decimal(row.numerator or 0)
+    for (variant, grain, start, _), total in sums.items():
+        assert total == sums[variant, grain, start, "company"], (variant, grain, start)
 
 
 def test_parts_of_revenue_add_up(rows: list[truth.TruthRow]) -> None:
     values: dict[tuple[str, ...], dict[str, Decimal]] = defaultdict(dict)
     for row in rows:
         if row.kpi_id == "revenue" and row.variant not in ("aov", "bookings"):
-            values[row.period_month, row.entity_type, row.entity_id][row.variant] = Decimal(row.value or 0)
+            values[row.grain, row.period_start, row.entity_type, row.entity_id][row.variant] = Decimal(row.value or 0)
     for of in values.values():
         assert of["net"] == of["gross"] - of["discounts"] - of["refunds"]
         assert of["net"] == of["new_customer_net"] + of["repeat_net"]
@@ -529,11 +539,11 @@ def test_attainment_by_hand() -> None:
     ]
     frames = {**tiny_deals(), "crm.quotas": tiny_quotas(quotas)}
     reached = [
-        truth.TruthRow("2026-01-01", "revenue", "net", "company", "company", None, None, Decimal("45.00")),
-        truth.TruthRow("2026-01-01", "revenue", "gross", "company", "company", None, None, Decimal("90.00")),
-        truth.TruthRow("2026-01-01", "cac", "blended", "company", "company", Decimal("1000.00"), 20, 50.0),
-        truth.TruthRow("2026-01-01", "win_rate", "closed_count", "rep", "R01", 12, 20, 0.6),
-        truth.TruthRow("2026-01-01", "win_rate", "closed_count", "rep", "R02", 19, 19, 1.0),
+        truth.TruthRow("month", "2026-01-01", "revenue", "net", "company", "company", None, None, Decimal("45.00")),
+        truth.TruthRow("month", "2026-01-01", "revenue", "gross", "company", "company", None, None, Decimal("90.00")),
+        truth.TruthRow("month", "2026-01-01", "cac", "blended", "company", "company", Decimal("1000.00"), 20, 50.0),
+        truth.TruthRow("month", "2026-01-01", "win_rate", "closed_count", "rep", "R01", 12, 20, 0.6),
+        truth.TruthRow("month", "2026-01-01", "win_rate", "closed_count", "rep", "R02", 19, 19, 1.0),
     ]
     found = {
         (row.kpi_id, row.entity_id): row.attainment
@@ -573,10 +583,11 @@ def utc(*texts: str | None) -> "pd.Series[pd.Timestamp]":
 
 
 def by_key(rows: list[truth.TruthRow]) -> dict[tuple[str, str, str, str], tuple[Number, Number, Number]]:
-    """(month, variant, entity_type, entity_id) to (numerator, denominator, value)."""
+    """(month, variant, entity_type, entity_id) to (numerator, denominator, value), of months."""
     return {
-        (row.period_month[:7], row.variant, row.entity_type, row.entity_id): (row.numerator, row.denominator, row.value)
+        (row.period_start[:7], row.variant, row.entity_type, row.entity_id): (row.numerator, row.denominator, row.value)
         for row in rows
+        if row.grain == "month"
     }
 
 
