@@ -1,0 +1,81 @@
+-- A failure means that months do not add up to their quarter, or quarters to their year, or that weeks hold more or less than
+-- months, for a variant that adds up, in some cut: a period lost rows, or counted them twice.
+{% set additive = [] %}
+{%- for measure in scorecard_measures() if measure.kind == 'sum' -%}
+    {%- do additive.append(measure.kpi ~ ' ' ~ measure.variant) -%}
+{%- endfor -%}
+with
+
+scorecard as (
+    select * from {{ ref('kpi_scorecard') }}
+    where
+        concat(kpi_id, ' ', variant) in ({{ text_list(additive) }})
+        and status <> 'no_source'
+),
+
+parts as (
+    {%- for whole, part in [('quarter', 'month'), ('year', 'quarter')] %}
+    select
+        '{{ whole }}' as grain,
+        {{ period_start(whole, 'period_start') }} as period_start,
+        kpi_id,
+        variant,
+        entity_type,
+        entity_id,
+        sum(value) as value_of_parts
+    from scorecard
+    where grain = '{{ part }}'
+    group by 1, 2, 3, 4, 5, 6
+    union all
+    {%- endfor %}
+    select
+        'all' as grain,
+        cast(null as date) as period_start,
+        kpi_id,
+        variant,
+        entity_type,
+        entity_id,
+        sum(value) as value_of_parts
+    from scorecard
+    where grain = 'week'
+    group by 1, 2, 3, 4, 5, 6
+),
+
+wholes as (
+    select
+        grain,
+        period_start,
+        kpi_id,
+        variant,
+        entity_type,
+        entity_id,
+        value
+    from scorecard
+    where grain in ('quarter', 'year')
+    union all
+    select
+        'all' as grain,
+        cast(null as date) as period_start,
+        kpi_id,
+        variant,
+        entity_type,
+        entity_id,
+        sum(value) as value
+    from scorecard
+    where grain = 'month'
+    group by 1, 2, 3, 4, 5, 6
+)
+
+select
+    wholes.*,
+    parts.value_of_parts
+from wholes
+left join parts
+    on
+        wholes.grain = parts.grain
+        and (wholes.period_start = parts.period_start or wholes.grain = 'all')
+        and wholes.kpi_id = parts.kpi_id
+        and wholes.variant = parts.variant
+        and wholes.entity_type = parts.entity_type
+        and wholes.entity_id = parts.entity_id
+where coalesce(wholes.value, 0) <> coalesce(parts.value_of_parts, 0)
