@@ -95,6 +95,27 @@
 {%- endmacro %}
 
 
+{# A bound of the 95 % interval of the mean of `cases` values, from their sum and the sum of their squares: mean ± t × s / √n
+   (Student 1908), with the quantile of t as expanded in Abramowitz and Stegun 1964, 26.7.5, for p = 0.975. From 3 cases on, it is
+   within 1 %; NULL for fewer, whose interval would say nothing. #}
+{% macro mean_bound(cases, total, squares, sign) -%}
+    {%- set degrees = '(cast(' ~ cases ~ ' as double) - 1)' -%}
+    case
+        when {{ cases }} >= 3
+            then
+                {{ safe_divide(total, cases) }} {{ sign }} (
+                    1.959963984540054
+                    + (2.372271230298562 + (2.82249861573961 + (2.555849679507722 + 1.58953405339382 / {{ degrees }})
+                    / {{ degrees }}) / {{ degrees }}) / {{ degrees }}
+                ) * sqrt(
+                    -- Rounding can make the variance of equal values negative.
+                    greatest(cast({{ squares }} as double) - cast({{ total }} as double) * {{ safe_divide(total, cases) }}, 0)
+                    / {{ degrees }} / {{ cases }}
+                )
+    end
+{%- endmacro %}
+
+
 {# A bound of the 95 % interval of an NPS in points, from Var = (p + d − (p − d)²) / n; NULL without answers. The normal
    approximation can exceed 100, so the bound is limited to the scale. #}
 {% macro nps_bound(promoters, detractors, responses, sign) -%}

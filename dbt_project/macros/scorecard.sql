@@ -123,7 +123,7 @@
         dict(created, variant='created_value', value='win_rate_created_value', numerator='created_won_amount',
              denominator='created_closed_amount'),
         dict(deals, variant='average_deal', value='average_deal_value', numerator='won_amount', denominator='won_opportunities',
-             cases='won_opportunities'),
+             cases='won_opportunities', interval=['average_deal_value_low', 'average_deal_value_high']),
         dict(cycle, variant='cycle_days_median', value='median_cycle_days'),
         dict(cycle, variant='cycle_days_p90', value='p90_cycle_days'),
         dict(pipeline, variant='pipeline_coverage', value='pipeline_coverage', numerator='open_amount_at_start',

@@ -59,7 +59,7 @@ def all_kpis(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
     return [
         *revenue(movements, as_of),
         *bookings(frames, as_of),
-        *lead_conversion(frames),
+        *lead_conversion(frames, as_of),
         *win_rate(frames, as_of),
         *cac(frames, movements, customer_months),
         *clv(movements, customers, customer_months, as_of),

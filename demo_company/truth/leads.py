@@ -9,17 +9,28 @@ from __future__ import annotations
 import pandas as pd
 
 from demo_company.tables import Frames
-from demo_company.truth.basics import COMPANY, UNASSIGNED, TruthRow, business_date, month_of, quantiles, shares, team_on
+from demo_company.truth.basics import (
+    AS_OF,
+    COMPANY,
+    PERIOD,
+    UNASSIGNED,
+    TruthRow,
+    business_date,
+    in_periods,
+    quantiles,
+    shares,
+    team_on,
+)
 
 NO_SOURCE = ("Select", "unknown", "")
 _CUTS = ("company", "channel", "rep", "team")
 _COHORT_DAYS = (30, 60, 90)
 
 
-def lead_conversion(frames: Frames) -> list[TruthRow]:
-    """Leads that became customers: of those created in a month, within N days or ever; and all conversions of a month.
+def lead_conversion(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
+    """Leads that became customers: of those created in a period, within N days or ever, and all that converted in it.
 
-    Also for leads created in a month: how long the conversion took, and how long leads waited for the first touch.
+    Also for leads created in a period: how long the conversion took, and how long leads waited for the first touch.
     """
     leads = _leads_with_cuts(frames)
     for days in _COHORT_DAYS:
@@ -27,28 +38,26 @@ def lead_conversion(frames: Frames) -> list[TruthRow]:
     leads["cohort_ever"] = leads["converted"].notna()
     leads["days_to_convert"] = (leads["converted"] - leads["created"]).dt.days
     leads["hours_to_first_touch"] = _hours_to_first_touch(leads)
-    converted = leads[leads["converted"].notna()].copy()
-    converted["month"] = month_of(converted["converted"])
-    converted["team"] = team_on(converted["rep"], converted["converted"], frames["crm.rep_teams"])
+    converted = leads.assign(team=team_on(leads["rep"], leads["converted"], frames["crm.rep_teams"]))
+    created, converted = in_periods(leads, "created", as_of), in_periods(converted, "converted", as_of)
     rows = []
     for cut in _CUTS:
-        created_in_month = leads.groupby(["month", cut]).size()
+        of_period = created.groupby([*PERIOD, cut]).size()
         for variant in (*(f"cohort_{days}d" for days in _COHORT_DAYS), "cohort_ever"):
-            reached = leads[leads[variant]].groupby(["month", cut]).size()
-            rows += shares("lead_conversion", variant, cut, reached, created_in_month)
-        rows += shares("lead_conversion", "activity", cut, converted.groupby(["month", cut]).size(), created_in_month)
+            reached = created[created[variant]].groupby([*PERIOD, cut]).size()
+            rows += shares("lead_conversion", variant, cut, reached, of_period)
+        rows += shares("lead_conversion", "activity", cut, converted.groupby([*PERIOD, cut]).size(), of_period)
         for measure in ("days_to_convert", "hours_to_first_touch"):
-            rows += quantiles("lead_conversion", f"{measure}_median", cut, leads, measure, 0.5)
+            rows += quantiles("lead_conversion", f"{measure}_median", cut, created, measure, 0.5)
     return rows
 
 
 def _leads_with_cuts(frames: Frames) -> pd.DataFrame:
-    """Leads that were not deleted, with business dates, month of creation and cuts (the team on the day created)."""
+    """Leads that were not deleted, with business dates and cuts (the team on the day created)."""
     leads = frames["crm.leads"]
     leads = leads[~leads["is_deleted"]].copy()
     leads["created"] = business_date(leads["created_at"])
     leads["converted"] = business_date(leads["converted_at"])
-    leads["month"] = month_of(leads["created"])
     leads["company"] = COMPANY.name
     leads["channel"] = leads["source"].where(~leads["source"].isin(NO_SOURCE)).fillna(UNASSIGNED)
     leads["rep"] = leads["sdr_id"].fillna(UNASSIGNED)

@@ -14,14 +14,14 @@ from pipelines.transform.project import SHIPPED_PROJECT_DIR
 def kpis_of_marts(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
     """The KPIs of each mart, by the mart's unique id.
 
-    `kpi_win_rate__ae_monthly` belongs to win_rate, and so does each fact that it is built from. Dimensions belong to
-    no KPI, since every KPI uses them. Where its name does not tell, a model names its KPIs: `meta: {kpis: [win_rate]}`.
+    `kpi_win_rate` belongs to win_rate, and so does each fact that it is built from. Dimensions belong to no KPI, since
+    every KPI uses them. Where its name does not tell, a model names its KPIs: `meta: {kpis: [win_rate]}`.
     """
     nodes: dict[str, Any] = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
     known = kpi_ids()
     found: dict[str, set[str]] = {}
     for unique_id, node in nodes.items():
-        named = re.match(r"kpi_(.+?)__", node["name"])
+        named = re.fullmatch(r"kpi_(.+?)(?:__.*)?", node["name"])
         kpis = {*([named[1]] if named else []), *node["config"].get("meta", {}).get("kpis", [])} & known
         if not kpis:
             continue

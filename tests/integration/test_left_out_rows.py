@@ -205,8 +205,8 @@ def test_open_deals_without_a_creation_date_are_in_the_pipeline_from_their_deliv
 def test_leads_without_a_date_convert_and_are_in_no_cohort(company: Installation) -> None:
     leads = rows(
         company,
-        "select leads, conversions from marts.kpi_lead_conversion__sdr_monthly "
-        "where entity_type = 'company' and period_month = date '2025-01-01'",
+        "select leads, conversions from marts.kpi_lead_conversion "
+        "where grain = 'month' and entity_type = 'company' and period_start = date '2025-01-01'",
     )
     assert leads == [(1, 1)]
 

@@ -44,7 +44,7 @@ SNAPSHOTS = (
 )
 MARTS_WITH_ROWS = {
     "dim_customer", "dim_product", "dim_sales_rep", "fct_leads", "fct_opportunities", "fct_opportunity_stage_events",
-    "fct_order_items", "fct_refunds", "kpi_scorecard__monthly", "kpi_win_rate__ae_monthly",
+    "fct_order_items", "fct_refunds", "kpi_scorecard__monthly", "kpi_win_rate",
 }  # fmt: skip
 Rows = dict[str, list[dict[str, str | None]]]
 

@@ -210,7 +210,8 @@ def test_the_win_rate_unites_the_three_crms(vendors: Installation) -> None:
     [march] = rows(
         vendors,
         "select won_opportunities, lost_opportunities, won_amount, closed_amount, win_rate_closed_count "
-        "from marts.kpi_win_rate__ae_monthly where period_month = date '2025-03-01' and entity_type = 'company'",
+        "from marts.kpi_win_rate "
+        "where grain = 'month' and period_start = date '2025-03-01' and entity_type = 'company'",
     )
     assert march == (3, 3, won, round(won + lost, 2), 0.5)
 
@@ -218,8 +219,9 @@ def test_the_win_rate_unites_the_three_crms(vendors: Installation) -> None:
 def test_a_won_deal_counts_for_its_owner_at_the_close(vendors: Installation) -> None:
     assert rows(
         vendors,
-        "select entity_id, won_opportunities, lost_opportunities from marts.kpi_win_rate__ae_monthly "
-        "where period_month = date '2025-03-01' and entity_type = 'rep' and closed_opportunities > 0 order by 1",
+        "select entity_id, won_opportunities, lost_opportunities from marts.kpi_win_rate "
+        "where grain = 'month' and period_start = date '2025-03-01' and entity_type = 'rep' "
+        "and closed_opportunities > 0 order by 1",
     ) == [("005000000000001AAA", 1, 1), ("Max Muster", 1, 0), ("Nina Neu", 0, 1), ("Pia Muster", 1, 1)]
 
 

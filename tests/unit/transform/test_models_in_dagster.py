@@ -39,17 +39,17 @@ def test_a_mart_and_its_facts_are_tagged_with_its_kpi() -> None:
             model("dim_date"),
             model("fct_opportunities", "int_deals"),
             model("fct_refunds"),
-            model("kpi_win_rate__ae_monthly", "dim_date", "fct_opportunities"),
-            model("kpi_lead_conversion__sdr_monthly", "fct_opportunities"),
-            model("kpi_funnel__monthly", config={"meta": {"kpis": ["lead_conversion"]}}),
-            model("kpi_scorecard__monthly", "kpi_win_rate__ae_monthly"),
+            model("kpi_win_rate", "dim_date", "fct_opportunities"),
+            model("kpi_lead_conversion", "fct_opportunities"),
+            model("kpi_funnel", config={"meta": {"kpis": ["lead_conversion"]}}),
+            model("kpi_scorecard__monthly", "kpi_win_rate"),
         )
     )
     assert found == {
         "model.kpi.fct_opportunities": ["lead_conversion", "win_rate"],
-        "model.kpi.kpi_win_rate__ae_monthly": ["win_rate"],
-        "model.kpi.kpi_lead_conversion__sdr_monthly": ["lead_conversion"],
-        "model.kpi.kpi_funnel__monthly": ["lead_conversion"],
+        "model.kpi.kpi_win_rate": ["win_rate"],
+        "model.kpi.kpi_lead_conversion": ["lead_conversion"],
+        "model.kpi.kpi_funnel": ["lead_conversion"],
     }
 
 

@@ -1,0 +1,275 @@
+-- Deals won of deals closed, and the pipeline behind them; one row per grain, period and company, account executive (rep), team,
+-- segment, region or product. There are products only if some deal names one.
+-- Closed basis: deals closed in the period. Created basis: deals created in the period, as far as they have closed so far.
+-- Open deals are in neither rate. The owner is the one at the close; the team is the owner's on the day that counts.
+-- There is a rate by value only if at least half of the won deals and half of the lost deals have an amount: if lost deals
+-- have none, every deal with a value seems won.
+{% set cuts = {'rep': 'owner_id', 'team': 'team', 'segment': 'segment', 'region': 'region', 'product': 'product'} %}
+{% set owner_cuts = {'rep': 'rep_id', 'team': 'team'} %}
+with
+
+opportunities as (
+    select
+        *,
+        count(product) over () > 0 as are_products_named
+    from {{ ref('fct_opportunities') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+-- A deal counts on the day it closed, and again on the day it was created.
+counted as (
+    select
+        *,
+        'closed' as basis,
+        closed_on as counted_on,
+        closed_team as team
+    from opportunities
+    where is_closed
+    union all
+    select
+        *,
+        'created' as basis,
+        created_on as counted_on,
+        created_team as team
+    from opportunities
+    where created_on is not null
+),
+
+counted_in_periods as (
+    {{ in_periods('counted', 'counted_on') }}
+),
+
+deals_by_cut as (
+    {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts) %}
+        {%- for basis, prefix in [('closed', ''), ('created', 'created_')] %}
+        {%- for outcome in ['won', 'lost'] %}
+        {%- set counts = "basis = '" ~ basis ~ "' and is_" ~ outcome %}
+        sum(case when {{ counts }} then 1 else 0 end) as {{ prefix }}{{ outcome }}_opportunities,
+        sum(case when {{ counts }} then amount else 0 end) as {{ prefix }}{{ outcome }}_amount,
+        sum(case when {{ counts }} and amount <> 0 then 1 else 0 end) as {{ prefix }}{{ outcome }}_with_amount,
+        {%- endfor %}
+        {%- endfor %}
+        sum(case when basis = 'created' then 1 else 0 end) as created_opportunities,
+        sum(case when basis = 'closed' and is_won then amount * amount else 0 end) as won_amount_squares,
+        {%- set won_cycle_days = "case when basis = 'closed' and is_won then cycle_days end" %}
+        count({{ won_cycle_days }}) as cycle_opportunities,
+        avg({{ won_cycle_days }}) as mean_cycle_days,
+        {{ percentile(won_cycle_days, 0.5) }} as median_cycle_days,
+        {{ percentile(won_cycle_days, 0.9) }} as p90_cycle_days,
+        bool_or(are_products_named) as are_products_named
+    {% endcall %}
+),
+
+deals as (
+    select * from deals_by_cut
+    where
+        entity_type <> 'product'
+        or are_products_named
+),
+
+-- The pipeline at the start of a period is the pipeline at the end of the day before.
+open_at_start as (
+    select
+        pipeline_daily.*,
+        periods.grain,
+        periods.period_start
+    from {{ ref('fct_pipeline_daily') }} as pipeline_daily
+    inner join periods
+        on {{ add_period('pipeline_daily.date_day', 'day', 1) }} = periods.period_start
+),
+
+pipeline as (
+    {% call by_cuts('open_at_start', ['grain', 'period_start'], owner_cuts) %}
+        sum(open_opportunities) as open_opportunities,
+        sum(open_amount) as open_amount
+    {% endcall %}
+),
+
+quota_days as (
+    select
+        date_day,
+        entity_id as rep_id,
+        team,
+        daily_target
+    from {{ ref('fct_quota_daily') }}
+    where
+        kpi_id = 'revenue'
+        and entity_type = 'rep'
+),
+
+-- The reps' quotas, and what they sold on days that have quotas. Sales without a rep count towards nobody's quota.
+due_and_sold as (
+    select
+        date_day,
+        rep_id,
+        team,
+        daily_target,
+        cast(null as decimal(18, 2)) as net_amount
+    from quota_days
+    union all
+    select
+        revenue.business_date as date_day,
+        revenue.rep_id,
+        revenue.team,
+        cast(null as decimal(18, 2)) as daily_target,
+        revenue.net_amount
+    from {{ ref('kpi_revenue__daily') }} as revenue
+    inner join (select distinct date_day from quota_days) as days_with_quotas
+        on revenue.business_date = days_with_quotas.date_day
+    where revenue.rep_id <> 'unassigned'
+),
+
+due_and_sold_by_day as (
+    {% call by_cuts('due_and_sold', ['date_day'], owner_cuts) %}
+        sum(daily_target) as revenue_quota,
+        sum(net_amount) as net_amount
+    {% endcall %}
+),
+
+days_in_periods as (
+    {{ in_periods('due_and_sold_by_day', 'date_day') }}
+),
+
+attained as (
+    select
+        grain,
+        period_start,
+        entity_type,
+        entity_id,
+        sum(revenue_quota) as revenue_quota_to_date,
+        sum(net_amount) as credited_amount
+    from days_in_periods
+    group by 1, 2, 3, 4
+),
+
+-- Whole periods, also those in progress: the pipeline at the start has all of the period to close.
+quotas as (
+    select
+        periods.grain,
+        periods.period_start,
+        by_day.entity_type,
+        by_day.entity_id,
+        sum(by_day.revenue_quota) as revenue_quota,
+        max(case when by_day.entity_type = 'company' then count(*) end) over (
+            partition by periods.grain, periods.period_start
+        ) = {{ days_from('periods.period_start', 'periods.period_end') }} as has_every_day
+    from due_and_sold_by_day as by_day
+    inner join periods
+        on
+            by_day.date_day >= periods.period_start
+            and by_day.date_day < periods.period_end
+    where
+        periods.grain in ({{ text_list(grains()) }})
+        and by_day.revenue_quota is not null
+    group by 1, 2, 3, 4, periods.period_end
+),
+
+active_periods as (
+    {%- for relation in ['deals', 'pipeline', 'quotas'] %}
+    select
+        grain,
+        period_start,
+        entity_type,
+        entity_id
+    from {{ relation }}
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+),
+
+spine as (
+    {{ entity_periods('active_periods') }}
+),
+
+joined as (
+    select
+        spine.grain,
+        spine.period_start,
+        spine.entity_type,
+        spine.entity_id,
+        spine.is_partial_period,
+        {%- for prefix in ['', 'created_'] %}
+        {%- for outcome in ['won', 'lost'] %}
+        {%- for measure in ['opportunities', 'amount', 'with_amount'] %}
+        coalesce(deals.{{ prefix }}{{ outcome }}_{{ measure }}, 0) as {{ prefix }}{{ outcome }}_{{ measure }},
+        {%- endfor %}
+        {%- endfor %}
+        {%- endfor %}
+        coalesce(deals.created_opportunities, 0) as created_opportunities,
+        coalesce(deals.won_amount_squares, 0) as won_amount_squares,
+        coalesce(deals.cycle_opportunities, 0) as cycle_opportunities,
+        deals.mean_cycle_days,
+        deals.median_cycle_days,
+        deals.p90_cycle_days,
+        -- An empty pipeline exists only for entities that can have a pipeline.
+        case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_opportunities, 0) end
+            as open_opportunities_at_start,
+        case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_amount, 0) end
+            as open_amount_at_start,
+        case when quotas.has_every_day then quotas.revenue_quota end as revenue_quota,
+        attained.revenue_quota_to_date,
+        attained.credited_amount
+    from spine
+    left join deals using (grain, period_start, entity_type, entity_id)
+    left join pipeline using (grain, period_start, entity_type, entity_id)
+    left join attained using (grain, period_start, entity_type, entity_id)
+    left join quotas
+        on
+            replace(spine.grain, '_to_date', '') = quotas.grain
+            and spine.period_start = quotas.period_start
+            and spine.entity_type = quotas.entity_type
+            and spine.entity_id = quotas.entity_id
+)
+
+select
+    grain,
+    period_start,
+    entity_type,
+    entity_id,
+    cast(won_opportunities + lost_opportunities as bigint) as closed_opportunities,
+    cast(won_opportunities as bigint) as won_opportunities,
+    cast(lost_opportunities as bigint) as lost_opportunities,
+    cast(won_amount + lost_amount as decimal(18, 2)) as closed_amount,
+    cast(won_amount as decimal(18, 2)) as won_amount,
+    cast(lost_amount as decimal(18, 2)) as lost_amount,
+    {{ safe_divide('won_opportunities', 'won_opportunities + lost_opportunities') }} as win_rate_closed_count,
+    cast(won_opportunities + lost_opportunities - won_with_amount - lost_with_amount as bigint) as closed_without_amount,
+    case
+        when 2 * won_with_amount >= won_opportunities and 2 * lost_with_amount >= lost_opportunities
+            then {{ safe_divide('won_amount', 'won_amount + lost_amount') }}
+    end as win_rate_closed_value,
+    {{ safe_divide('won_amount', 'won_opportunities') }} as average_deal_value,
+    {{ mean_bound('won_opportunities', 'won_amount', 'won_amount_squares', '-') }} as average_deal_value_low,
+    {{ mean_bound('won_opportunities', 'won_amount', 'won_amount_squares', '+') }} as average_deal_value_high,
+    cast(cycle_opportunities as bigint) as cycle_opportunities,
+    cast(mean_cycle_days as double) as mean_cycle_days,
+    cast(median_cycle_days as double) as median_cycle_days,
+    cast(p90_cycle_days as double) as p90_cycle_days,
+    cast(created_opportunities as bigint) as created_opportunities,
+    cast(created_won_opportunities + created_lost_opportunities as bigint) as created_closed_opportunities,
+    cast(created_won_opportunities as bigint) as created_won_opportunities,
+    cast(created_won_amount + created_lost_amount as decimal(18, 2)) as created_closed_amount,
+    cast(created_won_amount as decimal(18, 2)) as created_won_amount,
+    {{ safe_divide('created_won_opportunities', 'created_won_opportunities + created_lost_opportunities') }}
+        as win_rate_created_count,
+    case
+        when
+            2 * created_won_with_amount >= created_won_opportunities
+            and 2 * created_lost_with_amount >= created_lost_opportunities
+            then {{ safe_divide('created_won_amount', 'created_won_amount + created_lost_amount') }}
+    end as win_rate_created_value,
+    cast(open_opportunities_at_start as bigint) as open_opportunities_at_start,
+    cast(open_amount_at_start as decimal(18, 2)) as open_amount_at_start,
+    cast(revenue_quota as decimal(18, 2)) as revenue_quota,
+    {{ safe_divide('open_amount_at_start', 'revenue_quota') }} as pipeline_coverage,
+    {{ safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities') }}
+        as expected_pipeline_value,
+    {{ safe_divide(
+        safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities'),
+        'mean_cycle_days',
+    ) }} as pipeline_velocity,
+    {{ safe_divide('credited_amount', 'revenue_quota_to_date') }} as quota_attainment,
+    is_partial_period
+from joined
