@@ -20,12 +20,6 @@
 {%- endmacro %}
 
 
-{# The offsets in months, 1, 2, …, of the month ends that can lie within `days` days after some day of a month. #}
-{% macro month_ends_within(days) -%}
-    {{ return(range(1, days // 28 + 2)) }}
-{%- endmacro %}
-
-
 {# Every month from an entity's first month in `relation` (period_month, entity_type, entity_id) to that of the as-of date. #}
 {% macro entity_months(relation) -%}
     select

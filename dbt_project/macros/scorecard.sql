@@ -72,7 +72,8 @@
     ]) -%}
 
     {%- set clv = {
-        'mart': 'kpi_clv__cohort', 'kpi': 'clv', 'kind': 'ratio', 'denominator': 'customers', 'cases': 'customers', 'needs': ['orders']
+        'mart': 'kpi_clv__cohort', 'kpi': 'clv', 'kind': 'ratio', 'denominator': 'customers', 'cases': 'customers', 'needs': ['orders'],
+        'grains': cohorts,
     } -%}
     {%- for days in [30, 90, 180, 365] -%}
         {%- set within = dict(clv, mature='is_mature', where='horizon_days = ' ~ days) -%}
@@ -134,15 +135,19 @@
 
     {%- set customers = {'mart': 'kpi_retention', 'kpi': 'retention', 'kind': 'ratio', 'needs': ['orders']} -%}
     {%- set base = dict(customers, denominator='base_amount', cases='base_customers') -%}
+    {%- set base_12m = dict(customers, denominator='base_amount_12m', cases='base_customers_12m', grains=['month', 'quarter', 'year']) -%}
     {%- do measures.extend([
         dict(customers, variant='logo', kind='rate', value='logo_retention', numerator='retained_customers',
              denominator='customers_at_start', cases='customers_at_start', mature='is_start_known'),
         dict(base, variant='nrr', value='nrr', numerator='kept_amount'),
         dict(base, variant='grr', value='grr', numerator='kept_at_most_amount'),
+        dict(base_12m, variant='nrr_12m', value='nrr_12m', numerator='kept_amount_12m'),
+        dict(base_12m, variant='grr_12m', value='grr_12m', numerator='kept_at_most_amount_12m'),
         dict(customers, variant='repeat_purchase', kind='rate', value='repeat_purchase_rate', numerator='repeat_customers',
              denominator='customers_to_date', cases='customers_to_date'),
-        dict(customers, kpi='clv', variant='predictive_simple', value='predictive_value', numerator='margin_per_active_customer',
-             denominator='predictive_churn_rate', cases='customers_at_start', mature='not is_partial_period and is_start_known'),
+        dict(customers, kpi='clv', variant='predictive_simple', grains=months, value='predictive_value',
+             numerator='margin_per_active_customer', denominator='predictive_churn_rate', cases='customers_at_start',
+             mature='not is_partial_period and is_start_known', so_far=true),
     ]) -%}
 
     {%- set answers = {'mart': 'kpi_nps', 'kpi': 'nps', 'kind': 'ratio', 'needs': ['nps_responses']} -%}

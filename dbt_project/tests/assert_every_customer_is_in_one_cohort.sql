@@ -25,11 +25,11 @@ retention as (
 
 cohort_values as (
     select
-        period_month as cohort_month,
+        period_start as cohort_month,
         customers,
         net_amount
     from {{ ref('kpi_clv__cohort') }}
-    where entity_type = 'company' and horizon = 'lifetime' and customers > 0
+    where grain = 'month' and entity_type = 'company' and horizon = 'lifetime' and customers > 0
 ),
 
 cohort_months as (

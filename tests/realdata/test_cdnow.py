@@ -104,8 +104,8 @@ def test_cdnow_repeat_customers_equal_an_independent_count(cdnow: Installation, 
     orders = purchases(real_data_dir)["customer"].value_counts()
     with cdnow.warehouse() as connection:
         [row] = connection.execute(
-            "select customers_to_date, repeat_customers from marts.kpi_retention__monthly "
-            "where entity_type = 'company' and period_month = date '1998-06-01'"
+            "select customers_to_date, repeat_customers from marts.kpi_retention "
+            "where grain = 'month' and entity_type = 'company' and period_start = date '1998-06-01'"
         ).fetchall()
     assert row == (23_570, int((orders >= 2).sum()))
 

@@ -4,8 +4,7 @@
 {% set measures = scorecard_measures() %}
 {# Marts that have months only, until they are converted. #}
 {% set monthly = {
-    'kpi_cac': 'kpi_cac__monthly', 'kpi_clv__cohort': 'kpi_clv__cohort',
-    'kpi_retention': 'kpi_retention__monthly', 'kpi_nps': 'kpi_nps__monthly',
+    'kpi_cac': 'kpi_cac__monthly', 'kpi_nps': 'kpi_nps__monthly',
 } %}
 with
 {%- for mart in measures | map(attribute='mart') | unique %}

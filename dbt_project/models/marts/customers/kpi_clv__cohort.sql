@@ -1,8 +1,9 @@
--- The value of a cohort's customers after a number of days; one row per cohort month, horizon and company, segment,
--- region or channel (of the first order). A cohort are the customers who first ordered in a month.
+-- The value of a cohort's customers after a number of days; one row per cohort month or quarter, horizon and company, segment,
+-- region or channel (of the first order). A cohort are the customers who first ordered in a month or quarter.
 -- Per customer: net revenue or margin within [first order, first order + horizon) / customers, shown when every customer of the
--- month has had the horizon's days. Horizon `lifetime` covers everything so far, and is always shown.
-{% set cuts = {'company': "'company'", 'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
+-- cohort has had the horizon's days. Horizon `lifetime` covers everything so far, and is always shown.
+-- A cohort in progress is compared with none: it has had no horizon yet, and an earlier lifetime is longer than its own.
+{% set cuts = {'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
 {% set horizons = [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 330, 365, 545, 730] %}
 with
 
@@ -39,19 +40,28 @@ earned as (
     group by 1, 2, 3, 4, 5
 ),
 
-sizes as (
-    {%- for entity_type, entity_id in cuts.items() %}
+-- A quarter consists of months, so the first day of a month says in which quarter its cohort is.
+periods_of_cohorts as (
     select
-        cohort_month as period_month,
-        '{{ entity_type }}' as entity_type,
-        {{ entity_id }} as entity_id,
+        date_day as cohort_month,
+        grain,
+        period_start
+    from {{ ref('int_period_days') }}
+    where grain in ('month', 'quarter')
+),
+
+customers_in_periods as (
+    select *
+    from customers
+    inner join periods_of_cohorts using (cohort_month)
+),
+
+sizes as (
+    {% call by_cuts('customers_in_periods', ['grain', 'period_start'], cuts) %}
         count(*) as customers,
         -- If the value of some customers of a cohort cannot be predicted, the cohort has no prediction.
         case when count(predicted_value) = count(*) then sum(predicted_value) end as predicted_amount
-    from customers
-    group by 1, 2, 3
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    {% endcall %}
 ),
 
 horizons as (
@@ -62,31 +72,35 @@ horizons as (
     select 'lifetime' as horizon, cast(null as integer) as horizon_days
 ),
 
-sums as (
-    {%- for entity_type, entity_id in cuts.items() %}
+earned_by_horizon as (
     select
-        earned.cohort_month as period_month,
-        '{{ entity_type }}' as entity_type,
-        {{ entity_id }} as entity_id,
+        earned.*,
         horizons.horizon,
-        sum(earned.net_amount) as net_amount,
-        sum(earned.margin_amount) as margin_amount,
-        sum(earned.items_without_cost) as items_without_cost
+        periods_of_cohorts.grain,
+        periods_of_cohorts.period_start
     from earned
     inner join horizons
         on earned.from_horizon_days <= horizons.horizon_days or horizons.horizon_days is null
-    group by 1, 2, 3, 4
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    inner join periods_of_cohorts
+        on earned.cohort_month = periods_of_cohorts.cohort_month
+),
+
+sums as (
+    {% call by_cuts('earned_by_horizon', ['grain', 'period_start', 'horizon'], cuts) %}
+        sum(net_amount) as net_amount,
+        sum(margin_amount) as margin_amount,
+        sum(items_without_cost) as items_without_cost
+    {% endcall %}
 ),
 
 spine as (
-    {{ entity_months('sizes') }}
+    {{ entity_periods('sizes') }}
 ),
 
 cohorts as (
     select
-        spine.period_month,
+        spine.grain,
+        spine.period_start,
         spine.entity_type,
         spine.entity_id,
         spine.is_partial_period,
@@ -96,18 +110,20 @@ cohorts as (
         coalesce(sums.net_amount, 0) as net_amount,
         case when coalesce(sums.items_without_cost, 0) = 0 then coalesce(sums.margin_amount, 0) end as margin_amount,
         case when horizons.horizon = 'lifetime' then sizes.predicted_amount end as predicted_amount,
-        -- The last customer of the month may have ordered first on its last day.
+        -- The last customer of the cohort may have ordered first on its last day.
         horizons.horizon_days is null
-        or {{ days_from('spine.next_month_start', 'parameters.as_of_date') }} + 2 >= horizons.horizon_days as is_mature
+        or {{ days_from('spine.period_end', 'parameters.as_of_date') }} + 2 >= horizons.horizon_days as is_mature
     from spine
     cross join horizons
     cross join parameters
-    left join sizes using (period_month, entity_type, entity_id)
-    left join sums using (period_month, entity_type, entity_id, horizon)
+    left join sizes using (grain, period_start, entity_type, entity_id)
+    left join sums using (grain, period_start, entity_type, entity_id, horizon)
+    where spine.grain in ('month', 'quarter')
 )
 
 select
-    period_month,
+    grain,
+    period_start,
     entity_type,
     entity_id,
     horizon,

@@ -40,7 +40,11 @@ leads as (
 ),
 
 customer_value as (
-    select * from {{ ref('kpi_retention__monthly') }}
+    select
+        *,
+        period_start as period_month
+    from {{ ref('kpi_retention') }}
+    where grain = 'month'
 ),
 
 media as (

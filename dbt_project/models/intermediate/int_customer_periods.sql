@@ -1,0 +1,189 @@
+-- What each customer did in each period; one row per grain, period and customer with an order or net revenue in it or in a period
+-- that it is compared with, or with activity at its start or end.
+-- A period in progress ends with the as-of date so far, and is compared with as many days of the period before and of the period
+-- twelve months before (52 weeks before, for a week). So is a part of an earlier period, whose grain ends in `_to_date`.
+{{ config(materialized='view') }}
+{% set comparisons = ['prior', 'last_year'] %}
+with
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+customers as (
+    select * from {{ ref('dim_customer') }}
+),
+
+activity as (
+    select * from {{ ref('int_customer_activity') }}
+),
+
+parts as (
+    select
+        grain,
+        period_start,
+        'period' as part,
+        period_start as first_day,
+        counted_until
+    from periods
+    {%- for name in comparisons %}
+    union all
+    select
+        periods.grain,
+        periods.period_start,
+        '{{ name }}' as part,
+        earlier.period_start as first_day,
+        case
+            when periods.grain = earlier.grain and not periods.is_partial_period then earlier.period_end
+            else least(
+                earlier.period_end,
+                {{ add_days('earlier.period_start', days_from('periods.period_start', 'periods.counted_until')) }}
+            )
+        end as counted_until
+    from periods
+    inner join periods as earlier
+        on
+            periods.grain in (earlier.grain, concat(earlier.grain, '_to_date'))
+            and periods.{{ name }}_period_start = earlier.period_start
+    where earlier.grain in ({{ text_list(grains()) }})
+    {%- endfor %}
+),
+
+days_of_parts as (
+    select
+        days.date_day,
+        parts.grain,
+        parts.period_start,
+        parts.part
+    from {{ ref('int_days') }} as days
+    inner join parts
+        on
+            days.date_day >= parts.first_day
+            and days.date_day < parts.counted_until
+),
+
+days_of_customers as (
+    select
+        customer_id,
+        ordered_on as date_day,
+        1 as orders,
+        0 as net_amount,
+        0 as margin_amount,
+        0 as items_without_cost
+    from {{ ref('int_counted_orders') }}
+    where customer_id is not null
+    union all
+    select
+        customer_id,
+        moved_on as date_day,
+        0 as orders,
+        net_amount,
+        margin_amount,
+        items_without_cost
+    from {{ ref('int_customer_movements') }}
+),
+
+counted as (
+    select
+        days_of_customers.customer_id,
+        days_of_parts.grain,
+        days_of_parts.period_start,
+        days_of_parts.part,
+        days_of_customers.orders,
+        days_of_customers.net_amount,
+        days_of_customers.margin_amount,
+        days_of_customers.items_without_cost
+    from days_of_customers
+    inner join days_of_parts
+        on days_of_customers.date_day = days_of_parts.date_day
+    {%- for part, moment in [['start', 'period_start'], ['end', 'counted_until']] %}
+    union all
+    select
+        activity.customer_id,
+        periods.grain,
+        periods.period_start,
+        '{{ part }}' as part,
+        0 as orders,
+        0 as net_amount,
+        0 as margin_amount,
+        0 as items_without_cost
+    from activity
+    inner join periods
+        on
+            periods.{{ moment }} >= activity.active_from
+            and periods.{{ moment }} < activity.active_until
+    {%- endfor %}
+),
+
+per_customer as (
+    select
+        customer_id,
+        grain,
+        period_start,
+        {%- for column in ['orders', 'net_amount', 'margin_amount', 'items_without_cost'] %}
+        sum(case when part = 'period' then {{ column }} else 0 end) as {{ column }},
+        {%- endfor %}
+        {%- for name in comparisons %}
+        sum(case when part = '{{ name }}' then net_amount else 0 end) as {{ name }}_net_amount,
+        {%- endfor %}
+        max(case when part = 'start' then 1 else 0 end) = 1 as is_active_at_start,
+        max(case when part = 'end' then 1 else 0 end) = 1 as is_active_at_end
+    from counted
+    group by 1, 2, 3
+),
+
+joined as (
+    select
+        per_customer.*,
+        periods.is_partial_period,
+        customers.cohort_month,
+        customers.segment,
+        customers.region,
+        customers.first_channel,
+        coalesce(customers.first_ordered_on >= periods.period_start and customers.first_ordered_on < periods.counted_until, false)
+            as is_new
+    from per_customer
+    inner join periods
+        on
+            per_customer.grain = periods.grain
+            and per_customer.period_start = periods.period_start
+    left join customers
+        on per_customer.customer_id = customers.customer_id
+)
+
+select
+    grain,
+    period_start,
+    customer_id,
+    cohort_month,
+    coalesce(segment, 'unassigned') as segment,
+    coalesce(region, 'unassigned') as region,
+    coalesce(first_channel, 'unassigned') as first_channel,
+    cast(orders as bigint) as orders,
+    cast(net_amount as decimal(18, 2)) as net_amount,
+    -- If the cost of only some items were known, the margin would be too high.
+    case when items_without_cost = 0 then cast(margin_amount as decimal(18, 2)) end as margin_amount,
+    cast(prior_net_amount as decimal(18, 2)) as prior_net_amount,
+    cast(last_year_net_amount as decimal(18, 2)) as last_year_net_amount,
+    cast(net_amount - prior_net_amount as decimal(18, 2)) as net_change_amount,
+    is_active_at_start,
+    is_active_at_end,
+    case
+        when is_active_at_start and is_active_at_end then 'retained'
+        when is_active_at_start then 'churned'
+        when is_active_at_end and is_new then 'new'
+        when is_active_at_end then 'reactivated'
+        else 'inactive'
+    end as activity_movement,
+    -- A fall from something to nothing is churn, not contraction.
+    case
+        when prior_net_amount > 0 and net_amount <= 0 then 'churned'
+        when prior_net_amount > 0 and net_amount > prior_net_amount then 'expansion'
+        when prior_net_amount > 0 and net_amount < prior_net_amount then 'contraction'
+        when prior_net_amount > 0 then 'retained'
+        when net_amount > 0 and is_new then 'new'
+        when net_amount > 0 then 'reactivated'
+        else 'none'
+    end as revenue_movement,
+    is_partial_period
+from joined
