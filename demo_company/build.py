@@ -101,8 +101,9 @@ Definitions of the variants
                   until the 90 days before the month are in the history); repeat_purchase: of all
                   customers so far, those with two orders; nrr, grr: of customers with positive net revenue last month,
                   their net revenue this month, and at most that of last month
-  nps             month, trailing_90d: by each customer's latest answer in it; response_rate: of invitations sent in
-                  the month, those answered. The channel is that of the invitation
+  nps             period, trailing_90d: by each customer's latest answer in the period, or in the 90 days before its end
+                  (of a quarter or year in progress, to the as-of date); response_rate: of invitations sent in the
+                  period, those answered. The channel is that of the invitation
 
 How to get from the deliveries to the clean business
   1. Put aside every row with a cell that cannot be read.

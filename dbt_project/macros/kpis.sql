@@ -110,16 +110,21 @@
 {%- endmacro %}
 
 
-{# A bound of the 95 % interval of an NPS in points, from Var = (p + d − (p − d)²) / n; NULL without answers. The normal
-   approximation can exceed 100, so the bound is limited to the scale. #}
+{# A bound of the 95 % interval of an NPS in points; NULL without answers. The adjusted Wald interval of Rocks 2016: the normal
+   one, Var = (p + d − (p − d)²) / n, after three answers are added, a quarter of them promoters and a quarter detractors. It is
+   limited to the scale, and for a single answer extended to the score. #}
 {% macro nps_bound(promoters, detractors, responses, sign) -%}
-    {%- set p, d = safe_divide(promoters, responses), safe_divide(detractors, responses) -%}
+    {%- set n = '(cast(' ~ responses ~ ' as double) + 3)' -%}
+    {%- set p, d = '((' ~ promoters ~ ' + 0.75) / ' ~ n ~ ')', '((' ~ detractors ~ ' + 0.75) / ' ~ n ~ ')' -%}
+    {%- set inner, outer = ('least', 'greatest') if sign == '-' else ('greatest', 'least') -%}
     case
         when {{ responses }} > 0
             then
-                {{ 'greatest' if sign == '-' else 'least' }}(
-                    100 * ({{ p }} - {{ d }}) {{ sign }} 100 * 1.959963984540054 * sqrt(
-                        ({{ p }} + {{ d }} - ({{ p }} - {{ d }}) * ({{ p }} - {{ d }})) / cast({{ responses }} as double)
+                {{ outer }}(
+                    {{ inner }}(
+                        100 * ({{ p }} - {{ d }})
+                        {{ sign }} 100 * 1.959963984540054 * sqrt(({{ p }} + {{ d }} - power({{ p }} - {{ d }}, 2)) / {{ n }}),
+                        {{ safe_divide('100 * (' ~ promoters ~ ' - ' ~ detractors ~ ')', responses) }}
                     ),
                     cast({{ sign }}100 as double)
                 )

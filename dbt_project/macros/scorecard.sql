@@ -151,13 +151,13 @@
     ]) -%}
 
     {%- set answers = {'mart': 'kpi_nps', 'kpi': 'nps', 'kind': 'ratio', 'needs': ['nps_responses']} -%}
-    {%- for variant in ['month', 'trailing_90d'] -%}
+    {%- for variant in ['period', 'trailing_90d'] -%}
         {%- do measures.append(dict(answers, variant=variant, value=variant ~ '_nps',
             numerator=variant ~ '_promoters - ' ~ variant ~ '_detractors', denominator=variant ~ '_responses',
             cases=variant ~ '_responses', interval=[variant ~ '_nps_low', variant ~ '_nps_high'])) -%}
     {%- endfor -%}
     {%- do measures.append(dict(answers, variant='response_rate', kind='rate', value='response_rate', numerator='answered_invitations',
-        denominator='invitations', cases='invitations', needs=['nps_responses', 'nps_invitations'])) -%}
+        denominator='invitations', cases='invitations', needs=['nps_responses', 'nps_invitations'], so_far=true)) -%}
     {{ return(measures) }}
 {%- endmacro %}
 

@@ -82,8 +82,8 @@ counted as (
         'nps_invitations' as entity,
         'all files' as place,
         coalesce(sum(invitations), 0) as found_rows
-    from {{ ref('kpi_nps__monthly') }}
-    where entity_type = 'company'
+    from {{ ref('kpi_nps') }}
+    where entity_type = 'company' and grain = 'month'
 ),
 
 compared as (

@@ -65,7 +65,7 @@ def all_kpis(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
         *clv(movements, customers, customer_months, as_of),
         *sales_growth(movements, as_of),
         *retention(customer_months),
-        *nps(frames, customers),
+        *nps(frames, customers, as_of),
     ]
 
 

@@ -11,45 +11,59 @@ import pandas as pd
 
 from demo_company.tables import Frames
 from demo_company.truth.basics import (
+    AS_OF,
     COMPANY,
-    MONTHS,
+    PERIOD,
     UNASSIGNED,
+    Period,
     TruthRow,
     business_date,
-    every_month,
-    month_of,
-    next_month,
+    every_period,
+    in_periods,
+    periods,
     shares,
 )
 from demo_company.truth.movements import CUSTOMER_CUTS
 
 
-def nps(frames: Frames, customers: pd.DataFrame) -> list[TruthRow]:
+def nps(frames: Frames, customers: pd.DataFrame, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
     """Promoters (9, 10) minus detractors (0 to 6) per hundred customers, each by the latest answer; and response rate.
 
-    The channel is that of the invitation: the invitation of the latest answer, or the invitations sent.
+    The channel is that of the invitation: the invitation of the latest answer, or the invitations sent. An invitation
+    may be answered after its period, so parts of earlier periods have no response rate to compare with.
     """
-    answers, sent = _answers(frames, customers), _invitations(frames, customers)
+    answers, sent = _answers(frames, customers), in_periods(_invitations(frames, customers), "day", as_of)
     counted = [("response_rate", sent, "answered", 1)]
-    for variant, length in (("month", None), ("trailing_90d", pd.Timedelta(days=90))):
-        counted.append((variant, _latest_answers(answers, length), "balance", 100))
+    for variant in ("period", "trailing_90d"):
+        counted.append((variant, _latest_answers(answers, variant, as_of), "balance", 100))
     rows = []
     for variant, frame, measure, per in counted:
         for cut in CUSTOMER_CUTS:
-            grouped = frame.groupby(["month", cut])[measure]
-            rows += shares("nps", variant, cut, grouped.sum(), every_month(grouped.size(), cut), per=per)
-    return rows
+            grouped = frame.groupby([*PERIOD, cut])[measure]
+            rows += shares("nps", variant, cut, grouped.sum(), every_period(grouped.size(), cut, as_of), per=per)
+    return [row for row in rows if row.variant != "response_rate" or not row.grain.endswith("_to_date")]
 
 
-def _latest_answers(answers: pd.DataFrame, length: pd.Timedelta | None) -> pd.DataFrame:
-    """Per month, each customer's latest answer of the `length` before the month's end, or of the month itself."""
-    months = []
-    for month in MONTHS:
-        end = next_month(month)
-        start = month if length is None else end - length
-        window = answers[(answers["day"] >= start) & (answers["day"] < end)]
-        months.append(window.drop_duplicates("customer_id", keep="last").assign(month=month))
-    return pd.concat(months)
+def _latest_answers(answers: pd.DataFrame, variant: str, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Per period, each customer's latest answer of the period, or of the 90 days before its end."""
+    windows = []
+    for period in periods(as_of):
+        start = period.start if variant == "period" else _end_of_90_days(period) - pd.Timedelta(days=90)
+        window = answers[(answers["day"] >= start) & (answers["day"] < period.until)]
+        latest = window.drop_duplicates("customer_id", keep="last")
+        windows.append(latest.assign(grain=period.grain, start=period.start))
+    return pd.concat(windows)
+
+
+def _end_of_90_days(period: Period) -> pd.Timestamp:
+    """The end of a whole week or month, even if only a part of it counts; of other periods, the end of what counts."""
+    match period.grain.removesuffix("_to_date"):
+        case "week":
+            return period.start + pd.Timedelta(days=7)
+        case "month":
+            return period.start + pd.offsets.MonthBegin()
+        case _:
+            return period.until
 
 
 def _answers(frames: Frames, customers: pd.DataFrame) -> pd.DataFrame:
@@ -62,9 +76,9 @@ def _answers(frames: Frames, customers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _invitations(frames: Frames, customers: pd.DataFrame) -> pd.DataFrame:
-    """Invitations with the month in which they were sent, whether they were answered, and cuts."""
+    """Invitations with the day on which they were sent, whether they were answered, and cuts."""
     sent = frames["survey.invitations"].copy()
-    sent["month"] = month_of(business_date(sent["sent_at"]))
+    sent["day"] = business_date(sent["sent_at"])
     sent["answered"] = sent["invitation_id"].isin(frames["survey.responses"]["invitation_id"])
     return _with_cuts(sent, customers, sent["channel"])
 

@@ -24,7 +24,7 @@ OF_ORDERS = {
 OF_DEALS = {("win_rate", "closed_count"), ("win_rate", "created_value"), ("revenue", "bookings")}
 OF_LEADS = {("lead_conversion", "cohort_ever"), ("lead_conversion", "activity")}
 OF_ADS_AND_ORDERS = {("cac", "paid"), ("cac", "blended"), ("cac", "roas")}
-OF_SURVEYS = {("nps", "month"), ("nps", "trailing_90d"), ("nps", "response_rate")}
+OF_SURVEYS = {("nps", "period"), ("nps", "trailing_90d"), ("nps", "response_rate")}
 
 SUBSETS = {
     "crm": (OF_DEALS | OF_LEADS, OF_ORDERS | OF_ADS_AND_ORDERS | OF_SURVEYS),

@@ -9,7 +9,7 @@ from tests.conftest import Installation
 from tests.integration.conftest import deliver_demo, published_hashes
 from tests.integration.test_subsets import LAST_DELIVERY, keep_the_historical_delivery_only
 
-OF_SURVEYS = {"base_survey__responses", "stg_survey__nps_responses", "fct_nps_responses", "kpi_nps__monthly"}
+OF_SURVEYS = {"base_survey__responses", "stg_survey__nps_responses", "fct_nps_responses", "kpi_nps"}
 OF_FINANCE = {"base_finance__fx_rates", "stg_finance__fx_rates", "base_finance__costs", "fct_marketing_spend"}
 
 
@@ -86,7 +86,7 @@ def test_a_late_answer_changes_what_is_made_from_answers_and_the_rest_stands(com
     assert first_run not in {checked[name] for name in OF_SURVEYS}
     shown = shown_by_dagster(company)
     assert shown == {"fct_marketing_spend": first_run, "check of fct_marketing_spend": first_run}
-    for mart in ("fct_nps_responses", "kpi_nps__monthly"):
+    for mart in ("fct_nps_responses", "kpi_nps"):
         company.assert_published(mart)
 
     published = published_hashes(company)

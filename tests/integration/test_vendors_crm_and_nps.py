@@ -238,8 +238,8 @@ def test_a_person_counts_once_in_nps_whichever_tool_asked(vendors: Installation)
     # Ada's last answer of March is a 4 in Delighted. An unknown person gave a 6, and one without an address a 9.
     assert rows(
         vendors,
-        "select period_month, month_responses, month_promoters, month_detractors, round(month_nps, 2) "
-        "from marts.kpi_nps__monthly where entity_type = 'company' and month_responses > 0 order by 1",
+        "select period_start, period_responses, period_promoters, period_detractors, round(period_nps, 2) "
+        "from marts.kpi_nps where grain = 'month' and entity_type = 'company' and period_responses > 0 order by 1",
     ) == [(date(2025, 3, 1), 3, 1, 2, -33.33), (date(2025, 4, 1), 1, 1, 0, 100.0)]
 
 

@@ -234,8 +234,8 @@ def test_qualtrics_answers_are_those_of_people_who_were_asked(business: Installa
     # Ada's last answer is a 6.
     assert rows(
         business,
-        "select month_responses, month_promoters, month_detractors from marts.kpi_nps__monthly "
-        "where entity_type = 'company' and period_month = date '2025-02-01'",
+        "select period_responses, period_promoters, period_detractors from marts.kpi_nps "
+        "where grain = 'month' and entity_type = 'company' and period_start = date '2025-02-01'",
     ) == [(2, 0, 2)]
 
 

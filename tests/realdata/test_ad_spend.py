@@ -87,12 +87,12 @@ def test_what_the_report_does_not_say_has_no_source(report: Installation) -> Non
         statuses = connection.execute(
             "select kpi_id, variant, status from marts.kpi_scorecard__monthly where entity_type = 'company' "
             "and period_month = date '2021-02-01' and (kpi_id, variant) in "
-            "(('cac', 'fully_loaded'), ('win_rate', 'closed_count'), ('nps', 'month'), ('revenue', 'margin')) "
+            "(('cac', 'fully_loaded'), ('win_rate', 'closed_count'), ('nps', 'period'), ('revenue', 'margin')) "
             "order by 1"
         ).fetchall()
     assert statuses == [
         ("cac", "fully_loaded", "no_source"),
-        ("nps", "month", "no_source"),
+        ("nps", "period", "no_source"),
         ("revenue", "margin", "no_data"),
         ("win_rate", "closed_count", "no_source"),
     ]

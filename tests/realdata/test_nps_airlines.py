@@ -24,14 +24,14 @@ def airlines(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> I
         file = real_data_dir / "nps_airlines" / f"input_0{number}.csv"
         shutil.copy(file, landing / f"answers_2025-01-31_{number}.csv")
     installation = Installation(landing.parents[1], HERE / "nps_airlines" / "kpi.yml")
-    installation.build(models="+kpi_nps__monthly")
+    installation.build(models="+kpi_nps")
     return installation
 
 
 @pytest.mark.nightly
 def test_the_whole_job_publishes_them(airlines: Installation) -> None:
     airlines.kpi("run")
-    airlines.assert_published("kpi_nps__monthly")
+    airlines.assert_published("kpi_nps")
 
 
 def published_scores(airlines: Installation) -> dict[str, tuple[int, int, int, float]]:
@@ -40,8 +40,9 @@ def published_scores(airlines: Installation) -> dict[str, tuple[int, int, int, f
         return {
             airline: (responses, promoters, detractors, nps)
             for airline, responses, promoters, detractors, nps in connection.execute(
-                "select entity_id, month_responses, month_promoters, month_detractors, month_nps "
-                "from marts.kpi_nps__monthly where entity_type = 'segment' and period_month = date '2025-01-01'"
+                "select entity_id, period_responses, period_promoters, period_detractors, period_nps "
+                "from marts.kpi_nps "
+                "where grain = 'month' and entity_type = 'segment' and period_start = date '2025-01-01'"
             ).fetchall()
         }
 

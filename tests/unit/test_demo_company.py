@@ -459,7 +459,7 @@ VARIANTS = {
         **dict.fromkeys(("lifetime", "predictive_simple"), CUSTOMER_CUTS),
     },
     "retention": dict.fromkeys(("logo", "repeat_purchase", "nrr", "grr"), CUSTOMER_CUTS),
-    "nps": dict.fromkeys(("month", "trailing_90d", "response_rate"), CUSTOMER_CUTS),
+    "nps": dict.fromkeys(("period", "trailing_90d", "response_rate"), CUSTOMER_CUTS),
 }
 
 

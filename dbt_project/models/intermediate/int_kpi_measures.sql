@@ -4,7 +4,7 @@
 {% set measures = scorecard_measures() %}
 {# Marts that have months only, until they are converted. #}
 {% set monthly = {
-    'kpi_cac': 'kpi_cac__monthly', 'kpi_nps': 'kpi_nps__monthly',
+    'kpi_cac': 'kpi_cac__monthly',
 } %}
 with
 {%- for mart in measures | map(attribute='mart') | unique %}

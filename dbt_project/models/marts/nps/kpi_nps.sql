@@ -1,0 +1,160 @@
+-- Net promoter score and who answered; one row per grain, period and company, segment, region or channel (of the survey).
+-- NPS = 100 × (promoters − detractors) / customers who answered, each with the latest answer in the window: the period, or the
+-- 90 days before its end. The response rate is based on the invitations sent in the period.
+{% set cuts = {'segment': 'segment', 'region': 'region', 'channel': 'channel'} %}
+{% set windows = ['period', 'trailing_90d'] %}
+{% set counts = ['responses', 'promoters', 'passives', 'detractors'] %}
+with
+
+responses as (
+    select
+        *,
+        lead(responded_on) over (partition by respondent_key order by responded_at, response_id) as next_responded_on
+    from {{ ref('fct_nps_responses') }}
+),
+
+invitations as (
+    select
+        {{ business_date('invitations.sent_at') }} as sent_on,
+        invitations.channel,
+        customers.segment,
+        customers.region,
+        answers.invitation_id is not null as is_answered
+    from {{ ref('int_nps_invitations') }} as invitations
+    left join {{ ref('int_customer_identities') }} as identities
+        on invitations.customer_id = identities.customer_id
+    left join {{ ref('dim_customer') }} as customers
+        on coalesce(identities.person_id, invitations.customer_id) = customers.customer_id
+    left join (
+        select distinct invitation_id from responses
+    ) as answers
+        on invitations.invitation_id = answers.invitation_id
+),
+
+-- The 90 days of a week or month in progress end with the period, so some of them are still to come. Most of a year's would be,
+-- so those of a quarter or year in progress end with the as-of date.
+window_bounds as (
+    select
+        grain,
+        period_start,
+        counted_until,
+        'period' as answered_within,
+        period_start as window_start
+    from {{ ref('int_periods') }}
+    union all
+    select
+        grain,
+        period_start,
+        counted_until,
+        'trailing_90d' as answered_within,
+        case
+            {%- for grain in ['week', 'month'] %}
+            when grain in ('{{ grain }}', '{{ grain }}_to_date')
+                then {{ add_period(later_period(grain, 'period_start', 1), 'day', -90) }}
+            {%- endfor %}
+            else {{ add_period('counted_until', 'day', -90) }}
+        end as window_start
+    from {{ ref('int_periods') }}
+),
+
+-- An answer is its customer's latest in a window if the customer's next one, if any, comes after the window.
+latest_answers as (
+    select
+        window_bounds.grain,
+        window_bounds.period_start,
+        window_bounds.answered_within,
+        responses.category,
+        responses.segment,
+        responses.region,
+        responses.channel
+    from responses
+    inner join window_bounds
+        on
+            responses.responded_on >= window_bounds.window_start
+            and responses.responded_on < window_bounds.counted_until
+            and coalesce(responses.next_responded_on >= window_bounds.counted_until, true)
+),
+
+scores as (
+    {% call by_cuts('latest_answers', ['grain', 'period_start'], cuts) %}
+    {%- for window in windows %}
+        sum(case when answered_within = '{{ window }}' then 1 else 0 end) as {{ window }}_responses,
+        sum(case when answered_within = '{{ window }}' and category = 'promoter' then 1 else 0 end) as {{ window }}_promoters,
+        sum(case when answered_within = '{{ window }}' and category = 'passive' then 1 else 0 end) as {{ window }}_passives,
+        sum(case when answered_within = '{{ window }}' and category = 'detractor' then 1 else 0 end) as {{ window }}_detractors,
+    {%- endfor %}
+        count(*) as all_responses
+    {% endcall %}
+),
+
+asked_per_day as (
+    {% call by_cuts('invitations', ['sent_on'], cuts) %}
+        count(*) as invitations,
+        sum(case when is_answered then 1 else 0 end) as answered_invitations
+    {% endcall %}
+),
+
+asked_in_periods as (
+    {{ in_periods('asked_per_day', 'sent_on') }}
+),
+
+asked as (
+    select
+        grain,
+        period_start,
+        entity_type,
+        entity_id,
+        sum(invitations) as invitations,
+        sum(answered_invitations) as answered_invitations
+    from asked_in_periods
+    group by 1, 2, 3, 4
+),
+
+active_periods as (
+    select grain, period_start, entity_type, entity_id from scores
+    union
+    select grain, period_start, entity_type, entity_id from asked
+),
+
+spine as (
+    {{ entity_periods('active_periods') }}
+),
+
+joined as (
+    select
+        spine.grain,
+        spine.period_start,
+        spine.entity_type,
+        spine.entity_id,
+        spine.is_partial_period,
+        {%- for window in windows %}
+        {%- for column in counts %}
+        coalesce(scores.{{ window }}_{{ column }}, 0) as {{ window }}_{{ column }},
+        {%- endfor %}
+        {%- endfor %}
+        coalesce(asked.invitations, 0) as invitations,
+        coalesce(asked.answered_invitations, 0) as answered_invitations
+    from spine
+    left join scores using (grain, period_start, entity_type, entity_id)
+    left join asked using (grain, period_start, entity_type, entity_id)
+)
+
+select
+    grain,
+    period_start,
+    entity_type,
+    entity_id,
+    {%- for window in windows %}
+    {%- set promoters, detractors, responses = window ~ '_promoters', window ~ '_detractors', window ~ '_responses' %}
+    {%- for column in counts %}
+    cast({{ window }}_{{ column }} as bigint) as {{ window }}_{{ column }},
+    {%- endfor %}
+    {{ safe_divide('100 * (' ~ promoters ~ ' - ' ~ detractors ~ ')', responses) }} as {{ window }}_nps,
+    {{ nps_bound(promoters, detractors, responses, '-') }} as {{ window }}_nps_low,
+    {{ nps_bound(promoters, detractors, responses, '+') }} as {{ window }}_nps_high,
+    {%- endfor %}
+    cast(invitations as bigint) as invitations,
+    cast(answered_invitations as bigint) as answered_invitations,
+    {{ safe_divide('answered_invitations', 'invitations') }} as response_rate,
+    is_partial_period
+from joined
