@@ -591,6 +591,15 @@ def by_key(rows: list[truth.TruthRow]) -> dict[tuple[str, str, str, str], tuple[
     }
 
 
+def of_company(rows: list[truth.TruthRow], grain: str) -> dict[tuple[str, str], tuple[Number, Number, Number]]:
+    """(first day, variant) to (numerator, denominator, value), of the company."""
+    return {
+        (row.period_start, row.variant): (row.numerator, row.denominator, row.value)
+        for row in rows
+        if row.grain == grain and row.entity_type == "company"
+    }
+
+
 def tiny_shop() -> dict[str, pd.DataFrame]:
     """One customer, two counting orders (one at 23:30 UTC on 31 January), a cancelled order, and two refunds."""
     return {
@@ -717,6 +726,17 @@ def test_speed_of_leads_by_hand() -> None:
     assert found["2024-02", "hours_to_first_touch_median", "rep", "unassigned"] == (None, 0, None)
 
 
+def test_leads_of_weeks_and_quarters_by_hand() -> None:
+    rows = truth.lead_conversion(tiny_leads())
+    weeks, quarters = of_company(rows, "week"), of_company(rows, "quarter")
+    assert weeks["2024-01-01", "cohort_30d"] == (1, 2, 0.5)
+    # Both of the first week's leads convert in the one from 29 January, in which the third lead comes in.
+    assert weeks["2024-01-29", "activity"] == (2, 1, 2.0)
+    assert weeks["2024-01-29", "cohort_ever"] == (0, 1, 0.0)
+    assert quarters["2024-01-01", "cohort_ever"] == (2, 3, 2 / 3)
+    assert quarters["2024-01-01", "days_to_convert_median"] == (None, 2, 29.5)
+
+
 def test_sales_growth_of_a_cut_by_hand() -> None:
     """North sells 100.00 in February and 150.00 in April; south 200.00 in January and something this month."""
     movements = pd.DataFrame(
@@ -811,6 +831,32 @@ def test_won_deals_by_hand() -> None:
     assert found["2024-02", "cycle_days_median", "company", "company"] == (None, 2, 18.0)
     assert found["2024-02", "cycle_days_p90", "company", "company"] == (None, 2, pytest.approx(24.4, rel=1e-12))
     assert found["2024-02", "cycle_days_median", "rep", "R02"] == (None, 1, 10.0)
+
+
+def test_deals_of_weeks_and_quarters_by_hand() -> None:
+    rows = truth.win_rate(tiny_deals(), pd.Timestamp("2024-02-20"))
+    weeks, quarters, first_days = (of_company(rows, grain) for grain in ("week", "quarter", "week_to_date"))
+    assert weeks["2024-02-05", "closed_count"] == (3, 3, 1.0)
+    assert weeks["2024-02-05", "cycle_days_median"] == (None, 2, 18.0)
+    assert weeks["2024-02-19", "closed_count"] == (0, 1, 0.0)
+    assert quarters["2024-01-01", "closed_count"] == (3, 4, 0.75)
+    assert quarters["2024-01-01", "average_deal"] == (Decimal("600.00"), 3, 200.0)
+    # The week in progress has had Monday and Tuesday. In the week before, nothing closed.
+    assert ("2024-02-12", "closed_count") not in first_days
+
+
+def test_a_pipeline_covers_whole_periods_by_hand() -> None:
+    rows = truth.win_rate(tiny_deals(), pd.Timestamp("2024-02-20"))
+    weeks, quarters, first_days = (of_company(rows, grain) for grain in ("week", "quarter", "week_to_date"))
+    # D1, D2, D3 and D5 are open on 5 February; of the month's 200.00, 75.86 are due on the 11th and 27.59 on the 4th.
+    open_eur = Decimal("700.03")
+    assert weeks["2024-02-05", "pipeline_coverage"] == (open_eur, Decimal("48.27"), 70_003 / 4_827)
+    # January has no target, and the quarter no whole one.
+    assert weeks["2024-01-29", "pipeline_coverage"] == (Decimal("150.00"), None, None)
+    assert ("2024-01-01", "pipeline_coverage") not in quarters
+    # D3 and D5 had all of the week from 12 February to close, although only its first two days are compared.
+    expected = (Decimal("300.03"), Decimal("48.28"), 30_003 / 4_828)
+    assert first_days["2024-02-12", "pipeline_coverage"] == expected == weeks["2024-02-12", "pipeline_coverage"]
 
 
 def test_pipeline_coverage_by_hand() -> None:
