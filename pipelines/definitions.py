@@ -7,8 +7,8 @@ import dagster as dg
 from pipelines.alerts.routes import load_alerts
 from pipelines.alerts.sensors import alert_sensors
 from pipelines.checks.assets import Suites, blocking, checks_of_tables, data_docs_sensors, load_all_suites
-from pipelines.checks.baselines import public_holidays
 from pipelines.checks.history import CheckHistory
+from pipelines.holidays import public_holidays
 from pipelines.ingest.assets import raw_assets
 from pipelines.ingest.late_files import late_files_sensor, newest_delivery
 from pipelines.operations.housekeeping import housekeeping_sensor

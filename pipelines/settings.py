@@ -104,7 +104,7 @@ class SettingsFile(BaseModel):
     # `kpi dev` serves the pages itself if their address is on this machine.
     ui_url: str = "http://127.0.0.1:3000"
     data_docs_url: str = "http://127.0.0.1:3001"
-    holiday_country: str | None = None  # ISO code; on its public holidays, low volume is expected
+    holiday_country: str | None = None  # ISO code; its public holidays have fewer rows and lower targets
     unusual_days: Annotated[list[date], NoDecode] = []  # days whose row counts are left out of the normal range
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")

@@ -4,20 +4,17 @@ Belongs here: the views that our own expectation types need next to the table un
 Does not belong here: how figures are judged with them (`checks/anomalies.py`).
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from functools import cache
 from pathlib import Path
 
 from pipelines.checks.anomalies import DAYS_OFF, DELIVERED_MONTHS, DELIVERIES, PUBLISHED_MONTHS
 from pipelines.checks.gx.relations import View
 from pipelines.checks.suites import Suite
-from pipelines.config_files import ConfigError
+from pipelines.holidays import public_holidays
 from pipelines.ingest.landing import HISTORY, SKIPPED_ROWS
-from pipelines.partitions import business_day
 from pipelines.publish.publication import SCORECARD
-from pipelines.settings import Settings, SettingsFile
+from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.sql import quote_name, quote_pattern, quote_text
 from pipelines.tables import TableRef, raw_days, raw_file
@@ -79,32 +76,6 @@ def days_off(settings: Settings) -> View:
     )
     nothing = "select null::date as day, null::varchar as name, false as is_unusual where false"
     return View(DAYS_OFF, f"select * from (values {values}) as off (day, name, is_unusual)" if rows else nothing)
-
-
-def public_holidays(settings: SettingsFile) -> dict[date, str]:
-    """The public holidays of the setting holiday_country, from two years before the first delivery to the next year.
-
-    Raises:
-        ConfigError: the public holidays of this country are not known.
-    """
-    if not settings.holiday_country:
-        return {}
-    return _holidays_of(settings.holiday_country, settings.first_delivery.year - 2, business_day(settings).year + 1)
-
-
-@cache
-def _holidays_of(place: str, first: int, last: int) -> dict[date, str]:
-    import holidays  # takes a moment to import, and most commands judge nothing
-
-    country, _, subdivision = place.partition("-")
-    # The list of one country only; listing all countries takes a third of a second.
-    known = getattr(holidays, country, None) if re.fullmatch("[A-Z]{2}", country) else None
-    if known is None or (subdivision and subdivision not in known.subdivisions):
-        raise ConfigError(
-            f"setting holiday_country: no public holidays are known for {place!r}. Name a country like PL, or part "
-            "of one like DE-BY; without one, list the days under unusual_days."
-        )
-    return dict(holidays.country_holidays(country, subdiv=subdivision or None, years=range(first, last + 1)))
 
 
 def published_months(settings: Settings) -> View:

@@ -1,4 +1,6 @@
-"""Tells models which deliveries to leave out and which are missing, in Parquet files that dbt reads as sources.
+"""Tells models which deliveries to leave out, which are missing, and which days are public holidays.
+
+It writes Parquet files that dbt reads as sources.
 
 Belongs here: those files. Does not belong here: the states of deliveries (`standing.py`), and the SQL that reads the
 files.
@@ -11,14 +13,17 @@ from datetime import date
 from pathlib import Path
 
 from pipelines.deliveries.standing import Delivery
+from pipelines.holidays import public_holidays
 from pipelines.settings import Settings
 from pipelines.tables import TableRef
 from pipelines.warehouse import in_memory
 
-LEFT_OUT, MISSING = "left_out_deliveries", "missing_deliveries"  # tables of the dbt source `pipeline`
+# Tables of the dbt source `pipeline`.
+LEFT_OUT, MISSING, HOLIDAYS = "left_out_deliveries", "missing_deliveries", "public_holidays"
 _COLUMNS = {
     LEFT_OUT: "source varchar, table_name varchar, delivered_on date",
     MISSING: "source varchar, table_name varchar, entity varchar, delivered_on date",
+    HOLIDAYS: "holiday_date date, holiday_name varchar",
 }
 
 
@@ -44,10 +49,15 @@ def write_missing(
 
 
 def ensure_files(settings: Settings) -> None:
-    """Create the files that do not exist; in new files, no delivery is left out or missing."""
-    for name in _COLUMNS:
+    """Create the files that do not exist; in new files, no delivery is left out or missing. Write the public holidays.
+
+    Raises:
+        ConfigError: the public holidays of the setting holiday_country are not known.
+    """
+    for name in (LEFT_OUT, MISSING):
         if not _file(settings, name).exists():
             _write(settings, name, [])
+    _write(settings, HOLIDAYS, sorted(public_holidays(settings).items()))
 
 
 def entities_of_tables(manifest: Path) -> dict[tuple[str, str], list[str]]:

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipelines.checks.baselines import public_holidays
 from pipelines.config_files import ConfigError, problem_in_words
+from pipelines.holidays import public_holidays
 from pipelines.partitions import business_day
 from pipelines.settings import PROJECT_DIR, Settings, SettingsFile, load_settings, settings_file
 from pipelines.sources import shipped_sources

@@ -27,10 +27,10 @@ from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 
 from pipelines.alerts.routes import load_alerts
-from pipelines.checks.baselines import public_holidays
 from pipelines.checks.suites import load_suites
 from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
+from pipelines.holidays import public_holidays
 from pipelines.publish.versions import Version, versions
 from pipelines.runs.history import DagsterHistory, HistoryError
 from pipelines.runs.processes import is_alive, listener

@@ -7,13 +7,12 @@ import duckdb
 import pytest
 
 from pipelines.checks import baselines
-from pipelines.checks.baselines import days_off, delivered_months, deliveries, public_holidays, published_months
+from pipelines.checks.baselines import days_off, delivered_months, deliveries, published_months
 from pipelines.checks.gx.relations import DuckDBTable, ParquetFiles, View, opened
 from pipelines.checks.results import CheckResult
 from pipelines.checks.source_suites import suites_of
 from pipelines.checks.suites import Suite
 from pipelines.checks.validation import validate
-from pipelines.config_files import ConfigError
 from pipelines.ingest.landing import land
 from pipelines.settings import Settings
 from pipelines.sources import Source
@@ -241,13 +240,6 @@ def test_holidays_of_the_country_and_unusual_days_are_days_off(tmp_path: Path) -
     assert found[date(2025, 11, 28)]["is_unusual"]
     assert found[date(2025, 12, 25)]["is_unusual"]
     assert rows_of(days_off(settings(tmp_path)), land_rows(tmp_path, date(2025, 3, 4), 1)) == []
-
-
-def test_a_country_without_known_holidays_is_refused(tmp_path: Path) -> None:
-    for country in ("XX", "DE-XX", "Poland"):
-        with pytest.raises(ConfigError, match=f"setting holiday_country: no public holidays are known for '{country}'"):
-            public_holidays(settings(tmp_path, holiday_country=country))
-    assert public_holidays(settings(tmp_path, holiday_country="DE-BY"))[date(2025, 1, 6)] == "Epiphany"
 
 
 PUBLISHED_AT = datetime(2025, 3, 5, 12)
