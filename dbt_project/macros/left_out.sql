@@ -120,11 +120,13 @@
             ],
         },
         'quotas': {
-            'rows': ref('int_quotas') ~ with_parameters ~ ' cross join (select min(month_start) as first_month from ' ~ ref('int_days')
-                ~ ') as calendar left join ' ~ ref('kpi_catalogue') ~ ' as catalogue on delivered.kpi_id = catalogue.kpi_id',
+            'rows': ref('int_quotas') ~ ' as delivered cross join (select min(case when grain = \'month\' then period_start end) as first_month,'
+                ~ ' max(period_end) as last_end from ' ~ ref('int_periods') ~ ') as calendar left join ' ~ ref('kpi_catalogue')
+                ~ ' as catalogue on delivered.kpi_id = catalogue.kpi_id',
             'reasons': [
                 ['delivered.period_month is null', 'without a month', every, suspicious],
-                [period_start('month', 'delivered.period_month') ~ ' > parameters.as_of_date', 'of months after the as-of date', every, expected],
+                [period_start('month', 'delivered.period_month') ~ ' >= calendar.last_end', 'of years after that of the as-of date', every,
+                 expected],
                 [period_start('month', 'delivered.period_month') ~ ' < calendar.first_month', 'of months before the history begins', every,
                  expected],
                 ['catalogue.kpi_id is null', 'for an unknown KPI', 'the scorecard', suspicious],

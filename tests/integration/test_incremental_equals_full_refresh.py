@@ -32,7 +32,8 @@ NOT_DAILY = {
     # Without leads, spend and surveys they stay empty.
     "fct_leads", "fct_marketing_spend", "fct_nps_responses", "fct_opportunities",
     "fct_opportunity_stage_events", "fct_pipeline_daily", "fct_quota_daily", "kpi_cac__monthly", "kpi_funnel",
-    "kpi_lead_conversion", "kpi_nps", "kpi_win_rate", "int_targets_monthly",
+    "kpi_lead_conversion", "kpi_nps", "kpi_win_rate", "int_targets",
+    "int_target_weights",
     # Others are computed from the same tables, and more strictly.
     "int_customer_value_predictions", "kpi_clv__cohort", "kpi_clv__customer", "kpi_sales_growth",
     "dim_channel",

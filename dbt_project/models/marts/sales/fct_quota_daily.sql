@@ -1,5 +1,6 @@
 -- Targets spread over the days of their month; one row per day, KPI and rep, team or company with a target.
--- Revenue is spread evenly, to the cent: the days of a month add up to its target. A rate or an average is the same on each day.
+-- Revenue is spread by the weights of the days, to the cent: the days of a month add up to its target. A rate or an average is
+-- the same on each day.
 with
 
 quotas as (
@@ -38,25 +39,8 @@ parameters as (
     select * from {{ ref('int_run_parameters') }}
 ),
 
-calendar as (
-    select
-        min(int_days.month_start) as first_day,
-        {{ add_period('max(int_days.next_month_start)', 'day', -1) }} as last_day
-    from {{ ref('int_days') }} as int_days
-),
-
-days as (
-    {{ date_spine('calendar', 'first_day', 'last_day', 'date_day') }}
-),
-
-dates as (
-    select
-        date_day,
-        {{ period_start('month', 'date_day') }} as period_month,
-        {{ days_from(period_start('month', 'date_day'), 'date_day') }} + 1 as day_of_month,
-        {{ days_from(period_start('month', 'date_day'), add_period(period_start('month', 'date_day'), 'month', 1)) }}
-            as days_in_month
-    from days
+weights as (
+    select * from {{ ref('int_target_weights') }}
 ),
 
 targets as (
@@ -78,33 +62,34 @@ targets as (
         quotas._source_file,
         quotas._row_number
     from quotas
+    cross join parameters
     left join teams
         on quotas.rep_id = teams.team
     left join catalogue
         on quotas.kpi_id = catalogue.kpi_id
     left join rates
         on
-            quotas.period_month = rates.date_day
+            least(quotas.period_month, parameters.as_of_date) = rates.date_day
             and quotas.currency_code = rates.currency_code
 ),
 
 spread as (
     select
-        dates.date_day,
-        dates.day_of_month,
+        weights.date_day,
         targets.*,
+        case when targets.is_additive then weights.spread_by end as spread_by,
         case
             when targets.is_additive
-                then {{ share_to_date('targets.target_value', 'dates.day_of_month', 'dates.days_in_month') }}
+                then {{ share_to_date('targets.target_value', 'weights.weight_to_date', 'weights.month_weight') }}
             else targets.target_value
         end as target_to_date,
         case
             when targets.is_additive
-                then {{ share_to_date('targets.target_value', '(dates.day_of_month - 1)', 'dates.days_in_month') }}
+                then {{ share_to_date('targets.target_value', 'weights.weight_before', 'weights.month_weight') }}
         end as target_before
     from targets
-    inner join dates
-        on targets.period_month = dates.period_month
+    inner join weights
+        on targets.period_month = weights.period_month
 )
 
 select
@@ -118,6 +103,7 @@ select
     end as team,
     spread.kpi_id,
     spread.is_additive,
+    spread.spread_by,
     spread.target_value,
     cast(spread.target_to_date - spread.target_before as decimal(18, 2)) as daily_target,
     cast(spread.target_to_date as decimal(18, 6)) as target_to_date,

@@ -27,12 +27,12 @@ sales_reps as (
 
 targets as (
     select
-        int_targets_monthly.*,
+        int_targets.*,
         kpi_catalogue.default_variant as variant,
         kpi_catalogue.good_direction
-    from {{ ref('int_targets_monthly') }} as int_targets_monthly
+    from {{ ref('int_targets') }} as int_targets
     inner join {{ ref('kpi_catalogue') }} as kpi_catalogue
-        on int_targets_monthly.kpi_id = kpi_catalogue.kpi_id
+        on int_targets.kpi_id = kpi_catalogue.kpi_id
 ),
 
 -- Compare by the calendar, not with the previous row: a period without a row is not zero, nor is it skipped. A period in which
@@ -74,8 +74,8 @@ compared as (
     {%- endfor %}
     left join targets
         on
-            measures.grain = 'month'
-            and measures.period_start = targets.period_month
+            measures.grain = targets.grain
+            and measures.period_start = targets.period_start
             and measures.kpi_id = targets.kpi_id
             and measures.variant = targets.variant
             and measures.entity_type = targets.entity_type
