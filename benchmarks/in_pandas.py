@@ -23,7 +23,7 @@ import pandas as pd
 
 from demo_company.clock import LAST_DAY, day_number
 from demo_company.tables import Frames
-from demo_company.truth import all_kpis, targets, write_targets, write_truth
+from demo_company.truth import all_kpis, sales_movements, targets, write_targets, write_truth
 
 
 def keep(file: Path, delivered: Path, day: date) -> None:
@@ -47,7 +47,7 @@ def work_out(file: Path, delivered: Path, day: date) -> None:
     kpis = all_kpis(frames, as_of)
     with tempfile.TemporaryDirectory() as folder:
         write_truth(Path(folder) / "truth.csv", kpis)
-        write_targets(Path(folder) / "targets.csv", targets(frames, kpis, as_of))
+        write_targets(Path(folder) / "targets.csv", targets(frames, kpis, as_of, sales_movements(frames)))
         _, different, missing = filecmp.cmpfiles(
             folder, delivered / "demo_truth", ["truth.csv", "targets.csv"], shallow=False
         )

@@ -23,7 +23,7 @@ from demo_company.deliveries import Deliveries
 from demo_company.dirt import Delivered, Planted, business_oddities, spoil
 from demo_company.next_days import next_days
 from demo_company.tables import TABLES, Frames, Table, newest_versions
-from demo_company.truth import all_kpis, targets, write_targets, write_truth
+from demo_company.truth import all_kpis, sales_movements, targets, write_targets, write_truth
 
 _README = """\
 The truth about the demo company
@@ -47,9 +47,13 @@ How to read truth.csv
   other cut, there is a row if anything was counted, even if only in the denominator.
 
 How to read targets.csv
-  target          of the whole month: money in EUR, rates as shares; target_to_date is the part up to the as-of date
-  Reps and the company have targets. Revenue is spread over the days of its month (the first k of n days contain
-  target x k / n, rounded to the cent); a day's part of a rep's target goes to the team that the rep is in on that day.
+  target          of the whole period: money in EUR, rates as shares; target_to_date is the part up to the as-of date
+  Reps and the company have targets of months. Revenue is spread over the days of its month: the first days contain
+  target x their weight / the month's weight, rounded to the cent. A day weighs as much as the days of its kind (a
+  weekday, or a public holiday) brought the company on average in the twelve months before its month, as a whole number
+  of ten-thousandths of the month's best kind. In 2024, before there is such a year, every day weighs the same. Weeks,
+  quarters and years have the sum of their days, if each of their months has a target. A day's part of a rep's target
+  goes to the team that the rep is in on that day.
   The company sells without reps, too, so its target is separate. Other targets are neither spread nor added up.
   attainment      value / target_to_date; of a cost per customer, which is good when low, target_to_date / value. Blank
                   without a value, and for a KPI of fewer than 20 cases.
@@ -265,6 +269,6 @@ def _write_truth(folder: Path, clean: Frames, as_of: date) -> int:
     """Write the truth and an explanation of how to read it. Return the number of rows of the truth."""
     kpis = all_kpis(clean, pd.Timestamp(as_of))
     written = write_truth(folder / "truth.csv", kpis)
-    write_targets(folder / "targets.csv", targets(clean, kpis, pd.Timestamp(as_of)))
+    write_targets(folder / "targets.csv", targets(clean, kpis, pd.Timestamp(as_of), sales_movements(clean)))
     (folder / "README.txt").write_bytes(_README.replace("{as_of}", str(as_of)).encode())
     return written

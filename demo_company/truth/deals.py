@@ -44,17 +44,17 @@ def bookings(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
     return rows
 
 
-def win_rate(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
+def win_rate(frames: Frames, as_of: pd.Timestamp = AS_OF, movements: pd.DataFrame | None = None) -> list[TruthRow]:
     """Won deals as a share of all closed deals, by number and by EUR, by period of closing and by period of creation.
 
     Also by period of closing: the value of a won deal, the time it takes, whether the pipeline covers the target, and
-    how many EUR it brings per day.
+    how many EUR it brings per day. `movements`: the sales that targets are spread like.
     """
     deals = _deals_with_cuts(frames, as_of)
     closed = _by_period_of(deals, "closed", frames, as_of)
     created = _by_period_of(deals[deals["closed"].notna()], "created", frames, as_of)
     pipeline = _open_at_period_starts(deals, frames, as_of)
-    targets = _targets_of_whole_periods(frames, as_of)
+    targets = _targets_of_whole_periods(frames, as_of, movements)
     rows = []
     for cut in _CUTS:
         rows += _won_of_closed(closed, "closed", cut)
@@ -143,12 +143,12 @@ def _open_at_period_starts(deals: pd.DataFrame, frames: Frames, as_of: pd.Timest
     return calendar.merge(pipeline, on="start")
 
 
-def _targets_of_whole_periods(frames: Frames, as_of: pd.Timestamp) -> pd.DataFrame:
+def _targets_of_whole_periods(frames: Frames, as_of: pd.Timestamp, movements: pd.DataFrame | None) -> pd.DataFrame:
     """The reps' daily revenue targets, once per period whose targets are all set, in progress or not.
 
     The first days of an earlier period have the targets of all of it: its pipeline had all its days to close.
     """
-    daily = daily_revenue_targets(frames, of_reps=True)
+    daily = daily_revenue_targets(frames, True, as_of, movements)
     end_of = {(period.grain, period.start): period.end for period in periods(as_of)}
     whole = [daily.assign(grain="", start=daily["day"]).head(0)]
     for grain, start in end_of:

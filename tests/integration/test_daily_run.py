@@ -212,7 +212,7 @@ def test_targets_and_what_was_attained_of_them_equal_the_truth(demo: Installatio
         connection.execute(
             f"""
             create temp table due as
-            select cast(period_month as date) as period_month, kpi_id, entity_type, entity_id,
+            select grain, cast(period_start as date) as period_start, kpi_id, entity_type, entity_id,
                 cast(target as decimal(38, 12)) as target, cast(target_to_date as decimal(38, 12)) as target_to_date,
                 cast(attainment as decimal(38, 12)) as attainment
             from read_csv('{demo.data_dir / "demo_truth" / "targets.csv"}', all_varchar = true)
@@ -221,9 +221,9 @@ def test_targets_and_what_was_attained_of_them_equal_the_truth(demo: Installatio
         wrong = connection.execute(
             """
             select shown.*
-            from marts.kpi_scorecard__monthly as shown
+            from marts.kpi_scorecard as shown
             inner join marts.kpi_catalogue using (kpi_id)
-            full join due using (period_month, kpi_id, entity_type, entity_id)
+            full join due using (grain, period_start, kpi_id, entity_type, entity_id)
             where variant = default_variant
                 and (
                     shown.target is distinct from due.target
@@ -241,11 +241,21 @@ def test_targets_and_what_was_attained_of_them_equal_the_truth(demo: Installatio
         ).fetchall()
         shown = dict(
             connection.execute(
-                "select entity_type, count(distinct kpi_id) from marts.kpi_scorecard__monthly "
+                "select entity_type, count(distinct kpi_id) from marts.kpi_scorecard "
                 "where target is not null group by 1"
             ).fetchall()
         )
+        grains = connection.execute(
+            "select kpi_id = 'revenue' as is_spread, string_agg(distinct grain, ' ' order by grain) "
+            "from marts.kpi_scorecard where target is not null group by 1 order by 1"
+        ).fetchall()
+        spread = connection.execute(
+            "select spread_by, cast(min(period_month) as varchar), cast(max(period_month) as varchar) "
+            "from marts.fct_quota_daily where is_additive group by 1 order by 1"
+        ).fetchall()
     assert wrong == []
+    assert grains == [(False, "month"), (True, "month quarter week year")]
+    assert spread == [("even", "2024-01-01", "2024-12-01"), ("history", "2025-01-01", "2026-01-01")]
     assert shown == {"company": 6, "team": 1, "rep": 3}
     assert costs == [(25, 5, 0)]  # 19 months won fewer than 20 customers, and January's costs have not arrived
 

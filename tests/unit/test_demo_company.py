@@ -26,6 +26,7 @@ from demo_company.tables import EVERY_DAY, TABLES, newest_versions
 from demo_company.truth.acquisition import against_value
 from demo_company.truth.basics import Number, business_date, to_eur
 from demo_company.truth.customers import Prediction, predictions
+from demo_company.truth.targets import daily_revenue_targets
 
 SCALE, SEED = 0.01, 20240101
 BULK, LAST = date(2025, 11, 10), date(2026, 1, 9)
@@ -517,16 +518,45 @@ def test_parts_of_revenue_add_up(rows: list[truth.TruthRow]) -> None:
         assert of["net"] == of["new_customer_net"] + of["repeat_net"]
 
 
-def test_revenue_targets_of_reps_add_up_to_those_of_teams(company: Company) -> None:
+@pytest.fixture(scope="module")
+def revenue_targets(company: Company) -> list[truth.TargetRow]:
+    rows = truth.targets(company.clean, movements=truth.sales_movements(company.clean))
+    return [row for row in rows if row.kpi_id == "revenue"]
+
+
+def test_revenue_targets_of_reps_add_up_to_those_of_teams(revenue_targets: list[truth.TargetRow]) -> None:
+    """A rep who came or left within a quarter has no target of the quarter, but counts towards the team's."""
     sums: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
-    for row in truth.targets(company.clean):
-        if row.kpi_id == "revenue":
-            sums[row.period_month, row.entity_type][0] += row.target
-            sums[row.period_month, row.entity_type][1] += row.target_to_date
+    for row in revenue_targets:
+        if row.grain == "month":
+            sums[row.period_start, row.entity_type][0] += row.target
+            sums[row.period_start, row.entity_type][1] += row.target_to_date
     months = {month for month, _ in sums}
     assert len(months) == 25
     for month in months:
         assert sums[month, "rep"] == sums[month, "team"], month
+
+
+def test_targets_of_months_add_up_to_those_of_quarters_and_years(revenue_targets: list[truth.TargetRow]) -> None:
+    of = {(row.grain, row.period_start): row.target for row in revenue_targets if row.entity_type == "company"}
+    months = {start: target for (grain, start), target in of.items() if grain == "month"}
+    for grain, frequency, expected in (("quarter", "Q", 8), ("year", "Y", 2)):
+        longer = {start: target for (of_grain, start), target in of.items() if of_grain == grain}
+        assert len(longer) == expected  # of those in progress, the targets of later months are not known
+        for start, target in longer.items():
+            within = pd.Period(start, freq=frequency).asfreq("M", "start")
+            size = {"quarter": 3, "year": 12}[grain]
+            assert target == sum(months[str((within + number).start_time.date())] for number in range(size)), start
+
+
+def test_the_days_of_a_month_add_up_to_its_target(company: Company) -> None:
+    movements = truth.sales_movements(company.clean)
+    for of_reps in (True, False):
+        daily = daily_revenue_targets(company.clean, of_reps, movements=movements)
+        months = daily.groupby(["rep", "month"])
+        assert (months["eur"].sum() == months["target"].first()).all()
+        assert (daily["eur"] >= 0).all()
+        assert len(months) >= 25
 
 
 def test_attainment_by_hand() -> None:
@@ -541,20 +571,22 @@ def test_attainment_by_hand() -> None:
     reached = [
         truth.TruthRow("month", "2026-01-01", "revenue", "net", "company", "company", None, None, Decimal("45.00")),
         truth.TruthRow("month", "2026-01-01", "revenue", "gross", "company", "company", None, None, Decimal("90.00")),
+        truth.TruthRow("week", "2026-01-05", "revenue", "net", "company", "company", None, None, Decimal("40.00")),
         truth.TruthRow("month", "2026-01-01", "cac", "blended", "company", "company", Decimal("1000.00"), 20, 50.0),
         truth.TruthRow("month", "2026-01-01", "win_rate", "closed_count", "rep", "R01", 12, 20, 0.6),
         truth.TruthRow("month", "2026-01-01", "win_rate", "closed_count", "rep", "R02", 19, 19, 1.0),
     ]
     found = {
-        (row.kpi_id, row.entity_id): row.attainment
+        (row.grain, row.kpi_id, row.entity_id): row.attainment
         for row in truth.targets(frames, reached)
         if row.entity_type != "team"
     }
     assert found == {
-        ("revenue", "company"): 0.5,  # 45.00 of the 90.00 that were due after 9 of 31 days
-        ("cac", "company"): 0.8,  # 40.00 / 50.00
-        ("win_rate", "R01"): pytest.approx(1.2, rel=1e-12),
-        ("win_rate", "R02"): None,
+        ("month", "revenue", "company"): 0.5,  # 45.00 of the 90.00 that were due after 9 of 31 days
+        ("week", "revenue", "company"): 0.8,  # 40.00 of the 50.00 that were due after 5 of 7 days
+        ("month", "cac", "company"): 0.8,  # 40.00 / 50.00
+        ("month", "win_rate", "R01"): pytest.approx(1.2, rel=1e-12),
+        ("month", "win_rate", "R02"): None,
     }
 
 
@@ -901,22 +933,67 @@ def test_targets_by_hand() -> None:
         ),
         "finance.fx_rates": tiny_shop()["finance.fx_rates"],
     }
-    found = {
-        (row.period_month[:7], row.kpi_id, row.entity_type, row.entity_id): (str(row.target), str(row.target_to_date))
-        for row in truth.targets(frames)
-    }
-    assert found == {
+    found: dict[str, dict[tuple[str, ...], tuple[str, str]]] = defaultdict(dict)
+    for row in truth.targets(frames):
+        key = (row.period_start, row.kpi_id, row.entity_type, row.entity_id)
+        found[row.grain][key] = (str(row.target), str(row.target_to_date))
+    assert found["month"] == {
         # 400.01 PLN at 0.250025 = 100.0125 -> 100.01; the first 10 of 29 days: 34.4862 -> 34.49.
-        ("2024-02", "revenue", "rep", "R01"): ("100.01", "100.01"),
-        ("2024-02", "revenue", "team", "atlas"): ("34.49", "34.49"),
-        ("2024-02", "revenue", "team", "boreal"): ("65.52", "65.52"),
+        ("2024-02-01", "revenue", "rep", "R01"): ("100.01", "100.01"),
+        ("2024-02-01", "revenue", "team", "atlas"): ("34.49", "34.49"),
+        ("2024-02-01", "revenue", "team", "boreal"): ("65.52", "65.52"),
         # 9 of 31 days are over.
-        ("2026-01", "revenue", "rep", "R02"): ("310.00", "90.00"),
-        ("2026-01", "revenue", "team", "cobalt"): ("310.00", "90.00"),
+        ("2026-01-01", "revenue", "rep", "R02"): ("310.00", "90.00"),
+        ("2026-01-01", "revenue", "team", "cobalt"): ("310.00", "90.00"),
         # The company's own target, not the sum of its reps'. A cost per customer is not spread.
-        ("2026-01", "revenue", "company", "company"): ("620.00", "180.00"),
-        ("2026-01", "cac", "company", "company"): ("40.00", "40.00"),
-        ("2026-01", "win_rate", "rep", "R02"): ("0.28", "0.28"),
+        ("2026-01-01", "revenue", "company", "company"): ("620.00", "180.00"),
+        ("2026-01-01", "cac", "company", "company"): ("40.00", "40.00"),
+        ("2026-01-01", "win_rate", "rep", "R02"): ("0.28", "0.28"),
+    }
+    # The weeks at both ends of February have days of months without a target.
+    assert {start for start, *_ in found["week"]} == {"2024-02-05", "2024-02-12", "2024-02-19", "2026-01-05"}
+    # The first 4, 10 and 11 days of February have 13.79, 34.49 and 37.93.
+    assert found["week"]["2024-02-05", "revenue", "rep", "R01"] == ("24.14", "24.14")
+    assert found["week"]["2024-02-05", "revenue", "team", "atlas"] == ("20.70", "20.70")
+    assert found["week"]["2024-02-05", "revenue", "team", "boreal"] == ("3.44", "3.44")
+    # 5 of 7 days are over.
+    assert found["week"]["2026-01-05", "revenue", "company", "company"] == ("140.00", "100.00")
+    # No quarter and no year has the targets of all its months.
+    assert set(found) == {"month", "week"}
+
+
+def test_revenue_targets_follow_the_weekdays_and_holidays_of_the_year_before_by_hand() -> None:
+    """Poland had 13 holidays from May 2024 to April 2025: 3 each on Mondays, Wednesdays and Thursdays, 2 on Fridays
+    and 2 on Sundays.
+
+    So there were 49 Mondays, 52 Tuesdays, 50 Wednesdays (of 53), 49 Thursdays, 50 Fridays, 52 Saturdays and 50 Sundays.
+    """
+    sold = {
+        "2024-05-06": 4_900, "2024-05-07": 5_200, "2024-05-08": 5_000, "2024-05-09": 4_900,  # 100 on average
+        "2024-05-10": 10_000, "2024-05-11": 2_600, "2024-11-11": 390,  # 200, 50, and 30 on a holiday
+        "2024-05-12": -1,  # a refund, but no target is negative
+        "2024-04-30": 99_999, "2025-05-05": 99_999,  # before the year and after it
+    }  # fmt: skip
+    movements = pd.DataFrame({"day": pd.to_datetime(list(sold)), "net": list(sold.values())})
+    quotas = [("company", "2024-12-01", "revenue", 3_100, "EUR"), ("company", "2025-05-01", "revenue", 143_000, "EUR")]
+    frames = {**tiny_deals(), "crm.quotas": tiny_quotas(quotas)}
+    daily = daily_revenue_targets(frames, of_reps=False, movements=movements).set_index("day")["eur"]
+    assert set(daily["2024-12"]) == {100}  # its year would begin before the history does
+    # In hundredths of the target: 3 and 1 May are holidays.
+    assert daily["2025-05-01":"2025-05-12"].tolist() == [
+        1_500, 10_000, 1_500, 0, 5_000, 5_000, 5_000, 5_000, 10_000, 2_500, 0, 5_000,
+    ]  # fmt: skip
+    assert daily["2025-05"].sum() == 143_000
+
+
+def test_the_target_of_a_month_to_come_is_spread_like_that_of_the_month_in_progress() -> None:
+    movements = pd.DataFrame({"day": pd.to_datetime(["2025-03-03", "2026-01-05"]), "net": [100, 99_999]})
+    quotas = [("company", month, "revenue", 40_000, "EUR") for month in ("2026-01-01", "2026-02-01")]
+    frames = {**tiny_deals(), "crm.quotas": tiny_quotas(quotas)}
+    daily = daily_revenue_targets(frames, of_reps=False, movements=movements).set_index("day")["eur"]
+    # Only Mondays of 2025 brought something. January has four of them, and February, too.
+    assert daily[daily > 0].to_dict() == {pd.Timestamp(2026, 1, day): 10_000 for day in (5, 12, 19, 26)} | {
+        pd.Timestamp(2026, 2, day): 10_000 for day in (2, 9, 16, 23)
     }
 
 
