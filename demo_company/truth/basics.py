@@ -210,7 +210,7 @@ def every_period(counts: pd.Series[Any], cut: str, as_of: pd.Timestamp = AS_OF) 
 
 
 def quantiles(kpi: str, variant: str, cut: str, rows: pd.DataFrame, measure: str, quantile: float) -> list[TruthRow]:
-    """One row per (grain, start, entity) of `rows`: a quantile of the rows that have a measure, and the number of these rows.
+    """One row per (grain, start, entity) of `rows`: a quantile of those that have a measure, and their number.
 
     Between two neighbours, the quantile is interpolated linearly. It is NULL if no row has a measure.
     """

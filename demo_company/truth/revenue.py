@@ -46,7 +46,7 @@ _SPANS = {
 
 
 def sales_growth(movements: pd.DataFrame, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
-    """Net revenue compared with an earlier span of the same length, complete periods only; NULL without a positive base.
+    """Net revenue compared with an earlier span of the same length, complete ones only; NULL without a positive base.
 
     An entity's periods begin with the first one in which it had sales or refunds. A later one without any is 0.
     """

@@ -198,7 +198,8 @@ def test_the_scorecard_shows_what_is_in_progress_beside_as_many_days_before(
     ]  # fmt: skip
     header = zip(*(line.strip("┃").split("┃") for line in (labels, days)), strict=True)
     assert [f"{label.strip()} {part.strip()}".strip() for label, part in header] == [
-        "KPI", "2025-01", "2025-02", "first 10 days of 2025-02", "2025-03 to date", "first 69 days of 2024-Q4", "2025-Q1 to date",
+        "KPI", "2025-01", "2025-02", "first 10 days of 2025-02", "2025-03 to date",
+        "first 69 days of 2024-Q4", "2025-Q1 to date",
     ]  # fmt: skip
 
 
