@@ -89,13 +89,14 @@ Definitions of the variants
                   pipeline_velocity: number of these x (EUR won / deals closed) / mean cycle days, EUR per day.
                   A deal is open at the start of a month when it was created before and not closed before; it belongs to
                   the owner of its last stage change before, and to that owner's team on the day before
-  cac             paid: spend of paid campaigns / new customers last touched by one; blended: all spend and the agency /
-                  new customers; fully_loaded: and people and tools; cpl, cost_per_sql: blended cost / leads created,
-                  leads with sql_at in the month; roas: sales (gross - discounts) of orders last touched by a paid
-                  campaign / its spend; romi: (these sales - spend) / spend; payback_months: blended cac / margin per
-                  active customer; ltv_cac: predictive_simple / blended cac. Neither of the last two for the month in
-                  progress or without a margin above 0. By channel: that of the campaign. The agency, people and tools
-                  are paid by the month: without the month's finance.costs, what they are part of is NULL
+  cac             spend, impressions, clicks: of all campaigns; paid: spend of paid campaigns / new customers last
+                  touched by one; blended: all spend and the agency / new customers; fully_loaded: and people and tools;
+                  cpl, cost_per_sql: blended cost / leads created, leads with sql_at in the period; roas: sales (gross -
+                  discounts) of orders last touched by a paid campaign / its spend; romi: (these sales - spend) / spend;
+                  payback_months: blended cac / margin per active customer; ltv_cac: predictive_simple / blended cac.
+                  Neither of the last two for the month in progress or without a margin above 0. By channel: that of the
+                  campaign. The agency, people and tools are paid by the month: what they are part of is shown for
+                  months, quarters and years, and is NULL without the finance.costs of each month
   clv             by month of the first order, per customer: historic_Nd (net) and margin_Nd within N days, NULL until
                   all have been watched for N days; lifetime (net to date). By calendar month: predictive_simple =
                   margin per active customer x min(1 / churn, 60). Active: ordered in the 90 days before the month's

@@ -61,17 +61,18 @@
 {%- endmacro %}
 
 
-{# Whether every source has delivered `month`, according to the row of `months_in`. #}
-{% macro month_is_in(months_in, month) -%}
-    ({{ months_in }}.is_each_source_in and {{ month_lies_within(months_in, month) }})
+{# Whether every source has delivered the months from `first` to `last`, each less `lag` months, according to the row of
+   `months_in`. #}
+{% macro months_are_in(months_in, first, last, lag=0) -%}
+    ({{ months_in }}.is_each_source_in and {{ months_lie_within(months_in, first, last, lag) }})
 {%- endmacro %}
 
 
-{# Whether `month` is neither before the delivered months nor after them; true where no bound is known. #}
-{% macro month_lies_within(months_in, month) -%}
+{# Whether these months are neither before the delivered months nor after them; true where no bound is known. #}
+{% macro months_lie_within(months_in, first, last, lag=0) -%}
     (
-        coalesce({{ month }} >= {{ months_in }}.first_whole_month, true)
-        and coalesce({{ month }} <= {{ months_in }}.last_month, true)
+        coalesce({{ add_period(first, 'month', -lag) }} >= {{ months_in }}.first_whole_month, true)
+        and coalesce({{ add_period(last, 'month', -lag) }} <= {{ months_in }}.last_month, true)
     )
 {%- endmacro %}
 

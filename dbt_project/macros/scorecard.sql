@@ -51,16 +51,22 @@
 
     {%- set cac = {'mart': 'kpi_cac', 'kpi': 'cac', 'kind': 'ratio'} -%}
     {%- set ads, touches = ['ad_spend', 'orders'], ['ad_spend', 'orders', 'touchpoints'] -%}
+    {#- Of costs that are delivered by the month, no week has any, and no part of a month. -#}
+    {%- set by_month = dict(cac, grains=['month', 'quarter', 'year'], so_far='sales_marketing_costs' in delivered_entities(),
+        where=company) -%}
     {%- set paid = dict(cac, cases='new_paid_customers', needs=touches, mature='is_media_spend_in') -%}
-    {%- set programmes = dict(cac, numerator='programme_cost_amount', mature='is_programme_cost_in', where=company) -%}
-    {%- set over_months = dict(cac, cases='new_customers', needs=ads, where=company,
+    {%- set programmes = dict(by_month, numerator='programme_cost_amount', mature='is_programme_cost_in') -%}
+    {%- set over_months = dict(cac, grains=months, cases='new_customers', needs=ads, where=company,
         mature='not is_partial_period and is_programme_cost_in') -%}
     {%- set attributed = 'attributed_paid_sales_amount' -%}
+    {%- set of_ads = dict(cac, kind='sum', cases='impressions', needs=['ad_spend'], mature='is_ad_spend_in') -%}
+    {#- Platforms count what follows a click on the day of the click. -#}
+    {%- set reported = dict(of_ads, so_far=true) -%}
     {%- do measures.extend([
         dict(paid, variant='paid', value='cac_paid', numerator='paid_spend_amount', denominator='new_paid_customers'),
         dict(programmes, variant='blended', value='cac_blended', denominator='new_customers', cases='new_customers', needs=ads),
-        dict(cac, variant='fully_loaded', value='cac_fully_loaded', numerator='fully_loaded_cost_amount', denominator='new_customers',
-             cases='new_customers', needs=ads + ['sales_marketing_costs'], mature='is_cost_in', where=company),
+        dict(by_month, variant='fully_loaded', value='cac_fully_loaded', numerator='fully_loaded_cost_amount',
+             denominator='new_customers', cases='new_customers', needs=ads + ['sales_marketing_costs'], mature='is_cost_in'),
         dict(programmes, variant='cpl', value='cost_per_lead', denominator='leads', cases='leads', needs=['ad_spend', 'leads'],
              known=['fct_leads', 'created_on']),
         dict(programmes, variant='cost_per_sql', value='cost_per_sql', denominator='sqls', cases='sqls', needs=['ad_spend', 'leads']),
@@ -69,6 +75,13 @@
         dict(over_months, variant='payback_months', value='payback_months', numerator='cac_blended',
              denominator='margin_per_active_customer'),
         dict(over_months, variant='ltv_cac', value='ltv_cac', numerator='predictive_value', denominator='cac_blended'),
+        dict(of_ads, variant='spend', value='spend_amount'),
+        dict(of_ads, variant='impressions', value='impressions', known=['fct_marketing_spend', 'impressions']),
+        dict(of_ads, variant='clicks', value='clicks', known=['fct_marketing_spend', 'clicks']),
+        dict(reported, variant='platform_conversions', value='platform_conversions',
+             known=['fct_marketing_spend', 'platform_conversions']),
+        dict(reported, variant='platform_revenue', value='platform_revenue_amount',
+             known=['fct_marketing_spend', 'platform_revenue_amount']),
     ]) -%}
 
     {%- set clv = {

@@ -61,7 +61,7 @@ def all_kpis(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
         *bookings(frames, as_of),
         *lead_conversion(frames, as_of),
         *win_rate(frames, as_of, movements),
-        *cac(frames, movements, customer_months),
+        *cac(frames, movements, customer_months, as_of),
         *clv(movements, customers, customer_months, as_of),
         *sales_growth(movements, as_of),
         *retention(customer_months),

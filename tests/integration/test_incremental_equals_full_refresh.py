@@ -31,7 +31,7 @@ SOURCES = ["shop", "office"]
 NOT_DAILY = {
     # Without leads, spend and surveys they stay empty.
     "fct_leads", "fct_marketing_spend", "fct_nps_responses", "fct_opportunities",
-    "fct_opportunity_stage_events", "fct_pipeline_daily", "fct_quota_daily", "kpi_cac__monthly", "kpi_funnel",
+    "fct_opportunity_stage_events", "fct_pipeline_daily", "fct_quota_daily", "kpi_cac", "kpi_funnel",
     "kpi_lead_conversion", "kpi_nps", "kpi_win_rate", "int_targets",
     "int_target_weights",
     # Others are computed from the same tables, and more strictly.

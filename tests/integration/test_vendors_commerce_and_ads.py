@@ -184,8 +184,8 @@ def test_one_months_spend_of_both_is_that_computed_by_hand(shop: Installation) -
     # Google: 1.50 + 3.25 EUR. Meta: 12.50 USD at 0.90 and 4.00 USD at 0.80.
     assert rows(
         shop,
-        "select paid_spend_amount from marts.kpi_cac__monthly "
-        "where entity_type = 'company' and period_month = date '2025-02-01'",
+        "select paid_spend_amount from marts.kpi_cac "
+        "where grain = 'month' and entity_type = 'company' and period_start = date '2025-02-01'",
     ) == [(Decimal("19.2"),)]
 
 
@@ -194,7 +194,8 @@ def test_what_google_reports_of_its_ads_stands_beside_their_cost(shop: Installat
     assert rows(
         shop,
         "select platform_conversions, platform_revenue_amount, platform_spend_amount, round(platform_roas, 4) "
-        "from marts.kpi_cac__monthly where entity_type = 'company' and period_month = date '2025-02-01'",
+        "from marts.kpi_cac "
+        "where grain = 'month' and entity_type = 'company' and period_start = date '2025-02-01'",
     ) == [(Decimal("3.5"), Decimal("250.5"), Decimal("4.75"), 52.7368)]
 
 

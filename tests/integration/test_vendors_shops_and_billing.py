@@ -255,8 +255,8 @@ def test_one_months_spend_is_that_computed_by_hand(business: Installation) -> No
     # LinkedIn: 110.00 and 8.00 USD at 0.90, and 20.00 USD at 0.80. Meta: 26.00 and 12.00 at 0.90, and 7.50 at 0.80.
     assert rows(
         business,
-        "select paid_spend_amount from marts.kpi_cac__monthly "
-        "where entity_type = 'company' and period_month = date '2025-02-01'",
+        "select paid_spend_amount from marts.kpi_cac "
+        "where grain = 'month' and entity_type = 'company' and period_start = date '2025-02-01'",
     ) == [(Decimal("162.4"),)]
 
 

@@ -24,7 +24,7 @@ from demo_company.next_days import next_days
 from demo_company.replay import differences, replay
 from demo_company.tables import EVERY_DAY, TABLES, newest_versions
 from demo_company.truth.acquisition import against_value
-from demo_company.truth.basics import Number, business_date, to_eur
+from demo_company.truth.basics import Number, Period, business_date, to_eur
 from demo_company.truth.customers import Prediction, predictions
 from demo_company.truth.targets import daily_revenue_targets
 
@@ -452,7 +452,7 @@ VARIANTS = {
         **dict.fromkeys(("pipeline_coverage", "pipeline_velocity"), OWNER_CUTS),
     },
     "cac": {
-        **dict.fromkeys(("paid", "roas", "romi"), CAMPAIGN_CUTS),
+        **dict.fromkeys(("paid", "roas", "romi", "spend", "impressions", "clicks"), CAMPAIGN_CUTS),
         **dict.fromkeys(("blended", "fully_loaded", "cpl", "cost_per_sql", "payback_months", "ltv_cac"), COMPANY_ALONE),
     },
     "clv": {
@@ -1017,6 +1017,8 @@ def tiny_marketing() -> dict[str, pd.DataFrame]:
             {
                 "campaign_id": ["K1", "K2", "K3"],
                 "spend_date": pd.to_datetime(["2024-01-05", "2024-02-05", "2024-01-05"]),
+                "impressions": [4_000, 9_000, 100],
+                "clicks": [80, 200, 7],
                 "spend": [1_000, 2_500, 500],
                 "currency": ["EUR", "EUR", "EUR"],
             }
@@ -1050,7 +1052,8 @@ def customer_month(month: str, margin: int, *, was_active: bool, is_active: bool
 
 def test_value_of_a_customer_against_the_cost_by_hand() -> None:
     # 11.00 per month, and nobody leaves: 60 months, 660.00.
-    rows = against_value(pd.Timestamp("2024-05-01"), 20.0, Prediction(11.0, 0.0, 660.0))
+    may, june = pd.Timestamp("2024-05-01"), pd.Timestamp("2024-06-01")
+    rows = against_value(Period("month", may, june, june), 20.0, Prediction(11.0, 0.0, 660.0))
     assert [row[-3:] for row in rows] == [(20.0, 11.0, 20 / 11), (660.0, 20.0, 33.0)]
 
 
@@ -1088,7 +1091,48 @@ def test_return_on_ad_spend_by_hand() -> None:
     assert found["2024-01", "romi", "channel", "social"] == (Decimal("19.00"), Decimal("10.00"), 1.9)
     assert found["2024-02", "roas", "channel", "paid_search"] == (Decimal("50.00"), Decimal("25.00"), 2.0)
     assert found["2024-02", "paid", "channel", "paid_search"] == (Decimal("25.00"), 0, None)
-    assert {key[3] for key in found if key[2] == "channel"} == {"social", "paid_search"}
+    assert {key[3] for key in found if key[1] == "paid" and key[2] == "channel"} == {"social", "paid_search"}
+
+
+def test_ads_by_hand() -> None:
+    frames = tiny_marketing()
+    rows = truth.cac(
+        frames,
+        truth.sales_movements(frames),
+        pd.DataFrame([customer_month("2024-01-01", 1, was_active=True, is_active=True)]),
+    )
+    found = {row[:2] + row[3:6]: row.value for row in rows if row.variant in ("spend", "impressions", "clicks")}
+    # Friday, 5 January, and Monday, 5 February.
+    assert found["week", "2024-01-01", "spend", "company", "company"] == Decimal("15.00")
+    assert found["week", "2024-01-01", "spend", "channel", "email"] == Decimal("5.00")
+    assert found["week", "2024-02-05", "clicks", "channel", "paid_search"] == 200
+    assert found["week", "2024-02-12", "spend", "company", "company"] == Decimal("0.00")
+    assert ("week", "2024-02-12", "spend", "channel", "paid_search") not in found
+    assert found["quarter", "2024-01-01", "impressions", "company", "company"] == 13_100
+
+
+def test_costs_of_whole_months_by_hand() -> None:
+    frames = tiny_marketing()
+    frames["finance.costs"] = pd.DataFrame(
+        {
+            "cost_month": pd.to_datetime(["2024-01-01", "2024-02-01", "2024-03-01"]),
+            "cost_type": ["agency", "tools", "agency"],
+            "amount": [500, 700, 300],
+            "currency": ["EUR", "EUR", "EUR"],
+        }
+    )
+    stays = pd.DataFrame([customer_month("2024-01-01", 1_100, was_active=True, is_active=True)])
+    rows = truth.cac(frames, truth.sales_movements(frames), stays)
+    found = {(row.grain, row.period_start, row.variant): row[-3:] for row in rows if row.entity_type == "company"}
+    # 10.00 + 25.00 + 5.00 for campaigns, 8.00 for the agency and 7.00 for tools: for one customer and two leads.
+    assert found["quarter", "2024-01-01", "blended"] == (Decimal("48.00"), 1, 48.0)
+    assert found["quarter", "2024-01-01", "fully_loaded"] == (Decimal("55.00"), 1, 55.0)
+    assert found["quarter", "2024-01-01", "cost_per_sql"] == (Decimal("48.00"), 2, 24.0)
+    # The costs of April have not been delivered.
+    assert found["year", "2024-01-01", "blended"] == (Decimal("48.00"), 1, None)
+    assert {grain for grain, _, variant in found if variant == "blended"} == {"month", "quarter", "year"}
+    assert {grain for grain, _, variant in found if variant == "ltv_cac"} == {"month"}
+    assert found["week", "2024-01-01", "paid"] == (Decimal("10.00"), 0, None)
 
 
 @pytest.mark.parametrize(
@@ -1180,11 +1224,22 @@ def test_net_promoter_score_of_a_cut_by_hand() -> None:
         ),
     }
     customers = pd.DataFrame({"segment": ["smb"], "region": ["west"]}, index=["C1"])
-    found = by_key(truth.nps(frames, customers))
-    assert found["2024-01", "month", "channel", "email"] == (1, 1, 100.0)
-    assert found["2024-02", "month", "company", "company"] == (0, 2, 0.0)
-    assert found["2024-02", "month", "segment", "smb"] == (-1, 1, -100.0)
+    rows = truth.nps(frames, customers)
+    found = by_key(rows)
+    assert found["2024-01", "period", "channel", "email"] == (1, 1, 100.0)
+    assert found["2024-02", "period", "company", "company"] == (0, 2, 0.0)
+    assert found["2024-02", "period", "segment", "smb"] == (-1, 1, -100.0)
     assert found["2024-02", "trailing_90d", "channel", "unassigned"] == (-1, 1, -100.0)
     assert ("2024-02", "trailing_90d", "channel", "email") not in found
     assert found["2024-02", "response_rate", "channel", "sms"] == (1, 1, 1.0)
     assert found["2024-02", "response_rate", "region", "unassigned"] == (1, 1, 1.0)
+    company = {(row.grain, row.period_start, row.variant): row[-3:] for row in rows if row.entity_type == "company"}
+    assert company["week", "2024-01-01", "period"] == (1, 1, 100.0)
+    assert company["week", "2024-01-08", "period"] == (0, 0, None)
+    assert company["week", "2024-01-29", "period"] == (0, 2, 0.0)
+    # C1's 3 has taken the place of the 10, and the 90 days before 6 May begin on 6 February.
+    assert company["quarter", "2024-01-01", "period"] == (0, 2, 0.0)
+    assert company["week", "2024-04-22", "trailing_90d"] == (0, 2, 0.0)
+    assert company["week", "2024-04-29", "trailing_90d"] == (0, 0, None)
+    assert ("week_to_date", "2025-12-29", "period") in company
+    assert ("week_to_date", "2025-12-29", "response_rate") not in company

@@ -2,19 +2,11 @@
 -- The company has a row for every period and variant, even if there is nothing to show. Grains that end in `_to_date` have only
 -- what marts have for them. `macros/scorecard.sql` lists what the scorecard shows of each mart.
 {% set measures = scorecard_measures() %}
-{# Marts that have months only, until they are converted. #}
-{% set monthly = {
-    'kpi_cac': 'kpi_cac__monthly',
-} %}
 with
 {%- for mart in measures | map(attribute='mart') | unique %}
 
 {{ mart }} as (
-    {%- if mart in monthly %}
-    select *, 'month' as grain, period_month as period_start from {{ ref(monthly[mart]) }}
-    {%- else %}
     select * from {{ ref(mart) }}
-    {%- endif %}
 ),
 {%- endfor %}
 
