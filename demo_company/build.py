@@ -97,15 +97,17 @@ Definitions of the variants
                   Neither of the last two for the month in progress or without a margin above 0. By channel: that of the
                   campaign. The agency, people and tools are paid by the month: what they are part of is shown for
                   months, quarters and years, and is NULL without the finance.costs of each month
-  clv             by month of the first order, per customer: historic_Nd (net) and margin_Nd within N days, NULL until
-                  all have been watched for N days; lifetime (net to date). By calendar month: predictive_simple =
-                  margin per active customer x min(1 / churn, 60). Active: ordered in the 90 days before the month's
-                  end; margin: theirs, of the month; churn = 1 - logo retention. numerator is the margin per active
-                  customer, denominator the churn, at least 1/60
-  retention       logo: of customers active when the month began, those active at its end (no value, nor any churn,
-                  until the 90 days before the month are in the history); repeat_purchase: of all
-                  customers so far, those with two orders; nrr, grr: of customers with positive net revenue last month,
-                  their net revenue this month, and at most that of last month
+  clv             by month or quarter of the first order, per customer: historic_Nd (net) and margin_Nd within N days,
+                  NULL until all have been watched for N days; lifetime (net to date). By calendar month:
+                  predictive_simple = margin per active customer x min(1 / churn, 60). Active: ordered in the 90 days
+                  before the month's end; margin: theirs, of the month; churn = 1 - logo retention. numerator is the
+                  margin per active customer, denominator the churn, at least 1/60
+  retention       logo: of customers active when the period began, those active at its end, or after 2026-01-09 if it is
+                  in progress (no value, nor any churn, until the 90 days before the period are in the history);
+                  repeat_purchase: of all customers so far, those with two orders; nrr, grr: of customers with positive
+                  net revenue in the period before, their net revenue in this one, and at most that; nrr_12m, grr_12m:
+                  the same of the period twelve months before, but not by week. A period in progress is compared with
+                  as many days of the earlier one
   nps             period, trailing_90d: by each customer's latest answer in the period, or in the 90 days before its end
                   (of a quarter or year in progress, to the as-of date); response_rate: of invitations sent in the
                   period, those answered. The channel is that of the invitation

@@ -21,7 +21,7 @@ import pandas as pd
 from demo_company.tables import Frames
 from demo_company.truth.acquisition import cac
 from demo_company.truth.basics import AS_OF, Number, TruthRow
-from demo_company.truth.customers import clv, months_of_customers, retention
+from demo_company.truth.customers import clv, months_of_customers, periods_of_customers, retention
 from demo_company.truth.deals import bookings, win_rate
 from demo_company.truth.leads import lead_conversion
 from demo_company.truth.movements import customer_attributes, sales_movements
@@ -40,6 +40,7 @@ __all__ = [
     "lead_conversion",
     "months_of_customers",
     "nps",
+    "periods_of_customers",
     "retention",
     "revenue",
     "sales_growth",
@@ -55,7 +56,7 @@ def all_kpis(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
     """All rows of truth.csv."""
     movements = sales_movements(frames)
     customers = customer_attributes(frames, movements)
-    customer_months = months_of_customers(movements, customers)
+    customer_months = months_of_customers(movements, customers, as_of)
     return [
         *revenue(movements, as_of),
         *bookings(frames, as_of),
@@ -64,7 +65,7 @@ def all_kpis(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
         *cac(frames, movements, customer_months, as_of),
         *clv(movements, customers, customer_months, as_of),
         *sales_growth(movements, as_of),
-        *retention(customer_months),
+        *retention(periods_of_customers(movements, customers, as_of), as_of),
         *nps(frames, customers, as_of),
     ]
 

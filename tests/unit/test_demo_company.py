@@ -459,7 +459,7 @@ VARIANTS = {
         **{f"{name}_{days}d": CUSTOMER_CUTS for name in ("historic", "margin") for days in EXPOSURES},
         **dict.fromkeys(("lifetime", "predictive_simple"), CUSTOMER_CUTS),
     },
-    "retention": dict.fromkeys(("logo", "repeat_purchase", "nrr", "grr"), CUSTOMER_CUTS),
+    "retention": dict.fromkeys(("logo", "repeat_purchase", "nrr", "grr", "nrr_12m", "grr_12m"), CUSTOMER_CUTS),
     "nps": dict.fromkeys(("period", "trailing_90d", "response_rate"), CUSTOMER_CUTS),
 }
 
@@ -1190,7 +1190,7 @@ def test_customer_value_by_hand() -> None:
 def test_retention_of_a_cut_by_hand() -> None:
     movements = truth.sales_movements(tiny_shop())
     customers = truth.customer_attributes(tiny_shop(), movements)
-    found = by_key(truth.retention(truth.months_of_customers(movements, customers)))
+    found = by_key(truth.retention(truth.periods_of_customers(movements, customers)))
     assert found["2024-01", "logo", "segment", "smb"] == (0, 0, None)
     assert found["2024-01", "repeat_purchase", "channel", "web"] == (0, 1, 0.0)
     assert found["2024-02", "repeat_purchase", "channel", "web"] == (1, 1, 1.0)
@@ -1200,6 +1200,34 @@ def test_retention_of_a_cut_by_hand() -> None:
     assert found["2024-02", "grr", "region", "west"] == (Decimal("29.00"), Decimal("29.00"), 1.0)
     # The order of 1 February is within the 90 days before 1 May, but not before June.
     assert found["2024-05", "logo", "region", "west"] == (0, 1, 0.0)
+
+
+def test_retention_of_a_period_in_progress_by_hand() -> None:
+    """29.00 come on 10 January and 50.00 on 1 February; 5.00 are refunded on Monday, 5 February."""
+    movements = truth.sales_movements(tiny_shop())
+    customers = truth.customer_attributes(tiny_shop(), movements)
+
+    def on(day: str) -> dict[tuple[str, ...], tuple[Number, Number, Number]]:
+        as_of = pd.Timestamp(day)
+        rows = truth.retention(truth.periods_of_customers(movements, customers, as_of), as_of)
+        return {
+            (row.grain, row.period_start, row.variant): (row.numerator, row.denominator, row.value)
+            for row in rows
+            if row.entity_type == "company"
+        }
+
+    # Ten days of January hold the 29.00, nine do not. Six days of the week before hold the 50.00.
+    assert on("2024-02-10")["month", "2024-02-01", "nrr"] == (Decimal("45.00"), Decimal("29.00"), 45 / 29)
+    assert on("2024-02-09")["month", "2024-02-01", "nrr"] == (Decimal("0.00"), Decimal("0.00"), None)
+    assert on("2024-02-10")["week", "2024-02-05", "nrr"] == (Decimal("-5.00"), Decimal("50.00"), -0.1)
+    assert on("2024-02-10")["month_to_date", "2024-01-01", "repeat_purchase"] == (0, 1, 0.0)
+    assert ("week", "2024-02-05", "nrr_12m") not in on("2024-02-10")
+    # Ten days of 2025 without an order are compared with ten days of 2024, and nine with nine.
+    assert on("2025-01-10")["year", "2025-01-01", "nrr_12m"] == (Decimal("0.00"), Decimal("29.00"), 0.0)
+    assert on("2025-01-09")["year", "2025-01-01", "nrr_12m"] == (Decimal("0.00"), Decimal("0.00"), None)
+    # The order of 1 February keeps the customer for 90 days: on 1 May, as April ends, but not on 2 May.
+    assert on("2024-04-30")["month", "2024-04-01", "logo"] == (1, 1, 1.0)
+    assert on("2024-05-01")["month", "2024-05-01", "logo"] == (0, 1, 0.0)
 
 
 def test_net_promoter_score_of_a_cut_by_hand() -> None:
