@@ -92,27 +92,35 @@ counted as (
         days_of_customers.orders,
         days_of_customers.net_amount,
         days_of_customers.margin_amount,
-        days_of_customers.items_without_cost
+        days_of_customers.items_without_cost,
+        false as is_active_at_start,
+        false as is_active_at_end
     from days_of_customers
     inner join days_of_parts
-        on days_of_customers.date_day = days_of_parts.date_day
-    {%- for part, moment in [['start', 'period_start'], ['end', 'counted_until']] %}
+        on
+            days_of_customers.date_day = days_of_parts.date_day
+            -- Of what a period is compared with, only net revenue counts.
+            and (days_of_parts.part = 'period' or days_of_customers.orders = 0)
     union all
     select
         activity.customer_id,
         periods.grain,
         periods.period_start,
-        '{{ part }}' as part,
+        'period' as part,
         0 as orders,
         0 as net_amount,
         0 as margin_amount,
-        0 as items_without_cost
+        0 as items_without_cost,
+        activity.active_from <= periods.period_start as is_active_at_start,
+        activity.active_until > periods.counted_until as is_active_at_end
     from activity
     inner join periods
         on
-            periods.{{ moment }} >= activity.active_from
-            and periods.{{ moment }} < activity.active_until
-    {%- endfor %}
+            periods.period_start < activity.active_until
+            and periods.counted_until >= activity.active_from
+    where
+        activity.active_from <= periods.period_start
+        or activity.active_until > periods.counted_until
 ),
 
 per_customer as (
@@ -126,8 +134,8 @@ per_customer as (
         {%- for name in comparisons %}
         sum(case when part = '{{ name }}' then net_amount else 0 end) as {{ name }}_net_amount,
         {%- endfor %}
-        max(case when part = 'start' then 1 else 0 end) = 1 as is_active_at_start,
-        max(case when part = 'end' then 1 else 0 end) = 1 as is_active_at_end
+        bool_or(is_active_at_start) as is_active_at_start,
+        bool_or(is_active_at_end) as is_active_at_end
     from counted
     group by 1, 2, 3
 ),
