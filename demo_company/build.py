@@ -75,20 +75,21 @@ Definitions that apply throughout
 
 Definitions of the variants
   revenue         net = gross - discounts - refunds; margin = net - cost; aov = (gross - discounts) / orders;
-                  new_customer_net, repeat_net: of first and of later orders; bookings: won deals by month of closing
+                  new_customer_net, repeat_net: of first and of later orders; bookings: won deals by period of closing
   sales_growth    mom, qoq (quarter ends only), yoy, rolling_3, trailing_12: net against the span before, complete
                   months only. An entity's months begin with the first order or refund; later ones without any are 0
-  lead_conversion cohort_30d, _60d, _90d, _ever: of leads created in the month; activity: converted / created in the
-                  month; of those created in the month days_to_convert_median, and hours_to_first_touch_median, to the
+  lead_conversion cohort_30d, _60d, _90d, _ever: of leads created in the period; activity: converted / created in the
+                  period; of those created in it days_to_convert_median, and hours_to_first_touch_median, to the
                   first of mql_at and sql_at that does not precede created_at
-  win_rate        closed_ and created_: by month of closing and of creation, of closed deals; count and value (NULL
+  win_rate        closed_ and created_: by period of closing and of creation, of closed deals; count and value (NULL
                   where more than half of the won deals, or of the lost, have no amount).
-                  By month of closing, of won deals: average_deal, cycle_days_median, cycle_days_p90 (deals created
+                  By period of closing, of won deals: average_deal, cycle_days_median, cycle_days_p90 (deals created
                   after they closed have no cycle).
-                  pipeline_coverage: EUR of deals open at the start of the month / the reps' revenue target;
+                  pipeline_coverage: EUR of deals open at the start of the period / the reps' revenue target for all
+                  of it, also of periods cut to their first days; NULL unless every day has targets;
                   pipeline_velocity: number of these x (EUR won / deals closed) / mean cycle days, EUR per day.
-                  A deal is open at the start of a month when it was created before and not closed before; it belongs to
-                  the owner of its last stage change before, and to that owner's team on the day before
+                  A deal is open at the start of a period when it was created before and not closed before; it belongs
+                  to the owner of its last stage change before, and to that owner's team on the day before
   cac             spend, impressions, clicks: of all campaigns; paid: spend of paid campaigns / new customers last
                   touched by one; blended: all spend and the agency / new customers; fully_loaded: and people and tools;
                   cpl, cost_per_sql: blended cost / leads created, leads with sql_at in the period; roas: sales (gross -
