@@ -54,8 +54,9 @@ def sales_growth(movements: pd.DataFrame, as_of: pd.Timestamp = AS_OF) -> list[T
     over = [period for period in periods(as_of) if period.is_over]
     rows = []
     for cut in ORDER_CUTS:
-        for (grain, entity), net_of in sales.groupby(["grain", cut, "start"])["net"].sum().groupby(level=[0, 1]):
-            net_of = net_of.droplevel([0, 1])
+        sums = sales.groupby(["grain", cut, "start"])["net"].sum()
+        for grain, entity in dict.fromkeys((grain, entity) for grain, entity, _ in sums.index):
+            net_of = sums.loc[grain, entity]
             starts = [period.start for period in over if period.grain == grain and period.start >= net_of.index.min()]
             net = [int(net_of.get(start, 0)) for start in starts]
             for variant, (span, back) in _SPANS.get(grain, {}).items():
