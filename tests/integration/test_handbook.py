@@ -10,7 +10,7 @@ import pytest
 from demo_company.__main__ import SCALE, SEED
 from demo_company.company import build_company
 from demo_company.truth import all_kpis, write_truth
-from tests.conftest import PROJECT_DIR
+from tests.conftest import PROJECT_DIR, Installation
 
 HANDBOOK = PROJECT_DIR / "docs" / "kpis.md"
 LINE = re.compile(r"^\| `(\w+)` \| (.+) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
@@ -38,7 +38,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dic
         return {
             (row["kpi_id"], row["variant"]): row
             for row in csv.DictReader(lines)
-            if row["period_month"] == "2025-09-01" and row["entity_type"] == "company"
+            if (row["grain"], row["period_start"], row["entity_type"]) == ("month", "2025-09-01", "company")
         }
 
 
@@ -98,3 +98,18 @@ def test_the_catalogue_speaks_english_and_polish() -> None:
         for row in seed(name):
             assert all(row[column].strip() for column in columns), row
             assert row["name_en"] != row["name_pl"], row
+
+
+def test_a_variant_says_which_grains_it_has_and_why_it_lacks_others(demo: Installation) -> None:
+    with demo.published() as connection:
+        published = {
+            (kpi, variant): set(grains)
+            for kpi, variant, grains in connection.execute(
+                "select kpi_id, variant, list(distinct grain) from marts.kpi_scorecard group by 1, 2"
+            ).fetchall()
+        }
+    rows = seed("kpi_variants")
+    assert {(row["kpi_id"], row["variant"]): set(row["grains"].split()) for row in rows} == published
+    for row in rows:
+        has_all = len(row["grains"].split()) == 4
+        assert [bool(row[f"missing_grains_{language}"]) for language in ("en", "pl")] == [not has_all] * 2, row
