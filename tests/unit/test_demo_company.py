@@ -213,7 +213,7 @@ def test_the_truth_of_the_whole_is_the_sum_of_its_parts(in_parts: tuple[Path, Ma
 
     def net(rows: list[truth.TruthRow]) -> dict[str, Decimal]:
         chosen = [row for row in rows if (row.kpi_id, row.variant, row.entity_type) == ("revenue", "net", "company")]
-        return {row.period_month: Decimal(str(row.numerator)) for row in chosen}
+        return {row.period_start: Decimal(str(row.numerator)) for row in chosen if row.grain == "month"}
 
     each = [net(truth.all_kpis(company.clean)) for company in companies]
     with (in_parts[0] / "demo_truth" / "truth.csv").open(encoding="utf-8", newline="") as file:
