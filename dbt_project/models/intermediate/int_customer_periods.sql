@@ -116,8 +116,8 @@ counted as (
     from activity
     inner join periods
         on
-            periods.period_start < activity.active_until
-            and periods.counted_until >= activity.active_from
+            activity.active_from <= periods.counted_until
+            and activity.active_until > periods.period_start
     where
         activity.active_from <= periods.period_start
         or activity.active_until > periods.counted_until
