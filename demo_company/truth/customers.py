@@ -14,7 +14,6 @@ import pandas as pd
 
 from demo_company.truth.basics import (
     AS_OF,
-    COMPLETE_MONTHS,
     FIRST_MONTH,
     PERIOD,
     Period,
@@ -158,7 +157,7 @@ def clv(
     rows = []
     for cut in CUSTOMER_CUTS:
         rows += _by_cohort(cohorts, lives, cut, as_of)
-        for (month, entity), (margin, churn, value) in predictions(customer_months, cut).items():
+        for (month, entity), (margin, churn, value) in predictions(customer_months, cut, as_of).items():
             leaving = None if churn is None else max(churn, 1 / LONGEST_LIFE_MONTHS)
             where = (*named("month", month), "clv", "predictive_simple")
             rows.append(TruthRow(*where, cut, entity, margin, leaving, value))
@@ -229,8 +228,11 @@ class Prediction(NamedTuple):
     value: float | None
 
 
-def predictions(customer_months: pd.DataFrame, cut: str) -> dict[tuple[pd.Timestamp, str], Prediction]:
+def predictions(
+    customer_months: pd.DataFrame, cut: str, as_of: pd.Timestamp = AS_OF
+) -> dict[tuple[pd.Timestamp, str], Prediction]:
     """Per (month, entity): margin per customer active at its end x min(1 / churn, 60); churn = 1 - logo retention."""
+    complete = {period.start for period in periods(as_of) if period.grain == "month" and period.is_over}
     months = customer_months[["month", cut, "is_active", "was_active"]].copy()
     months["left"] = months["was_active"] & ~months["is_active"]
     months["margin"] = customer_months["margin"].where(months["is_active"], 0)
@@ -240,7 +242,7 @@ def predictions(customer_months: pd.DataFrame, cut: str) -> dict[tuple[pd.Timest
         margin = ratio(int(total["margin"]), 100 * int(total["is_active"]))
         churn = ratio(int(total["left"]), int(total["was_active"])) if _is_start_known(month) else None
         value = None
-        if margin is not None and churn is not None and month in COMPLETE_MONTHS:
+        if margin is not None and churn is not None and month in complete:
             value = margin * (min(1 / churn, LONGEST_LIFE_MONTHS) if churn else LONGEST_LIFE_MONTHS)
         predicted[month, str(entity)] = Prediction(margin, churn, value)
     return predicted
