@@ -155,7 +155,8 @@
 
 {# A bound of the 95 % interval of the difference between `value` and an earlier `<of>_value`, from the intervals of both: the
    square-and-add method of Newcombe 1998 (method 10 for two proportions with Wilson intervals), which Zou and Donner 2008 extend
-   to other statistics. NULL without both intervals. The two groups of cases must be independent. #}
+   to other statistics. As in both papers, the values are the raw ones, which need not be the centres of their intervals.
+   NULL without both intervals. The two groups of cases must be independent. #}
 {% macro change_bound(of, sign) -%}
     {%- set near, far = ('ci_low', 'ci_high') if sign == '-' else ('ci_high', 'ci_low') -%}
     (
