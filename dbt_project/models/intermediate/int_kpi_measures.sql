@@ -24,6 +24,7 @@ variants as (
         '{{ measure.variant }}' as variant,
         '|{{ (measure.grains or grains()) | join('|') }}|' as grains,
         {{ measure.where == 'is_quarter_end' }} as is_at_quarter_ends,
+        nullif('{{ measure.needs | reject('in', delivered_entities()) | join(', ') }}', '') as missing_entities,
         {%- if measure.needs | reject('in', delivered_entities()) | list %}
         false as has_source,
         {%- elif measure.known %}
@@ -125,13 +126,15 @@ covered as (
     select
         kpi_id,
         variant,
-        max(covered_from) as covered_from
+        max(covered_from) as covered_from,
+        max(missing_entities) as missing_entities
     from variants
     group by 1, 2
 )
 
 select
     united.*,
+    covered.missing_entities,
     coalesce(united.period_start < covered.covered_from, false) as began_late,
     lacking.period_start is not null as lacks_deliveries
 from united

@@ -119,6 +119,7 @@ def show_kpi(
             title = f"{kpi_id} ({chosen.variant}) by {by}: {chosen.name}"
             heading = [title, chosen.formula, publication.in_words(zone)]
             _print_for_people(records, heading, by, chosen.unit, publication, compare)
+            notes += _what_is_missing(records, chosen)
             notes += periods.about_comparison(compare)
             notes += _hint_at_what_is_known(connection, chosen, by, records, periods)
             notes += _periods_that_began_late(records, periods)
@@ -328,6 +329,17 @@ def _hint_at_what_is_known(
     why = f"the {periods.grain}, or the window of a lead or customer, is not over yet"
     or_else = "costs have not arrived, or the history before is too short"
     return [f"immature ({which}): {why}, {or_else}.{instead}"]
+
+
+def _what_is_missing(records: Sequence[dict[str, object]], chosen: Variant) -> list[str]:
+    """A note that names what no source delivers, if the KPI has no value because of that."""
+    if not any(record["status"] == "no_source" for record in records):
+        return []
+    needs = f"{chosen.kpi_id} ({chosen.variant}) needs"
+    missing = records[0].get("missing_entities")
+    if missing:
+        return [f"no_source: {needs} {missing}, which no source delivers."]
+    return [f"no_source: {needs} a column that is empty in all delivered rows, such as the dates of leads and deals."]
 
 
 def _periods_that_began_late(records: Sequence[dict[str, object]], periods: Periods) -> list[str]:

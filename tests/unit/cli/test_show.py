@@ -34,7 +34,8 @@ SCORECARD = """
     ('leads', 'cohort', 'rep', '=Ann', date '2025-03-01', null, 0, 4, null, null, null, null, true, 'immature'),
     ('leads', 'activity', 'rep', '=Ann', date '2025-02-01', 0.5, 2, 4, null, null, null, null, false, 'ok'),
     ('leads', 'activity', 'rep', '=Ann', date '2025-03-01', 0.5, 2, 4, null, null, null, null, true, 'ok'),
-    ('leads', 'days', 'rep', '=Ann', date '2025-01-01', 12.5, null, 4, null, null, null, null, false, 'ok')
+    ('leads', 'days', 'rep', '=Ann', date '2025-01-01', 12.5, null, 4, null, null, null, null, false, 'ok'),
+    ('cac', 'cpl', 'company', 'A', date '2025-01-01', null, null, null, null, null, null, null, false, 'no_source')
 """
 COLUMNS = (
     "kpi_id, variant, entity_type, entity_name, period_start, value, numerator, denominator, prior_value, delta, "
@@ -57,6 +58,7 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "case when variant = 'activity' then value > 0.5 end as is_delta_significant, "
             "case when kpi_id = 'revenue' then cast(80 as decimal(38, 12)) end as last_year_value, "
             "case when kpi_id = 'revenue' then cast(value - 80 as decimal(38, 12)) end as last_year_delta, "
+            "case when variant = 'cpl' then 'ad_spend, leads' end as missing_entities, "
             "cast(null as boolean) as is_last_year_delta_significant, variant = 'days' as began_late "
             f"from (values {SCORECARD}) as t({COLUMNS})"
         )
@@ -85,7 +87,8 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "create table marts.kpi_variants as from (values "
             "('revenue', 'net', 'money', 'Net revenue', 'gross - refunds'), "
             "('cac', 'blended', 'money', 'CAC', 'a ÷ b'), ('cac', 'paid', 'money', 'Paid CAC', 'a ÷ b'), "
-            "('cac', 'roas', 'ratio', 'ROAS', 'a ÷ b'), ('leads', 'cohort', 'rate', 'Converted', 'a ÷ b'), "
+            "('cac', 'roas', 'ratio', 'ROAS', 'a ÷ b'), ('cac', 'cpl', 'money', 'CPL', 'a ÷ b'), "
+            "('leads', 'cohort', 'rate', 'Converted', 'a ÷ b'), "
             "('leads', 'activity', 'rate', 'Conversions', 'a ÷ b'), ('leads', 'days', 'days', 'Days', 'median'), "
             "('cac', 'quarter', 'money', 'CAC of a quarter', 'a ÷ b')"
             ") as t(kpi_id, variant, unit, name_en, formula_en)"
@@ -172,6 +175,11 @@ def test_a_period_names_its_grain(shown, period: str) -> None:  # type: ignore[n
     assert "it is compared with the first 69 days of the same quarter a year before." in printed
 
 
+def test_what_no_source_delivers_is_named(shown) -> None:  # type: ignore[no-untyped-def]
+    assert "no_source: cac (cpl) needs ad_spend, leads, which no source delivers." in shown("cac", variant="cpl")
+    assert "no_source" not in shown("cac")
+
+
 def test_since_takes_a_period_of_any_grain_and_a_date(shown) -> None:  # type: ignore[no-untyped-def]
     def months(since: str) -> list[str]:
         printed = shown("revenue", choice=Choice(since=since))
@@ -251,7 +259,7 @@ def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -
     [
         ({"kpi_id": "revenu"}, "KPI 'revenu' is not published. Did you mean revenue? Published: cac, leads, revenue."),
         ({"kpi_id": "cac", "by": "chanel"}, "--by 'chanel' is not published for cac. Did you mean channel?"),
-        ({"kpi_id": "cac", "variant": "pad"}, "--variant 'pad' is not published for cac. Published: blended."),
+        ({"kpi_id": "cac", "variant": "pad"}, "--variant 'pad' is not published for cac. Published: blended, cpl."),
         ({"kpi_id": "cac", "variant": "paid"}, "cac (paid) is not published by company, only by channel."),
         ({"kpi_id": "cac", "variant": "quarter"}, "cac (quarter) is not published for any period yet."),
         (

@@ -135,6 +135,7 @@ select
     changed.is_partial_period,
     changed.is_mature,
     changed.status,
+    changed.missing_entities,
     parameters.as_of_date,
     coalesce(changed.began_late, false) as began_late
 from changed
