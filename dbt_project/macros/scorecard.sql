@@ -110,7 +110,7 @@
     -%}
     {%- for window in ['30d', '60d', '90d'] -%}
         {%- do measures.append(dict(traced, variant='cohort_' ~ window, value='conversion_rate_' ~ window,
-            numerator='converted_' ~ window, mature='is_mature_' ~ window)) -%}
+            numerator='converted_' ~ window, mature='is_mature_' ~ window, so_far=true)) -%}
     {%- endfor -%}
     {%- set median = dict(traced, kind='ratio', numerator='null', so_far=true) -%}
     {%- do measures.extend([
