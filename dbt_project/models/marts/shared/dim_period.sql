@@ -2,7 +2,7 @@
 -- The period in progress is compared with the first days of earlier periods, as many as it has had so far:
 -- [prior_period_start, prior_to_date_end) and [last_year_period_start, last_year_to_date_end).
 {% set years_of_calendar = var('fiscal_year_start_month') == 1 %}
-{% set year = 'extract(year from ' ~ add_period(later_period('year', period_start('year', 'periods.period_start'), 1), 'day', -1) ~ ')' %}
+{% set year = 'year(' ~ add_period(later_period('year', period_start('year', 'periods.period_start'), 1), 'day', -1) ~ ')' %}
 {% set thursday = add_period('periods.period_start', 'day', 3) %}
 with
 
@@ -17,12 +17,12 @@ select
     -- An ISO week belongs to the year of its Thursday, and a fiscal year is named after the year in which it ends.
     case periods.grain
         when 'week' then concat(
-            extract(year from {{ thursday }}),
+            year({{ thursday }}),
             '-W',
-            lpad(cast(cast(floor((extract(doy from {{ thursday }}) - 1) / 7) as integer) + 1 as string), 2, '0')
+            lpad(cast(cast(floor((dayofyear({{ thursday }}) - 1) / 7) as integer) + 1 as string), 2, '0')
         )
         when 'month' then concat(
-            extract(year from periods.period_start), '-', lpad(cast(extract(month from periods.period_start) as string), 2, '0')
+            year(periods.period_start), '-', lpad(cast(month(periods.period_start) as string), 2, '0')
         )
         when 'quarter' then concat(
             '{{ '' if years_of_calendar else 'FY' }}',
