@@ -56,10 +56,10 @@ customers_in_periods as (
     inner join periods_of_cohorts using (cohort_month)
 ),
 
+-- If the value of some customers of a cohort cannot be predicted, the cohort has no prediction.
 sizes as (
     {% call by_cuts('customers_in_periods', ['grain', 'period_start'], cuts) %}
         count(*) as customers,
-        -- If the value of some customers of a cohort cannot be predicted, the cohort has no prediction.
         case when count(predicted_value) = count(*) then sum(predicted_value) end as predicted_amount
     {% endcall %}
 ),

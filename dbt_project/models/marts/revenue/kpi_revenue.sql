@@ -6,6 +6,8 @@
     'orders', 'gross_amount', 'discount_amount', 'refund_amount', 'net_amount', 'cost_amount', 'items_without_cost',
     'new_customer_net_amount',
 ] %}
+-- sqlfluff misjudges the layout of loops within a call.
+-- noqa: disable=LT02
 with
 
 daily as (

@@ -67,8 +67,8 @@ compared as (
         revenue.net_amount,
         of_months.net_3_months,
         of_months.net_12_months,
-        prior.whole_net as prior_net,
-        last_year.whole_net as last_year_net,
+        period_before.whole_net as prior_net,
+        year_before.whole_net as last_year_net,
         of_months.prior_3_months_net,
         of_months.prior_12_months_net,
         coalesce(of_months.is_quarter_end, false) as is_quarter_end
@@ -77,18 +77,18 @@ compared as (
         on
             revenue.grain = periods.grain
             and revenue.period_start = periods.period_start
-    left join revenue as prior
+    left join revenue as period_before
         on
-            revenue.grain = prior.grain
-            and periods.prior_period_start = prior.period_start
-            and revenue.entity_type = prior.entity_type
-            and revenue.entity_id = prior.entity_id
-    left join revenue as last_year
+            revenue.grain = period_before.grain
+            and periods.prior_period_start = period_before.period_start
+            and revenue.entity_type = period_before.entity_type
+            and revenue.entity_id = period_before.entity_id
+    left join revenue as year_before
         on
-            revenue.grain = last_year.grain
-            and periods.last_year_period_start = last_year.period_start
-            and revenue.entity_type = last_year.entity_type
-            and revenue.entity_id = last_year.entity_id
+            revenue.grain = year_before.grain
+            and periods.last_year_period_start = year_before.period_start
+            and revenue.entity_type = year_before.entity_type
+            and revenue.entity_id = year_before.entity_id
     left join of_months
         on
             revenue.grain = of_months.grain

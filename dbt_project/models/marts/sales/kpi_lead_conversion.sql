@@ -5,6 +5,8 @@
 -- The team is the SDR's on the day that counts: created on the cohort basis, converted on the activity basis.
 {% set cuts = {'channel': 'source', 'rep': 'sdr_id', 'team': 'team', 'campaign': 'campaign_id'} %}
 {% set windows = [30, 60, 90] %}
+-- sqlfluff misjudges the layout of loops within a call.
+-- noqa: disable=LT02
 with
 
 leads as (

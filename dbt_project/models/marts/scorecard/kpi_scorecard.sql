@@ -41,9 +41,9 @@ compared as (
     select
         measures.*,
         {%- for name in comparisons %}
-        case when not coalesce({{ name }}.began_late, false) then {{ name }}.value end as {{ name }}_value,
-        case when not coalesce({{ name }}.began_late, false) then {{ name }}.ci_low end as {{ name }}_ci_low,
-        case when not coalesce({{ name }}.began_late, false) then {{ name }}.ci_high end as {{ name }}_ci_high,
+        case when not coalesce({{ name }}_measures.began_late, false) then {{ name }}_measures.value end as {{ name }}_value,
+        case when not coalesce({{ name }}_measures.began_late, false) then {{ name }}_measures.ci_low end as {{ name }}_ci_low,
+        case when not coalesce({{ name }}_measures.began_late, false) then {{ name }}_measures.ci_high end as {{ name }}_ci_high,
         {%- endfor %}
         targets.target_value,
         targets.target_to_date,
@@ -63,14 +63,14 @@ compared as (
             measures.grain = periods.grain
             and measures.period_start = periods.period_start
     {%- for name in comparisons %}
-    left join measures as {{ name }}
+    left join measures as {{ name }}_measures
         on
-            {{ name }}.grain = concat(measures.grain, case when measures.is_partial_period then '_to_date' else '' end)
-            and periods.{{ name }}_period_start = {{ name }}.period_start
-            and measures.kpi_id = {{ name }}.kpi_id
-            and measures.variant = {{ name }}.variant
-            and measures.entity_type = {{ name }}.entity_type
-            and measures.entity_id = {{ name }}.entity_id
+            {{ name }}_measures.grain = concat(measures.grain, case when measures.is_partial_period then '_to_date' else '' end)
+            and periods.{{ name }}_period_start = {{ name }}_measures.period_start
+            and measures.kpi_id = {{ name }}_measures.kpi_id
+            and measures.variant = {{ name }}_measures.variant
+            and measures.entity_type = {{ name }}_measures.entity_type
+            and measures.entity_id = {{ name }}_measures.entity_id
     {%- endfor %}
     left join targets
         on

@@ -16,20 +16,31 @@ select
     periods.period_end,
     -- An ISO week belongs to the year of its Thursday, and a fiscal year is named after the year in which it ends.
     case periods.grain
-        when 'week' then concat(
-            year({{ thursday }}),
-            '-W',
-            lpad(cast(cast(floor((dayofyear({{ thursday }}) - 1) / 7) as integer) + 1 as string), 2, '0')
-        )
-        when 'month' then concat(
-            year(periods.period_start), '-', lpad(cast(month(periods.period_start) as string), 2, '0')
-        )
-        when 'quarter' then concat(
-            '{{ '' if years_of_calendar else 'FY' }}',
-            {{ year }},
-            '{{ '-' if years_of_calendar else ' ' }}Q',
-            cast(floor({{ days_from(period_start('year', 'periods.period_start'), 'periods.period_start') }} / 85) as integer) + 1
-        )
+        when 'week'
+            then
+                concat(
+                    year({{ thursday }}),
+                    '-W',
+                    lpad(cast(cast(floor((dayofyear({{ thursday }}) - 1) / 7) as integer) + 1 as string), 2, '0')
+                )
+        when 'month'
+            then
+                concat(
+                    year(periods.period_start), '-', lpad(cast(month(periods.period_start) as string), 2, '0')
+                )
+        when 'quarter'
+            then
+                concat(
+                    '{{ '' if years_of_calendar else 'FY' }}',
+                    {{ year }},
+                    '{{ '-' if years_of_calendar else ' ' }}Q',
+                    cast(
+                        floor(
+                            {{ days_from(period_start('year', 'periods.period_start'), 'periods.period_start') }} / 85
+                        ) as integer
+                    )
+                    + 1
+                )
         else concat('{{ '' if years_of_calendar else 'FY' }}', {{ year }})
     end as period_label,
     not periods.is_partial_period as is_complete,
