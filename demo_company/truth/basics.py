@@ -202,10 +202,17 @@ def shares(
 
 
 def every_period(counts: pd.Series[Any], cut: str, as_of: pd.Timestamp = AS_OF) -> pd.Series[Any]:
-    """For the company, a number for every period, 0 if nothing was counted; for other cuts, the numbers unchanged."""
-    if cut != COMPANY.cut:
+    """For the company, a number for every period since its first, 0 if nothing was counted; other cuts are left."""
+    if cut != COMPANY.cut or counts.empty:
         return counts
-    every = [(period.grain, period.start, COMPANY.name) for period in periods(as_of)]
+    first: dict[str, pd.Timestamp] = {}
+    for grain, start, _ in counts.index:
+        first[grain] = min(first.get(grain, start), start)
+    every = [
+        (period.grain, period.start, COMPANY.name)
+        for period in periods(as_of)
+        if period.start >= first.get(period.grain.removesuffix("_to_date"), FIRST_MONTH)
+    ]
     return counts.reindex(pd.MultiIndex.from_tuples(every, names=counts.index.names), fill_value=0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from demo_company.__main__ import SCALE, SEED
-from demo_company.company import build_company
+from demo_company.company import build_company, parts_of
 from demo_company.truth import all_kpis, write_truth
 from tests.conftest import PROJECT_DIR, Installation
 
@@ -26,6 +26,7 @@ KPI_OF_HEADING = {
 }
 WITHOUT_TRUTH = {("clv", "probabilistic")}
 
+MONTH, WEEK = "2025-09-01", "2025-09-22"  # of the week, what has no month
 Example = tuple[str, str, str]  # numerator, denominator, value, as printed
 
 
@@ -33,12 +34,14 @@ Example = tuple[str, str, str]  # numerator, denominator, value, as printed
 def truth(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, str]]:
     """September 2025 of the company in the truth of the demo company that `make run` creates."""
     file = tmp_path_factory.mktemp("demo_of_make_run") / "truth.csv"
-    write_truth(file, all_kpis(build_company(SCALE, SEED).clean))
+    [whole] = parts_of(SCALE, SEED)
+    write_truth(file, all_kpis(build_company(whole).clean))
     with file.open(encoding="utf-8") as lines:
         return {
             (row["kpi_id"], row["variant"]): row
             for row in csv.DictReader(lines)
-            if (row["grain"], row["period_start"], row["entity_type"]) == ("month", "2025-09-01", "company")
+            if row["entity_type"] == "company"
+            and (row["grain"], row["period_start"]) == (("week", WEEK) if row["variant"] == "wow" else ("month", MONTH))
         }
 
 

@@ -34,10 +34,10 @@ ENGINES = ("duckdb", "spark")
 # that mean something else in DuckDB (`log`, `dayofweek`, `regexp_replace`).
 SPARK_FUNCTIONS = """
     abs any_value avg bool_and bool_or cast ceil chr coalesce concat concat_ws count cume_dist current_timezone
-    date_add date_trunc datediff dayofyear dense_rank exp explode first_value floor from_utc_timestamp greatest grouping lag
-    last_value lead least left length ln lower lpad ltrim max max_by md5 median min min_by mod month ntile nullif
-    percent_rank percentile power quarter rank replace right round row_number rpad rtrim sequence sign split_part
-    sqrt stddev_pop stddev_samp substring sum to_utc_timestamp translate trim try_cast try_to_timestamp
+    date_add date_trunc datediff dayofyear dense_rank exp explode first_value floor from_utc_timestamp greatest
+    grouping lag last_value lead least left length ln lower lpad ltrim max max_by md5 median min min_by mod month
+    ntile nullif percent_rank percentile power quarter rank replace right round row_number rpad rtrim sequence sign
+    split_part sqrt stddev_pop stddev_samp substring sum to_utc_timestamp translate trim try_cast try_to_timestamp
     unix_timestamp upper var_pop var_samp year
 """
 SYNTAX_BEFORE_A_BRACKET = """
