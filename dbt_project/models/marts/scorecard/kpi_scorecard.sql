@@ -84,12 +84,12 @@ compared as (
 
 changed as (
     select
-        *,
         {%- for name, (value, delta) in comparisons.items() %}
         value - {{ value }} as {{ delta }},
         {{ change_bound(name, '-') }} as {{ delta }}_low,
-        {{ change_bound(name, '+') }} as {{ delta }}_high{{ ',' if not loop.last }}
+        {{ change_bound(name, '+') }} as {{ delta }}_high,
         {%- endfor %}
+        *
     from compared
 )
 
