@@ -24,7 +24,10 @@ KPI_OF_HEADING = {
     "Retention": "retention",
     "Net promoter score": "nps",
 }
-WITHOUT_TRUTH = {("clv", "probabilistic")}
+WITHOUT_TRUTH = {
+    ("clv", "probabilistic"),
+    *(("cac", "platform_conversions"), ("cac", "platform_revenue")),  # the demo company's platforms report neither
+}
 
 MONTH, WEEK = "2025-09-01", "2025-09-22"  # of the week, what has no month
 Example = tuple[str, str, str]  # numerator, denominator, value, as printed
