@@ -20,26 +20,6 @@
 {%- endmacro %}
 
 
-{# Every month from an entity's first month in `relation` (period_month, entity_type, entity_id) to that of the as-of date. #}
-{% macro entity_months(relation) -%}
-    select
-        months.month_start as period_month,
-        months.next_month_start,
-        months.is_partial_month as is_partial_period,
-        entities.entity_type,
-        entities.entity_id
-    from (
-        select entity_type, entity_id, min(period_month) as first_month
-        from {{ relation }}
-        group by 1, 2
-    ) as entities
-    inner join (
-        select distinct month_start, next_month_start, is_partial_month from {{ ref('int_days') }}
-    ) as months
-        on months.month_start >= entities.first_month
-{%- endmacro %}
-
-
 {# The months of which an entity's costs are delivered, in one row: whether each source that delivers it monthly has rows, the
    last month that all of these have delivered, and the first month that was delivered from its beginning. A month counts as
    delivered if a row of that month or a later one has arrived. #}

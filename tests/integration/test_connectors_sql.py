@@ -345,12 +345,12 @@ def erp(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[I
     postgres.execute("erp", ORDERS)
     installation = Installation(company.parent / "data", company / "kpi.yml", {"ERP_DATABASE_URL": postgres.url("erp")})
     revenue = []
-    installation.build(str(FIRST_DAY), models="+kpi_revenue__monthly")
+    installation.build(str(FIRST_DAY), models="+kpi_revenue")
     revenue.append(total_revenue(installation))
     postgres.execute(
         "erp", """update sales."Orders" set state = 'cancelled', updated_at = '2025-01-31 09:00+01' where id = 2"""
     )
-    installation.build(str(SECOND_DAY), models="+kpi_revenue__monthly")
+    installation.build(str(SECOND_DAY), models="+kpi_revenue")
     revenue.append(total_revenue(installation))
     return installation, revenue
 

@@ -23,7 +23,7 @@ def olist_orders(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) 
         delivered = real_data_dir / "olist_orders" / f"olist_{FILES.get(table, table)}_dataset.csv"
         shutil.copy(delivered, landing / f"{table}_2018-12-01.csv")
     installation = Installation(landing.parents[1], HERE / "olist_orders" / "kpi.yml")
-    installation.build(models="+kpi_revenue__monthly")
+    installation.build(models="+kpi_revenue")
     return installation
 
 

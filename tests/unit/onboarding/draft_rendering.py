@@ -46,7 +46,7 @@ class _Adapter:
 @lru_cache
 def _macro_texts() -> dict[str, str]:
     folder = PROJECT_DIR / "dbt_project" / "macros"
-    texts = (folder / name for name in ("amounts.sql", "staging.sql", "cross_database.sql"))
+    texts = (folder / name for name in ("amounts.sql", "staging.sql", "cross_database.sql", "periods.sql"))
     return {found[1]: found[0] for file in texts for found in _MACRO.finditer(file.read_text(encoding="utf-8"))}
 
 
