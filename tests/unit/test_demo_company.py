@@ -298,10 +298,10 @@ def test_the_truth_goes_on_with_the_days(week_later: Path, company: Company) -> 
     assert differences(replay(week_later / "landing"), clean) == []
     clean["crm.rep_teams"] = company.clean["crm.rep_teams"]
     with (week_later / "demo_truth" / "truth.csv").open(encoding="utf-8", newline="") as file:
-        written = {tuple(row.values())[:5]: row["value"] for row in csv.DictReader(file)}
+        written = {tuple(row.values())[:6]: row["value"] for row in csv.DictReader(file)}
     rows = truth.all_kpis(clean, pd.Timestamp("2026-01-16"))
     for row in rows:
-        assert written[row[:5]] == ("" if row.value is None else str(row.value))
+        assert written[row[:6]] == ("" if row.value is None else str(row.value))
     assert len(written) == len(rows)
     assert "as of 2026-01-16" in (week_later / "demo_truth" / "README.txt").read_text()
 
@@ -773,7 +773,7 @@ def test_sales_growth_of_a_cut_by_hand() -> None:
     """North sells 100.00 in February and 150.00 in April; south 200.00 in January and something this month."""
     movements = pd.DataFrame(
         {
-            "month": pd.to_datetime(["2024-02-01", "2024-04-01", "2024-01-01", "2026-01-01"]),
+            "day": pd.to_datetime(["2024-02-01", "2024-04-01", "2024-01-01", "2026-01-01"]),
             "net": [10_000, 15_000, 20_000, 1],
             "region": ["north", "north", "south", "south"],
             **dict.fromkeys(ORDER_CUTS - {"region"}, "all"),
