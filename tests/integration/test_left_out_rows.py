@@ -12,8 +12,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.checks.gx.relations import DuckDBTable
+from pipelines.checks.suites import load_suites
+from pipelines.checks.validation import validate
 from pipelines.publish.left_out import left_out_lines
-from tests.conftest import Installation
+from tests.conftest import PROJECT_DIR, Installation
 
 SETTINGS = """\
 sources: [north, south, office]
@@ -209,6 +212,18 @@ def test_leads_without_a_date_convert_and_are_in_no_cohort(company: Installation
         "where grain = 'month' and entity_type = 'company' and period_start = date '2025-01-01'",
     )
     assert leads == [(1, 1)]
+
+
+def test_rows_that_are_left_out_break_no_rule_that_blocks_publication(company: Installation) -> None:
+    warehouse = company.data_dir / "warehouse.duckdb"
+    failed = [
+        (result.table, result.check, result.observed)
+        for (stage, table), suite in load_suites(PROJECT_DIR / "expectations").items()
+        if stage == "marts" and table.startswith("kpi_") and "scorecard" not in table
+        for result in validate(suite, DuckDBTable(warehouse, stage, table))
+        if not result.passed and result.severity == "critical"
+    ]
+    assert failed == []
 
 
 def test_every_row_that_is_left_out_is_listed_with_its_reason(company: Installation) -> None:
