@@ -109,9 +109,9 @@ Definitions of the variants
                   net revenue in the period before, their net revenue in this one, and at most that; nrr_12m, grr_12m:
                   the same of the period twelve months before, but not by week. A period in progress is compared with
                   as many days of the earlier one
-  nps             period, trailing_90d: by each customer's latest answer in the period, or in the 90 days before its end
-                  (of a quarter or year in progress, to the as-of date); response_rate: of invitations sent in the
-                  period, those answered. The channel is that of the invitation
+  nps             period, trailing_90d: by each customer's latest answer in the period, or in the 90 days before its
+                  end, or to the as-of date while it is in progress; response_rate: of invitations sent in the period,
+                  those answered. The channel is that of the invitation
 
 How to get from the deliveries to the clean business
   1. Put aside every row with a cell that cannot be read.

@@ -17,7 +17,7 @@ _compile = MacroFuzzEnvironment.compile
 def enable() -> None:
     """Enable dbt's own caches for tests, and one for compiled texts, which dbt lacks."""
     enable_test_caching()
-    MacroFuzzEnvironment.compile = _compile_or_recall  # type: ignore[method-assign, assignment]
+    MacroFuzzEnvironment.compile = _compile_or_recall
 
 
 def _compile_or_recall(self: MacroFuzzEnvironment, source: str) -> Any:

@@ -15,7 +15,6 @@ from demo_company.truth.basics import (
     COMPANY,
     PERIOD,
     UNASSIGNED,
-    Period,
     TruthRow,
     business_date,
     every_period,
@@ -45,25 +44,14 @@ def nps(frames: Frames, customers: pd.DataFrame, as_of: pd.Timestamp = AS_OF) ->
 
 
 def _latest_answers(answers: pd.DataFrame, variant: str, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Per period, each customer's latest answer of the period, or of the 90 days before its end."""
+    """Per period, each customer's latest answer of the period, or of the 90 days before the end of what counts."""
     windows = []
     for period in periods(as_of):
-        start = period.start if variant == "period" else _end_of_90_days(period) - pd.Timedelta(days=90)
+        start = period.start if variant == "period" else period.until - pd.Timedelta(days=90)
         window = answers[(answers["day"] >= start) & (answers["day"] < period.until)]
         latest = window.drop_duplicates("customer_id", keep="last")
         windows.append(latest.assign(grain=period.grain, start=period.start))
     return pd.concat(windows)
-
-
-def _end_of_90_days(period: Period) -> pd.Timestamp:
-    """The end of a whole week or month, even if only a part of it counts; of other periods, the end of what counts."""
-    match period.grain.removesuffix("_to_date"):
-        case "week":
-            return period.start + pd.Timedelta(days=7)
-        case "month":
-            return period.start + pd.offsets.MonthBegin()
-        case _:
-            return period.until
 
 
 def _answers(frames: Frames, customers: pd.DataFrame) -> pd.DataFrame:

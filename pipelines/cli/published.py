@@ -1,7 +1,6 @@
 """`kpi show`, `sql`, `versions` and `rollback`: what analysts read."""
 
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,18 +9,11 @@ from typer.core import TyperCommand
 
 from pipelines.cli.common import Listing, console, errors_in_words, is_json
 from pipelines.cli.printing.output import Excel, Format, Target
+from pipelines.cli.printing.periods import Choice, Comparison, Grain
 from pipelines.config_files import ConfigError
 from pipelines.settings import get_settings
 
 app = typer.Typer()
-
-
-class Compared(StrEnum):
-    """What periods are compared with."""
-
-    prior = "prior"
-    last_year = "last-year"
-
 
 Output = Annotated[
     Path | None,
@@ -51,15 +43,15 @@ def show(
         str | None, typer.Argument(metavar="KPI", help="For example revenue; without it, lists what is published.")
     ] = None,
     by: Annotated[str, typer.Option(help="company, team, rep, channel, segment or region.")] = "company",
-    grain: Annotated[str | None, typer.Option(help="week, month, quarter or year. By default, month.")] = None,
+    grain: Annotated[Grain | None, typer.Option(help="By default, that of --period, or else month.")] = None,
     period: Annotated[
         str | None, typer.Option("--period", "--month", help="One period: 2025-06, 2025-W14, 2025-Q3, 2025 or FY2026.")
     ] = None,
     since: Annotated[str | None, typer.Option(help="From this period or date on.")] = None,
     last: Annotated[int | None, typer.Option(min=1, help="Only so many of the latest periods.")] = None,
     compare: Annotated[
-        Compared, typer.Option(help="With the period before, or the same a year before.")
-    ] = Compared.prior,
+        Comparison, typer.Option(help="The period before, or the same one a year before.")
+    ] = Comparison.prior,
     variant: Annotated[str | None, typer.Option(help="A variant, like gross or cohort_30d.")] = None,
     output: OfFormat = None,
     to: Output = None,
@@ -69,7 +61,6 @@ def show(
 
     A period in progress is compared with as many days of the earlier one.
     """
-    from pipelines.cli.printing.periods import Choice
     from pipelines.cli.printing.show import show_kpi, show_what_is_published
 
     with errors_in_words():
@@ -79,7 +70,7 @@ def show(
             return
         target = Target.of(output, to, excel)
         choice = Choice(grain, period, since, last)
-        show_kpi(settings.published_dir, settings.zone, kpi_id, by, choice, variant, target, compare.value)
+        show_kpi(settings.published_dir, settings.zone, kpi_id, by, choice, variant, target, compare)
 
 
 @app.command()

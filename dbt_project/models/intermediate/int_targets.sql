@@ -101,6 +101,12 @@ of_months as (
             periods.grain = 'month'
             and periods.period_start = quota_days.period_month
     where not quota_days.is_additive
+),
+
+united as (
+    select * from of_periods
+    union all
+    select * from of_months
 )
 
 select
@@ -111,14 +117,4 @@ select
     entity_id,
     cast(target_value as decimal(18, 6)) as target_value,
     cast(target_to_date as decimal(18, 6)) as target_to_date
-from of_periods
-union all
-select
-    grain,
-    period_start,
-    kpi_id,
-    entity_type,
-    entity_id,
-    cast(target_value as decimal(18, 6)) as target_value,
-    cast(target_to_date as decimal(18, 6)) as target_to_date
-from of_months
+from united

@@ -4,6 +4,7 @@ Belongs here: writing the pages, their addresses, and what the pages of the site
 Does not belong here: serving them (`checks/data_docs/server.py`).
 """
 
+import hashlib
 import html
 import re
 from collections.abc import Iterable
@@ -46,9 +47,10 @@ def write_pages(site: Path) -> None:
 
 
 def _identity(files: Iterable[Path]) -> str:
-    """A text that differs if one of `files` is another file or was changed."""
+    """A text that differs if one of `files` is another file or was changed. It is served, so it names no paths."""
     stats = [(path, path.stat()) for path in files]
-    return "\n".join(f"{path} {stat.st_mtime_ns} {stat.st_size}" for path, stat in stats)
+    identity = "\n".join(f"{path} {stat.st_mtime_ns} {stat.st_size}" for path, stat in stats)
+    return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def page_url(docs_url: str, reference: str) -> str:

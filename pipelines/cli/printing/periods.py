@@ -1,27 +1,48 @@
 """The weeks, months, quarters and years that a person asks for.
 
-Belongs here: reading `2025-Q3` or `--last 8`, and naming periods in words. Does not belong here: what is shown of them
-(`show.py`).
+Belongs here: reading `2025-Q3` or `--last 8`, what periods are compared with, and naming both in words. Does not belong
+here: what is shown of them (`show.py`).
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from itertools import groupby
-from typing import Literal, Self, get_args
+from typing import Self
 
 import duckdb
 
 from pipelines.cli.printing.output import UsageError
 from pipelines.sql import quote_text
 
-Grain = Literal["week", "month", "quarter", "year"]
-_SHAPES: dict[Grain, str] = {
-    "week": r"\d{4} W\d{2}",
-    "month": r"\d{4} \d{2}",
-    "quarter": r"(FY)?\d{4} Q\d",
-    "year": r"(FY)?\d{4}",
+
+class Grain(StrEnum):
+    """How long a period is."""
+
+    week = "week"
+    month = "month"
+    quarter = "quarter"
+    year = "year"
+
+
+class Comparison(StrEnum):
+    """Which earlier period a period is compared with."""
+
+    prior = "prior"
+    last_year = "last-year"
+
+    def of(self, grain: Grain) -> str:
+        """The earlier period in words."""
+        return f"{grain} before" if self is Comparison.prior else f"{grain} a year before"
+
+
+_SHAPES = {
+    Grain.week: r"\d{4} W\d{2}",
+    Grain.month: r"\d{4} \d{2}",
+    Grain.quarter: r"(FY)?\d{4} Q\d",
+    Grain.year: r"(FY)?\d{4}",
 }
 
 
@@ -29,7 +50,7 @@ _SHAPES: dict[Grain, str] = {
 class Choice:
     """The periods that a person asks for; by default, all months."""
 
-    grain: str | None = None
+    grain: Grain | None = None
     period: str | None = None  # a label, like 2025-Q3
     since: str | None = None  # a label or a date
     last: int | None = None
@@ -86,15 +107,6 @@ class Periods:
         spans = [list(group) for is_in, group in groupby(self.periods, lambda one: one.start in wanted) if is_in]
         return ", ".join(f"{span[0].label} to {span[-1].label}" if len(span) > 1 else span[0].label for span in spans)
 
-    def about_comparison(self, compare: str) -> list[str]:
-        """A note about what the period in progress is compared with, if it is shown."""
-        current = self.in_progress
-        if current is None or current.start not in self.shown:
-            return []
-        days = "day" if current.days_elapsed == 1 else f"{current.days_elapsed} days"
-        earlier = f"the {self.grain} before" if compare == "prior" else f"the same {self.grain} a year before"
-        return [f"{current.label} is in progress: it is compared with the first {days} of {earlier}."]
-
 
 def choose_periods(
     connection: duckdb.DuckDBPyConnection, choice: Choice, cell: dict[str, str], what: str, as_of: date
@@ -132,8 +144,6 @@ def choose_periods(
 
 def _grain(choice: Choice) -> Grain:
     """The grain that is asked for, or else that of the period that is asked for, or else the month."""
-    if choice.grain is not None and choice.grain not in get_args(Grain):
-        raise UsageError(f"--grain {choice.grain!r} is none of {', '.join(get_args(Grain))}.")
     of_period = _shape_of(choice.period) if choice.period else None
     if choice.period and of_period is None:
         raise UsageError(
@@ -142,8 +152,7 @@ def _grain(choice: Choice) -> Grain:
         )
     if choice.grain and of_period and choice.grain != of_period:
         raise UsageError(f"--period {choice.period} is a {of_period}, not a {choice.grain}. Omit --grain.")
-    asked: Grain | None = choice.grain  # type: ignore[assignment]
-    return asked or of_period or "month"
+    return choice.grain or of_period or Grain.month
 
 
 def _normalised(label: str) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -21,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.cli.printing.output import Format, Result, Target, UsageError, aside, write, write_parquet
-from pipelines.cli.printing.periods import Choice, Grain, Periods, choose_periods
+from pipelines.cli.printing.periods import Choice, Comparison, Grain, Periods, choose_periods
 from pipelines.formatting import cell_text, local_time, printable
 from pipelines.partitions import days_in_words
 from pipelines.sql import quote_text
@@ -39,11 +38,10 @@ _IN_UNIT = (
     *("last_year_value", "last_year_delta", "last_year_delta_low", "last_year_delta_high"),
 )
 
-Comparison = Literal["prior", "last-year"]
 # The columns of an earlier value, of the change since then, and of whether the change is more than noise.
-_COMPARED: dict[Comparison, tuple[str, str, str]] = {
-    "prior": ("prior_value", "delta", "is_delta_significant"),
-    "last-year": ("last_year_value", "last_year_delta", "is_last_year_delta_significant"),
+_COMPARED = {
+    Comparison.prior: ("prior_value", "delta", "is_delta_significant"),
+    Comparison.last_year: ("last_year_value", "last_year_delta", "is_last_year_delta_significant"),
 }
 
 
@@ -61,6 +59,16 @@ class Published:
         money = f", money in {self.currency}" if self.currency else ""
         when = local_time(self.published_at, zone)
         return f"as of {self.as_of_date}, published {when} ({self.publication_id}){money}"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the scorecard: the values of a period, or those that they are compared with."""
+
+    header: str
+    grain: Grain
+    start: date
+    is_prior: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ def show_kpi(
     choice: Choice | None = None,
     variant: str | None = None,
     target: Target | None = None,
-    compare: Comparison = "prior",
+    compare: Comparison = Comparison.prior,
 ) -> None:
     """Print one KPI of the scorecard by period and entity, or write it to a file.
 
@@ -120,7 +128,7 @@ def show_kpi(
             heading = [title, chosen.formula, publication.in_words(zone)]
             _print_for_people(records, heading, by, chosen.unit, publication, compare)
             notes += _what_is_missing(records, chosen)
-            notes += periods.about_comparison(compare)
+            notes += _what_is_compared(records, periods, compare)
             notes += _hint_at_what_is_known(connection, chosen, by, records, periods)
             notes += _periods_that_began_late(records, periods)
             notes += _deliveries_in_question(connection, publication)
@@ -196,39 +204,52 @@ def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> Non
                 """
             ).fetchall()
         }
-        grains: tuple[Grain, ...] = ("month", "quarter")
-        calendar = {grain: Periods.of(connection, grain) for grain in grains}
+        calendar = {grain: Periods.of(connection, grain) for grain in (Grain.month, Grain.quarter)}
         notes = _deliveries_in_question(connection, publication)
     names = {kpi_id: _with_unit(name, unit, publication) for kpi_id, name, unit in headline}
     fitting = max(1, min((console.width - max(map(len, names.values())) - 4) // _PERIOD_WIDTH, 7))
-    in_progress = [(grain, periods.in_progress) for grain, periods in calendar.items() if periods.in_progress]
-    in_progress = in_progress[: max(1, (fitting - 1) // 2)]
-    complete = [period for period in calendar["month"].periods if period.is_complete]
+    columns = _columns_of_scorecard(calendar, fitting)
     table = Table(title=f"Scorecard, as of {publication.as_of_date}", title_justify="left")
     table.add_column("KPI", no_wrap=True)
-    columns: list[tuple[Grain, date, bool]] = []
-    for period in complete[-max(fitting - 2 * len(in_progress), 0) or len(complete) :]:
-        table.add_column(period.label, justify="right")
-        columns.append(("month", period.start, False))
-    for grain, current in in_progress:
-        assert current is not None
-        before = calendar[grain].before(current)
-        if before and fitting > 1:
-            days = min(current.days_elapsed, before.days)
-            first = "first day" if days == 1 else f"first {days} days"
-            table.add_column(f"{first}\nof {before.label}", justify="right")
-            columns.append((grain, current.start, True))
-        table.add_column(f"{current.label}\nto date", justify="right")
-        columns.append((grain, current.start, False))
+    for column in columns:
+        table.add_column(column.header, justify="right")
     for kpi_id, _, unit in headline:
         shown = []
-        for grain, start, is_earlier in columns:
-            value, status, prior_value = cells.get((kpi_id, grain, start), (None, "", None))
-            shown.append(cell_text(prior_value, unit) if is_earlier else cell_text(value, unit) or status)
+        for column in columns:
+            value, status, prior_value = cells.get((kpi_id, column.grain, column.start), (None, "", None))
+            shown.append(cell_text(prior_value, unit) if column.is_prior else cell_text(value, unit) or status)
         table.add_row(names[kpi_id], *shown)
     console.print(table)
     for note in notes:
         console.print(printable(note), markup=False, highlight=False)
+
+
+def _columns_of_scorecard(calendar: dict[Grain, Periods], fitting: int) -> list[_Column]:
+    """Complete months, then the month in progress beside as many days of the one before, and the quarter if it fits."""
+    in_progress: list[_Column] = []
+    for grain, periods in calendar.items():
+        columns = _in_progress(grain, periods)
+        if not in_progress or len(in_progress) + len(columns) < fitting:  # there is room for a complete month, too
+            in_progress += columns
+    complete = [
+        _Column(period.label, Grain.month, period.start)
+        for period in calendar[Grain.month].periods
+        if period.is_complete
+    ]
+    return [*complete[max(len(complete) + len(in_progress) - fitting, 0) :], *in_progress][-fitting:]
+
+
+def _in_progress(grain: Grain, periods: Periods) -> list[_Column]:
+    """The period in progress, after what it is compared with; nothing if there is none."""
+    current = periods.in_progress
+    if current is None:
+        return []
+    columns = [_Column(f"{current.label}\nto date", grain, current.start)]
+    if before := periods.before(current):
+        days = min(current.days_elapsed, before.days)
+        first = "first day" if days == 1 else f"first {days} days"
+        columns.insert(0, _Column(f"{first}\nof {before.label}", grain, current.start, is_prior=True))
+    return columns
 
 
 def _publication(connection: duckdb.DuckDBPyConnection) -> Published:
@@ -339,7 +360,20 @@ def _what_is_missing(records: Sequence[dict[str, object]], chosen: Variant) -> l
     missing = records[0].get("missing_entities")
     if missing:
         return [f"no_source: {needs} {missing}, which no source delivers."]
-    return [f"no_source: {needs} a column that is empty in all delivered rows, such as the dates of leads and deals."]
+    return [
+        f"no_source: {needs} a column that is empty in all rows, such as when leads and deals came in or converted."
+    ]
+
+
+def _what_is_compared(records: Sequence[dict[str, object]], periods: Periods, compare: Comparison) -> list[str]:
+    """A note about what the period in progress is compared with, if it is."""
+    earlier, _, _ = _COMPARED[compare]
+    for record in records:
+        if record["is_partial_period"] and record[earlier] is not None:
+            return [
+                f"{record['period_label']} so far is compared with as many days of the {compare.of(periods.grain)}."
+            ]
+    return []
 
 
 def _periods_that_began_late(records: Sequence[dict[str, object]], periods: Periods) -> list[str]:
@@ -392,7 +426,7 @@ def _print_for_people(
     in_progress = any(record["is_partial_period"] for record in records)
     lines = [_line(record, by, unit, in_progress, compare) for record in records]
     filled = [name for name in lines[0] if any(line[name] for line in lines)]
-    period, before = next(iter(lines[0])), _earlier(str(records[0]["grain"]), compare)
+    period, before = next(iter(lines[0])), compare.of(Grain(str(records[0]["grain"])))
     table = Table()
     for name in filled:
         header = _with_unit(name, unit, publication) if name in ("value", before) else name
@@ -412,7 +446,7 @@ def _line(record: dict[str, object], by: str, unit: str, in_progress: bool, comp
         value = record.get(name)
         return value if isinstance(value, Decimal) else None
 
-    grain = str(record["grain"])
+    grain = Grain(str(record["grain"]))
     low, high = number("ci_low"), number("ci_high")
     top, bottom = number("numerator"), number("denominator")
     earlier, delta, is_significant = _COMPARED[compare]
@@ -423,18 +457,14 @@ def _line(record: dict[str, object], by: str, unit: str, in_progress: bool, comp
         "numerator / denominator": "" if top is None or bottom is None else f"{top:,.0f} / {bottom:,.0f}",
         "cases": f"{bottom:,.0f}" if top is None and bottom is not None else "",
         "95 % interval": "" if low is None else f"{cell_text(low, unit)} to {cell_text(high, unit)}",
-        _earlier(grain, compare): cell_text(number(earlier), unit),
+        compare.of(grain): cell_text(number(earlier), unit),
         "change": _change(number(delta), number(earlier), unit),
-        "more than noise": {True: "yes", False: "no", None: ""}[record[is_significant]],  # type: ignore[index]
+        "more than noise": "" if record[is_significant] is None else "yes" if record[is_significant] else "no",
         f"target (whole {grain})" if in_progress else "target": cell_text(number("target"), unit),
         "target to date": cell_text(number("target_to_date"), unit) if in_progress else "",
         "attained (to date)" if in_progress else "attained": cell_text(number("attainment"), "rate"),
         "status": "" if record["status"] == "ok" else str(record["status"]),
     }
-
-
-def _earlier(grain: str, compare: Comparison) -> str:
-    return f"{grain} before" if compare == "prior" else "a year before"
 
 
 def _change(delta: Decimal | None, prior: Decimal | None, unit: str) -> str:

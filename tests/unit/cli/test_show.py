@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -14,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from pipelines.cli.printing.output import Excel, Format, Result, Target, UsageError, write
-from pipelines.cli.printing.periods import Choice
+from pipelines.cli.printing.periods import Choice, Comparison, Grain
 from pipelines.cli.printing.show import show_kpi, show_scorecard, show_what_is_published
 from pipelines.formatting import printable
 
@@ -114,10 +115,15 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+Show = Callable[..., str]
+
+
 @pytest.fixture
-def shown(published_dir: Path, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
-    def show(kpi_id: str, **choices: object) -> str:
-        show_kpi(published_dir, WARSAW, kpi_id, **choices)  # type: ignore[arg-type]
+def shown(published_dir: Path, capsys: pytest.CaptureFixture[str]) -> Show:
+    """`show_kpi` with its arguments after the folder and the time zone; returns what it printed."""
+
+    def show(kpi_id: str, **choices: Any) -> str:
+        show_kpi(published_dir, WARSAW, kpi_id, **choices)
         return capsys.readouterr().out
 
     return show
@@ -129,7 +135,7 @@ def cells(printed: str, start: str) -> list[str]:
     return [cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")]
 
 
-def test_under_the_title_stand_formula_as_of_publication_and_currency(shown) -> None:  # type: ignore[no-untyped-def]
+def test_under_the_title_stand_formula_as_of_publication_and_currency(shown: Show) -> None:
     assert shown("revenue").splitlines()[:3] == [
         "revenue (net) by company: Net revenue",
         "gross - refunds",
@@ -137,7 +143,7 @@ def test_under_the_title_stand_formula_as_of_publication_and_currency(shown) -> 
     ]
 
 
-def test_money_has_its_currency_and_a_change_its_sign_and_share(shown) -> None:  # type: ignore[no-untyped-def]
+def test_money_has_its_currency_and_a_change_its_sign_and_share(shown: Show) -> None:
     printed = shown("revenue", choice=Choice(period="2025-02"))
     assert dict(zip(cells(printed, "month"), cells(printed, "2025-02"), strict=True)) == {
         "month": "2025-02",
@@ -149,38 +155,39 @@ def test_money_has_its_currency_and_a_change_its_sign_and_share(shown) -> None: 
     }
 
 
-def test_the_target_of_a_month_in_progress_is_that_of_the_whole_month(shown) -> None:  # type: ignore[no-untyped-def]
+def test_the_target_of_a_month_in_progress_is_that_of_the_whole_month(shown: Show) -> None:
     header = cells(shown("revenue", choice=Choice(period="2025-03")), "month")
     assert header[-2:] == ["target (whole month)", "attained (to date)"]
 
 
-def test_a_period_in_progress_names_what_it_is_compared_with(shown) -> None:  # type: ignore[no-untyped-def]
+def test_a_period_in_progress_names_what_it_is_compared_with(shown: Show) -> None:
     printed = shown("revenue", choice=Choice(last=2))
     assert [line.split()[1] for line in printed.splitlines() if line.startswith("│ 2025")] == ["2025-02", "2025-03"]
-    assert "2025-03 is in progress: it is compared with the first 10 days of the month before." in printed
-    assert "in progress" not in shown("revenue", choice=Choice(period="2025-02"))
+    assert "2025-03 so far is compared with as many days of the month before." in printed
+    assert "so far" not in shown("revenue", choice=Choice(period="2025-02"))
+    assert "so far" not in shown("leads", by="rep")  # in progress, but compared with nothing
 
 
 @pytest.mark.parametrize("period", ["2025-Q1", "2025 q1"])
-def test_a_period_names_its_grain(shown, period: str) -> None:  # type: ignore[no-untyped-def]
-    printed = shown("revenue", choice=Choice(period=period), compare="last-year")
+def test_a_period_names_its_grain(shown: Show, period: str) -> None:
+    printed = shown("revenue", choice=Choice(period=period), compare=Comparison.last_year)
     assert dict(zip(cells(printed, "quarter"), cells(printed, "2025-Q1"), strict=True)) == {
         "quarter": "2025-Q1 to date",
         "value, EUR": "2,400.00",
-        "a year before, EUR": "80.00",
+        "quarter a year before, EUR": "80.00",
         "change": "+220.00 (+275.0 %)",
         "target (whole quarter)": "900.00",
         "attained (to date)": "130.00 %",
     }
-    assert "it is compared with the first 69 days of the same quarter a year before." in printed
+    assert "2025-Q1 so far is compared with as many days of the quarter a year before." in printed
 
 
-def test_what_no_source_delivers_is_named(shown) -> None:  # type: ignore[no-untyped-def]
+def test_what_no_source_delivers_is_named(shown: Show) -> None:
     assert "no_source: cac (cpl) needs ad_spend, leads, which no source delivers." in shown("cac", variant="cpl")
     assert "no_source" not in shown("cac")
 
 
-def test_since_takes_a_period_of_any_grain_and_a_date(shown) -> None:  # type: ignore[no-untyped-def]
+def test_since_takes_a_period_of_any_grain_and_a_date(shown: Show) -> None:
     def months(since: str) -> list[str]:
         printed = shown("revenue", choice=Choice(since=since))
         return [line.split()[1] for line in printed.splitlines() if line.startswith("│ 2025")]
@@ -189,7 +196,7 @@ def test_since_takes_a_period_of_any_grain_and_a_date(shown) -> None:  # type: i
     assert months("2025-Q1") == ["2025-01", "2025-02", "2025-03"]
 
 
-def test_a_change_says_whether_it_is_more_than_noise(shown) -> None:  # type: ignore[no-untyped-def]
+def test_a_change_says_whether_it_is_more_than_noise(shown: Show) -> None:
     printed = shown("leads", by="rep", variant="activity")
     assert cells(printed, "2025-02")[cells(printed, "month").index("more than noise")] == "no"
     assert "more than noise" not in shown("revenue")
@@ -211,6 +218,22 @@ def test_the_scorecard_shows_what_is_in_progress_beside_as_many_days_before(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("width", "labels"),
+    [
+        (72, ["2025-02", "first 10 days of 2025-02", "2025-03 to date"]),
+        (52, ["first 10 days of 2025-02", "2025-03 to date"]),
+    ],
+)
+def test_a_narrow_scorecard_keeps_the_month_in_progress(
+    published_dir: Path, capsys: pytest.CaptureFixture[str], width: int, labels: list[str]
+) -> None:
+    show_scorecard(published_dir, WARSAW, Console(width=width))
+    _, _, *header = capsys.readouterr().out.splitlines()[:4]
+    found = zip(*(line.strip("┃").split("┃") for line in header), strict=True)
+    assert [f"{label.strip()} {part.strip()}".strip() for label, part in found] == ["KPI", *labels]
+
+
 def test_what_is_published_lists_kpis_variants_and_cuts(
     published_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,7 +242,7 @@ def test_what_is_published_lists_kpis_variants_and_cuts(
     assert cells(printed, "cac") == ["cac", "blended, paid, roas", "company, channel"]
 
 
-def test_a_ratio_says_what_it_is_made_of_and_a_median_how_many_cases(shown) -> None:  # type: ignore[no-untyped-def]
+def test_a_ratio_says_what_it_is_made_of_and_a_median_how_many_cases(shown: Show) -> None:
     ratio = shown("cac")
     assert cells(ratio, "month")[2] == "numerator / denominator"
     assert cells(ratio, "2025-01")[2] == "500 / 10"
@@ -227,24 +250,24 @@ def test_a_ratio_says_what_it_is_made_of_and_a_median_how_many_cases(shown) -> N
     assert (cells(median, "month")[3], cells(median, "2025-01")[3]) == ("cases", "4")
 
 
-def test_a_cut_without_the_default_variant_shows_one_that_it_has(shown) -> None:  # type: ignore[no-untyped-def]
+def test_a_cut_without_the_default_variant_shows_one_that_it_has(shown: Show) -> None:
     printed = shown("cac", by="channel")
     assert printed.startswith("cac (paid) by channel: Paid CAC\n")
     assert "cac (blended) is not published by channel; this is paid. Also published by channel: roas." in printed
 
 
-def test_months_that_are_immature_name_the_variants_that_are_known(shown) -> None:  # type: ignore[no-untyped-def]
+def test_months_that_are_immature_name_the_variants_that_are_known(shown: Show) -> None:
     [line] = [line for line in shown("leads", by="rep").splitlines() if line.startswith("immature (2025-02 to")]
     assert line.endswith("Already known: --variant activity.")
 
 
-def test_a_month_in_which_the_history_began_late_is_named(shown) -> None:  # type: ignore[no-untyped-def]
+def test_a_month_in_which_the_history_began_late_is_named(shown: Show) -> None:
     printed = shown("leads", by="rep", variant="days")
     assert "The delivered history does not cover all of 2025-01. No month is compared with it." in printed
     assert "The delivered history" not in shown("leads", by="rep")
 
 
-def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -> None:  # type: ignore[no-untyped-def]
+def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown: Show) -> None:
     notes = shown("revenue").splitlines()[-4:]
     assert notes == [
         "Not in these numbers: ads.spend of 2025-03-08 to 2025-03-10 (missing).",  # not 03-11, after the as-of date
@@ -268,22 +291,19 @@ def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown) -
             "Published: 2025-01 to 2025-03, as of 2025-03-10.",
         ),
         ({"kpi_id": "revenue", "choice": Choice(period="2025-3")}, "--period '2025-3' is not a period. Write a week"),
-        ({"kpi_id": "revenue", "choice": Choice(grain="day")}, "--grain 'day' is none of week, month, quarter, year."),
-        ({"kpi_id": "revenue", "choice": Choice("week", "2025-Q1")}, "--period 2025-Q1 is a quarter, not a week."),
-        ({"kpi_id": "cac", "choice": Choice("quarter")}, "cac (blended) by company is not published by quarter."),
+        ({"kpi_id": "revenue", "choice": Choice(Grain.week, "2025-Q1")}, "--period 2025-Q1 is a quarter, not a week."),
+        ({"kpi_id": "cac", "choice": Choice(Grain.quarter)}, "cac (blended) by company is not published by quarter."),
         ({"kpi_id": "revenue", "choice": Choice(since="spring")}, "--since 'spring' is neither a published period"),
         ({"kpi_id": "revenue", "choice": Choice(since="2025-04-01")}, "--since 2025-04-01 is not published for"),
     ],
 )
-def test_what_is_not_published_is_answered_with_what_is(  # type: ignore[no-untyped-def]
-    shown, choices: dict[str, object], message: str
-) -> None:
+def test_what_is_not_published_is_answered_with_what_is(shown: Show, choices: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError) as wrong:
         shown(**choices)
     assert str(wrong.value).startswith(message)
 
 
-def test_csv_says_which_kpi_variant_and_cut_it_is(shown) -> None:  # type: ignore[no-untyped-def]
+def test_csv_says_which_kpi_variant_and_cut_it_is(shown: Show) -> None:
     first, *_ = csv.DictReader(io.StringIO(shown("revenue", target=Target(Format.csv))))
     assert list(first)[:3] == ["kpi_id", "variant", "entity_type"]
     assert (first["kpi_id"], first["variant"], first["entity_type"], first["unit"], first["currency"]) == (
@@ -291,7 +311,7 @@ def test_csv_says_which_kpi_variant_and_cut_it_is(shown) -> None:  # type: ignor
     )
 
 
-def test_csv_for_excel_has_a_mark_semicolons_decimal_commas_and_no_formulas(shown) -> None:  # type: ignore[no-untyped-def]
+def test_csv_for_excel_has_a_mark_semicolons_decimal_commas_and_no_formulas(shown: Show) -> None:
     printed = shown("leads", by="rep", target=Target(Format.csv, None, Excel.comma))
     assert printed.startswith("\ufeffkpi_id;variant;")
     row = printed.splitlines()[1].split(";")
@@ -299,7 +319,7 @@ def test_csv_for_excel_has_a_mark_semicolons_decimal_commas_and_no_formulas(show
     assert "'=Ann" in row
 
 
-def test_a_workbook_has_a_frozen_bold_header_and_typed_cells(shown, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_workbook_has_a_frozen_bold_header_and_typed_cells(shown: Show, tmp_path: Path) -> None:
     file = tmp_path / "revenue.xlsx"
     shown("revenue", target=Target.of(None, file))
     sheet = openpyxl.load_workbook(file).active
@@ -312,21 +332,21 @@ def test_a_workbook_has_a_frozen_bold_header_and_typed_cells(shown, tmp_path: Pa
     assert first["attainment"].number_format == "0.00%"
 
 
-def test_text_in_a_workbook_is_never_a_formula(shown, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_text_in_a_workbook_is_never_a_formula(shown: Show, tmp_path: Path) -> None:
     file = tmp_path / "leads.xlsx"
     shown("leads", by="rep", target=Target.of(None, file))
     cell = openpyxl.load_workbook(file).active["E2"]
     assert (cell.value, cell.data_type) == ("=Ann", "s")
 
 
-def test_parquet_of_a_kpi_keeps_its_decimals(shown, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_parquet_of_a_kpi_keeps_its_decimals(shown: Show, tmp_path: Path) -> None:
     file = tmp_path / "revenue.parquet"
     shown("revenue", target=Target.of(None, file))
     assert duckdb.sql(f"select sum(value) from '{file}'").fetchall() == [(Decimal(2400),)]
 
 
 @pytest.mark.parametrize("form", [Format.csv, Format.json, Format.parquet, Format.xlsx])
-def test_a_file_that_cannot_be_written_is_told(shown, tmp_path: Path, form: Format) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_that_cannot_be_written_is_told(shown: Show, tmp_path: Path, form: Format) -> None:
     with pytest.raises(UsageError, match=f"no_folder/x.{form} cannot be written: No such file or directory"):
         shown("revenue", target=Target(form, tmp_path / "no_folder" / f"x.{form}"))
     with pytest.raises(UsageError, match="is not a regular file"):

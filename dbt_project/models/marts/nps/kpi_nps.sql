@@ -1,6 +1,7 @@
 -- Net promoter score and who answered; one row per grain, period and company, segment, region or channel (of the survey).
 -- NPS = 100 × (promoters − detractors) / customers who answered, each with the latest answer in the window: the period, or the
--- 90 days before its end. The response rate is based on the invitations sent in the period.
+-- 90 days before its end, which is the as-of date while it is in progress. The response rate is based on the invitations sent
+-- in the period.
 {% set cuts = {'segment': 'segment', 'region': 'region', 'channel': 'channel'} %}
 {% set windows = ['period', 'trailing_90d'] %}
 {% set counts = ['responses', 'promoters', 'passives', 'detractors'] %}
@@ -31,8 +32,6 @@ invitations as (
         on invitations.invitation_id = answers.invitation_id
 ),
 
--- The 90 days of a week or month in progress end with the period, so some of them are still to come. Most of a year's would be,
--- so those of a quarter or year in progress end with the as-of date.
 window_bounds as (
     select
         grain,
@@ -47,13 +46,7 @@ window_bounds as (
         period_start,
         counted_until,
         'trailing_90d' as answered_within,
-        case
-            {%- for grain in ['week', 'month'] %}
-            when grain in ('{{ grain }}', '{{ grain }}_to_date')
-                then {{ add_period(later_period(grain, 'period_start', 1), 'day', -90) }}
-            {%- endfor %}
-            else {{ add_period('counted_until', 'day', -90) }}
-        end as window_start
+        {{ add_period('counted_until', 'day', -90) }} as window_start
     from {{ ref('int_periods') }}
 ),
 
