@@ -1,7 +1,7 @@
 """Whatever was delivered, in whatever order, with whatever builds killed in between: the warehouse equals the one that
 a full refresh of the same raw produces.
 
-`make test-nightly` tries 200 histories on all models that a shop's deliveries reach. `make test` tries two histories,
+`make test-nightly` tries 200 histories on all models that a shop's deliveries reach. `make test` tries a few histories,
 and builds the marts of NOT_DAILY once. A result that equals a full refresh may have been built in full each time. The
 tests below check what a build did not touch.
 """
@@ -146,7 +146,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield Shop(tmp_path_factory.mktemp("shop"), database)
 
 
-@settings(max_examples=settings.default.max_examples if _is_nightly() else 2)
+@settings(max_examples=settings.default.max_examples if _is_nightly() else 4)
 @given(history=histories())
 def test_step_by_step_or_at_once_the_warehouse_is_the_same(shop: Shop, history: History) -> None:
     shop.begin()
@@ -241,7 +241,6 @@ def test_only_what_changed_is_ranked_and_restated(shop: Shop) -> None:
     assert restated_by("products", 3, "P1 | Lamp | light | 5.25 | 2025-03-01 10:00:00") == ["O1", "O2"]
 
 
-@settings(max_examples=settings.default.max_examples if _is_nightly() else 5)  # each lands every file twice
 @given(sent=deliveries(), data=st.data())
 def test_raw_is_the_same_in_whatever_order_files_land(shop: Shop, sent: list[Land], data: st.DataObject) -> None:
     shop.begin_raw()
