@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipelines.answers.questions import QuestionError
 from pipelines.cli.printing.output import Format, UsageError
 from pipelines.config_files import ConfigError
 from pipelines.warehouse import NotPublishedError
@@ -42,7 +43,7 @@ def errors_in_words() -> Iterator[None]:
     """Print what is wrong with arguments, settings or the publication, and exit with the code for it."""
     try:
         yield
-    except (ConfigError, UsageError) as error:
+    except (ConfigError, UsageError, QuestionError) as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(USAGE) from None
     except NotPublishedError as error:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from pipelines.answers.periods import Choice, Comparison, Grain
 from pipelines.cli.common import Listing, console, errors_in_words, is_json
 from pipelines.cli.printing.output import Excel, Format, Target
-from pipelines.cli.printing.periods import Choice, Comparison, Grain
 from pipelines.config_files import ConfigError
 from pipelines.settings import get_settings
 

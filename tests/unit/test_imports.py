@@ -55,6 +55,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "sql": set(),
     "tables": set(),
     "warehouse": set(),
+    "answers": set(),
     "sources": {"sources"},
     "ingest": {"sources", "ingest"},
     "checks.gx": {"checks"},

@@ -5,11 +5,10 @@ Belongs here: what is shown of the published file, and the words for it. Does no
 second.
 """
 
-import difflib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,16 +18,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.cli.printing.output import Format, Result, Target, UsageError, aside, write, write_parquet
-from pipelines.cli.printing.periods import Choice, Comparison, Grain, Periods, choose_periods
-from pipelines.formatting import cell_text, local_time, printable
+from pipelines.answers.cells import SCORECARD, Published, Variant, all_of, choose_variant, publication_of
+from pipelines.answers.periods import Choice, Comparison, Grain, Periods, choose_periods
+from pipelines.cli.printing.output import Format, Result, Target, aside, write, write_parquet
+from pipelines.formatting import cell_text, printable
 from pipelines.partitions import days_in_words
 from pipelines.sql import quote_text
-from pipelines.warehouse import NotPublishedError, published
+from pipelines.warehouse import published
 
 _PERIOD_WIDTH = 15  # of a column of the scorecard, with its padding
 _MOST_NOTES = 5  # about deliveries, under a table
-_SCORECARD = "marts.kpi_scorecard"
 _FIRST_COLUMNS = "kpi_id, variant, entity_type, entity_id, entity_name, grain, period_start, period_label"
 # How Excel shows values of a unit; it shows values of other units as they are.
 _NUMBER_FORMATS = {"money": "#,##0.00", "rate": "0.00%", "count": "#,##0", "score": "+0.0;-0.0;0.0"}
@@ -46,22 +45,6 @@ _COMPARED = {
 
 
 @dataclass(frozen=True)
-class Published:
-    """The publication that is read."""
-
-    publication_id: str
-    published_at: datetime
-    as_of_date: date
-    currency: str  # of money; empty if an earlier version made the publication
-
-    def in_words(self, zone: ZoneInfo) -> str:
-        """The line under a title."""
-        money = f", money in {self.currency}" if self.currency else ""
-        when = local_time(self.published_at, zone)
-        return f"as of {self.as_of_date}, published {when} ({self.publication_id}){money}"
-
-
-@dataclass(frozen=True)
 class _Column:
     """A column of the scorecard: the values of a period, or those that they are compared with."""
 
@@ -69,17 +52,6 @@ class _Column:
     grain: Grain
     start: date
     is_prior: bool = False
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way to compute a KPI, and its name."""
-
-    kpi_id: str
-    variant: str
-    unit: str
-    name: str
-    formula: str
 
 
 def show_kpi(
@@ -96,12 +68,13 @@ def show_kpi(
 
     Raises:
         NotPublishedError: there is no published file.
-        UsageError: no such KPI, cut, variant or period, or the file cannot be written.
+        QuestionError: no such KPI, cut, variant or period.
+        UsageError: the file cannot be written.
     """
     target = target or Target()
     with published(published_dir) as connection:
-        publication = _publication(connection)
-        chosen, notes = _choose(connection, kpi_id, by, variant)
+        publication = publication_of(connection)
+        chosen, notes = choose_variant(connection, kpi_id, by, variant)
         choices = {"kpi_id": kpi_id, "variant": chosen.variant, "entity_type": by}
         what = f"{kpi_id} ({chosen.variant}) by {by}"
         periods = choose_periods(connection, choice or Choice(), choices, what, publication.as_of_date)
@@ -111,9 +84,9 @@ def show_kpi(
             select {_FIRST_COLUMNS}, scorecard.* exclude ({_FIRST_COLUMNS.replace(", period_label", "")}),
                 {quote_text(chosen.unit)} as unit,
                 {currency} as currency, {quote_text(publication.publication_id)} as publication_id
-            from {_SCORECARD} as scorecard
+            from {SCORECARD} as scorecard
             inner join (select grain, period_start, period_label from marts.dim_period) using (grain, period_start)
-            where {_all_of(choices)} and {periods.condition}
+            where {all_of(choices)} and {periods.condition}
             order by period_start, entity_id
             """
         if target.form is Format.parquet:
@@ -149,14 +122,14 @@ def show_what_is_published(published_dir: Path, console: Console) -> None:
         NotPublishedError: there is no published file.
     """
     with published(published_dir) as connection:
-        _publication(connection)
+        publication_of(connection)
         rows = connection.execute(
             f"""
             select kpi_id, list(variant order by is_default desc, variant), flatten(list(cuts))
             from (
                 select kpi_id, variant, variant = any_value(default_variant) as is_default,
                     list(distinct entity_type) as cuts
-                from {_SCORECARD}
+                from {SCORECARD}
                 inner join marts.kpi_catalogue using (kpi_id)
                 where value is not null
                 group by kpi_id, variant
@@ -185,7 +158,7 @@ def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> Non
         NotPublishedError: there is no published file.
     """
     with published(published_dir) as connection:
-        publication = _publication(connection)
+        publication = publication_of(connection)
         headline = connection.execute(
             """
             select kpi_id, kpi_id || ' (' || default_variant || ')' as name, unit
@@ -198,7 +171,7 @@ def show_scorecard(published_dir: Path, zone: ZoneInfo, console: Console) -> Non
             for kpi_id, grain, start, value, status, prior_value in connection.execute(
                 f"""
                 select kpi_id, grain, period_start, value, status, prior_value
-                from {_SCORECARD}
+                from {SCORECARD}
                 inner join marts.kpi_catalogue using (kpi_id)
                 where entity_type = 'company' and variant = default_variant
                 """
@@ -252,73 +225,6 @@ def _in_progress(grain: Grain, periods: Periods) -> list[_Column]:
     return columns
 
 
-def _publication(connection: duckdb.DuckDBPyConnection) -> Published:
-    if not connection.execute("select 1 from duckdb_tables() where table_name = 'kpi_scorecard'").fetchone():
-        raise NotPublishedError("The published file was made by an earlier version. Publish again: `kpi run`.")
-    found = connection.execute("select * from meta.publication limit 1")
-    columns = [column[0] for column in found.description or ()]
-    row = found.fetchone()
-    if row is None:
-        raise NotPublishedError("The published file does not say which publication it is. Publish again: `kpi run`.")
-    said = dict(zip(columns, row, strict=True))
-    return Published(
-        said["publication_id"], said["published_at"], said["as_of_date"], said.get("reporting_currency") or ""
-    )
-
-
-def _choose(
-    connection: duckdb.DuckDBPyConnection, kpi_id: str, by: str, variant: str | None
-) -> tuple[Variant, list[str]]:
-    """The variant to show, and a note about the choice."""
-    defaults = dict(connection.execute("select kpi_id, default_variant from marts.kpi_catalogue order by 1").fetchall())
-    if kpi_id not in defaults:
-        raise _unknown("KPI", kpi_id, defaults)
-    cuts = _distinct(connection, "entity_type", {"kpi_id": kpi_id})
-    if by not in cuts:
-        raise _unknown("--by", by, cuts, kpi_id)
-    variants = {
-        row[1]: Variant(*row)
-        for row in connection.execute(
-            "select kpi_id, variant, unit, name_en, formula_en from marts.kpi_variants "
-            f"where kpi_id = {quote_text(kpi_id)}"
-        ).fetchall()
-    }
-    of_cut = _distinct(connection, "variant", {"kpi_id": kpi_id, "entity_type": by})
-    default = defaults[kpi_id]
-    if variant is None and default not in of_cut:
-        like_it = [name for name in of_cut if variants[name].unit == variants[default].unit]
-        used, *others = [*like_it, *(name for name in of_cut if name not in like_it)]
-        also = f" Also published by {by}: {', '.join(others)}." if others else ""
-        return variants[used], [f"{kpi_id} ({default}) is not published by {by}; this is {used}.{also}"]
-    variant = variant or default
-    if variant not in of_cut:
-        if variant in variants:
-            elsewhere = _distinct(connection, "entity_type", {"kpi_id": kpi_id, "variant": variant})
-            only = f"by {by}, only by {', '.join(elsewhere)}" if elsewhere else "for any period yet"
-            raise UsageError(f"{kpi_id} ({variant}) is not published {only}. Published by {by}: {', '.join(of_cut)}.")
-        raise _unknown("--variant", variant, of_cut, kpi_id)
-    return variants[variant], []
-
-
-def _unknown(option: str, value: str, known: Iterable[str], kpi_id: str = "") -> UsageError:
-    known = list(known)
-    near = difflib.get_close_matches(value, known, n=1)
-    of = f" for {kpi_id}" if kpi_id else ""
-    meant = f" Did you mean {near[0]}?" if near else ""
-    return UsageError(f"{option} {value!r} is not published{of}.{meant} Published: {', '.join(known)}.")
-
-
-def _distinct(connection: duckdb.DuckDBPyConnection, column: str, where: dict[str, str]) -> list[str]:
-    rows = connection.execute(
-        f"select distinct {column} from {_SCORECARD} where {_all_of(where)} order by 1"
-    ).fetchall()
-    return [str(value) for (value,) in rows]
-
-
-def _all_of(choices: dict[str, str]) -> str:
-    return " and ".join(f"{column} = {quote_text(value)}" for column, value in choices.items())
-
-
 def _hint_at_what_is_known(
     connection: duckdb.DuckDBPyConnection,
     chosen: Variant,
@@ -333,9 +239,9 @@ def _hint_at_what_is_known(
     rows = connection.execute(
         f"""
         select variant
-        from {_SCORECARD}
+        from {SCORECARD}
         inner join marts.kpi_variants using (kpi_id, variant)
-        where {_all_of({"kpi_id": chosen.kpi_id, "entity_type": by, "unit": chosen.unit})}
+        where {all_of({"kpi_id": chosen.kpi_id, "entity_type": by, "unit": chosen.unit})}
             and variant <> {quote_text(chosen.variant)} and value is not null
             and grain = {quote_text(periods.grain)}
             and cast(period_start as varchar) in ({", ".join(map(quote_text, immature))})

@@ -14,8 +14,9 @@ import openpyxl
 import pytest
 from rich.console import Console
 
+from pipelines.answers.periods import Choice, Comparison, Grain
+from pipelines.answers.questions import QuestionError
 from pipelines.cli.printing.output import Excel, Format, Result, Target, UsageError, write
-from pipelines.cli.printing.periods import Choice, Comparison, Grain
 from pipelines.cli.printing.show import show_kpi, show_scorecard, show_what_is_published
 from pipelines.formatting import printable
 
@@ -298,7 +299,7 @@ def test_deliveries_that_the_numbers_lack_or_hold_by_decision_are_named(shown: S
     ],
 )
 def test_what_is_not_published_is_answered_with_what_is(shown: Show, choices: dict[str, object], message: str) -> None:
-    with pytest.raises(UsageError) as wrong:
+    with pytest.raises(QuestionError) as wrong:
         shown(**choices)
     assert str(wrong.value).startswith(message)
 

@@ -1,7 +1,7 @@
 """The weeks, months, quarters and years that a person asks for.
 
 Belongs here: reading `2025-Q3` or `--last 8`, what periods are compared with, and naming both in words. Does not belong
-here: what is shown of them (`show.py`).
+here: what is said about them.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Self
 
 import duckdb
 
-from pipelines.cli.printing.output import UsageError
+from pipelines.answers.questions import QuestionError
 from pipelines.sql import quote_text
 
 
@@ -114,7 +114,7 @@ def choose_periods(
     """The periods that are shown of what is published for `cell` (columns of the scorecard), called `what` in messages.
 
     Raises:
-        UsageError: there is no such period or grain, or nothing is published for it.
+        QuestionError: there is no such period or grain, or nothing is published for it.
     """
     grain = _grain(choice)
     every = Periods.of(connection, grain)
@@ -126,7 +126,7 @@ def choose_periods(
         ).fetchall()
     }
     if not published:
-        raise UsageError(f"{what} is not published by {grain}. {_other_grains(connection, cell)}")
+        raise QuestionError(f"{what} is not published by {grain}. {_other_grains(connection, cell)}")
     of_cell = Periods(grain, every.periods, frozenset(published))
     shown = sorted(published)
     if choice.period:
@@ -136,7 +136,7 @@ def choose_periods(
         shown = [start for start in shown if start >= since]
     if not shown:
         option = f"--period {choice.period}" if choice.period else f"--since {choice.since}"
-        raise UsageError(
+        raise QuestionError(
             f"{option} is not published for {what}. Published: {of_cell.in_words(published)}, as of {as_of}."
         )
     return Periods(grain, every.periods, frozenset(shown[-choice.last :] if choice.last else shown))
@@ -146,12 +146,12 @@ def _grain(choice: Choice) -> Grain:
     """The grain that is asked for, or else that of the period that is asked for, or else the month."""
     of_period = _shape_of(choice.period) if choice.period else None
     if choice.period and of_period is None:
-        raise UsageError(
+        raise QuestionError(
             f"--period {choice.period!r} is not a period. Write a week like 2025-W14, a month like 2025-06, "
             "a quarter like 2025-Q3 or a year like 2025; of a fiscal year FY2026-Q1 or FY2026."
         )
     if choice.grain and of_period and choice.grain != of_period:
-        raise UsageError(f"--period {choice.period} is a {of_period}, not a {choice.grain}. Omit --grain.")
+        raise QuestionError(f"--period {choice.period} is a {of_period}, not a {choice.grain}. Omit --grain.")
     return choice.grain or of_period or Grain.month
 
 
@@ -174,7 +174,7 @@ def _a_date(text: str, connection: duckdb.DuckDBPyConnection) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(
+        raise QuestionError(
             f"--since {text!r} is neither a published period, like 2025-06 or 2025-Q3, nor a date like 2025-06-15."
         ) from None
 
