@@ -264,3 +264,13 @@
 {% macro spark__row_hash(relation) -%}
     cast(xxhash64(struct({{ relation }}.*)) as decimal(38, 0))
 {%- endmacro %}
+
+
+{# `value` as an SQL text; NULL if it is none. #}
+{% macro text(value) -%}
+    {%- if value is none or value is undefined -%}
+    cast(null as string)
+    {%- else -%}
+    '{{ (value | string).replace("'", "''") }}'
+    {%- endif -%}
+{%- endmacro %}

@@ -28,15 +28,7 @@ spend as (
 ),
 
 costs as (
-    select
-        {{ period_start('month', 'costs.cost_month') }} as cost_month,
-        costs.cost_type in ({{ text_list(var('programme_cost_types')) }}) as is_of_programme,
-        {{ in_reporting_currency('costs.amount', 'rates.rate') }} as cost_amount
-    from {{ ref('int_sales_marketing_costs') }} as costs
-    left join {{ ref('int_fx_rates_daily') }} as rates
-        on
-            {{ period_start('month', 'costs.cost_month') }} = rates.date_day
-            and costs.currency_code = rates.currency_code
+    select * from {{ ref('fct_sales_marketing_costs') }}
 ),
 
 attribution as (

@@ -15,21 +15,7 @@ responses as (
 ),
 
 invitations as (
-    select
-        {{ business_date('invitations.sent_at') }} as sent_on,
-        invitations.channel,
-        customers.segment,
-        customers.region,
-        answers.invitation_id is not null as is_answered
-    from {{ ref('int_nps_invitations') }} as invitations
-    left join {{ ref('int_customer_identities') }} as identities
-        on invitations.customer_id = identities.customer_id
-    left join {{ ref('dim_customer') }} as customers
-        on coalesce(identities.person_id, invitations.customer_id) = customers.customer_id
-    left join (
-        select distinct invitation_id from responses
-    ) as answers
-        on invitations.invitation_id = answers.invitation_id
+    select * from {{ ref('fct_nps_invitations') }}
 ),
 
 window_bounds as (

@@ -1,0 +1,39 @@
+-- Which rows of the published facts make up the columns of KPI marts that values are computed from; one row per mart, part and
+-- term. `macros/parts.sql` is the source.
+-- A part is the sum of what the rows of all its terms add, or another statistic of it, or a formula over parts of its mart. In the
+-- SQL, `$period_start` and so on stand for the period.
+{% set rows = part_rows() %}
+{% set statistics = ['median', 'p90', 'mean', 'distinct'] %}
+{% set found = [] %}
+{% for mart, of_mart in parts().items() %}
+{% for part, terms in of_mart.items() %}
+    {% if terms is not mapping %}
+        {% for term in terms %}{% do found.append([mart, part, 'sum', none, loop.index, term]) %}{% endfor %}
+    {% elif terms.formula %}
+        {% do found.append([mart, part, 'formula', terms.formula, 1, none]) %}
+    {% else %}
+        {% for statistic, term in terms.items() %}{% do found.append([mart, part, statistic, none, 1, term]) %}{% endfor %}
+    {% endif %}
+{% endfor %}
+{% endfor %}
+{% for mart, part, statistic, formula, number, term in found %}
+{%- set of_rows = rows[term.rows] if term else {} %}
+{%- set table = of_rows.provenance ~ '.' if of_rows.provenance else '' %}
+select
+    '{{ mart }}' as mart,
+    '{{ part }}' as part,
+    {{ number }} as term,
+    '{{ statistic }}' as statistic,
+    {{ text(formula) }} as formula,
+    {{ text(of_rows.of) }} as row_is,
+    {{ text(of_rows.relation) }} as from_sql,
+    {{ text(of_rows.key) }} as key_sql,
+    {{ text(of_rows.day) }} as day_sql,
+    {{ text((term.adds or '1') if term else none) }} as adds_sql,
+    {{ text(in_window(term.window or 'period', term.on or of_rows.day) ~ (' and (' ~ term.where ~ ')' if term.where else '')
+        if term else none) }} as where_sql,
+    {{ text(tojson(of_rows.cuts) if term else none) }} as cuts,
+    {{ text(table ~ '_source_file' if term else none) }} as file_sql,
+    {{ text(table ~ '_row_number' if term else none) }} as row_sql
+{{ 'union all' if not loop.last }}
+{%- endfor %}
