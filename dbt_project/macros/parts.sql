@@ -321,5 +321,5 @@
 
 {# A deal is in the pipeline at the start of a period if it was open at the end of the day before. #}
 {% macro is_open_at_start() -%}
-    is_open_stage and entered_on < $period_start and coalesce(left_on >= $period_start, true)
+    is_open_stage and entered_on < $period_start and coalesce(stages.left_on >= $period_start, true)
 {%- endmacro %}

@@ -6,6 +6,7 @@
    - needs: the entities without which the status of the variant is `no_source`
    Optional:
    - grains: those at which the value exists; default: all
+   - formula: the value from its numerator and denominator; default: numerator / denominator, or the numerator if there is none
    - mature: a condition; where it is false, there is no value yet
    - where: a filter on rows of the mart
    - interval: the two columns of the mart with its own 95 % interval
@@ -33,7 +34,8 @@
     ]) -%}
 
     {%- set growth = {
-        'mart': 'kpi_sales_growth', 'kpi': 'sales_growth', 'kind': 'ratio', 'mature': whole, 'needs': ['orders'], 'so_far': true
+        'mart': 'kpi_sales_growth', 'kpi': 'sales_growth', 'kind': 'ratio', 'mature': whole, 'needs': ['orders'], 'so_far': true,
+        'formula': '(numerator - denominator) / denominator',
     } -%}
     {%- set one_period = dict(growth, value='growth', numerator='net_amount', denominator='prior_net', cases='orders') -%}
     {%- set three_months = dict(growth, grains=months, value='growth_3_months', numerator='net_3_months',
@@ -163,14 +165,16 @@
              mature='not is_partial_period and is_start_known', so_far=true),
     ]) -%}
 
-    {%- set answers = {'mart': 'kpi_nps', 'kpi': 'nps', 'kind': 'ratio', 'needs': ['nps_responses']} -%}
+    {%- set answers = {
+        'mart': 'kpi_nps', 'kpi': 'nps', 'kind': 'ratio', 'needs': ['nps_responses'], 'formula': '100 * numerator / denominator',
+    } -%}
     {%- for variant in ['period', 'trailing_90d'] -%}
         {%- do measures.append(dict(answers, variant=variant, value=variant ~ '_nps',
             numerator=variant ~ '_promoters - ' ~ variant ~ '_detractors', denominator=variant ~ '_responses',
             cases=variant ~ '_responses', interval=[variant ~ '_nps_low', variant ~ '_nps_high'])) -%}
     {%- endfor -%}
-    {%- do measures.append(dict(answers, variant='response_rate', kind='rate', value='response_rate', numerator='answered_invitations',
-        denominator='invitations', cases='invitations', needs=['nps_responses', 'nps_invitations'], so_far=true)) -%}
+    {%- do measures.append(dict(answers, variant='response_rate', kind='rate', value='response_rate', formula=none,
+        numerator='answered_invitations', denominator='invitations', cases='invitations', needs=['nps_responses', 'nps_invitations'], so_far=true)) -%}
     {{ return(measures) }}
 {%- endmacro %}
 

@@ -132,6 +132,7 @@ class Cell:
     """One published value: a row of `kpi_scorecard`."""
 
     variant: Variant
+    grain: Grain
     period: Period
     entity_type: str
     entity_id: str
@@ -186,7 +187,7 @@ def find_cell(
     ).fetchall()
     start, *rest = rows[0]
     found = next(one for one in periods.periods if one.start == start)
-    return Cell(chosen, found, entity_type, entity_id, entity_name, *rest), notes
+    return Cell(chosen, periods.grain, found, entity_type, entity_id, entity_name, *rest), notes
 
 
 def _entity(connection: duckdb.DuckDBPyConnection, of_cut: dict[str, str], wanted: str) -> tuple[str, str]:

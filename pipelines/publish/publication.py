@@ -31,6 +31,7 @@ SCORECARD = "kpi_scorecard__monthly"
 
 _OWN_TABLES = {
     "check_results": Description("What the checks of the last runs found; one row per run, table and check.", {}),
+    "lineage": Description("From what each model is made; one row per model and model, seed or delivered table.", {}),
     "publication": Description("This publication and the sources that it was made from; one row per source.", {}),
     "restatements": Description(
         "Published values of past months that have changed; one row per publication and value.", {}
@@ -191,7 +192,7 @@ def _build(
                     f"copy candidate.marts.{quote_name(table)} to {quote_path(parquet)} "
                     "(format parquet, compression zstd)"
                 )
-        for table in ("delivered_row_counts", "quarantined_rows"):
+        for table in ("delivered_files", "delivered_row_counts", "quarantined_rows"):
             connection.execute(
                 f"create table candidate.meta.{table} as select * from warehouse.staging.{table} order by all"
             )
@@ -213,6 +214,7 @@ def _build(
             "from publication_rows"
         )
         _build_deliveries_in_question(connection, publication)
+        _build_lineage(connection, descriptions)
         connection.register("check_results", check_results)
         connection.execute("create table candidate.meta.check_results as select * from check_results")
         if SCORECARD in tables:
@@ -252,6 +254,15 @@ def _comment(connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, D
             of_column = f"{schema}.{quote_name(table)}.{quote_name(column)}"
             connection.execute(f"comment on column candidate.{of_column} is {quote_text(text)}")
     connection.commit()
+
+
+def _build_lineage(connection: duckdb.DuckDBPyConnection, descriptions: Mapping[str, Description]) -> None:
+    """Build `meta.lineage`: from what each model is made; one row per model and model, seed or delivered table."""
+    connection.execute("create table candidate.meta.lineage (model varchar, made_from varchar)")
+    pairs = [(name, parent) for name, description in sorted(descriptions.items()) for parent in description.made_from]
+    if pairs:
+        names, parents = zip(*pairs, strict=True)
+        connection.execute("insert into candidate.meta.lineage select unnest(?), unnest(?)", [names, parents])
 
 
 def _build_deliveries_in_question(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:

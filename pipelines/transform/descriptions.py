@@ -11,11 +11,15 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Description:
-    """What a table contains, what each of its columns means, and the columns that identify a row, where known."""
+    """What a table contains, what each of its columns means, and the columns that identify a row, where known.
+
+    `made_from` names the models and seeds that a model reads, and delivered tables as `source.table`.
+    """
 
     text: str
     columns: Mapping[str, str]
     key: tuple[str, ...] = ()
+    made_from: tuple[str, ...] = ()
 
 
 def descriptions_of_models(manifest: Path) -> dict[str, Description]:
@@ -31,6 +35,7 @@ def descriptions_of_models(manifest: Path) -> dict[str, Description]:
             node["description"],
             {name: column["description"] for name, column in node["columns"].items()},
             keys.get(unique_id, ()),
+            tuple(parent.split(".", 2)[2] for parent in node["depends_on"].get("nodes", [])),
         )
         for unique_id, node in nodes.items()
         if node["resource_type"] in ("model", "seed")

@@ -31,6 +31,7 @@ class Warehouse:
         with duckdb.connect(str(self.path)) as connection:
             connection.execute("create schema marts; create schema staging; create schema intermediate")
             connection.execute("create table marts.numbers as select unnest([3, 1, 2]) as n, null::varchar as text")
+            connection.execute("create table staging.delivered_files as select 1 as raw_rows")
             connection.execute("create table staging.delivered_row_counts as select 1 as raw_rows")
             connection.execute("create table staging.quarantined_rows as select 'x' as reason")
             connection.execute("create table intermediate.int_left_out_rows as select 'x' as reason")

@@ -1,5 +1,5 @@
--- Costs of sales and marketing except media, in the reporting currency at the rate of the month's first day; one row per month and
--- kind of cost of a source.
+-- Costs of sales and marketing except media, in the reporting currency at the rate of the month's first day; one row per month
+-- and kind of cost of a source.
 select
     {{ period_start('month', 'costs.cost_month') }} as cost_month,
     costs.cost_type,

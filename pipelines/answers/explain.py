@@ -1,0 +1,493 @@
+"""How a published value was made: the formula with its numbers, and the delivered rows behind each number.
+
+Belongs here: recomputing one value of the scorecard from rows of published facts, as `kpi_measures` and `kpi_parts`
+describe it. Does not belong here: finding the value that is meant (`cells.py`).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from pipelines.answers.cells import Cell
+from pipelines.answers.questions import QuestionError
+from pipelines.sql import quote_text
+
+Number = Decimal | float
+
+SHOWN_ROWS = 5
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_PARAMETER = re.compile(r"\$(\w+)")
+_ROW_COLUMNS = ("part", "row_is", "key", "day", "adds", "source_file", "row_number")
+_PERIOD = """
+    select
+        chosen.period_start,
+        chosen.period_end,
+        chosen.period_start + cast(chosen.days_elapsed as integer) as counted_until,
+        chosen.prior_period_start as prior_start,
+        chosen.period_start as prior_end,
+        case
+            when chosen.is_complete then chosen.period_start
+            else least(chosen.period_start, chosen.prior_period_start + cast(chosen.days_elapsed as integer))
+        end as prior_until,
+        chosen.last_year_period_start as last_year_start,
+        case chosen.grain
+            when 'week' then chosen.last_year_period_start + 7
+            else cast(chosen.period_end - interval '1' year as date)
+        end as last_year_end,
+        case
+            when chosen.is_complete then last_year_end
+            else least(last_year_end, chosen.last_year_period_start + cast(chosen.days_elapsed as integer))
+        end as last_year_until
+    from marts.dim_period as chosen
+    where chosen.grain = $grain and chosen.period_start = $period_start
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A delivered row that counts, and what it adds."""
+
+    key: str
+    day: date | None
+    adds: Number | None
+    source_file: str
+    row_number: int
+
+
+@dataclass(frozen=True)
+class Term:
+    """Rows of one kind that add to a part: how many, their sum, and the first ones."""
+
+    row_is: str
+    rows: int
+    total: Number
+    first_rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A number in a formula. It is made of rows, or by a `formula` of other parts."""
+
+    name: str
+    statistic: str  # sum, median, p90, mean, distinct or formula
+    formula: str | None
+    value: Number | None
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows delivered in the period that the KPI does not count."""
+
+    source: str
+    table: str
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class DeliveredFile:
+    """A delivered file with rows that count."""
+
+    source: str
+    table: str
+    delivered_on: date
+    source_file: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """An earlier published value."""
+
+    published_at: datetime
+    value_before: Decimal | None
+    value_after: Decimal | None
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The checks of the tables on the way, as last run."""
+
+    passed: int
+    failed: tuple[str, ...]
+    last_checked_at: str | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a published value was made.
+
+    `numerator`, `denominator` and `value` are computed from the rows; the published ones are in `cell`.
+    """
+
+    cell: Cell
+    formula: str
+    numerator_sql: str | None
+    denominator_sql: str | None
+    numerator: Number | None
+    denominator: Number | None
+    value: Number | None
+    parts: tuple[Part, ...]
+    left_out: tuple[LeftOut, ...]
+    models: tuple[tuple[str, ...], ...]
+    files: tuple[DeliveredFile, ...]
+    checks: Checks
+    restatements: tuple[Restatement, ...]
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A row of `kpi_measures`."""
+
+    mart: str
+    value_sql: str
+    numerator_sql: str | None
+    denominator_sql: str | None
+    formula: str
+    where_sql: str | None
+    needs: str
+
+    @property
+    def is_statistic(self) -> bool:
+        """Whether the value is a median or the like of rows, not a ratio."""
+        return self.numerator_sql is None
+
+    @property
+    def names(self) -> list[str]:
+        """The parts that the value is computed from, in order."""
+        of_value = self.value_sql if self.is_statistic else self.numerator_sql
+        return list(dict.fromkeys(name for sql in (of_value, self.denominator_sql) if sql for name in _names(sql)))
+
+
+@dataclass(frozen=True)
+class _Term:
+    """A row of `kpi_parts`."""
+
+    statistic: str
+    formula: str | None
+    row_is: str
+    from_sql: str
+    key_sql: str
+    day_sql: str
+    adds_sql: str
+    where_sql: str
+    cuts: str
+    file_sql: str
+    row_sql: str
+
+
+def explain(connection: duckdb.DuckDBPyConnection, cell: Cell) -> Explanation:
+    """How the value of `cell` was made, from the published file of `connection`.
+
+    Raises:
+        QuestionError: the publication was made by an earlier version, which does not know.
+    """
+    measure = _measure(connection, cell)
+    rows_of = _Rows(connection, cell, measure)
+    parts: dict[str, Part] = {}
+    for name in measure.names:
+        rows_of.add_part(name, parts)
+    values = {name: part.value for name, part in parts.items()}
+    numerator = _evaluate(connection, measure.numerator_sql, values)
+    denominator = _evaluate(connection, measure.denominator_sql, values)
+    if measure.is_statistic:
+        made = values[measure.value_sql]
+    else:
+        made = _evaluate(connection, measure.formula, {"numerator": numerator, "denominator": denominator})
+    files = rows_of.files(parts)
+    models = _models(connection, measure.mart, rows_of.tables(parts), {f"{file.source}.{file.table}" for file in files})
+    return Explanation(
+        cell,
+        measure.value_sql if measure.is_statistic else measure.formula,
+        measure.numerator_sql,
+        measure.denominator_sql,
+        numerator,
+        denominator,
+        made,
+        tuple(parts.values()),
+        _left_out(connection, measure, rows_of.bounds),
+        models,
+        files,
+        _checks(connection, {name for chain in models for name in chain}),
+        _restatements(connection, cell),
+    )
+
+
+def rows_of_value(connection: duckdb.DuckDBPyConnection, cell: Cell) -> tuple[str, Mapping[str, Any]]:
+    """The query for all rows behind the value of `cell`, and its parameters.
+
+    One row per part and delivered row that counts in it: part, what the row is, key, day, what it adds, delivered file
+    and row number.
+    """
+    measure = _measure(connection, cell)
+    rows_of = _Rows(connection, cell, measure)
+    queries = [query for name in measure.names for query in rows_of.queries(name)]
+    query = " union all ".join(dict.fromkeys(queries)) + " order by part, row_is, day, key"
+    return query, rows_of.parameters(query)
+
+
+class _Rows:
+    """The rows behind the parts of one cell."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, cell: Cell, measure: _Measure) -> None:
+        self._connection, self._cell, self._measure = connection, cell, measure
+        found = connection.execute(_PERIOD, {"grain": str(cell.grain), "period_start": cell.period.start})
+        columns = [column[0] for column in found.description or ()]
+        row = found.fetchone()
+        assert row is not None
+        self.bounds: dict[str, Any] = dict(zip(columns, row, strict=True))
+        horizon = re.search(r"horizon_days = (\d+)", measure.where_sql or "")
+        self.bounds["horizon_days"] = int(horizon[1]) if horizon else None
+        self._parts: dict[str, list[_Term]] = {}
+        for part, *term in connection.execute(
+            f"select part, {', '.join(_Term.__annotations__)} from marts.kpi_parts where mart = ? order by part, term",
+            [measure.mart],
+        ).fetchall():
+            self._parts.setdefault(part, []).append(_Term(*term))
+
+    def add_part(self, name: str, parts: dict[str, Part]) -> None:
+        """Compute a part, after those that its formula needs, and add it to `parts`."""
+        if name in parts:
+            return
+        terms = self._terms(name)
+        if formula := terms[0].formula:
+            for other in _names(formula):
+                self.add_part(other, parts)
+            value = _evaluate(self._connection, formula, {other: parts[other].value for other in _names(formula)})
+            parts[name] = Part(name, "formula", formula, value, ())
+            return
+        found = tuple(self._term(name, term) for term in terms)
+        statistic = terms[0].statistic
+        value = sum((term.total for term in found), Decimal(0)) if statistic == "sum" else found[0].total
+        parts[name] = Part(name, statistic, None, value, found)
+
+    def queries(self, name: str) -> list[str]:
+        """The queries for all rows of a part, or of those that its formula needs."""
+        terms = self._terms(name)
+        if formula := terms[0].formula:
+            return [query for other in _names(formula) for query in self.queries(other)]
+        return [self._query(name, term) for term in terms]
+
+    def parameters(self, query: str) -> dict[str, Any]:
+        """The values of the parameters that a query has."""
+        used = set(_PARAMETER.findall(query))
+        return {name: value for name, value in self.bounds.items() if name in used}
+
+    def tables(self, parts: Mapping[str, Part]) -> set[str]:
+        """The published facts that the rows of `parts` are from."""
+        texts = [term.from_sql for name in parts for term in self._terms(name) if not term.formula]
+        return {table for text in texts for table in re.findall(r"marts\.(fct_\w+)", text)}
+
+    def files(self, parts: Mapping[str, Part]) -> tuple[DeliveredFile, ...]:
+        """The delivered files with the rows of `parts`, those with the most rows first."""
+        queries = [
+            f"select source_file, row_number from ({self._query(name, term)}) as of_term"
+            for name in parts
+            for term in self._terms(name)
+            if not term.formula
+        ]
+        if not queries or not _has_table(self._connection, "meta", "delivered_files"):
+            return ()
+        query = f"""
+            select source, table_name, delivered_on, source_file, count(*) as counted
+            from ({" union ".join(dict.fromkeys(queries))}) as counted_rows
+            inner join meta.delivered_files using (source_file)
+            group by all
+            order by counted desc, source_file
+            """
+        return tuple(DeliveredFile(*row) for row in self._execute(query).fetchall())
+
+    def _terms(self, name: str) -> list[_Term]:
+        if name not in self._parts:
+            raise QuestionError(f"{self._measure.mart} does not say which rows make up {name}.")
+        return self._parts[name]
+
+    def _term(self, name: str, term: _Term) -> Term:
+        statistic = {
+            "sum": "coalesce(sum(adds), 0)",
+            "distinct": "count(distinct adds)",
+            "median": "quantile_cont(adds, 0.5)",
+            "p90": "quantile_cont(adds, 0.9)",
+            "mean": "avg(adds)",
+        }[term.statistic]
+        query = f"""
+            with counted as (from ({self._query(name, term)}) as of_term)
+
+            select
+                (select count(*) from counted),
+                (select {statistic} from counted),
+                (
+                    select list(row(key, day, adds, source_file, row_number) order by day, key)
+                    from (from counted order by day, key limit {SHOWN_ROWS}) as first_rows
+                )
+            """
+        found = self._execute(query).fetchone()
+        assert found is not None
+        rows, total, first_rows = found
+        return Term(term.row_is, rows, total, tuple(Row(*row) for row in first_rows or ()))
+
+    def _query(self, name: str, term: _Term) -> str:
+        """The query for the rows of a term that count in the cell."""
+        condition = term.where_sql
+        if self._cell.entity_type != "company":
+            cut = json.loads(term.cuts).get(self._cell.entity_type)
+            if cut is None:
+                raise QuestionError(f"{name} is not known by {self._cell.entity_type}.")
+            condition += f" and coalesce(cast({cut} as varchar), 'unassigned') = {quote_text(self._cell.entity_id)}"
+        return (
+            f"select {quote_text(name)} as part, {quote_text(term.row_is)} as row_is, "
+            f"cast({term.key_sql} as varchar) as key, {term.day_sql} as day, {term.adds_sql} as adds, "
+            f"{term.file_sql} as source_file, {term.row_sql} as row_number "
+            f"from {term.from_sql} where {condition}"
+        )
+
+    def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
+        return self._connection.execute(query, self.parameters(query))
+
+
+def _measure(connection: duckdb.DuckDBPyConnection, cell: Cell) -> _Measure:
+    if not _has_table(connection, "marts", "kpi_measures"):
+        raise QuestionError(
+            "The publication was made by an earlier version, and does not say. Publish again: `kpi run`."
+        )
+    found = connection.execute(
+        f"select {', '.join(_Measure.__annotations__)} from marts.kpi_measures "
+        "where kpi_id = ? and variant = ? and grain = ?",
+        [cell.variant.kpi_id, cell.variant.variant, cell.grain],
+    ).fetchone()
+    if found is None:
+        raise QuestionError(f"{cell.in_words}: there is no description of how it is made.")
+    return _Measure(*found)
+
+
+def _names(sql: str) -> list[str]:
+    """The parts that an expression names, in order. Functions are followed by a bracket."""
+    return [
+        match[0] for match in _NAME.finditer(sql) if sql[match.end() : match.end() + 1] != "(" and match[0] != "null"
+    ]
+
+
+def _evaluate(
+    connection: duckdb.DuckDBPyConnection, sql: str | None, values: Mapping[str, Number | None]
+) -> Number | None:
+    """The value of an expression over numbers; None for a division by zero, and where a number is unknown."""
+    if sql is None:
+        return None
+    if sql in values:
+        return values[sql]
+    columns = ", ".join(f"${name} as {name}" for name in values)
+    # DuckDB divides by zero without an error.
+    query = f"select cast({sql} as double) as made from (select {columns}) as numbers"
+    [[made]] = connection.execute(f"select if(isfinite(made), made, null) from ({query})", dict(values)).fetchall()
+    return made  # type: ignore[no-any-return]
+
+
+def _left_out(
+    connection: duckdb.DuckDBPyConnection, measure: _Measure, bounds: Mapping[str, Any]
+) -> tuple[LeftOut, ...]:
+    """What was delivered in the period for the entities that the KPI needs, and is not counted."""
+    rows = connection.execute(
+        """
+        select source, coalesce(table_name, entity), reason, sum(left_out_rows)
+        from meta.left_out_rows
+        where list_contains(string_split($needs, ' '), entity)
+            and delivered_on >= $period_start and delivered_on < $counted_until
+        group by all
+        union all
+        select source, quarantined_rows.table_name, 'quarantined: cannot be read', count(*)
+        from meta.quarantined_rows
+        where delivered_on >= $period_start and delivered_on < $counted_until
+            and exists (
+                from meta.left_out_rows as known
+                where known.source = quarantined_rows.source and known.table_name = quarantined_rows.table_name
+                    and list_contains(string_split($needs, ' '), known.entity)
+            )
+        group by all
+        order by 4 desc, 1, 2, 3
+        """,
+        {"needs": measure.needs, "period_start": bounds["period_start"], "counted_until": bounds["counted_until"]},
+    ).fetchall()
+    return tuple(LeftOut(*row) for row in rows)
+
+
+def _models(
+    connection: duckdb.DuckDBPyConnection, mart: str, facts: set[str], delivered: set[str]
+) -> tuple[tuple[str, ...], ...]:
+    """The shortest chains of models from each delivered table to a fact, and on to the mart."""
+    if not _has_table(connection, "meta", "lineage"):
+        return ()
+    parents: dict[str, list[str]] = {}
+    for model, parent in connection.execute("select model, made_from from meta.lineage order by all").fetchall():
+        parents.setdefault(model, []).append(parent)
+    chains: list[tuple[str, ...]] = []
+    for fact in sorted(facts):
+        to_mart = next(_paths(parents, mart, {fact}), (fact,))
+        chains += [(*chain, *to_mart[1:]) for chain in _paths(parents, fact, delivered)]
+    return tuple(chains)
+
+
+def _paths(parents: Mapping[str, Sequence[str]], end: str, starts: set[str]) -> Iterator[tuple[str, ...]]:
+    """The shortest path from each of `starts` that leads to `end`."""
+    paths: dict[str, tuple[str, ...]] = {end: (end,)}
+    waiting = [end]
+    for name in waiting:
+        for parent in parents.get(name, ()):
+            if parent not in paths:
+                paths[parent] = (parent, *paths[name])
+                waiting.append(parent)
+    yield from (paths[start] for start in sorted(starts) if start in paths)
+
+
+def _checks(connection: duckdb.DuckDBPyConnection, models: set[str]) -> Checks:
+    tables = {name.replace(".", "__") for name in models}
+    rows = connection.execute(
+        """
+        select passed, "check" || ' (' || stage || '.' || "table" || ')', checked_at
+        from meta.check_results
+        where run_id = (select run_id from meta.publication limit 1) and list_contains($tables, "table")
+        order by checked_at
+        """,
+        {"tables": sorted(tables)},
+    ).fetchall()
+    failed = tuple(name for passed, name, _ in rows if not passed)
+    return Checks(len(rows) - len(failed), failed, str(rows[-1][2]) if rows else None)
+
+
+def _restatements(connection: duckdb.DuckDBPyConnection, cell: Cell) -> tuple[Restatement, ...]:
+    if not _has_column(connection, "restatements", "grain"):
+        return ()
+    rows = connection.execute(
+        """
+        select published_at, value_before, value_after
+        from meta.restatements
+        where kpi_id = ? and variant = ? and grain = ? and period_start = ? and entity_type = ? and entity_id = ?
+        order by published_at
+        """,
+        [
+            cell.variant.kpi_id, cell.variant.variant, cell.grain, cell.period.start,
+            cell.entity_type, cell.entity_id,
+        ],
+    ).fetchall()  # fmt: skip
+    return tuple(Restatement(*row) for row in rows)
+
+
+def _has_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    found = connection.execute(
+        "select 1 from duckdb_tables() where schema_name = ? and table_name = ?", [schema, table]
+    ).fetchone()
+    return found is not None
+
+
+def _has_column(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+    found = connection.execute(
+        "select 1 from duckdb_columns() where schema_name = 'meta' and table_name = ? and column_name = ?",
+        [table, column],
+    ).fetchone()
+    return found is not None
