@@ -29,16 +29,16 @@
         },
         'refunds': {'relation': 'marts.fct_refunds', 'of': 'refund', 'key': 'refund_id', 'day': 'refunded_on', 'cuts': places},
         'ad_spend': {
-            'relation': 'marts.fct_marketing_spend', 'of': 'campaign and day', 'day': 'spend_date',
+            'relation': 'marts.fct_marketing_spend', 'of': 'campaign on a day', 'day': 'spend_date',
             'key': "concat(campaign_id, ' on ', spend_date)", 'cuts': {'channel': 'channel'},
         },
         'costs': {
-            'relation': 'marts.fct_sales_marketing_costs', 'of': 'cost of a month', 'day': 'cost_month',
+            'relation': 'marts.fct_sales_marketing_costs', 'of': 'cost', 'day': 'cost_month',
             'key': "concat(cost_type, ' of ', cost_month)", 'cuts': {},
         },
         'last_touches': {
             'relation': 'marts.fct_attribution as touches inner join marts.fct_orders as orders on touches.order_id = orders.order_id',
-            'of': 'order and touch', 'key': "concat(touches.order_id, ' touch ', touch_number)", 'day': 'touches.ordered_on',
+            'of': 'order, by its last touch', 'key': "concat(touches.order_id, ' touch ', touch_number)", 'day': 'touches.ordered_on',
             'cuts': {'channel': 'touches.channel'}, 'provenance': 'orders',
         },
         'leads_created': dict(leads, day='created_on', cuts=dict(of_leads, team='created_team')),
@@ -49,11 +49,11 @@
         'deals_open_at_start': {
             'relation': "marts.fct_opportunity_stage_events as stages left join marts.dim_sales_rep as reps"
                 ~ " on stages.owner_id = reps.rep_id and $period_start - 1 >= reps.valid_from and $period_start - 1 < reps.valid_until",
-            'of': 'open deal and stage', 'key': "concat(opportunity_id, ' in ', stage)", 'day': 'entered_on',
+            'of': 'open deal', 'key': "concat(opportunity_id, ' in ', stage)", 'day': 'entered_on',
             'cuts': {'rep': 'owner_id', 'team': 'reps.team'}, 'provenance': 'stages',
         },
         'quotas': {
-            'relation': 'marts.fct_quota_daily', 'of': 'day of a quota', 'key': "concat(entity_id, ' on ', date_day)", 'day': 'date_day',
+            'relation': 'marts.fct_quota_daily', 'of': 'quota on a day', 'key': "concat(entity_id, ' on ', date_day)", 'day': 'date_day',
             'cuts': {'rep': 'entity_id', 'team': 'team'},
         },
         'answers': {
@@ -138,14 +138,17 @@
    - where: which rows count; default: all
    - window: as in `in_window`; default: the period
    - on: the day that must lie in the window; default: the rows' own
-   A part may instead be a `formula` over other parts of its mart, or a `median`, `p90` or `mean` of what its rows add, or their
-   `distinct` number. #}
+   - key: what identifies a row; default: the rows' own
+   A part may instead be a `formula` over other parts of its mart, or a `median`, `p90` or `mean` of what its rows add, or the
+   number of `distinct` keys. #}
 {% macro parts() -%}
     {%- set active_days = var('active_days') | int -%}
 
     {%- set sales, costs = 'gross_amount - discount_amount', 'coalesce(cost_amount, 0)' -%}
     {%- set by_order_date = {
         'orders': [{'rows': 'orders'}],
+        'customers': {'distinct': {'rows': 'orders', 'key': 'customer_id', 'where': 'customer_id is not null'}},
+        'customer_orders': [{'rows': 'orders', 'where': 'customer_id is not null'}],
         'gross_amount': [{'rows': 'order_items', 'adds': 'gross_amount'}],
         'discount_amount': [{'rows': 'order_items', 'adds': 'discount_amount'}],
         'refund_amount': [{'rows': 'refunds', 'adds': 'refund_amount'}],

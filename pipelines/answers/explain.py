@@ -83,7 +83,7 @@ class Part:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows delivered in the period that the KPI does not count."""
+    """Rows that the KPI does not count, of the deliveries that its rows are from."""
 
     source: str
     table: str
@@ -201,8 +201,8 @@ def explain(connection: duckdb.DuckDBPyConnection, cell: Cell) -> Explanation:
         made = values[measure.value_sql]
     else:
         made = _evaluate(connection, measure.formula, {"numerator": numerator, "denominator": denominator})
-    files = rows_of.files(parts)
-    models = _models(connection, measure.mart, rows_of.tables(parts), {f"{file.source}.{file.table}" for file in files})
+    files, tables = rows_of.delivered(parts)
+    models = _models(connection, measure.mart, tables)
     return Explanation(
         cell,
         measure.value_sql if measure.is_statistic else measure.formula,
@@ -212,7 +212,7 @@ def explain(connection: duckdb.DuckDBPyConnection, cell: Cell) -> Explanation:
         denominator,
         made,
         tuple(parts.values()),
-        _left_out(connection, measure, rows_of.bounds),
+        _left_out(connection, measure),
         models,
         files,
         _checks(connection, {name for chain in models for name in chain}),
@@ -280,29 +280,29 @@ class _Rows:
         used = set(_PARAMETER.findall(query))
         return {name: value for name, value in self.bounds.items() if name in used}
 
-    def tables(self, parts: Mapping[str, Part]) -> set[str]:
-        """The published facts that the rows of `parts` are from."""
-        texts = [term.from_sql for name in parts for term in self._terms(name) if not term.formula]
-        return {table for text in texts for table in re.findall(r"marts\.(fct_\w+)", text)}
-
-    def files(self, parts: Mapping[str, Part]) -> tuple[DeliveredFile, ...]:
-        """The delivered files with the rows of `parts`, those with the most rows first."""
-        queries = [
-            f"select source_file, row_number from ({self._query(name, term)}) as of_term"
+    def delivered(self, parts: Mapping[str, Part]) -> tuple[tuple[DeliveredFile, ...], dict[str, set[str]]]:
+        """The delivered files with the rows of `parts`, most rows first, and the delivered tables by fact."""
+        queries = {
+            f"select {quote_text(_fact(term))} as fact, source_file, row_number from ({self._query(name, term)})": None
             for name in parts
             for term in self._terms(name)
             if not term.formula
-        ]
-        if not queries or not _has_table(self._connection, "meta", "delivered_files"):
-            return ()
-        query = f"""
-            select source, table_name, delivered_on, source_file, count(*) as counted
-            from ({" union ".join(dict.fromkeys(queries))}) as counted_rows
-            inner join meta.delivered_files using (source_file)
-            group by all
-            order by counted desc, source_file
-            """
-        return tuple(DeliveredFile(*row) for row in self._execute(query).fetchall())
+        }
+        self._execute(
+            "create or replace temp table counted_rows as "
+            "select distinct fact, source, table_name, delivered_on, source_file, row_number "
+            f"from ({' union all '.join(queries)}) inner join meta.delivered_files using (source_file)"
+        )
+        files = self._connection.execute(
+            "select source, table_name, delivered_on, source_file, count(distinct row_number) as counted "
+            "from counted_rows group by all order by counted desc, source_file"
+        ).fetchall()
+        tables: dict[str, set[str]] = {}
+        for fact, table in self._connection.execute(
+            "select distinct fact, source || '.' || table_name from counted_rows"
+        ).fetchall():
+            tables.setdefault(fact, set()).add(table)
+        return tuple(DeliveredFile(*row) for row in files), tables
 
     def _terms(self, name: str) -> list[_Term]:
         if name not in self._parts:
@@ -312,7 +312,7 @@ class _Rows:
     def _term(self, name: str, term: _Term) -> Term:
         statistic = {
             "sum": "coalesce(sum(adds), 0)",
-            "distinct": "count(distinct adds)",
+            "distinct": "count(distinct key)",
             "median": "quantile_cont(adds, 0.5)",
             "p90": "quantile_cont(adds, 0.9)",
             "mean": "avg(adds)",
@@ -353,7 +353,7 @@ class _Rows:
 
 
 def _measure(connection: duckdb.DuckDBPyConnection, cell: Cell) -> _Measure:
-    if not _has_table(connection, "marts", "kpi_measures"):
+    if not connection.execute("select 1 from duckdb_tables() where table_name = 'kpi_measures'").fetchone():
         raise QuestionError(
             "The publication was made by an earlier version, and does not say. Publish again: `kpi run`."
         )
@@ -365,6 +365,11 @@ def _measure(connection: duckdb.DuckDBPyConnection, cell: Cell) -> _Measure:
     if found is None:
         raise QuestionError(f"{cell.in_words}: there is no description of how it is made.")
     return _Measure(*found)
+
+
+def _fact(term: _Term) -> str:
+    """The published fact that a term's rows are from."""
+    return str(re.findall(r"marts\.(\w+)", term.from_sql)[0])
 
 
 def _names(sql: str) -> list[str]:
@@ -389,47 +394,39 @@ def _evaluate(
     return made  # type: ignore[no-any-return]
 
 
-def _left_out(
-    connection: duckdb.DuckDBPyConnection, measure: _Measure, bounds: Mapping[str, Any]
-) -> tuple[LeftOut, ...]:
-    """What was delivered in the period for the entities that the KPI needs, and is not counted."""
+def _left_out(connection: duckdb.DuckDBPyConnection, measure: _Measure) -> tuple[LeftOut, ...]:
+    """What the KPI does not count of the deliveries that its rows are from."""
     rows = connection.execute(
         """
+        with deliveries as (select distinct source, table_name, delivered_on from counted_rows)
+
         select source, coalesce(table_name, entity), reason, sum(left_out_rows)
         from meta.left_out_rows
         where list_contains(string_split($needs, ' '), entity)
-            and delivered_on >= $period_start and delivered_on < $counted_until
+            and (source, delivered_on) in (select (source, delivered_on) from deliveries)
         group by all
         union all
-        select source, quarantined_rows.table_name, 'quarantined: cannot be read', count(*)
-        from meta.quarantined_rows
-        where delivered_on >= $period_start and delivered_on < $counted_until
-            and exists (
-                from meta.left_out_rows as known
-                where known.source = quarantined_rows.source and known.table_name = quarantined_rows.table_name
-                    and list_contains(string_split($needs, ' '), known.entity)
-            )
+        select source, table_name, 'in quarantine, since it cannot be read', count(*)
+        from meta.quarantined_rows semi join deliveries using (source, table_name, delivered_on)
         group by all
         order by 4 desc, 1, 2, 3
         """,
-        {"needs": measure.needs, "period_start": bounds["period_start"], "counted_until": bounds["counted_until"]},
+        {"needs": measure.needs},
     ).fetchall()
     return tuple(LeftOut(*row) for row in rows)
 
 
 def _models(
-    connection: duckdb.DuckDBPyConnection, mart: str, facts: set[str], delivered: set[str]
+    connection: duckdb.DuckDBPyConnection, mart: str, delivered: Mapping[str, set[str]]
 ) -> tuple[tuple[str, ...], ...]:
-    """The shortest chains of models from each delivered table to a fact, and on to the mart."""
-    if not _has_table(connection, "meta", "lineage"):
-        return ()
+    """The shortest chains of models from the `delivered` tables of each fact to the fact, and on to the mart."""
     parents: dict[str, list[str]] = {}
     for model, parent in connection.execute("select model, made_from from meta.lineage order by all").fetchall():
         parents.setdefault(model, []).append(parent)
     chains: list[tuple[str, ...]] = []
-    for fact in sorted(facts):
-        to_mart = next(_paths(parents, mart, {fact}), (fact,))
-        chains += [(*chain, *to_mart[1:]) for chain in _paths(parents, fact, delivered)]
+    for fact, tables in sorted(delivered.items()):
+        to_mart = next(_paths(parents, mart, {fact}), (fact, mart))
+        chains += [(*chain, *to_mart[1:]) for chain in _paths(parents, fact, tables)]
     return tuple(chains)
 
 
@@ -476,13 +473,6 @@ def _restatements(connection: duckdb.DuckDBPyConnection, cell: Cell) -> tuple[Re
         ],
     ).fetchall()  # fmt: skip
     return tuple(Restatement(*row) for row in rows)
-
-
-def _has_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    found = connection.execute(
-        "select 1 from duckdb_tables() where schema_name = ? and table_name = ?", [schema, table]
-    ).fetchone()
-    return found is not None
 
 
 def _has_column(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:

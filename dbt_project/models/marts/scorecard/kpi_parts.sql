@@ -27,7 +27,7 @@ select
     {{ text(formula) }} as formula,
     {{ text(of_rows.of) }} as row_is,
     {{ text(of_rows.relation) }} as from_sql,
-    {{ text(of_rows.key) }} as key_sql,
+    {{ text((term.key or of_rows.key) if term else none) }} as key_sql,
     {{ text(of_rows.day) }} as day_sql,
     {{ text((term.adds or '1') if term else none) }} as adds_sql,
     {{ text(in_window(term.window or 'period', term.on or of_rows.day) ~ (' and (' ~ term.where ~ ')' if term.where else '')

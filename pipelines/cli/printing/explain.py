@@ -1,0 +1,179 @@
+"""Prints how a published value was made, or writes the rows behind it.
+
+Belongs here: the words and tables for an explanation. Does not belong here: finding them (`answers/explain.py`).
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.answers.cells import Published, find_cell, publication_of
+from pipelines.answers.explain import SHOWN_ROWS, Explanation, Number, Part, Term, explain, rows_of_value
+from pipelines.answers.periods import Grain
+from pipelines.cli.printing.output import Format, Result, Target, aside, json_value, write, write_parquet
+from pipelines.formatting import cell_text, counted, local_time, printable
+from pipelines.warehouse import published
+
+_SHOWN_LINES = 5  # of files, reasons and failed checks
+
+
+def explain_kpi(
+    published_dir: Path,
+    zone: ZoneInfo,
+    kpi_id: str,
+    variant: str | None,
+    period: str | None,
+    grain: Grain | None,
+    by: str | None,
+    all_rows: bool,
+    target: Target,
+    console: Console,
+) -> None:
+    """Print how a value was made, or write all rows behind it.
+
+    Raises:
+        NotPublishedError: there is no published file.
+        QuestionError: no such value is published.
+        UsageError: the file cannot be written.
+    """
+    with published(published_dir) as connection:
+        publication = publication_of(connection)
+        cell, notes = find_cell(connection, kpi_id, variant, period, grain, by)
+        if all_rows:
+            query, parameters = rows_of_value(connection, cell)
+            if target.form is Format.parquet:
+                assert target.file is not None
+                connection.execute("create temp table rows_of_value as " + query, parameters)
+                with aside(target.file) as path:
+                    write_parquet(connection, "from rows_of_value", path)
+            else:
+                write(Result.of(connection.execute(query, parameters)), target)
+            return
+        explanation = explain(connection, cell)
+    if target.form is Format.json:
+        console.print_json(data={"publication_id": publication.publication_id, **_record(explanation)})
+        return
+    screen = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=True)
+    for note in notes:
+        screen.print(note, markup=False)
+    _print(explanation, publication, zone, screen)
+
+
+def _record(explanation: Explanation) -> dict[str, object]:
+    """An explanation as JSON can contain it."""
+    record = json_value(asdict(explanation))
+    assert isinstance(record, dict)
+    return record
+
+
+def _print(explanation: Explanation, publication: Published, zone: ZoneInfo, console: Console) -> None:
+    def say(text: str) -> None:
+        console.print(printable(text), markup=False, highlight=False)
+
+    cell = explanation.cell
+    unit = cell.variant.unit
+    value = cell_text(cell.value, unit) or f"no value ({cell.status})"
+    currency = f" {publication.currency}" if unit == "money" and publication.currency and cell.value is not None else ""
+    say(f"{cell.in_words}: {value}{currency}")
+    say(cell.variant.formula)
+    say(publication.in_words(zone))
+    say("")
+    for line in _formula(explanation):
+        say(line)
+    for part in explanation.parts:
+        for term in part.terms:
+            _print_rows(part, term, console)
+    say("")
+    if explanation.left_out:
+        say("Not counted, of the deliveries that these rows are from:")
+        for left in explanation.left_out[:_SHOWN_LINES]:
+            say(f"  {left.rows:,} of {left.source}.{left.table}: {left.reason}")
+        _more(len(explanation.left_out), "reasons", say)
+    if explanation.models:
+        say("Models:")
+        for chain in explanation.models:
+            say("  " + " → ".join(chain))
+    if explanation.files:
+        say(f"Rows are from {counted(len(explanation.files), 'delivered file')}:")
+        for file in explanation.files[:_SHOWN_LINES]:
+            say(f"  {file.source_file}: {counted(file.rows, 'row')}, delivered on {file.delivered_on}")
+        _more(len(explanation.files), "files", say)
+    checks = explanation.checks
+    if checks.last_checked_at:
+        say(f"Checks of these tables before publication: {checks.passed:,} passed, {len(checks.failed):,} failed")
+        for name in checks.failed[:_SHOWN_LINES]:
+            say(f"  failed: {name}")
+        _more(len(checks.failed), "failed checks", say)
+    for restated in explanation.restatements:
+        before, after = (cell_text(value, unit) or "none" for value in (restated.value_before, restated.value_after))
+        say(f"Restated on {local_time(restated.published_at, zone)}: from {before} to {after}")
+
+
+def _more(number: int, things: str, say: object) -> None:
+    if number > _SHOWN_LINES and callable(say):
+        say(f"  and {number - _SHOWN_LINES:,} more {things}")
+
+
+def _formula(explanation: Explanation) -> list[str]:
+    """The formula, the same with numbers, and the formulas of its parts."""
+    numbers = {"numerator": explanation.numerator, "denominator": explanation.denominator}
+    values = {part.name: part.value for part in explanation.parts}
+    lines = []
+    if explanation.numerator_sql is None:
+        [statistic] = [part for part in explanation.parts if part.name == explanation.formula]
+        lines.append(f"value = {statistic.statistic} of {counted(statistic.terms[0].rows, 'row')}")
+    elif explanation.denominator_sql is None:
+        lines.append(f"value = {explanation.numerator_sql} = {number_text(explanation.numerator)}")
+    else:
+        lines.append(f"value = {explanation.formula} = {_with_numbers(explanation.formula, numbers)}")
+        for name, sql in (("numerator", explanation.numerator_sql), ("denominator", explanation.denominator_sql)):
+            filled = _with_numbers(sql, values)
+            result = number_text(numbers[name])
+            lines.append(f"  {name} = {sql} = {filled}" + (f" = {result}" if filled != result else ""))
+    for part in explanation.parts:
+        if part.formula:
+            filled = _with_numbers(part.formula, values)
+            lines.append(f"  {part.name} = {part.formula} = {filled} = {number_text(part.value)}")
+        elif len(part.terms) > 1:
+            totals = " + ".join(number_text(term.total) for term in part.terms)
+            lines.append(f"  {part.name} = {totals}")
+    return lines
+
+
+def _with_numbers(sql: str, values: dict[str, Number | None]) -> str:
+    """An expression with the numbers in place of their names, the longest names first."""
+    for name in sorted(values, key=len, reverse=True):
+        sql = sql.replace(name, number_text(values[name]))
+    return sql
+
+
+def _print_rows(part: Part, term: Term, console: Console) -> None:
+    """The first rows of a term as a table."""
+    what = "" if part.statistic == "sum" else f"{part.statistic} "
+    shown = f", the first {SHOWN_ROWS} of which are" if term.rows > SHOWN_ROWS else ""
+    console.print(
+        f"\n{part.name}: {what}{number_text(term.total)} from {counted(term.rows, 'row')}{shown}", markup=False
+    )
+    if not term.first_rows:
+        return
+    table = Table()
+    for name in (term.row_is, "date", "adds", "file", "row"):
+        table.add_column(name, justify="right" if name in ("adds", "row") else "left", no_wrap=True)
+    for row in term.first_rows:
+        cells: Sequence[object] = (row.key, row.day or "", number_text(row.adds), row.source_file, row.row_number)
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+    console.print(table, soft_wrap=False)
+
+
+def number_text(value: Number | None) -> str:
+    """A number as it is, with at most six decimals."""
+    if value is None:
+        return "unknown"
+    text = f"{value:,.6f}".rstrip("0").rstrip(".")
+    return text if "." not in text or len(text.split(".")[1]) != 1 else text + "0"
