@@ -5,7 +5,6 @@ describe it. Does not belong here: finding the value that is meant (`cells.py`).
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,38 +14,13 @@ from typing import Any
 import duckdb
 
 from pipelines.answers.cells import Cell
+from pipelines.answers.parts import BOUNDS_OF_PERIODS, Measure, Term, measures_of, names_in, parameters_in, parts_of
 from pipelines.answers.questions import QuestionError
 from pipelines.sql import quote_text
 
 Number = Decimal | float
 
 SHOWN_ROWS = 5
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_PARAMETER = re.compile(r"\$(\w+)")
-_ROW_COLUMNS = ("part", "row_is", "key", "day", "adds", "source_file", "row_number")
-_PERIOD = """
-    select
-        chosen.period_start,
-        chosen.period_end,
-        chosen.period_start + cast(chosen.days_elapsed as integer) as counted_until,
-        chosen.prior_period_start as prior_start,
-        chosen.period_start as prior_end,
-        case
-            when chosen.is_complete then chosen.period_start
-            else least(chosen.period_start, chosen.prior_period_start + cast(chosen.days_elapsed as integer))
-        end as prior_until,
-        chosen.last_year_period_start as last_year_start,
-        case chosen.grain
-            when 'week' then chosen.last_year_period_start + 7
-            else cast(chosen.period_end - interval '1' year as date)
-        end as last_year_end,
-        case
-            when chosen.is_complete then last_year_end
-            else least(last_year_end, chosen.last_year_period_start + cast(chosen.days_elapsed as integer))
-        end as last_year_until
-    from marts.dim_period as chosen
-    where chosen.grain = $grain and chosen.period_start = $period_start
-"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +35,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Term:
+class Rows:
     """Rows of one kind that add to a part: how many, their sum, and the first ones."""
 
     row_is: str
@@ -78,7 +52,7 @@ class Part:
     statistic: str  # sum, median, p90, mean, distinct or formula
     formula: str | None
     value: Number | None
-    terms: tuple[Term, ...]
+    terms: tuple[Rows, ...]
 
 
 @dataclass(frozen=True)
@@ -103,12 +77,26 @@ class DeliveredFile:
 
 
 @dataclass(frozen=True)
+class Cause:
+    """What changed a part of a value: rows of one delivery, or rows that now count otherwise."""
+
+    part: str
+    cause: str
+    source: str | None
+    table: str | None
+    delivered_on: date | None
+    rows: int
+    amount: Decimal | None
+
+
+@dataclass(frozen=True)
 class Restatement:
-    """An earlier published value."""
+    """An earlier published value, and why it changed."""
 
     published_at: datetime
     value_before: Decimal | None
     value_after: Decimal | None
+    causes: tuple[Cause, ...]
 
 
 @dataclass(frozen=True)
@@ -140,47 +128,6 @@ class Explanation:
     files: tuple[DeliveredFile, ...]
     checks: Checks
     restatements: tuple[Restatement, ...]
-
-
-@dataclass(frozen=True)
-class _Measure:
-    """A row of `kpi_measures`."""
-
-    mart: str
-    value_sql: str
-    numerator_sql: str | None
-    denominator_sql: str | None
-    formula: str
-    where_sql: str | None
-    needs: str
-
-    @property
-    def is_statistic(self) -> bool:
-        """Whether the value is a median or the like of rows, not a ratio."""
-        return self.numerator_sql is None
-
-    @property
-    def names(self) -> list[str]:
-        """The parts that the value is computed from, in order."""
-        of_value = self.value_sql if self.is_statistic else self.numerator_sql
-        return list(dict.fromkeys(name for sql in (of_value, self.denominator_sql) if sql for name in _names(sql)))
-
-
-@dataclass(frozen=True)
-class _Term:
-    """A row of `kpi_parts`."""
-
-    statistic: str
-    formula: str | None
-    row_is: str
-    from_sql: str
-    key_sql: str
-    day_sql: str
-    adds_sql: str
-    where_sql: str
-    cuts: str
-    file_sql: str
-    row_sql: str
 
 
 def explain(connection: duckdb.DuckDBPyConnection, cell: Cell) -> Explanation:
@@ -236,21 +183,17 @@ def rows_of_value(connection: duckdb.DuckDBPyConnection, cell: Cell) -> tuple[st
 class _Rows:
     """The rows behind the parts of one cell."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, cell: Cell, measure: _Measure) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, cell: Cell, measure: Measure) -> None:
         self._connection, self._cell, self._measure = connection, cell, measure
-        found = connection.execute(_PERIOD, {"grain": str(cell.grain), "period_start": cell.period.start})
+        found = connection.execute(
+            f"from ({BOUNDS_OF_PERIODS}) as periods where grain = ? and period_start = ?",
+            [cell.grain, cell.period.start],
+        )
         columns = [column[0] for column in found.description or ()]
         row = found.fetchone()
         assert row is not None
-        self.bounds: dict[str, Any] = dict(zip(columns, row, strict=True))
-        horizon = re.search(r"horizon_days = (\d+)", measure.where_sql or "")
-        self.bounds["horizon_days"] = int(horizon[1]) if horizon else None
-        self._parts: dict[str, list[_Term]] = {}
-        for part, *term in connection.execute(
-            f"select part, {', '.join(_Term.__annotations__)} from marts.kpi_parts where mart = ? order by part, term",
-            [measure.mart],
-        ).fetchall():
-            self._parts.setdefault(part, []).append(_Term(*term))
+        self.bounds: dict[str, Any] = {**dict(zip(columns, row, strict=True)), "horizon_days": measure.horizon_days}
+        self._parts = parts_of(connection, measure.mart)
 
     def add_part(self, name: str, parts: dict[str, Part]) -> None:
         """Compute a part, after those that its formula needs, and add it to `parts`."""
@@ -258,12 +201,12 @@ class _Rows:
             return
         terms = self._terms(name)
         if formula := terms[0].formula:
-            for other in _names(formula):
+            for other in names_in(formula):
                 self.add_part(other, parts)
-            value = _evaluate(self._connection, formula, {other: parts[other].value for other in _names(formula)})
+            value = _evaluate(self._connection, formula, {other: parts[other].value for other in names_in(formula)})
             parts[name] = Part(name, "formula", formula, value, ())
             return
-        found = tuple(self._term(name, term) for term in terms)
+        found = tuple(self._rows(name, term) for term in terms)
         statistic = terms[0].statistic
         value = sum((term.total for term in found), Decimal(0)) if statistic == "sum" else found[0].total
         parts[name] = Part(name, statistic, None, value, found)
@@ -272,18 +215,17 @@ class _Rows:
         """The queries for all rows of a part, or of those that its formula needs."""
         terms = self._terms(name)
         if formula := terms[0].formula:
-            return [query for other in _names(formula) for query in self.queries(other)]
+            return [query for other in names_in(formula) for query in self.queries(other)]
         return [self._query(name, term) for term in terms]
 
     def parameters(self, query: str) -> dict[str, Any]:
         """The values of the parameters that a query has."""
-        used = set(_PARAMETER.findall(query))
-        return {name: value for name, value in self.bounds.items() if name in used}
+        return {name: self.bounds[name] for name in parameters_in(query)}
 
     def delivered(self, parts: Mapping[str, Part]) -> tuple[tuple[DeliveredFile, ...], dict[str, set[str]]]:
         """The delivered files with the rows of `parts`, most rows first, and the delivered tables by fact."""
         queries = {
-            f"select {quote_text(_fact(term))} as fact, source_file, row_number from ({self._query(name, term)})": None
+            f"select {quote_text(term.fact)} as fact, source_file, row_number from ({self._query(name, term)})": None
             for name in parts
             for term in self._terms(name)
             if not term.formula
@@ -304,12 +246,12 @@ class _Rows:
             tables.setdefault(fact, set()).add(table)
         return tuple(DeliveredFile(*row) for row in files), tables
 
-    def _terms(self, name: str) -> list[_Term]:
+    def _terms(self, name: str) -> list[Term]:
         if name not in self._parts:
             raise QuestionError(f"{self._measure.mart} does not say which rows make up {name}.")
         return self._parts[name]
 
-    def _term(self, name: str, term: _Term) -> Term:
+    def _rows(self, name: str, term: Term) -> Rows:
         statistic = {
             "sum": "coalesce(sum(adds), 0)",
             "distinct": "count(distinct key)",
@@ -331,9 +273,9 @@ class _Rows:
         found = self._execute(query).fetchone()
         assert found is not None
         rows, total, first_rows = found
-        return Term(term.row_is, rows, total, tuple(Row(*row) for row in first_rows or ()))
+        return Rows(term.row_is, rows, total, tuple(Row(*row) for row in first_rows or ()))
 
-    def _query(self, name: str, term: _Term) -> str:
+    def _query(self, name: str, term: Term) -> str:
         """The query for the rows of a term that count in the cell."""
         condition = term.where_sql
         if self._cell.entity_type != "company":
@@ -352,31 +294,15 @@ class _Rows:
         return self._connection.execute(query, self.parameters(query))
 
 
-def _measure(connection: duckdb.DuckDBPyConnection, cell: Cell) -> _Measure:
+def _measure(connection: duckdb.DuckDBPyConnection, cell: Cell) -> Measure:
     if not connection.execute("select 1 from duckdb_tables() where table_name = 'kpi_measures'").fetchone():
         raise QuestionError(
             "The publication was made by an earlier version, and does not say. Publish again: `kpi run`."
         )
-    found = connection.execute(
-        f"select {', '.join(_Measure.__annotations__)} from marts.kpi_measures "
-        "where kpi_id = ? and variant = ? and grain = ?",
-        [cell.variant.kpi_id, cell.variant.variant, cell.grain],
-    ).fetchone()
+    found = measures_of(connection).get((cell.variant.kpi_id, cell.variant.variant, cell.grain))
     if found is None:
         raise QuestionError(f"{cell.in_words}: there is no description of how it is made.")
-    return _Measure(*found)
-
-
-def _fact(term: _Term) -> str:
-    """The published fact that a term's rows are from."""
-    return str(re.findall(r"marts\.(\w+)", term.from_sql)[0])
-
-
-def _names(sql: str) -> list[str]:
-    """The parts that an expression names, in order. Functions are followed by a bracket."""
-    return [
-        match[0] for match in _NAME.finditer(sql) if sql[match.end() : match.end() + 1] != "(" and match[0] != "null"
-    ]
+    return found
 
 
 def _evaluate(
@@ -394,7 +320,7 @@ def _evaluate(
     return made  # type: ignore[no-any-return]
 
 
-def _left_out(connection: duckdb.DuckDBPyConnection, measure: _Measure) -> tuple[LeftOut, ...]:
+def _left_out(connection: duckdb.DuckDBPyConnection, measure: Measure) -> tuple[LeftOut, ...]:
     """What the KPI does not count of the deliveries that its rows are from."""
     rows = connection.execute(
         """
@@ -458,26 +384,24 @@ def _checks(connection: duckdb.DuckDBPyConnection, models: set[str]) -> Checks:
 
 
 def _restatements(connection: duckdb.DuckDBPyConnection, cell: Cell) -> tuple[Restatement, ...]:
-    if not _has_column(connection, "restatements", "grain"):
-        return ()
+    of_cell = "kpi_id = ? and variant = ? and grain = ? and period_start = ? and entity_type = ? and entity_id = ?"
+    values = [
+        *(cell.variant.kpi_id, cell.variant.variant, cell.grain),
+        *(cell.period.start, cell.entity_type, cell.entity_id),
+    ]
+    causes: dict[str, list[Cause]] = {}
+    for publication_id, *cause in connection.execute(
+        "select publication_id, part, cause, source, table_name, delivered_on, changed_rows, amount "
+        f"from meta.restatement_causes where {of_cell} order by part, abs(amount) desc, cause",
+        values,
+    ).fetchall():
+        causes.setdefault(publication_id, []).append(Cause(*cause))
     rows = connection.execute(
-        """
-        select published_at, value_before, value_after
-        from meta.restatements
-        where kpi_id = ? and variant = ? and grain = ? and period_start = ? and entity_type = ? and entity_id = ?
-        order by published_at
-        """,
-        [
-            cell.variant.kpi_id, cell.variant.variant, cell.grain, cell.period.start,
-            cell.entity_type, cell.entity_id,
-        ],
-    ).fetchall()  # fmt: skip
-    return tuple(Restatement(*row) for row in rows)
-
-
-def _has_column(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
-    found = connection.execute(
-        "select 1 from duckdb_columns() where schema_name = 'meta' and table_name = ? and column_name = ?",
-        [table, column],
-    ).fetchone()
-    return found is not None
+        "select publication_id, published_at, value_before, value_after "
+        f"from meta.restatements where {of_cell} order by published_at",
+        values,
+    ).fetchall()
+    return tuple(
+        Restatement(published_at, before, after, tuple(causes.get(publication_id, ())))
+        for publication_id, published_at, before, after in rows
+    )

@@ -22,6 +22,7 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
+from pipelines.publish.restatements import build_restatements
 from pipelines.publish.versions import point_to, prune
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
@@ -34,7 +35,17 @@ _OWN_TABLES = {
     "lineage": Description("From what each model is made; one row per model and model, seed or delivered table.", {}),
     "publication": Description("This publication and the sources that it was made from; one row per source.", {}),
     "restatements": Description(
-        "Published values of past months that have changed; one row per publication and value.", {}
+        "Published values of past periods that have changed; one row per publication and value.", {}
+    ),
+    "restatement_causes": Description(
+        "Why published values of past periods have changed; one row per publication, value, part, cause and delivery.",
+        {
+            "part": "What the value is computed from, as in kpi_parts.",
+            "cause": "late, corrected, deleted, refund, exchange rate, definition, or related rows: rows that are as "
+            "they were, but belong to a customer, rep or order that has changed.",
+            "changed_rows": "Rows that count otherwise than before.",
+            "amount": "What they add to the part: money, or a number of rows.",
+        },
     ),
 }
 
@@ -217,8 +228,8 @@ def _build(
         _build_lineage(connection, descriptions)
         connection.register("check_results", check_results)
         connection.execute("create table candidate.meta.check_results as select * from check_results")
-        if SCORECARD in tables:
-            _build_restatements(connection, publication, published_dir / "kpi.duckdb")
+        if "kpi_scorecard" in tables:
+            build_restatements(connection, publication, published_dir / "kpi.duckdb")
         _comment(connection, {**_OWN_TABLES, **descriptions})
 
 
@@ -289,55 +300,6 @@ def _build_deliveries_in_question(connection: duckdb.DuckDBPyConnection, publica
         connection.executemany(
             "insert into candidate.meta.deliveries_in_question values (?, ?, ?, ?, ?, ?, ?, ?)", rows
         )
-
-
-def _build_restatements(connection: duckdb.DuckDBPyConnection, publication: Publication, previous: Path) -> None:
-    """Build `meta.restatements`: changed values of months that were over, from this and earlier publications.
-
-    One row per publication and restated value. A value that was unknown, immature or of a month in progress is
-    completed when it changes, not restated. Values that never settle according to `kpi_variants` are not restated
-    either: predictions, and counts up to now, change from day to day.
-    """
-    connection.execute(
-        """
-        create table candidate.meta.restatements (
-            publication_id varchar, published_at timestamp, period_month date, kpi_id varchar, variant varchar,
-            entity_type varchar, entity_id varchar, value_before decimal(38, 12), value_after decimal(38, 12)
-        )
-        """
-    )
-    if not previous.exists():
-        return
-    attach_read_only(connection, previous, "previous")
-    settling = "select kpi_id, variant from candidate.marts.kpi_variants where settles"
-    has_restatements = connection.execute(
-        "select 1 from duckdb_tables() where database_name = 'previous' and table_name = 'restatements'"
-    ).fetchone()
-    if has_restatements:
-        connection.execute(
-            f"""
-            insert into candidate.meta.restatements
-            from previous.meta.restatements semi join ({settling}) using (kpi_id, variant)
-            order by all
-            """
-        )
-    connection.execute(
-        f"""
-        insert into candidate.meta.restatements
-        select
-            ?, ?, before.period_month, before.kpi_id, before.variant, before.entity_type, before.entity_id,
-            before.value, after.value
-        from previous.marts.{SCORECARD} as before
-        left join candidate.marts.{SCORECARD} as after
-            using (period_month, kpi_id, variant, entity_type, entity_id)
-        semi join ({settling}) using (kpi_id, variant)
-        where before.value is not null and not before.is_partial_period and before.is_mature
-            and after.value is distinct from before.value
-        order by all
-        """,
-        [publication.publication_id, publication.published_at],
-    )
-    connection.execute("detach previous")
 
 
 def _parquet_file(folder: Path, table: str) -> Path:

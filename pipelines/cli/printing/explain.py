@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.answers.cells import Published, find_cell, publication_of
-from pipelines.answers.explain import SHOWN_ROWS, Explanation, Number, Part, Term, explain, rows_of_value
+from pipelines.answers.explain import SHOWN_ROWS, Explanation, Number, Part, Rows, explain, rows_of_value
 from pipelines.answers.periods import Grain
 from pipelines.cli.printing.output import Format, Result, Target, aside, json_value, write, write_parquet
 from pipelines.formatting import cell_text, counted, local_time, printable
@@ -113,6 +113,11 @@ def _print(explanation: Explanation, publication: Published, zone: ZoneInfo, con
     for restated in explanation.restatements:
         before, after = (cell_text(value, unit) or "none" for value in (restated.value_before, restated.value_after))
         say(f"Restated on {local_time(restated.published_at, zone)}: from {before} to {after}")
+        for cause in restated.causes:
+            of_table = f" of {cause.source}.{cause.table}, delivered on {cause.delivered_on}" if cause.table else ""
+            sign = "+" if cause.amount and cause.amount > 0 else ""
+            amount = "" if cause.amount is None else f", {cause.part} {sign}{number_text(cause.amount)}"
+            say(f"  {cause.cause}: {counted(cause.rows, 'row')}{of_table}{amount}")
 
 
 def _more(number: int, things: str, say: object) -> None:
@@ -153,7 +158,7 @@ def _with_numbers(sql: str, values: dict[str, Number | None]) -> str:
     return sql
 
 
-def _print_rows(part: Part, term: Term, console: Console) -> None:
+def _print_rows(part: Part, term: Rows, console: Console) -> None:
     """The first rows of a term as a table."""
     what = "" if part.statistic == "sum" else f"{part.statistic} "
     shown = f", the first {SHOWN_ROWS} of which are" if term.rows > SHOWN_ROWS else ""

@@ -206,14 +206,14 @@ def test_nothing_published_says_how_to_publish(tmp_path: Path) -> None:
 
 
 SCORECARD_ROWS = """
-    create or replace table marts.kpi_scorecard__monthly as
-    select * from (values
+    create or replace table marts.kpi_scorecard as
+    select 'month' as grain, * from (values
         (date '2025-01-01', 'revenue', 'net', 'company', 'company', {january}::decimal(38, 12), false, true),
         (date '2025-02-01', 'revenue', 'net', 'company', 'company', 7.0, false, true),
         (date '2025-02-01', 'clv', 'historic_90d', 'company', 'company', {immature}, false, false),
         (date '2025-02-01', 'clv', 'probabilistic', 'company', 'company', {predicted}, false, true),
         (date '2025-03-01', 'revenue', 'net', 'company', 'company', {march}, true, true)
-    ) as t(period_month, kpi_id, variant, entity_type, entity_id, value, is_partial_period, is_mature);
+    ) as t(period_start, kpi_id, variant, entity_type, entity_id, value, is_partial_period, is_mature);
     create or replace table marts.kpi_variants as
     select * from (values ('revenue', 'net', true), ('clv', 'historic_90d', true), ('clv', 'probabilistic', false))
         as t(kpi_id, variant, settles)
@@ -230,14 +230,12 @@ def test_what_changed_in_months_that_were_over_is_recorded_for_good(warehouse: W
         publication = Publication(
             name, "run", datetime(2025, 4, 1), date(2025, 4, 1), {"shop": date(2025, 4, 1)}, "1", "EUR"
         )
-        publish(
-            publication, ["kpi_scorecard__monthly", "kpi_variants"], CHECKS, warehouse.path, warehouse.published_dir
-        )
+        publish(publication, ["kpi_scorecard", "kpi_variants"], CHECKS, warehouse.path, warehouse.published_dir)
         with published(warehouse.published_dir) as connection:
             return [
                 (publication_id, month, float(before), float(after))
                 for publication_id, month, before, after in connection.execute(
-                    "select publication_id, period_month, value_before, value_after from meta.restatements order by 1"
+                    "select publication_id, period_start, value_before, value_after from meta.restatements order by 1"
                 ).fetchall()
             ]
 

@@ -1,0 +1,249 @@
+"""Every published value of the past that changes is listed once, with the deliveries and rows that changed it."""
+
+import gzip
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from demo_company import __main__ as demo_company
+from tests.conftest import Installation
+
+AT = "12:00:00"  # of the corrections, in UTC
+CELL = "grain, period_start, kpi_id, variant, entity_type, entity_id"
+Cause = tuple[str, str | None, str | None, date | None, int, Decimal | None]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Two publications of one installation, and what was planted in between."""
+
+    installation: Installation
+    before: Path
+    day: date
+    moved: str  # order that changed its channel from web to marketplace
+    deleted: str
+    cancelled: str
+    month_of_deal: date  # in which a deal was won that is worth 1,000 more now
+
+    def amount(self, order_id: str) -> Decimal:
+        """An order's sales before the change."""
+        with duckdb.connect(str(self.before), read_only=True) as connection:
+            query = "select sum(gross_amount - discount_amount) from marts.fct_order_items where order_id = ?"
+            [[amount]] = connection.execute(query, [order_id]).fetchall()
+        return Decimal(amount)
+
+
+@pytest.fixture(scope="module")
+def planted(demo: Installation, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    """The demo company a day later, with late, corrected and deleted rows, a late refund, and another exchange rate."""
+    data_dir = tmp_path_factory.mktemp("restated") / "data"
+    shutil.copytree(demo.data_dir, data_dir, symlinks=True)
+    installation = replace(demo, data_dir=data_dir)
+    assert demo_company.main(["--days", "1", "--data-dir", str(data_dir)]) == 0
+    before = (data_dir / "published" / "kpi.duckdb").resolve()
+    day = max(date.fromisoformat(file.name[7:17]) for file in (data_dir / "landing/shop/orders").glob("orders_*"))
+    with duckdb.connect(str(before), read_only=True) as connection:
+        [[moved], [deleted], [cancelled]] = connection.execute(
+            """
+            select distinct order_id
+            from marts.fct_order_items
+            where ordered_on >= '2025-12-01' and ordered_on < '2026-01-01' and channel = 'web' and currency_code = 'EUR'
+                and order_id not in (select order_id from marts.fct_refunds) and customer_id is not null
+            order by order_id
+            limit 3
+            """
+        ).fetchall()
+        [[refunded, item]] = connection.execute(
+            "select order_id, order_item_id from marts.fct_order_items "
+            "where ordered_on = '2025-12-12' and currency_code = 'EUR' order by all limit 1"
+        ).fetchall()
+        [[deal, month_of_deal]] = connection.execute(
+            "select opportunity_id, cast(date_trunc('month', closed_on) as date) from marts.fct_opportunities "
+            "where is_won and currency_code = 'EUR' and closed_on < '2025-12-01' order by closed_on desc limit 1"
+        ).fetchall()
+    with duckdb.connect(str(data_dir / "warehouse.duckdb"), read_only=True) as warehouse:
+        orders = [
+            f"OLATE;C000001;2025-11-15 10:00:00;paid;EUR;web;north;;{day} {AT};false",
+            _order(warehouse, moved, day, channel="marketplace"),
+            _order(warehouse, deleted, day, is_deleted="true"),
+            _order(warehouse, cancelled, day, status="cancelled"),
+        ]
+        opportunity = _record(warehouse, "base_crm__opportunities", "id", deal)
+    landing = data_dir / "landing"
+    _append(landing / f"shop/orders/orders_{day}.csv.gz", orders)
+    _append(landing / f"shop/order_items/order_items_{day}.csv.gz", ["ILATE;OLATE;P52;1;100,00;0,00;0,00;60,00"])
+    refund = f"FLATE;{refunded};{item};2025-12-20T10:00:00Z;10,00;EUR;changed_mind"
+    _append(landing / f"shop/refunds/refunds_{day}.csv.gz", [refund])
+    rates = landing / f"finance/fx_rates/fx_rates_{day}.csv"
+    head = rates.read_text() if rates.exists() else "rate_date,from_currency,to_currency,rate\n"
+    rates.write_text(head + "2025-12-10,PLN,EUR,0.250000\n2025-12-11,PLN,EUR,0.240000\n")
+    corrected = {**opportunity, "amount": float(opportunity["amount"]) + 1000, "updated_at": f"{day} {AT}"}
+    deals = landing / f"crm/opportunities/opportunities_{day}.jsonl"
+    deals.write_text((deals.read_text() if deals.exists() else "") + json.dumps(corrected, default=str) + "\n")
+    installation.kpi("run")
+    return Planted(installation, before, day, moved, deleted, cancelled, month_of_deal)
+
+
+def _record(warehouse: duckdb.DuckDBPyConnection, table: str, key: str, value: str) -> dict[str, object]:
+    """The newest version of a delivered row."""
+    found = warehouse.execute(f"select * from staging.{table} where {key} = ? and _is_newest", [value])
+    names = [column[0] for column in found.description or ()]
+    [row] = found.fetchall()
+    return {name: cell for name, cell in zip(names, row, strict=True) if not name.startswith("_")}
+
+
+def _order(warehouse: duckdb.DuckDBPyConnection, order_id: str, day: date, **changes: str) -> str:
+    """A line of the shop's orders that corrects one."""
+    record = {**_record(warehouse, "base_shop__orders", "order_id", order_id), "updated_at": f"{day} {AT}", **changes}
+    return ";".join("" if value is None else str(value) for value in record.values()).replace("False", "false")
+
+
+def _append(file: Path, lines: list[str]) -> None:
+    """Add lines to a day's file, or to the header of the table's files."""
+    others = sorted(file.parent.glob("*.gz"))
+    text = gzip.decompress((file if file.exists() else others[0]).read_bytes()).decode()
+    delivered = text.rstrip("\n") if file.exists() else text.splitlines()[0]
+    file.write_bytes(gzip.compress("\n".join([delivered, *lines, ""]).encode()))
+
+
+@pytest.fixture
+def both(planted: Planted) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Both publications, attached as `before` and `after`."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{planted.before}' as before (read_only)")
+        after = (planted.installation.data_dir / "published" / "kpi.duckdb").resolve()
+        connection.execute(f"attach '{after}' as after (read_only)")
+        yield connection
+
+
+def causes(connection: duckdb.DuckDBPyConnection, start: str, variant: str, entity: str = "company") -> list[Cause]:
+    """The causes for one month of a variant of revenue."""
+    return connection.execute(
+        """
+        select cause, source, table_name, delivered_on, changed_rows, amount
+        from after.meta.restatement_causes
+        where publication_id = (select any_value(publication_id) from after.meta.publication)
+            and grain = 'month' and period_start = cast(? as date) and kpi_id = 'revenue' and variant = ?
+            and entity_id = ? and cause <> 'exchange rate'
+        order by cause, table_name
+        """,
+        [start, variant, entity],
+    ).fetchall()
+
+
+def test_a_late_order_restates_its_month(planted: Planted, both: duckdb.DuckDBPyConnection) -> None:
+    assert causes(both, "2025-11-01", "net") == [("late", "shop", "order_items", planted.day, 1, Decimal(100))]
+    assert causes(both, "2025-11-01", "orders") == [("late", "shop", "orders", planted.day, 1, Decimal(1))]
+
+
+def test_a_corrected_deal_restates_bookings(planted: Planted, both: duckdb.DuckDBPyConnection) -> None:
+    assert causes(both, str(planted.month_of_deal), "bookings") == [
+        ("corrected", "crm", "opportunities", planted.day, 1, Decimal(1000))
+    ]
+
+
+def test_deletion_cancellation_and_refund_are_told_apart(planted: Planted, both: duckdb.DuckDBPyConnection) -> None:
+    by_cause = {cause: (table, amount) for cause, _, table, _, _, amount in causes(both, "2025-12-01", "net")}
+    assert by_cause["deleted"] == ("orders", -planted.amount(planted.deleted))
+    assert by_cause["corrected"] == ("orders", -planted.amount(planted.cancelled))
+    assert by_cause["refund"] == ("refunds", Decimal(-10))
+
+
+def test_an_order_that_changes_its_channel_moves_its_revenue(planted: Planted, both: duckdb.DuckDBPyConnection) -> None:
+    moved, cancelled = planted.amount(planted.moved), planted.amount(planted.cancelled)
+    corrected = {
+        channel: {cause: amount for cause, *_, amount in causes(both, "2025-12-01", "net", channel)}["corrected"]
+        for channel in ("web", "marketplace")
+    }
+    assert corrected == {"marketplace": moved, "web": -moved - cancelled}
+
+
+def test_another_exchange_rate_is_a_cause_of_its_own(both: duckdb.DuckDBPyConnection) -> None:
+    expected = both.execute(
+        """
+        select sum(new.gross_amount - old.gross_amount)
+        from before.marts.fct_order_items as old
+        inner join after.marts.fct_order_items as new using (order_item_id)
+        where old.fx_rate <> new.fx_rate and old.ordered_on between '2025-12-01' and '2025-12-31'
+        """
+    ).fetchall()
+    found = both.execute(
+        """
+        select sum(amount) from after.meta.restatement_causes
+        where grain = 'month' and period_start = '2025-12-01' and variant = 'gross' and entity_type = 'company'
+            and cause = 'exchange rate'
+        """
+    ).fetchall()
+    assert found == expected
+    assert found[0][0] > 0
+
+
+def test_exactly_the_values_that_differ_are_listed_once_and_each_has_a_cause(both: duckdb.DuckDBPyConnection) -> None:
+    differing = both.execute(
+        f"""
+        select {CELL}, old.value, new.value
+        from before.marts.kpi_scorecard as old
+        left join after.marts.kpi_scorecard as new using ({CELL})
+        inner join after.marts.kpi_variants using (kpi_id, variant)
+        where settles and old.value is not null and old.is_mature and not old.is_partial_period
+            and (new.value is null or new.value <> old.value)
+        order by all
+        """
+    ).fetchall()
+    this = "publication_id = (select any_value(publication_id) from after.meta.publication)"
+    listed = both.execute(
+        f"select {CELL}, value_before, value_after from after.meta.restatements where {this} order by all"
+    ).fetchall()
+    assert listed == differing
+    assert len(listed) > 300
+    with_cause = both.execute(f"select distinct {CELL} from after.meta.restatement_causes where {this}").fetchall()
+    assert sorted(with_cause, key=str) == sorted([row[:6] for row in listed], key=str)
+
+
+def test_causes_sum_to_the_change_of_each_part(both: duckdb.DuckDBPyConnection) -> None:
+    compared = 0
+    for mart, kpi_id, variant, grain, where, part in both.execute(
+        """
+        select distinct
+            measures.mart, measures.kpi_id, measures.variant, measures.grain, measures.where_sql, causes.part
+        from after.marts.kpi_measures as measures
+        inner join after.meta.restatement_causes as causes using (kpi_id, variant, grain)
+        inner join after.marts.kpi_parts as parts on measures.mart = parts.mart and causes.part = parts.part
+        inner join (
+            select table_name, column_name from duckdb_columns() where database_name = 'after' and schema_name = 'marts'
+        ) as columns on columns.table_name = measures.mart and columns.column_name = causes.part
+        where parts.statistic = 'sum'
+        order by all
+        """
+    ).fetchall():
+        rows = both.execute(
+            f"""
+            select {CELL}, coalesce(new.{part}, 0) - coalesce(old.{part}, 0) as change, coalesce(sum(causes.amount), 0)
+            from after.meta.restatements
+            left join (select * from before.marts.{mart} where {where or "true"}) as old
+                using (grain, period_start, entity_type, entity_id)
+            left join (select * from after.marts.{mart} where {where or "true"}) as new
+                using (grain, period_start, entity_type, entity_id)
+            left join (select * from after.meta.restatement_causes where part = ?) as causes
+                using ({CELL}, publication_id)
+            where kpi_id = ? and variant = ? and grain = ?
+            group by all
+            """,
+            [part, kpi_id, variant, grain],
+        ).fetchall()
+        assert [row for row in rows if row[-1] != row[-2]] == []
+        compared += len(rows)
+    assert compared > 500
+
+
+def test_kpi_explain_tells_what_was_published_before(planted: Planted) -> None:
+    printed = planted.installation.kpi("explain", "revenue", "--period", "2025-11").stdout
+    assert "Restated on " in printed
+    assert f"  late: 1 row of shop.order_items, delivered on {planted.day}, net_amount +100" in printed
