@@ -5,10 +5,19 @@
    - of: what a row is, in words
    - relation: a published table or query; `$period_start` and so on stand for the period that is asked for
    - key, day: columns, or expressions
-   - cuts: entity type → expression
+   - cuts: entity type → expression of the row's entity, or an array, `array(...)`, of all its entities
    - provenance: the alias of the relation that names the delivered file and row; default: the table itself #}
 {% macro part_rows() -%}
-    {%- set places = {'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'region': 'region', 'segment': 'segment'} -%}
+    {%- set places = {
+        'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'office': 'office', 'region': 'region', 'segment': 'segment',
+    } -%}
+    {%- set lines = ' from marts.fct_order_items as lines left join marts.dim_product as products'
+        ~ ' on lines.product_id = products.product_id where lines.' -%}
+    {%- set categories_of_order = "array(select distinct coalesce(products.category, 'unassigned')" ~ lines ~ 'order_id = ' -%}
+    {%- set category_of_refund = 'case when exists (select 1' ~ lines ~ 'order_item_id = fct_refunds.order_item_id)'
+        ~ ' then (select max(products.category)' ~ lines ~ 'order_item_id = fct_refunds.order_item_id)'
+        ~ ' else (select case when count(products.category) = count(*) and count(distinct products.category) = 1'
+        ~ ' then max(products.category) end' ~ lines ~ 'order_id = fct_refunds.order_id) end' -%}
     {%- set of_customers = {'segment': 'customers.segment', 'region': 'customers.region', 'channel': 'customers.first_channel'} -%}
     {%- set customers = ' inner join marts.dim_customer as customers on movements.customer_id = customers.customer_id' -%}
     {%- set active_days = var('active_days') | int -%}
@@ -23,11 +32,15 @@
     {%- set compared = {'of': 'customer, by the first order', 'key': 'movements.customer_id', 'day': 'orders.ordered_on',
         'cuts': of_customers, 'provenance': 'orders'} -%}
     {{ return({
-        'orders': {'relation': 'marts.fct_orders', 'of': 'order', 'key': 'order_id', 'day': 'ordered_on', 'cuts': places},
+        'orders': {'relation': 'marts.fct_orders', 'of': 'order', 'key': 'order_id', 'day': 'ordered_on',
+            'cuts': dict(places, category=categories_of_order ~ 'fct_orders.order_id)')},
         'order_items': {
-            'relation': 'marts.fct_order_items', 'of': 'order item', 'key': 'order_item_id', 'day': 'ordered_on', 'cuts': places,
+            'relation': 'marts.fct_order_items', 'of': 'order item', 'key': 'order_item_id', 'day': 'ordered_on',
+            'cuts': dict(places, category='(select max(category) from marts.dim_product as products'
+                ~ ' where products.product_id = fct_order_items.product_id)'),
         },
-        'refunds': {'relation': 'marts.fct_refunds', 'of': 'refund', 'key': 'refund_id', 'day': 'refunded_on', 'cuts': places},
+        'refunds': {'relation': 'marts.fct_refunds', 'of': 'refund', 'key': 'refund_id', 'day': 'refunded_on',
+            'cuts': dict(places, category=category_of_refund)},
         'ad_spend': {
             'relation': 'marts.fct_marketing_spend', 'of': 'campaign on a day', 'day': 'spend_date',
             'key': "concat(campaign_id, ' on ', spend_date)", 'cuts': {'channel': 'channel'},
@@ -41,20 +54,20 @@
             'of': 'order, by its last touch', 'key': "concat(touches.order_id, ' touch ', touch_number)", 'day': 'touches.ordered_on',
             'cuts': {'channel': 'touches.channel'}, 'provenance': 'orders',
         },
-        'leads_created': dict(leads, day='created_on', cuts=dict(of_leads, team='created_team')),
+        'leads_created': dict(leads, day='created_on', cuts=dict(of_leads, team='created_team', office='created_office')),
         'leads_accepted': dict(leads, day='sql_on', cuts={}),
-        'leads_converted': dict(leads, day='converted_on', cuts=dict(of_leads, team='converted_team')),
-        'deals_closed': dict(deals, day='closed_on', cuts=dict(of_deals, team='closed_team')),
-        'deals_created': dict(deals, day='created_on', cuts=dict(of_deals, team='created_team')),
+        'leads_converted': dict(leads, day='converted_on', cuts=dict(of_leads, team='converted_team', office='converted_office')),
+        'deals_closed': dict(deals, day='closed_on', cuts=dict(of_deals, team='closed_team', office='closed_office')),
+        'deals_created': dict(deals, day='created_on', cuts=dict(of_deals, team='created_team', office='created_office')),
         'deals_open_at_start': {
             'relation': "marts.fct_opportunity_stage_events as stages left join marts.dim_sales_rep as reps"
                 ~ " on stages.owner_id = reps.rep_id and $period_start - 1 >= reps.valid_from and $period_start - 1 < reps.valid_until",
             'of': 'open deal', 'key': "concat(opportunity_id, ' in ', stage)", 'day': 'entered_on',
-            'cuts': {'rep': 'owner_id', 'team': 'reps.team'}, 'provenance': 'stages',
+            'cuts': {'rep': 'owner_id', 'team': 'reps.team', 'office': 'reps.office'}, 'provenance': 'stages',
         },
         'quotas': {
             'relation': 'marts.fct_quota_daily', 'of': 'quota on a day', 'key': "concat(entity_id, ' on ', date_day)", 'day': 'date_day',
-            'cuts': {'rep': 'entity_id', 'team': 'team'},
+            'cuts': {'rep': 'entity_id', 'team': 'team', 'office': 'office'},
         },
         'answers': {
             'relation': '(select *, lead(responded_on) over (partition by respondent_key order by responded_at, response_id)'

@@ -9,6 +9,7 @@
    - formula: the value from its numerator and denominator; default: numerator / denominator, or the numerator if there is none
    - mature: a condition; where it is false, there is no value yet
    - where: a filter on rows of the mart
+   - has_parts: a condition; where it is false, there is neither numerator nor denominator
    - adds_up: false for a sum whose cases are counted once in each period and entity, such as customers: neither its periods nor its
      entities add up
    - interval: the two columns of the mart with its own 95 % interval
@@ -57,8 +58,7 @@
              denominator='prior_12_months_net', cases='orders_12_months'),
     ] -%}
         {#- A period in progress and a whole one before it are no fraction. -#}
-        {%- do measures.append(dict(measure, numerator='case when ' ~ whole ~ ' then ' ~ measure.numerator ~ ' end',
-            denominator='case when ' ~ whole ~ ' then ' ~ measure.denominator ~ ' end')) -%}
+        {%- do measures.append(dict(measure, has_parts=whole)) -%}
     {%- endfor %}
 
     {%- set cac = {'mart': 'kpi_cac', 'kpi': 'cac', 'kind': 'ratio'} -%}
@@ -202,8 +202,8 @@
         entity_type,
         entity_id,
         case when {{ is_mature }} then cast({{ measure.value }} as decimal(38, 12)) end as value,
-        cast({{ numerator }} as decimal(38, 12)) as numerator,
-        cast({{ denominator }} as decimal(38, 12)) as denominator,
+        cast({{ 'case when ' ~ measure.has_parts ~ ' then ' ~ numerator ~ ' end' if measure.has_parts else numerator }} as decimal(38, 12)) as numerator,
+        cast({{ 'case when ' ~ measure.has_parts ~ ' then ' ~ denominator ~ ' end' if measure.has_parts else denominator }} as decimal(38, 12)) as denominator,
         cast({{ measure.cases }} as bigint) as sample_size,
         {%- for sign, bound in [('-', 'ci_low'), ('+', 'ci_high')] %}
         {%- if measure.kind == 'rate' %}

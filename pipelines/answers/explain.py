@@ -14,7 +14,16 @@ from typing import Any
 import duckdb
 
 from pipelines.answers.cells import Cell
-from pipelines.answers.parts import BOUNDS_OF_PERIODS, Measure, Term, measures_of, names_in, parameters_in, parts_of
+from pipelines.answers.parts import (
+    BOUNDS_OF_PERIODS,
+    Measure,
+    Term,
+    entities_sql,
+    measures_of,
+    names_in,
+    parameters_in,
+    parts_of,
+)
 from pipelines.answers.questions import QuestionError
 from pipelines.sql import quote_text
 
@@ -282,7 +291,7 @@ class _Rows:
             cut = json.loads(term.cuts).get(self._cell.entity_type)
             if cut is None:
                 raise QuestionError(f"{name} is not known by {self._cell.entity_type}.")
-            condition += f" and coalesce(cast({cut} as varchar), 'unassigned') = {quote_text(self._cell.entity_id)}"
+            condition += f" and list_contains({entities_sql(cut)}, {quote_text(self._cell.entity_id)})"
         return (
             f"select {quote_text(name)} as part, {quote_text(term.row_is)} as row_is, "
             f"cast({term.key_sql} as varchar) as key, {term.day_sql} as day, {term.adds_sql} as adds, "

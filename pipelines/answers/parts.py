@@ -120,6 +120,11 @@ def names_in(sql: str) -> list[str]:
     return [match[0] for match in _NAME.finditer(sql) if sql[match.end() : match.end() + 1] != "("]
 
 
+def entities_sql(cut: str) -> str:
+    """The SQL for the list of entities to which a row belongs in a cut: mostly one, or `unassigned`."""
+    return cut if cut.startswith("array(") else f"[coalesce(cast({cut} as varchar), 'unassigned')]"
+
+
 def parameters_in(sql: str) -> set[str]:
     """The days and numbers that a query leaves open."""
     return set(_PARAMETER.findall(sql))

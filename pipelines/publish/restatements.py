@@ -18,7 +18,16 @@ from typing import Protocol
 
 import duckdb
 
-from pipelines.answers.parts import BOUNDS_OF_PERIODS, Measure, Term, measures_of, names_in, parameters_in, parts_of
+from pipelines.answers.parts import (
+    BOUNDS_OF_PERIODS,
+    Measure,
+    Term,
+    entities_sql,
+    measures_of,
+    names_in,
+    parameters_in,
+    parts_of,
+)
 from pipelines.sql import quote_name, quote_text
 from pipelines.warehouse import attach_read_only
 
@@ -130,7 +139,7 @@ def _find_causes(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
         f"""
         create or replace temp table differences (
             side varchar, term_number integer, fact varchar, grain varchar, period_start date, key varchar,
-            adds decimal(38, 6), cuts map(varchar, varchar), source_file varchar, row_number bigint
+            adds decimal(38, 6), cuts map(varchar, varchar[]), source_file varchar, row_number bigint
         );
         create or replace temp table terms (
             term_number integer, part varchar, statistic varchar, kpi_id varchar, variant varchar, grain varchar
@@ -188,11 +197,11 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
     number.
     """
     cuts = json.loads(term.cuts)
-    entities = ", ".join(f"coalesce(cast({cut} as varchar), 'unassigned')" for cut in cuts.values())
+    entities = ", ".join(map(entities_sql, cuts.values()))
     adds = term.adds_sql if term.statistic == "sum" else "1"
     selected = (
         f"cast({term.key_sql} as varchar) as key, cast({adds} as decimal(38, 6)) as adds, "
-        f"map([{', '.join(map(quote_text, cuts))}], cast([{entities}] as varchar[])) as cuts, "
+        f"map([{', '.join(map(quote_text, cuts))}], cast([{entities}] as varchar[][])) as cuts, "
         f"{term.file_sql} as source_file, {term.row_sql} as row_number"
     )
     horizon = "cast(null as integer)" if horizon_days is None else str(horizon_days)
@@ -203,7 +212,8 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
         for side in _SIDES:
             connection.execute(
                 f"insert into differences select '{side}', {number}, '{term.fact}', bounds.grain, bounds.period_start, "
-                f"{selected} from bounds cross join {term.fact}_{side} where {where}"
+                f"{selected.replace('marts.', f'{_DATABASES[side]}.marts.')} "
+                f"from bounds cross join {term.fact}_{side} as {term.fact} where {where}"
             )
         return
     periods = (
@@ -386,7 +396,10 @@ def _insert_causes(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
             inner join traced
                 on terms.term_number = traced.term_number and restated.grain = traced.grain
                     and restated.period_start = traced.period_start
-                    and (restated.entity_type = 'company' or traced.cuts[restated.entity_type] = restated.entity_id)
+                    and (
+                        restated.entity_type = 'company'
+                        or list_contains(traced.cuts[restated.entity_type], restated.entity_id)
+                    )
             group by all
             having amount <> 0 or more_rows <> 0
         )
