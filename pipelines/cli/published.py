@@ -1,4 +1,4 @@
-"""`kpi show`, `sql`, `versions` and `rollback`: what analysts read."""
+"""`kpi show`, `sql`, `versions`, `diff` and `rollback`: what analysts read, and read before."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from pipelines.answers.periods import Choice, Comparison, Grain
-from pipelines.cli.common import Listing, console, errors_in_words, is_json
+from pipelines.cli.common import FAILED, Listing, console, errors_in_words, is_json
 from pipelines.cli.printing.output import Excel, Format, Target
 from pipelines.config_files import ConfigError
 from pipelines.settings import get_settings
@@ -23,6 +23,8 @@ OfFormat = Annotated[Format | None, typer.Option("--format", help="By default, a
 ForExcel = Annotated[
     Excel | None, typer.Option("--excel", help="Write CSV that Excel opens as a table, with decimals like 1.5 or 1,5.")
 ]
+
+ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if any cell differs, as `git diff` does.")]
 
 
 class _ListsWhatIsPublished(TyperCommand):
@@ -93,12 +95,40 @@ def sql(
 
 @app.command()
 def versions(output: Listing = Format.table) -> None:
-    """List the publications that are kept, newest first."""
+    """List the publications that are kept, newest first, and how much of the scorecard each of them changed."""
     from pipelines.cli.printing.versions import print_versions
 
     with errors_in_words():
         settings = get_settings()
         print_versions(settings.published_dir, settings.zone, is_json(output), console)
+
+
+@app.command()
+def diff(
+    before: Annotated[
+        str | None,
+        typer.Argument(metavar="[A]", help="The id of a publication, or its beginning; default: the previous."),
+    ] = None,
+    after: Annotated[str | None, typer.Argument(metavar="[B]", help="Compared with A; default: the current.")] = None,
+    kpi_id: Annotated[str | None, typer.Option("--kpi", help="Only this KPI.")] = None,
+    output: OfFormat = None,
+    to: Output = None,
+    exit_code: ExitCode = False,
+) -> None:
+    """Print the cells of the scorecard in which two publications differ: by how much, and why."""
+    from pipelines.cli.printing.differences import cells_target
+    from pipelines.cli.printing.versions import print_diff
+    from pipelines.publish.versions import NoSuchVersionError
+
+    with errors_in_words():
+        settings = get_settings()
+        target = cells_target(output, to)
+        try:
+            is_other = print_diff(settings.published_dir, settings.zone, (before, after), kpi_id, target, console)
+        except NoSuchVersionError as error:
+            raise ConfigError(str(error)) from None
+    if is_other and exit_code:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
