@@ -16,13 +16,14 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd
 
+from pipelines.answers.differences import definition_changes, new_tables
 from pipelines.config_files import ConfigError
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import Source, each_table
@@ -31,12 +32,13 @@ from pipelines.tables import day_of, raw_days, raw_file
 from pipelines.transform.dbt_runner import invoke
 from pipelines.transform.descriptions import Description
 from pipelines.transform.project import assemble_project, dbt_command, dbt_environment, dbt_variables, stamp_of
-from pipelines.warehouse import in_memory
+from pipelines.warehouse import attach_read_only, in_memory
 
 MEASURES = "int_kpi_measures"
 _SHARED = {MEASURES, "kpi_scorecard"}  # what all measures go through
 _FORM = 1  # of the stored file; another number has it made again
 _CALLED = PROJECT_DIR / "pipelines" / "transform" / "customer_value.py"  # by the Python model
+_MONTHS_OF_A_CHANGE = 3  # of which both values are recorded
 _VARIABLE = re.compile(r"\bvar\(\s*['\"](\w+)['\"]")
 
 TABLES_OF_BASIS = {
@@ -57,6 +59,24 @@ TABLES_OF_BASIS = {
     ),
     "settings": Description(
         "The settings that numbers depend on, as JSON; one row per setting. Passwords are no settings.", {}
+    ),
+    "definition_changes": Description(
+        "Measures that a publication defined in another way than the one before; one row per publication, KPI and "
+        "variant.",
+        {
+            "models": "The models whose SQL differs.",
+            "settings": "The settings in them that differ, with both values, as JSON.",
+            "cause": "definition, or definition and data if deliveries that it is made from are new as well.",
+        },
+    ),
+    "definition_change_values": Description(
+        "Values of the three complete months before a definition changed; one row per publication, month, KPI, variant "
+        "and entity.",
+        {
+            "value_before": "As the publication before had it.",
+            "value_after": "As this publication has it.",
+            "cause": "definition, if both values are made from the same deliveries; else definition and data.",
+        },
     ),
     "deliveries": Description(
         "The deliveries that these numbers were made from; one row per source, table and delivery day.",
@@ -203,6 +223,86 @@ def record(connection: duckdb.DuckDBPyConnection, found: Basis, database: str) -
     )
     for name in frames:
         connection.unregister(name)
+
+
+def record_changes(
+    connection: duckdb.DuckDBPyConnection, publication_id: str, published_at: datetime, previous: Path
+) -> None:
+    """Record which measures the candidate defines in another way than the `previous` publication, and what that did.
+
+    Both values are known of the three complete months before. They are made from the same deliveries only if no
+    delivery is new; otherwise the cause is `definition and data`. What earlier publications recorded is kept.
+    """
+    connection.execute(
+        """
+        create table candidate.meta.definition_changes (
+            publication_id varchar, published_at timestamp, kpi_id varchar, variant varchar, hash_before varchar,
+            hash_after varchar, models varchar[], settings varchar, cause varchar
+        );
+        create table candidate.meta.definition_change_values (
+            publication_id varchar, period_month date, kpi_id varchar, variant varchar, entity_type varchar,
+            entity_id varchar, value_before decimal(38, 12), value_after decimal(38, 12), cause varchar
+        )
+        """
+    )
+    if not previous.exists():
+        return
+    attach_read_only(connection, previous, "previous")
+    has = connection.execute(
+        "select table_name from duckdb_tables() where database_name = 'previous' and schema_name = 'meta'"
+    ).fetchall()
+    for table in ("definition_changes", "definition_change_values"):
+        if (table,) in has:
+            connection.execute(f"insert into candidate.meta.{table} from previous.meta.{table}")
+    if ("definitions",) in has:
+        _insert_changes(connection, publication_id, published_at)
+    connection.execute("detach previous")
+
+
+def _insert_changes(connection: duckdb.DuckDBPyConnection, publication_id: str, published_at: datetime) -> None:
+    other_tables = set(new_tables(connection, "previous", "candidate"))
+    tables_of = {
+        (kpi_id, variant): set(tables)
+        for kpi_id, variant, tables in connection.execute(
+            "select kpi_id, variant, delivered_tables from candidate.meta.definitions"
+        ).fetchall()
+    }
+    for change in definition_changes(connection, "previous", "candidate"):
+        tables = tables_of.get((change.kpi_id, change.variant), set())
+        settings = {
+            name: {"before": json.loads(old or "null"), "after": json.loads(new or "null")}
+            for name, (old, new) in change.settings.items()
+        }
+        cause = "definition and data" if tables & other_tables else "definition"
+        connection.execute(
+            "insert into candidate.meta.definition_changes values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *(publication_id, published_at, change.kpi_id, change.variant, change.before, change.after),
+                *(list(change.models), json.dumps(settings), cause),
+            ],
+        )
+    connection.execute(
+        f"""
+        insert into candidate.meta.definition_change_values
+        select
+            publication_id, period_start, kpi_id, variant, entity_type, entity_id, old.value, new.value,
+            case when old.as_of_date = new.as_of_date then cause else 'definition and data' end
+        from candidate.meta.definition_changes as changes
+        inner join candidate.marts.kpi_scorecard as new using (kpi_id, variant)
+        inner join previous.marts.kpi_scorecard as old
+            using (grain, period_start, kpi_id, variant, entity_type, entity_id)
+        where
+            publication_id = ?
+            and (grain, period_start) in (
+                select (grain, period_start) from previous.marts.dim_period
+                where grain = 'month' and is_complete
+                order by period_start desc
+                limit {_MONTHS_OF_A_CHANGE}
+            )
+        order by all
+        """,
+        [publication_id],
+    )
 
 
 def _definitions(
