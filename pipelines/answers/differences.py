@@ -63,6 +63,11 @@ class Difference:
     differs_in: tuple[str, ...]
     cause: str
 
+    @property
+    def has_value(self) -> bool:
+        """False for a cell that comes or goes without ever having had a value."""
+        return self.change == "same value" or self.value_before is not None or self.value_after is not None
+
 
 @dataclass(frozen=True)
 class DefinitionChange:
@@ -132,7 +137,7 @@ class Differences:
 
 
 def _size(cell: Difference) -> float:
-    if cell.change == "same value":
+    if cell.change == "same value" or not cell.has_value:
         return -1
     return abs(cell.relative) if cell.relative is not None else 0
 

@@ -1,6 +1,7 @@
-"""`kpi show`, `sql`, `versions`, `diff` and `rollback`: what analysts read, and read before."""
+"""`kpi show`, `sql`, `versions`, `diff`, `plan` and `rollback`: what analysts read, read before, and would read."""
 
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,16 @@ ForExcel = Annotated[
 ]
 
 ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if any cell differs, as `git diff` does.")]
+
+
+class FormatOfPlan(StrEnum):
+    """How a plan is written."""
+
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+    xlsx = "xlsx"
 
 
 class _ListsWhatIsPublished(TyperCommand):
@@ -128,6 +139,35 @@ def diff(
         except NoSuchVersionError as error:
             raise ConfigError(str(error)) from None
     if is_other and exit_code:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def plan(
+    kpi_id: Annotated[str | None, typer.Option("--kpi", help="Only this KPI.")] = None,
+    output: Annotated[
+        FormatOfPlan | None, typer.Option("--format", help="By default, a table; markdown is for code reviews.")
+    ] = None,
+    to: Output = None,
+    exit_code: ExitCode = False,
+) -> None:
+    """Print what the present settings, sources and models would change of the published numbers; publish nothing.
+
+    Everything is built on a copy, from the deliveries of the current publication and as of its date.
+    """
+    from pipelines.cli.printing.differences import cells_target
+    from pipelines.cli.printing.plan import print_plan
+    from pipelines.operations.plan import plan as planned
+    from pipelines.sources import enabled_sources
+
+    with errors_in_words():
+        settings = get_settings()
+        as_markdown = output is FormatOfPlan.markdown or (output is None and to is not None and to.suffix == ".md")
+        form = Format(output.value) if output and not as_markdown else None
+        target = Target(file=to) if as_markdown else cells_target(form, to)
+        found = planned(settings, enabled_sources(settings), kpi_id)
+        print_plan(found, target, as_markdown, console)
+    if found.failed_tests or (found.differences and exit_code):
         raise typer.Exit(FAILED)
 
 

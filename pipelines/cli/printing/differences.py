@@ -153,26 +153,22 @@ def largest(found: Differences) -> list[Difference]:
     """The cells to show: the largest of each KPI, as many of one as of another, until there are enough."""
     if len(found.cells) <= _SHOWN_CELLS:
         return list(found.cells)
-    each = max(1, _SHOWN_CELLS // len(found.by_kpi))
-    return [cell for of_kpi in found.by_kpi for cell in of_kpi.cells[:each] if _has_value(cell)]
+    of_kpis = [[cell for cell in of_kpi.cells if cell.has_value] for of_kpi in found.by_kpi]
+    each = max(1, _SHOWN_CELLS // max(1, sum(map(bool, of_kpis))))
+    return [cell for cells in of_kpis for cell in cells[:each]]
 
 
 def _summary(of_kpi: OfKpi) -> tuple[str, ...]:
     counts = (of_kpi.count("changed"), of_kpi.count("created"), of_kpi.count("gone"), of_kpi.count("same value"))
     cell = of_kpi.largest
     before, after = _values(cell)
-    text = f"{cell.variant}, {cell.period}, {_whose(cell)}: {before} → {after}" if _has_value(cell) else ""
+    text = f"{cell.variant}, {cell.period}, {_whose(cell)}: {before} → {after}" if cell.has_value else ""
     return (of_kpi.kpi_id, *(f"{count:,}" if count else "" for count in counts), text, ", ".join(of_kpi.causes))
 
 
 def _cell(cell: Difference) -> tuple[str, ...]:
     name = f"{cell.kpi_id} ({cell.variant})"
     return (name, cell.period, _whose(cell), *_values(cell), _change(cell), cell.cause)
-
-
-def _has_value(cell: Difference) -> bool:
-    """False for a cell that comes or goes without ever having had a value."""
-    return cell.change == "same value" or cell.value_before is not None or cell.value_after is not None
 
 
 def _whose(cell: Difference) -> str:

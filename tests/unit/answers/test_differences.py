@@ -1,5 +1,6 @@
 """Two publications differ in these cells, by so much, and because of this."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from pipelines.answers.differences import Differences, Totals, differences, totals
 from pipelines.answers.questions import QuestionError
-from pipelines.cli.printing.differences import markdown, print_differences
+from pipelines.cli.printing.differences import largest, markdown, print_differences
 from tests.unit.answers.scorecards import COMPANY, FEBRUARY, JANUARY, MARCH, WEB, Scorecard
 
 BEFORE = Scorecard(
@@ -211,6 +212,22 @@ def test_what_differs_is_printed_by_kpi_and_by_cell(compare: Any, capsys: pytest
         in printed
     )
     assert "│ revenue (net) │ 2025-02 │ company │ 200.00 │ 199.00 │ -0.5%  │ definition │" in printed
+
+
+def test_of_many_cells_the_largest_are_shown_and_none_without_a_value(
+    compare: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reps = {(JANUARY, "nps", "period", "rep", f"R-{number:02d}"): None for number in range(30)}
+    channels = {(JANUARY, "revenue", "net", "channel", f"C-{number:02d}"): 100 + number for number in range(30)}
+    found = compare(BEFORE, replace(BEFORE, values={**BEFORE.values, **reps, **channels}))
+    assert (found.count("created"), [of_kpi.kpi_id for of_kpi in found.by_kpi]) == (60, ["revenue", "nps"])
+    shown = largest(found)
+    assert [cell.entity_id for cell in shown] == [f"C-{number:02d}" for number in range(29, 9, -1)]
+    print_differences(found, Console(width=80))
+    printed = capsys.readouterr().out
+    assert re.search(r"│ nps +│ +│ 30 +│ +│ +│ +│ unknown │", printed), printed
+    assert "The largest 20" in printed
+    assert "All 60 cells: --output FILE.csv, .json or .xlsx." in printed
 
 
 def test_what_differs_as_markdown(compare: Any) -> None:
