@@ -20,6 +20,7 @@ from typing import Literal
 import duckdb
 
 from pipelines.answers.cells import unknown
+from pipelines.answers.questions import QuestionError
 from pipelines.sql import quote_name, quote_text
 from pipelines.warehouse import side_by_side
 
@@ -149,14 +150,20 @@ def differences(before: Path | None, after: Path, kpi_id: str | None = None) -> 
     default variant first.
 
     Raises:
-        QuestionError: neither file has such a KPI.
+        QuestionError: neither file has such a KPI, or an earlier version made one of them, without this scorecard.
     """
     with side_by_side(after=after, **({"before": before} if before else {})) as connection:
         if before is None:
             _attach_nothing(connection)
+        for side, file in (("before", before), ("after", after)):
+            if not _has(connection, side, "marts", "kpi_scorecard"):
+                raise QuestionError(
+                    f"An earlier version made {file}, and it does not contain the scorecard of all grains. Compare "
+                    "other publications: kpi versions lists them."
+                )
         if kpi_id:
             _check_kpi(connection, kpi_id)
-        is_recorded = all(_has(connection, side, "definitions") for side in _SIDES)
+        is_recorded = all(_has(connection, side, "meta", "definitions") for side in _SIDES)
         definitions = definition_changes(connection) if is_recorded else []
         tables = new_tables(connection) if is_recorded else []
         _prepare_causes(connection, tables if is_recorded else None)
@@ -180,6 +187,12 @@ class Totals:
     definitions: int | None  # None if an earlier version made one of the publications
 
 
+def has_scorecard(file: Path) -> bool:
+    """Whether a file has a scorecard that `differences` can compare."""
+    with side_by_side(file=file) as connection:
+        return _has(connection, "file", "marts", "kpi_scorecard")
+
+
 def totals(before: Path, after: Path) -> Totals:
     """The same comparison as `differences`, counted only.
 
@@ -199,7 +212,7 @@ def totals(before: Path, after: Path) -> Totals:
                 using ({key})
             """
         ).fetchall()
-        is_recorded = all(_has(connection, side, "definitions") for side in _SIDES)
+        is_recorded = all(_has(connection, side, "meta", "definitions") for side in _SIDES)
         return Totals(changed, created, gone, len(definition_changes(connection)) if is_recorded else None)
 
 
@@ -224,10 +237,10 @@ def _check_kpi(connection: duckdb.DuckDBPyConnection, kpi_id: str) -> None:
         raise unknown("--kpi", kpi_id, [name for (name,) in known])
 
 
-def _has(connection: duckdb.DuckDBPyConnection, side: str, table: str) -> bool:
+def _has(connection: duckdb.DuckDBPyConnection, side: str, schema: str, table: str) -> bool:
     found = connection.execute(
-        f"select 1 from duckdb_tables() where database_name = '{side}' and schema_name = 'meta' "
-        f"and table_name = {quote_text(table)}"
+        f"select 1 from duckdb_tables() where database_name = {quote_text(side)} "
+        f"and schema_name = {quote_text(schema)} and table_name = {quote_text(table)}"
     )
     return found.fetchone() is not None
 
@@ -457,7 +470,7 @@ def _common_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _has_other_basis(connection: duckdb.DuckDBPyConnection) -> bool | None:
     """Whether any model or setting differs; None if it is not recorded."""
-    if not all(_has(connection, side, "settings") for side in _SIDES):
+    if not all(_has(connection, side, "meta", "settings") for side in _SIDES):
         return None
     found = connection.execute(
         """

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.answers.differences import Differences, differences
+from pipelines.answers.differences import Differences, differences, has_scorecard
 from pipelines.checks.assets import delivered_days, load_all_suites, whole_table
 from pipelines.checks.results import CheckResult
 from pipelines.checks.validation import validate
@@ -197,8 +197,9 @@ def _build(settings: Settings, source: Source, copy: Path, found: DryRun) -> Non
         found.said_by_dbt = said_of_failed(built.results, built.error)
         found.is_built = bool(built.results) and all(result["status"] != "error" for result in built.results)
     if found.is_built:
-        published = settings.published_dir / "kpi.duckdb"
-        found.differences = differences(published.resolve() if published.exists() else None, copied.warehouse_path)
+        published = (settings.published_dir / "kpi.duckdb").resolve()
+        before = published if published.exists() and has_scorecard(published) else None
+        found.differences = differences(before, copied.warehouse_path)
     known = _failures_published(copied)
     failed = _failed_checks(copied, sources, source.name, found)
     found.failed_checks = [result for result in failed if _words(result) not in known]

@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pipelines.answers.differences import Differences, differences
@@ -19,11 +19,11 @@ from pipelines.config_files import ConfigError
 from pipelines.deliveries import Delivery
 from pipelines.deliveries.model_inputs import entities_of_tables, write_left_out, write_missing
 from pipelines.partitions import days_in_words
-from pipelines.publish.definitions import Delivered, basis, delivered, record
+from pipelines.publish.definitions import PLAN_FILE, PLANNED, Delivered, basis, delivered, record, record_changes
 from pipelines.publish.versions import Version, current_version, file_of
 from pipelines.settings import Settings
 from pipelines.sources import Source
-from pipelines.sql import quote_name
+from pipelines.sql import quote_name, quote_text
 from pipelines.tables import raw_file
 from pipelines.transform.failures import said_of_failed
 from pipelines.transform.project import build_anew, ensure_manifest
@@ -95,10 +95,27 @@ def plan(settings: Settings, sources: Sequence[Source], kpi_id: str | None = Non
             connection.execute(
                 "create table candidate.meta.deliveries_in_question as from published.meta.deliveries_in_question"
             )
-            record(connection, based_on, "candidate")
             connection.execute("detach warehouse; detach published")
+            record(connection, based_on, "candidate")
+            record_changes(connection, PLANNED, datetime.now(UTC).replace(microsecond=0, tzinfo=None), file)
+        _keep(planned, settings.published_dir.with_name(PLAN_FILE))
         found = differences(file, planned, kpi_id)
     return Plan(published, found, deliveries.unpublished_days, deliveries.new_tables, failed)
+
+
+def _keep(planned: Path, kept: Path) -> None:
+    """Keep what the plan says about definitions, for the publication that changes them."""
+    aside = planned.with_name(PLAN_FILE)
+    with new_file(aside) as connection:
+        attach_read_only(connection, planned, "planned")
+        connection.execute("create schema candidate.meta")
+        for table in ("definition_changes", "definition_change_values"):
+            connection.execute(
+                f"create table candidate.meta.{table} as from planned.meta.{table} "
+                f"where publication_id = {quote_text(PLANNED)}"
+            )
+        connection.execute("detach planned")
+    aside.replace(kept)
 
 
 def _recorded(file: Path) -> tuple[list[Delivered], list[Delivery]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines.checks.history import CheckHistory
+from pipelines.config_files import ConfigError
 from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
 from pipelines.publish.definitions import Basis
@@ -88,6 +89,12 @@ def published_asset(
             reporting_currency=settings.reporting_currency,
         )
         try:
+            based_on = basis_of_numbers() if basis_of_numbers else None
+        except ConfigError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from None
+        except KeyboardInterrupt:
+            raise dg.DagsterExecutionInterruptedError from None
+        try:
             counts = publish(
                 publication,
                 mart_tables,
@@ -95,7 +102,7 @@ def published_asset(
                 settings.warehouse_path,
                 settings.published_dir,
                 descriptions=descriptions,
-                basis=basis_of_numbers() if basis_of_numbers else None,
+                basis=based_on,
             )
         except AuditError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None

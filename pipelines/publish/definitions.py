@@ -27,7 +27,7 @@ from pipelines.answers.differences import definition_changes, new_tables
 from pipelines.config_files import ConfigError
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import Source, each_table
-from pipelines.sql import quote_pattern
+from pipelines.sql import quote_pattern, quote_text
 from pipelines.tables import day_of, raw_days, raw_file
 from pipelines.transform.dbt_runner import invoke
 from pipelines.transform.descriptions import Description
@@ -38,6 +38,8 @@ MEASURES = "int_kpi_measures"
 _SHARED = {MEASURES, "kpi_scorecard"}  # what all measures go through
 _FORM = 1  # of the stored file; another number has it made again
 _CALLED = PROJECT_DIR / "pipelines" / "transform" / "customer_value.py"  # by the Python model
+PLAN_FILE = "plan.duckdb"  # the latest plan that changes a definition, beside what is published
+PLANNED = "planned"  # stands for the id of a publication in a plan
 _MONTHS_OF_A_CHANGE = 3  # of which both values are recorded
 _VARIABLE = re.compile(r"\bvar\(\s*['\"](\w+)['\"]")
 
@@ -66,16 +68,17 @@ TABLES_OF_BASIS = {
         {
             "models": "The models whose SQL differs.",
             "settings": "The settings in them that differ, with both values, as JSON.",
-            "cause": "definition, or definition and data if deliveries that it is made from are new as well.",
+            "cause": "As in definition_change_values.",
         },
     ),
     "definition_change_values": Description(
         "Values of the three complete months before a definition changed; one row per publication, month, KPI, variant "
         "and entity.",
         {
-            "value_before": "As the publication before had it.",
-            "value_after": "As this publication has it.",
-            "cause": "definition, if both values are made from the same deliveries; else definition and data.",
+            "value_before": "By the definition before.",
+            "value_after": "By the definition of this publication.",
+            "cause": "definition, if both values are made from the same deliveries; definition and data, if the value "
+            "before is that of the publication before, and deliveries are new as well.",
         },
     ),
     "deliveries": Description(
@@ -226,12 +229,17 @@ def record(connection: duckdb.DuckDBPyConnection, found: Basis, database: str) -
 
 
 def record_changes(
-    connection: duckdb.DuckDBPyConnection, publication_id: str, published_at: datetime, previous: Path
+    connection: duckdb.DuckDBPyConnection,
+    publication_id: str,
+    published_at: datetime,
+    previous: Path,
+    planned: Path | None = None,
 ) -> None:
     """Record which measures the candidate defines in another way than the `previous` publication, and what that did.
 
-    Both values are known of the three complete months before. They are made from the same deliveries only if no
-    delivery is new; otherwise the cause is `definition and data`. What earlier publications recorded is kept.
+    Both values are known of the three complete months before. They are made from the same deliveries if no delivery is
+    new, or if the change is the one that `kpi plan` has `planned`; otherwise, the cause is `definition and data`. What
+    earlier publications recorded is kept.
     """
     connection.execute(
         """
@@ -256,10 +264,48 @@ def record_changes(
             connection.execute(f"insert into candidate.meta.{table} from previous.meta.{table}")
     if ("definitions",) in has:
         _insert_changes(connection, publication_id, published_at)
+        if planned and planned.exists():
+            _take_over(connection, publication_id, planned)
     connection.execute("detach previous")
 
 
+def _take_over(connection: duckdb.DuckDBPyConnection, publication_id: str, planned: Path) -> None:
+    """Where data have changed, too, take both values from a plan of the same change."""
+    attach_read_only(connection, planned, "planned")
+    connection.execute(
+        f"""
+        create temp table planned_measures as
+        select kpi_id, variant
+        from candidate.meta.definition_changes as changes
+        inner join planned.meta.definition_changes as planned using (kpi_id, variant, hash_before, hash_after)
+        where
+            changes.publication_id = {quote_text(publication_id)}
+            and planned.publication_id = {quote_text(PLANNED)}
+            and changes.cause <> 'definition';
+
+        update candidate.meta.definition_changes set cause = 'definition'
+        where publication_id = {quote_text(publication_id)} and (kpi_id, variant) in (from planned_measures);
+
+        delete from candidate.meta.definition_change_values
+        where publication_id = {quote_text(publication_id)} and (kpi_id, variant) in (from planned_measures);
+
+        insert into candidate.meta.definition_change_values
+        select {quote_text(publication_id)}, columns(* exclude (publication_id))
+        from planned.meta.definition_change_values
+        where publication_id = {quote_text(PLANNED)} and (kpi_id, variant) in (from planned_measures)
+        order by all;
+
+        drop table planned_measures
+        """
+    )
+    connection.execute("detach planned")
+
+
 def _insert_changes(connection: duckdb.DuckDBPyConnection, publication_id: str, published_at: datetime) -> None:
+    [[is_other_day]] = connection.execute(
+        "select (select max(as_of_date) from previous.marts.kpi_scorecard) "
+        "is distinct from (select max(as_of_date) from candidate.marts.kpi_scorecard)"
+    ).fetchall()
     other_tables = set(new_tables(connection, "previous", "candidate"))
     tables_of = {
         (kpi_id, variant): set(tables)
@@ -273,7 +319,7 @@ def _insert_changes(connection: duckdb.DuckDBPyConnection, publication_id: str, 
             name: {"before": json.loads(old or "null"), "after": json.loads(new or "null")}
             for name, (old, new) in change.settings.items()
         }
-        cause = "definition and data" if tables & other_tables else "definition"
+        cause = "definition and data" if tables & other_tables or is_other_day else "definition"
         connection.execute(
             "insert into candidate.meta.definition_changes values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -285,8 +331,7 @@ def _insert_changes(connection: duckdb.DuckDBPyConnection, publication_id: str, 
         f"""
         insert into candidate.meta.definition_change_values
         select
-            publication_id, period_start, kpi_id, variant, entity_type, entity_id, old.value, new.value,
-            case when old.as_of_date = new.as_of_date then cause else 'definition and data' end
+            publication_id, period_start, kpi_id, variant, entity_type, entity_id, old.value, new.value, cause
         from candidate.meta.definition_changes as changes
         inner join candidate.marts.kpi_scorecard as new using (kpi_id, variant)
         inner join previous.marts.kpi_scorecard as old

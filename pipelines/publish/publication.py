@@ -22,7 +22,7 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
-from pipelines.publish.definitions import TABLES_OF_BASIS, Basis, record, record_changes
+from pipelines.publish.definitions import PLAN_FILE, TABLES_OF_BASIS, Basis, record, record_changes
 from pipelines.publish.versions import point_to, prune
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
@@ -220,9 +220,8 @@ def _build(
         connection.execute("create table candidate.meta.check_results as select * from check_results")
         if basis:
             record(connection, basis, "candidate")
-            record_changes(
-                connection, publication.publication_id, publication.published_at, published_dir / "kpi.duckdb"
-            )
+            previous, planned = published_dir / "kpi.duckdb", published_dir.with_name(PLAN_FILE)
+            record_changes(connection, publication.publication_id, publication.published_at, previous, planned)
         if SCORECARD in tables:
             _build_restatements(connection, publication, published_dir / "kpi.duckdb")
         _comment(connection, {**_OWN_TABLES, **TABLES_OF_BASIS, **descriptions})

@@ -7,10 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from rich.console import Console
 
-from pipelines.answers.differences import Differences, Totals, differences, totals
+from pipelines.answers.differences import Differences, Totals, differences, has_scorecard, totals
 from pipelines.answers.questions import QuestionError
 from pipelines.cli.printing.differences import largest, markdown, print_differences
 from tests.unit.answers.scorecards import COMPANY, FEBRUARY, JANUARY, MARCH, WEB, Scorecard
@@ -187,6 +188,16 @@ def test_without_a_record_the_cause_is_not_known(compare: Any) -> None:
     found = compare(replace(BEFORE, is_recorded=False), with_values(BEFORE, january=90))
     assert causes(found) == {"2025-01": "not recorded"}
     assert not found.is_recorded
+
+
+def test_a_file_of_an_earlier_version_is_refused_in_words(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.duckdb", BEFORE.write(tmp_path / "new.duckdb")
+    with duckdb.connect(str(old)) as connection:
+        connection.execute("create schema marts; create table marts.kpi_scorecard__monthly as select 1 as value")
+    assert (has_scorecard(old), has_scorecard(new)) == (False, True)
+    for files in ((old, new), (new, old)):
+        with pytest.raises(QuestionError, match=r"An earlier version made .*old\.duckdb, .* kpi versions"):
+            differences(*files)
 
 
 def test_totals_count_the_same(compare: Any, tmp_path: Path) -> None:

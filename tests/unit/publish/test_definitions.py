@@ -9,7 +9,16 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.publish.definitions import Basis, Definition, Delivered, Model, definitions_of, record, record_changes
+from pipelines.publish.definitions import (
+    PLANNED,
+    Basis,
+    Definition,
+    Delivered,
+    Model,
+    definitions_of,
+    record,
+    record_changes,
+)
 from tests.unit.answers.scorecards import COMPANY, FEBRUARY, JANUARY, WEB, Scorecard
 
 MEASURES = """
@@ -159,13 +168,13 @@ AFTER = replace(
 )
 
 
-def changes(before: Scorecard | Path, after: Scorecard, folder: Path, name: str) -> Path:
+def changes(before: Scorecard | Path, after: Scorecard, folder: Path, name: str, planned: Path | None = None) -> Path:
     """The file of a publication called `name` that follows `before`."""
     previous = before if isinstance(before, Path) else before.write(folder / "first.duckdb")
     file = after.write(folder / f"{name}.duckdb")
     with duckdb.connect() as connection:
         connection.execute(f"attach '{file}' as candidate")
-        record_changes(connection, name, datetime(2025, 3, 1), previous)
+        record_changes(connection, name, datetime(2025, 3, 1), previous, planned)
     return file
 
 
@@ -203,6 +212,28 @@ def test_both_values_are_recorded_of_the_three_months_before_a_change(tmp_path: 
 def test_values_from_other_data_say_so(tmp_path: Path, other: dict[str, Any]) -> None:
     file = changes(BEFORE, replace(AFTER, **other), tmp_path, "second")
     assert {row[-1] for row in read(file, VALUES)} == {"definition and data"}
+
+
+def test_a_plan_of_the_same_change_gives_both_values_from_the_same_deliveries(tmp_path: Path) -> None:
+    plan = changes(BEFORE, AFTER, tmp_path, PLANNED)
+    corrected = replace(AFTER, values=dict.fromkeys(AFTER.values, 1), deliveries={date(2025, 2, 27): "b"})
+    second = changes(tmp_path / "first.duckdb", corrected, tmp_path, "second", plan)
+    assert read(second, VALUES) == [
+        ("second", NOVEMBER, "company", 10, 9, "definition"),
+        ("second", DECEMBER, "company", 10, 9, "definition"),
+        ("second", JANUARY, "company", 10, 9, "definition"),
+        ("second", JANUARY, "web", 4, 4, "definition"),
+    ]
+    assert read(second, "select distinct publication_id, cause from meta.definition_changes") == [
+        ("second", "definition")
+    ]
+
+
+def test_a_plan_of_another_change_gives_nothing(tmp_path: Path) -> None:
+    plan = changes(BEFORE, replace(AFTER, excluded='["other"]'), tmp_path, PLANNED)
+    corrected = replace(AFTER, deliveries={date(2025, 2, 27): "b"})
+    second = changes(tmp_path / "first.duckdb", corrected, tmp_path, "second", plan)
+    assert {row[-1] for row in read(second, VALUES)} == {"definition and data"}
 
 
 def test_later_publications_keep_what_is_recorded_and_add_nothing_without_a_change(tmp_path: Path) -> None:
