@@ -16,7 +16,7 @@ from pipelines.operations.housekeeping import housekeeping_sensor
 from pipelines.partitions import delivery_days
 from pipelines.publish.asset_checks import published_checks, standing_sensor
 from pipelines.publish.assets import published_asset
-from pipelines.publish.definitions import basis
+from pipelines.publish.basis import basis
 from pipelines.runs.history import JOB, SCHEDULE
 from pipelines.runs.progress import step_logger
 from pipelines.settings import Settings, get_settings

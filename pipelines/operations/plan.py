@@ -19,7 +19,8 @@ from pipelines.config_files import ConfigError
 from pipelines.deliveries import Delivery
 from pipelines.deliveries.model_inputs import entities_of_tables, write_left_out, write_missing
 from pipelines.partitions import days_in_words
-from pipelines.publish.definitions import PLAN_FILE, PLANNED, Delivered, basis, delivered, record, record_changes
+from pipelines.publish.basis import Delivered, basis, delivered, record
+from pipelines.publish.definition_changes import PLAN_FILE, PLANNED, record_changes
 from pipelines.publish.versions import Version, current_version, file_of
 from pipelines.settings import Settings
 from pipelines.sources import Source

@@ -15,7 +15,7 @@ from pipelines.checks.history import CheckHistory
 from pipelines.config_files import ConfigError
 from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
-from pipelines.publish.definitions import Basis
+from pipelines.publish.basis import Basis
 from pipelines.publish.metadata import publication_metadata
 from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.publish.versions import what_stays

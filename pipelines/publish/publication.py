@@ -22,7 +22,8 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
-from pipelines.publish.definitions import PLAN_FILE, TABLES_OF_BASIS, Basis, record, record_changes
+from pipelines.publish.basis import TABLES_OF_BASIS, Basis, record
+from pipelines.publish.definition_changes import PLAN_FILE, TABLES_OF_CHANGES, record_changes
 from pipelines.publish.versions import point_to, prune
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
@@ -224,7 +225,7 @@ def _build(
             record_changes(connection, publication.publication_id, publication.published_at, previous, planned)
         if SCORECARD in tables:
             _build_restatements(connection, publication, published_dir / "kpi.duckdb")
-        _comment(connection, {**_OWN_TABLES, **TABLES_OF_BASIS, **descriptions})
+        _comment(connection, {**_OWN_TABLES, **TABLES_OF_BASIS, **TABLES_OF_CHANGES, **descriptions})
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 Belongs here: the words and tables. Does not belong here: comparing (`answers/differences.py`).
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -141,12 +142,20 @@ def definitions_in_words(changes: Sequence[DefinitionChange]) -> list[str]:
         for kpi, names in by_kpi.items()
     )
     lines = [f"Defined differently: {', '.join(named)}."]
-    for name, (before, after) in changed_settings(changes).items():
-        lines.append(f"Setting {name}: {before or 'none'} before, {after or 'none'} now.")
+    lines += [_setting_in_words(name, *values) for name, values in changed_settings(changes).items()]
     if models := sorted({model for change in changes for model in change.models}):
         more = f" and {len(models) - _SHOWN_MODELS} more" if len(models) > _SHOWN_MODELS else ""
         lines.append(f"Other SQL: {', '.join(models[:_SHOWN_MODELS])}{more}.")
     return lines
+
+
+def _setting_in_words(name: str, before: str | None, after: str | None) -> str:
+    """A setting with both values; of one with many parts, such as that of all tables, only the parts that differ."""
+    old, new = json.loads(before or "null"), json.loads(after or "null")
+    if isinstance(old, dict) and isinstance(new, dict):
+        parts = sorted(part for part in {*old, *new} if old.get(part) != new.get(part))
+        return f"Setting {name} differs in {', '.join(parts)}."
+    return f"Setting {name}: {before or 'none'} before, {after or 'none'} now."
 
 
 def largest(found: Differences) -> list[Difference]:

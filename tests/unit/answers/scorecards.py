@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from pipelines.publish.definitions import Basis, Definition, Delivered, Model, record
+from pipelines.publish.basis import Basis, Delivered, record
+from pipelines.publish.definitions import Definition, Model
 
 JANUARY, FEBRUARY, MARCH = (date(2025, month, 1) for month in (1, 2, 3))
 WEB = ("channel", "web")

@@ -11,9 +11,9 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from pipelines.answers.differences import Differences, Totals, differences, has_scorecard, totals
+from pipelines.answers.differences import DefinitionChange, Differences, Totals, differences, has_scorecard, totals
 from pipelines.answers.questions import QuestionError
-from pipelines.cli.printing.differences import largest, markdown, print_differences
+from pipelines.cli.printing.differences import definitions_in_words, largest, markdown, print_differences
 from tests.unit.answers.scorecards import COMPANY, FEBRUARY, JANUARY, MARCH, WEB, Scorecard
 
 BEFORE = Scorecard(
@@ -223,6 +223,15 @@ def test_what_differs_is_printed_by_kpi_and_by_cell(compare: Any, capsys: pytest
         in printed
     )
     assert "│ revenue (net) │ 2025-02 │ company │ 200.00 │ 199.00 │ -0.5%  │ definition │" in printed
+
+
+def test_of_a_setting_with_many_parts_those_that_differ_are_named() -> None:
+    settings: dict[str, tuple[str | None, str | None]] = {
+        "new": (None, "1"),
+        "tables": ('{"crm.deals": {"key": ["id"]}, "shop.orders": 1}', '{"crm.deals": {"key": ["no"]}, "web.x": 1}'),
+    }
+    [_, *lines] = definitions_in_words([DefinitionChange("revenue", "net", "a", "b", (), settings)])
+    assert lines == ["Setting new: none before, 1 now.", "Setting tables differs in crm.deals, shop.orders, web.x."]
 
 
 def test_of_many_cells_the_largest_are_shown_and_none_without_a_value(

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.config_files import ConfigError
 from pipelines.operations.plan import _deliveries, _recorded
-from pipelines.publish.definitions import Delivered
+from pipelines.publish.basis import Delivered
 from tests.unit.answers.scorecards import Scorecard
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2025, 3, day) for day in (3, 4, 5))
