@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from pipelines.answers.periods import Choice, Comparison, Grain
-from pipelines.cli.common import FAILED, Listing, console, errors_in_words, is_json
+from pipelines.cli.common import FAILED, Listing, console, errors, errors_in_words, is_json
 from pipelines.cli.printing.output import Excel, Format, Target
 from pipelines.config_files import ConfigError
 from pipelines.settings import get_settings
@@ -165,6 +165,7 @@ def plan(
         as_markdown = output is FormatOfPlan.markdown or (output is None and to is not None and to.suffix == ".md")
         form = Format(output.value) if output and not as_markdown else None
         target = Target(file=to) if as_markdown else cells_target(form, to)
+        errors.print("Building everything on a copy. This takes as long as kpi run --full-refresh.", markup=False)
         found = planned(settings, enabled_sources(settings), kpi_id)
         print_plan(found, target, as_markdown, console)
     if found.failed_tests or (found.differences and exit_code):

@@ -105,7 +105,7 @@ def plan(settings: Settings, sources: Sequence[Source], kpi_id: str | None = Non
 
 
 def _keep(planned: Path, kept: Path) -> None:
-    """Keep what the plan says about definitions, for the publication that changes them."""
+    """Keep what the plan says about definitions, if it changes any, for the publication that changes them."""
     aside = planned.with_name(PLAN_FILE)
     with new_file(aside) as connection:
         attach_read_only(connection, planned, "planned")
@@ -116,7 +116,9 @@ def _keep(planned: Path, kept: Path) -> None:
                 f"where publication_id = {quote_text(PLANNED)}"
             )
         connection.execute("detach planned")
-    aside.replace(kept)
+        [[changed]] = connection.execute("select count(*) from candidate.meta.definition_changes").fetchall()
+    if changed:
+        aside.replace(kept)
 
 
 def _recorded(file: Path) -> tuple[list[Delivered], list[Delivery]]:

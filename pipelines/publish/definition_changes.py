@@ -84,7 +84,7 @@ def record_changes(
 
 
 def _take_over(connection: duckdb.DuckDBPyConnection, publication_id: str, planned: Path) -> None:
-    """Where data have changed, too, take both values from a plan of the same change."""
+    """Where data have changed, too, take both values from a plan of the same change, if they are of the same months."""
     attach_read_only(connection, planned, "planned")
     connection.execute(
         f"""
@@ -95,7 +95,9 @@ def _take_over(connection: duckdb.DuckDBPyConnection, publication_id: str, plann
         where
             changes.publication_id = {quote_text(publication_id)}
             and planned.publication_id = {quote_text(PLANNED)}
-            and changes.cause <> 'definition';
+            and changes.cause <> 'definition'
+            and (select max(period_month) from planned.meta.definition_change_values)
+            = (select max(period_start) from previous.marts.dim_period where grain = 'month' and is_complete);
 
         update candidate.meta.definition_changes set cause = 'definition'
         where publication_id = {quote_text(publication_id)} and (kpi_id, variant) in (from planned_measures);

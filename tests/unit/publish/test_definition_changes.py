@@ -93,6 +93,16 @@ def test_a_plan_of_the_same_change_gives_both_values_from_the_same_deliveries(tm
     ]
 
 
+def test_a_plan_of_earlier_months_gives_nothing(tmp_path: Path) -> None:
+    plan = changes(BEFORE, AFTER, tmp_path, PLANNED)
+    (tmp_path / "first.duckdb").unlink()
+    later = replace(BEFORE, as_of=date(2025, 3, 1))  # February is over
+    corrected = replace(AFTER, as_of=date(2025, 3, 1), deliveries={date(2025, 2, 27): "b"})
+    second = changes(later, corrected, tmp_path, "second", plan)
+    assert {row[1] for row in read(second, VALUES)} == {DECEMBER, JANUARY, FEBRUARY}
+    assert {row[-1] for row in read(second, VALUES)} == {"definition and data"}
+
+
 def test_a_plan_of_another_change_gives_nothing(tmp_path: Path) -> None:
     plan = changes(BEFORE, replace(AFTER, excluded='["other"]'), tmp_path, PLANNED)
     corrected = replace(AFTER, deliveries={date(2025, 2, 27): "b"})
