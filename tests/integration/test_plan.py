@@ -75,3 +75,9 @@ app(["plan", "--exit-code"])
     ).stdout
     assert "No cell of the scorecard would change." in printed
     assert "Defined differently" not in printed
+
+
+def test_a_dry_run_of_what_is_published_changes_nothing(demo: Installation) -> None:
+    tried = demo.kpi("sources", "check", "shop", "--date", "2026-01-09", check=False).stdout
+    assert "lands    shop.orders 2026-01-09:" in tried
+    assert "No KPI would change." in tried

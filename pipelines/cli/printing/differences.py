@@ -78,6 +78,8 @@ def print_differences(found: Differences, console: Console, *, with_causes: bool
     """Print how many cells of each KPI differ, the changed definitions, and the largest differences."""
     for line in definitions_in_words(found.definitions):
         console.print(line, markup=False)
+    if found.new_tables and with_causes:
+        console.print(f"Made from other deliveries of {', '.join(found.new_tables)}.", markup=False)
     if not found:
         return
     last = None if with_causes else -1  # the cause is in the last column

@@ -95,6 +95,19 @@ def test_any_two_can_be_compared_by_the_beginnings_of_their_ids() -> None:
 
 
 @pytest.mark.usefixtures("data_dir")
+def test_people_read_which_publications_they_are_and_what_they_are_made_from() -> None:
+    lines = kpi("diff", "20250311", "20250312").output.splitlines()
+    assert lines[:3] == [
+        "before  20250311T080000Z-1  as of 2025-03-15  published 2025-03-11 09:00 CET",
+        "after   20250312T080000Z-2  as of 2025-03-15  published 2025-03-12 09:00 CET",
+        "Made from other deliveries of shop.orders.",
+    ]
+    assert any("│ revenue (net) │ 2025-01 │ company │ 100.00 │ 90.00 │ -10.0% │ data  │" in line for line in lines), (
+        lines
+    )
+
+
+@pytest.mark.usefixtures("data_dir")
 def test_the_exit_code_tells_whether_they_differ_if_it_is_asked_for() -> None:
     assert kpi("diff").exit_code == 0
     assert kpi("diff", "--exit-code").exit_code == 1
