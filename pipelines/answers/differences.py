@@ -396,8 +396,14 @@ def _cells(connection: duckdb.DuckDBPyConnection, kpi_id: str | None) -> list[Di
         ),
 
         periods as (
-            select distinct grain, period_start, period_label, period_end
-            from (from after.marts.dim_period union all by name from before.marts.dim_period)
+            -- With another fiscal year, a quarter that begins on the same day has another name.
+            select distinct on (grain, period_start) grain, period_start, period_label, period_end
+            from (
+                select 1 as place, * from after.marts.dim_period
+                union all by name
+                select 2 as place, * from before.marts.dim_period
+            )
+            order by place
         ),
 
         differing as (
@@ -446,8 +452,7 @@ def _cells(connection: duckdb.DuckDBPyConnection, kpi_id: str | None) -> list[Di
         order by
             kpi_id, change = 'same value', is_default and entity_type = 'company' desc, is_default desc,
             entity_type = 'company' desc, abs(coalesce(value_after, 0) - coalesce(value_before, 0)) desc,
-            variant, grain, period_start desc,
-            entity_type, entity_id
+            variant, grain, period_start desc, entity_type, entity_id
         """
     ).fetchall()
     is_other_basis = _has_other_basis(connection)

@@ -103,6 +103,14 @@ def test_another_status_of_the_same_value_is_a_difference_too(compare: Any) -> N
     assert (found.count("changed"), found.count("same value")) == (0, 1)
 
 
+def test_a_period_that_is_called_otherwise_is_still_one_cell(tmp_path: Path) -> None:
+    old, new = BEFORE.write(tmp_path / "a.duckdb"), with_values(BEFORE, january=90).write(tmp_path / "b.duckdb")
+    with duckdb.connect(str(new)) as connection:
+        connection.execute("update marts.dim_period set period_label = 'FY' || period_label")
+    [cell] = differences(old, new).cells
+    assert cell.period == "FY2025-01"
+
+
 def test_only_one_kpi(compare: Any) -> None:
     values = {**BEFORE.values, (JANUARY, "nps", "period", *COMPANY): 13}
     after = with_values(replace(BEFORE, values=values, orders="select 2"), january=99)
