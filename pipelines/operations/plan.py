@@ -23,7 +23,7 @@ from pipelines.publish.basis import Delivered, basis, delivered, record
 from pipelines.publish.definition_changes import PLAN_FILE, PLANNED, record_changes
 from pipelines.publish.versions import Version, current_version, file_of
 from pipelines.settings import Settings
-from pipelines.sources import Source
+from pipelines.sources import Source, each_table
 from pipelines.sql import quote_name, quote_text
 from pipelines.tables import raw_file
 from pipelines.transform.failures import said_of_failed
@@ -72,6 +72,7 @@ def plan(settings: Settings, sources: Sequence[Source], kpi_id: str | None = Non
     file = file_of(settings.published_dir, published)
     recorded, in_question = _recorded(file)
     deliveries = _deliveries(recorded, delivered(settings, sources))
+    _check_each_table(sources, deliveries.used)
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".plan-") as folder:
         copied = settings.with_data_dir(Path(folder))
         for key in deliveries.used:
@@ -164,6 +165,22 @@ def _deliveries(recorded: Iterable[Delivered], landed: Iterable[Delivered]) -> _
         sorted({key[2] for key in now if key not in before and key[:2] in known}),
         sorted(f"{source}.{table}" for source, table in new),
     )
+
+
+def _check_each_table(sources: Iterable[Source], used: Iterable[_Key]) -> None:
+    """Check that each table has a delivery, without which its models cannot be built.
+
+    Raises:
+        ConfigError: a new table has had none by the day through which is published.
+    """
+    known = {key[:2] for key in used}
+    lacking = [(source.name, name) for source, name, _ in each_table(sources) if (source.name, name) not in known]
+    if lacking:
+        named = ", ".join(f"{source}.{table}" for source, table in lacking)
+        raise ConfigError(
+            f"Nothing has landed of {named}, at least not by the last published day, so its models cannot be built. "
+            f"To try deliveries: kpi sources check {lacking[0][0]}."
+        )
 
 
 def in_words(found: Plan) -> list[str]:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.config_files import ConfigError
-from pipelines.operations.plan import _deliveries, _recorded
+from pipelines.operations.plan import _check_each_table, _deliveries, _recorded
 from pipelines.publish.basis import Delivered
+from pipelines.settings import PROJECT_DIR
+from pipelines.sources import load_sources
 from tests.unit.answers.scorecards import Scorecard
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2025, 3, day) for day in (3, 4, 5))
@@ -51,6 +53,14 @@ def test_a_source_that_is_no_longer_enabled_is_not_used() -> None:
 def test_deliveries_that_are_not_there_any_more_are_named(now: list[Delivered]) -> None:
     with pytest.raises(ConfigError, match=r"replaced since the publication: shop\.orders of 2025-03-04\. .* kpi run"):
         _deliveries(PUBLISHED, now)
+
+
+def test_a_table_of_which_nothing_has_landed_is_named() -> None:
+    sources = load_sources(["survey"], PROJECT_DIR / "company")
+    used = [("survey", "responses", MONDAY), ("survey", "invitations", MONDAY)]
+    _check_each_table(sources, used)
+    with pytest.raises(ConfigError, match=r"Nothing has landed of survey\.invitations, .* kpi sources check survey\."):
+        _check_each_table(sources, used[:1])
 
 
 def test_a_publication_says_what_it_was_made_from(tmp_path: Path) -> None:
