@@ -1,6 +1,7 @@
 """The whole pipeline on one page, as Dagster loads it. This module computes nothing."""
 
 import warnings
+from functools import partial
 
 import dagster as dg
 
@@ -15,6 +16,7 @@ from pipelines.operations.housekeeping import housekeeping_sensor
 from pipelines.partitions import delivery_days
 from pipelines.publish.asset_checks import published_checks, standing_sensor
 from pipelines.publish.assets import published_asset
+from pipelines.publish.basis import basis
 from pipelines.runs.history import JOB, SCHEDULE
 from pipelines.runs.progress import step_logger
 from pipelines.settings import Settings, get_settings
@@ -59,6 +61,7 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
         history,
         blocking_tests(transform),
         descriptions_of_models(manifest),
+        partial(basis, settings, sources, manifest),
     )
     daily_job = dg.define_asset_job(
         JOB,

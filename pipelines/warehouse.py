@@ -203,6 +203,19 @@ def new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("detach candidate")
 
 
+@contextmanager
+def side_by_side(**files: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that reads several DuckDB files, each under its name: `before.marts.kpi_revenue`.
+
+    Raises:
+        duckdb.IOException: a file is missing, or another process is writing it.
+    """
+    with _database() as connection:
+        for name, path in files.items():
+            attach_read_only(connection, path, name)
+        yield connection
+
+
 def attach_read_only(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
     """Let `connection` read the DuckDB file at `path` as `name`."""
     connection.execute(f"attach {quote_path(path)} as {name} (read_only)")

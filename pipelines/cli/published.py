@@ -1,6 +1,7 @@
-"""`kpi show`, `sql`, `versions` and `rollback`: what analysts read."""
+"""`kpi show`, `sql`, `versions`, `diff`, `plan` and `rollback`: what analysts read, read before, and would read."""
 
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from pipelines.answers.periods import Choice, Comparison, Grain
-from pipelines.cli.common import Listing, console, errors_in_words, is_json
+from pipelines.cli.common import FAILED, Listing, console, errors, errors_in_words, is_json
 from pipelines.cli.printing.output import Excel, Format, Target
 from pipelines.config_files import ConfigError
 from pipelines.settings import get_settings
@@ -23,6 +24,18 @@ OfFormat = Annotated[Format | None, typer.Option("--format", help="By default, a
 ForExcel = Annotated[
     Excel | None, typer.Option("--excel", help="Write CSV that Excel opens as a table, with decimals like 1.5 or 1,5.")
 ]
+
+ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if any cell differs, as `git diff` does.")]
+
+
+class FormatOfPlan(StrEnum):
+    """How a plan is written."""
+
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+    xlsx = "xlsx"
 
 
 class _ListsWhatIsPublished(TyperCommand):
@@ -95,12 +108,70 @@ def sql(
 
 @app.command()
 def versions(output: Listing = Format.table) -> None:
-    """List the publications that are kept, newest first."""
+    """List the publications that are kept, newest first, and how much of the scorecard each of them changed."""
     from pipelines.cli.printing.versions import print_versions
 
     with errors_in_words():
         settings = get_settings()
         print_versions(settings.published_dir, settings.zone, is_json(output), console)
+
+
+@app.command()
+def diff(
+    before: Annotated[
+        str | None,
+        typer.Argument(metavar="[A]", help="The id of a publication, or its beginning; default: the previous."),
+    ] = None,
+    after: Annotated[str | None, typer.Argument(metavar="[B]", help="Compared with A; default: the current.")] = None,
+    kpi_id: Annotated[str | None, typer.Option("--kpi", help="Only this KPI.")] = None,
+    output: OfFormat = None,
+    to: Output = None,
+    exit_code: ExitCode = False,
+) -> None:
+    """Print the cells of the scorecard in which two publications differ: by how much, and why."""
+    from pipelines.cli.printing.differences import cells_target
+    from pipelines.cli.printing.versions import print_diff
+    from pipelines.publish.versions import NoSuchVersionError
+
+    with errors_in_words():
+        settings = get_settings()
+        target = cells_target(output, to)
+        try:
+            is_other = print_diff(settings.published_dir, settings.zone, (before, after), kpi_id, target, console)
+        except NoSuchVersionError as error:
+            raise ConfigError(str(error)) from None
+    if is_other and exit_code:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def plan(
+    kpi_id: Annotated[str | None, typer.Option("--kpi", help="Only this KPI.")] = None,
+    output: Annotated[
+        FormatOfPlan | None, typer.Option("--format", help="By default, a table; markdown is for code reviews.")
+    ] = None,
+    to: Output = None,
+    exit_code: ExitCode = False,
+) -> None:
+    """Print what the present settings, sources and models would change of the published numbers; publish nothing.
+
+    Everything is built on a copy, from the deliveries of the current publication and as of its date.
+    """
+    from pipelines.cli.printing.differences import cells_target
+    from pipelines.cli.printing.plan import print_plan
+    from pipelines.operations.plan import plan as planned
+    from pipelines.sources import enabled_sources
+
+    with errors_in_words():
+        settings = get_settings()
+        as_markdown = output is FormatOfPlan.markdown or (output is None and to is not None and to.suffix == ".md")
+        form = Format(output.value) if output and not as_markdown else None
+        target = Target(file=to) if as_markdown else cells_target(form, to)
+        errors.print("Building everything on a copy. This takes as long as kpi run --full-refresh.", markup=False)
+        found = planned(settings, enabled_sources(settings), kpi_id)
+        print_plan(found, target, as_markdown, console)
+    if found.failed_tests or (found.differences and exit_code):
+        raise typer.Exit(FAILED)
 
 
 @app.command()

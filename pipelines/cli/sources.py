@@ -110,7 +110,7 @@ def check(
         found = dry_run(settings, name, as_date(day), given)
         print_dry_run(found, name, console)
         if output:
-            write_changes(found.changes, output)
+            write_changes(found, output)
     if found.refused or found.said_by_dbt or found.is_blocked:
         raise typer.Exit(FAILED)
 

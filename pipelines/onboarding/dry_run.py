@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.answers.differences import Differences, differences, has_scorecard
 from pipelines.checks.assets import delivered_days, load_all_suites, whole_table
 from pipelines.checks.results import CheckResult
 from pipelines.checks.validation import validate
@@ -23,22 +24,12 @@ from pipelines.ingest.connectors import fetch
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land
 from pipelines.ingest.late_files import unclaimed_files
-from pipelines.onboarding.kpi_changes import Change, kpi_changes
 from pipelines.partitions import business_day, days_between, days_in_words
-from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, sources_named
 from pipelines.tables import TableRef, raw_days
-from pipelines.transform.dbt_runner import invoke
 from pipelines.transform.failures import said_of_failed
-from pipelines.transform.project import (
-    LEFT_TO_TESTS,
-    as_of_date,
-    assemble_project,
-    dbt_command,
-    dbt_environment,
-    dbt_variables,
-)
+from pipelines.transform.project import as_of_date, build_anew
 from pipelines.warehouse import hold_writer_lock, reader, release_writer_lock, sandboxed
 
 
@@ -61,8 +52,7 @@ class DryRun:
     is_built: bool = True  # whether all models could be built
     row_counts: dict[tuple[str, date], tuple[int, int, int, int]] = field(default_factory=dict)
     unreadable: dict[tuple[str, date], list[tuple[str, int, str]]] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
-    published_as_of: date | None = None  # of the publication that everything is compared with, if there is one
+    differences: Differences | None = None  # from what is published, if the scorecard could be built
     failed_checks: list[CheckResult] = field(default_factory=list)
     as_published: int = 0  # checks that fail in the same way in the publication
 
@@ -202,15 +192,14 @@ def _build(settings: Settings, source: Source, copy: Path, found: DryRun) -> Non
     copied = settings.with_data_dir(copy).model_copy(update={"sources": enabled})
     sources = sources_named(enabled, settings)
     # On a copy, everything may be rebuilt, and a base model whose types have changed must be.
-    build = ["build", "--full-refresh", *LEFT_TO_TESTS, "--log-level", "none"]
-    _, *arguments = dbt_command(build, assemble_project(copied), dbt_variables(copied, sources))
-    built = invoke(arguments, dbt_environment(copied, as_of_date(copied, sources)))
+    built = build_anew(copied, sources, as_of_date(copied, sources))
     if not built.succeeded:
         found.said_by_dbt = said_of_failed(built.results, built.error)
         found.is_built = bool(built.results) and all(result["status"] != "error" for result in built.results)
     if found.is_built:
-        found.changes = kpi_changes(settings.published_dir / "kpi.duckdb", copied.warehouse_path)
-    found.published_as_of = published_as_of(settings.published_dir)
+        published = (settings.published_dir / "kpi.duckdb").resolve()
+        before = published if published.exists() and has_scorecard(published) else None
+        found.differences = differences(before, copied.warehouse_path)
     known = _failures_published(copied)
     failed = _failed_checks(copied, sources, source.name, found)
     found.failed_checks = [result for result in failed if _words(result) not in known]

@@ -274,6 +274,7 @@ def _leftovers(settings: Settings) -> Iterator[Found]:
         *settings.raw_dir.glob("*/*/*/.reading-*"),
         *settings.published_dir.with_name("publications").glob(".*"),
         *settings.data_dir.glob(".dry-run-*"),
+        *settings.data_dir.glob(".plan-*"),
         *settings.data_dir.glob(f".{settings.published_dir.name}-*"),
     ]
     if left:

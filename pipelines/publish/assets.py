@@ -4,7 +4,7 @@ Belongs here: deciding whether this run may publish, and telling Dagster what wa
 Does not belong here: how a publication is made (`publication.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +12,10 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines.checks.history import CheckHistory
+from pipelines.config_files import ConfigError
 from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
+from pipelines.publish.basis import Basis
 from pipelines.publish.metadata import publication_metadata
 from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.publish.versions import what_stays
@@ -34,13 +36,14 @@ def published_asset(
     history: CheckHistory,
     blocking_tests: Iterable[dg.AssetCheckKey] = (),
     descriptions: Mapping[str, Description] | None = None,
+    basis_of_numbers: Callable[[], Basis] | None = None,
 ) -> dg.AssetsDefinition:
     """The published file, after every mart of `mart_tables`.
 
     Deny by default. Each delivery in the warehouse must have passed its checks in the run that judged it last, or a
     person must have accepted it. Each of the models' `blocking_checks` (stage, table, check) must have a passing result
     of this run in `history`, and each of `blocking_tests`, which dbt ran, a passing result among the run's events.
-    `descriptions` of tables become comments in the file.
+    `descriptions` of tables become comments in the file, which also records the `basis_of_numbers`.
     """
     required, tests = list(blocking_checks), list(blocking_tests)
 
@@ -86,6 +89,12 @@ def published_asset(
             reporting_currency=settings.reporting_currency,
         )
         try:
+            based_on = basis_of_numbers() if basis_of_numbers else None
+        except ConfigError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from None
+        except KeyboardInterrupt:
+            raise dg.DagsterExecutionInterruptedError from None
+        try:
             counts = publish(
                 publication,
                 mart_tables,
@@ -93,6 +102,7 @@ def published_asset(
                 settings.warehouse_path,
                 settings.published_dir,
                 descriptions=descriptions,
+                basis=based_on,
             )
         except AuditError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None

@@ -22,6 +22,8 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
+from pipelines.publish.basis import TABLES_OF_BASIS, Basis, record
+from pipelines.publish.definition_changes import PLAN_FILE, TABLES_OF_CHANGES, record_changes
 from pipelines.publish.restatements import build_restatements
 from pipelines.publish.versions import point_to, prune
 from pipelines.sql import quote_name, quote_path, quote_text
@@ -91,10 +93,11 @@ def publish(
     published_dir: Path,
     keep: int = 5,
     descriptions: Mapping[str, Description] | None = None,
+    basis: Basis | None = None,
 ) -> dict[str, int]:
     """Build the candidate, audit it, swap it in; return the published tables with their row counts.
 
-    `descriptions`, by table, become comments in the file, which database tools show.
+    `descriptions`, by table, become comments in the file, which database tools show. `basis`, if given, is recorded.
 
     `published_dir` becomes (or stays) a link; the newest `keep` publications are kept next to it.
 
@@ -110,7 +113,7 @@ def publish(
     try:
         contents = contents_of(tables, warehouse_path)
         _link_unchanged(contents, published_dir, aside)
-        _build(publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, aside)
+        _build(publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, basis, aside)
         audit(aside, contents)
         _write_manifest(publication, contents, aside)
         aside.rename(candidate_dir)
@@ -183,6 +186,7 @@ def _build(
     warehouse_path: Path,
     published_dir: Path,
     descriptions: Mapping[str, Description],
+    basis: Basis | None,
     folder: Path,
 ) -> None:
     with new_file(folder / "kpi.duckdb") as connection:
@@ -228,9 +232,13 @@ def _build(
         _build_lineage(connection, descriptions)
         connection.register("check_results", check_results)
         connection.execute("create table candidate.meta.check_results as select * from check_results")
+        if basis:
+            record(connection, basis, "candidate")
+            previous, planned = published_dir / "kpi.duckdb", published_dir.with_name(PLAN_FILE)
+            record_changes(connection, publication.publication_id, publication.published_at, previous, planned)
         if "kpi_scorecard" in tables:
             build_restatements(connection, publication, published_dir / "kpi.duckdb")
-        _comment(connection, {**_OWN_TABLES, **descriptions})
+        _comment(connection, {**_OWN_TABLES, **TABLES_OF_BASIS, **TABLES_OF_CHANGES, **descriptions})
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, list[str]]:

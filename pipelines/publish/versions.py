@@ -15,7 +15,7 @@ from pipelines.warehouse import NotPublishedError
 
 
 class NoSuchVersionError(Exception):
-    """There is no such publication to roll back to; the message lists the available ones."""
+    """There is no such publication; the message lists the available ones."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,61 @@ def roll_back(published_dir: Path, publication_id: str | None = None) -> Version
         NotPublishedError: nothing has been published yet.
         NoSuchVersionError: no publication, or more than one, matches.
     """
-    kept = versions(published_dir)
-    if not kept:
-        raise NotPublishedError("Nothing has been published yet. Run `kpi run` first.")
-    if publication_id:
-        found = [version for version in kept if version.publication_id.startswith(publication_id)]
-    else:
-        newer = [position for position, version in enumerate(kept) if version.is_current]
-        found = kept[newer[0] + 1 : newer[0] + 2] if newer else kept[:1]
-    if len(found) != 1:
-        problem = "No publication" if not found else "More than one publication"
-        wanted = f"has an id that begins with {publication_id}" if publication_id else "is older than the current one"
-        kept_ids = ", ".join(version.publication_id for version in kept)
-        raise NoSuchVersionError(f"{problem} {wanted}. Publications kept: {kept_ids}.")
-    point_to(_folder(published_dir) / found[0].publication_id, published_dir)
-    return found[0]
+    found = version_named(published_dir, publication_id) if publication_id else version_before(published_dir)
+    point_to(file_of(published_dir, found).parent, published_dir)
+    return found
+
+
+def current_version(published_dir: Path) -> Version:
+    """The publication that analysts read.
+
+    Raises:
+        NotPublishedError: nothing has been published yet.
+    """
+    return next(version for version in _kept(published_dir) if version.is_current)
+
+
+def version_named(published_dir: Path, beginning: str) -> Version:
+    """The publication whose id begins like this.
+
+    Raises:
+        NotPublishedError: nothing has been published yet.
+        NoSuchVersionError: no publication, or more than one, matches.
+    """
+    kept = _kept(published_dir)
+    found = [version for version in kept if version.publication_id.startswith(beginning)]
+    return _only(found, kept, f"has an id that begins with {beginning}")
+
+
+def version_before(published_dir: Path) -> Version:
+    """The newest publication that is older than the current one.
+
+    Raises:
+        NotPublishedError: nothing has been published yet.
+        NoSuchVersionError: none that is older is kept.
+    """
+    kept = _kept(published_dir)
+    newer = [place for place, version in enumerate(kept) if version.is_current]
+    return _only(kept[newer[0] + 1 : newer[0] + 2] if newer else kept[:1], kept, "is older than the current one")
+
+
+def file_of(published_dir: Path, version: Version) -> Path:
+    """The DuckDB file of a publication."""
+    return _folder(published_dir) / version.publication_id / "kpi.duckdb"
+
+
+def _kept(published_dir: Path) -> list[Version]:
+    if kept := versions(published_dir):
+        return kept
+    raise NotPublishedError("Nothing has been published yet. Run `kpi run` first.")
+
+
+def _only(found: list[Version], kept: list[Version], wanted: str) -> Version:
+    if len(found) == 1:
+        return found[0]
+    problem = "No publication" if not found else "More than one publication"
+    kept_ids = ", ".join(version.publication_id for version in kept)
+    raise NoSuchVersionError(f"{problem} {wanted}. Publications kept: {kept_ids}.")
 
 
 def point_to(publication_dir: Path, published_dir: Path) -> None:

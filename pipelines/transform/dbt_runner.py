@@ -83,7 +83,8 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
         gc.collect()  # the traceback of a failure keeps its connection alive
     # dbt would keep the file open for its next invocation, and no other process could open it.
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-    note_models(invocation.results)
+    if arguments[0] == "build":
+        note_models(invocation.results)
     if is_interrupted:
         raise KeyboardInterrupt
     return invocation

@@ -19,7 +19,7 @@ from pipelines.deliveries.model_inputs import ensure_files
 from pipelines.runs.profiling import PARSING, measured
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import SHIPPED_DIR, Source, each_table
-from pipelines.transform.dbt_runner import invoke
+from pipelines.transform.dbt_runner import Invocation, invoke
 
 SHIPPED_PROJECT_DIR = PROJECT_DIR / "dbt_project"
 # What the pipeline's own builds leave to the test suite: unit tests, and generic tests in the YAML of shipped models,
@@ -130,6 +130,13 @@ def dbt_command(arguments: list[str], project_dir: Path, variables: Mapping[str,
         *("--vars", json.dumps(variables)),
         *rest,
     ]
+
+
+def build_anew(settings: Settings, sources: Sequence[Source], as_of: date) -> Invocation:
+    """Build every model from nothing, with the tests that belong to a run. Meant for a copy of the data folder."""
+    build = ["build", "--full-refresh", *LEFT_TO_TESTS, "--log-level", "none", "--no-send-anonymous-usage-stats"]
+    _, *arguments = dbt_command(build, assemble_project(settings), dbt_variables(settings, sources))
+    return invoke(arguments, dbt_environment(settings, as_of))
 
 
 def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:

@@ -1,19 +1,14 @@
 """Prints what a dry run found."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table as Grid
 
-from pipelines.cli.printing.output import Format, Result, Target, UsageError, write
-from pipelines.formatting import cell_text
+from pipelines.cli.printing.differences import cells_target, print_differences, write_cells
 from pipelines.ingest.landing import skipped_in_words
 from pipelines.onboarding.dry_run import DryRun
-from pipelines.onboarding.kpi_changes import Change, extents
 
 _SHOWN_ROWS = 5  # unreadable rows shown for each delivery
-_SHOWN_HEADLINES = 30
 
 
 def print_dry_run(found: DryRun, source: str, console: Console) -> None:
@@ -52,49 +47,24 @@ def print_dry_run(found: DryRun, source: str, console: Console) -> None:
             "These tests of the models fail" if found.is_built else "The models cannot be built from these deliveries"
         )
         say(f"{happened}. {found.said_by_dbt}")
-    if found.changes:
-        _print_changes(found, console)
+    if found.differences:
+        as_of = found.differences.as_of_before
+        say(
+            f"Compared with the publication as of {as_of}:"
+            if as_of
+            else "Nothing is published yet: every value is new."
+        )
+        print_differences(found.differences, console, with_causes=False)
     elif found.landed and found.is_built:
         say("No KPI would change.")
     say("This was a dry run: nothing was landed, moved or published.")
 
 
-def _print_changes(found: DryRun, console: Console) -> None:
-    """Print the headlines of the company with their values, and of everything that changes how much it is."""
-    as_of = found.published_as_of
-    since = (
-        f"Compared with the publication as of {as_of}:" if as_of else "Nothing is published yet: every value is new."
-    )
-    console.print(since, markup=False)
-    headlines = [change for change in found.changes if change.is_headline]
-    if headlines:
-        title = "How the company's KPIs would change"
-        grid = Grid("KPI", "month", "published", "then", title=title, title_justify="left")
-        for change in headlines[-_SHOWN_HEADLINES:]:
-            name, month = f"{change.place.kpi_id} ({change.place.variant})", f"{change.place.month:%Y-%m}"
-            before, after = (cell_text(value, change.unit) or "-" for value in (change.before, change.after))
-            grid.add_row(name, month, before, after)
-        console.print(grid)
-    if len(headlines) > _SHOWN_HEADLINES:
-        console.print(f"and {len(headlines) - _SHOWN_HEADLINES:,} values of earlier months")
-    grid = Grid("KPI", "variants", "values by", "months", title="All that would change", title_justify="left")
-    for extent in extents(found.changes):
-        cuts = ", ".join(f"{cut} {number:,}" for cut, number in extent.by_cut.items())
-        months = " to ".join(dict.fromkeys(f"{month:%Y-%m}" for month in (extent.first_month, extent.last_month)))
-        grid.add_row(extent.kpi_id, ", ".join(extent.variants), cuts, months)
-    console.print(grid)
-
-
-def write_changes(changes: Sequence[Change], file: Path) -> None:
-    """Write every change to a CSV, JSON or Excel file.
+def write_changes(found: DryRun, file: Path) -> None:
+    """Write every cell that would change to a CSV, JSON or Excel file.
 
     Raises:
         UsageError: the file cannot be written, or not in the format that its name says.
     """
-    target = Target.of(None, file)
-    if target.form in (Format.table, Format.parquet):
-        raise UsageError(f"--output {file}: the name must end with .csv, .json or .xlsx.")
-    columns = ["period_month", "kpi_id", "variant", "entity_type", "entity_id", "unit", "published", "then"]
-    types = ["DATE", *["VARCHAR"] * 5, *["DECIMAL(38,12)"] * 2]
-    rows = ((*change.place, change.unit, change.before, change.after) for change in changes)
-    write(Result(columns, types, rows), target)
+    if found.differences is not None:
+        write_cells(found.differences, cells_target(None, file))
