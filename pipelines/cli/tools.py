@@ -32,7 +32,7 @@ def dev(
 
 @app.command()
 def validate() -> None:
-    """Check that settings, sources, suites, alerts and models load, and that Dagster can load every definition."""
+    """Check that settings, sources, suites, alerts, events and models load, and that Dagster can load all of it."""
     from pipelines.runs.job import prepare_instance
 
     with errors_in_words():
@@ -43,7 +43,7 @@ def validate() -> None:
 
         definitions = defs()
     dg.Definitions.validate_loadable(definitions)
-    console.print("Settings, sources, suites, alerts, models and all Dagster definitions load.")
+    console.print("Settings, sources, suites, alerts, events, models and all Dagster definitions load.")
 
 
 @app.command()

@@ -22,6 +22,7 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
+from pipelines.publish.annotations import Marking, build_annotations
 from pipelines.publish.restatements import build_restatements
 from pipelines.publish.versions import point_to, prune
 from pipelines.sql import quote_name, quote_path, quote_text
@@ -31,6 +32,17 @@ from pipelines.warehouse import attach_read_only, new_file, reader
 SCORECARD = "kpi_scorecard__monthly"
 
 _OWN_TABLES = {
+    "annotations": Description(
+        "What a reader should know about single days and months; one row per annotation and KPI that it concerns.",
+        {
+            "kind": "event (from events.yml), restated, quarantine, definition, unusual_day or source_connected.",
+            "ends_on": "The last day.",
+            "kpi_id": "Empty if it concerns all KPIs.",
+            "entity_id": "Empty if it concerns all entities.",
+            "subject": "The source, delivered table, check or variant that it is about.",
+            "publication_id": "The publication in which it appeared first.",
+        },
+    ),
     "check_results": Description("What the checks of the last runs found; one row per run, table and check.", {}),
     "lineage": Description("From what each model is made; one row per model and model, seed or delivered table.", {}),
     "publication": Description("This publication and the sources that it was made from; one row per source.", {}),
@@ -91,10 +103,12 @@ def publish(
     published_dir: Path,
     keep: int = 5,
     descriptions: Mapping[str, Description] | None = None,
+    marking: Marking | None = None,
 ) -> dict[str, int]:
     """Build the candidate, audit it, swap it in; return the published tables with their row counts.
 
-    `descriptions`, by table, become comments in the file, which database tools show.
+    `descriptions`, by table, become comments in the file, which database tools show. `marking` is what annotations are
+    made of; without it, there are none.
 
     `published_dir` becomes (or stays) a link; the newest `keep` publications are kept next to it.
 
@@ -110,7 +124,7 @@ def publish(
     try:
         contents = contents_of(tables, warehouse_path)
         _link_unchanged(contents, published_dir, aside)
-        _build(publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, aside)
+        _build(publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, marking, aside)
         audit(aside, contents)
         _write_manifest(publication, contents, aside)
         aside.rename(candidate_dir)
@@ -183,6 +197,7 @@ def _build(
     warehouse_path: Path,
     published_dir: Path,
     descriptions: Mapping[str, Description],
+    marking: Marking | None,
     folder: Path,
 ) -> None:
     with new_file(folder / "kpi.duckdb") as connection:
@@ -230,6 +245,7 @@ def _build(
         connection.execute("create table candidate.meta.check_results as select * from check_results")
         if "kpi_scorecard" in tables:
             build_restatements(connection, publication, published_dir / "kpi.duckdb")
+        build_annotations(connection, publication, published_dir / "kpi.duckdb", marking)
         _comment(connection, {**_OWN_TABLES, **descriptions})
 
 
