@@ -14,14 +14,17 @@ Belongs here: reading and checking the file. Does not belong here: how an event 
 """
 
 import difflib
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
 
+import duckdb
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.config_files import load_yaml_model
 from pipelines.transform.kpis import kpi_ids
+from pipelines.warehouse import NotPublishedError, published
 
 
 def _known_kpi(name: str) -> str:
@@ -80,7 +83,7 @@ class Event(BaseModel):
 
 class _EventsFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    events: list[Event] = []
+    events: list[Event] | None = None  # none yet, if only the key is there
 
 
 def load_events(file: Path) -> list[Event]:
@@ -89,4 +92,26 @@ def load_events(file: Path) -> list[Event]:
     Raises:
         ConfigError: an event is invalid. The message names file, line and what is possible.
     """
-    return load_yaml_model(file, _EventsFile).events if file.exists() else []
+    return (load_yaml_model(file, _EventsFile).events or []) if file.exists() else []
+
+
+def events_of_nobody(events: Iterable[Event], published_dir: Path) -> list[str]:
+    """A line for each entity of an event that is not published, which may be misspelt, or has no value yet."""
+    wanted = dict.fromkeys(event.entity for event in events if event.entity)
+    if not wanted:
+        return []
+    try:
+        with published(published_dir) as connection:
+            rows = connection.execute(
+                "select distinct entity_type || '=' || entity_id from marts.kpi_scorecard"
+            ).fetchall()
+    except (NotPublishedError, duckdb.CatalogException):  # nothing to compare with yet
+        return []
+    known = [entity for (entity,) in rows]
+    lines = []
+    for entity in wanted:
+        if entity not in known:
+            near = difflib.get_close_matches(entity, known, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            lines.append(f"events.yml: no KPI is published for {entity}: its events are not shown.{meant}")
+    return lines

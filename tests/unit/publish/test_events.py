@@ -3,10 +3,11 @@
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.config_files import ConfigError
-from pipelines.publish.events import load_events
+from pipelines.publish.events import Event, events_of_nobody, load_events
 
 
 def events_file(folder: Path, content: str) -> Path:
@@ -21,6 +22,7 @@ def test_without_a_file_there_are_no_events(tmp_path: Path) -> None:
 
 def test_a_file_without_events_has_none(tmp_path: Path) -> None:
     assert load_events(events_file(tmp_path, "# nothing yet\n")) == []
+    assert load_events(events_file(tmp_path, "events:\n# nothing yet\n")) == []
 
 
 def test_an_event_is_a_day_or_a_span_in_any_language(tmp_path: Path) -> None:
@@ -76,3 +78,21 @@ def test_what_is_wrong_is_said_with_file_line_and_what_is_possible(
     with pytest.raises(ConfigError) as wrong:
         load_events(events_file(tmp_path, right.replace(line, replacement)))
     assert f"{tmp_path / 'events.yml'}:{number}: {message}" in str(wrong.value)
+
+
+def test_an_event_of_an_entity_that_no_kpi_is_published_for_is_named(tmp_path: Path) -> None:
+    def of(entity: str | None) -> Event:
+        return Event.model_validate({"date": "2025-11-28", "text": "Sale", "entity": entity})
+
+    events = [of(None), of("channel=web"), of("chanel=web"), of("rep=R-07"), of("rep=R-07")]
+    assert events_of_nobody(events, tmp_path) == []  # nothing is published yet
+    with duckdb.connect(str(tmp_path / "kpi.duckdb")) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.kpi_scorecard as from (values ('channel', 'web'), ('company', 'company')) "
+            "as t(entity_type, entity_id)"
+        )
+    assert events_of_nobody(events, tmp_path) == [
+        "events.yml: no KPI is published for chanel=web: its events are not shown. Did you mean channel=web?",
+        "events.yml: no KPI is published for rep=R-07: its events are not shown.",
+    ]
