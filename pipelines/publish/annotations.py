@@ -246,20 +246,22 @@ def _unusual(connection: duckdb.DuckDBPyConnection, run_id: str, marking: Markin
         order by checked_at
         """
     ).fetchall()
+    kpis = {kpi for of_table in marking.kpis_of_tables.values() for kpi in of_table}
     for stage, table, check, examples, failing_days in rows:
-        name = table.replace("__", ".", 1) if stage == "raw" else table
-        subject = f"{name} {check}"
+        is_delivered = stage == "raw"
+        name = table.replace("__", ".", 1) if is_delivered else table
         said = {example["finding"]: None for example in json.loads(examples) if "finding" in example}
         days = dict(_dated(said))
         for day in map(date.fromisoformat, json.loads(failing_days)):
             days.setdefault((day, day), "not a usual number of rows")
         for (first, last), finding in days.items():
-            one = _Annotation(UNUSUAL, first, last, subject=subject, text=f"{name}: {finding}")
-            named = finding.split(" ", 1)[0]  # the KPI, where a check judges several
-            if named in {kpi for kpis in marking.kpis_of_tables.values() for kpi in kpis}:
-                yield replace(one, kpi_id=named)
-            else:
-                yield from _per_kpi(one, marking, name)
+            one = _Annotation(UNUSUAL, first, last, subject=f"{name} {check}", text=finding)
+            judged = finding.split(" ", 1)[0]
+            if judged in kpis:  # by a check of several KPIs
+                yield replace(one, kpi_id=judged)
+                continue
+            of_what = name if is_delivered else re.sub("_(is|are)_usual$", "", check).replace("_", " ")
+            yield from _per_kpi(replace(one, text=f"{of_what}: {finding}"), marking, name)
 
 
 def _dated(findings: Iterable[str]) -> Iterator[tuple[tuple[date, date], str]]:

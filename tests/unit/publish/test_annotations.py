@@ -193,7 +193,7 @@ def test_an_unusual_day_of_a_mart_is_marked_if_this_run_found_it(publications: P
     of_mart = unusual("kpi_revenue__daily", "orders_of_the_day_are_usual", finding, stage="marts")
     [mark] = publications.annotations("a", of_mart)
     assert mark[:4] == ("unusual_day", date(2025, 1, 3), date(2025, 1, 3), "revenue")
-    assert mark[5] == f"kpi_revenue__daily: {finding}"
+    assert mark[5] == f"orders of the day: {finding}"
     assert publications.annotations("b", of_mart, run_id="a later one") == [mark]
 
 
@@ -202,6 +202,7 @@ def test_a_month_whose_rate_is_unusual_is_marked_for_that_kpi(publications: Publ
     rates = unusual("kpi_scorecard__monthly", "rates_of_the_last_month_are_usual", finding, stage="marts")
     [mark] = publications.annotations("a", rates)
     assert mark[:4] == ("unusual_day", JANUARY, date(2025, 1, 31), "nps")
+    assert mark[5] == finding
 
 
 def test_the_newer_finding_about_a_day_replaces_the_older(publications: Publications) -> None:
