@@ -10,7 +10,7 @@ no settings. No tool takes SQL, a file or a name of a variable: each argument is
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
@@ -21,12 +21,28 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pipelines.answers.annotations import annotations_of
-from pipelines.answers.cells import SCORECARD, Published, publication_of
+from pipelines.answers.cells import SCORECARD, Cell, Published, find_cell, publication_of
+from pipelines.answers.explain import Explanation
+from pipelines.answers.explain import explain as explain_cell
+from pipelines.answers.mcp_answers import (
+    Answer,
+    Checks,
+    Explained,
+    ExplainedPart,
+    ExplainedRestatement,
+    Freshness,
+    KpiOverview,
+    Kpis,
+    Row,
+    Shown,
+    Value,
+    VariantOfKpi,
+)
 from pipelines.answers.periods import Choice, Grain
-from pipelines.answers.quality import Checked, Delivered, checks_of, freshness_of
+from pipelines.answers.quality import checks_of, freshness_of
 from pipelines.answers.questions import QuestionError
 from pipelines.answers.shown import find_rows
 from pipelines.config_files import problem_in_words
@@ -40,6 +56,7 @@ is_partial_period is in progress, and is compared with as many days of the earli
 25 %. If freshness or checks report something, say so.\
 """
 _MOST_ROWS = 500
+_MOST_FILES = 20  # those with the most rows
 _DEFAULT_PERIODS = 12
 
 Text = Annotated[str, Field(max_length=200)]
@@ -48,107 +65,13 @@ Variant = Annotated[Text | None, Field(description="A variant of the KPI; by def
 Period = Annotated[
     Text | None, Field(description="One period: a week 2025-W14, month 2025-06, quarter 2025-Q3, year 2025 or FY2026.")
 ]
+OfEntity = Annotated[
+    Text | None, Field(description="One entity, for example channel=web or rep=R-07; by default, the company.")
+]
 OfGrain = Annotated[
     Literal["week", "month", "quarter", "year"] | None,
     Field(description="By default, that of the period, or else month."),
 ]
-
-
-class Answer(BaseModel):
-    """What every answer says about itself."""
-
-    publication_id: str
-    published_at: datetime
-    as_of_date: date  # the last business date that counts
-    currency: str | None  # of money
-    notes: list[str] = []
-
-
-class Value(BaseModel):
-    """A published value. `n` is the number of cases behind it; without a value, `status` says why."""
-
-    variant: str
-    period: str
-    is_partial_period: bool
-    value: float | None
-    unit: str
-    n: int | None
-    status: str
-
-
-class Row(Value):
-    """A value of a period and entity, with what it is compared with."""
-
-    entity_type: str
-    entity_id: str
-    entity_name: str | None
-    numerator: float | None
-    denominator: float | None
-    ci_low: float | None
-    ci_high: float | None
-    prior_value: float | None
-    delta: float | None
-    is_delta_significant: bool | None
-    last_year_value: float | None
-    last_year_delta: float | None
-    target: float | None
-    target_to_date: float | None
-    attainment: float | None
-    annotations: str | None
-
-
-class VariantOfKpi(BaseModel):
-    """A way to compute a KPI, and by what it is published."""
-
-    variant: str
-    name: str
-    formula: str
-    unit: str
-    by: list[str]
-    grains: list[str]
-
-
-class KpiOverview(BaseModel):
-    """A KPI with its variants, and its newest complete month."""
-
-    kpi: str
-    default_variant: str
-    newest: Value | None
-    variants: list[VariantOfKpi]
-
-
-class Kpis(Answer):
-    """What is published."""
-
-    kpis: list[KpiOverview]
-
-
-class Shown(Answer):
-    """A KPI by period and entity."""
-
-    kpi: str
-    variant: str
-    name: str
-    formula: str
-    by: str
-    rows: list[Row]
-    annotations: list[str]
-
-
-class Checks(Answer):
-    """What the checks of the run that published found."""
-
-    status: str  # passed, or the worst severity that failed
-    n: int  # checks
-    checks: list[Checked]
-
-
-class Freshness(Answer):
-    """How new the numbers are."""
-
-    status: str  # ok, or in_question
-    n: int  # sources
-    sources: list[Delivered]
 
 
 class _StrictTool(Tool):
@@ -239,6 +162,14 @@ def _tools(published_dir: Path) -> dict[str, Callable[..., Answer]]:
                 annotations=[one.in_words for one in annotations_of(connection, kpi, by, found.periods)],
             )
 
+    def explain(
+        kpi: Kpi, period: Period = None, grain: OfGrain = None, by: OfEntity = None, variant: Variant = None
+    ) -> Explained:
+        """Explain how a value was made: the formula with its numbers, and the delivered rows and files behind each."""
+        with _reading(published_dir) as (connection, publication):
+            cell, notes = find_cell(connection, kpi, variant, period, Grain(grain) if grain else None, by)
+            return _explained(cell, explain_cell(connection, cell), _about(publication, notes))
+
     def checks(
         table: Annotated[Text | None, Field(description="Only of this table, for example kpi_revenue.")] = None,
         failed_only: Annotated[bool, Field(description="Leave out checks that passed.")] = True,
@@ -264,6 +195,7 @@ def _tools(published_dir: Path) -> dict[str, Callable[..., Answer]]:
     return {
         "What is published": _answering(list_kpis),
         "A KPI by period": _answering(show),
+        "How a value was made": _answering(explain),
         "What checks found": _answering(checks),
         "How new the numbers are": _answering(freshness),
     }
@@ -307,6 +239,46 @@ def _about(publication: Published, notes: list[str] | None = None) -> dict[str, 
 
 def _row(record: dict[str, Any]) -> Row:
     return Row(**{**record, "period": record["period_label"], "n": record["sample_size"]})
+
+
+def _value(cell: Cell) -> dict[str, Any]:
+    return {
+        "variant": cell.variant.variant,
+        "period": cell.period.label,
+        "is_partial_period": cell.is_partial_period,
+        "value": cell.value,
+        "unit": cell.variant.unit,
+        "n": cell.sample_size,
+        "status": cell.status,
+    }
+
+
+def _explained(cell: Cell, found: Explanation, about: dict[str, Any]) -> Explained:
+    return Explained(
+        **about,
+        **_value(cell),
+        kpi=cell.variant.kpi_id,
+        entity_type=cell.entity_type,
+        entity_id=cell.entity_id,
+        formula=found.formula,
+        numerator=found.numerator_sql,
+        denominator=found.denominator_sql,
+        recomputed={
+            name: None if number is None else float(number)
+            for name, number in (
+                ("numerator", found.numerator),
+                ("denominator", found.denominator),
+                ("value", found.value),
+            )
+        },
+        parts=[ExplainedPart.model_validate(part) for part in found.parts],
+        left_out=list(found.left_out),
+        made_by=[" > ".join(chain) for chain in found.models],
+        files=list(found.files[:_MOST_FILES]),
+        checks_passed=found.checks.passed,
+        checks_failed=list(found.checks.failed),
+        restatements=[ExplainedRestatement.model_validate(one) for one in found.restatements],
+    )
 
 
 def _overviews(connection: duckdb.DuckDBPyConnection) -> list[KpiOverview]:

@@ -20,7 +20,7 @@ from tests.conftest import PROJECT_DIR, Installation
 
 SECRET = "the canary sings"  # in a file and in an environment variable; no answer may contain it
 # What each tool needs, for a question that has an answer.
-NEEDED: dict[str, dict[str, Any]] = {"show": {"kpi": "revenue"}}
+NEEDED: dict[str, dict[str, Any]] = {name: {"kpi": "revenue"} for name in ("show", "explain")}
 # Each error names what is possible.
 NAMES_WHAT_IS_POSSIBLE = (
     "Published: ", "Published by ", "Write a week like", "like 2025-06 or 2025-Q3", "Checked tables: ",
@@ -82,7 +82,7 @@ def test_every_tool_only_reads_and_answers_with_status_n_and_as_of_date(demo: In
         return await with_what_is_needed(client)
 
     results = in_session(demo, talk)
-    assert {"list_kpis", "show", "checks", "freshness"} <= results.keys()
+    assert results.keys() == {"list_kpis", "show", "explain", "checks", "freshness"}
     for tool in tools:
         assert tool.description
         assert tool.annotations
@@ -119,6 +119,21 @@ def test_answers_equal_the_scorecard(demo: Installation) -> None:
         for row in rows:
             expected = published[kpi, variant, by, row["entity_id"], row["period"]]
             assert (row["value"], row["n"], row["status"]) == expected
+
+
+def test_an_explanation_is_made_of_delivered_rows_that_add_up_to_the_published_value(demo: Installation) -> None:
+    async def talk(client: Client) -> CallToolResult:
+        return await client.call_tool("explain", {"kpi": "revenue", "period": "2025-12", "by": "channel=web"})
+
+    answer = answered(in_session(demo, talk))
+    assert (answer["kpi"], answer["variant"], answer["period"], answer["entity_id"]) == (
+        *("revenue", "net", "2025-12", "web"),
+    )
+    assert answer["recomputed"]["value"] == pytest.approx(answer["value"])
+    rows = [row for part in answer["parts"] for term in part["terms"] for row in term["first_rows"]]
+    assert rows
+    assert all((demo.data_dir / "landing" / row["source_file"]).exists() for row in rows)
+    assert answer["files"]
 
 
 def attempts(canary: Path) -> list[str]:
@@ -165,8 +180,10 @@ def test_nothing_but_the_published_answers_can_be_read(demo: Installation, tmp_p
         ]
 
     tried = in_session(demo, talk, CANARY=SECRET)
-    assert {("show", "kpi"), ("show", "by"), ("show", "period"), ("show", "since"), ("show", "variant")} <= {
-        (tool, argument) for tool, argument, _ in tried
+    assert {(tool, argument) for tool, argument, _ in tried} == {
+        *(("show", argument) for argument in ("kpi", "by", "period", "since", "variant")),
+        *(("explain", argument) for argument in ("kpi", "by", "period", "variant")),
+        ("checks", "table"),
     }
     for tool, argument, result in tried:
         assert result.is_error, (tool, argument, said(result)[:500])

@@ -157,6 +157,15 @@ def test_restated_values_are_one_line_per_publication_kpi_and_month(publications
     assert publications.annotations("c", RESTATEMENTS) == expected  # kept in meta.restatements, and not twice
 
 
+def test_of_restatements_of_every_grain_those_of_months_are_marked(publications: Publications) -> None:
+    of_every_grain = RESTATEMENTS.replace("period_month", "period_start").replace(
+        "select *, timestamp", "select *, unnest(['week', 'month', 'quarter']) as grain, timestamp"
+    )
+    marked = publications.annotations("b", of_every_grain)
+    assert [mark[3] for mark in marked] == ["revenue", "nps", "revenue"]
+    assert marked[0][5] == "revenue (net) was 1,000.00, is 950.50; 2 other values changed, too"
+
+
 def test_a_variant_whose_definition_changed_is_marked_for_good(publications: Publications) -> None:
     def defined(how: str, digest: str) -> str:
         return (
