@@ -16,7 +16,7 @@ from pipelines.sql import quote_text
 # Of a month whose value has changed again and again, the last change counts.
 _EACH_ONCE = """
     select
-        * replace (text || case when times > 1 then format(' (restated {} times)', times) else '' end as text)
+        * replace (text || case when times > 1 then format(' (the last of {} changes)', times) else '' end as text)
     from (
         select
             *,

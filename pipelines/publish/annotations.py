@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 import duckdb
+import pandas as pd
 
 from pipelines.formatting import cell_text, counted
 from pipelines.publish.events import Event, load_events
@@ -131,10 +132,10 @@ def build_annotations(
     history = [old for old in before if old.kind in _HISTORY and not _is_outdated(old, delivered)]
     found = _with_publications({one.about: one for one in [*history, *new]}.values(), before, made)
     if found:
-        marks = ", ".join("?" for _ in fields(_Annotation))
-        connection.executemany(
-            f"insert into candidate.meta.annotations values ({marks})", sorted(map(astuple, found), key=repr)
-        )
+        rows = pd.DataFrame(sorted(map(astuple, found), key=repr), columns=[one.name for one in fields(_Annotation)])
+        connection.register("annotations_made", rows)  # a statement per row takes a millisecond, and history grows
+        connection.execute("insert into candidate.meta.annotations select * from annotations_made")
+        connection.unregister("annotations_made")
 
 
 def _with_publications(found: Iterable[_Annotation], before: Iterable[_Annotation], made: _Made) -> list[_Annotation]:

@@ -338,7 +338,7 @@ def test_periods_with_an_annotation_are_marked_and_it_is_listed_below(annotated:
     marked = [line[2:19].strip() for line in printed.splitlines() if line.startswith("│ 2025")]
     assert marked == ["2025-01 *", "2025-02 *", "2025-03 to date *"]
     assert [line for line in printed.splitlines() if line.startswith("*")] == [
-        "* 2025-01-01 to 2025-01-31: was 2, is 3 (restated 2 times) (restated)",
+        "* 2025-01-01 to 2025-01-31: was 2, is 3 (the last of 2 changes) (restated)",
         "* 2025-01-31 to 2025-02-02: Wyłom \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[2J (event)",
         "* 2025-03-01: क्\N{ZERO WIDTH JOINER}षति (event)",
     ]

@@ -9,9 +9,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.config_files import ConfigError
 from pipelines.publish.annotations import Marking, build_annotations
 from pipelines.publish.events import Event
-from pipelines.sources import Rejects
+from pipelines.settings import load_settings
+from pipelines.sources import Rejects, enabled_sources
 from pipelines.warehouse import new_file
 
 JANUARY, FEBRUARY = date(2025, 1, 1), date(2025, 2, 1)
@@ -222,3 +224,23 @@ def test_the_newer_finding_about_a_day_replaces_the_older(publications: Publicat
     assert str(mark[5]).endswith("0 to 7")
     [kept] = publications.annotations("b", rows, first, again)
     assert kept == mark
+
+
+def test_the_setting_replaces_the_share_from_which_sources_warn_and_events_are_checked(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"nodes": {}, "sources": {}, "parent_map": {}}))
+    settings = load_settings().model_copy(update={"company_dir": tmp_path})
+    sources = [source for source in enabled_sources(settings) if source.name == "shop"]
+    assert Marking.of(settings, sources, manifest).rejects == {"shop": sources[0].rejects}
+    stricter = settings.model_copy(update={"mark_quarantine_from": 0.001})
+    assert Marking.of(stricter, sources, manifest).rejects["shop"].warn == 0.001
+    (tmp_path / "events.yml").write_text("events: [{date: 2025-11-28}]")
+    with pytest.raises(ConfigError, match=r"events\.yml:1: events\.0\.text: missing"):
+        Marking.of(settings, sources, manifest)
+
+
+def test_thousands_of_annotations_are_written_with_their_types(publications: Publications) -> None:
+    events = [Event.model_validate({"date": "2025-01-05", "text": str(number)}) for number in range(3000)]
+    rows = publications.annotations("a", marking=Marking(events))
+    assert len(rows) == 3000
+    assert {row[1:5] for row in rows} == {(date(2025, 1, 5), date(2025, 1, 5), None, None)}
