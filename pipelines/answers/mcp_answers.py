@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.answers.catalogue import PublishedVariant
 from pipelines.answers.explain import DeliveredFile, LeftOut
 from pipelines.answers.quality import Checked, Delivered
 
@@ -27,6 +28,7 @@ class Answer(BaseModel):
 class Value(BaseModel):
     """A published value. `n` is the number of cases behind it; without a value, `status` says why."""
 
+    model_config = _FROM_ANSWERS
     variant: str
     period: str
     is_partial_period: bool
@@ -57,24 +59,13 @@ class Row(Value):
     annotations: str | None
 
 
-class VariantOfKpi(BaseModel):
-    """A way to compute a KPI, and by what it is published."""
-
-    variant: str
-    name: str
-    formula: str
-    unit: str
-    by: list[str]
-    grains: list[str]
-
-
 class KpiOverview(BaseModel):
-    """A KPI with its variants, and its newest complete month."""
+    """A KPI, its newest complete month, and its variants, of which the first is its own."""
 
+    model_config = _FROM_ANSWERS
     kpi: str
-    default_variant: str
     newest: Value | None
-    variants: list[VariantOfKpi]
+    variants: list[PublishedVariant]
 
 
 class Kpis(Answer):

@@ -24,7 +24,8 @@ from mcp.types import ToolAnnotations
 from pydantic import Field, ValidationError
 
 from pipelines.answers.annotations import annotations_of
-from pipelines.answers.cells import SCORECARD, Cell, Published, find_cell, publication_of
+from pipelines.answers.catalogue import published_kpis
+from pipelines.answers.cells import Cell, Published, find_cell, publication_of
 from pipelines.answers.explain import Explanation
 from pipelines.answers.explain import explain as explain_cell
 from pipelines.answers.mcp_answers import (
@@ -38,8 +39,6 @@ from pipelines.answers.mcp_answers import (
     Kpis,
     Row,
     Shown,
-    Value,
-    VariantOfKpi,
 )
 from pipelines.answers.periods import Choice, Grain
 from pipelines.answers.quality import checks_of, freshness_of
@@ -124,7 +123,9 @@ def _tools(published_dir: Path) -> dict[str, Callable[..., Answer]]:
     def list_kpis() -> Kpis:
         """List the published KPIs with their variants, cuts and grains, and the newest complete month of each."""
         with _reading(published_dir) as (connection, publication):
-            return Kpis(**_about(publication), kpis=_overviews(connection))
+            return Kpis(
+                **_about(publication), kpis=[KpiOverview.model_validate(kpi) for kpi in published_kpis(connection)]
+            )
 
     def show(
         kpi: Kpi,
@@ -179,7 +180,8 @@ def _tools(published_dir: Path) -> dict[str, Callable[..., Answer]]:
             found = checks_of(connection, table, failed_only=False)
             worst = next((one.severity for one in found if one.status != "passed"), "passed")
             shown = [one for one in found if one.status != "passed" or not failed_only]
-            return Checks(**_about(publication), status=worst, n=len(found), checks=shown[:_MOST_ROWS])
+            notes = [f"The first {_MOST_ROWS} of {len(shown):,}; name a table."] if len(shown) > _MOST_ROWS else []
+            return Checks(**_about(publication, notes), status=worst, n=len(found), checks=shown[:_MOST_ROWS])
 
     def freshness() -> Freshness:
         """Say how new the numbers are, by source, and which deliveries they lack or contain by a person's decision."""
@@ -279,45 +281,3 @@ def _explained(cell: Cell, found: Explanation, about: dict[str, Any]) -> Explain
         checks_failed=list(found.checks.failed),
         restatements=[ExplainedRestatement.model_validate(one) for one in found.restatements],
     )
-
-
-def _overviews(connection: duckdb.DuckDBPyConnection) -> list[KpiOverview]:
-    newest = {
-        row[0]: Value(
-            variant=row[1], period=row[2], is_partial_period=False, value=row[3], unit=row[4], n=row[5], status=row[6]
-        )
-        for row in connection.execute(
-            f"""
-            select kpi_id, variant, period_label, value, unit, sample_size, status
-            from {SCORECARD}
-            inner join marts.kpi_catalogue using (kpi_id)
-            inner join (select grain, period_start, period_label from marts.dim_period) using (grain, period_start)
-            where variant = default_variant and entity_type = 'company' and grain = 'month' and not is_partial_period
-            qualify row_number() over (partition by kpi_id order by value is null, period_start desc) = 1
-            """
-        ).fetchall()
-    }
-    found: dict[str, KpiOverview] = {}
-    for kpi_id, default, *of_variant in connection.execute(
-        f"""
-        select
-            kpi_id, default_variant, variant, variants.name_en, variants.formula_en, variants.unit, cuts,
-            published_grains
-        from marts.kpi_catalogue
-        inner join marts.kpi_variants as variants using (kpi_id)
-        inner join (
-            select
-                kpi_id, variant, list(distinct entity_type order by entity_type) as cuts,
-                list(distinct grain order by grain) as published_grains
-            from {SCORECARD}
-            group by kpi_id, variant
-        ) using (kpi_id, variant)
-        order by kpi_id, variant <> default_variant, variant
-        """
-    ).fetchall():
-        names = ("variant", "name", "formula", "unit", "by", "grains")
-        overview = found.setdefault(
-            kpi_id, KpiOverview(kpi=kpi_id, default_variant=default, newest=newest.get(kpi_id), variants=[])
-        )
-        overview.variants.append(VariantOfKpi(**dict(zip(names, of_variant, strict=True))))
-    return list(found.values())
