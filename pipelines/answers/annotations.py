@@ -11,6 +11,7 @@ import duckdb
 
 from pipelines.answers.cells import all_of
 from pipelines.answers.periods import Periods
+from pipelines.formatting import printable
 from pipelines.sql import quote_text
 
 # Of a month whose value has changed again and again, the last change counts.
@@ -49,7 +50,7 @@ class Annotation:
         """`2025-12-01 to 2025-12-14, channel web: shop closed (event)`."""
         days = str(self.starts_on) if self.starts_on == self.ends_on else f"{self.starts_on} to {self.ends_on}"
         whose = f", {self.entity_type} {self.entity_id}" if self.entity_type else ""
-        return f"{days}{whose}: {self.text} ({self.kind.replace('_', ' ')})"
+        return printable(f"{days}{whose}: {self.text} ({self.kind.replace('_', ' ')})")
 
 
 def annotations_of(connection: duckdb.DuckDBPyConnection, kpi_id: str, by: str, periods: Periods) -> list[Annotation]:

@@ -45,6 +45,7 @@ from pipelines.answers.quality import checks_of, freshness_of
 from pipelines.answers.questions import QuestionError
 from pipelines.answers.shown import find_rows
 from pipelines.config_files import problem_in_words
+from pipelines.formatting import printable
 from pipelines.warehouse import NotPublishedError, published_sandbox
 
 _INSTRUCTIONS = """\
@@ -56,7 +57,7 @@ is_partial_period is in progress, and is compared with as many days of the earli
 """
 _MOST_ROWS = 500
 _MOST_FILES = 20  # those with the most rows
-_DEFAULT_PERIODS = 12
+_PERIODS_OF_COMPANY, _PERIODS_OF_CUT = 12, 3
 
 Text = Annotated[str, Field(max_length=200)]
 Kpi = Annotated[Text, Field(description="A KPI's id, as list_kpis names it, for example revenue.")]
@@ -136,13 +137,15 @@ def _tools(published_dir: Path) -> dict[str, Callable[..., Answer]]:
         period: Period = None,
         since: Annotated[Text | None, Field(description="From this period or date on, for example 2025-06.")] = None,
         last: Annotated[
-            int, Field(ge=1, le=1000, description="Only so many of the latest periods.")
-        ] = _DEFAULT_PERIODS,
+            Annotated[int, Field(ge=1, le=1000)] | None,
+            Field(description="Only so many of the latest periods; by default 12 of the company, 3 of another cut."),
+        ] = None,
         variant: Variant = None,
     ) -> Shown:
         """Show a KPI by period, for the company or each entity of a cut, with comparisons, targets and annotations."""
         with _reading(published_dir) as (connection, publication):
-            choice = Choice(Grain(grain) if grain else None, period, since, last)
+            latest = last or (_PERIODS_OF_COMPANY if by == "company" else _PERIODS_OF_CUT)
+            choice = Choice(Grain(grain) if grain else None, period, since, latest)
             found = find_rows(connection, kpi, by, choice, variant)
             cursor = connection.execute(found.query)
             columns = [column[0] for column in cursor.description or ()]
@@ -240,7 +243,8 @@ def _about(publication: Published, notes: list[str] | None = None) -> dict[str, 
 
 
 def _row(record: dict[str, Any]) -> Row:
-    return Row(**{**record, "period": record["period_label"], "n": record["sample_size"]})
+    annotations = printable(record["annotations"]) if record["annotations"] else None
+    return Row(**{**record, "period": record["period_label"], "n": record["sample_size"], "annotations": annotations})
 
 
 def _value(cell: Cell) -> dict[str, Any]:

@@ -248,3 +248,17 @@ def test_before_the_first_publication_every_tool_says_what_to_do(tmp_path: Path)
         assert result.is_error
         assert said(result).startswith("Nothing is published that can be read. Run `kpi run`, then ask again.")
         assert str(tmp_path) not in said(result)
+
+
+def test_an_answer_is_short_unless_more_is_asked_for(demo: Installation) -> None:
+    async def talk(client: Client) -> list[CallToolResult]:
+        return [
+            await client.call_tool("show", {"kpi": "revenue", **more})
+            for more in ({}, {"by": "team"}, {"last": 20}, {"by": "rep", "grain": "week", "last": 1000}, {"last": 0})
+        ]
+
+    *short, too_long, nothing = in_session(demo, talk)
+    periods = [len({row["period"] for row in answered(result)["rows"]}) for result in short]
+    assert periods == [12, 3, 20]
+    assert "an answer has at most 500. Ask for fewer periods" in said(too_long)
+    assert said(nothing).startswith("last: Input should be greater than or equal to 1.")
