@@ -7,7 +7,9 @@ The server reads the current publication at each question, in a connection that 
 no settings. No tool takes SQL, a file or a name of a variable: each argument is compared with what is published.
 """
 
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
@@ -57,6 +59,7 @@ is_partial_period is in progress, and is compared with as many days of the earli
 """
 _MOST_ROWS = 500
 _MOST_FILES = 20  # those with the most rows
+_INTERRUPTED = 130  # the exit code of every command that somebody stopped
 _PERIODS_OF_COMPANY, _PERIODS_OF_CUT = 12, 3
 
 Text = Annotated[str, Field(max_length=200)]
@@ -95,7 +98,14 @@ class _StrictTool(Tool):
 
 def serve(published_dir: Path) -> None:
     """Answer questions about the publication in `published_dir` over standard input and output, until they end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     server_of(published_dir).run("stdio")
+
+
+def _stop(*_: object) -> None:
+    """End the process at once: the thread that waits for input cannot be interrupted, and nothing is left to finish."""
+    os._exit(_INTERRUPTED)
 
 
 def server_of(published_dir: Path) -> MCPServer:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -262,3 +264,31 @@ def test_an_answer_is_short_unless_more_is_asked_for(demo: Installation) -> None
     assert periods == [12, 3, 20]
     assert "an answer has at most 500. Ask for fewer periods" in said(too_long)
     assert said(nothing).startswith("last: Input should be greater than or equal to 1.")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_while_it_waits_for_a_question(tmp_path: Path, number: signal.Signals) -> None:
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipelines", "mcp"],
+        cwd=PROJECT_DIR,
+        env=Installation(tmp_path).variables(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        server.stdin.write(f"{json.dumps(hello)}\n")
+        server.stdin.flush()
+        assert json.loads(server.stdout.readline())["result"]["serverInfo"]["name"] == "kpi"
+        server.send_signal(number)
+        try:
+            assert server.wait(timeout=60) == 130  # if the signal is ignored, the server never ends
+        finally:
+            server.kill()
