@@ -163,22 +163,20 @@ def _restated(connection: duckdb.DuckDBPyConnection) -> Iterator[_Annotation]:
     """A line per publication, KPI and month: the company's value if it changed, and how many other values did."""
     if not _has(connection, "candidate", "restatements") or not _has(connection, "candidate", "kpi_catalogue"):
         return
-    by_grain = _has(connection, "candidate", "restatements", "grain")
-    month, of_months = ("period_start", "where grain = 'month'") if by_grain else ("period_month", "")
     rows = connection.execute(
-        f"""
+        """
         with restated as (
             select *, entity_type = 'company' and variant = default_variant as is_headline
             from candidate.meta.restatements
             inner join candidate.marts.kpi_catalogue using (kpi_id)
-            {of_months}
+            where grain = 'month'
         )
         select
-            publication_id, published_at, kpi_id, {month}, default_variant, any_value(unit),
+            publication_id, published_at, kpi_id, period_start, default_variant, any_value(unit),
             max(case when is_headline then value_before end), max(case when is_headline then value_after end),
             count(*) filter (is_headline), count(*) filter (not is_headline)
         from restated
-        group by publication_id, published_at, kpi_id, {month}, default_variant
+        group by publication_id, published_at, kpi_id, period_start, default_variant
         """
     ).fetchall()
     for publication_id, published_at, kpi_id, month, variant, unit, before, after, headline, others in rows:
@@ -329,17 +327,12 @@ def _annotations_of_previous(connection: duckdb.DuckDBPyConnection) -> list[_Ann
     ]
 
 
-def _has(connection: duckdb.DuckDBPyConnection, database: str, table: str, column: str | None = None) -> bool:
-    """Whether a database has a table, with a column if one is given."""
+def _has(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> bool:
     found = connection.execute(
-        f"select 1 from duckdb_columns() where database_name = {quote_text(database)} "
-        f"and table_name = {quote_text(table)} and column_name = coalesce({_text(column)}, column_name)"
+        f"select 1 from duckdb_tables() where database_name = {quote_text(database)} "
+        f"and table_name = {quote_text(table)}"
     )
     return found.fetchone() is not None
-
-
-def _text(value: str | None) -> str:
-    return "null" if value is None else quote_text(value)
 
 
 def _end_of_month(first: date) -> date:

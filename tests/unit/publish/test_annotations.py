@@ -135,13 +135,15 @@ def test_a_source_that_came_later_than_the_first_is_marked_on_its_first_delivery
 
 
 RESTATEMENTS = """
-    create table candidate.meta.restatements as select *, timestamp '2025-03-01 00:00:00' as published_at from (values
+    create table candidate.meta.restatements as
+    select *, unnest(['week', 'month', 'quarter']) as grain, timestamp '2025-03-01 00:00:00' as published_at
+    from (values
         ('a', date '2025-01-01', 'revenue', 'net', 'company', 'company', 1000::decimal(38, 12), 950.5),
         ('a', date '2025-01-01', 'revenue', 'gross', 'company', 'company', 1000, 951),
         ('a', date '2025-01-01', 'revenue', 'net', 'channel', 'web', 1000, null),
         ('a', date '2025-02-01', 'nps', 'period', 'company', 'company', 10, null),
         ('b', date '2025-02-01', 'revenue', 'net', 'channel', 'web', 10, 11)
-    ) as t(publication_id, period_month, kpi_id, variant, entity_type, entity_id, value_before, value_after);
+    ) as t(publication_id, period_start, kpi_id, variant, entity_type, entity_id, value_before, value_after);
     create table candidate.marts.kpi_catalogue as
     from (values ('revenue', 'net', 'money'), ('nps', 'period', 'score')) as t(kpi_id, default_variant, unit)
 """
@@ -157,15 +159,6 @@ def test_restated_values_are_one_line_per_publication_kpi_and_month(publications
     ]  # fmt: skip
     assert publications.annotations("b", RESTATEMENTS) == expected
     assert publications.annotations("c", RESTATEMENTS) == expected  # kept in meta.restatements, and not twice
-
-
-def test_of_restatements_of_every_grain_those_of_months_are_marked(publications: Publications) -> None:
-    of_every_grain = RESTATEMENTS.replace("period_month", "period_start").replace(
-        "select *, timestamp", "select *, unnest(['week', 'month', 'quarter']) as grain, timestamp"
-    )
-    marked = publications.annotations("b", of_every_grain)
-    assert [mark[3] for mark in marked] == ["revenue", "nps", "revenue"]
-    assert marked[0][5] == "revenue (net) was 1,000.00, is 950.50; 2 other values changed, too"
 
 
 def test_a_variant_whose_definition_changed_is_marked_for_good(publications: Publications) -> None:
