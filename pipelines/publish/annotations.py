@@ -161,7 +161,7 @@ def _events(events: Iterable[Event]) -> Iterator[_Annotation]:
 
 def _restated(connection: duckdb.DuckDBPyConnection) -> Iterator[_Annotation]:
     """A line per publication, KPI and month: the company's value if it changed, and how many other values did."""
-    if not _has(connection, "candidate", "restatements") or not _has(connection, "candidate", "kpi_catalogue"):
+    if not all(_columns(connection, "candidate", table) for table in ("restatements", "kpi_catalogue")):
         return
     rows = connection.execute(
         """
@@ -216,7 +216,8 @@ def _quarantined(connection: duckdb.DuckDBPyConnection, marking: Marking) -> Ite
 
 def _definitions(connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[_Annotation]:
     """Variants that are computed in another way than in the publication before."""
-    if not all(_has(connection, database, "definitions") for database in ("candidate", "previous")):
+    needed = {"kpi_id", "variant", "hash", "text"}
+    if not all(needed <= _columns(connection, database, "definitions") for database in ("candidate", "previous")):
         return
     rows = connection.execute(
         """
@@ -319,7 +320,7 @@ def _is_outdated(old: _Annotation, delivered: Mapping[str, set[str]]) -> bool:
 
 
 def _annotations_of_previous(connection: duckdb.DuckDBPyConnection) -> list[_Annotation]:
-    if not _has(connection, "previous", "annotations"):
+    if not _columns(connection, "previous", "annotations"):
         return []
     names = ", ".join(one.name for one in fields(_Annotation))
     return [
@@ -327,12 +328,13 @@ def _annotations_of_previous(connection: duckdb.DuckDBPyConnection) -> list[_Ann
     ]
 
 
-def _has(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> bool:
-    found = connection.execute(
-        f"select 1 from duckdb_tables() where database_name = {quote_text(database)} "
+def _columns(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> set[str]:
+    """The columns of a table; none if a database, such as one of an earlier version, does not have it."""
+    rows = connection.execute(
+        f"select column_name from duckdb_columns() where database_name = {quote_text(database)} "
         f"and table_name = {quote_text(table)}"
-    )
-    return found.fetchone() is not None
+    ).fetchall()
+    return {name for (name,) in rows}
 
 
 def _end_of_month(first: date) -> date:
