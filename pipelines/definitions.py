@@ -14,6 +14,7 @@ from pipelines.ingest.assets import raw_assets
 from pipelines.ingest.late_files import late_files_sensor, newest_delivery
 from pipelines.operations.housekeeping import housekeeping_sensor
 from pipelines.partitions import delivery_days
+from pipelines.publish.annotations import Marking
 from pipelines.publish.asset_checks import published_checks, standing_sensor
 from pipelines.publish.assets import published_asset
 from pipelines.publish.basis import basis
@@ -41,12 +42,13 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
     """The whole pipeline of an installation.
 
     Raises:
-        ConfigError: alerts, holidays or models are invalid; the message says why.
+        ConfigError: alerts, holidays, events or models are invalid; the message says why.
     """
     load_alerts(settings.alerts_file)  # an invalid file must be noticed before it is needed
     public_holidays(settings)  # and so must a country whose holidays are not known
     partitions = delivery_days(settings, newest_delivery(settings, sources))
     manifest = ensure_manifest(settings, sources)
+    marking = Marking.of(settings, sources, manifest)
     models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
     history = CheckHistory(settings.check_history_path)
     is_daemon = settings.started_by == "daemon"
@@ -62,6 +64,7 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
         blocking_tests(transform),
         descriptions_of_models(manifest),
         partial(basis, settings, sources, manifest),
+        marking,
     )
     daily_job = dg.define_asset_job(
         JOB,

@@ -27,10 +27,18 @@ def cell_text(value: Decimal | None, unit: str) -> str:
             return f"{value:,.2f}"
 
 
+# Python calls them not printable, but Persian words and emoji are spelled with them.
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+
+
 def printable(text: str) -> str:
-    """`text` in a form that is safe for a terminal: data can neither move the cursor nor break a line."""
+    """`text` in a form that is safe for a terminal: it cannot move the cursor, break a line or reverse its order."""
     return "".join(
-        character if character.isprintable() else " " if character in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+        character
+        if character.isprintable() or character in _JOINERS
+        else " "
+        if character in "\n\t"
+        else "\N{REPLACEMENT CHARACTER}"
         for character in text
     )
 

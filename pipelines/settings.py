@@ -106,6 +106,8 @@ class SettingsFile(BaseModel):
     data_docs_url: str = "http://127.0.0.1:3001"
     holiday_country: str | None = None  # ISO code; its public holidays have fewer rows and lower targets
     unusual_days: Annotated[list[date], NoDecode] = []  # days whose row counts are left out of the normal range
+    # The share of a delivery's rows in quarantine from which its day is marked; default: from where its checks warn.
+    mark_quarantine_from: float | None = Field(default=None, ge=0, le=1)
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
 
@@ -220,6 +222,10 @@ class Settings(SettingsFile, BaseSettings):
     @property
     def alerts_file(self) -> Path:
         return self.alerts or PROJECT_DIR / "alerts.yml"
+
+    @property
+    def events_file(self) -> Path:
+        return self.company_dir / "events.yml"
 
     @cached_property
     def data_docs_dir(self) -> Path:

@@ -1,4 +1,4 @@
-"""`kpi show`, `sql`, `versions`, `diff`, `plan` and `rollback`: what analysts read, read before, and would read."""
+"""`kpi show`, `sql`, `mcp`, `versions`, `diff`, `plan`, `rollback`: what analysts read, read before, and would read."""
 
 from contextlib import suppress
 from enum import StrEnum
@@ -104,6 +104,18 @@ def sql(
 
     with errors_in_words():
         run_sql(get_settings().published_dir, query, Target.of(output, to, excel), None if everything else limit)
+
+
+@app.command()
+def mcp() -> None:
+    """Answer a program's questions about published KPIs, by the Model Context Protocol over standard input and output.
+
+    A program such as an assistant starts this command by itself; its settings need the command's path.
+    """
+    from pipelines.answers.mcp_server import serve
+
+    with errors_in_words():
+        serve(get_settings().published_dir)
 
 
 @app.command()

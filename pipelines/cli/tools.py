@@ -32,18 +32,22 @@ def dev(
 
 @app.command()
 def validate() -> None:
-    """Check that settings, sources, suites, alerts and models load, and that Dagster can load every definition."""
+    """Check that settings, sources, suites, alerts, events and models load, and that Dagster can load all of it."""
+    from pipelines.publish.events import events_of_nobody, load_events
     from pipelines.runs.job import prepare_instance
 
     with errors_in_words():
-        prepare_instance(get_settings())
+        settings = get_settings()
+        prepare_instance(settings)
         import dagster as dg
 
         from pipelines.definitions import defs
 
         definitions = defs()
     dg.Definitions.validate_loadable(definitions)
-    console.print("Settings, sources, suites, alerts, models and all Dagster definitions load.")
+    console.print("Settings, sources, suites, alerts, events, models and all Dagster definitions load.")
+    for line in events_of_nobody(load_events(settings.events_file), settings.published_dir):
+        console.print(line, markup=False)
 
 
 @app.command()

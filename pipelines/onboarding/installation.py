@@ -32,6 +32,18 @@ reporting_currency: {currency}
 {fiscal_year}
 {country}
 """
+_EVENTS = """\
+# What happened, and when: `kpi show` marks the periods, and lists it below. docs/operations.md explains it.
+
+events:
+#  - date: 2025-11-28
+#    text: Black Friday
+#  - from: 2025-12-01
+#    to: 2025-12-14
+#    text: The shop was closed
+#    kpis: [revenue, sales_growth]   # by default, all
+#    entity: channel=web             # by default, all
+"""
 _OPTIONS = {
     "reporting_currency": "--currency",
     "time_zone": "--time-zone",
@@ -48,7 +60,7 @@ def create_installation(
     sources: Sequence[str] = (),
     fiscal_year_start_month: int = 1,
 ) -> Settings:
-    """Write `kpi.yml`, `company/` and `data/landing/` to `folder`, and return the settings.
+    """Write `kpi.yml`, `company/events.yml` and `data/landing/` to `folder`, and return the settings.
 
     `country` is the one whose public holidays are observed. `sources` are shipped sources to start with. The first
     delivery day is yesterday, until an older file is added.
@@ -88,7 +100,10 @@ def create_installation(
     for place in (folder / "company", *(folder / "data" / "landing" / name for name in sources or [""])):
         place.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
-    return load_settings(path)
+    settings = load_settings(path)
+    if not settings.events_file.exists():
+        settings.events_file.write_text(_EVENTS, encoding="utf-8")
+    return settings
 
 
 def is_changeable() -> bool:

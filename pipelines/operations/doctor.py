@@ -31,6 +31,7 @@ from pipelines.checks.suites import load_suites
 from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
 from pipelines.holidays import public_holidays
+from pipelines.publish.events import load_events
 from pipelines.publish.versions import Version, versions
 from pipelines.runs.history import DagsterHistory, HistoryError
 from pipelines.runs.processes import is_alive, listener
@@ -137,6 +138,7 @@ def _configuration(settings: Settings) -> Iterator[Found]:
     )
     if settings.holiday_country:
         yield _loaded("holidays", lambda: f"{len(public_holidays(settings))} days of {settings.holiday_country}")
+    yield _loaded("events", lambda: counted(len(load_events(settings.events_file)), "event"))
     yield _loaded("alerts", lambda: f"channels {', '.join(load_alerts(settings.alerts_file).channels)}")
     try:
         channels = load_alerts(settings.alerts_file).channels

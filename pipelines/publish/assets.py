@@ -15,6 +15,7 @@ from pipelines.checks.history import CheckHistory
 from pipelines.config_files import ConfigError
 from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
+from pipelines.publish.annotations import Marking
 from pipelines.publish.basis import Basis
 from pipelines.publish.metadata import publication_metadata
 from pipelines.publish.publication import AuditError, Publication, publish
@@ -37,13 +38,15 @@ def published_asset(
     blocking_tests: Iterable[dg.AssetCheckKey] = (),
     descriptions: Mapping[str, Description] | None = None,
     basis_of_numbers: Callable[[], Basis] | None = None,
+    marking: Marking | None = None,
 ) -> dg.AssetsDefinition:
     """The published file, after every mart of `mart_tables`.
 
     Deny by default. Each delivery in the warehouse must have passed its checks in the run that judged it last, or a
     person must have accepted it. Each of the models' `blocking_checks` (stage, table, check) must have a passing result
     of this run in `history`, and each of `blocking_tests`, which dbt ran, a passing result among the run's events.
-    `descriptions` of tables become comments in the file, which also records the `basis_of_numbers`.
+    `descriptions` of tables become comments in the file, which also records the `basis_of_numbers`; `marking` becomes
+    its annotations.
     """
     required, tests = list(blocking_checks), list(blocking_tests)
 
@@ -103,6 +106,7 @@ def published_asset(
                 settings.published_dir,
                 descriptions=descriptions,
                 basis=based_on,
+                marking=marking,
             )
         except AuditError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None

@@ -22,6 +22,7 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
+from pipelines.publish.annotations import Marking, build_annotations
 from pipelines.publish.basis import TABLES_OF_BASIS, Basis, record
 from pipelines.publish.definition_changes import PLAN_FILE, TABLES_OF_CHANGES, record_changes
 from pipelines.publish.restatements import build_restatements
@@ -33,6 +34,17 @@ from pipelines.warehouse import attach_read_only, new_file, reader
 SCORECARD = "kpi_scorecard__monthly"
 
 _OWN_TABLES = {
+    "annotations": Description(
+        "What a reader should know about single days and months; one row per annotation and KPI that it concerns.",
+        {
+            "kind": "event (from events.yml), restated, quarantine, definition, unusual_day or source_connected.",
+            "ends_on": "The last day.",
+            "kpi_id": "Empty if it concerns all KPIs.",
+            "entity_id": "Empty if it concerns all entities.",
+            "subject": "The source, delivered table, check or variant that it is about.",
+            "publication_id": "The publication in which it appeared first.",
+        },
+    ),
     "check_results": Description("What the checks of the last runs found; one row per run, table and check.", {}),
     "lineage": Description("From what each model is made; one row per model and model, seed or delivered table.", {}),
     "publication": Description("This publication and the sources that it was made from; one row per source.", {}),
@@ -94,10 +106,12 @@ def publish(
     keep: int = 5,
     descriptions: Mapping[str, Description] | None = None,
     basis: Basis | None = None,
+    marking: Marking | None = None,
 ) -> dict[str, int]:
     """Build the candidate, audit it, swap it in; return the published tables with their row counts.
 
     `descriptions`, by table, become comments in the file, which database tools show. `basis`, if given, is recorded.
+    `marking` is what annotations are made of; without it, there are none.
 
     `published_dir` becomes (or stays) a link; the newest `keep` publications are kept next to it.
 
@@ -113,7 +127,9 @@ def publish(
     try:
         contents = contents_of(tables, warehouse_path)
         _link_unchanged(contents, published_dir, aside)
-        _build(publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, basis, aside)
+        _build(
+            publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, basis, marking, aside
+        )
         audit(aside, contents)
         _write_manifest(publication, contents, aside)
         aside.rename(candidate_dir)
@@ -187,6 +203,7 @@ def _build(
     published_dir: Path,
     descriptions: Mapping[str, Description],
     basis: Basis | None,
+    marking: Marking | None,
     folder: Path,
 ) -> None:
     with new_file(folder / "kpi.duckdb") as connection:
@@ -238,6 +255,7 @@ def _build(
             record_changes(connection, publication.publication_id, publication.published_at, previous, planned)
         if "kpi_scorecard" in tables:
             build_restatements(connection, publication, published_dir / "kpi.duckdb")
+        build_annotations(connection, publication, published_dir / "kpi.duckdb", marking)
         _comment(connection, {**_OWN_TABLES, **TABLES_OF_BASIS, **TABLES_OF_CHANGES, **descriptions})
 
 

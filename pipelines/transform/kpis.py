@@ -31,6 +31,40 @@ def kpis_of_marts(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: sorted(kpis) for name, kpis in found.items()}
 
 
+# What every KPI shares: from when to when there is data at all, and how a year's targets are spread over its days.
+_OF_EVERY_KPI = {"int_histories", "int_target_weights"}
+
+
+def kpis_of_tables(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The KPIs of each mart, by its name, and of each delivered table that their marts are made from, as `shop.orders`.
+
+    That a delivery makes the history begin earlier, or changes the targets of days, does not count.
+    """
+    nodes, sources = manifest["nodes"], manifest["sources"]
+    found: dict[str, set[str]] = {}
+    for unique_id, kpis in kpis_of_marts(manifest).items():
+        found.setdefault(nodes[unique_id]["name"], set()).update(kpis)
+        if not nodes[unique_id]["name"].startswith("kpi_"):
+            continue  # a fact has more KPIs than those of its rows' own sources
+        for name in _sources_behind(manifest, unique_id):
+            table = f"{sources[name]['source_name']}.{sources[name]['name']}"
+            found.setdefault(table, set()).update(kpis)
+    return {name: sorted(kpis) for name, kpis in found.items()}
+
+
+def _sources_behind(manifest: Mapping[str, Any], unique_id: str) -> set[str]:
+    """dbt's sources of a model, without those that it needs only for what every KPI shares."""
+    nodes, parents = manifest["nodes"], manifest["parent_map"]
+    seen: set[str] = set()
+    waiting = [unique_id]
+    while waiting:
+        here = waiting.pop()
+        if here not in seen and nodes.get(here, {}).get("name") not in _OF_EVERY_KPI:
+            seen.add(here)
+            waiting += parents.get(here, ())
+    return seen & set(manifest["sources"])
+
+
 def kpi_ids() -> set[str]:
     """The ids of the KPIs in the catalogue."""
     with (SHIPPED_PROJECT_DIR / "seeds" / "kpi_catalogue.csv").open(encoding="utf-8", newline="") as file:

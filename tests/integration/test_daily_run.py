@@ -571,7 +571,7 @@ def test_show_answers_as_table_csv_and_json(demo: Installation) -> None:
 
 @pytest.mark.parametrize("arguments", [["show", "revenue"], ["sql", "from kpi_catalogue"], ["versions"]])
 def test_answers_need_nothing_that_is_slow_to_import(demo: Installation, arguments: list[str]) -> None:
-    slow = ("dagster", "dbt", "great_expectations", "pandas", "openpyxl")
+    slow = ("dagster", "dbt", "great_expectations", "pandas", "openpyxl", "mcp")
     code = (
         f"import sys; from pipelines.cli import app; app({arguments!r}, standalone_mode=False); "
         f"sys.exit(str([m for m in {slow!r} if m in sys.modules] or ''))"

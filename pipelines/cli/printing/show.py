@@ -18,8 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.answers.cells import SCORECARD, Published, Variant, all_of, choose_variant, publication_of
-from pipelines.answers.periods import Choice, Comparison, Grain, Periods, choose_periods
+from pipelines.answers.annotations import Annotation, annotations_of
+from pipelines.answers.cells import SCORECARD, Published, Variant, all_of, publication_of
+from pipelines.answers.periods import Choice, Comparison, Grain, Periods
+from pipelines.answers.shown import find_rows
 from pipelines.cli.printing.output import Format, Result, Target, aside, write, write_parquet
 from pipelines.formatting import cell_text, printable
 from pipelines.partitions import days_in_words
@@ -28,7 +30,7 @@ from pipelines.warehouse import published
 
 _PERIOD_WIDTH = 15  # of a column of the scorecard, with its padding
 _MOST_NOTES = 5  # about deliveries, under a table
-_FIRST_COLUMNS = "kpi_id, variant, entity_type, entity_id, entity_name, grain, period_start, period_label"
+_MOST_ANNOTATIONS = 8  # under a table
 # How Excel shows values of a unit; it shows values of other units as they are.
 _NUMBER_FORMATS = {"money": "#,##0.00", "rate": "0.00%", "count": "#,##0", "score": "+0.0;-0.0;0.0"}
 _IN_UNIT = (
@@ -73,33 +75,20 @@ def show_kpi(
     """
     target = target or Target()
     with published(published_dir) as connection:
-        publication = publication_of(connection)
-        chosen, notes = choose_variant(connection, kpi_id, by, variant)
-        choices = {"kpi_id": kpi_id, "variant": chosen.variant, "entity_type": by}
-        what = f"{kpi_id} ({chosen.variant}) by {by}"
-        periods = choose_periods(connection, choice or Choice(), choices, what, publication.as_of_date)
-        has_currency = chosen.unit == "money" and publication.currency
-        currency = quote_text(publication.currency) if has_currency else "cast(null as varchar)"
-        query = f"""
-            select {_FIRST_COLUMNS}, scorecard.* exclude ({_FIRST_COLUMNS.replace(", period_label", "")}),
-                {quote_text(chosen.unit)} as unit,
-                {currency} as currency, {quote_text(publication.publication_id)} as publication_id
-            from {SCORECARD} as scorecard
-            inner join (select grain, period_start, period_label from marts.dim_period) using (grain, period_start)
-            where {all_of(choices)} and {periods.condition}
-            order by period_start, entity_id
-            """
+        shown = find_rows(connection, kpi_id, by, choice, variant)
+        publication, chosen, periods, notes = shown.publication, shown.variant, shown.periods, [*shown.notes]
         if target.form is Format.parquet:
             assert target.file is not None
             with aside(target.file) as path:
-                write_parquet(connection, query, path)
+                write_parquet(connection, shown.query, path)
             return
-        result = Result.of(connection.execute(query))
+        result = Result.of(connection.execute(shown.query))
         if target.form is Format.table and target.file is None:
             records = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
             title = f"{kpi_id} ({chosen.variant}) by {by}: {chosen.name}"
             heading = [title, chosen.formula, publication.in_words(zone)]
             _print_for_people(records, heading, by, chosen.unit, publication, compare)
+            notes += _listed(annotations_of(connection, kpi_id, by, periods))
             notes += _what_is_missing(records, chosen)
             notes += _what_is_compared(records, periods, compare)
             notes += _hint_at_what_is_known(connection, chosen, by, records, periods)
@@ -112,7 +101,7 @@ def show_kpi(
             formats |= dict.fromkeys(("numerator", "denominator"), "#,##0.####" if ratio else formats["value"])
             write(Result(result.columns, result.types, result.rows, formats), target)
     for note in notes:
-        print(note, file=sys.stderr if target.form is not Format.table else sys.stdout)
+        print(printable(note), file=sys.stderr if target.form is not Format.table else sys.stdout)
 
 
 def show_what_is_published(published_dir: Path, console: Console) -> None:
@@ -223,6 +212,15 @@ def _in_progress(grain: Grain, periods: Periods) -> list[_Column]:
         first = "first day" if days == 1 else f"first {days} days"
         columns.insert(0, _Column(f"{first}\nof {before.label}", grain, current.start, is_prior=True))
     return columns
+
+
+def _listed(annotations: Sequence[Annotation]) -> list[str]:
+    """A line per annotation, oldest first. If there are too many, what people wrote and what is newest."""
+    by_weight = sorted(annotations, key=lambda one: (one.kind == "event", one.starts_on), reverse=True)
+    chosen = by_weight[:_MOST_ANNOTATIONS]
+    lines = [f"* {one.in_words}" for one in annotations if one in chosen]
+    more = len(annotations) - len(chosen)
+    return [*lines, f"And {more} more in meta.annotations."] if more else lines
 
 
 def _hint_at_what_is_known(
@@ -353,11 +351,12 @@ def _line(record: dict[str, object], by: str, unit: str, in_progress: bool, comp
         return value if isinstance(value, Decimal) else None
 
     grain = Grain(str(record["grain"]))
+    so_far, mark = " to date" if record["is_partial_period"] else "", " *" if record["annotations"] else ""
     low, high = number("ci_low"), number("ci_high")
     top, bottom = number("numerator"), number("denominator")
     earlier, delta, is_significant = _COMPARED[compare]
     return {
-        grain: f"{record['period_label']}{' to date' if record['is_partial_period'] else ''}",
+        grain: f"{record['period_label']}{so_far}{mark}",
         by: "" if by == "company" else str(record["entity_name"]),
         "value": cell_text(number("value"), unit),
         "numerator / denominator": "" if top is None or bottom is None else f"{top:,.0f} / {bottom:,.0f}",

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -116,7 +117,35 @@ def published_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+ANNOTATIONS = """
+    ('event', date '2025-01-31', date '2025-02-02', 'revenue', null, null, 'Wyłom \u202e\x1b[2J', 1),
+    ('event', date '2025-03-01', date '2025-03-01', null, null, null, 'क्\N{ZERO WIDTH JOINER}षति', 1),
+    ('event', date '2025-02-10', date '2025-02-10', 'leads', 'rep', '=Ann', 'on leave', 1),
+    ('event', date '2025-02-10', date '2025-02-10', 'leads', 'rep', 'Bob', 'who has no leads', 1),
+    ('quarantine', date '2025-02-28', date '2025-02-28', 'cac', null, null, 'ads.spend: 9 of 10 rows', 1),
+    ('restated', date '2025-01-01', date '2025-01-31', 'revenue', null, null, 'was 1, is 2', 1),
+    ('restated', date '2025-01-01', date '2025-01-31', 'revenue', null, null, 'was 2, is 3', 2)
+"""
+
+
 Show = Callable[..., str]
+
+
+@pytest.fixture
+def annotated(published_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Show:
+    """The same as `shown` for a publication with annotations."""
+    shutil.copytree(published_dir, tmp_path / "published")
+    with duckdb.connect(str(tmp_path / "published" / "kpi.duckdb")) as connection:
+        connection.execute(
+            f"create table meta.annotations as select *, 'p' as publication_id from (values {ANNOTATIONS}) "
+            "as t(kind, starts_on, ends_on, kpi_id, entity_type, entity_id, text, published_at)"
+        )
+
+    def show(kpi_id: str, **choices: Any) -> str:
+        show_kpi(tmp_path / "published", WARSAW, kpi_id, **choices)
+        return capsys.readouterr().out
+
+    return show
 
 
 @pytest.fixture
@@ -302,6 +331,46 @@ def test_what_is_not_published_is_answered_with_what_is(shown: Show, choices: di
     with pytest.raises(QuestionError) as wrong:
         shown(**choices)
     assert str(wrong.value).startswith(message)
+
+
+def test_periods_with_an_annotation_are_marked_and_it_is_listed_below(annotated: Show) -> None:
+    printed = annotated("revenue")
+    marked = [line[2:19].strip() for line in printed.splitlines() if line.startswith("│ 2025")]
+    assert marked == ["2025-01 *", "2025-02 *", "2025-03 to date *"]
+    assert [line for line in printed.splitlines() if line.startswith("*")] == [
+        "* 2025-01-01 to 2025-01-31: was 2, is 3 (the last of 2 changes) (restated)",
+        "* 2025-01-31 to 2025-02-02: Wyłom \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[2J (event)",
+        "* 2025-03-01: क्\N{ZERO WIDTH JOINER}षति (event)",
+    ]
+
+
+def test_only_annotations_of_the_periods_the_kpi_and_the_entities_that_are_shown_count(annotated: Show) -> None:
+    def listed(*arguments: str, **choices: Any) -> list[str]:
+        return [line for line in annotated(*arguments, **choices).splitlines() if line.startswith("*")]
+
+    assert listed("revenue", choice=Choice(period="2025-02")) == [
+        "* 2025-01-31 to 2025-02-02: Wyłom \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[2J (event)"
+    ]
+    assert listed("leads", by="rep", choice=Choice(period="2025-02")) == ["* 2025-02-10, rep =Ann: on leave (event)"]
+    assert listed("cac", choice=Choice(period="2025-01")) == []
+    assert len(listed("revenue", choice=Choice(Grain.quarter))) == 3
+
+
+def test_annotations_are_a_column_of_what_is_written(annotated: Show) -> None:
+    rows = list(csv.DictReader(io.StringIO(annotated("leads", by="rep", target=Target(Format.csv)))))
+    assert [row["annotations"] for row in rows] == ["", "event: on leave", "event: क्\N{ZERO WIDTH JOINER}षति"]
+
+
+def test_of_many_annotations_those_that_people_wrote_are_listed_and_the_newest(annotated: Show, tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "published" / "kpi.duckdb")) as connection:
+        connection.execute(
+            "insert into meta.annotations select 'quarantine', date '2025-01-01' + i::int, date '2025-01-01' + i::int, "
+            "'revenue', null, null, 'rows ' || i, 1, 'p' from range(30) as days(i)"
+        )
+    lines = [line for line in annotated("revenue").splitlines() if line.startswith(("*", "And"))]
+    assert lines[-1] == "And 25 more in meta.annotations."
+    assert [line.rpartition("(")[2] for line in lines[:-1]] == [*["quarantine)"] * 6, "event)", "event)"]
+    assert "rows 29" in lines[5]
 
 
 def test_csv_says_which_kpi_variant_and_cut_it_is(shown: Show) -> None:

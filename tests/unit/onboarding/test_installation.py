@@ -8,6 +8,7 @@ import pytest
 from pipelines.config_files import ConfigError
 from pipelines.onboarding.installation import change_settings, create_installation
 from pipelines.partitions import business_day
+from pipelines.publish.events import load_events
 from pipelines.settings import load_settings, settings_file
 
 
@@ -19,6 +20,16 @@ def test_a_new_installation_has_settings_that_load_and_folders(tmp_path: Path) -
     assert settings.first_delivery == business_day(settings) - timedelta(days=1)
     assert settings.company_dir == tmp_path / "new" / "company"
     assert (settings.landing_dir / "shopify").is_dir()
+
+
+def test_the_events_file_of_a_new_installation_shows_how_and_one_that_is_there_stays(tmp_path: Path) -> None:
+    file = create_installation(tmp_path / "new", "EUR", "UTC").events_file
+    assert load_events(file) == []
+    file.write_text(file.read_text(encoding="utf-8").replace("\n#  ", "\n  "), encoding="utf-8")
+    assert [event.text for event in load_events(file)] == ["Black Friday", "The shop was closed"]
+    (tmp_path / "new" / "kpi.yml").unlink()
+    create_installation(tmp_path / "new", "EUR", "UTC")
+    assert len(load_events(file)) == 2
 
 
 def test_a_fiscal_year_begins_in_the_month_that_is_given(tmp_path: Path) -> None:

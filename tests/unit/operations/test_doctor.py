@@ -104,6 +104,14 @@ def test_what_the_settings_name_must_load(settings: Settings, values: dict[str, 
     assert [found.topic for found in diagnosis.found if found.level == "fail"] == [topic]
 
 
+def test_events_must_be_valid(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "events.yml").write_text("events: [{date: 2025-11-28, text: Sale, kpis: [profit]}]", encoding="utf-8")
+    diagnosis = diagnosed(settings.model_copy(update={"company_dir": tmp_path}))
+    [wrong] = [found for found in diagnosis.found if found.level == "fail"]
+    assert (diagnosis.is_misconfigured, wrong.topic) == (True, "events")
+    assert f"{tmp_path / 'events.yml'}:1: events.0.kpis.0: 'profit' is not a KPI." in wrong.said
+
+
 def test_a_channel_that_can_reach_nobody_is_named_by_its_variable(settings: Settings, tmp_path: Path) -> None:
     own = tmp_path / "alerts.yml"
     own.write_text(
