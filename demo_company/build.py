@@ -75,6 +75,7 @@ Definitions that apply throughout
 
 Definitions of the variants
   revenue         net = gross - discounts - refunds; margin = net - cost; aov = (gross - discounts) / orders;
+                  customers: those with an order in the period, each once; orders_per_customer: orders / customers;
                   new_customer_net, repeat_net: of first and of later orders; bookings: won deals by period of closing
   sales_growth    mom, qoq (quarter ends only), yoy, rolling_3, trailing_12: net against the span before, complete
                   months only. An entity's months begin with the first order or refund; later ones without any are 0

@@ -8,6 +8,8 @@
    - grains: those at which the value exists; default: all
    - mature: a condition; where it is false, there is no value yet
    - where: a filter on rows of the mart
+   - adds_up: false for a sum whose cases are counted once in each period and entity, such as customers: neither its periods nor its
+     entities add up
    - interval: the two columns of the mart with its own 95 % interval
    - known: a model and its column; if the column is empty in all rows, the variant has no source
    - so_far: true if the value of a period goes on changing after its end, so that no part of an earlier period is like the period
@@ -19,6 +21,7 @@
     {%- set company, sellers = "entity_type = 'company'", "entity_type in ('company', 'rep', 'team')" -%}
 
     {%- set revenue = {'mart': 'kpi_revenue', 'kpi': 'revenue', 'kind': 'sum', 'cases': 'orders', 'needs': ['orders']} -%}
+    {%- set buyers = dict(revenue, cases='customers', known=['fct_order_items', 'customer_id']) -%}
     {%- do measures.extend([
         dict(revenue, variant='net', value='net_amount'),
         dict(revenue, variant='gross', value='gross_amount'),
@@ -30,6 +33,9 @@
         dict(revenue, variant='repeat_net', value='repeat_net_amount'),
         dict(revenue, variant='aov', kind='ratio', value='average_order_value', numerator='gross_amount - discount_amount',
              denominator='orders'),
+        dict(buyers, variant='customers', value='customers', adds_up=false),
+        dict(buyers, variant='orders_per_customer', kind='ratio', value='orders_per_customer', numerator='customer_orders',
+             denominator='customers'),
     ]) -%}
 
     {%- set growth = {

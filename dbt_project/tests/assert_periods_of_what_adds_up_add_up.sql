@@ -2,7 +2,8 @@
 -- a period lost rows, or counted them twice. Margin is left out: it is unknown for the periods with an item of unknown cost,
 -- which are other ones at each grain. A whole that waits for deliveries has no value yet.
 {% set additive = [] %}
-{%- for measure in scorecard_measures() if measure.kind == 'sum' and measure.variant != 'margin' -%}
+{%- for measure in scorecard_measures()
+    if measure.kind == 'sum' and measure.adds_up is not false and measure.variant != 'margin' -%}
     {%- do additive.append(measure.kpi ~ ' ' ~ measure.variant) -%}
 {%- endfor -%}
 with

@@ -1,7 +1,8 @@
 -- A failure means that all weeks together hold more or less than all months, for a variant that adds up and is known at once, in
 -- some cut: a period lost rows, or counted them twice. Margin is left out, since it is unknown where a cost is.
 {% set additive = [] %}
-{%- for measure in scorecard_measures() if measure.kind == 'sum' and measure.variant != 'margin' and not measure.mature -%}
+{%- for measure in scorecard_measures()
+    if measure.kind == 'sum' and measure.adds_up is not false and measure.variant != 'margin' and not measure.mature -%}
     {%- do additive.append(measure.kpi ~ ' ' ~ measure.variant) -%}
 {%- endfor -%}
 select

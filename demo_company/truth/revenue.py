@@ -14,15 +14,20 @@ from demo_company.truth.movements import ORDER_CUTS
 
 
 def revenue(movements: pd.DataFrame, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
-    """Sales per period and cut: net = gross - discounts - refunds, its components, margin, orders and average order."""
+    """Sales per period and cut: net = gross - discounts - refunds, its components, margin, orders and customers.
+
+    A customer counts once in each period and entity with an order. Orders without a customer count for nobody.
+    """
     sales = movements.copy()
     sales["new_customer_net"] = sales["net"].where(sales["is_first"], 0)
     sales["repeat_net"] = sales["net"].where(~sales["is_first"], 0)
     money = ["net", "gross", "discounts", "refunds", "margin", "new_customer_net", "repeat_net"]
-    sales = in_periods(sales[["day", *ORDER_CUTS, *money, "orders"]], "day", as_of)
+    sales = in_periods(sales[["day", "customer_id", *ORDER_CUTS, *money, "orders"]], "day", as_of)
     rows = []
     for cut in ORDER_CUTS:
         sums = sales.groupby([*PERIOD, cut])[[*money, "orders"]].sum()
+        placed = sales[sales["orders"] == 1].groupby([*PERIOD, cut])["customer_id"].agg(["nunique", "count"])
+        sums[["customers", "of_customers"]] = placed.reindex(sums.index, fill_value=0)
         for (grain, start, entity), total in zip(sums.index, sums.to_dict("records"), strict=True):
             where = (*named(grain, start), "revenue")
             for variant in money:
@@ -33,6 +38,10 @@ def revenue(movements: pd.DataFrame, as_of: pd.Timestamp = AS_OF) -> list[TruthR
             spent = int(total["gross"] - total["discounts"])
             average = ratio(spent, 100 * orders)
             rows.append(TruthRow(*where, "aov", cut, str(entity), euros(spent), orders, average))
+            customers, of_customers = int(total["customers"]), int(total["of_customers"])
+            rows.append(TruthRow(*where, "customers", cut, str(entity), customers, None, customers))
+            each = ratio(of_customers, customers)
+            rows.append(TruthRow(*where, "orders_per_customer", cut, str(entity), of_customers, customers, each))
     return rows
 
 

@@ -438,7 +438,7 @@ EXPOSURES = (30, 90, 180, 365)
 VARIANTS = {
     "revenue": {
         **dict.fromkeys(("net", "gross", "discounts", "refunds", "margin", "orders", "aov"), ORDER_CUTS),
-        **dict.fromkeys(("new_customer_net", "repeat_net"), ORDER_CUTS),
+        **dict.fromkeys(("customers", "orders_per_customer", "new_customer_net", "repeat_net"), ORDER_CUTS),
         "bookings": DEAL_CUTS,
     },
     "sales_growth": dict.fromkeys(("wow", "mom", "qoq", "yoy", "rolling_3", "trailing_12"), ORDER_CUTS),
@@ -474,9 +474,12 @@ def test_every_kpi_has_its_variants_by_their_cuts(rows: list[truth.TruthRow]) ->
 def adds_up(row: truth.TruthRow) -> bool:
     """Whether numerator and denominator of the cuts add up to those of the company. Ratios of ratios do not.
 
-    Growth starts for each entity with its first sales, and only paid campaigns have a channel.
+    Growth starts for each entity with its first sales, only paid campaigns have a channel, and a customer may order in
+    several channels.
     """
-    return row.kpi_id not in ("sales_growth", "cac") and row.variant not in ("pipeline_velocity", "predictive_simple")
+    buyers = ("customers", "orders_per_customer")
+    velocity = ("pipeline_velocity", "predictive_simple")
+    return row.kpi_id not in ("sales_growth", "cac") and row.variant not in (*buyers, *velocity)
 
 
 def test_cuts_add_up_to_the_company(rows: list[truth.TruthRow]) -> None:
@@ -492,7 +495,8 @@ def test_cuts_add_up_to_the_company(rows: list[truth.TruthRow]) -> None:
 def test_revenue_of_weeks_months_quarters_and_years_adds_up_alike(rows: list[truth.TruthRow]) -> None:
     sums: dict[tuple[str, ...], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for row in rows:
-        if row.kpi_id == "revenue" and row.variant != "aov" and not row.grain.endswith("_to_date"):
+        adds_up_over_days = row.variant not in ("aov", "customers", "orders_per_customer")
+        if row.kpi_id == "revenue" and adds_up_over_days and not row.grain.endswith("_to_date"):
             sums[row.variant, row.entity_type, row.entity_id][row.grain] += Decimal(row.value or 0)
     for cell, of in sums.items():
         assert set(of) == {"week", "month", "quarter", "year"}, cell
@@ -604,7 +608,9 @@ def test_ratios_stay_within_their_bounds(rows: list[truth.TruthRow]) -> None:
         if row.kpi_id != "sales_growth" and row.variant != "payback_months":
             assert row.denominator is None or row.denominator >= 0, row
         if isinstance(row.value, float) and isinstance(row.numerator, int) and isinstance(row.denominator, int):
-            assert abs(row.numerator) <= row.denominator or row.variant == "activity", row
+            part_of_the_whole = row.variant not in ("activity", "orders_per_customer")
+            assert abs(row.numerator) <= row.denominator or not part_of_the_whole, row
+            assert row.numerator >= row.denominator or row.variant != "orders_per_customer", row
 
 
 # -------------------------------------------------------------------------------------- small cases worked by hand
@@ -697,6 +703,7 @@ def test_revenue_by_hand() -> None:
     assert company("2024-01", "margin") == Decimal("11.00")
     assert company("2024-01", "orders") == 1
     assert company("2024-01", "aov") == 29.0
+    assert company("2024-01", "customers") == 1
     # February, in Warsaw: 2 x 99.99 PLN at 0.250025 = 49.9999995 -> 50.00, and 5.00 refunded for January's order.
     assert company("2024-02", "gross") == Decimal("50.00")
     assert company("2024-02", "refunds") == Decimal("5.00")
@@ -708,6 +715,9 @@ def test_revenue_by_hand() -> None:
     assert value["2024-02", "net", "team", "boreal"] == Decimal("50.00")
     assert value["2024-02", "net", "team", "unassigned"] == Decimal("-5.00")
     assert value["2024-02", "aov", "channel", "web"] is None
+    assert found["2024-02", "orders_per_customer", "channel", "partner"] == (1, 1, 1.0)
+    assert found["2024-02", "customers", "channel", "web"] == (0, None, 0)
+    assert found["2024-02", "orders_per_customer", "channel", "web"] == (0, 0, None)
     assert ("2024-01", "net", "channel", "partner") not in value
 
 

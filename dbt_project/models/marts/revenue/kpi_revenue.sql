@@ -39,6 +39,22 @@ per_entity as (
     group by 1, 2, 3, 4
 ),
 
+orders as (
+    select * from {{ ref('int_counted_orders') }}
+),
+
+orders_in_periods as (
+    {{ in_periods('orders', 'ordered_on') }}
+),
+
+-- Who ordered on two days of a period is one customer of it, so days do not add up. Orders without a customer are nobody's.
+buyers as (
+    {% call by_cuts('orders_in_periods', ['grain', 'period_start'], cuts) %}
+        count(distinct customer_id) as customers,
+        count(customer_id) as customer_orders
+    {% endcall %}
+),
+
 spine as (
     {{ entity_periods('per_entity') }}
 )
@@ -63,6 +79,10 @@ select
     cast(coalesce(per_entity.net_amount - per_entity.new_customer_net_amount, 0) as decimal(18, 2))
         as repeat_net_amount,
     {{ safe_divide('per_entity.gross_amount - per_entity.discount_amount', 'per_entity.orders') }} as average_order_value,
+    cast(coalesce(buyers.customers, 0) as bigint) as customers,
+    cast(coalesce(buyers.customer_orders, 0) as bigint) as customer_orders,
+    {{ safe_divide('buyers.customer_orders', 'buyers.customers') }} as orders_per_customer,
     spine.is_partial_period
 from spine
 left join per_entity using (grain, period_start, entity_type, entity_id)
+left join buyers using (grain, period_start, entity_type, entity_id)
