@@ -40,7 +40,7 @@ demo.json    scale, seed and generator version these files were made with
 How to read truth.csv
   period_month  first day of the month; the last one, 2026-01, is in progress (as of {as_of})
   variant       the variant of the KPI, for example net or gross revenue
-  entity_type   company, or the cut: channel, rep, region, segment, team; entity_id says which one
+  entity_type   company, or the cut: channel, rep, region, segment, team, office; entity_id says which one
   numerator, denominator, value
                 money in EUR with two decimals, counts as whole numbers, ratios in full precision; blank means NULL
   The company has a row for every month of cac, retention and nps and for every cohort of clv. Otherwise, and for every
@@ -66,7 +66,8 @@ Definitions that apply throughout
   - Cancelled and deleted orders count nowhere, and neither do refunds of them. Deleted leads count nowhere.
   - Leads without a source, or with Select, unknown or an empty text, belong to the channel `unassigned`.
   - A rep belongs to the team of the newest row delivered on or before the day in question (before the first delivery:
-    to the team of that delivery). Without a rep the team is `unassigned`, too.
+    to the team of that delivery), and to the office likewise. Without a rep both are `unassigned`, and so is the
+    office of a rep who works from home.
   - A customer's segment and region are those of shop.customers, the channel is that of the first order that counts.
     Revenue and its growth are cut by the region and channel of the order; deals by their customer's.
   - The touches of a customer are the rows of ads.touchpoints with that customer_id; the last one is by touched_at, then

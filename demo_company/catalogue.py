@@ -30,12 +30,15 @@ FIRST_NAMES = (
 )  # fmt: skip
 INITIALS = "ABCDEFGHJKLMNPRSTUWZ"
 TEAMS = ("atlas", "boreal", "cobalt", "delta")
+OFFICES = ("warsaw", "berlin", "london", None)  # None: works from home
 
 _LEFT_BEFORE_BULK, _LEFT_DURING_DAILIES = day_number(date(2024, 9, 30)), day_number(date(2025, 12, 31))
 _HIRED_BEFORE_BULK, _HIRED_DURING_DAILIES = day_number(date(2024, 10, 1)), day_number(date(2025, 12, 1))
 _TEAM_CHANGE = day_number(date(2025, 12, 15))
 _MANAGERS, _SDRS, _AES = range(1, 5), range(5, 15), range(15, 29)
 _TEAM_MOVER, _TEAM_MOVED_TO = 18, 0
+_OFFICE_CHANGE = day_number(date(2025, 12, 3))
+_OFFICE_MOVER, _OFFICE_MOVED_TO = 22, 0
 _LEAVERS = {20: _LEFT_BEFORE_BULK, 9: _LEFT_DURING_DAILIES}
 _LATE_HIRES = {27: _HIRED_BEFORE_BULK, 14: _HIRED_BEFORE_BULK, 28: _HIRED_DURING_DAILIES}
 
@@ -91,8 +94,15 @@ def _home_team(number: int) -> int:
     return number % len(TEAMS)
 
 
+def _office(number: int, day: int) -> str | None:
+    """Every team has people in every office."""
+    if number == _OFFICE_MOVER and day >= _OFFICE_CHANGE:
+        return OFFICES[_OFFICE_MOVED_TO]
+    return OFFICES[number // len(TEAMS) % len(OFFICES)]
+
+
 def sales_reps(staff: Staff) -> pd.DataFrame:
-    """Versions of the staff list: everybody in the bulk delivery, then one row per hire, team change and departure."""
+    """Versions of the staff list: everybody in the bulk delivery, then one row per hire, change and departure."""
     rows = []
     for number, hired in staff.hired_on.items():
         left = staff.left_on.get(number, NEVER)
@@ -100,6 +110,8 @@ def sales_reps(staff: Staff) -> pd.DataFrame:
         rows.append((number, team, hired, left if left <= BULK_DAY else NEVER, max(hired, FIRST_DAY)))
         if number == _TEAM_MOVER:
             rows.append((number, _TEAM_MOVED_TO, hired, left, _TEAM_CHANGE))
+        if number == _OFFICE_MOVER:
+            rows.append((number, team, hired, left, _OFFICE_CHANGE))
         if BULK_DAY < left < NEVER:
             rows.append((number, team, hired, left, left))
     rows.sort(key=lambda row: (row[4], row[0]))
@@ -115,13 +127,14 @@ def sales_reps(staff: Staff) -> pd.DataFrame:
         "manager_id": rep_ids(np.where(role == "manager", -1, manager_of_team[team])),
         "hired_on": hired,
         "left_on": left,
+        "office": np.array([_office(*one) for one in zip(number.tolist(), day.tolist(), strict=True)], dtype=object),
     }
     return versions_frame("crm.sales_reps", raw, day)
 
 
 def rep_teams(sales_rep_versions: pd.DataFrame) -> pd.DataFrame:
-    """Team history for the truth: rep_id, valid_from (day), team. The first team also applies to all earlier days."""
-    history = sales_rep_versions[["rep_id", "team"]].copy()
+    """History for the truth: rep_id, valid_from (day), team, office. The first row also applies to all earlier days."""
+    history = sales_rep_versions[["rep_id", "team", "office"]].copy()
     history.insert(1, "valid_from", sales_rep_versions["delivered_on"].to_numpy().astype("datetime64[D]"))
     history["valid_from"] = history["valid_from"].astype("datetime64[s]")
     return history.sort_values(["rep_id", "valid_from"]).reset_index(drop=True)

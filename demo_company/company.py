@@ -78,8 +78,8 @@ class Company:
 
     @cached_property
     def clean(self) -> Frames:
-        """For each table, the newest version of every row; and under `crm.rep_teams`, who was in which team from which
-        day on (rep_id, valid_from, team)."""
+        """For each table, the newest version of every row; and under `crm.rep_teams`, who was in which team and
+        office from which day on (rep_id, valid_from, team, office)."""
         clean = {name: newest_versions(table, self.versions[name]) for name, table in TABLES.items()}
         return clean | {"crm.rep_teams": catalogue.rep_teams(self.versions["crm.sales_reps"])}
 

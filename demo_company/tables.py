@@ -117,7 +117,12 @@ TABLES: dict[str, Table] = {
             "opportunity_id stage changed_at",
             "opportunity_id stage changed_at:moment changed_by owner_id",
         ),
-        _table("crm.sales_reps", "xlsx", "rep_id", "rep_id name role team region manager_id hired_on:day left_on:day"),
+        _table(
+            "crm.sales_reps",
+            "xlsx",
+            "rep_id",
+            "rep_id name role team region manager_id hired_on:day left_on:day office",
+        ),
         _table(
             "crm.quotas",
             "xlsx",

@@ -36,11 +36,11 @@
         ],
         'sales_reps': [
             ['rep_id', text], ['name', text], ['role', text], ['team', text], ['region', text], ['manager_id', text],
-            ['hired_on', date], ['left_on', date],
+            ['hired_on', date], ['left_on', date], ['office', text],
         ],
         'sales_rep_versions': [
             ['rep_id', text], ['valid_from', date], ['name', text], ['role', text], ['team', text], ['region', text],
-            ['manager_id', text], ['hired_on', date], ['left_on', date],
+            ['manager_id', text], ['hired_on', date], ['left_on', date], ['office', text],
         ],
         'quotas': [
             ['rep_id', text], ['period_month', date], ['kpi_id', text], ['target_value', money], ['currency_code', text],
@@ -80,6 +80,8 @@
         'nps_responses': ['segment', 'region'],
         'ad_spend': ['platform_conversions', 'platform_revenue'],
         'opportunities': ['product'],
+        'sales_reps': ['office'],
+        'sales_rep_versions': ['office'],
     }.get(entity, [])) }}
 {%- endmacro %}
 
@@ -232,12 +234,12 @@ where _rank = 1
 {% macro union_as_delivered(entity) -%}
     {%- set columns = entity_columns(entity) -%}
     {%- for source_name, is_derived in sources_of(entity) %}
-    {%- set lacking = [] -%}
+    {%- set delivered = derivable_from()[entity] if is_derived else entity -%}
+    {%- set staging_model = ref('stg_' ~ source_name ~ '__' ~ delivered) -%}
     {%- if not is_derived -%}
-        {%- set staging_model = ref('stg_' ~ source_name ~ '__' ~ entity) -%}
         {{ require_columns(staging_model, entity) }}
-        {%- do lacking.extend(lacking_columns(staging_model, optional_columns(entity))) -%}
-    {%- endif %}
+    {%- endif -%}
+    {%- set lacking = lacking_columns(staging_model, optional_columns(entity)) %}
 select
     {%- for name, type in columns %}
     cast({{ 'null' if name in lacking else name }} as {{ type }}) as {{ name }},
@@ -247,9 +249,9 @@ select
     _row_number,
     _delivered_on
 from {% if is_derived -%}
-    ({{ derived_entity(entity, ref('stg_' ~ source_name ~ '__' ~ derivable_from()[entity])) }}) as derived
+    ({{ derived_entity(entity, staging_model) }}) as derived
     {%- else -%}
-    {{ ref('stg_' ~ source_name ~ '__' ~ entity) }}
+    {{ staging_model }}
     {%- endif %}
 {{ 'union all' if not loop.last }}
     {%- else %}

@@ -62,8 +62,9 @@
 
 
 {# The measures in the call's body, by the columns `keys`, for the company and by each of the `cuts`: entity type → expression over
-   the columns of `relation`. One scan computes all cuts; what belongs to no entity of a cut is `unassigned`. #}
-{% macro by_cuts(relation, keys, cuts) -%}
+   the columns of `relation`. One scan computes all cuts; what belongs to no entity of a cut is `unassigned`. The `optional` cuts
+   have rows only if some row of `relation` names an entity of theirs. #}
+{% macro by_cuts(relation, keys, cuts, optional=[]) -%}
     select
         {{ keys | join(', ') }},
         case
@@ -82,6 +83,9 @@
     from (
         select
             *,
+            {%- for entity_type in optional %}
+            count(nullif({{ cuts[entity_type] }}, 'unassigned')) over () > 0 as _names_{{ entity_type }},
+            {%- endfor %}
             {%- for entity_type, entity_id in cuts.items() %}
             coalesce(cast({{ entity_id }} as string), 'unassigned') as _{{ entity_type }}{{ ',' if not loop.last }}
             {%- endfor %}
@@ -93,6 +97,9 @@
         ({{ keys | join(', ') }}, _{{ entity_type }}){{ ',' if not loop.last }}
         {%- endfor %}
     )
+    {%- for entity_type in optional %}
+    {{ 'having' if loop.first else 'and' }} (grouping(_{{ entity_type }}) = 1 or bool_or(_names_{{ entity_type }}))
+    {%- endfor %}
 {%- endmacro %}
 
 

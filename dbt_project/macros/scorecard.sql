@@ -18,7 +18,7 @@
     {%- set measures = [] -%}
     {%- set months, cohorts = ['month'], ['month', 'quarter'] -%}
     {%- set whole = 'not is_partial_period' -%}
-    {%- set company, sellers = "entity_type = 'company'", "entity_type in ('company', 'rep', 'team')" -%}
+    {%- set company, sellers = "entity_type = 'company'", "entity_type in ('company', 'rep', 'team', 'office')" -%}
 
     {%- set revenue = {'mart': 'kpi_revenue', 'kpi': 'revenue', 'kind': 'sum', 'cases': 'orders', 'needs': ['orders']} -%}
     {%- set buyers = dict(revenue, cases='customers', known=['fct_order_items', 'customer_id']) -%}
@@ -212,7 +212,7 @@
     from {{ measure.mart }}
     where
         grain in ({{ text_list(shown + ([] if measure.so_far else to_date_grains(shown))) }})
-        and entity_type in ('company', 'team', 'rep', 'channel', 'segment', 'region')
+        and entity_type in ('company', 'team', 'office', 'rep', 'channel', 'segment', 'region')
         {%- if measure.where %}
         and {{ measure.where }}
         {%- endif %}

@@ -161,14 +161,21 @@ def euros(cents: int) -> Decimal:
     return Decimal(int(cents)).scaleb(-2)
 
 
-def team_on(reps: pd.Series[Any], days: pd.Series[Any], rep_teams: pd.DataFrame) -> pd.Series[Any]:
-    """The team of each rep on a day; `unassigned` without a rep. Before the first entry, the first team applies."""
-    teams = pd.Series(UNASSIGNED, index=reps.index, dtype=object)
+STAFF_CUTS = ["team", "office"]
+
+
+def staff_on(reps: pd.Series[Any], days: pd.Series[Any], rep_teams: pd.DataFrame) -> pd.DataFrame:
+    """The STAFF_CUTS of each rep on a day; `unassigned` without a rep or an office.
+
+    Before the first entry, the first team and office apply.
+    """
+    placed = pd.DataFrame(UNASSIGNED, index=reps.index, columns=STAFF_CUTS, dtype=object)
     for rep, history in rep_teams.sort_values("valid_from").groupby("rep_id"):
         mine = reps == rep
         since = np.searchsorted(history["valid_from"].to_numpy(), days[mine].to_numpy(), side="right") - 1
-        teams[mine] = history["team"].to_numpy(dtype=object)[np.maximum(since, 0)]
-    return teams
+        known = history[STAFF_CUTS].astype(object).fillna(UNASSIGNED).to_numpy(dtype=object)
+        placed.loc[mine, STAFF_CUTS] = known[np.maximum(since, 0)]
+    return placed
 
 
 # ------------------------------------------------------------------------------------------------------------ rates

@@ -13,6 +13,7 @@ from demo_company.truth.basics import (
     AS_OF,
     COMPANY,
     PERIOD,
+    STAFF_CUTS,
     UNASSIGNED,
     TruthRow,
     business_date,
@@ -23,13 +24,13 @@ from demo_company.truth.basics import (
     quantiles,
     ratio,
     shares,
-    team_on,
+    staff_on,
     to_eur,
 )
 from demo_company.truth.targets import daily_revenue_targets
 
-_CUTS = ("company", "rep", "team", "segment", "region")
-_OWNER_CUTS = ("company", "rep", "team")
+_CUTS = ("company", "rep", *STAFF_CUTS, "segment", "region")
+_OWNER_CUTS = ("company", "rep", *STAFF_CUTS)
 
 
 def bookings(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
@@ -88,9 +89,9 @@ def _deals_with_cuts(frames: Frames, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def _by_period_of(deals: pd.DataFrame, basis: str, frames: Frames, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Deals once per period that counts the day of `basis` (created or closed), with the owner's team on that day."""
+    """Deals once per period that counts the day of `basis` (created or closed), with the owner's STAFF_CUTS."""
     reached = deals[deals[basis].notna()].copy()
-    reached["team"] = team_on(reached["rep"], reached[basis], frames["crm.rep_teams"])
+    reached[STAFF_CUTS] = staff_on(reached["rep"], reached[basis], frames["crm.rep_teams"])
     return in_periods(reached, basis, as_of)
 
 
@@ -139,7 +140,7 @@ def _open_at_period_starts(deals: pd.DataFrame, frames: Frames, as_of: pd.Timest
         snapshots.append(open_then)
     pipeline = pd.concat(snapshots, ignore_index=True)
     eve = pipeline["start"] - pd.Timedelta(days=1)
-    pipeline["team"] = team_on(pipeline["rep"], eve, frames["crm.rep_teams"])
+    pipeline[STAFF_CUTS] = staff_on(pipeline["rep"], eve, frames["crm.rep_teams"])
     return calendar.merge(pipeline, on="start")
 
 

@@ -13,17 +13,18 @@ from demo_company.truth.basics import (
     AS_OF,
     COMPANY,
     PERIOD,
+    STAFF_CUTS,
     UNASSIGNED,
     TruthRow,
     business_date,
     in_periods,
     quantiles,
     shares,
-    team_on,
+    staff_on,
 )
 
 NO_SOURCE = ("Select", "unknown", "")
-_CUTS = ("company", "channel", "rep", "team")
+_CUTS = ("company", "channel", "rep", *STAFF_CUTS)
 _COHORT_DAYS = (30, 60, 90)
 
 
@@ -38,7 +39,8 @@ def lead_conversion(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRo
     leads["cohort_ever"] = leads["converted"].notna()
     leads["days_to_convert"] = (leads["converted"] - leads["created"]).dt.days
     leads["hours_to_first_touch"] = _hours_to_first_touch(leads)
-    converted = leads.assign(team=team_on(leads["rep"], leads["converted"], frames["crm.rep_teams"]))
+    converted = leads.copy()
+    converted[STAFF_CUTS] = staff_on(leads["rep"], leads["converted"], frames["crm.rep_teams"])
     created, converted = in_periods(leads, "created", as_of), in_periods(converted, "converted", as_of)
     rows = []
     for cut in _CUTS:
@@ -53,7 +55,7 @@ def lead_conversion(frames: Frames, as_of: pd.Timestamp = AS_OF) -> list[TruthRo
 
 
 def _leads_with_cuts(frames: Frames) -> pd.DataFrame:
-    """Leads that were not deleted, with business dates and cuts (the team on the day created)."""
+    """Leads that were not deleted, with business dates and cuts (team and office on the day created)."""
     leads = frames["crm.leads"]
     leads = leads[~leads["is_deleted"]].copy()
     leads["created"] = business_date(leads["created_at"])
@@ -61,7 +63,7 @@ def _leads_with_cuts(frames: Frames) -> pd.DataFrame:
     leads["company"] = COMPANY.name
     leads["channel"] = leads["source"].where(~leads["source"].isin(NO_SOURCE)).fillna(UNASSIGNED)
     leads["rep"] = leads["sdr_id"].fillna(UNASSIGNED)
-    leads["team"] = team_on(leads["rep"], leads["created"], frames["crm.rep_teams"])
+    leads[STAFF_CUTS] = staff_on(leads["rep"], leads["created"], frames["crm.rep_teams"])
     return leads
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import pandas as pd
 
 from demo_company.tables import Frames
-from demo_company.truth.basics import COMPANY, UNASSIGNED, business_date, month_of, team_on, to_eur
+from demo_company.truth.basics import COMPANY, STAFF_CUTS, UNASSIGNED, business_date, month_of, staff_on, to_eur
 
-ORDER_CUTS = ("company", "channel", "rep", "region", "segment", "team")
+ORDER_CUTS = ("company", "channel", "rep", "region", "segment", *STAFF_CUTS)
 CUSTOMER_CUTS = ("company", "segment", "region", "channel")
 
 
@@ -33,8 +33,8 @@ def sales_movements(frames: Frames) -> pd.DataFrame:
     """Everything that adds to or reduces sales, one row per order item, refund and order.
 
     Columns: day, month, order_id, customer_id, ordered_at, is_first, the cuts (company, channel, rep, region, segment,
-    team), and in EUR cents gross, discounts, cost, refunds, net and margin (net - cost); orders is 1 on one row per
-    order. The rows of an order and its items have the order's day, and a refund has its own day.
+    team, office), and in EUR cents gross, discounts, cost, refunds, net and margin (net - cost); orders is 1 on one row
+    per order. The rows of an order and its items have the order's day, and a refund has its own day.
     """
     fx = frames["finance.fx_rates"]
     orders = counting_orders(frames)
@@ -56,7 +56,7 @@ def sales_movements(frames: Frames) -> pd.DataFrame:
     rows[amounts] = rows[amounts].fillna(0).astype("int64")
     rows["month"] = month_of(rows["day"])
     rows["company"] = COMPANY.name
-    rows["team"] = team_on(rows["rep"], rows["day"], frames["crm.rep_teams"])
+    rows[STAFF_CUTS] = staff_on(rows["rep"], rows["day"], frames["crm.rep_teams"])
     rows["net"] = rows["gross"] - rows["discounts"] - rows["refunds"]
     rows["margin"] = rows["net"] - rows["cost"]
     return rows

@@ -20,6 +20,7 @@ from demo_company.truth.basics import (
     FIRST_MONTH,
     MONTHS,
     PERIOD,
+    STAFF_CUTS,
     TruthRow,
     euros,
     named,
@@ -27,7 +28,7 @@ from demo_company.truth.basics import (
     periods,
     ratio,
     rounded_quotient,
-    team_on,
+    staff_on,
     to_eur,
 )
 
@@ -139,8 +140,8 @@ def daily_revenue_targets(
 ) -> pd.DataFrame:
     """Revenue quotas spread over the days of their month, so that its first days contain round(target * their share).
 
-    The quotas of reps, or the company's own. One row per rep and day; columns: rep, team (on that day), company, month,
-    day, and eur in cents.
+    The quotas of reps, or the company's own. One row per rep and day; columns: rep, team and office then, company,
+    month, day, and eur in cents.
     """
     quotas = frames["crm.quotas"].rename(columns={"period_month": "month", "rep_id": "rep"})
     wanted = (quotas["kpi_id"] == "revenue") & ((quotas["rep"] != COMPANY.name) == of_reps)
@@ -157,7 +158,7 @@ def daily_revenue_targets(
     )
     daily["eur"] = due_on_day - due_on_eve
     daily["company"] = COMPANY.name
-    daily["team"] = team_on(daily["rep"], daily["day"], frames["crm.rep_teams"])
+    daily[STAFF_CUTS] = staff_on(daily["rep"], daily["day"], frames["crm.rep_teams"])
     return daily
 
 

@@ -428,10 +428,10 @@ def test_truth_file_holds_the_truth_as_text(data_dir: Path, rows: list[truth.Tru
                 assert len(text[column].partition(".")[2]) == 2
 
 
-ORDER_CUTS = {"company", "channel", "rep", "region", "segment", "team"}
-LEAD_CUTS = {"company", "channel", "rep", "team"}
-DEAL_CUTS = {"company", "rep", "team", "segment", "region"}
-OWNER_CUTS = {"company", "rep", "team"}
+ORDER_CUTS = {"company", "channel", "rep", "region", "segment", "team", "office"}
+LEAD_CUTS = {"company", "channel", "rep", "team", "office"}
+DEAL_CUTS = {"company", "rep", "team", "office", "segment", "region"}
+OWNER_CUTS = {"company", "rep", "team", "office"}
 CAMPAIGN_CUTS, COMPANY_ALONE = {"company", "channel"}, {"company"}
 CUSTOMER_CUTS = {"company", "segment", "region", "channel"}
 EXPOSURES = (30, 90, 180, 365)
@@ -685,6 +685,7 @@ def tiny_shop() -> dict[str, pd.DataFrame]:
                 "rep_id": ["R01", "R01"],
                 "valid_from": pd.to_datetime(["2024-01-01", "2024-02-01"]),
                 "team": ["atlas", "boreal"],
+                "office": ["warsaw", None],
             }
         ),
     }
@@ -713,6 +714,7 @@ def test_revenue_by_hand() -> None:
     assert company("2024-02", "new_customer_net") == Decimal("-5.00")
     assert company("2024-02", "repeat_net") == Decimal("50.00")
     assert value["2024-02", "net", "team", "boreal"] == Decimal("50.00")
+    assert value["2024-02", "net", "office", "unassigned"] == Decimal("45.00")  # from February on, R01 works from home
     assert value["2024-02", "net", "team", "unassigned"] == Decimal("-5.00")
     assert value["2024-02", "aov", "channel", "web"] is None
     assert found["2024-02", "orders_per_customer", "channel", "partner"] == (1, 1, 1.0)
@@ -841,6 +843,7 @@ def tiny_deals() -> dict[str, pd.DataFrame]:
                 "rep_id": ["R01", "R02", "R02"],
                 "valid_from": pd.to_datetime(["2024-01-01", "2024-01-01", "2024-02-01"]),
                 "team": ["atlas", "boreal", "cobalt"],
+                "office": ["warsaw", "berlin", "warsaw"],
             }
         ),
         "crm.quotas": tiny_quotas([("R01", "2024-02-01", "revenue", 20_000, "EUR")]),
@@ -859,6 +862,7 @@ def test_bookings_by_hand() -> None:
     assert value["2024-02", "bookings", "company", "company"] == Decimal("600.00")
     assert value["2024-02", "bookings", "rep", "R01"] == Decimal("100.00")
     assert value["2024-02", "bookings", "team", "cobalt"] == Decimal("500.00")
+    assert value["2024-02", "bookings", "office", "warsaw"] == Decimal("600.00")  # R02 moved there on 1 February
     assert value["2024-02", "bookings", "segment", "smb"] == Decimal("600.00")
     assert ("2024-02", "bookings", "region", "unassigned") not in value
 
@@ -939,6 +943,7 @@ def test_targets_by_hand() -> None:
                 "rep_id": ["R01", "R01", "R02"],
                 "valid_from": pd.to_datetime(["2024-01-01", "2024-02-11", "2024-01-01"]),
                 "team": ["atlas", "boreal", "cobalt"],
+                "office": ["warsaw", "berlin", "warsaw"],
             }
         ),
         "finance.fx_rates": tiny_shop()["finance.fx_rates"],

@@ -9,6 +9,7 @@ select
     orders.channel,
     orders.rep_id,
     orders.team,
+    orders.office,
     orders.region,
     orders.segment,
     orders.is_first_order,

@@ -49,6 +49,7 @@ select
     counted.channel,
     counted.rep_id,
     sales_reps.team,
+    sales_reps.office,
     counted.region,
     customers.segment,
     -- Orders without a customer do not belong to the same person: none of them is a first order.

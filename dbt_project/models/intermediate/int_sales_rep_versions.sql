@@ -1,6 +1,6 @@
--- The team of each sales rep over time; one row per sales rep and span [valid_from, valid_until) in which nothing changed.
+-- The team and office of each sales rep over time; one row per rep and span [valid_from, valid_until) in which nothing changed.
 -- The first known version applies to all days before it, the last version to all days after it.
-{% set attributes = ['name', 'role', 'team', 'region', 'manager_id', 'hired_on', 'left_on'] %}
+{% set attributes = ['name', 'role', 'team', 'office', 'region', 'manager_id', 'hired_on', 'left_on'] %}
 with
 
 delivered as (
@@ -44,6 +44,7 @@ select
     coalesce(name, rep_id) as rep_name,
     role,
     team,
+    office,
     region,
     manager_id,
     hired_on,

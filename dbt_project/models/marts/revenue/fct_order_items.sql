@@ -10,6 +10,7 @@ select
     channel,
     rep_id,
     team,
+    office,
     region,
     segment,
     is_first_order,

@@ -74,6 +74,7 @@ select
     placed.placed_channel as channel,
     placed.placed_rep_id as rep_id,
     sales_reps.team,
+    sales_reps.office,
     placed.placed_region as region,
     customers.segment,
     placed.is_first_order,

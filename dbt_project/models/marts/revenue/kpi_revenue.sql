@@ -1,7 +1,9 @@
 -- Revenue and its components per period in the reporting currency; one row per grain, period and company, channel, rep, team,
--- region or segment.
+-- office, region or segment. There are offices only if some rep has one.
 -- An entity has a row for every period from its first one to that of the as-of date, so that no period is skipped.
-{% set cuts = {'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'region': 'region', 'segment': 'segment'} %}
+{% set cuts = {
+    'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'office': 'office', 'region': 'region', 'segment': 'segment',
+} %}
 {% set sums = [
     'orders', 'gross_amount', 'discount_amount', 'refund_amount', 'net_amount', 'cost_amount', 'items_without_cost',
     'new_customer_net_amount',
@@ -15,7 +17,7 @@ daily as (
 ),
 
 per_day as (
-    {% call by_cuts('daily', ['business_date'], cuts) %}
+    {% call by_cuts('daily', ['business_date'], cuts, optional=['office']) %}
     {%- for column in sums %}
         sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
     {%- endfor %}

@@ -1,4 +1,5 @@
--- Revenue and its components per day in the reporting currency; one row per day, channel, rep, team, region and segment.
+-- Revenue and its components per day in the reporting currency; one row per day, channel, rep, team, office, region and
+-- segment.
 -- net = gross − discounts − refunds. A refund counts on its own date, and order lines count on the date of the order.
 with
 
@@ -8,11 +9,12 @@ orders as (
         channel,
         rep_id,
         team,
+        office,
         region,
         segment,
         count(*) as orders
     from {{ ref('int_counted_orders') }}
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4, 5, 6, 7
 ),
 
 sales as (
@@ -21,6 +23,7 @@ sales as (
         channel,
         rep_id,
         team,
+        office,
         region,
         segment,
         sum(gross_amount) as gross_amount,
@@ -29,7 +32,7 @@ sales as (
         sum(case when cost_amount is null then 1 else 0 end) as items_without_cost,
         sum(case when is_first_order then gross_amount - discount_amount else 0 end) as first_order_amount
     from {{ ref('fct_order_items') }}
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4, 5, 6, 7
 ),
 
 refunds as (
@@ -38,29 +41,30 @@ refunds as (
         channel,
         rep_id,
         team,
+        office,
         region,
         segment,
         sum(refund_amount) as refund_amount,
         sum(case when is_first_order then refund_amount else 0 end) as first_order_refund_amount
     from {{ ref('fct_refunds') }}
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4, 5, 6, 7
 ),
 
 movements as (
     select
-        business_date, channel, rep_id, team, region, segment, orders,
+        business_date, channel, rep_id, team, office, region, segment, orders,
         0 as gross_amount, 0 as discount_amount, 0 as refund_amount, 0 as cost_amount, 0 as items_without_cost,
         0 as new_customer_amount
     from orders
     union all
     select
-        business_date, channel, rep_id, team, region, segment, 0 as orders,
+        business_date, channel, rep_id, team, office, region, segment, 0 as orders,
         gross_amount, discount_amount, 0 as refund_amount, cost_amount, items_without_cost,
         first_order_amount as new_customer_amount
     from sales
     union all
     select
-        business_date, channel, rep_id, team, region, segment, 0 as orders,
+        business_date, channel, rep_id, team, office, region, segment, 0 as orders,
         0 as gross_amount, 0 as discount_amount, refund_amount, 0 as cost_amount, 0 as items_without_cost,
         -first_order_refund_amount as new_customer_amount
     from refunds
@@ -71,6 +75,7 @@ select
     coalesce(channel, 'unassigned') as channel,
     coalesce(rep_id, 'unassigned') as rep_id,
     coalesce(team, 'unassigned') as team,
+    coalesce(office, 'unassigned') as office,
     coalesce(region, 'unassigned') as region,
     coalesce(segment, 'unassigned') as segment,
     cast(sum(orders) as bigint) as orders,
@@ -82,4 +87,4 @@ select
     cast(sum(items_without_cost) as bigint) as items_without_cost,
     cast(sum(new_customer_amount) as decimal(18, 2)) as new_customer_net_amount
 from movements
-group by 1, 2, 3, 4, 5, 6
+group by 1, 2, 3, 4, 5, 6, 7

@@ -1,4 +1,4 @@
--- Growth of net revenue over earlier periods; one row per grain, period and company, channel, rep, team, region or segment.
+-- Growth of net revenue over earlier periods; one row per grain, period and company, or entity of a cut of revenue.
 -- growth = (this period − the earlier one) / the earlier one, for complete periods only. It is NULL unless the earlier period is
 -- complete and above zero. A period in which the delivered history began late is not complete. Months are also compared in spans
 -- of 3 and of 12.

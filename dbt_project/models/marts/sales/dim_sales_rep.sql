@@ -7,6 +7,7 @@ select
     rep_name,
     role,
     team,
+    office,
     region,
     manager_id,
     hired_on,

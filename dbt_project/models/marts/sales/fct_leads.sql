@@ -101,8 +101,10 @@ select
     leads.source,
     leads.campaign_id,
     leads.sdr_id,
-    created_team.team as created_team,
-    converted_team.team as converted_team,
+    created_version.team as created_team,
+    converted_version.team as converted_team,
+    created_version.office as created_office,
+    converted_version.office as converted_office,
     leads.opportunity_id,
     cast(persons.merged_leads as bigint) as merged_leads,
     cast(coalesce(deals.opportunities, 0) as bigint) as opportunities,
@@ -121,13 +123,13 @@ inner join leads
     on persons.person_lead_id = leads.lead_id
 left join deals
     on persons.person_lead_id = deals.person_lead_id
-left join sales_reps as created_team
+left join sales_reps as created_version
     on
-        leads.sdr_id = created_team.rep_id
-        and leads.created_on >= created_team.valid_from
-        and leads.created_on < created_team.valid_until
-left join sales_reps as converted_team
+        leads.sdr_id = created_version.rep_id
+        and leads.created_on >= created_version.valid_from
+        and leads.created_on < created_version.valid_until
+left join sales_reps as converted_version
     on
-        leads.sdr_id = converted_team.rep_id
-        and persons.converted_on >= converted_team.valid_from
-        and persons.converted_on < converted_team.valid_until
+        leads.sdr_id = converted_version.rep_id
+        and persons.converted_on >= converted_version.valid_from
+        and persons.converted_on < converted_version.valid_until

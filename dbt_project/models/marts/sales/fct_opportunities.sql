@@ -91,8 +91,10 @@ select
     owned.lead_id,
     owned.person_id as customer_id,
     owned.owner_at_close_id as owner_id,
-    created_team.team as created_team,
-    case when owned.is_closed_by_now then closed_team.team end as closed_team,
+    created_version.team as created_team,
+    case when owned.is_closed_by_now then closed_version.team end as closed_team,
+    created_version.office as created_office,
+    case when owned.is_closed_by_now then closed_version.office end as closed_office,
     owned.sdr_id,
     owned.type,
     owned.product,
@@ -120,16 +122,16 @@ select
 from owned
 left join customers
     on owned.person_id = customers.customer_id
-left join sales_reps as created_team
+left join sales_reps as created_version
     on
-        owned.owner_at_close_id = created_team.rep_id
-        and owned.created_on >= created_team.valid_from
-        and owned.created_on < created_team.valid_until
-left join sales_reps as closed_team
+        owned.owner_at_close_id = created_version.rep_id
+        and owned.created_on >= created_version.valid_from
+        and owned.created_on < created_version.valid_until
+left join sales_reps as closed_version
     on
-        owned.owner_at_close_id = closed_team.rep_id
-        and owned.closed_on >= closed_team.valid_from
-        and owned.closed_on < closed_team.valid_until
+        owned.owner_at_close_id = closed_version.rep_id
+        and owned.closed_on >= closed_version.valid_from
+        and owned.closed_on < closed_version.valid_until
 left join rates
     on
         owned.valued_on = rates.date_day

@@ -80,6 +80,7 @@ select
     running.date_day,
     running.rep_id,
     coalesce(sales_reps.team, 'unassigned') as team,
+    coalesce(sales_reps.office, 'unassigned') as office,
     running.stage,
     cast(running.open_opportunities as bigint) as open_opportunities,
     cast(running.open_amount as decimal(18, 2)) as open_amount

@@ -101,6 +101,7 @@ select
         when 'rep' then coalesce(sales_reps.team, 'unassigned')
         when 'team' then spread.entity_id
     end as team,
+    case spread.entity_type when 'rep' then coalesce(sales_reps.office, 'unassigned') end as office,
     spread.kpi_id,
     spread.is_additive,
     spread.spread_by,

@@ -1,9 +1,9 @@
--- Leads and how many became paying customers; one row per grain, period and company, SDR (rep), team, lead source (channel) or
--- campaign.
+-- Leads and how many became paying customers; one row per grain, period and company, SDR (rep), team, office, lead source
+-- (channel) or campaign. There are offices only if some rep has one.
 -- Cohort basis: leads created in the period, converted within [created, created + N days) or ever.
 -- Activity basis: leads converted in the period, whenever they were created.
--- The team is the SDR's on the day that counts: created on the cohort basis, converted on the activity basis.
-{% set cuts = {'channel': 'source', 'rep': 'sdr_id', 'team': 'team', 'campaign': 'campaign_id'} %}
+-- The team and office are the SDR's on the day that counts: created on the cohort basis, converted on the activity basis.
+{% set cuts = {'channel': 'source', 'rep': 'sdr_id', 'team': 'team', 'office': 'office', 'campaign': 'campaign_id'} %}
 {% set windows = [30, 60, 90] %}
 -- sqlfluff misjudges the layout of loops within a call.
 -- noqa: disable=LT02
@@ -20,7 +20,8 @@ counted as (
         *,
         '{{ basis }}' as basis,
         {{ basis }}_on as counted_on,
-        {{ basis }}_team as team
+        {{ basis }}_team as team,
+        {{ basis }}_office as office
     from leads
     where {{ basis }}_on is not null
     {{ 'union all' if not loop.last }}
@@ -32,7 +33,7 @@ counted_in_periods as (
 ),
 
 per_entity as (
-    {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts) %}
+    {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts, optional=['office']) %}
         sum(case when basis = 'created' then 1 else 0 end) as leads,
         count(case when basis = 'created' then mql_on end) as mqls,
         count(case when basis = 'created' then sql_on end) as sqls,

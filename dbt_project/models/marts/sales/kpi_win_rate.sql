@@ -1,20 +1,19 @@
 -- Deals won of deals closed, and the pipeline behind them; one row per grain, period and company, account executive (rep), team,
--- segment, region or product. There are products only if some deal names one.
+-- office, segment, region or product. There are offices only if some rep has one, products only if some deal names one.
 -- Closed basis: deals closed in the period. Created basis: deals created in the period, as far as they have closed so far.
--- Open deals are in neither rate. The owner is the one at the close; the team is the owner's on the day that counts.
+-- Open deals are in neither rate. The owner is the one at the close; the team and office are the owner's on the day that counts.
 -- There is a rate by value only if at least half of the won deals and half of the lost deals have an amount: if lost deals
 -- have none, every deal with a value seems won.
-{% set cuts = {'rep': 'owner_id', 'team': 'team', 'segment': 'segment', 'region': 'region', 'product': 'product'} %}
-{% set owner_cuts = {'rep': 'rep_id', 'team': 'team'} %}
+{% set cuts = {
+    'rep': 'owner_id', 'team': 'team', 'office': 'office', 'segment': 'segment', 'region': 'region', 'product': 'product',
+} %}
+{% set owner_cuts = {'rep': 'rep_id', 'team': 'team', 'office': 'office'} %}
 -- sqlfluff misjudges the layout of loops within a call.
 -- noqa: disable=LT02
 with
 
 opportunities as (
-    select
-        *,
-        count(product) over () > 0 as are_products_named
-    from {{ ref('fct_opportunities') }}
+    select * from {{ ref('fct_opportunities') }}
 ),
 
 periods as (
@@ -27,7 +26,8 @@ counted as (
         *,
         'closed' as basis,
         closed_on as counted_on,
-        closed_team as team
+        closed_team as team,
+        closed_office as office
     from opportunities
     where is_closed
     union all
@@ -35,7 +35,8 @@ counted as (
         *,
         'created' as basis,
         created_on as counted_on,
-        created_team as team
+        created_team as team,
+        created_office as office
     from opportunities
     where created_on is not null
 ),
@@ -44,8 +45,8 @@ counted_in_periods as (
     {{ in_periods('counted', 'counted_on') }}
 ),
 
-deals_by_cut as (
-    {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts) %}
+deals as (
+    {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts, optional=['office', 'product']) %}
         {%- for basis, prefix in [('closed', ''), ('created', 'created_')] %}
         {%- for outcome in ['won', 'lost'] %}
         {%- set counts = "basis = '" ~ basis ~ "' and is_" ~ outcome %}
@@ -60,16 +61,8 @@ deals_by_cut as (
         count({{ won_cycle_days }}) as cycle_opportunities,
         avg({{ won_cycle_days }}) as mean_cycle_days,
         {{ percentile(won_cycle_days, 0.5) }} as median_cycle_days,
-        {{ percentile(won_cycle_days, 0.9) }} as p90_cycle_days,
-        bool_or(are_products_named) as are_products_named
+        {{ percentile(won_cycle_days, 0.9) }} as p90_cycle_days
     {% endcall %}
-),
-
-deals as (
-    select * from deals_by_cut
-    where
-        entity_type <> 'product'
-        or are_products_named
 ),
 
 -- The pipeline at the start of a period is the pipeline at the end of the day before.
@@ -84,7 +77,7 @@ open_at_start as (
 ),
 
 pipeline as (
-    {% call by_cuts('open_at_start', ['grain', 'period_start'], owner_cuts) %}
+    {% call by_cuts('open_at_start', ['grain', 'period_start'], owner_cuts, optional=['office']) %}
         sum(open_opportunities) as open_opportunities,
         sum(open_amount) as open_amount
     {% endcall %}
@@ -95,6 +88,7 @@ quota_days as (
         date_day,
         entity_id as rep_id,
         team,
+        office,
         daily_target
     from {{ ref('fct_quota_daily') }}
     where
@@ -108,6 +102,7 @@ due_and_sold as (
         date_day,
         rep_id,
         team,
+        office,
         daily_target,
         cast(null as decimal(18, 2)) as net_amount
     from quota_days
@@ -116,6 +111,7 @@ due_and_sold as (
         revenue.business_date as date_day,
         revenue.rep_id,
         revenue.team,
+        revenue.office,
         cast(null as decimal(18, 2)) as daily_target,
         revenue.net_amount
     from {{ ref('kpi_revenue__daily') }} as revenue
@@ -125,7 +121,7 @@ due_and_sold as (
 ),
 
 due_and_sold_by_day as (
-    {% call by_cuts('due_and_sold', ['date_day'], owner_cuts) %}
+    {% call by_cuts('due_and_sold', ['date_day'], owner_cuts, optional=['office']) %}
         sum(daily_target) as revenue_quota,
         sum(net_amount) as net_amount
     {% endcall %}
@@ -206,9 +202,9 @@ joined as (
         deals.median_cycle_days,
         deals.p90_cycle_days,
         -- An empty pipeline exists only for entities that can have a pipeline.
-        case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_opportunities, 0) end
+        case when spine.entity_type in ('company', 'rep', 'team', 'office') then coalesce(pipeline.open_opportunities, 0) end
             as open_opportunities_at_start,
-        case when spine.entity_type in ('company', 'rep', 'team') then coalesce(pipeline.open_amount, 0) end
+        case when spine.entity_type in ('company', 'rep', 'team', 'office') then coalesce(pipeline.open_amount, 0) end
             as open_amount_at_start,
         case when quotas.has_every_day then quotas.revenue_quota end as revenue_quota,
         attained.revenue_quota_to_date,

@@ -17,6 +17,7 @@ select
     manager_id,
     hired_on,
     left_on,
+    office,
     _source_file,
     _row_number,
     _delivered_on

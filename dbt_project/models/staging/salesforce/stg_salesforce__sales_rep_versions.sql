@@ -28,6 +28,7 @@ select
     users.managerid as manager_id,
     cast(null as date) as hired_on,
     case when not users.isactive then departures.left_on end as left_on,
+    users.division as office,
     users._source_file,
     users._row_number,
     users._delivered_on

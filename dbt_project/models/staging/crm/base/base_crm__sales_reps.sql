@@ -8,4 +8,5 @@
     ['manager_id', 'text'],
     ['hired_on', 'date'],
     ['left_on', 'date'],
+    ['office', 'text'],
 ]) }}
