@@ -40,7 +40,7 @@ demo.json    scale, seed and generator version these files were made with
 How to read truth.csv
   period_month  first day of the month; the last one, 2026-01, is in progress (as of {as_of})
   variant       the variant of the KPI, for example net or gross revenue
-  entity_type   company, or the cut: channel, rep, region, segment, team, office; entity_id says which one
+  entity_type   company, or the cut: channel, rep, region, segment, category, team, office; entity_id says which one
   numerator, denominator, value
                 money in EUR with two decimals, counts as whole numbers, ratios in full precision; blank means NULL
   The company has a row for every month of cac, retention and nps and for every cohort of clv. Otherwise, and for every
@@ -70,6 +70,8 @@ Definitions that apply throughout
     office of a rep who works from home.
   - A customer's segment and region are those of shop.customers, the channel is that of the first order that counts.
     Revenue and its growth are cut by the region and channel of the order; deals by their customer's.
+  - An order counts in each category that it has an item of. A refund counts in that of its item, else in that of all of
+    the order's items, if they agree, else in `unassigned`.
   - The touches of a customer are the rows of ads.touchpoints with that customer_id; the last one is by touched_at, then
     touchpoint_id.
   - Medians and the 90th percentile interpolate linearly between neighbours; their denominator is how many were counted.

@@ -32,7 +32,7 @@
         dict(revenue, variant='new_customer_net', value='new_customer_net_amount'),
         dict(revenue, variant='repeat_net', value='repeat_net_amount'),
         dict(revenue, variant='aov', kind='ratio', value='average_order_value', numerator='gross_amount - discount_amount',
-             denominator='orders'),
+             denominator='orders', where="entity_type <> 'category'"),
         dict(buyers, variant='customers', value='customers', adds_up=false),
         dict(buyers, variant='orders_per_customer', kind='ratio', value='orders_per_customer', numerator='customer_orders',
              denominator='customers'),
@@ -212,7 +212,7 @@
     from {{ measure.mart }}
     where
         grain in ({{ text_list(shown + ([] if measure.so_far else to_date_grains(shown))) }})
-        and entity_type in ('company', 'team', 'office', 'rep', 'channel', 'segment', 'region')
+        and entity_type in ('company', 'team', 'office', 'rep', 'channel', 'segment', 'region', 'category')
         {%- if measure.where %}
         and {{ measure.where }}
         {%- endif %}

@@ -12,6 +12,7 @@ from demo_company.tables import Frames
 from demo_company.truth.basics import COMPANY, STAFF_CUTS, UNASSIGNED, business_date, month_of, staff_on, to_eur
 
 ORDER_CUTS = ("company", "channel", "rep", "region", "segment", *STAFF_CUTS)
+SALES_CUTS = (*ORDER_CUTS, "category")
 CUSTOMER_CUTS = ("company", "segment", "region", "channel")
 
 
@@ -35,6 +36,9 @@ def sales_movements(frames: Frames) -> pd.DataFrame:
     Columns: day, month, order_id, customer_id, ordered_at, is_first, the cuts (company, channel, rep, region, segment,
     team, office), and in EUR cents gross, discounts, cost, refunds, net and margin (net - cost); orders is 1 on one row
     per order. The rows of an order and its items have the order's day, and a refund has its own day.
+
+    Items (is_item) and refunds have a category, too; the row of an order has none. A refund has that of its item, else
+    that of all items of its order, if they agree, else `unassigned`.
     """
     fx = frames["finance.fx_rates"]
     orders = counting_orders(frames)
@@ -46,12 +50,22 @@ def sales_movements(frames: Frames) -> pd.DataFrame:
     items["discounts"] = to_eur(items["discount_amount"], items["currency"], items["day"], fx)
     items["cost"] = to_eur(items["quantity"] * items["unit_cost"], items["currency"], items["day"], fx)
 
+    categories = frames["shop.products"][["product_id", "category"]]
+    items = items.merge(categories, on="product_id", how="left").fillna({"category": UNASSIGNED})
+    items["is_item"] = 1
+
     refunds = frames["shop.refunds"].merge(orders[about], on="order_id")
+    of_item = items[["order_item_id", "category"]].rename(columns={"category": "of_item"})
+    of_order = items.groupby("order_id")["category"].agg(["first", "nunique"]).query("nunique == 1")["first"]
+    refunds = refunds.merge(of_item, on="order_item_id", how="left")
+    refunds = refunds.merge(of_order.rename("of_order").reset_index(), on="order_id", how="left")
+    refunds["category"] = refunds["of_item"].fillna(refunds["of_order"]).fillna(UNASSIGNED)
     refunds["day"] = business_date(refunds["refunded_at"])
     refunds["refunds"] = to_eur(refunds["amount"], refunds["currency"], refunds["day"], fx)
 
-    amounts = ["gross", "discounts", "cost", "refunds", "orders"]
-    rows = pd.concat([part.reindex(columns=[*about, "day", *amounts]) for part in (counted, items, refunds)])
+    amounts = ["gross", "discounts", "cost", "refunds", "orders", "is_item"]
+    columns = [*about, "day", "category", *amounts]
+    rows = pd.concat([part.reindex(columns=columns) for part in (counted, items, refunds)])
     rows = rows.reset_index(drop=True)
     rows[amounts] = rows[amounts].fillna(0).astype("int64")
     rows["month"] = month_of(rows["day"])

@@ -10,24 +10,29 @@ from __future__ import annotations
 import pandas as pd
 
 from demo_company.truth.basics import AS_OF, PERIOD, TruthRow, euros, in_periods, named, periods, ratio
-from demo_company.truth.movements import ORDER_CUTS
+from demo_company.truth.movements import SALES_CUTS
 
 
 def revenue(movements: pd.DataFrame, as_of: pd.Timestamp = AS_OF) -> list[TruthRow]:
     """Sales per period and cut: net = gross - discounts - refunds, its components, margin, orders and customers.
 
-    A customer counts once in each period and entity with an order. Orders without a customer count for nobody.
+    A customer counts once in each period and entity with an order. Orders without a customer count for nobody. An order
+    counts in every category that it has an item of, so those have no average order.
     """
     sales = movements.copy()
     sales["new_customer_net"] = sales["net"].where(sales["is_first"], 0)
     sales["repeat_net"] = sales["net"].where(~sales["is_first"], 0)
     money = ["net", "gross", "discounts", "refunds", "margin", "new_customer_net", "repeat_net"]
-    sales = in_periods(sales[["day", "customer_id", *ORDER_CUTS, *money, "orders"]], "day", as_of)
+    sales = in_periods(
+        sales[["day", "order_id", "customer_id", *SALES_CUTS, *money, "orders", "is_item"]], "day", as_of
+    )
     rows = []
-    for cut in ORDER_CUTS:
-        sums = sales.groupby([*PERIOD, cut])[[*money, "orders"]].sum()
-        placed = sales[sales["orders"] == 1].groupby([*PERIOD, cut])["customer_id"].agg(["nunique", "count"])
-        sums[["customers", "of_customers"]] = placed.reindex(sums.index, fill_value=0)
+    for cut in SALES_CUTS:
+        sums = sales.groupby([*PERIOD, cut])[money].sum()
+        placed = sales[sales["is_item" if cut == "category" else "orders"] == 1]
+        placed = placed.drop_duplicates([*PERIOD, cut, "order_id"])
+        counts = placed.groupby([*PERIOD, cut])["customer_id"].agg(["size", "count", "nunique"])
+        sums[["orders", "named_orders", "customers"]] = counts.reindex(sums.index, fill_value=0)
         for (grain, start, entity), total in zip(sums.index, sums.to_dict("records"), strict=True):
             where = (*named(grain, start), "revenue")
             for variant in money:
@@ -35,13 +40,14 @@ def revenue(movements: pd.DataFrame, as_of: pd.Timestamp = AS_OF) -> list[TruthR
                 rows.append(TruthRow(*where, variant, cut, str(entity), amount, None, amount))
             orders = int(total["orders"])
             rows.append(TruthRow(*where, "orders", cut, str(entity), orders, None, orders))
-            spent = int(total["gross"] - total["discounts"])
-            average = ratio(spent, 100 * orders)
-            rows.append(TruthRow(*where, "aov", cut, str(entity), euros(spent), orders, average))
-            customers, of_customers = int(total["customers"]), int(total["of_customers"])
+            if cut != "category":
+                spent = int(total["gross"] - total["discounts"])
+                average = ratio(spent, 100 * orders)
+                rows.append(TruthRow(*where, "aov", cut, str(entity), euros(spent), orders, average))
+            customers, named_orders = int(total["customers"]), int(total["named_orders"])
             rows.append(TruthRow(*where, "customers", cut, str(entity), customers, None, customers))
-            each = ratio(of_customers, customers)
-            rows.append(TruthRow(*where, "orders_per_customer", cut, str(entity), of_customers, customers, each))
+            each = ratio(named_orders, customers)
+            rows.append(TruthRow(*where, "orders_per_customer", cut, str(entity), named_orders, customers, each))
     return rows
 
 
@@ -59,10 +65,10 @@ def sales_growth(movements: pd.DataFrame, as_of: pd.Timestamp = AS_OF) -> list[T
 
     An entity's periods begin with the first one in which it had sales or refunds. A later one without any is 0.
     """
-    sales = in_periods(movements[["day", *ORDER_CUTS, "net"]], "day", as_of)
+    sales = in_periods(movements[["day", *SALES_CUTS, "net"]], "day", as_of)
     over = [period for period in periods(as_of) if period.is_over]
     rows = []
-    for cut in ORDER_CUTS:
+    for cut in SALES_CUTS:
         sums = sales.groupby(["grain", cut, "start"])["net"].sum()
         for grain, entity in dict.fromkeys((grain, entity) for grain, entity, _ in sums.index):
             net_of = sums.loc[grain, entity]

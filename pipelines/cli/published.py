@@ -42,7 +42,9 @@ def show(
     kpi_id: Annotated[
         str | None, typer.Argument(metavar="KPI", help="For example revenue; without it, lists what is published.")
     ] = None,
-    by: Annotated[str, typer.Option(help="company, team, office, rep, channel, segment or region.")] = "company",
+    by: Annotated[
+        str, typer.Option(help="company, team, office, rep, channel, segment, region or category.")
+    ] = "company",
     grain: Annotated[Grain | None, typer.Option(help="By default, that of --period, or else month.")] = None,
     period: Annotated[
         str | None, typer.Option("--period", "--month", help="One period: 2025-06, 2025-W14, 2025-Q3, 2025 or FY2026.")

@@ -429,6 +429,7 @@ def test_truth_file_holds_the_truth_as_text(data_dir: Path, rows: list[truth.Tru
 
 
 ORDER_CUTS = {"company", "channel", "rep", "region", "segment", "team", "office"}
+SALES_CUTS = ORDER_CUTS | {"category"}
 LEAD_CUTS = {"company", "channel", "rep", "team", "office"}
 DEAL_CUTS = {"company", "rep", "team", "office", "segment", "region"}
 OWNER_CUTS = {"company", "rep", "team", "office"}
@@ -437,11 +438,12 @@ CUSTOMER_CUTS = {"company", "segment", "region", "channel"}
 EXPOSURES = (30, 90, 180, 365)
 VARIANTS = {
     "revenue": {
-        **dict.fromkeys(("net", "gross", "discounts", "refunds", "margin", "orders", "aov"), ORDER_CUTS),
-        **dict.fromkeys(("customers", "orders_per_customer", "new_customer_net", "repeat_net"), ORDER_CUTS),
+        **dict.fromkeys(("net", "gross", "discounts", "refunds", "margin", "orders"), SALES_CUTS),
+        **dict.fromkeys(("customers", "orders_per_customer", "new_customer_net", "repeat_net"), SALES_CUTS),
+        "aov": ORDER_CUTS,
         "bookings": DEAL_CUTS,
     },
-    "sales_growth": dict.fromkeys(("wow", "mom", "qoq", "yoy", "rolling_3", "trailing_12"), ORDER_CUTS),
+    "sales_growth": dict.fromkeys(("wow", "mom", "qoq", "yoy", "rolling_3", "trailing_12"), SALES_CUTS),
     "lead_conversion": {
         **dict.fromkeys(("cohort_30d", "cohort_60d", "cohort_90d", "cohort_ever", "activity"), LEAD_CUTS),
         **dict.fromkeys(("days_to_convert_median", "hours_to_first_touch_median"), LEAD_CUTS),
@@ -474,9 +476,11 @@ def test_every_kpi_has_its_variants_by_their_cuts(rows: list[truth.TruthRow]) ->
 def adds_up(row: truth.TruthRow) -> bool:
     """Whether numerator and denominator of the cuts add up to those of the company. Ratios of ratios do not.
 
-    Growth starts for each entity with its first sales, only paid campaigns have a channel, and a customer may order in
-    several channels.
+    Growth starts for each entity with its first sales, only paid campaigns have a channel, a customer may order in
+    several channels, and an order may have items of several categories.
     """
+    if (row.variant, row.entity_type) == ("orders", "category"):
+        return False
     buyers = ("customers", "orders_per_customer")
     velocity = ("pipeline_velocity", "predictive_simple")
     return row.kpi_id not in ("sales_growth", "cac") and row.variant not in (*buyers, *velocity)
@@ -655,9 +659,12 @@ def tiny_shop() -> dict[str, pd.DataFrame]:
                 "is_deleted": [False, False, False],
             }
         ),
+        "shop.products": pd.DataFrame({"product_id": ["P1", "P2"], "category": ["tea", "cups"]}),
         "shop.order_items": pd.DataFrame(
             {
+                "order_item_id": ["I1", "I2", "I3"],
                 "order_id": ["O1", "O2", "O3"],
+                "product_id": ["P1", "P2", "P2"],
                 "quantity": [3, 2, 1],
                 "unit_price": [1_000, 9_999, 50_000],
                 "discount_amount": [100, 0, 0],
@@ -667,6 +674,7 @@ def tiny_shop() -> dict[str, pd.DataFrame]:
         "shop.refunds": pd.DataFrame(
             {
                 "order_id": ["O1", "O3"],
+                "order_item_id": [None, "I3"],
                 "refunded_at": utc("2024-02-05T12:00:00Z", "2024-01-05T12:00:00Z"),
                 "amount": [500, 50_000],
                 "currency": ["EUR", "EUR"],
@@ -721,6 +729,29 @@ def test_revenue_by_hand() -> None:
     assert found["2024-02", "customers", "channel", "web"] == (0, None, 0)
     assert found["2024-02", "orders_per_customer", "channel", "web"] == (0, 0, None)
     assert ("2024-01", "net", "channel", "partner") not in value
+
+
+def test_revenue_by_category_by_hand() -> None:
+    """O1 also has cups for 4.00, so its first refund, which names no item, is of neither; a second is of the cups."""
+    frames = tiny_shop()
+    cups = {"order_item_id": ["I4"], "order_id": ["O1"], "product_id": ["P2"], "quantity": [1], "unit_price": [400]}
+    cups |= {"discount_amount": [0], "unit_cost": [100]}
+    frames["shop.order_items"] = pd.concat([frames["shop.order_items"], pd.DataFrame(cups)])
+    of_cups = {"order_id": ["O1"], "order_item_id": ["I4"], "amount": [150], "currency": ["EUR"]}
+    refund = pd.DataFrame({**of_cups, "refunded_at": utc("2024-02-06T12:00:00Z")})
+    frames["shop.refunds"] = pd.concat([frames["shop.refunds"], refund])
+    found = by_key(truth.revenue(truth.sales_movements(frames)))
+    value = {(month, variant, name): of[2] for (month, variant, cut, name), of in found.items() if cut == "category"}
+    assert value["2024-01", "net", "tea"] == Decimal("29.00")
+    assert value["2024-01", "net", "cups"] == Decimal("4.00")
+    assert value["2024-01", "margin", "cups"] == Decimal("3.00")
+    assert [value["2024-01", "orders", name] for name in ("tea", "cups")] == [1, 1]  # of one order
+    assert value["2024-02", "net", "cups"] == Decimal("48.50")  # O2's 50.00 less the refund of 1.50
+    assert value["2024-02", "refunds", "unassigned"] == Decimal("5.00")
+    assert value["2024-02", "orders", "unassigned"] == 0
+    assert value["2024-02", "customers", "cups"] == 1
+    assert ("2024-02", "net", "tea") not in value
+    assert ("2024-01", "aov", "tea") not in value
 
 
 def test_half_a_cent_is_rounded_away_from_zero() -> None:
@@ -788,7 +819,7 @@ def test_sales_growth_of_a_cut_by_hand() -> None:
             "day": pd.to_datetime(["2024-02-01", "2024-04-01", "2024-01-01", "2026-01-01"]),
             "net": [10_000, 15_000, 20_000, 1],
             "region": ["north", "north", "south", "south"],
-            **dict.fromkeys(ORDER_CUTS - {"region"}, "all"),
+            **dict.fromkeys(SALES_CUTS - {"region"}, "all"),
         }
     )
     found = by_key(truth.sales_growth(movements))

@@ -1,9 +1,11 @@
 -- Revenue and its components per period in the reporting currency; one row per grain, period and company, channel, rep, team,
--- office, region or segment. There are offices only if some rep has one.
+-- office, region, segment, product or category of products. There are offices only if some rep has one, products and categories
+-- only if some order line has one.
 -- An entity has a row for every period from its first one to that of the as-of date, so that no period is skipped.
 {% set cuts = {
     'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'office': 'office', 'region': 'region', 'segment': 'segment',
 } %}
+{% set product_cuts = {'product': 'product_id', 'category': 'category'} %}
 {% set sums = [
     'orders', 'gross_amount', 'discount_amount', 'refund_amount', 'net_amount', 'cost_amount', 'items_without_cost',
     'new_customer_net_amount',
@@ -28,6 +30,92 @@ days_in_periods as (
     {{ in_periods('per_day', 'business_date') }}
 ),
 
+lines as (
+    select
+        order_items.*,
+        products.category
+    from {{ ref('fct_order_items') }} as order_items
+    left join {{ ref('dim_product') }} as products
+        on order_items.product_id = products.product_id
+),
+
+-- The product or category of all lines of an order, if it is the same.
+products_of_orders as (
+    select
+        order_id,
+        {%- for column in product_cuts.values() %}
+        case when count({{ column }}) = count(*) and count(distinct {{ column }}) = 1 then max({{ column }}) end as {{ column }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from lines
+    group by 1
+),
+
+-- A refund is of the product of its line, or of the product of its whole order. Of an order with several products, nobody knows.
+refunds as (
+    select
+        refunds.*,
+        {%- for column in product_cuts.values() %}
+        case when lines.order_item_id is not null then lines.{{ column }} else products_of_orders.{{ column }} end as {{ column }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('fct_refunds') }} as refunds
+    left join lines
+        on refunds.order_item_id = lines.order_item_id
+    left join products_of_orders
+        on refunds.order_id = products_of_orders.order_id
+),
+
+sold_and_refunded as (
+    select
+        ordered_on as business_date,
+        product_id,
+        category,
+        order_id,
+        customer_id,
+        is_first_order,
+        gross_amount,
+        discount_amount,
+        0 as refund_amount,
+        cost_amount,
+        case when cost_amount is null then 1 else 0 end as is_without_cost
+    from lines
+    union all
+    select
+        refunded_on as business_date,
+        product_id,
+        category,
+        cast(null as string) as order_id,
+        cast(null as string) as customer_id,
+        is_first_order,
+        0 as gross_amount,
+        0 as discount_amount,
+        refund_amount,
+        0 as cost_amount,
+        0 as is_without_cost
+    from refunds
+),
+
+sold_and_refunded_in_periods as (
+    {{ in_periods('sold_and_refunded', 'business_date') }}
+),
+
+-- An order with several products counts for each of them, so the orders of products do not add up.
+per_product as (
+    {% call by_cuts('sold_and_refunded_in_periods', ['grain', 'period_start'], product_cuts, optional=product_cuts) %}
+        count(distinct order_id) as orders,
+        sum(gross_amount) as gross_amount,
+        sum(discount_amount) as discount_amount,
+        sum(refund_amount) as refund_amount,
+        sum(gross_amount - discount_amount - refund_amount) as net_amount,
+        sum(cost_amount) as cost_amount,
+        sum(is_without_cost) as items_without_cost,
+        sum(case when is_first_order then gross_amount - discount_amount - refund_amount else 0 end) as new_customer_net_amount,
+        count(distinct customer_id) as customers,
+        count(distinct case when customer_id is not null then order_id end) as customer_orders
+    {% endcall %}
+),
+
 per_entity as (
     select
         grain,
@@ -39,6 +127,15 @@ per_entity as (
         {%- endfor %}
     from days_in_periods
     group by 1, 2, 3, 4
+    union all
+    select
+        grain,
+        period_start,
+        entity_type,
+        entity_id,
+        {{ sums | join(', ') }}
+    from per_product
+    where entity_type <> 'company'
 ),
 
 orders as (
@@ -50,11 +147,25 @@ orders_in_periods as (
 ),
 
 -- Who ordered on two days of a period is one customer of it, so days do not add up. Orders without a customer are nobody's.
-buyers as (
+buyers_per_cut as (
     {% call by_cuts('orders_in_periods', ['grain', 'period_start'], cuts) %}
         count(distinct customer_id) as customers,
         count(customer_id) as customer_orders
     {% endcall %}
+),
+
+buyers as (
+    select * from buyers_per_cut
+    union all
+    select
+        grain,
+        period_start,
+        entity_type,
+        entity_id,
+        customers,
+        customer_orders
+    from per_product
+    where entity_type <> 'company'
 ),
 
 spine as (
@@ -80,7 +191,11 @@ select
     cast(coalesce(per_entity.new_customer_net_amount, 0) as decimal(18, 2)) as new_customer_net_amount,
     cast(coalesce(per_entity.net_amount - per_entity.new_customer_net_amount, 0) as decimal(18, 2))
         as repeat_net_amount,
-    {{ safe_divide('per_entity.gross_amount - per_entity.discount_amount', 'per_entity.orders') }} as average_order_value,
+    -- What an order has of one product is not the value of the order.
+    case
+        when spine.entity_type not in ({{ text_list(product_cuts) }})
+            then {{ safe_divide('per_entity.gross_amount - per_entity.discount_amount', 'per_entity.orders') }}
+    end as average_order_value,
     cast(coalesce(buyers.customers, 0) as bigint) as customers,
     cast(coalesce(buyers.customer_orders, 0) as bigint) as customer_orders,
     {{ safe_divide('buyers.customer_orders', 'buyers.customers') }} as orders_per_customer,

@@ -13,7 +13,9 @@ revenue as (
     from {{ ref('kpi_revenue') }} as revenue
     left join {{ ref('int_histories') }} as histories
         on histories.entity = 'orders'
-    where revenue.grain in ({{ text_list(grains()) }})
+    where
+        revenue.grain in ({{ text_list(grains()) }})
+        and revenue.entity_type <> 'product'
 ),
 
 periods as (
