@@ -44,7 +44,7 @@
     {%- set one_period = dict(growth, value='growth', numerator='net_amount', denominator='prior_net', cases='orders') -%}
     {%- set three_months = dict(growth, grains=months, value='growth_3_months', numerator='net_3_months',
         denominator='prior_3_months_net', cases='orders_3_months') -%}
-    {%- do measures.extend([
+    {%- for measure in [
         dict(one_period, variant='wow', grains=['week']),
         dict(one_period, variant='mom', grains=months),
         dict(one_period, variant='qoq', grains=['quarter']),
@@ -53,7 +53,11 @@
         dict(three_months, variant='rolling_3'),
         dict(growth, variant='trailing_12', grains=months, value='growth_12_months', numerator='net_12_months',
              denominator='prior_12_months_net', cases='orders_12_months'),
-    ]) -%}
+    ] -%}
+        {#- A period in progress and a whole one before it are no fraction. -#}
+        {%- do measures.append(dict(measure, numerator='case when ' ~ whole ~ ' then ' ~ measure.numerator ~ ' end',
+            denominator='case when ' ~ whole ~ ' then ' ~ measure.denominator ~ ' end')) -%}
+    {%- endfor %}
 
     {%- set cac = {'mart': 'kpi_cac', 'kpi': 'cac', 'kind': 'ratio'} -%}
     {%- set ads, touches = ['ad_spend', 'orders'], ['ad_spend', 'orders', 'touchpoints'] -%}

@@ -7,8 +7,8 @@
 } %}
 {% set product_cuts = {'product': 'product_id', 'category': 'category'} %}
 {% set sums = [
-    'orders', 'gross_amount', 'discount_amount', 'refund_amount', 'net_amount', 'cost_amount', 'items_without_cost',
-    'new_customer_net_amount',
+    'orders', 'customer_orders', 'gross_amount', 'discount_amount', 'refund_amount', 'net_amount', 'cost_amount',
+    'items_without_cost', 'new_customer_net_amount',
 ] %}
 -- sqlfluff misjudges the layout of loops within a call.
 -- noqa: disable=LT02
@@ -16,18 +16,6 @@ with
 
 daily as (
     select * from {{ ref('kpi_revenue__daily') }}
-),
-
-per_day as (
-    {% call by_cuts('daily', ['business_date'], cuts, optional=['office']) %}
-    {%- for column in sums %}
-        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
-    {%- endfor %}
-    {% endcall %}
-),
-
-days_in_periods as (
-    {{ in_periods('per_day', 'business_date') }}
 ),
 
 lines as (
@@ -72,7 +60,7 @@ sold_and_refunded as (
         product_id,
         category,
         order_id,
-        customer_id,
+        case when customer_id is not null then order_id end as customer_order_id,
         is_first_order,
         gross_amount,
         discount_amount,
@@ -86,7 +74,7 @@ sold_and_refunded as (
         product_id,
         category,
         cast(null as string) as order_id,
-        cast(null as string) as customer_id,
+        cast(null as string) as customer_order_id,
         is_first_order,
         0 as gross_amount,
         0 as discount_amount,
@@ -96,24 +84,38 @@ sold_and_refunded as (
     from refunds
 ),
 
-sold_and_refunded_in_periods as (
-    {{ in_periods('sold_and_refunded', 'business_date') }}
+per_day as (
+    {% call by_cuts('daily', ['business_date'], cuts, optional=['office']) %}
+    {%- for column in sums %}
+        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+    {%- endfor %}
+    {% endcall %}
 ),
 
--- An order with several products counts for each of them, so the orders of products do not add up.
-per_product as (
-    {% call by_cuts('sold_and_refunded_in_periods', ['grain', 'period_start'], product_cuts, optional=product_cuts) %}
+-- An order counts for each of its products, so the orders of products do not add up.
+per_day_and_product as (
+    {% call by_cuts('sold_and_refunded', ['business_date'], product_cuts, optional=product_cuts) %}
         count(distinct order_id) as orders,
+        count(distinct customer_order_id) as customer_orders,
         sum(gross_amount) as gross_amount,
         sum(discount_amount) as discount_amount,
         sum(refund_amount) as refund_amount,
         sum(gross_amount - discount_amount - refund_amount) as net_amount,
         sum(cost_amount) as cost_amount,
         sum(is_without_cost) as items_without_cost,
-        sum(case when is_first_order then gross_amount - discount_amount - refund_amount else 0 end) as new_customer_net_amount,
-        count(distinct customer_id) as customers,
-        count(distinct case when customer_id is not null then order_id end) as customer_orders
+        sum(case when is_first_order then gross_amount - discount_amount - refund_amount else 0 end) as new_customer_net_amount
     {% endcall %}
+),
+
+days as (
+    select * from per_day
+    union all
+    select * from per_day_and_product
+    where entity_type <> 'company'
+),
+
+days_in_periods as (
+    {{ in_periods('days', 'business_date') }}
 ),
 
 per_entity as (
@@ -127,17 +129,9 @@ per_entity as (
         {%- endfor %}
     from days_in_periods
     group by 1, 2, 3, 4
-    union all
-    select
-        grain,
-        period_start,
-        entity_type,
-        entity_id,
-        {{ sums | join(', ') }}
-    from per_product
-    where entity_type <> 'company'
 ),
 
+-- Who ordered on two days of a period is one customer of it, so days do not add up. Orders without a customer are nobody's.
 orders as (
     select * from {{ ref('int_counted_orders') }}
 ),
@@ -146,25 +140,26 @@ orders_in_periods as (
     {{ in_periods('orders', 'ordered_on') }}
 ),
 
--- Who ordered on two days of a period is one customer of it, so days do not add up. Orders without a customer are nobody's.
+lines_in_periods as (
+    {{ in_periods('lines', 'ordered_on') }}
+),
+
 buyers_per_cut as (
     {% call by_cuts('orders_in_periods', ['grain', 'period_start'], cuts) %}
-        count(distinct customer_id) as customers,
-        count(customer_id) as customer_orders
+        count(distinct customer_id) as customers
+    {% endcall %}
+),
+
+buyers_per_product as (
+    {% call by_cuts('lines_in_periods', ['grain', 'period_start'], product_cuts) %}
+        count(distinct customer_id) as customers
     {% endcall %}
 ),
 
 buyers as (
     select * from buyers_per_cut
     union all
-    select
-        grain,
-        period_start,
-        entity_type,
-        entity_id,
-        customers,
-        customer_orders
-    from per_product
+    select * from buyers_per_product
     where entity_type <> 'company'
 ),
 
@@ -197,8 +192,8 @@ select
             then {{ safe_divide('per_entity.gross_amount - per_entity.discount_amount', 'per_entity.orders') }}
     end as average_order_value,
     cast(coalesce(buyers.customers, 0) as bigint) as customers,
-    cast(coalesce(buyers.customer_orders, 0) as bigint) as customer_orders,
-    {{ safe_divide('buyers.customer_orders', 'buyers.customers') }} as orders_per_customer,
+    cast(coalesce(per_entity.customer_orders, 0) as bigint) as customer_orders,
+    {{ safe_divide('per_entity.customer_orders', 'buyers.customers') }} as orders_per_customer,
     spine.is_partial_period
 from spine
 left join per_entity using (grain, period_start, entity_type, entity_id)

@@ -12,7 +12,8 @@ orders as (
         office,
         region,
         segment,
-        count(*) as orders
+        count(*) as orders,
+        count(customer_id) as customer_orders
     from {{ ref('int_counted_orders') }}
     group by 1, 2, 3, 4, 5, 6, 7
 ),
@@ -52,19 +53,19 @@ refunds as (
 
 movements as (
     select
-        business_date, channel, rep_id, team, office, region, segment, orders,
+        business_date, channel, rep_id, team, office, region, segment, orders, customer_orders,
         0 as gross_amount, 0 as discount_amount, 0 as refund_amount, 0 as cost_amount, 0 as items_without_cost,
         0 as new_customer_amount
     from orders
     union all
     select
-        business_date, channel, rep_id, team, office, region, segment, 0 as orders,
+        business_date, channel, rep_id, team, office, region, segment, 0 as orders, 0 as customer_orders,
         gross_amount, discount_amount, 0 as refund_amount, cost_amount, items_without_cost,
         first_order_amount as new_customer_amount
     from sales
     union all
     select
-        business_date, channel, rep_id, team, office, region, segment, 0 as orders,
+        business_date, channel, rep_id, team, office, region, segment, 0 as orders, 0 as customer_orders,
         0 as gross_amount, 0 as discount_amount, refund_amount, 0 as cost_amount, 0 as items_without_cost,
         -first_order_refund_amount as new_customer_amount
     from refunds
@@ -79,6 +80,7 @@ select
     coalesce(region, 'unassigned') as region,
     coalesce(segment, 'unassigned') as segment,
     cast(sum(orders) as bigint) as orders,
+    cast(sum(customer_orders) as bigint) as customer_orders,
     cast(sum(gross_amount) as decimal(18, 2)) as gross_amount,
     cast(sum(discount_amount) as decimal(18, 2)) as discount_amount,
     cast(sum(refund_amount) as decimal(18, 2)) as refund_amount,
