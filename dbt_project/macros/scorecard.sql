@@ -32,7 +32,7 @@
         dict(revenue, variant='new_customer_net', value='new_customer_net_amount'),
         dict(revenue, variant='repeat_net', value='repeat_net_amount'),
         dict(revenue, variant='aov', kind='ratio', value='average_order_value', numerator='gross_amount - discount_amount',
-             denominator='orders', where="entity_type <> 'category'"),
+             denominator='orders', where="entity_type <> 'category'", interval=['average_order_value_low', 'average_order_value_high']),
         dict(buyers, variant='customers', value='customers', adds_up=false),
         dict(buyers, variant='orders_per_customer', kind='ratio', value='orders_per_customer', numerator='customer_orders',
              denominator='customers'),

@@ -8,7 +8,7 @@
 {% set product_cuts = {'product': 'product_id', 'category': 'category'} %}
 {% set sums = [
     'orders', 'customer_orders', 'gross_amount', 'discount_amount', 'refund_amount', 'net_amount', 'cost_amount',
-    'items_without_cost', 'new_customer_net_amount',
+    'items_without_cost', 'new_customer_net_amount', 'order_amount_squares',
 ] %}
 -- sqlfluff misjudges the layout of loops within a call.
 -- noqa: disable=LT02
@@ -103,7 +103,8 @@ per_day_and_product as (
         sum(gross_amount - discount_amount - refund_amount) as net_amount,
         sum(cost_amount) as cost_amount,
         sum(is_without_cost) as items_without_cost,
-        sum(case when is_first_order then gross_amount - discount_amount - refund_amount else 0 end) as new_customer_net_amount
+        sum(case when is_first_order then gross_amount - discount_amount - refund_amount else 0 end) as new_customer_net_amount,
+        cast(null as decimal(38, 4)) as order_amount_squares
     {% endcall %}
 ),
 
@@ -187,10 +188,12 @@ select
     cast(coalesce(per_entity.net_amount - per_entity.new_customer_net_amount, 0) as decimal(18, 2))
         as repeat_net_amount,
     -- What an order has of one product is not the value of the order.
+    {%- set amount, squares = '(per_entity.gross_amount - per_entity.discount_amount)', 'per_entity.order_amount_squares' %}
     case
-        when spine.entity_type not in ({{ text_list(product_cuts) }})
-            then {{ safe_divide('per_entity.gross_amount - per_entity.discount_amount', 'per_entity.orders') }}
+        when spine.entity_type not in ({{ text_list(product_cuts) }}) then {{ safe_divide(amount, 'per_entity.orders') }}
     end as average_order_value,
+    {{ mean_bound('per_entity.orders', amount, squares, '-') }} as average_order_value_low,
+    {{ mean_bound('per_entity.orders', amount, squares, '+') }} as average_order_value_high,
     cast(coalesce(buyers.customers, 0) as bigint) as customers,
     cast(coalesce(per_entity.customer_orders, 0) as bigint) as customer_orders,
     {{ safe_divide('per_entity.customer_orders', 'buyers.customers') }} as orders_per_customer,
