@@ -9,7 +9,7 @@ Both sides run all models one after the other, in the same order, each side in i
 settings. Both run the Python model. dbt's execution time is the elapsed time in its `run_results.json`, its parsing
 time is what `dbt parse` writes to `perf_info.json`, and the rest of the process's time is starting. The first parsing
 reads all files. Later ones read only what has changed, as in the pipeline. Both sides must have built the same number
-of rows.
+of rows. At the end, `grains` measures what weeks, quarters and years add to months.
 """
 
 import json
@@ -28,6 +28,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.grains import Statement, cost_of_grains
 from pipelines.ingest.landing import land
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
 from pipelines.sources import Source, each_table, enabled_sources
@@ -79,6 +80,9 @@ def main() -> None:
             f"round {number} of {ROUNDS}: dbt {execution:.1f} s, SQL {plain:.1f} s, ratio {rounds[-1].ratio:.2f}"
         )
     _print(console, rounds, rows, len(order), first_parsing)
+    grains = cost_of_grains(settings.warehouse_path, _statements(order), ROUNDS)
+    ratio_of_grains = statistics.median(every / months for every, months in grains)
+    console.print(f"All grains cost {ratio_of_grains:.2f} times what months alone cost, in all models behind staging.")
     results = {
         "scale": SCALE,
         "raw_rows": rows,
@@ -86,6 +90,7 @@ def main() -> None:
         "ratio": statistics.median(each.ratio for each in rounds),
         "dbt_first_parsing": first_parsing,
         "rounds": [asdict(each) for each in rounds],
+        "grains": {"ratio": ratio_of_grains, "rounds": grains},
     }
     (folder.parent / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
@@ -144,9 +149,12 @@ def _dbt(arguments: list[str], settings: Settings, sources: list[Source]) -> flo
 
 def _run_plain(settings: Settings, order: list[Node]) -> float:
     """Seconds of the same statements without dbt, in a new process and a new file."""
-    statements = [(node["schema"], node["name"], node["config"]["materialized"], _sql(node)) for node in order]
     with get_context("spawn").Pool(1) as pool:
-        return float(pool.apply(_execute_plain, (settings.warehouse_path, statements)))
+        return float(pool.apply(_execute_plain, (settings.warehouse_path, _statements(order))))
+
+
+def _statements(order: list[Node]) -> list[Statement]:
+    return [(node["schema"], node["name"], node["config"]["materialized"], _sql(node)) for node in order]
 
 
 def _sql(node: Node) -> str | None:
@@ -154,7 +162,7 @@ def _sql(node: Node) -> str | None:
     return node["compiled_code"] if node["language"] == "sql" else None
 
 
-def _execute_plain(warehouse: Path, statements: list[tuple[str, str, str, str | None]]) -> float:
+def _execute_plain(warehouse: Path, statements: list[Statement]) -> float:
     file = warehouse.with_name("plain.duckdb")
     file.unlink(missing_ok=True)
     with duckdb.connect() as connection:

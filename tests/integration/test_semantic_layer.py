@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ ALL_KPIS = {"revenue", "sales_growth", "cac", "clv", "lead_conversion", "win_rat
 NO_METRIC = {
     *(("win_rate", "pipeline_coverage"), ("win_rate", "pipeline_velocity")),  # snapshots: read them from the mart
     ("sales_growth", "wow"),  # of weeks alone, while metrics of growth are of months
+}
+FROM_DAYS = {"revenue", "lead_conversion", "win_rate"}  # their metrics are computed from days, leads and deals
+FROM_MONTHS_THAT_ADD_UP = {"cac", "clv"}  # their customers and money are those of one month
+NEVER_OVER_MORE_THAN_A_MONTH = {
+    *(("retention", variant) for variant in ("logo", "nrr", "grr", "nrr_12m", "grr_12m", "repeat_purchase")),
+    *(("nps", "period"), ("nps", "trailing_90d")),
 }
 YOUNG = {f"cohort_{days}d" for days in (30, 60, 90)}  # MetricFlow shows these before all leads have had the time
 
@@ -32,15 +39,20 @@ def metrics(demo: Installation) -> dict[str, Metric]:
 def answers(
     demo: Installation, metrics: dict[str, Metric], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, str], Decimal]:
-    """The value of every metric by month, as returned by `mf query`."""
-    file = tmp_path_factory.mktemp("metrics") / "answers.csv"
+    """The value of every metric by month."""
+    return ask(demo, metrics, "month", tmp_path_factory.mktemp("metrics"))
+
+
+def ask(demo: Installation, metrics: Collection[str], grain: str, folder: Path) -> dict[tuple[str, str], Decimal]:
+    """The values of the metrics by period and metric, as returned by `mf query`."""
+    file = folder / "answers.csv"
     demo.kpi(
-        *("mf", "--", "query", "--metrics", ",".join(metrics), "--group-by", "metric_time__month"),
+        *("mf", "--", "query", "--metrics", ",".join(metrics), "--group-by", f"metric_time__{grain}"),
         *("--csv", str(file), "--decimals", "12"),
     )
     with file.open(encoding="utf-8") as lines:
         return {
-            (row["metric_time__month"][:10], metric): Decimal(value)
+            (row[f"metric_time__{grain}"][:10], metric): Decimal(value)
             for row in csv.DictReader(lines)
             for metric, value in row.items()
             if metric in metrics and value != ""
@@ -122,6 +134,36 @@ def test_every_part_of_a_ratio_equals_what_the_mart_makes_it_of(
             wrong.append((month, kpi, variant, value, denominator, top, bottom))
     assert wrong == []
     assert compared > 600
+
+
+@pytest.mark.parametrize("grain", ["week", "quarter", "year"])
+def test_other_periods_equal_the_mart_where_the_handbook_allows_to_ask_for_them(
+    demo: Installation, metrics: dict[str, Metric], grain: str, tmp_path: Path
+) -> None:
+    """Where it does not, an answer that equals the mart everywhere would be a reason to allow it."""
+    name_of = {variant: metric["name"] for variant, metric in variants(metrics).items()}
+    allowed = FROM_DAYS if grain == "week" else FROM_DAYS | FROM_MONTHS_THAT_ADD_UP
+    compared = {variant for variant in name_of if variant[0] in allowed or variant in NEVER_OVER_MORE_THAN_A_MONTH}
+    answers = ask(demo, {name_of[variant] for variant in compared}, grain, tmp_path)
+    with demo.published() as connection:
+        rows = connection.execute(
+            "select period_start::varchar, kpi_id, variant, value, status from marts.kpi_scorecard "
+            "where entity_type = 'company' and grain = ? order by all",
+            [grain],
+        ).fetchall()
+    wrong = []
+    equal = 0
+    for start, kpi, variant, value, status in rows:
+        if (kpi, variant) not in compared or status == "immature":
+            continue
+        answer = answers.get((start, name_of[kpi, variant]), Decimal(0))
+        if not close(answer, value or Decimal(0)):
+            wrong.append((start, kpi, variant, value, status, answer))
+        elif value is not None:
+            equal += 1
+    assert [row for row in wrong if row[1:3] not in NEVER_OVER_MORE_THAN_A_MONTH] == []
+    assert {row[1] for row in wrong} == {"retention", "nps"}
+    assert equal > {"week": 2000, "quarter": 200, "year": 60}[grain]
 
 
 def test_the_metrics_are_valid(demo: Installation) -> None:
