@@ -486,8 +486,14 @@ def test_dagster_is_told_from_which_columns_of_its_parents_every_column_is_made(
                 assert parent in parents or origin.asset_key == key, (key, origin)
                 assert layer == "raw" or origin.column_name in columns[layer, *table], (key, origin)
             if node["name"] == "kpi_revenue":
-                [net] = lineage.deps_by_column["net_amount"]
-                assert net == dg.TableColumnDep(dg.AssetKey(["marts", "kpi_revenue__daily"]), "net_amount")
+                origins = lineage.deps_by_column["net_amount"]
+                assert {(origin.asset_key.to_user_string(), origin.column_name) for origin in origins} == {
+                    ("marts/kpi_revenue__daily", "net_amount"),
+                    # By product and category, from the lines themselves.
+                    ("marts/fct_order_items", "gross_amount"),
+                    ("marts/fct_order_items", "discount_amount"),
+                    ("marts/fct_refunds", "refund_amount"),
+                }
 
 
 def test_money_is_decimal_and_no_ratio_is_infinite(demo: Installation) -> None:
@@ -579,7 +585,7 @@ def test_answers_need_nothing_that_is_slow_to_import(demo: Installation, argumen
         (["show", "revenu"], "KPI 'revenu' is not published. Did you mean revenue? Published: cac, clv, "),
         (
             ["show", "revenue", "--by", "colour"],
-            "--by 'colour' is not published for revenue. Published: channel, company",
+            "--by 'colour' is not published for revenue. Published: category, channel, company",
         ),
         (["show", "revenue", "--month", "June"], "'June' is not a period. Write a week like 2025-W14, a month like"),
         (["sql", "select nothing from nowhere"], "There is no table nowhere."),
