@@ -132,11 +132,15 @@ def _of_sum(pairs: _Pairs) -> dict[str, Surprise]:
             square = _mean_square(sum(sample.numerator for sample in pair), counted, sum(totals) / max(sum(cases), 1))
             of_parts[name] = square * counted * cases[period] / max(sum(cases), 1)
         variances.append(of_parts)
+    of_all = [sum(of_parts.values()) for of_parts in variances]
     mean = sum(totals) / 2
     found = {}
     for name, (first, last) in pairs.items():
         amount = mean * (last.numerator / totals[1] - first.numerator / totals[0])
-        variance = sum(_of_the_rest(shares[name], variances[period], name) / totals[period] ** 2 for period in (0, 1))
+        variance = sum(
+            _of_the_rest(shares[name], variances[period][name], of_all[period]) / totals[period] ** 2
+            for period in (0, 1)
+        )
         found[name] = Surprise(amount, mean**2 * variance, last.numerator - first.numerator)
     return found
 
@@ -153,13 +157,17 @@ def _of_ratio(pairs: _Pairs) -> dict[str, Surprise]:
     variances = [
         {name: _of_numerator(pair[period], pair, overall) for name, pair in pairs.items()} for period in (0, 1)
     ]
+    of_all = [sum(of_parts.values()) for of_parts in variances]
     found = {}
     for name, pair in pairs.items():
         excess = [
             (sample.numerator - ratio * (sample.denominator or 0)) / bottom
             for sample, ratio, bottom in zip(pair, ratios, bottoms, strict=True)
         ]
-        variance = sum(_of_the_rest(weights[name], variances[period], name) / bottoms[period] ** 2 for period in (0, 1))
+        variance = sum(
+            _of_the_rest(weights[name], variances[period][name], of_all[period]) / bottoms[period] ** 2
+            for period in (0, 1)
+        )
         gained = (pair[1].denominator or 0) / bottoms[1] - (pair[0].denominator or 0) / bottoms[0]
         of_numerator = pair[1].numerator / bottoms[1] - pair[0].numerator / bottoms[0]
         found[name] = Surprise(excess[1] - excess[0], variance, of_numerator - sum(ratios) / 2 * gained)
@@ -179,10 +187,9 @@ def _mean_square(total: float, cases: float, overall: float) -> float:
     return (cases * own**2 + _FEW * overall**2) / (cases + _FEW)
 
 
-def _of_the_rest(share: float, variances: Mapping[str, float], name: str) -> float:
+def _of_the_rest(share: float, own: float, of_all: float) -> float:
     """The variance of one part compared with its share of the whole."""
-    own = variances[name]
-    return (1 - share) ** 2 * own + share**2 * (sum(variances.values()) - own)
+    return (1 - share) ** 2 * own + share**2 * (of_all - own)
 
 
 def _factor(squares: Sequence[float]) -> float:

@@ -4,15 +4,13 @@ Belongs here: which cells are compared, what of them adds up, and the order of w
 arithmetic of effects (`effects.py`), the statistics (`noise.py`), and sentences (`cli/printing/why.py`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
-from decimal import Decimal
 from fractions import Fraction
 
 import duckdb
 
-from pipelines.answers.cells import SCORECARD, Cell, Published, Variant, all_of, find_cell, publication_of, unknown
+from pipelines.answers.cells import Cell, Published, Variant, all_of, find_cell, publication_of, unknown
 from pipelines.answers.effects import (
     NOTHING,
     ZERO,
@@ -24,14 +22,11 @@ from pipelines.answers.effects import (
     whole,
 )
 from pipelines.answers.noise import LEVEL, Sample, Verdict, judge
+from pipelines.answers.parts import AGREES, Part, Parts, Shape
 from pipelines.answers.periods import Comparison, Grain, Period, Periods
 from pipelines.answers.questions import QuestionError
 
-# A published value is `scale` * numerator / denominator + `offset`: a ratio, NPS, growth.
-_SHAPES = ((1, 0), (100, 0), (1, -1))
-_AGREES = Fraction(1, 10**9)  # relative to values above 1: the scorecard rounds to twelve decimals
 _HISTORY = 24  # how many earlier changes say what is usual
-_WIDTH_OF_95_PERCENT = 3.92  # in standard errors
 
 
 @dataclass(frozen=True)
@@ -152,67 +147,29 @@ def why(
     chosen = cell.variant
     calendar = _calendar(connection, cell, grain)
     earlier = _earlier(connection, calendar, cell, against)
-    rows = _rows(connection, chosen, calendar.grain)
-    before, after = (_company(rows, chosen, one, calendar) for one in (earlier, cell.period))
-    cuts = {entity_type for entity_type, _, _ in rows if entity_type != "company"}
-    if by is not None:
-        if by not in cuts:
-            raise unknown("--by", by, sorted(cuts), chosen.kpi_id)
-        cuts = {by}
-    shape = _shape(before, after)
-    seen = [_cut(rows, entity_type, calendar, earlier, cell.period, shape) for entity_type in sorted(cuts)]
-    seen, compared = _corrected(seen)
+    parts = Parts.of(connection, chosen, calendar.grain)
+    if by is not None and by not in parts.cuts:
+        raise unknown("--by", by, parts.cuts, chosen.kpi_id)
+    earlier_parts = _to_date(connection, chosen, calendar, against, cell) if cell.is_partial_period else parts
+    before = _company(earlier_parts, chosen, earlier, calendar)
+    after = _company(parts, chosen, cell.period, calendar)
+    compared_parts = _Compared(earlier_parts, parts, earlier, cell.period, Shape.of(before, after))
+    shape = compared_parts.shape
+    cuts, compared = explain_cuts(compared_parts, calendar, [by] if by else parts.cuts)
     return Why(
         publication=publication_of(connection),
         variant=chosen,
         period=cell.period,
         against=earlier,
         to_date=cell.is_partial_period,
-        before=_value(before, shape),
-        after=_value(after, shape),
+        before=shape.value(before),
+        after=shape.value(after),
         factors=_factors(chosen, before, after, shape),
-        cuts=tuple(seen),
-        ranking=_ranking(seen),
+        cuts=cuts,
+        ranking=_ranking(cuts),
         compared=compared,
         notes=tuple(notes),
     )
-
-
-@dataclass(frozen=True)
-class _Row:
-    """What the scorecard has of one entity in one period."""
-
-    name: str
-    value: Fraction | None
-    numerator: Fraction | None
-    denominator: Fraction | None
-    cases: int
-    error: float | None  # the standard error of the value, for rates and scores
-    status: str
-    is_partial: bool
-
-    @property
-    def ratio(self) -> Ratio:
-        """Numerator and denominator; a sum is its own numerator."""
-        return Ratio(self.numerator or ZERO, self.denominator or ZERO)
-
-
-_Rows = Mapping[tuple[str, date, str], _Row]  # by entity type, first day of the period and entity
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """How a value follows from numerator and denominator: a sum, a ratio with a scale, or not at all."""
-
-    is_sum: bool
-    is_ratio: bool
-    scale: int = 1
-    offset: int = 0
-
-    @property
-    def in_words(self) -> str:
-        """Why nothing adds up, if it does not."""
-        return "" if self.is_sum or self.is_ratio else "it is neither a sum nor a ratio of sums, such as a median"
 
 
 def _calendar(connection: duckdb.DuckDBPyConnection, cell: Cell, grain: Grain | None) -> Periods:
@@ -248,75 +205,35 @@ def _earlier(connection: duckdb.DuckDBPyConnection, calendar: Periods, cell: Cel
     )
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, variant: Variant, grain: Grain) -> _Rows:
-    """All that the scorecard has of a variant at one grain."""
-    where = all_of({"kpi_id": variant.kpi_id, "variant": variant.variant, "grain": grain})
-    has_error = variant.unit in ("rate", "score")
-    found: dict[tuple[str, date, str], _Row] = {}
-    for kind, start, entity, name, value, top, bottom, cases, low, high, status, is_partial in connection.execute(
-        f"""
-        select entity_type, period_start, entity_id, coalesce(entity_name, entity_id), value, numerator, denominator,
-            sample_size, ci_low, ci_high, status, is_partial_period
-        from {SCORECARD}
-        where {where}
-        """
-    ).fetchall():
-        error = float(high - low) / _WIDTH_OF_95_PERCENT if has_error and low is not None and high is not None else None
-        found[kind, start, entity] = _Row(
-            name, _fraction(value), _fraction(top), _fraction(bottom), cases or 0, error, status, is_partial
+def _to_date(
+    connection: duckdb.DuckDBPyConnection, variant: Variant, calendar: Periods, against: str, cell: Cell
+) -> Parts:
+    """What a period in progress is compared with: as many of the first days of the earlier one."""
+    if against not in list(Comparison):
+        raise QuestionError(
+            f"{cell.period.label} is in progress, and of {against} only the whole is published. Compare it with prior or "
+            "last-year, of which as many days are published."
         )
-    return found
+    return Parts.to_date(connection, variant, calendar.grain)
 
 
-def _fraction(value: Decimal | None) -> Fraction | None:
-    return None if value is None else Fraction(value)
-
-
-def _company(rows: _Rows, variant: Variant, period: Period, calendar: Periods) -> _Row:
-    """The company's row of a period.
+def _company(parts: Parts, variant: Variant, period: Period, calendar: Periods) -> Part:
+    """The company's cell of a period.
 
     Raises:
         QuestionError: it has no value.
     """
-    row = rows.get(("company", period.start, "company"))
-    if row is not None and row.value is not None:
-        return row
+    part = parts.company(period.start)
+    if part is not None and part.value is not None:
+        return part
     what = f"{variant.kpi_id} ({variant.variant}) has no value for {period.label}"
-    why_not = f" (status {row.status})" if row else ""
-    known = [start for (kind, start, _), one in rows.items() if kind == "company" and one.value is not None]
+    why_not = f" (status {part.status})" if part and part.status != "ok" else ""
+    known = list(parts.known())
     which = f"Known: {calendar.in_words(known)}." if known else "It has no value at all."
     raise QuestionError(f"{what}{why_not}, so that no change can be explained. {which}")
 
 
-def _shape(*company: _Row) -> _Shape:
-    """How the company's published values follow from their numerators and denominators."""
-    if all(row.denominator is None and row.value == row.numerator for row in company):
-        return _Shape(is_sum=True, is_ratio=False)
-    for scale, offset in _SHAPES:
-        if all(_agrees(row, scale, offset) for row in company):
-            return _Shape(is_sum=False, is_ratio=True, scale=scale, offset=offset)
-    return _Shape(is_sum=False, is_ratio=False)
-
-
-def _agrees(row: _Row, scale: int, offset: int) -> bool:
-    if row.numerator is None or not row.denominator or row.value is None:
-        return False
-    return abs(scale * row.numerator / row.denominator + offset - row.value) <= _AGREES * max(
-        Fraction(1), abs(row.value)
-    )
-
-
-def _value(row: _Row, shape: _Shape) -> Fraction:
-    """A company's value, exactly: the published one is rounded to twelve decimals."""
-    assert row.value is not None
-    if not shape.is_ratio:
-        return row.value
-    assert row.numerator is not None
-    assert row.denominator
-    return shape.scale * row.numerator / row.denominator + shape.offset
-
-
-def _factors(variant: Variant, before: _Row, after: _Row, shape: _Shape) -> tuple[Factor, ...]:
+def _factors(variant: Variant, before: Part, after: Part, shape: Shape) -> tuple[Factor, ...]:
     """The numerator and the denominator of a ratio, and what the change of each contributes."""
     if not shape.is_ratio:
         return ()
@@ -334,21 +251,58 @@ def _names_of_ratio(variant: Variant) -> tuple[str, str]:
     return top.removeprefix("(").removesuffix(")"), bottom
 
 
-def _cut(rows: _Rows, entity_type: str, calendar: Periods, before: Period, after: Period, shape: _Shape) -> Cut:
+@dataclass(frozen=True)
+class _Compared:
+    """The cells of the two periods that are compared; of a period in progress, with as many days of the earlier one."""
+
+    earlier: Parts
+    later: Parts
+    before: Period
+    after: Period
+    shape: Shape
+
+    def entities(self, entity_type: str) -> tuple[dict[str, Part], dict[str, Part]]:
+        """The entities of one type in both periods."""
+        return (
+            self.earlier.entities(entity_type, self.before.start),
+            self.later.entities(entity_type, self.after.start),
+        )
+
+    def company(self) -> tuple[Part | None, Part | None]:
+        """The company in both periods."""
+        return self.earlier.company(self.before.start), self.later.company(self.after.start)
+
+
+def explain_cuts(compared: _Compared, calendar: Periods, entity_types: Iterable[str]) -> tuple[tuple[Cut, ...], int]:
+    """The cuts with what every entity contributes, and how many entities are judged.
+
+    p-values are multiplied by that number (Bonferroni). This holds whatever the dependence between entities, and they
+    do depend on each other: cuts show the same cases from several sides.
+    """
+    cuts = [_cut(compared, calendar, entity_type) for entity_type in entity_types]
+    judged = sum(driver.verdict is not None for cut in cuts for driver in cut.drivers)
+    return tuple(replace(cut, drivers=tuple(_corrected(one, judged) for one in cut.drivers)) for cut in cuts), judged
+
+
+def _corrected(driver: Driver, judged: int) -> Driver:
+    return replace(driver, p_value=min(1.0, driver.verdict.p_value * judged)) if driver.verdict else driver
+
+
+def _cut(compared: _Compared, calendar: Periods, entity_type: str) -> Cut:
     """The entities of one type, with what each contributes if all of them add up to the company."""
-    of_period = {one: _of_cut(rows, entity_type, one.start) for one in (before, after)}
-    names = {**of_period[before], **of_period[after]}
+    shape = compared.shape
+    before, after = compared.entities(entity_type)
     drivers = {
-        entity_id: _driver(entity_id, row.name, *(of_period[one].get(entity_id) for one in (before, after)))
-        for entity_id, row in names.items()
+        entity_id: _driver(entity_id, part.name, before.get(entity_id), after.get(entity_id))
+        for entity_id, part in {**before, **after}.items()
     }
-    why_not = shape.in_words or _why_it_does_not_add_up(rows, of_period)
+    why_not = shape.in_words or _why_it_does_not_add_up(compared, before, after)
     if why_not:
         by_cases = sorted(drivers.values(), key=lambda one: (-max(one.cases_before, one.cases_after), one.entity_id))
         return Cut(entity_type, tuple(by_cases), why_not)
-    first, last = ({entity: row.ratio for entity, row in of_period[one].items()} for one in (before, after))
+    first, last = ({entity: part.ratio for entity, part in parts.items()} for parts in (before, after))
     split = _sum_drivers(drivers, first, last) if shape.is_sum else _ratio_drivers(drivers, first, last, shape.scale)
-    verdicts = _verdicts(rows, entity_type, calendar, before, after, shape)
+    verdicts = _verdicts(compared, calendar, entity_type)
     judged = [
         replace(driver, verdict=_scaled(verdicts[entity], shape.scale)) if entity in verdicts else driver
         for entity, driver in split.items()
@@ -357,44 +311,35 @@ def _cut(rows: _Rows, entity_type: str, calendar: Periods, before: Period, after
     return Cut(entity_type, tuple(judged), numerator=None if shape.is_sum else volume_mix_and_rate(first, last))
 
 
-def _driver(entity_id: str, name: str, before: _Row | None, after: _Row | None) -> Driver:
+def _driver(entity_id: str, name: str, before: Part | None, after: Part | None) -> Driver:
     """An entity with its values, of which a period may have none."""
     return Driver(
         entity_id,
         name,
-        before=before.value if before else None,
-        after=after.value if after else None,
+        before=Fraction(before.value) if before and before.value is not None else None,
+        after=Fraction(after.value) if after and after.value is not None else None,
         cases_before=before.cases if before else 0,
         cases_after=after.cases if after else 0,
     )
 
 
-def _of_cut(rows: _Rows, entity_type: str, start: date) -> dict[str, _Row]:
-    """The entities of one type in one period. Those without anything to count are left out."""
-    return {
-        entity: row
-        for (kind, first_day, entity), row in rows.items()
-        if kind == entity_type and first_day == start and (row.numerator or row.denominator or row.cases or row.value)
-    }
-
-
-def _why_it_does_not_add_up(rows: _Rows, of_period: Mapping[Period, Mapping[str, _Row]]) -> str:
+def _why_it_does_not_add_up(compared: _Compared, *entities: Mapping[str, Part]) -> str:
     """The reason for which a cut's entities are not the company in one of the periods; nothing if they are."""
-    for period, entities in of_period.items():
-        unknown_of = [row.name for row in entities.values() if row.numerator is None]
+    for period, company, parts in zip((compared.before, compared.after), compared.company(), entities, strict=True):
+        assert company is not None
+        unknown_of = [part.name for part in parts.values() if part.numerator is None]
         if unknown_of:
             return f"nothing is known of {', '.join(sorted(unknown_of))} in {period.label}"
-        company, parts = rows["company", period.start, "company"].ratio, [row.ratio for row in entities.values()]
-        of_parts = whole({str(number): part for number, part in enumerate(parts)})
-        for name, total, sum_of_parts in (
-            ("numerators", company.numerator, of_parts.numerator),
-            ("denominators", company.denominator, of_parts.denominator),
+        total, of_parts = company.ratio, whole({entity: part.ratio for entity, part in parts.items()})
+        for name, expected, found in (
+            ("numerators", total.numerator, of_parts.numerator),
+            ("denominators", total.denominator, of_parts.denominator),
         ):
-            if abs(total - sum_of_parts) > _AGREES * max(Fraction(1), abs(total)):
-                what = name if company.denominator else "values"
+            if abs(expected - found) > AGREES * max(Fraction(1), abs(expected)):
+                what = name if total.denominator else "values"
                 return (
-                    f"the {what} add up to {float(sum_of_parts):,.2f} in {period.label}, and the company has "
-                    f"{float(total):,.2f}: something is in two of them, in none, or counted once per entity"
+                    f"the {what} add up to {float(found):,.2f} in {period.label}, and the company has "
+                    f"{float(expected):,.2f}: something is in two of them, in none, or counted once per entity"
                 )
     return ""
 
@@ -440,50 +385,27 @@ def _ratio_drivers(
     return found
 
 
-def _verdicts(
-    rows: _Rows, entity_type: str, calendar: Periods, before: Period, after: Period, shape: _Shape
-) -> dict[str, Verdict]:
+def _verdicts(compared: _Compared, calendar: Periods, entity_type: str) -> dict[str, Verdict]:
     """How unusual the change of each entity is, compared with earlier changes over as many periods."""
-    starts = [one.start for one in calendar.periods if one.is_complete and one.start < after.start]
+    starts = [one.start for one in calendar.periods if one.is_complete and one.start < compared.after.start]
     positions = {one.start: position for position, one in enumerate(calendar.periods)}
-    distance = positions[after.start] - positions[before.start]
+    distance = positions[compared.after.start] - positions[compared.before.start]
     lag = distance if 0 < distance <= len(starts) - _HISTORY // 3 else 1
     pairs = list(zip(starts, starts[lag:], strict=False))[-_HISTORY:]
-    samples: dict[date, dict[str, Sample]] = {}
-    for start in {before.start, after.start, *(start for pair in pairs for start in pair)}:
-        of_period = _of_cut(rows, entity_type, start)
-        samples[start] = {entity: _sample(row, shape) for entity, row in of_period.items() if row.numerator is not None}
-    return judge(samples[before.start], samples[after.start], [(samples[a], samples[b]) for a, b in pairs])
+    samples = {
+        start: _samples(compared.later.entities(entity_type, start), compared.shape)
+        for start in {start for pair in pairs for start in pair}
+    }
+    before, after = (_samples(parts, compared.shape) for parts in compared.entities(entity_type))
+    return judge(before, after, [(samples[earlier], samples[later]) for earlier, later in pairs])
 
 
-def _sample(row: _Row, shape: _Shape) -> Sample:
-    assert row.numerator is not None
-    denominator = None if shape.is_sum else float(row.denominator or 0)
-    error = None if row.error is None or row.value is None else row.error / shape.scale
-    return Sample(float(row.numerator), denominator, row.cases, error)
+def _samples(parts: Mapping[str, Part], shape: Shape) -> dict[str, Sample]:
+    return {entity: shape.sample(part) for entity, part in parts.items() if part.numerator is not None}
 
 
 def _scaled(verdict: Verdict, scale: int) -> Verdict:
     return replace(verdict, surprise=verdict.surprise * scale)
-
-
-def _corrected(cuts: Sequence[Cut]) -> tuple[list[Cut], int]:
-    """The cuts with p-values that are corrected for how many entities are judged, and that number.
-
-    Bonferroni's correction holds whatever the dependence between entities, and they do depend on each other: cuts show
-    the same cases from several sides.
-    """
-    compared = sum(driver.verdict is not None for cut in cuts for driver in cut.drivers)
-    return [
-        replace(
-            cut,
-            drivers=tuple(
-                replace(driver, p_value=min(1.0, driver.verdict.p_value * compared)) if driver.verdict else driver
-                for driver in cut.drivers
-            ),
-        )
-        for cut in cuts
-    ], compared
 
 
 def _ranking(cuts: Iterable[Cut]) -> tuple[Finding, ...]:
