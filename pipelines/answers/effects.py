@@ -10,10 +10,9 @@ Measurement of Changes in Cost of Living", JRSS 83). For more factors, it is the
 could have changed (Shapley 1953; for decompositions, Shorrocks 2013, J. Econ. Inequality 11).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import permutations
 from math import factorial, prod
 
 ZERO = Fraction(0)
@@ -49,16 +48,35 @@ NOTHING = Ratio()
 
 
 def effects_of_factors(before: Sequence[Fraction], after: Sequence[Fraction]) -> list[Fraction]:
-    """What each factor contributes to the change of the product of all.
+    """What each factor contributes to the change of the product of all; the effects add up to it."""
+    return effects_on(_product, before, after)
 
-    The effects are the mean over all orders in which the factors could have changed, and add up to
-    `prod(after) - prod(before)`.
+
+def effects_on(
+    function: Callable[[list[Fraction]], Fraction], before: Sequence[Fraction], after: Sequence[Fraction]
+) -> list[Fraction]:
+    """What each argument contributes to the change of a function: the mean over all orders in which they could change.
+
+    The effects add up to `function(after) - function(before)`. The function is called once per set of arguments that
+    have changed, so 2ⁿ times for n arguments.
     """
-    sums = [ZERO] * len(before)
-    for order in permutations(range(len(before))):
-        for position, effect in enumerate(effects_in_order(before, after, order)):
-            sums[position] += effect
-    return [total / factorial(len(before)) for total in sums]
+    count = len(before)
+    values = {
+        changed: function([after[at] if changed >> at & 1 else before[at] for at in range(count)])
+        for changed in range(2**count)
+    }
+    weights = [Fraction(factorial(size) * factorial(count - size - 1), factorial(count)) for size in range(count)]
+    return [
+        sum(
+            (
+                weights[changed.bit_count()] * (values[changed | 1 << at] - values[changed])
+                for changed in values
+                if not changed >> at & 1
+            ),
+            ZERO,
+        )
+        for at in range(count)
+    ]
 
 
 def effects_in_order(before: Sequence[Fraction], after: Sequence[Fraction], order: Sequence[int]) -> list[Fraction]:
@@ -66,10 +84,14 @@ def effects_in_order(before: Sequence[Fraction], after: Sequence[Fraction], orde
     factors = list(before)
     effects = [ZERO] * len(factors)
     for position in order:
-        earlier = prod(factors, start=Fraction(1))
+        earlier = _product(factors)
         factors[position] = after[position]
-        effects[position] = prod(factors, start=Fraction(1)) - earlier
+        effects[position] = _product(factors) - earlier
     return effects
+
+
+def _product(factors: Sequence[Fraction]) -> Fraction:
+    return prod(factors, start=Fraction(1))
 
 
 def whole(parts: Mapping[str, Ratio]) -> Ratio:

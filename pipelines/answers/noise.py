@@ -23,7 +23,7 @@ from dataclasses import dataclass
 LEVEL = 0.05  # of reports on periods without an incident, at most so many name a part
 _KEPT = 0.9  # of the squares of past surprises; the largest may be incidents
 _MEAN_OF_KEPT = 0.6230  # of the squares of a standard normal variable, without the largest tenth
-_FEWEST = 8  # surprises of the past, below which history tells nothing
+_FEWEST = 20  # surprises of the past, below which history tells nothing
 _FEW = 5  # how many cases of a part weigh as much as the overall mean
 _OF_OTHERS = 10  # how many surprises of its own weigh as much as those of all other parts
 

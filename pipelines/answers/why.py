@@ -10,7 +10,8 @@ from fractions import Fraction
 
 import duckdb
 
-from pipelines.answers.cells import Cell, Published, Variant, all_of, find_cell, publication_of, unknown
+from pipelines.answers.cells import SCORECARD, Published, Variant, publication_of, unknown
+from pipelines.answers.comparing import TwoPeriods, two_periods
 from pipelines.answers.effects import (
     NOTHING,
     ZERO,
@@ -21,8 +22,9 @@ from pipelines.answers.effects import (
     volume_mix_and_rate,
     whole,
 )
+from pipelines.answers.kpi_tree import Tree, effects_of
 from pipelines.answers.noise import LEVEL, Sample, Verdict, judge
-from pipelines.answers.parts import AGREES, Part, Parts, Shape
+from pipelines.answers.parts import AGREES, TO_DATE, Part, Parts, Shape
 from pipelines.answers.periods import Comparison, Grain, Period, Periods
 from pipelines.answers.questions import QuestionError
 
@@ -143,112 +145,27 @@ def why(
     Raises:
         QuestionError: no such value is published, or it cannot be compared; the message says what can be.
     """
-    cell, notes = find_cell(connection, kpi_id, variant, period, grain)
+    periods = two_periods(connection, kpi_id, variant, period, against, grain)
+    cell, calendar, earlier = periods.cell, periods.calendar, periods.earlier
     chosen = cell.variant
-    calendar = _calendar(connection, cell, grain)
-    earlier = _earlier(connection, calendar, cell, against)
-    parts = Parts.of(connection, chosen, calendar.grain)
-    if by is not None and by not in parts.cuts:
-        raise unknown("--by", by, parts.cuts, chosen.kpi_id)
-    earlier_parts = _to_date(connection, chosen, calendar, against, cell) if cell.is_partial_period else parts
-    before = _company(earlier_parts, chosen, earlier, calendar)
-    after = _company(parts, chosen, cell.period, calendar)
-    compared_parts = _Compared(earlier_parts, parts, earlier, cell.period, Shape.of(before, after))
-    shape = compared_parts.shape
-    cuts, compared = explain_cuts(compared_parts, calendar, [by] if by else parts.cuts)
+    pair = _pair(connection, chosen, periods)
+    if by is not None and by not in pair.later.cuts:
+        raise unknown("--by", by, pair.later.cuts, chosen.kpi_id)
+    cuts, compared = _explained_cuts(pair, calendar, [by] if by else pair.later.cuts)
     return Why(
         publication=publication_of(connection),
         variant=chosen,
         period=cell.period,
         against=earlier,
-        to_date=cell.is_partial_period,
-        before=shape.value(before),
-        after=shape.value(after),
-        factors=_factors(chosen, before, after, shape),
+        to_date=periods.to_date,
+        before=pair.values[0],
+        after=pair.values[1],
+        factors=_factors(connection, pair, chosen, calendar.grain),
         cuts=cuts,
         ranking=_ranking(cuts),
         compared=compared,
-        notes=tuple(notes),
+        notes=periods.notes,
     )
-
-
-def _calendar(connection: duckdb.DuckDBPyConnection, cell: Cell, grain: Grain | None) -> Periods:
-    """The periods of the grain to which the cell's period belongs."""
-    for one in [grain] if grain else Grain:
-        periods = Periods.of(connection, one)
-        if cell.period in periods.periods:
-            return periods
-    raise AssertionError(cell.period)
-
-
-def _earlier(connection: duckdb.DuckDBPyConnection, calendar: Periods, cell: Cell, against: str) -> Period:
-    """The period that is compared with."""
-    column = {Comparison.prior: "prior_period_start", Comparison.last_year: "last_year_period_start"}.get(
-        against  # type: ignore[call-overload]
-    )
-    if column is None:
-        found, _ = find_cell(connection, cell.variant.kpi_id, cell.variant.variant, against, calendar.grain)
-        if found.period == cell.period:
-            raise QuestionError(f"--against {against} is the period itself. Name another, or prior, or last-year.")
-        return found.period
-    row = connection.execute(
-        f"select {column} from marts.dim_period where {all_of({'grain': calendar.grain})} "
-        f"and period_start = cast('{cell.period.start}' as date)"
-    ).fetchone()
-    start = row[0] if row else None
-    for one in calendar.periods:
-        if one.start == start:
-            return one
-    raise QuestionError(
-        f"{cell.in_words} has no {Comparison(against).of(calendar.grain)}: the published periods begin with "
-        f"{calendar.periods[0].label}. Name another with --against."
-    )
-
-
-def _to_date(
-    connection: duckdb.DuckDBPyConnection, variant: Variant, calendar: Periods, against: str, cell: Cell
-) -> Parts:
-    """What a period in progress is compared with: as many of the first days of the earlier one."""
-    if against not in list(Comparison):
-        raise QuestionError(
-            f"{cell.period.label} is in progress, and of {against} only the whole is published. Compare it with prior or "
-            "last-year, of which as many days are published."
-        )
-    return Parts.to_date(connection, variant, calendar.grain)
-
-
-def _company(parts: Parts, variant: Variant, period: Period, calendar: Periods) -> Part:
-    """The company's cell of a period.
-
-    Raises:
-        QuestionError: it has no value.
-    """
-    part = parts.company(period.start)
-    if part is not None and part.value is not None:
-        return part
-    what = f"{variant.kpi_id} ({variant.variant}) has no value for {period.label}"
-    why_not = f" (status {part.status})" if part and part.status != "ok" else ""
-    known = list(parts.known())
-    which = f"Known: {calendar.in_words(known)}." if known else "It has no value at all."
-    raise QuestionError(f"{what}{why_not}, so that no change can be explained. {which}")
-
-
-def _factors(variant: Variant, before: Part, after: Part, shape: Shape) -> tuple[Factor, ...]:
-    """The numerator and the denominator of a ratio, and what the change of each contributes."""
-    if not shape.is_ratio:
-        return ()
-    (top, bottom), (later_top, later_bottom) = ((row.ratio.numerator, row.ratio.denominator) for row in (before, after))
-    effects = effects_of_factors([shape.scale * top, 1 / bottom], [shape.scale * later_top, 1 / later_bottom])
-    names = _names_of_ratio(variant) if not shape.offset else ("numerator", "denominator")
-    return tuple(Factor(*each) for each in zip(names, (top, bottom), (later_top, later_bottom), effects, strict=True))
-
-
-def _names_of_ratio(variant: Variant) -> tuple[str, str]:
-    """What a ratio's formula calls its numerator and denominator."""
-    top, divided, bottom = variant.formula.partition(" ÷ ")
-    if not divided or "÷" in bottom:
-        return "numerator", "denominator"
-    return top.removeprefix("(").removesuffix(")"), bottom
 
 
 @dataclass(frozen=True)
@@ -268,12 +185,103 @@ class _Compared:
             self.later.entities(entity_type, self.after.start),
         )
 
+    @property
+    def values(self) -> tuple[Fraction, Fraction]:
+        """The company's values."""
+        before, after = self.company()
+        assert before
+        assert after
+        return self.shape.value(before), self.shape.value(after)
+
     def company(self) -> tuple[Part | None, Part | None]:
         """The company in both periods."""
         return self.earlier.company(self.before.start), self.later.company(self.after.start)
 
 
-def explain_cuts(compared: _Compared, calendar: Periods, entity_types: Iterable[str]) -> tuple[tuple[Cut, ...], int]:
+def most_unusual(connection: duckdb.DuckDBPyConnection, variant: Variant, periods: TwoPeriods) -> Finding | None:
+    """The part of a cut whose change is the most unusual, if it is more than noise."""
+    try:
+        pair = _pair(connection, variant, periods)
+    except QuestionError:
+        return None
+    cuts, _ = _explained_cuts(pair, periods.calendar, pair.later.cuts)
+    return next((finding for finding in _ranking(cuts) if finding.driver.stands_out), None)
+
+
+def _pair(connection: duckdb.DuckDBPyConnection, variant: Variant, periods: TwoPeriods) -> _Compared:
+    """The cells of a variant in both periods.
+
+    Raises:
+        QuestionError: the company has no value in one of them.
+    """
+    parts = Parts.of(connection, variant, periods.calendar.grain)
+    earlier = Parts.to_date(connection, variant, periods.calendar.grain) if periods.to_date else parts
+    before = _company(earlier, variant, periods.earlier, periods.calendar)
+    after = _company(parts, variant, periods.cell.period, periods.calendar)
+    return _Compared(earlier, parts, periods.earlier, periods.cell.period, Shape.of(before, after))
+
+
+def _company(parts: Parts, variant: Variant, period: Period, calendar: Periods) -> Part:
+    """The company's cell of a period.
+
+    Raises:
+        QuestionError: it has no value.
+    """
+    part = parts.company(period.start)
+    if part is not None and part.value is not None:
+        return part
+    what = f"{variant.kpi_id} ({variant.variant}) has no value for {period.label}"
+    why_not = f" (status {part.status})" if part and part.status != "ok" else ""
+    known = list(parts.known())
+    which = f"Known: {calendar.in_words(known)}." if known else "It has no value at all."
+    raise QuestionError(f"{what}{why_not}, so that no change can be explained. {which}")
+
+
+def _factors(
+    connection: duckdb.DuckDBPyConnection, compared: _Compared, variant: Variant, grain: Grain
+) -> tuple[Factor, ...]:
+    """The factors by the KPI tree, or else the numerator and the denominator of a ratio, with their effects."""
+    by_tree = _factors_of_tree(connection, compared, variant, grain)
+    if by_tree or not compared.shape.is_ratio:
+        return by_tree
+    before, after = (part.ratio for part in compared.company() if part)
+    scale = compared.shape.scale
+    effects = effects_of_factors(
+        [scale * before.numerator, 1 / before.denominator], [scale * after.numerator, 1 / after.denominator]
+    )
+    names = _names_of_ratio(variant) if not compared.shape.offset else ("numerator", "denominator")
+    first, last = (before.numerator, before.denominator), (after.numerator, after.denominator)
+    return tuple(Factor(*each) for each in zip(names, first, last, effects, strict=True))
+
+
+def _factors_of_tree(
+    connection: duckdb.DuckDBPyConnection, compared: _Compared, variant: Variant, grain: Grain
+) -> tuple[Factor, ...]:
+    """What the KPI tree says a variant is made of: revenue of customers, orders per customer and average order."""
+    tree = Tree.of(connection)
+    node = tree.node_of(variant.kpi_id, variant.variant) if tree else None
+    if tree is None or node is None or tree.identity(node.node) is None:
+        return ()
+    table = SCORECARD if compared.earlier is compared.later else TO_DATE
+    before = tree.values(connection, grain, compared.before.start, table)
+    after = tree.values(connection, grain, compared.after.start)
+    effects = effects_of(tree, node.node, before, after)
+    return tuple(
+        Factor(one.node.name, one.before, one.after, one.effect)
+        for one in effects
+        if one.before or one.after or one.effect
+    )
+
+
+def _names_of_ratio(variant: Variant) -> tuple[str, str]:
+    """What a ratio's formula calls its numerator and denominator."""
+    top, divided, bottom = variant.formula.partition(" ÷ ")
+    if not divided or "÷" in bottom:
+        return "numerator", "denominator"
+    return top.removeprefix("(").removesuffix(")"), bottom
+
+
+def _explained_cuts(compared: _Compared, calendar: Periods, entity_types: Iterable[str]) -> tuple[tuple[Cut, ...], int]:
     """The cuts with what every entity contributes, and how many entities are judged.
 
     p-values are multiplied by that number (Bonferroni). This holds whatever the dependence between entities, and they

@@ -1,4 +1,4 @@
-"""`kpi why`: answers about published numbers."""
+"""`kpi why` and `tree`: answers about published numbers."""
 
 from typing import Annotated
 
@@ -42,3 +42,22 @@ def why(
         settings = get_settings()
         target = Target.of(output, to, excel)
         print_why(settings.published_dir, settings.zone, kpi_id, period, against, by, variant, grain, most, target)
+
+
+@app.command()
+def tree(
+    period: OfPeriod = None,
+    against: Annotated[
+        Comparison, typer.Option(help="The period before, or the same one a year before.")
+    ] = Comparison.prior,
+    grain: OfGrain = None,
+    output: OfFormat = None,
+    to: Output = None,
+    excel: ForExcel = None,
+) -> None:
+    """Show how KPIs depend on each other, how each changed, and what drove it."""
+    from pipelines.cli.printing.tree import print_tree
+
+    with errors_in_words():
+        settings = get_settings()
+        print_tree(settings.published_dir, settings.zone, period, against, grain, Target.of(output, to, excel))
