@@ -65,7 +65,10 @@ def _earlier(connection: duckdb.DuckDBPyConnection, calendar: Periods, cell: Cel
         against  # type: ignore[call-overload]
     )
     if column is None:
-        found, _ = find_cell(connection, cell.variant.kpi_id, cell.variant.variant, against, calendar.grain)
+        try:
+            found, _ = find_cell(connection, cell.variant.kpi_id, cell.variant.variant, against, calendar.grain)
+        except QuestionError as error:
+            raise QuestionError(str(error).replace("--period", "--against")) from None
         if found.period == cell.period:
             raise QuestionError(f"--against {against} is the period itself. Name another, or prior, or last-year.")
         return found.period
