@@ -27,6 +27,16 @@ published as (
     group by 1, 2, 3, 4
 ),
 
+known_in_cuts as (
+    select
+        entity_type,
+        {%- for node, place in nodes.items() if place.kpi %}
+        count({{ node }}) as {{ node }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from published
+    group by 1
+),
+
 compared as (
     {%- for relation in kpi_tree_relations() if relation.expression %}
     select
@@ -51,12 +61,11 @@ compared as (
         where
             {{ relation.parent }} is not null
             and entity_type in (
-                select entity_type
-                from published
-                group by 1
-                having
+                select known_in_cuts.entity_type
+                from known_in_cuts
+                where
                     {%- for child in relation.children if nodes[child].kpi %}
-                    count({{ child }}) > 0
+                    known_in_cuts.{{ child }} > 0
                     {%- if not loop.last %}
                     and
                     {%- endif %}

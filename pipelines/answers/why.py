@@ -65,8 +65,13 @@ class Driver:
 
     @property
     def stands_out(self) -> bool:
-        """Whether its change is more than noise, given how many entities are compared."""
-        return self.p_value is not None and self.p_value < LEVEL
+        """Whether its change is more than noise, given how many entities are compared.
+
+        An entity that moved less than its share, as when another one moved alone, is not where the change sits.
+        """
+        if self.p_value is None or self.verdict is None or not self.contribution:
+            return False
+        return self.p_value < LEVEL and (self.contribution > 0) == (self.verdict.surprise > 0)
 
     @property
     def is_new(self) -> bool:

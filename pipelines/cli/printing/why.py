@@ -111,7 +111,8 @@ def _where(answer: Why) -> Iterator[str]:
             yield "There are too few cases, or too few earlier periods, to tell a change in one place from noise."
         return
     cuts = sum(not cut.why_not for cut in answer.cuts)
-    looked_at = f"{counted(answer.compared, 'entity').replace('entitys', 'entities')} in {counted(cuts, 'cut')}"
+    entities = "1 entity" if answer.compared == 1 else f"{answer.compared:,} entities"
+    looked_at = f"{entities} in {counted(cuts, 'cut')}"
     if not answer.named:
         yield f"No part stands out: of {looked_at}, none differs from the company by more than noise."
         return
@@ -123,7 +124,7 @@ def _where(answer: Why) -> Iterator[str]:
         yield f"And {len(others) - _MOST_NAMED + 1} more. All of them are in --format csv."
     if others:
         yield "Cuts overlap: what is true of the first shows in others that have the same cases."
-    yield f"Compared: {looked_at}. If nothing were wrong, {LEVEL:.0%} of such reports would name one."
+    yield f"Compared: {looked_at}. If nothing were wrong, at most {LEVEL * 100:.0f} % of such reports would name one."
 
 
 def _in_words(finding: Finding, answer: Why) -> str:
@@ -131,7 +132,7 @@ def _in_words(finding: Finding, answer: Why) -> str:
     driver, unit = finding.driver, answer.variant.unit
     assert driver.contribution is not None
     assert driver.expected is not None
-    share = f" ({float(driver.contribution / answer.change):.0%})"
+    share = f" ({float(driver.contribution / answer.change) * 100:.0f} %)"
     new = " (new)" if driver.is_new else " (lost)" if driver.is_lost else ""
     return (
         f"{finding.entity_type} {driver.name}{new}: {signed(driver.contribution, unit)} of "
