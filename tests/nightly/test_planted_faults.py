@@ -22,10 +22,11 @@ def test_facts_count_as_the_scorecard_does(faults: PlantedFaults) -> None:
     """Otherwise, every planted fault would come with a fault of the test."""
     for subject in SUBJECTS:
         month = faults.months[-4]
+        cuts = ", ".join(f"'{cut}'" for cut in ("company", *subject.cuts))
         cells = f"""
             select entity_type, entity_id, round(value, 9), numerator, denominator, sample_size, round(ci_low, 9)
             from marts.kpi_scorecard
-            where grain = 'month' and period_start = date '{month}' and sample_size > 0
+            where grain = 'month' and period_start = date '{month}' and sample_size > 0 and entity_type in ({cuts})
                 and kpi_id = '{subject.kpi_id}' and variant = '{subject.variant}'
             order by all
         """
