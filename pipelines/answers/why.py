@@ -4,6 +4,7 @@ Belongs here: which cells are compared, what of them adds up, and the order of w
 arithmetic of effects (`effects.py`), the statistics (`noise.py`), and sentences (`cli/printing/why.py`).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -28,6 +29,9 @@ from pipelines.answers.parts import AGREES, TO_DATE, Part, Parts, Shape
 from pipelines.answers.periods import Comparison, Grain, Period, Periods
 from pipelines.answers.questions import QuestionError
 
+_IN_BRACKETS = re.compile(
+    r"(?:100 \S )?\((.+)\)"
+)  # of NPS without its 100, since the factor shown is a number of people
 _HISTORY = 24  # how many earlier changes say what is usual
 
 
@@ -283,7 +287,8 @@ def _names_of_ratio(variant: Variant) -> tuple[str, str]:
     top, divided, bottom = variant.formula.partition(" ÷ ")
     if not divided or "÷" in bottom:
         return "numerator", "denominator"
-    return top.removeprefix("(").removesuffix(")"), bottom
+    in_brackets = _IN_BRACKETS.fullmatch(top)
+    return in_brackets[1] if in_brackets else top, bottom
 
 
 def _explained_cuts(compared: _Compared, calendar: Periods, entity_types: Iterable[str]) -> tuple[tuple[Cut, ...], int]:
@@ -352,7 +357,7 @@ def _why_it_does_not_add_up(compared: _Compared, *entities: Mapping[str, Part]) 
                 what = name if total.denominator else "values"
                 return (
                     f"the {what} add up to {float(found):,.2f} in {period.label}, and the company has "
-                    f"{float(expected):,.2f}: something is in two of them, in none, or counted once per entity"
+                    f"{float(expected):,.2f}: they are averages, or something is in two of them or in none"
                 )
     return ""
 

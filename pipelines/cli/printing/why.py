@@ -85,7 +85,8 @@ def in_sentences(answer: Why, zone: ZoneInfo, by: str | None = None) -> Iterator
     if not answer.change:
         yield f"{period}: {now}, as in {earlier}. There is no change to explain."
         return
-    relative = f", {float(answer.change / answer.before) * 100:+.1f} %" if answer.before > 0 and unit != "rate" else ""
+    has_percent = answer.before > 0 and unit not in ("rate", "score")
+    relative = f", {float(answer.change / answer.before) * 100:+.1f} %" if has_percent else ""
     yield f"{period}: {now}, after {then} in {earlier}: {signed(answer.change, unit)}{relative}."
     yield from _where(answer)
     yield from _by_factors(answer.factors, unit)

@@ -77,7 +77,13 @@ def test_nps_is_split_in_points() -> None:
         for start, top in (("2025-04-01", 10), ("2025-05-01", 20))
         for kind, name in (("company", "company"), ("channel", "web"))
     ]
-    assert contributions(why(published(cells, "score"), "kpi", "2025-05")) == {"web": 20}
+    formula = "100 * (promoters less detractors) ÷ customers who answered"
+    answer = why(published(cells, "score", formula), "kpi", "2025-05")
+    assert contributions(answer) == {"web": 20}
+    assert {factor.name: factor.effect for factor in answer.factors} == {
+        "promoters less detractors": 20,
+        "customers who answered": 0,
+    }
 
 
 def test_growth_is_split_like_the_ratio_that_it_is() -> None:
