@@ -2,7 +2,12 @@
 
 import random
 from decimal import Decimal
+from fractions import Fraction
 
+import pytest
+
+from pipelines.answers.kpi_tree import effects_of
+from pipelines.answers.tree import tree_of
 from pipelines.answers.why import Why, why
 from tests.conftest import Installation
 
@@ -57,3 +62,18 @@ def test_what_is_a_sum_of_orders_adds_up_in_every_cut(demo: Installation) -> Non
     assert [factor.name for factor in answer.factors][:3] == [
         "Customers who ordered", "Orders per customer", "Average order value",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("period", ["2025-09", "2025-Q3", "2025-W40"])
+def test_the_factors_of_every_node_of_the_tree_add_up(demo: Installation, period: str) -> None:
+    with demo.published() as connection:
+        shown = tree_of(connection, period)
+        before, after = (shown.tree.values(connection, shown.grain, one.start) for one in (shown.against, shown.period))
+    split = 0
+    for line in shown.lines:
+        effects = effects_of(shown.tree, line.node.node, before, after)
+        if effects:
+            split += 1
+            assert line.change is not None
+            assert abs(sum(effect.effect for effect in effects) - line.change) <= Fraction("0.005"), line.node.node
+    assert split >= 3
