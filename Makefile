@@ -45,9 +45,10 @@ test-nightly: setup-dev ## a million rows; docs/tour.md; a daemon that alerts; h
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py \
 	    tests/integration/test_nothing_rejected_is_published.py
 
-bench: setup-dev ## what a day costs beside others, dbt over plain SQL, grains, checks, how many drafts are right, growth (SCALE=1: a tenth)
+bench: setup-dev ## what a day costs beside others, dbt over plain SQL, grains, checks, answers, how many drafts are right, growth (SCALE=1: a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead
 	$(BIN)/python -m benchmarks.quality
+	SCALE=1 $(BIN)/python -m benchmarks.answers
 	$(BIN)/python -m pytest --quiet --capture=no tests/unit/onboarding/test_corpus.py
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.growth &&) true

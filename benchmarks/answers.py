@@ -1,0 +1,65 @@
+"""How long `kpi why` and `kpi tree` take, from the command to the last line, beside a Python that only starts.
+
+Belongs here: the demo company at full size, published once, and the best of five runs of each command. Does not belong
+here: any judgement. The target is stated in `docs/benchmarks.md`.
+
+    SCALE=1 python -m benchmarks.answers
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.settings import PROJECT_DIR
+
+SCALE = float(os.environ.get("SCALE") or 1)
+ROUNDS = int(os.environ.get("ROUNDS") or 5)
+KPI = (sys.executable, "-m", "pipelines")
+COMMANDS = (
+    ("why", "revenue"),
+    ("why", "revenue", "--period", "2025-Q3", "--against", "last-year"),
+    ("why", "win_rate"),
+    ("why", "cac", "--variant", "paid"),
+    ("why", "revenue", "--grain", "week"),
+    ("tree",),
+)
+
+
+def main() -> None:
+    """Measure and print. The results are also written to `data/bench/answers.json`."""
+    folder = PROJECT_DIR / "data" / "bench" / f"answers-{SCALE:g}"
+    environment = {**os.environ, "DATA_DIR": str(folder)}
+    if not (folder / "published").exists():
+        deliver = [sys.executable, "-m", "demo_company", "--scale", f"{SCALE:g}", "--data-dir", str(folder)]
+        subprocess.run(deliver, check=True, cwd=PROJECT_DIR)
+        subprocess.run([*KPI, "run"], check=True, cwd=PROJECT_DIR, env=environment, stdout=subprocess.DEVNULL)
+    table = Table(title=f"Best of {ROUNDS}, at scale {SCALE:g}")
+    for heading in ("command", "seconds"):
+        table.add_column(heading, justify="left" if heading == "command" else "right")
+    best = {"python -c pass": _best([sys.executable, "-c", "pass"], environment)}
+    for command in COMMANDS:
+        best[" ".join(("kpi", *command))] = _best([*KPI, *command], environment)
+    for name, seconds in best.items():
+        table.add_row(name, f"{seconds:.2f}")
+    Console().print(table)
+    (folder.parent / "answers.json").write_text(json.dumps(best, indent=2) + "\n", encoding="utf-8")
+
+
+def _best(command: list[str], environment: dict[str, str]) -> float:
+    """The shortest time of several runs."""
+    return min(_seconds(command, environment) for _ in range(ROUNDS))
+
+
+def _seconds(command: list[str], environment: dict[str, str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, check=True, cwd=PROJECT_DIR, env=environment, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
