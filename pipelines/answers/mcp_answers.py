@@ -146,6 +146,56 @@ class Explained(Answer, Value):
     restatements: list[ExplainedRestatement]
 
 
+class Contribution(BaseModel):
+    """A factor, or an entity of a cut, and what it contributes to the change; `n` is its number of cases."""
+
+    name: str
+    entity_type: str | None = None
+    entity_id: str | None = None
+    before: float | None
+    after: float | None
+    contribution: float | None
+    n: int | None = None
+    p_value: float | None = None  # that the entity's change is noise, corrected for the number of entities
+
+
+class Reasons(Answer, Value):
+    """Why the company's value changed."""
+
+    kpi: str
+    against: str
+    before: float
+    change: float
+    factors: list[Contribution]
+    stands_out: list[Contribution]  # entities that changed more than noise, the most unusual first
+    compared: int  # entities
+    cuts: list[Contribution]  # the largest contributions of each cut
+
+
+class TreeLine(BaseModel):
+    """A node of the KPI tree, and what it was; `depth` is how far below a root it is."""
+
+    depth: int
+    relation: str  # root, identity (its parent is computed from it) or association
+    name: str
+    kpi: str | None
+    variant: str | None
+    unit: str
+    before: float | None
+    value: float | None
+    status: str | None  # of nodes that are in the scorecard
+    n: int | None
+    driver: str | None  # the factor that contributes most to its change
+
+
+class TreeAnswer(Answer):
+    """The KPI tree with the company's values of two periods."""
+
+    period: str
+    against: str
+    lines: list[TreeLine]
+
+
 class Checks(Answer):
     """What the checks of the run that published found."""
 

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
+from fractions import Fraction
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
@@ -27,27 +28,35 @@ from pydantic import Field, ValidationError
 
 from pipelines.answers.annotations import annotations_of
 from pipelines.answers.catalogue import published_kpis
-from pipelines.answers.cells import Cell, Published, find_cell, publication_of
+from pipelines.answers.cells import SCORECARD, Cell, Published, find_cell, publication_of
 from pipelines.answers.explain import Explanation
 from pipelines.answers.explain import explain as explain_cell
 from pipelines.answers.mcp_answers import (
     Answer,
     Checks,
+    Contribution,
     Explained,
     ExplainedPart,
     ExplainedRestatement,
     Freshness,
     KpiOverview,
     Kpis,
+    Reasons,
     Row,
     Shown,
+    TreeAnswer,
+    TreeLine,
 )
-from pipelines.answers.periods import Choice, Grain
+from pipelines.answers.periods import Choice, Comparison, Grain
 from pipelines.answers.quality import checks_of, freshness_of
 from pipelines.answers.questions import QuestionError
 from pipelines.answers.shown import find_rows
+from pipelines.answers.tree import tree_of
+from pipelines.answers.why import Driver
+from pipelines.answers.why import why as why_it_changed
 from pipelines.config_files import problem_in_words
 from pipelines.formatting import printable
+from pipelines.sql import quote_text
 from pipelines.warehouse import NotPublishedError, published_sandbox
 
 _INSTRUCTIONS = """\
@@ -58,6 +67,7 @@ is_partial_period is in progress, and is compared with as many days of the earli
 25 %. If freshness or checks report something, say so.\
 """
 _MOST_ROWS = 500
+_MOST_DRIVERS = 5  # of a cut
 _MOST_FILES = 20  # those with the most rows
 _INTERRUPTED = 130  # the exit code of every command that somebody stopped
 _PERIODS_OF_COMPANY, _PERIODS_OF_CUT = 12, 3
@@ -184,6 +194,71 @@ def _tools(published_dir: Path) -> dict[str, Callable[..., Answer]]:
             cell, notes = find_cell(connection, kpi, variant, period, Grain(grain) if grain else None, by)
             return _explained(cell, explain_cell(connection, cell), _about(publication, notes))
 
+    def why(
+        kpi: Kpi,
+        period: Period = None,
+        against: Annotated[
+            Text, Field(description="prior (the period before), last-year, or a period, for example 2025-03.")
+        ] = "prior",
+        by: Annotated[Text | None, Field(description="Only this cut, for example channel.")] = None,
+        grain: OfGrain = None,
+        variant: Variant = None,
+    ) -> Reasons:
+        """Say why the company's value changed: its factors, and the entities that changed more than noise."""
+        with _reading(published_dir) as (connection, publication):
+            found = why_it_changed(connection, kpi, period, against, by, variant, Grain(grain) if grain else None)
+            of_kpi = found.variant
+            cell, _ = find_cell(connection, kpi, of_kpi.variant, found.period.label, Grain(grain) if grain else None)
+            return Reasons(
+                **_about(publication, [*found.notes, *(cut.why_not for cut in found.cuts if cut.why_not)]),
+                **_value(cell),
+                kpi=kpi,
+                against=found.against.label,
+                before=float(found.before),
+                change=float(found.change),
+                factors=[
+                    Contribution(
+                        name=one.name,
+                        before=_number(one.before),
+                        after=_number(one.after),
+                        contribution=_number(one.effect),
+                    )
+                    for one in found.factors
+                ],
+                stands_out=[_contribution(one.entity_type, one.driver) for one in found.named],
+                compared=found.compared,
+                cuts=[_contribution(cut.entity_type, one) for cut in found.cuts for one in cut.drivers[:_MOST_DRIVERS]],
+            )
+
+    def tree(
+        period: Period = None,
+        against: Annotated[Literal["prior", "last-year"], Field(description="Which earlier period.")] = "prior",
+        grain: OfGrain = None,
+    ) -> TreeAnswer:
+        """Show the KPI tree: how the company's KPIs depend on each other, with values, and what drives each change."""
+        with _reading(published_dir) as (connection, publication):
+            found = tree_of(connection, period, Comparison(against), Grain(grain) if grain else None)
+            rows = connection.execute(
+                f"select kpi_id, variant, status, sample_size from {SCORECARD} where entity_type = 'company' "
+                f"and grain = {quote_text(found.grain)} "
+                f"and cast(period_start as varchar) = {quote_text(str(found.period.start))}"
+            ).fetchall()
+            known = {(kpi_id, variant): (status, n) for kpi_id, variant, status, n in rows}
+            lines = []
+            for line in found.lines:
+                node = line.node
+                status, n = known.get((node.kpi_id, node.variant), (None, None))
+                lines.append(
+                    TreeLine(
+                        depth=line.depth, relation=line.kind, name=node.name, kpi=node.kpi_id, variant=node.variant,
+                        unit=node.unit, before=_number(line.before), value=_number(line.after), status=status, n=n,
+                        driver=line.driver.node.name if line.driver else None,
+                    )
+                )  # fmt: skip
+            return TreeAnswer(
+                **_about(publication), period=found.period.label, against=found.against.label, lines=lines
+            )
+
     def checks(
         table: Annotated[Text | None, Field(description="Only of this table, for example kpi_revenue.")] = None,
         failed_only: Annotated[bool, Field(description="Leave out checks that passed.")] = True,
@@ -211,6 +286,8 @@ def _tools(published_dir: Path) -> dict[str, Callable[..., Answer]]:
         "What is published": _answering(list_kpis),
         "A KPI by period": _answering(show),
         "How a value was made": _answering(explain),
+        "Why a value changed": _answering(why),
+        "How KPIs depend on each other": _answering(tree),
         "What checks found": _answering(checks),
         "How new the numbers are": _answering(freshness),
     }
@@ -267,6 +344,23 @@ def _value(cell: Cell) -> dict[str, Any]:
         "n": cell.sample_size,
         "status": cell.status,
     }
+
+
+def _number(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _contribution(entity_type: str, driver: Driver) -> Contribution:
+    return Contribution(
+        name=driver.name,
+        entity_type=entity_type,
+        entity_id=driver.entity_id,
+        before=_number(driver.before),
+        after=_number(driver.after),
+        contribution=_number(driver.contribution),
+        n=driver.cases_after,
+        p_value=driver.p_value,
+    )
 
 
 def _explained(cell: Cell, found: Explanation, about: dict[str, Any]) -> Explained:

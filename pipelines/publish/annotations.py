@@ -36,7 +36,7 @@ _JUDGE_WHAT_IS_USUAL = (
     *("expect_row_counts_to_be_usual", "expect_row_counts_to_be_plausible"),
     *("expect_daily_values_to_be_usual", "expect_monthly_values_to_be_usual"),
 )
-_LONGEST_DEFINITION = 200
+_MOST_MODELS = 3
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,16 @@ def build_annotations(
     if marking is None:
         return
     before: list[_Annotation] = []
-    definitions: list[_Annotation] = []
     if previous.exists():
         attach_read_only(connection, previous, "previous")
         before = _annotations_of_previous(connection)
-        definitions = list(_definitions(connection, made.as_of_date))
         connection.execute("detach previous")
     delivered = _deliveries(connection)
     new = [
         *_events(marking.events),
         *_restated(connection),
         *_quarantined(connection, marking),
-        *definitions,
+        *_redefined(connection, made),
         *(one for one in _unusual(connection, made.run_id, marking) if not _is_outdated(one, delivered)),
         *_connected(connection, marking),
     ]
@@ -214,25 +212,27 @@ def _quarantined(connection: duckdb.DuckDBPyConnection, marking: Marking) -> Ite
         yield from _per_kpi(_Annotation(QUARANTINE, day, day, subject=name, text=text), marking, name)
 
 
-def _definitions(connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[_Annotation]:
-    """Variants that are computed in another way than in the publication before."""
-    needed = {"kpi_id", "variant", "hash", "text"}
-    if not all(needed <= _columns(connection, database, "definitions") for database in ("candidate", "previous")):
+def _redefined(connection: duckdb.DuckDBPyConnection, made: _Made) -> Iterator[_Annotation]:
+    """Variants that this publication computes in another way than the one before."""
+    if not _columns(connection, "candidate", "definition_changes"):
         return
     rows = connection.execute(
-        """
-        select now.kpi_id, now.variant, before.text, now.text
-        from candidate.meta.definitions as now
-        inner join previous.meta.definitions as before using (kpi_id, variant)
-        where now.hash is distinct from before.hash
+        f"""
+        select kpi_id, variant, models, settings
+        from candidate.meta.definition_changes
+        where publication_id = {quote_text(made.publication_id)} and hash_before is not null and hash_after is not null
         """
     ).fetchall()
-    for kpi_id, variant, before, now in rows:
-        changed = f"{kpi_id} ({variant}) is defined differently"
-        texts = [" ".join(str(text or "").split()) for text in (before, now)]
-        if all(0 < len(text) <= _LONGEST_DEFINITION for text in texts) and texts[0] != texts[1]:
-            changed += f": was {texts[0]!r}, is {texts[1]!r}"
-        yield _Annotation(DEFINITION, day, day, kpi_id, subject=variant, text=changed)
+    for kpi_id, variant, models, settings in rows:
+        reasons = [
+            f"setting {name} was {values['before']}, is {values['after']}"
+            for name, values in json.loads(settings).items()
+        ]
+        if models:
+            more = f" and {len(models) - _MOST_MODELS} more" if len(models) > _MOST_MODELS else ""
+            reasons.append(f"SQL of {', '.join(models[:_MOST_MODELS])}{more}")
+        text = f"{kpi_id} ({variant}) is computed differently: {'; '.join(reasons)}"
+        yield _Annotation(DEFINITION, made.as_of_date, made.as_of_date, kpi_id, subject=variant, text=text)
 
 
 def _unusual(connection: duckdb.DuckDBPyConnection, run_id: str, marking: Marking) -> Iterator[_Annotation]:

@@ -22,7 +22,7 @@ from tests.conftest import PROJECT_DIR, Installation
 
 SECRET = "the canary sings"  # in a file and in an environment variable; no answer may contain it
 # What each tool needs, for a question that has an answer.
-NEEDED: dict[str, dict[str, Any]] = {name: {"kpi": "revenue"} for name in ("show", "explain")}
+NEEDED: dict[str, dict[str, Any]] = {name: {"kpi": "revenue"} for name in ("show", "explain", "why")}
 # Each error names what is possible.
 NAMES_WHAT_IS_POSSIBLE = (
     "Published: ", "Published by ", "Write a week like", "like 2025-06 or 2025-Q3", "Checked tables: ",
@@ -84,14 +84,19 @@ def test_every_tool_only_reads_and_answers_with_status_n_and_as_of_date(demo: In
         return await with_what_is_needed(client)
 
     results = in_session(demo, talk)
-    assert results.keys() == {"list_kpis", "show", "explain", "checks", "freshness"}
+    assert results.keys() == {"list_kpis", "show", "explain", "why", "tree", "checks", "freshness"}
     for tool in tools:
         assert tool.description
         assert tool.annotations
         assert tool.annotations.read_only_hint
         answer = answered(results[tool.name])
-        for value in [answer, *answer.get("rows", []), *(kpi["newest"] for kpi in answer.get("kpis", []))]:
-            assert {"status", "n"} <= value.keys() or {"rows", "kpis"} & value.keys()
+        for value in [
+            answer,
+            *answer.get("rows", []),
+            *answer.get("lines", []),
+            *(kpi["newest"] for kpi in answer.get("kpis", [])),
+        ]:
+            assert {"status", "n"} <= value.keys() or {"rows", "kpis", "lines"} & value.keys()
 
 
 def test_answers_equal_the_scorecard(demo: Installation) -> None:
@@ -185,6 +190,8 @@ def test_nothing_but_the_published_answers_can_be_read(demo: Installation, tmp_p
     assert {(tool, argument) for tool, argument, _ in tried} == {
         *(("show", argument) for argument in ("kpi", "by", "period", "since", "variant")),
         *(("explain", argument) for argument in ("kpi", "by", "period", "variant")),
+        *(("why", argument) for argument in ("kpi", "period", "against", "by", "variant")),
+        ("tree", "period"),
         ("checks", "table"),
     }
     for tool, argument, result in tried:
@@ -292,3 +299,24 @@ def test_a_signal_ends_the_server_while_it_waits_for_a_question(tmp_path: Path, 
             assert server.wait(timeout=60) == 130  # if the signal is ignored, the server never ends
         finally:
             server.kill()
+
+
+def test_why_and_the_tree_have_the_values_of_the_scorecard(demo: Installation) -> None:
+    async def talk(client: Client) -> list[dict[str, Any]]:
+        period = {"period": "2025-12"}
+        return [
+            answered(await client.call_tool("show", {"kpi": "revenue", "last": 1000, **period})),
+            answered(await client.call_tool("why", {"kpi": "revenue", **period})),
+            answered(await client.call_tool("tree", period)),
+        ]
+
+    shown, why, tree = in_session(demo, talk)
+    [row] = shown["rows"]
+    assert (why["value"], why["status"], why["n"]) == (row["value"], row["status"], row["n"])
+    assert (why["before"], why["change"]) == pytest.approx((row["prior_value"], row["delta"]))
+    assert sum(one["contribution"] for one in why["factors"]) == pytest.approx(why["change"])
+    lines = [line for line in tree["lines"] if (line["kpi"], line["variant"]) == ("revenue", "net")]
+    assert lines
+    for line in lines:
+        assert (line["value"], line["before"]) == pytest.approx((row["value"], row["prior_value"]))
+        assert (line["status"], line["n"]) == (row["status"], row["n"])

@@ -162,19 +162,22 @@ def test_restated_values_are_one_line_per_publication_kpi_and_month(publications
 
 
 def test_a_variant_whose_definition_changed_is_marked_for_good(publications: Publications) -> None:
-    def defined(how: str, digest: str) -> str:
-        return (
-            f"create table definitions as from (values ('revenue', 'net', '{digest}', '{how}'), "
-            "('nps', 'period', 'x', 'same')) as t(kpi_id, variant, hash, text)"
-        )
-
-    assert publications.annotations("a") == []  # made by an earlier version
-    assert publications.annotations("b", defined("gross", "1")) == []
+    changes = """
+        create table definition_changes as from (values
+            ('b', 'revenue', 'net', '1', '2', ['int_a', 'int_b', 'int_c', 'kpi_revenue'],
+             '{"kpis.small_sample": {"before": 20, "after": 30}}'),
+            ('b', 'nps', 'period', null, '3', [], '{}'),  -- new
+            ('a', 'nps', 'trailing_90d', '4', '5', ['kpi_nps'], '{}')  -- of an earlier publication
+        ) as t(publication_id, kpi_id, variant, hash_before, hash_after, models, settings)
+    """
     day = date(2025, 2, 28)
-    text = "revenue (net) is defined differently: was 'gross', is 'gross - refunds'"
-    changed = [("definition", day, day, "revenue", "net", text, "c")]
-    assert publications.annotations("c", defined("gross - refunds", "2")) == changed
-    assert publications.annotations("d", defined("gross - refunds", "2")) == changed
+    text = (
+        "revenue (net) is computed differently: setting kpis.small_sample was 20, is 30; "
+        "SQL of int_a, int_b, int_c and 1 more"
+    )
+    changed = [("definition", day, day, "revenue", "net", text, "b")]
+    assert publications.annotations("b", changes) == changed
+    assert publications.annotations("c", changes) == changed
 
 
 def test_an_unusual_delivery_is_marked_until_another_one_replaces_it(publications: Publications) -> None:
