@@ -146,7 +146,7 @@ def _formula(explanation: Explanation) -> list[str]:
             filled = _with_numbers(part.formula, values)
             lines.append(f"  {part.name} = {part.formula} = {filled} = {number_text(part.value)}")
         elif len(part.terms) > 1:
-            totals = " + ".join(number_text(term.total) for term in part.terms)
+            totals = " + ".join(number_text(term.total) for term in part.terms).replace("+ -", "- ")
             lines.append(f"  {part.name} = {totals}")
     return lines
 
