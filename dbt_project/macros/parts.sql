@@ -290,8 +290,8 @@
         {%- do deals.update({
             prefix ~ 'won_opportunities': [{'rows': rows, 'where': 'is_won'}],
             prefix ~ 'won_amount': [{'rows': rows, 'where': 'is_won', 'adds': 'amount'}],
-            prefix ~ 'closed_opportunities': [{'rows': rows, 'where': 'is_closed'}],
-            prefix ~ 'closed_amount': [{'rows': rows, 'where': 'is_closed', 'adds': 'amount'}],
+            prefix ~ 'closed_opportunities': [{'rows': rows, 'where': 'is_won or is_lost'}],
+            prefix ~ 'closed_amount': [{'rows': rows, 'where': 'is_won or is_lost', 'adds': 'amount'}],
         }) -%}
     {%- endfor -%}
     {%- set cycle = {'rows': 'deals_closed', 'where': 'is_won and cycle_days is not null'} -%}
@@ -338,4 +338,26 @@
 {# A deal is in the pipeline at the start of a period if it was open at the end of the day before. #}
 {% macro is_open_at_start() -%}
     is_open_stage and entered_on < $period_start and coalesce(stages.left_on >= $period_start, true)
+{%- endmacro %}
+
+
+{# The parts of a mart that are made of rows of these kinds, as columns of a query over the rows. `when` says of each kind by which
+   condition its rows are known there. #}
+{% macro part_columns(mart, when) -%}
+    {%- set columns = [] -%}
+    {%- for part, terms in parts()[mart].items() -%}
+        {%- set statistic = 'sum' if terms is not mapping else terms.keys() | first -%}
+        {%- set term = terms[0] if terms is not mapping else terms[statistic] -%}
+        {%- if statistic != 'formula' and term.rows in when -%}
+            {%- set counts = when[term.rows] ~ (' and (' ~ term.where ~ ')' if term.where else '') -%}
+            {%- set adds = 'case when ' ~ counts ~ ' then ' ~ (term.adds or '1') -%}
+            {%- do columns.append({
+                'sum': 'sum(' ~ adds ~ ' else 0 end)',
+                'mean': 'avg(' ~ adds ~ ' end)',
+                'median': percentile(adds ~ ' end', 0.5),
+                'p90': percentile(adds ~ ' end', 0.9),
+            }[statistic] ~ ' as ' ~ part) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ columns | join(',\n        ') }}
 {%- endmacro %}

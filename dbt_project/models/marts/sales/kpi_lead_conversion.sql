@@ -4,6 +4,7 @@
 -- Activity basis: leads converted in the period, whenever they were created.
 -- The team and office are the SDR's on the day that counts: created on the cohort basis, converted on the activity basis.
 {% set cuts = {'channel': 'source', 'rep': 'sdr_id', 'team': 'team', 'office': 'office', 'campaign': 'campaign_id'} %}
+{% set bases = {'leads_created': "basis = 'created'", 'leads_converted': "basis = 'converted'"} %}
 {% set windows = [30, 60, 90] %}
 -- sqlfluff misjudges the layout of loops within a call.
 -- noqa: disable=LT02
@@ -34,17 +35,9 @@ counted_in_periods as (
 
 per_entity as (
     {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts, optional=['office']) %}
-        sum(case when basis = 'created' then 1 else 0 end) as leads,
+        {{ part_columns('kpi_lead_conversion', bases) }},
         count(case when basis = 'created' then mql_on end) as mqls,
-        count(case when basis = 'created' then sql_on end) as sqls,
-        {%- for window in windows %}
-        sum(case when basis = 'created' and days_to_convert < {{ window }} then 1 else 0 end) as converted_{{ window }}d,
-        {%- endfor %}
-        count(case when basis = 'created' then converted_on end) as converted_ever,
-        count(case when basis = 'created' then hours_to_first_touch end) as leads_touched,
-        {{ percentile("case when basis = 'created' then days_to_convert end", 0.5) }} as median_days_to_convert,
-        {{ percentile("case when basis = 'created' then hours_to_first_touch end", 0.5) }} as median_hours_to_first_touch,
-        sum(case when basis = 'converted' then 1 else 0 end) as conversions
+        count(case when basis = 'created' then sql_on end) as sqls
     {% endcall %}
 ),
 

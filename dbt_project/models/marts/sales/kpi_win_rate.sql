@@ -7,6 +7,7 @@
 {% set cuts = {
     'rep': 'owner_id', 'team': 'team', 'office': 'office', 'segment': 'segment', 'region': 'region', 'product': 'product',
 } %}
+{% set bases = {'deals_closed': "basis = 'closed'", 'deals_created': "basis = 'created'"} %}
 {% set owner_cuts = {'rep': 'rep_id', 'team': 'team', 'office': 'office'} %}
 -- sqlfluff misjudges the layout of loops within a call.
 -- noqa: disable=LT02
@@ -47,21 +48,15 @@ counted_in_periods as (
 
 deals as (
     {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts, optional=['office', 'product']) %}
+        {{ part_columns('kpi_win_rate', bases) }},
         {%- for basis, prefix in [('closed', ''), ('created', 'created_')] %}
         {%- for outcome in ['won', 'lost'] %}
-        {%- set counts = "basis = '" ~ basis ~ "' and is_" ~ outcome %}
-        sum(case when {{ counts }} then 1 else 0 end) as {{ prefix }}{{ outcome }}_opportunities,
-        sum(case when {{ counts }} then amount else 0 end) as {{ prefix }}{{ outcome }}_amount,
-        sum(case when {{ counts }} and amount <> 0 then 1 else 0 end) as {{ prefix }}{{ outcome }}_with_amount,
+        sum(case when basis = '{{ basis }}' and is_{{ outcome }} and amount <> 0 then 1 else 0 end)
+            as {{ prefix }}{{ outcome }}_with_amount,
         {%- endfor %}
         {%- endfor %}
         sum(case when basis = 'created' then 1 else 0 end) as created_opportunities,
-        sum(case when basis = 'closed' and is_won then amount * amount else 0 end) as won_amount_squares,
-        {%- set won_cycle_days = "case when basis = 'closed' and is_won then cycle_days end" %}
-        count({{ won_cycle_days }}) as cycle_opportunities,
-        avg({{ won_cycle_days }}) as mean_cycle_days,
-        {{ percentile(won_cycle_days, 0.5) }} as median_cycle_days,
-        {{ percentile(won_cycle_days, 0.9) }} as p90_cycle_days
+        sum(case when basis = 'closed' and is_won then amount * amount else 0 end) as won_amount_squares
     {% endcall %}
 ),
 
@@ -189,11 +184,12 @@ joined as (
         spine.entity_id,
         spine.is_partial_period,
         {%- for prefix in ['', 'created_'] %}
-        {%- for outcome in ['won', 'lost'] %}
-        {%- for measure in ['opportunities', 'amount', 'with_amount'] %}
-        coalesce(deals.{{ prefix }}{{ outcome }}_{{ measure }}, 0) as {{ prefix }}{{ outcome }}_{{ measure }},
+        {%- for outcome in ['closed', 'won'] %}
+        coalesce(deals.{{ prefix }}{{ outcome }}_opportunities, 0) as {{ prefix }}{{ outcome }}_opportunities,
+        coalesce(deals.{{ prefix }}{{ outcome }}_amount, 0) as {{ prefix }}{{ outcome }}_amount,
         {%- endfor %}
-        {%- endfor %}
+        coalesce(deals.{{ prefix }}won_with_amount, 0) as {{ prefix }}won_with_amount,
+        coalesce(deals.{{ prefix }}lost_with_amount, 0) as {{ prefix }}lost_with_amount,
         {%- endfor %}
         coalesce(deals.created_opportunities, 0) as created_opportunities,
         coalesce(deals.won_amount_squares, 0) as won_amount_squares,
@@ -226,17 +222,17 @@ select
     period_start,
     entity_type,
     entity_id,
-    cast(won_opportunities + lost_opportunities as bigint) as closed_opportunities,
+    cast(closed_opportunities as bigint) as closed_opportunities,
     cast(won_opportunities as bigint) as won_opportunities,
-    cast(lost_opportunities as bigint) as lost_opportunities,
-    cast(won_amount + lost_amount as decimal(18, 2)) as closed_amount,
+    cast(closed_opportunities - won_opportunities as bigint) as lost_opportunities,
+    cast(closed_amount as decimal(18, 2)) as closed_amount,
     cast(won_amount as decimal(18, 2)) as won_amount,
-    cast(lost_amount as decimal(18, 2)) as lost_amount,
-    {{ safe_divide('won_opportunities', 'won_opportunities + lost_opportunities') }} as win_rate_closed_count,
-    cast(won_opportunities + lost_opportunities - won_with_amount - lost_with_amount as bigint) as closed_without_amount,
+    cast(closed_amount - won_amount as decimal(18, 2)) as lost_amount,
+    {{ safe_divide('won_opportunities', 'closed_opportunities') }} as win_rate_closed_count,
+    cast(closed_opportunities - won_with_amount - lost_with_amount as bigint) as closed_without_amount,
     case
-        when 2 * won_with_amount >= won_opportunities and 2 * lost_with_amount >= lost_opportunities
-            then {{ safe_divide('won_amount', 'won_amount + lost_amount') }}
+        when 2 * won_with_amount >= won_opportunities and 2 * lost_with_amount >= closed_opportunities - won_opportunities
+            then {{ safe_divide('won_amount', 'closed_amount') }}
     end as win_rate_closed_value,
     {{ safe_divide('won_amount', 'won_opportunities') }} as average_deal_value,
     {{ mean_bound('won_opportunities', 'won_amount', 'won_amount_squares', '-') }} as average_deal_value_low,
@@ -246,26 +242,26 @@ select
     cast(median_cycle_days as double) as median_cycle_days,
     cast(p90_cycle_days as double) as p90_cycle_days,
     cast(created_opportunities as bigint) as created_opportunities,
-    cast(created_won_opportunities + created_lost_opportunities as bigint) as created_closed_opportunities,
+    cast(created_closed_opportunities as bigint) as created_closed_opportunities,
     cast(created_won_opportunities as bigint) as created_won_opportunities,
-    cast(created_won_amount + created_lost_amount as decimal(18, 2)) as created_closed_amount,
+    cast(created_closed_amount as decimal(18, 2)) as created_closed_amount,
     cast(created_won_amount as decimal(18, 2)) as created_won_amount,
-    {{ safe_divide('created_won_opportunities', 'created_won_opportunities + created_lost_opportunities') }}
+    {{ safe_divide('created_won_opportunities', 'created_closed_opportunities') }}
         as win_rate_created_count,
     case
         when
             2 * created_won_with_amount >= created_won_opportunities
-            and 2 * created_lost_with_amount >= created_lost_opportunities
-            then {{ safe_divide('created_won_amount', 'created_won_amount + created_lost_amount') }}
+            and 2 * created_lost_with_amount >= created_closed_opportunities - created_won_opportunities
+            then {{ safe_divide('created_won_amount', 'created_closed_amount') }}
     end as win_rate_created_value,
     cast(open_opportunities_at_start as bigint) as open_opportunities_at_start,
     cast(open_amount_at_start as decimal(18, 2)) as open_amount_at_start,
     cast(revenue_quota as decimal(18, 2)) as revenue_quota,
     {{ safe_divide('open_amount_at_start', 'revenue_quota') }} as pipeline_coverage,
-    {{ safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities') }}
+    {{ safe_divide('open_opportunities_at_start * won_amount', 'closed_opportunities') }}
         as expected_pipeline_value,
     {{ safe_divide(
-        safe_divide('open_opportunities_at_start * won_amount', 'won_opportunities + lost_opportunities'),
+        safe_divide('open_opportunities_at_start * won_amount', 'closed_opportunities'),
         'mean_cycle_days',
     ) }} as pipeline_velocity,
     {{ safe_divide('credited_amount', 'revenue_quota_to_date') }} as quota_attainment,
