@@ -201,7 +201,11 @@ class _Rows:
         columns = [column[0] for column in found.description or ()]
         row = found.fetchone()
         assert row is not None
-        self.bounds: dict[str, Any] = {**dict(zip(columns, row, strict=True)), "horizon_days": measure.horizon_days}
+        self._values: dict[str, Any] = {
+            **dict(zip(columns, row, strict=True)),
+            "horizon_days": measure.horizon_days,
+            "entity_id": cell.entity_id,
+        }
         self._parts = parts_of(connection, measure.mart)
 
     def add_part(self, name: str, parts: dict[str, Part]) -> None:
@@ -229,7 +233,7 @@ class _Rows:
 
     def parameters(self, query: str) -> dict[str, Any]:
         """The values of the parameters that a query has."""
-        return {name: self.bounds[name] for name in parameters_in(query)}
+        return {name: self._values[name] for name in parameters_in(query)}
 
     def delivered(self, parts: Mapping[str, Part]) -> tuple[tuple[DeliveredFile, ...], dict[str, set[str]]]:
         """The delivered files with the rows of `parts`, most rows first, and the delivered tables by fact."""
@@ -291,7 +295,7 @@ class _Rows:
             cut = json.loads(term.cuts).get(self._cell.entity_type)
             if cut is None:
                 raise QuestionError(f"{name} is not known by {self._cell.entity_type}.")
-            condition += f" and list_contains({entities_sql(cut)}, {quote_text(self._cell.entity_id)})"
+            condition += f" and list_contains({entities_sql(cut)}, $entity_id)"
         return (
             f"select {quote_text(name)} as part, {quote_text(term.row_is)} as row_is, "
             f"cast({term.key_sql} as varchar) as key, {term.day_sql} as day, {term.adds_sql} as adds, "

@@ -1,0 +1,142 @@
+"""How a value was made, computed by hand on a published file with five deals."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.answers.cells import Cell, Variant
+from pipelines.answers.explain import Row, explain, rows_of_value
+from pipelines.answers.periods import Grain, Period
+from pipelines.answers.questions import QuestionError
+from pipelines.sql import quote_text
+
+HOSTILE = "o'Neil $x; drop table marts.fct_deals --"
+MARTS = """
+    create schema marts;
+    create schema meta;
+    create table marts.dim_period as
+    select 'month' as grain, date '2025-02-01' as period_start, date '2025-03-01' as period_end, 28 as days_elapsed,
+        true as is_complete, date '2025-01-01' as prior_period_start, date '2024-02-01' as last_year_period_start;
+    create table marts.fct_deals as
+    from (values
+        ('D1', date '2025-02-03', true, 100.00, 'R1', 'crm/deals_1.csv', 2),
+        ('D2', date '2025-02-04', false, 300.00, 'R1', 'crm/deals_1.csv', 3),
+        ('D3', date '2025-02-28', true, 50.00, $hostile, 'crm/deals_2.csv', 2),
+        ('D4', date '2025-03-01', true, 70.00, 'R1', 'crm/deals_2.csv', 3),
+        ('D5', date '2025-02-05', true, 10.00, null, 'crm/deals_2.csv', 4)
+    ) as deals(deal_id, closed_on, is_won, amount, rep_id, _source_file, _row_number);
+    create table marts.kpi_measures as
+    from (values
+        ('win_rate', 'value', 'month', 'kpi_deals', 'x', 'won_amount', 'closed_amount', 'numerator / denominator', null),
+        ('win_rate', 'middle', 'month', 'kpi_deals', 'median_amount', null, 'closed', 'numerator / denominator', null),
+        ('win_rate', 'unknown', 'month', 'kpi_deals', 'x', 'no_such_part', null, 'numerator', null)
+    ) as measures(
+        kpi_id, variant, grain, mart, value_sql, numerator_sql, denominator_sql, formula, where_sql
+    );
+    alter table marts.kpi_measures add column needs varchar default 'opportunities';
+    create table marts.kpi_parts as
+    select 'kpi_deals' as mart, *, null::varchar as formula, 'deal' as row_is, 'marts.fct_deals' as from_sql,
+        'deal_id' as key_sql, 'closed_on' as day_sql, '{"rep": "rep_id"}' as cuts, '_source_file' as file_sql,
+        '_row_number' as row_sql
+    from (values
+        ('won_amount', 1, 'sum', 'amount', 'closed_on >= $period_start and closed_on < $counted_until and (is_won)'),
+        ('closed_amount', 1, 'sum', 'amount', 'closed_on >= $period_start and closed_on < $counted_until'),
+        ('closed', 1, 'sum', '1', 'closed_on >= $period_start and closed_on < $counted_until'),
+        ('median_amount', 1, 'median', 'amount', 'closed_on >= $period_start and closed_on < $counted_until')
+    ) as parts(part, term, statistic, adds_sql, where_sql);
+    create table meta.delivered_files as
+    from (values
+        ('crm', 'deals', date '2025-03-01', 'crm/deals_1.csv'), ('crm', 'deals', date '2025-03-02', 'crm/deals_2.csv')
+    ) as files(source, table_name, delivered_on, source_file);
+    create table meta.lineage as
+    from (values ('kpi_deals', 'fct_deals'), ('fct_deals', 'base_crm__deals'), ('base_crm__deals', 'crm.deals'))
+        as lineage(model, made_from);
+    create table meta.left_out_rows as
+    select 'crm' as source, 'deals' as table_name, 'opportunities' as entity, date '2025-03-02' as delivered_on,
+        'that were deleted' as reason, 4 as left_out_rows;
+    create table meta.quarantined_rows as
+    select 'crm' as source, 'deals' as table_name, date '2025-03-01' as delivered_on;
+    create table meta.publication as select 'run 1' as run_id;
+    create table meta.check_results as
+    from (values ('run 1', 'marts', 'fct_deals', 'key_is_unique', true, '2025-03-03T10:00'),
+        ('run 1', 'raw', 'crm__deals', 'has_rows', false, '2025-03-03T10:01'),
+        ('run 0', 'marts', 'fct_deals', 'key_is_unique', false, '2025-03-02T10:00'))
+        as results(run_id, stage, "table", "check", passed, checked_at);
+    create table meta.restatements (
+        publication_id varchar, published_at timestamp, grain varchar, period_start date, kpi_id varchar,
+        variant varchar, entity_type varchar, entity_id varchar, value_before decimal(38, 12),
+        value_after decimal(38, 12)
+    );
+    create table meta.restatement_causes (
+        publication_id varchar, grain varchar, period_start date, kpi_id varchar, variant varchar, entity_type varchar,
+        entity_id varchar, part varchar, cause varchar, source varchar, table_name varchar, delivered_on date,
+        changed_rows bigint, amount decimal(38, 6)
+    )
+"""
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(tmp_path / "kpi.duckdb")) as opened:
+        opened.execute(MARTS.replace("$hostile", quote_text(HOSTILE)))
+        yield opened
+
+
+def cell(variant: str, entity_id: str = "company") -> Cell:
+    period = Period(date(2025, 2, 1), date(2025, 3, 1), "2025-02", True, 28, 28)
+    entity_type = "company" if entity_id == "company" else "rep"
+    chosen = Variant("win_rate", variant, "rate", "", "")
+    return Cell(chosen, Grain.month, period, entity_type, entity_id, entity_id, *[None] * 4, False, True, "ok")
+
+
+def test_a_ratio_of_the_company(connection: duckdb.DuckDBPyConnection) -> None:
+    made = explain(connection, cell("value"))
+    assert (made.numerator, made.denominator) == (Decimal(160), Decimal(460))
+    assert made.value == pytest.approx(160 / 460, rel=1e-12)
+    won, closed = made.parts
+    assert [(term.row_is, term.rows, term.total) for term in (*won.terms, *closed.terms)] == [
+        ("deal", 3, Decimal(160)),
+        ("deal", 4, Decimal(460)),
+    ]
+    assert won.terms[0].first_rows[0] == Row("D1", date(2025, 2, 3), Decimal(100), "crm/deals_1.csv", 2)
+    assert made.models == (("crm.deals", "base_crm__deals", "fct_deals", "kpi_deals"),)
+    assert [(file.source_file, file.rows) for file in made.files] == [("crm/deals_1.csv", 2), ("crm/deals_2.csv", 2)]
+    assert [(left.reason, left.rows) for left in made.left_out] == [
+        ("that were deleted", 4),
+        ("in quarantine, since it cannot be read", 1),
+    ]
+    assert (made.checks.passed, made.checks.failed) == (1, ("has_rows (raw.crm__deals)",))
+
+
+def test_a_median_has_no_numerator(connection: duckdb.DuckDBPyConnection) -> None:
+    made = explain(connection, cell("middle"))
+    assert (made.numerator, made.denominator, made.value) == (None, Decimal(4), 75)
+
+
+@pytest.mark.parametrize(("rep", "won", "closed"), [("R1", 100, 400), (HOSTILE, 50, 50), ("unassigned", 10, 10)])
+def test_an_entity_is_data_and_never_sql(
+    rep: str, won: int, closed: int, connection: duckdb.DuckDBPyConnection
+) -> None:
+    made = explain(connection, cell("value", rep))
+    assert (made.numerator, made.denominator) == (won, closed)
+    query, parameters = rows_of_value(connection, cell("value", rep))
+    rows = connection.execute(query, parameters).fetchall()
+    assert sum(row[4] for row in rows if row[0] == "won_amount") == won
+
+
+def test_nothing_counted_is_no_ratio(connection: duckdb.DuckDBPyConnection) -> None:
+    made = explain(connection, cell("value", "R2"))
+    assert (made.numerator, made.denominator, made.value) == (0, 0, None)
+    assert made.files == ()
+
+
+def test_a_value_without_a_description_is_told(connection: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(QuestionError, match="kpi_deals does not say which rows make up no_such_part"):
+        explain(connection, cell("unknown"))
+    connection.execute("drop table marts.kpi_measures")
+    with pytest.raises(QuestionError, match="made by an earlier version"):
+        explain(connection, cell("value"))
