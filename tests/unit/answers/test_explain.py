@@ -31,7 +31,7 @@ MARTS = """
     ) as deals(deal_id, closed_on, is_won, amount, rep_id, _source_file, _row_number);
     create table marts.kpi_measures as
     from (values
-        ('win_rate', 'value', 'month', 'kpi_deals', 'x', 'won_amount', 'closed_amount', 'numerator / denominator', null),
+        ('win_rate', 'value', 'month', 'kpi_deals', '', 'won_amount', 'closed_amount', 'numerator / denominator', null),
         ('win_rate', 'middle', 'month', 'kpi_deals', 'median_amount', null, 'closed', 'numerator / denominator', null),
         ('win_rate', 'unknown', 'month', 'kpi_deals', 'x', 'no_such_part', null, 'numerator', null)
     ) as measures(
