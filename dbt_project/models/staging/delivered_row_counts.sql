@@ -8,10 +8,9 @@ with
 
 {{ source_name }}__{{ table_name }}_raw as (
     select
-        delivered_on as _delivered_on,
-        sum(raw_rows) as raw_rows
-    from {{ ref('delivered_files') }}
-    where source = '{{ source_name }}' and table_name = '{{ table_name }}'
+        _delivered_on,
+        count(*) as raw_rows
+    from {{ source(source_name, table_name) }}
     group by 1
 ),
 
@@ -31,11 +30,11 @@ select
     '{{ source_name }}' as source,
     '{{ table_name }}' as table_name,
     delivered._delivered_on as delivered_on,
-    cast(delivered.raw_rows as bigint) as raw_rows,
+    delivered.raw_rows,
     coalesce(typed.good_rows, 0) as good_rows,
     coalesce(typed.quarantined_rows, 0) as quarantined_rows,
     coalesce(typed.superseded_rows, 0) as superseded_rows,
-    case when left_out.delivered_on is null then 0 else cast(delivered.raw_rows as bigint) end as left_out_rows
+    case when left_out.delivered_on is null then 0 else delivered.raw_rows end as left_out_rows
 from {{ source_name }}__{{ table_name }}_raw as delivered
 left join {{ source_name }}__{{ table_name }}_typed as typed
     on delivered._delivered_on = typed._delivered_on
