@@ -4,7 +4,6 @@ Belongs here: recomputing one value of the scorecard from rows of published fact
 describe it. Does not belong here: finding the value that is meant (`cells.py`).
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -292,7 +291,7 @@ class _Rows:
         """The query for the rows of a term that count in the cell."""
         condition = term.where_sql
         if self._cell.entity_type != "company":
-            cut = json.loads(term.cuts).get(self._cell.entity_type)
+            cut = term.entities.get(self._cell.entity_type)
             if cut is None:
                 raise QuestionError(f"{name} is not known by {self._cell.entity_type}.")
             condition += f" and list_contains({entities_sql(cut)}, $entity_id)"

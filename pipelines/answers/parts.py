@@ -91,6 +91,11 @@ class Term:
         return str(re.findall(r"marts\.(\w+)", self.from_sql)[0])
 
     @property
+    def entities(self) -> dict[str, str]:
+        """The expression of a row's entity, by cut."""
+        return dict(line.split(": ", 1) for line in self.cuts.splitlines())
+
+    @property
     def tables(self) -> set[str]:
         """All published tables that decide which rows there are."""
         return set(re.findall(r"marts\.(\w+)", f"{self.from_sql} {self.where_sql}"))

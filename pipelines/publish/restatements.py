@@ -9,7 +9,6 @@ themselves but belong to a customer, rep or order that has changed. What they ad
 that for a sum it is the change of the value.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -196,7 +195,7 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
     """Collect the rows of a term that only one of the two publications counts in restated periods, or that add another
     number.
     """
-    cuts = json.loads(term.cuts)
+    cuts = term.entities
     entities = ", ".join(map(entities_sql, cuts.values()))
     adds = term.adds_sql if term.statistic == "sum" else "1"
     selected = (

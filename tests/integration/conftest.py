@@ -1,7 +1,9 @@
 """Installations with the demo company's deliveries."""
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     installation = deliver_demo(tmp_path_factory.mktemp("demo"))
     printed = installation.kpi("run").stdout
     assert "61 delivery days, 2025-11-10 to 2026-01-09 (first load, one run)" in printed
+    shutil.copytree(installation.data_dir, _as_loaded(installation), symlinks=True)
     return installation
+
+
+def _as_loaded(demo: Installation) -> Path:
+    return demo.data_dir.with_name(f"{demo.data_dir.name}_as_loaded")
+
+
+@pytest.fixture(scope="session")
+def untouched_demo(demo: Installation) -> Installation:
+    """The demo company as its first load left it, whatever other tests do with `demo`. Nobody changes it."""
+    return replace(demo, data_dir=_as_loaded(demo))
 
 
 @pytest.fixture(scope="module")

@@ -28,11 +28,11 @@ def test_the_page_has_commands_and_shows_what_they_print() -> None:
 
 
 @pytest.mark.parametrize(("command", "shown"), commands(), ids=[command for command, _ in commands()])
-def test_a_command_prints_what_the_page_shows(demo: Installation, command: str, shown: list[str]) -> None:
+def test_a_command_prints_what_the_page_shows(untouched_demo: Installation, command: str, shown: list[str]) -> None:
     """Lines are compared in order. A line `…` stands for any lines, and at the end of a line for the rest of it."""
     program, *arguments = shlex.split(command)
     assert program == "kpi"
-    printed = [line.rstrip() for line in demo.kpi(*arguments).stdout.splitlines()]
+    printed = [line.rstrip() for line in untouched_demo.kpi(*arguments).stdout.splitlines()]
     position, may_skip = 0, False
     for line in (line.rstrip() for line in shown):
         if line == "…":

@@ -22,8 +22,8 @@ SEED_OF_EVERY_DAY, SEED_OF_THE_NIGHT = 1, 20_250_101
 
 
 @pytest.fixture
-def connection(demo: Installation) -> Iterator[duckdb.DuckDBPyConnection]:
-    with published(demo.data_dir / "published") as opened:
+def connection(untouched_demo: Installation) -> Iterator[duckdb.DuckDBPyConnection]:
+    with published(untouched_demo.data_dir / "published") as opened:
         yield opened
 
 
@@ -56,7 +56,7 @@ def sampled(connection: duckdb.DuckDBPyConnection, seed: int, number: int) -> li
 
 @pytest.mark.parametrize("seed", [SEED_OF_EVERY_DAY, pytest.param(SEED_OF_THE_NIGHT, marks=pytest.mark.nightly)])
 def test_rows_reproduce_numerator_denominator_and_value_and_exist_where_they_say(
-    seed: int, demo: Installation, connection: duckdb.DuckDBPyConnection
+    seed: int, untouched_demo: Installation, connection: duckdb.DuckDBPyConnection
 ) -> None:
     cells = sampled(connection, seed, CELLS)
     assert len({(cell.variant.kpi_id, cell.variant.variant) for cell in cells}) > 60
@@ -78,7 +78,7 @@ def test_rows_reproduce_numerator_denominator_and_value_and_exist_where_they_say
         select distinct source_file, row_number from found
         anti join (
             select _source_file as source_file, _row_number as row_number
-            from read_parquet('{demo.data_dir}/raw/*/*/*/*.parquet', union_by_name = true)
+            from read_parquet('{untouched_demo.data_dir}/raw/*/*/*/*.parquet', union_by_name = true)
         ) using (source_file, row_number)
         """
     ).fetchall()
@@ -107,8 +107,8 @@ def test_every_column_that_values_are_made_of_has_rows(connection: duckdb.DuckDB
     assert all(explained)
 
 
-def test_kpi_explain_shows_rows_files_models_and_checks(demo: Installation) -> None:
-    printed = demo.kpi("explain", "win_rate", "--period", "2025-Q3").stdout
+def test_kpi_explain_shows_rows_files_models_and_checks(untouched_demo: Installation) -> None:
+    printed = untouched_demo.kpi("explain", "win_rate", "--period", "2025-Q3").stdout
     assert printed.startswith("win_rate (closed_count), 2025-Q3: ")
     assert "\nvalue = numerator / denominator = " in printed
     assert "crm.opportunities → base_crm__opportunities → stg_crm__opportunities → int_opportunities" in printed
@@ -116,9 +116,9 @@ def test_kpi_explain_shows_rows_files_models_and_checks(demo: Installation) -> N
     assert "Checks of these tables before publication: " in printed
 
 
-def test_kpi_explain_writes_all_rows(demo: Installation) -> None:
-    shown = json.loads(demo.kpi("explain", "revenue", "--period", "2025-12", "--format", "json").stdout)
-    written = demo.kpi("explain", "revenue", "--period", "2025-12", "--rows", "--format", "csv").stdout
+def test_kpi_explain_writes_all_rows(untouched_demo: Installation) -> None:
+    shown = json.loads(untouched_demo.kpi("explain", "revenue", "--period", "2025-12", "--format", "json").stdout)
+    written = untouched_demo.kpi("explain", "revenue", "--period", "2025-12", "--rows", "--format", "csv").stdout
     rows = list(csv.DictReader(io.StringIO(written)))
     assert len(rows) == sum(term["rows"] for term in shown["parts"][0]["terms"])
     assert sum(Decimal(row["adds"]) for row in rows) == Decimal(str(shown["cell"]["value"]))
@@ -134,7 +134,7 @@ def test_kpi_explain_writes_all_rows(demo: Installation) -> None:
         (["revenue", "--rows", "--format", "parquet"], "--format parquet needs --output FILE."),
     ],
 )
-def test_what_cannot_be_explained_is_told(arguments: list[str], message: str, demo: Installation) -> None:
-    refused = demo.kpi("explain", *arguments, check=False)
+def test_what_cannot_be_explained_is_told(arguments: list[str], message: str, untouched_demo: Installation) -> None:
+    refused = untouched_demo.kpi("explain", *arguments, check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith(message)

@@ -256,7 +256,7 @@ class Company:
                 yield from (dg.MaterializeResult(asset_key=log) for log in logs)
 
             def build_again() -> None:
-                models = [*LOGS, "delivered_row_counts", "quarantined_rows"]
+                models = [*LOGS, "delivered_files", "delivered_row_counts", "quarantined_rows"]
                 self.dbt.run(settings.warehouse_path, models)
 
             yield from staged_without_rejected(settings, sources, suites, context.run, build, build_again)

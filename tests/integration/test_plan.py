@@ -25,23 +25,23 @@ def scorecard(connection: duckdb.DuckDBPyConnection) -> Scorecard:
 
 
 @pytest.fixture(scope="module")
-def plan(demo: Installation) -> list[dict[str, Any]]:
+def plan(untouched_demo: Installation) -> list[dict[str, Any]]:
     """The cells that change once another status of orders is excluded."""
-    before = sorted(path.name for path in demo.data_dir.iterdir())
-    changed = replace(demo, environment=MORE_EXCLUDED)
+    before = sorted(path.name for path in untouched_demo.data_dir.iterdir())
+    changed = replace(untouched_demo, environment=MORE_EXCLUDED)
     printed = changed.kpi("plan", "--format", "json", "--exit-code", check=False)
     assert printed.returncode == 1, printed.stderr
-    assert sorted(path.name for path in demo.data_dir.iterdir()) == sorted({*before, "plan.duckdb"})
+    assert sorted(path.name for path in untouched_demo.data_dir.iterdir()) == sorted({*before, "plan.duckdb"})
     return list(json.loads(printed.stdout))
 
 
 def test_a_changed_setting_lists_the_cells_in_which_a_clean_build_differs(
-    demo: Installation, plan: list[dict[str, Any]], tmp_path: Path
+    untouched_demo: Installation, plan: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    shutil.copytree(demo.data_dir / "landing", tmp_path / "landing")
+    shutil.copytree(untouched_demo.data_dir / "landing", tmp_path / "landing")
     clean = Installation(tmp_path, environment=MORE_EXCLUDED)
     clean.build()
-    with demo.published() as published, clean.warehouse() as built:
+    with untouched_demo.published() as published, clean.warehouse() as built:
         before, after = scorecard(published), scorecard(built)
     assert before.keys() == after.keys()
     expected = {key: (before[key]["value"], after[key]["value"]) for key in before if before[key] != after[key]}
@@ -57,14 +57,14 @@ def test_a_changed_setting_lists_the_cells_in_which_a_clean_build_differs(
     assert {"revenue", "clv"} <= {cell["kpi_id"] for cell in plan if cell["change"] == "changed"}
 
 
-def test_a_comment_changes_nothing(demo: Installation, tmp_path: Path) -> None:
+def test_a_comment_changes_nothing(untouched_demo: Installation, tmp_path: Path) -> None:
     edited = tmp_path / "dbt_project"
     shutil.copytree(PROJECT_DIR / "dbt_project", edited, ignore=shutil.ignore_patterns("target", "logs"))
     model = edited / "models" / "intermediate" / "int_counted_orders.sql"
     model.write_text(f"-- Only a comment.\n\n{model.read_text(encoding='utf-8')}\n-- And another.", encoding="utf-8")
     macro = edited / "macros" / "scorecard.sql"
     macro.write_text(f"{{# Only a comment. #}}\n{macro.read_text(encoding='utf-8')}", encoding="utf-8")
-    printed = demo.forked_python(
+    printed = untouched_demo.forked_python(
         f"""
 from pathlib import Path
 import pipelines.transform.project as project
@@ -77,7 +77,7 @@ app(["plan", "--exit-code"])
     assert "Defined differently" not in printed
 
 
-def test_a_dry_run_of_what_is_published_changes_nothing(demo: Installation) -> None:
-    tried = demo.kpi("sources", "check", "shop", "--date", "2026-01-09", check=False).stdout
+def test_a_dry_run_of_what_is_published_changes_nothing(untouched_demo: Installation) -> None:
+    tried = untouched_demo.kpi("sources", "check", "shop", "--date", "2026-01-09", check=False).stdout
     assert "lands    shop.orders 2026-01-09:" in tried
     assert "No KPI would change." in tried

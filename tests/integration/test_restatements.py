@@ -42,11 +42,11 @@ class Planted:
 
 
 @pytest.fixture(scope="module")
-def planted(demo: Installation, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+def planted(untouched_demo: Installation, tmp_path_factory: pytest.TempPathFactory) -> Planted:
     """The demo company a day later, with late, corrected and deleted rows, a late refund, and another exchange rate."""
     data_dir = tmp_path_factory.mktemp("restated") / "data"
-    shutil.copytree(demo.data_dir, data_dir, symlinks=True)
-    installation = replace(demo, data_dir=data_dir)
+    shutil.copytree(untouched_demo.data_dir, data_dir, symlinks=True)
+    installation = replace(untouched_demo, data_dir=data_dir)
     assert demo_company.main(["--days", "1", "--data-dir", str(data_dir)]) == 0
     before = (data_dir / "published" / "kpi.duckdb").resolve()
     day = max(date.fromisoformat(file.name[7:17]) for file in (data_dir / "landing/shop/orders").glob("orders_*"))

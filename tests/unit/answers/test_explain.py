@@ -40,7 +40,7 @@ MARTS = """
     alter table marts.kpi_measures add column needs varchar default 'opportunities';
     create table marts.kpi_parts as
     select 'kpi_deals' as mart, *, null::varchar as formula, 'deal' as row_is, 'marts.fct_deals' as from_sql,
-        'deal_id' as key_sql, 'closed_on' as day_sql, '{"rep": "rep_id"}' as cuts, '_source_file' as file_sql,
+        'deal_id' as key_sql, 'closed_on' as day_sql, 'rep: rep_id' as cuts, '_source_file' as file_sql,
         '_row_number' as row_sql
     from (values
         ('won_amount', 1, 'sum', 'amount', 'closed_on >= $period_start and closed_on < $counted_until and (is_won)'),

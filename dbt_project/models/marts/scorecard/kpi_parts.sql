@@ -18,6 +18,10 @@
 {% endfor %}
 {% for mart, part, statistic, formula, number, term in found %}
 {%- set of_rows = rows[term.rows] if term else {} %}
+{%- set cuts = [] %}
+{%- for entity_type, entity in (of_rows.cuts or {}).items() %}
+{%- do cuts.append(entity_type ~ ': ' ~ entity) %}
+{%- endfor %}
 {%- set table = of_rows.provenance ~ '.' if of_rows.provenance else '' %}
 select
     '{{ mart }}' as mart,
@@ -32,7 +36,7 @@ select
     {{ text((term.adds or '1') if term else none) }} as adds_sql,
     {{ text(in_window(term.window or 'period', term.on or of_rows.day) ~ (' and (' ~ term.where ~ ')' if term.where else '')
         if term else none) }} as where_sql,
-    {{ text(tojson(of_rows.cuts) if term else none) }} as cuts,
+    {{ text(cuts | join('\n') if term else none) }} as cuts,
     {{ text(table ~ '_source_file' if term else none) }} as file_sql,
     {{ text(table ~ '_row_number' if term else none) }} as row_sql
 {{ 'union all' if not loop.last }}
