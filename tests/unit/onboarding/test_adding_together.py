@@ -33,6 +33,7 @@ FILES = {
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A new installation in the folder `new`, which the current process works for."""
     made = create_installation(tmp_path / "new", "EUR", "Europe/Paris")
+    (made.company_dir / "events.yml").unlink()  # so that the folder contains nothing but drafts
     monkeypatch.setenv("KPI_CONFIG", str(tmp_path / "new" / "kpi.yml"))
     monkeypatch.delenv("KPI_SOURCES", raising=False)
     return made
