@@ -94,6 +94,7 @@ def is_equal(made: Decimal | float | None, published_value: Decimal | None) -> b
     return abs(float(made) - float(published_value)) <= 1e-9 * max(1, abs(float(published_value)))
 
 
+@pytest.mark.nightly
 def test_every_column_that_values_are_made_of_has_rows(connection: duckdb.DuckDBPyConnection) -> None:
     """A new variant needs its parts in macros/parts.sql: explain() fails on it otherwise."""
     explained = []

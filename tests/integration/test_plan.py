@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import PROJECT_DIR, Installation
 
+pytestmark = pytest.mark.nightly  # each builds everything anew, twice
+
 KEY = ("grain", "period_start", "kpi_id", "variant", "entity_type", "entity_id")
 MORE_EXCLUDED = {"KPI_KPIS__EXCLUDED_ORDER_STATUSES": '["cancelled", "canceled", "placed"]'}
 Scorecard = dict[tuple[Any, ...], dict[str, Any]]
