@@ -41,7 +41,7 @@ def two_periods(
         QuestionError: no such value is published, or there is nothing to compare it with.
     """
     cell, notes = find_cell(connection, kpi_id, variant, period, grain)
-    calendar = _calendar(connection, cell, grain)
+    calendar = Periods.of(connection, cell.grain)
     if cell.is_partial_period and against not in list(Comparison):
         raise QuestionError(
             f"{cell.period.label} is in progress, and of {against} only the whole is published. Compare it with prior "
@@ -50,20 +50,10 @@ def two_periods(
     return TwoPeriods(cell, calendar, _earlier(connection, calendar, cell, against), tuple(notes))
 
 
-def _calendar(connection: duckdb.DuckDBPyConnection, cell: Cell, grain: Grain | None) -> Periods:
-    """The periods of the grain to which the cell's period belongs."""
-    for one in [grain] if grain else Grain:
-        periods = Periods.of(connection, one)
-        if cell.period in periods.periods:
-            return periods
-    raise AssertionError(cell.period)
-
-
 def _earlier(connection: duckdb.DuckDBPyConnection, calendar: Periods, cell: Cell, against: str) -> Period:
     """The period that is compared with."""
-    column = {Comparison.prior: "prior_period_start", Comparison.last_year: "last_year_period_start"}.get(
-        against  # type: ignore[call-overload]
-    )
+    columns: dict[str, str] = {Comparison.prior: "prior_period_start", Comparison.last_year: "last_year_period_start"}
+    column = columns.get(against)
     if column is None:
         try:
             found, _ = find_cell(connection, cell.variant.kpi_id, cell.variant.variant, against, calendar.grain)

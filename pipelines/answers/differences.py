@@ -459,7 +459,7 @@ def _cells(connection: duckdb.DuckDBPyConnection, kpi_id: str | None) -> list[Di
     found = []
     for *cell, differs_in, has_other_definition, has_other_data, is_of_as_of_date in rows:
         cause = _cause(has_other_definition, has_other_data, is_of_as_of_date, is_other_basis)
-        found.append(Difference(*cell, tuple(differs_in), cause))  # type: ignore[call-arg]
+        found.append(Difference(*cell, tuple(differs_in), cause))  # type: ignore[call-arg]  # as selected
     return found
 
 

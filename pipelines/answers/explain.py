@@ -328,8 +328,9 @@ def _evaluate(
     columns = ", ".join(f"${name} as {name}" for name in values)
     # DuckDB divides by zero without an error.
     query = f"select cast({sql} as double) as made from (select {columns}) as numbers"
-    [[made]] = connection.execute(f"select if(isfinite(made), made, null) from ({query})", dict(values)).fetchall()
-    return made  # type: ignore[no-any-return]
+    [[found]] = connection.execute(f"select if(isfinite(made), made, null) from ({query})", dict(values)).fetchall()
+    made: float | None = found
+    return made
 
 
 def _left_out(connection: duckdb.DuckDBPyConnection, measure: Measure) -> tuple[LeftOut, ...]:
