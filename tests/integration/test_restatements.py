@@ -16,6 +16,7 @@ from demo_company import __main__ as demo_company
 from tests.conftest import Installation
 
 AT = "12:00:00"  # of the corrections, in UTC
+MORE_EXCLUDED = {"KPI_KPIS__EXCLUDED_ORDER_STATUSES": '["cancelled", "canceled", "paid"]'}
 CELL = "grain, period_start, kpi_id, variant, entity_type, entity_id"
 Cause = tuple[str, str | None, str | None, date | None, int, Decimal | None]
 
@@ -247,3 +248,31 @@ def test_kpi_explain_tells_what_was_published_before(planted: Planted) -> None:
     printed = planted.installation.kpi("explain", "revenue", "--period", "2025-11").stdout
     assert "Restated on " in printed
     assert f"  late: 1 row of shop.order_items, delivered on {planted.day}, net_amount +100" in printed
+
+
+def test_a_changed_definition_is_told_apart_from_changed_data(planted: Planted) -> None:
+    """Last, since it publishes again: nothing was delivered, but orders that are only paid no longer count."""
+    redefined = replace(planted.installation, environment={**planted.installation.environment, **MORE_EXCLUDED})
+    redefined.kpi("run")
+    this = "publication_id = (select any_value(publication_id) from meta.publication)"
+    with redefined.published() as connection:
+        found = connection.execute(
+            f"select distinct cause, source from meta.restatement_causes where {this}"
+        ).fetchall()
+        sums = connection.execute(
+            f"""
+            select value_after - value_before, sum(amount)
+            from meta.restatements
+            inner join meta.restatement_causes using (publication_id, {CELL})
+            where {this} and kpi_id = 'revenue' and variant in ('net', 'orders')
+            group by value_before, value_after, {CELL}
+            """
+        ).fetchall()
+        settings = connection.execute(
+            "select distinct settings from meta.definition_changes "
+            f"where {this} and kpi_id = 'revenue' and variant = 'net'"
+        ).fetchall()
+    assert found == [("definition", None)]
+    assert len(sums) > 20
+    assert [pair for pair in sums if pair[0] != pair[1]] == []
+    assert [list(json.loads(value)) for (value,) in settings] == [["excluded_order_statuses"]]
