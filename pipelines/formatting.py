@@ -1,6 +1,6 @@
 """How values, times and counts are written for people, wherever they appear: commands, pages, notifications.
 
-Does not belong here: tables and files of results (`cli/output.py`), and sentences about anything in particular.
+Does not belong here: tables and files of results (`output.py`), and sentences about anything in particular.
 """
 
 from datetime import UTC, datetime

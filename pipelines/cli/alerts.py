@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import typer
 
 from pipelines.cli.common import FAILED, By, Listing, console, errors, errors_in_words, is_json, login_name, now
-from pipelines.cli.printing.output import Format
 from pipelines.config_files import ConfigError
 from pipelines.formatting import local_time
+from pipelines.output import Format
 from pipelines.settings import get_settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.common import console, errors, errors_in_words
-from pipelines.cli.printing.output import UsageError
+from pipelines.output import UsageError
 from pipelines.settings import get_settings
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
 

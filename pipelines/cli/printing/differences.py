@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.answers.differences import DefinitionChange, Difference, Differences, OfKpi, changed_settings
-from pipelines.cli.printing.output import Format, Result, Target, UsageError, write
 from pipelines.formatting import cell_text, counted, printable
+from pipelines.output import Format, Result, Target, UsageError, write
 
 _HEAD_OF_KPIS = ("KPI", "changed", "created", "gone", "same value", "largest", "cause")
 _HEAD_OF_CELLS = ("KPI", "period", "of", "before", "after", "change", "cause")

@@ -16,8 +16,8 @@ from rich.text import Text
 from pipelines.answers.cells import Published, find_cell, publication_of
 from pipelines.answers.explain import SHOWN_ROWS, Explanation, Number, Part, Rows, explain, rows_of_value
 from pipelines.answers.periods import Grain
-from pipelines.cli.printing.output import Format, Result, Target, aside, json_value, write, write_parquet
 from pipelines.formatting import cell_text, counted, local_time, printable
+from pipelines.output import Format, Result, Target, aside, json_value, write, write_parquet
 from pipelines.warehouse import published
 
 _SHOWN_LINES = 5  # of files, reasons and failed checks

@@ -22,8 +22,8 @@ from pipelines.answers.annotations import Annotation, annotations_of
 from pipelines.answers.cells import SCORECARD, Published, Variant, all_of, publication_of
 from pipelines.answers.periods import Choice, Comparison, Grain, Periods
 from pipelines.answers.shown import find_rows
-from pipelines.cli.printing.output import Format, Result, Target, aside, write, write_parquet
 from pipelines.formatting import cell_text, printable
+from pipelines.output import Format, Result, Target, aside, write, write_parquet
 from pipelines.partitions import days_in_words
 from pipelines.sql import quote_text
 from pipelines.warehouse import published

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from pipelines.answers.periods import Comparison, Grain
 from pipelines.answers.tree import Line, TreeOfPeriod, tree_of
-from pipelines.cli.printing.output import Format, Result, Target, UsageError, write
 from pipelines.cli.printing.why import decimal, signed
 from pipelines.formatting import cell_text, printable
+from pipelines.output import Format, Result, Target, UsageError, write
 from pipelines.warehouse import published
 
 _MARKS = {"root": "", "identity": "= ", "association": "~ "}

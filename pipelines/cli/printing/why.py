@@ -19,8 +19,8 @@ from pipelines.answers.effects import ZERO
 from pipelines.answers.noise import LEVEL
 from pipelines.answers.periods import Comparison, Grain
 from pipelines.answers.why import Cut, Driver, Factor, Finding, Why, why
-from pipelines.cli.printing.output import Format, Result, Target, UsageError, write
 from pipelines.formatting import cell_text, counted, printable
+from pipelines.output import Format, Result, Target, UsageError, write
 from pipelines.warehouse import published
 
 _MOST_NAMED = 3  # in sentences; all are in the table

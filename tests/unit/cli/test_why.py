@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pipelines.answers.why import why
-from pipelines.cli.printing.output import Format, Target, UsageError
 from pipelines.cli.printing.why import in_sentences, print_why, rounded, signed
+from pipelines.output import Format, Target, UsageError
 from pipelines.sql import quote_path
 from tests.unit.answers.scorecard import Cell, published
 

@@ -1,7 +1,7 @@
 """Writes results: a table for people, CSV, JSON and Parquet for programs, CSV and workbooks for Excel.
 
-Belongs here: how rows, cells and times are written, and where to. Does not belong here: what is queried (`show.py`,
-`query.py`), and anything slow to import: commands that print respond within a second.
+Belongs here: how rows, cells and times are written, and where to. Does not belong here: what is queried
+(`cli/printing`, `pages`), and anything slow to import: commands that print respond within a second.
 """
 
 import csv
