@@ -10,7 +10,7 @@ GET_UV := tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && PATH="$$PATH:$$
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run dev test test-nightly bench lint format docs lock clean
+.PHONY: help setup setup-dev run pages dev test test-nightly bench lint format docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ setup-dev: $(DEVELOPERS) ## the same, with what tests, linters and benchmarks ne
 run: setup ## make the demo company's deliveries, run the whole pipeline on them, print the scorecard
 	$(BIN)/python -m demo_company
 	$(BIN)/python -m pipelines run
+
+pages: setup ## the pages for people who read KPIs, on http://127.0.0.1:3003
+	$(BIN)/python -m pipelines pages
 
 dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 	$(BIN)/python -m pipelines dev

@@ -104,6 +104,7 @@ class SettingsFile(BaseModel):
     # `kpi dev` serves the pages itself if their address is on this machine.
     ui_url: str = "http://127.0.0.1:3000"
     data_docs_url: str = "http://127.0.0.1:3001"
+    pages_url: str = "http://127.0.0.1:3003"  # of the pages for people who read KPIs
     holiday_country: str | None = None  # ISO code; its public holidays have fewer rows and lower targets
     unusual_days: Annotated[list[date], NoDecode] = []  # days whose row counts are left out of the normal range
     # The share of a delivery's rows in quarantine from which its day is marked; default: from where its checks warn.
@@ -126,7 +127,7 @@ class SettingsFile(BaseModel):
             )
         return self
 
-    @field_validator("ui_url", "data_docs_url")
+    @field_validator("ui_url", "data_docs_url", "pages_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):

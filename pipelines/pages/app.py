@@ -1,0 +1,225 @@
+"""The web application: which address shows what, in which language, to whom.
+
+Belongs here: routes, languages, headers that protect readers, errors as pages. Does not belong here: what pages show
+(`roles.py`, `sections/`), and how the server is started (`server.py`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import negotiate_locale
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipelines.answers.cells import publication_of
+from pipelines.answers.questions import QuestionError
+from pipelines.pages import charts
+from pipelines.pages.notices import notices_of
+from pipelines.pages.publications import Publications
+from pipelines.pages.roles import PAGES, Page
+from pipelines.pages.sections import Missing
+from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, State, View
+from pipelines.pages.words import LANGUAGES, Words
+from pipelines.warehouse import NotPublishedError
+
+_HERE = Path(__file__).parent
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+# Pages have no scripts, frames or forms to elsewhere, and load nothing but their own style sheet and icon.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",  # a number may be replaced at any time
+}
+
+
+@dataclass(frozen=True)
+class PagesConfig:
+    """What the application needs to know of the installation."""
+
+    published_dir: Path
+    zone: ZoneInfo
+    hosts: tuple[str, ...] = ()  # names under which a proxy serves the pages, besides this machine's
+
+
+def application(config: PagesConfig) -> Starlette:
+    """The pages of an installation as an ASGI application."""
+    site = _Site(config)
+    return Starlette(
+        routes=[
+            Route("/", site.to_language),
+            Mount("/static", StaticFiles(directory=_HERE / "static")),
+            Route("/{language}", site.to_first_page),
+            Route("/{language}/{page}", site.role_page),
+        ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL_HOSTS, *config.hosts], www_redirect=False),
+            Middleware(_ProtectingHeaders),
+            Middleware(GZipMiddleware, minimum_size=1000),
+        ],
+        exception_handlers={
+            HTTPException: site.http_error,
+            QuestionError: site.question_error,
+            NotPublishedError: site.not_published,
+        },
+    )
+
+
+class _ProtectingHeaders:
+    """Adds the headers that protect readers to every response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class _Site:
+    """The responses. Handlers are not coroutines, so Starlette runs them in threads, each with a cursor of its own."""
+
+    def __init__(self, config: PagesConfig) -> None:
+        self._config = config
+        self._publications = Publications(config.published_dir)
+        self._templates = {language: _templates(Words(language)) for language in LANGUAGES}
+
+    def to_language(self, request: Request) -> Response:
+        """From an address without a language to the reader's own."""
+        return RedirectResponse(f"{_root(request)}/{_preferred_language(request)}/{next(iter(PAGES))}", 307)
+
+    def to_first_page(self, request: Request) -> Response:
+        return RedirectResponse(f"{_root(request)}/{_language(request)}/{next(iter(PAGES))}", 307)
+
+    def role_page(self, request: Request) -> Response:
+        page = PAGES.get(request.path_params["page"])
+        if page is None:
+            raise HTTPException(404)
+        return self._with_view(request, partial(self._page_of_role, page))
+
+    def _page_of_role(self, page: Page, view: View) -> Response:
+        sections = [(section, section.read(view)) for section in page.sections]
+        return self._page("role.html", view, page=page, sections=sections)
+
+    def _with_view(self, request: Request, respond: Callable[[View], Response]) -> Response:
+        """The response of a page that is made from one publication."""
+        state = State.of(request.query_params)
+        language = _language(request)
+        with self._publications.current() as (connection, opened):
+            words = Words(language, publication_of(connection).currency)
+            view = View(
+                connection,
+                opened,
+                words,
+                state,
+                self._config.zone,
+                f"{_root(request)}/{language}",
+                request.path_params.get("page", ""),
+            )
+            response = respond(view)
+        response.set_cookie("language", language, max_age=31_536_000, samesite="lax", httponly=True)
+        return response
+
+    def _page(self, template: str, view: View, **values: Any) -> HTMLResponse:
+        made_from = {
+            "view": view,
+            "words": view.words,
+            "state": view.state,
+            "language": view.words.language,
+            "root": view.address.rpartition("/")[0],
+            "notices": notices_of(view),
+        }
+        return HTMLResponse(self._templates[view.words.language].get_template(template).render(**made_from, **values))
+
+    async def http_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return self._error(request, error.status_code, error.detail)
+
+    async def question_error(self, request: Request, error: Exception) -> Response:
+        return self._error(request, 400, str(error))
+
+    async def not_published(self, request: Request, error: Exception) -> Response:
+        return self._error(request, 503, str(error))
+
+    def _error(self, request: Request, status: int, message: str) -> Response:
+        language = _language(request, default=_preferred_language(request))
+        words = Words(language)
+        html = (
+            self._templates[language]
+            .get_template("error.html")
+            .render(words=words, status=status, message=message, root=_root(request), language=language)
+        )
+        return HTMLResponse(html, status)
+
+
+def _templates(words: Words) -> Environment:
+    """The templates in one language."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+    )
+    environment.install_gettext_translations(words.catalogue, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals.update(
+        charts=charts, PAGES=PAGES, LANGUAGES=LANGUAGES, CUTS=CUTS, GRAINS=GRAINS, COMPARISONS=COMPARISONS
+    )
+    environment.filters["translated"] = lambda name, names: words.text(names[name]).lower() if name in names else name
+    environment.tests["missing"] = lambda value: isinstance(value, Missing)
+    return environment
+
+
+def _root(request: Request) -> str:
+    """What stands before every address behind a proxy that serves the pages under a path."""
+    root: str = request.scope.get("root_path", "")
+    return root.rstrip("/")
+
+
+def _language(request: Request, default: str = "") -> str:
+    """The language in the address.
+
+    Raises:
+        HTTPException: there are no pages in it.
+    """
+    language = request.path_params.get("language", "")
+    if language in LANGUAGES:
+        return str(language)
+    if default:
+        return default
+    raise HTTPException(404)
+
+
+def _preferred_language(request: Request) -> str:
+    """The language that the reader chose last, or else the first of the browser's that there is, or else English."""
+    if (chosen := request.cookies.get("language")) in LANGUAGES:
+        return str(chosen)
+    wanted = [
+        part.partition(";")[0].strip().replace("-", "_")
+        for part in request.headers.get("accept-language", "").split(",")
+    ]
+    return negotiate_locale(wanted, list(LANGUAGES)) or "en"
