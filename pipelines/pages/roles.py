@@ -43,4 +43,108 @@ LEADERS = Page(
     ),
 )
 
-PAGES = {page.name: page for page in (LEADERS,)}
+MANAGERS = Page(
+    "managers",
+    N_("Sales managers"),
+    (
+        N_("Which teams and reps are on target, and whose rate really differs?"),
+        N_("Is there enough pipeline for the target, and how old is it?"),
+        N_("How active is each rep?"),
+    ),
+    (
+        tiles(
+            ("win_rate", "closed_count"),
+            ("win_rate", "closed_value"),
+            ("revenue", "bookings"),
+            ("win_rate", "pipeline_coverage"),
+            ("win_rate", "pipeline_velocity"),
+            ("lead_conversion", "cohort_30d"),
+        ),
+    ),
+)
+
+MARKETING = Page(
+    "marketing",
+    N_("Marketing"),
+    (
+        N_("What did we spend, and what did a new customer cost?"),
+        N_("Which sources and campaigns lead to customers?"),
+        N_("Which of these cohorts are still maturing?"),
+    ),
+    (
+        tiles(
+            ("cac", "spend"),
+            ("cac", "paid"),
+            ("cac", "blended"),
+            ("cac", "fully_loaded"),
+            ("cac", "roas"),
+            ("cac", "cpl"),
+            ("cac", "ltv_cac"),
+            ("cac", "payback_months"),
+        ),
+    ),
+)
+
+SDRS = Page(
+    "sdrs",
+    N_("SDRs"),
+    (N_("How are my leads converting, and which are still open?"), N_("How fast do we get in touch?")),
+    (
+        tiles(
+            ("lead_conversion", "cohort_30d"),
+            ("lead_conversion", "cohort_90d"),
+            ("lead_conversion", "activity"),
+            ("lead_conversion", "hours_to_first_touch_median"),
+            ("lead_conversion", "days_to_convert_median"),
+        ),
+    ),
+)
+
+AES = Page(
+    "aes",
+    N_("Account executives"),
+    (
+        N_("How many of my deals do I win, by number and by value?"),
+        N_("How far am I with my quota?"),
+        N_("What is open, and for how long?"),
+    ),
+    (
+        tiles(
+            ("win_rate", "closed_count"),
+            ("win_rate", "closed_value"),
+            ("revenue", "bookings"),
+            ("win_rate", "average_deal"),
+            ("win_rate", "cycle_days_median"),
+            ("win_rate", "pipeline_coverage"),
+        ),
+    ),
+)
+
+CUSTOMER_SUCCESS = Page(
+    "customer-success",
+    N_("Customer success"),
+    (N_("Who stays, who buys more, and who leaves?"), N_("How do customers rate us, and how many answer?")),
+    (
+        tiles(
+            ("retention", "logo"),
+            ("retention", "nrr"),
+            ("retention", "grr"),
+            ("retention", "repeat_purchase"),
+            ("nps", "trailing_90d"),
+            ("nps", "response_rate"),
+        ),
+    ),
+)
+
+DATA = Page(
+    "data",
+    N_("Data health"),
+    (
+        N_("How new are the data, and what is missing?"),
+        N_("What did the checks find?"),
+        N_("Which published numbers changed later, and why?"),
+    ),
+    (),
+)
+
+PAGES = {page.name: page for page in (LEADERS, MANAGERS, MARKETING, SDRS, AES, CUSTOMER_SUCCESS, DATA)}
