@@ -212,7 +212,13 @@ def _templates(words: Words) -> Environment:
     )
     environment.install_gettext_translations(words.catalogue, newstyle=True)  # type: ignore[attr-defined]
     environment.globals.update(
-        charts=charts, PAGES=PAGES, LANGUAGES=LANGUAGES, CUTS=CUTS, GRAINS=GRAINS, COMPARISONS=COMPARISONS
+        counted=words.counted,
+        charts=charts,
+        PAGES=PAGES,
+        LANGUAGES=LANGUAGES,
+        CUTS=CUTS,
+        GRAINS=GRAINS,
+        COMPARISONS=COMPARISONS,
     )
     environment.filters.update(exact=decimal, changes=changes_of, ends=ends_of)
     environment.filters["translated"] = lambda name, names: words.text(names[name]).lower() if name in names else name

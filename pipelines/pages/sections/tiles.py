@@ -23,6 +23,11 @@ class Change:
     is_significant: bool | None
     is_better: bool | None
 
+    @property
+    def column(self) -> str:
+        """The column of the scorecard with the change."""
+        return "delta" if self.comparison is Comparison.prior else "last_year_delta"
+
 
 @dataclass(frozen=True)
 class Tile:
