@@ -17,6 +17,7 @@ app = typer.Typer()
 def pages(
     port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; default: that of pages_url, or 3003.")] = None,
     parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", hidden=True, help="Do not print the address.")] = False,
 ) -> None:
     """Serve the pages for sales leaders, managers, marketing, SDRs, account executives and customer success."""
     from pipelines.pages.app import PagesConfig
@@ -30,8 +31,9 @@ def pages(
     listener = listening(wanted)
     found = listener.getsockname()[1]
     if found != wanted:
-        console.print(f"Port {wanted} is taken; the pages are on another one.", markup=False)
-    console.print(f"Pages: {f'http://{HOST}:{found}' if is_here else settings.pages_url}/", markup=False)
+        console.print(f"Port {wanted} is taken; the pages are at http://{HOST}:{found}/.", markup=False)
+    elif not quiet:
+        console.print(f"Pages: {f'http://{HOST}:{found}' if is_here else settings.pages_url}/", markup=False)
     config = PagesConfig(settings.published_dir, settings.zone, () if is_here else (address.hostname or "",))
     alive = None if parent is None else lambda: os.getppid() == parent
     with suppress(KeyboardInterrupt):
