@@ -291,7 +291,7 @@ def _read(path: Path) -> Settings:
 
 
 def at_ports(settings: Settings, ui_port: int, docs_port: int, pages_port: int | None = None) -> Settings:
-    """`settings` with the UI, Data Docs and the pages on these ports of this machine, unless the settings give their addresses:
+    """`settings` with the UI, Data Docs and the pages on these ports of this machine, unless they give the addresses:
     behind a proxy, people open another address than the one on which the server listens."""
     given = _read(settings_file()).model_fields_set
     ports = dict(zip(_ADDRESSES, (ui_port, docs_port, pages_port or ui_port + 3), strict=True))

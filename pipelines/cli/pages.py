@@ -15,7 +15,9 @@ app = typer.Typer()
 
 @app.command()
 def pages(
-    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; default: that of pages_url, or 3003.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port on 127.0.0.1, 0 for a free one; default: that of pages_url, or 3003.")
+    ] = None,
     parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", hidden=True, help="Do not print the address.")] = False,
 ) -> None:
@@ -27,10 +29,10 @@ def pages(
         settings = get_settings()
     address = urlsplit(settings.pages_url)
     is_here = address.hostname in ("127.0.0.1", "localhost")
-    wanted = port or (address.port if is_here else None) or 3003
+    wanted = port if port is not None else (address.port if is_here else None) or 3003
     listener = listening(wanted)
     found = listener.getsockname()[1]
-    if found != wanted:
+    if wanted and found != wanted:
         console.print(f"Port {wanted} is taken; the pages are at http://{HOST}:{found}/.", markup=False)
     elif not quiet:
         console.print(f"Pages: {f'http://{HOST}:{found}' if is_here else settings.pages_url}/", markup=False)
