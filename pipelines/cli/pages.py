@@ -36,7 +36,8 @@ def pages(
         console.print(f"Port {wanted} is taken; the pages are at http://{HOST}:{found}/.", markup=False)
     elif not quiet:
         console.print(f"Pages: {f'http://{HOST}:{found}' if is_here else settings.pages_url}/", markup=False)
-    config = PagesConfig(settings.published_dir, settings.zone, () if is_here else (address.hostname or "",))
+    hosts, path = ((), "") if is_here else ((address.hostname or "",), address.path)
+    config = PagesConfig(settings.published_dir, settings.zone, hosts, path)
     alive = None if parent is None else lambda: os.getppid() == parent
     with suppress(KeyboardInterrupt):
-        serve(config, listener, "" if is_here else address.path, alive)
+        serve(config, listener, alive)

@@ -68,6 +68,7 @@ class PagesConfig:
     published_dir: Path
     zone: ZoneInfo
     hosts: tuple[str, ...] = ()  # names under which a proxy serves the pages, besides this machine's
+    root_path: str = ""  # the path under which it does
 
 
 def application(config: PagesConfig) -> Starlette:
@@ -89,6 +90,7 @@ def application(config: PagesConfig) -> Starlette:
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL_HOSTS, *config.hosts], www_redirect=False),
             Middleware(_ProtectingHeaders),
+            Middleware(_UnderPath, root_path=config.root_path.rstrip("/")),
             Middleware(GZipMiddleware, minimum_size=1000),
         ],
         exception_handlers={
@@ -114,6 +116,21 @@ class _ProtectingHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class _UnderPath:
+    """Serves the pages under a path, whether a proxy passes it on or strips it."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app, self._root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._root_path:
+            path: str = scope["path"]
+            if not f"{path}/".startswith(f"{self._root_path}/"):
+                path = self._root_path + path
+            scope = {**scope, "root_path": self._root_path, "path": path}
+        await self._app(scope, receive, send)
 
 
 class _Site:

@@ -117,12 +117,13 @@ def test_what_cannot_be_shown_is_said(hostile: TestClient, query: str, words: st
     assert words in response.text.replace("&#39;", "'")
 
 
-def test_pages_under_a_path_of_a_proxy_link_to_that_path(untouched_demo: Installation) -> None:
-    """A proxy serves them as kpi.example.com/sales, and strips nothing."""
-    config = PagesConfig(untouched_demo.data_dir / "published", ZoneInfo("UTC"), ("kpi.example.com",))
-    client = TestClient(application(config), base_url="https://kpi.example.com", root_path="/sales")
-    assert client.get("/sales/", follow_redirects=False).headers["location"] == "/sales/en/leaders"
-    html = client.get("/sales/en/leaders").text
+@pytest.mark.parametrize("passed_on", ["/sales", ""], ids=["the proxy passes the path on", "it strips the path"])
+def test_pages_under_a_path_of_a_proxy_link_to_that_path(untouched_demo: Installation, passed_on: str) -> None:
+    config = PagesConfig(untouched_demo.data_dir / "published", ZoneInfo("UTC"), ("kpi.example.com",), "/sales")
+    client = TestClient(application(config), base_url="https://kpi.example.com")
+    first = client.get(f"{passed_on}/", follow_redirects=False)
+    assert first.headers["location"] == "/sales/en/leaders"
+    html = client.get(f"{passed_on}/en/leaders").text
     links = [part.partition('"')[0] for part in html.split('href="')[1:]]
     assert [link for link in links if not link.startswith(("/sales/", "#"))] == []
-    assert client.get("/sales/static/style.css").status_code == 200
+    assert client.get(f"{passed_on}/static/style.css").status_code == 200
