@@ -23,10 +23,12 @@ def pages(
 ) -> None:
     """Serve the pages for sales leaders, managers, marketing, SDRs, account executives and customer success."""
     from pipelines.pages.app import PagesConfig
+    from pipelines.pages.readers import load_readers
     from pipelines.pages.server import HOST, listening, serve
 
     with errors_in_words():
         settings = get_settings()
+        readers = load_readers(settings.company_dir / "readers.yml")
     address = urlsplit(settings.pages_url)
     is_here = address.hostname in ("127.0.0.1", "localhost")
     wanted = port if port is not None else (address.port if is_here else None) or 3003
@@ -37,7 +39,7 @@ def pages(
     elif not quiet:
         console.print(f"Pages: {f'http://{HOST}:{found}' if is_here else settings.pages_url}/", markup=False)
     hosts, path = ((), "") if is_here else ((address.hostname or "",), address.path)
-    config = PagesConfig(settings.published_dir, settings.zone, hosts, path)
+    config = PagesConfig(settings.published_dir, settings.zone, hosts, path, readers)
     alive = None if parent is None else lambda: os.getppid() == parent
     with suppress(KeyboardInterrupt):
         serve(config, listener, alive)
