@@ -193,6 +193,7 @@ class _Site:
             words = Words(language, publication_of(connection).currency)
             address = f"{_root(request)}/{language}"
             view = View(connection, opened, words, state, self._config.zone, address, page, reader.only)
+            view.check()
             response = respond(view)
         response.set_cookie("language", language, max_age=31_536_000, samesite="lax", httponly=True)
         return response
