@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.pages.sections import Section
+from pipelines.pages.sections.comparison import comparison
 from pipelines.pages.sections.tiles import tiles
 from pipelines.pages.words import N_
 
@@ -59,6 +60,14 @@ MANAGERS = Page(
             ("win_rate", "pipeline_coverage"),
             ("win_rate", "pipeline_velocity"),
             ("lead_conversion", "cohort_30d"),
+        ),
+        comparison(
+            "people",
+            N_("Teams and reps"),
+            (("win_rate", "closed_count"), ("win_rate", "closed_value"), ("win_rate", "cycle_days_median")),
+            (("revenue", "bookings"), ("win_rate", "average_deal")),
+            (("lead_conversion", "cohort_30d"), ("lead_conversion", "hours_to_first_touch_median")),
+            (("lead_conversion", "cohort_90d"),),
         ),
     ),
 )
