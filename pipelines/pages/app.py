@@ -32,6 +32,7 @@ from pipelines.pages.notices import notices_of
 from pipelines.pages.publications import Publications
 from pipelines.pages.roles import PAGES, Page
 from pipelines.pages.sections import Missing
+from pipelines.pages.sections.leads import STAGES as LEAD_STAGES
 from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, State, View
 from pipelines.pages.words import LANGUAGES, Words
 from pipelines.warehouse import NotPublishedError
@@ -187,7 +188,13 @@ def _templates(words: Words) -> Environment:
     )
     environment.install_gettext_translations(words.catalogue, newstyle=True)  # type: ignore[attr-defined]
     environment.globals.update(
-        charts=charts, PAGES=PAGES, LANGUAGES=LANGUAGES, CUTS=CUTS, GRAINS=GRAINS, COMPARISONS=COMPARISONS
+        charts=charts,
+        PAGES=PAGES,
+        LANGUAGES=LANGUAGES,
+        CUTS=CUTS,
+        GRAINS=GRAINS,
+        COMPARISONS=COMPARISONS,
+        LEAD_STAGES=LEAD_STAGES,
     )
     environment.filters["translated"] = lambda name, names: words.text(names[name]).lower() if name in names else name
     environment.tests["missing"] = lambda value: isinstance(value, Missing)

@@ -91,9 +91,7 @@ def _table(view: View, asked: Asked, period: Period, grouped_by: str, cells: Seq
     is_chosen = period.start == view.period.start
     shown = view if is_chosen else replace(view, state=replace(view.state, period=period.label))
     measure, beside = view.measures[asked[0]], tuple(view.measures[one] for one in asked[1:])
-    at = {
-        (row.kpi_id, row.variant, row.entity_type, row.entity_id): row for row in cells if row.start == period.start
-    }
+    at = {(row.kpi_id, row.variant, row.entity_type, row.entity_id): row for row in cells if row.start == period.start}
     reps = reps_in(view, period)
     members = _members(view, reps, grouped_by, at.values(), measure)
     of_measure = [

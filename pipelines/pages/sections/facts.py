@@ -62,7 +62,7 @@ class Bands:
         return f"case {bands} when {age} is not null then {len(self.ends)} end"
 
     def names(self, view: View) -> list[str]:
-        """`0–30 days`, …, `over 180 days`."""
+        """The names of the bands: their days, and of the last one what it is over."""
         words, starts = view.words, [0, *(end + 1 for end in self.ends)]
         known = [
             words.text("%(days)s days", days=f"{start}{EN_DASH}{end}")
@@ -115,7 +115,7 @@ def lacks(view: View, *entities: str) -> Missing | None:
         return None
     return Missing(
         view.words.text(
-            "Needs %(entities)s, which no source delivers. Connect a source that has them: docs/connect in the project.",
+            "Needs %(entities)s, which no source delivers. To connect a source, see docs/connect in the project.",
             entities=view.words.listed(needed),
         )
     )
