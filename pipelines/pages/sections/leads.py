@@ -230,8 +230,16 @@ def funnel_of(view: View) -> Funnel | Missing:
         days=1
     )
     stages = [
-        Reached(*row, chart=charts.bullet(row[2] or 0.0, row[5], None, (0.0, 1.0), view.words.value(row[2], "rate")))
-        for row in rows
+        Reached(
+            stage,
+            leads,
+            share,
+            share_of_before,
+            median_days,
+            company_share,
+            charts.bullet(share or 0.0, company_share, None, (0.0, 1.0), view.words.value(share, "rate")),
+        )
+        for stage, leads, share, share_of_before, median_days, company_share in rows
     ]
     return Funnel(tuple(stages), is_mature)
 
