@@ -58,9 +58,8 @@ def attained(view: View) -> Attainment | Missing:
         return not_by(view, ["team", "rep"])
     periods = [*([view.in_progress] if view.in_progress else []), view.period]
     rows = {
-        (row.start, cut, row.entity_id): row
-        for cut in (COMPANY, "team", "rep")
-        for row in view.rows([_MEASURE], cut, periods=periods)
+        (row.start, row.entity_type, row.entity_id): row
+        for row in view.rows([_MEASURE], [COMPANY, "team", "rep"], periods=periods)
     }
     targets = [row for (_, cut, _), row in rows.items() if cut != COMPANY and row.target is not None]
     # The period in progress is what can still be changed; if it has no targets yet, the chosen one has the last word.

@@ -64,8 +64,7 @@ def compared(view: View, tables: Sequence[Asked]) -> list[Table] | Missing:
     periods = [_newest_known(view, table[0], company) for table in asked if table]
     grouped_by = "office" if view.state.cut == "office" else "team"
     cells = [row for row in company if row.start in {period.start for period in periods}]
-    for cut in (grouped_by, "rep"):
-        cells += view.rows([one for table in asked for one in table], cut, periods=periods)
+    cells += view.rows([one for table in asked for one in table], [grouped_by, "rep"], periods=periods)
     made = [
         _table(view, table, period, grouped_by, cells)
         for table, period in zip((table for table in asked if table), periods, strict=True)

@@ -53,15 +53,14 @@ def history_of(view: View, measures: Sequence[tuple[str, str]]) -> History | Mis
     """The measures for what the page is filtered by, until the period in progress, or why there are none."""
     published = cuts_of(view)
     shown = [one for one in measures if view.state.cut in published.get(one, ())]
-    if not shown and view.state.cut != COMPANY:
-        return not_by(view, sorted({cut for one in measures for cut in published.get(one, ()) if cut != COMPANY}))
+    if not shown:
+        cuts = sorted({cut for one in measures for cut in published.get(one, ()) if cut != COMPANY})
+        return _nothing(view, measures) if view.state.cut == COMPANY else not_by(view, cuts)
     until = (view.in_progress or view.period).end
     periods = [period for period in view.calendar.periods if period.end <= until][-_PERIODS:]
     rows = view.rows(shown, view.state.cut, view.state.entity or COMPANY, periods)
     if not any(row.sample_size for row in rows):
-        return lacks(view, "leads" if measures[0][0] == "lead_conversion" else "opportunities") or Missing(
-            view.words.text("There are no cases in these periods.")
-        )
+        return _nothing(view, measures)
     company = [] if view.state.cut == COMPANY else view.rows(shown, COMPANY, periods=periods)
     references = {(row.start, row.kpi_id, row.variant): row.value for row in company}
     at = {(row.start, row.kpi_id, row.variant): row for row in rows}
@@ -104,3 +103,8 @@ def history_of(view: View, measures: Sequence[tuple[str, str]]) -> History | Mis
         tuple(column(one) for one in shown),
         tuple((period, tuple(value(one, period) for one in shown)) for period in reversed(periods)),
     )
+
+
+def _nothing(view: View, measures: Sequence[tuple[str, str]]) -> Missing:
+    needed = "leads" if measures[0][0] == "lead_conversion" else "opportunities"
+    return lacks(view, needed) or Missing(view.words.text("There are no cases in these periods."))
