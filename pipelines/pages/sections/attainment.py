@@ -5,7 +5,7 @@ pipeline by stage and age (`pipeline.py`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -73,7 +73,7 @@ def attained(view: View) -> Attainment | Missing:
             )
         )
     is_chosen = period.start == view.period.start
-    shown = view if is_chosen else replace(view, state=replace(view.state, period=period.label))
+    shown = view if is_chosen else view.of(period)
     reps = reps_in(view, period)
     open_amounts = _open_amounts(view)
     company = rows.get((period.start, COMPANY, COMPANY))

@@ -4,7 +4,7 @@ Belongs here: which rows a table has, and in which period. Rows are ordered by n
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from markupsafe import Markup
@@ -88,7 +88,7 @@ def _newest_known(view: View, measure: tuple[str, str], company: Iterable[Row]) 
 
 def _table(view: View, asked: Asked, period: Period, grouped_by: str, cells: Sequence[Row]) -> Table:
     is_chosen = period.start == view.period.start
-    shown = view if is_chosen else replace(view, state=replace(view.state, period=period.label))
+    shown = view if is_chosen else view.of(period)
     measure, beside = view.measures[asked[0]], tuple(view.measures[one] for one in asked[1:])
     at = {(row.kpi_id, row.variant, row.entity_type, row.entity_id): row for row in cells if row.start == period.start}
     reps = reps_in(view, period)
