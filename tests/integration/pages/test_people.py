@@ -260,17 +260,25 @@ def test_open_deals_are_listed(
     rep = rep_with_most(published, "fct_opportunities", "owner_id")
     html = page_at(f"aes?rep={rep}" if is_of_rep else "aes")
     shown = [
-        (row.attributes["deal"], row.number("amount"), row.number("age"), row.number("days_in_stage"))
+        (
+            row.attributes["deal"],
+            row.number("amount"),
+            row.number("age"),
+            row.number("days_in_stage"),
+            row.number("days_overdue"),
+        )
         for row in rows_of(html, "deals", list=kind)
     ]
     expected = asked(
         published,
         f"""
-        select opportunity_id, deals.amount, {AS_OF} - created_on, {AS_OF} - max(entered_on)
+        select
+            opportunity_id, deals.amount, {AS_OF} - created_on, {AS_OF} - max(entered_on),
+            case when expected_close_date < {AS_OF} then {AS_OF} - expected_close_date end
         from marts.fct_opportunities as deals
         inner join marts.fct_opportunity_stage_events using (opportunity_id)
         where not is_closed and {f"deals.owner_id = '{rep}'" if is_of_rep else "true"}
-        group by opportunity_id, deals.amount, created_on
+        group by opportunity_id, deals.amount, created_on, expected_close_date
         order by deals.{order}, opportunity_id limit 10
         """,
     )
