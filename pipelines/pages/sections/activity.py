@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from pipelines.answers.periods import Comparison
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.facts import UNASSIGNED, by_name, lacks, last_day, not_by, reps_in
+from pipelines.pages.sections.facts import UNASSIGNED, by_name, lacks, last_day, may_see, not_by, reps_in
 from pipelines.pages.view import COMPANY, View
 from pipelines.pages.words import N_
 
@@ -79,7 +79,7 @@ class Activity:
 
 def activity(name: str = "activity", title: str = N_("Activity per rep")) -> Section:
     """A section with counts of what each rep did."""
-    return Section(name, title, activity_of, "activity")
+    return Section(name, title, activity_of, "activity", is_of_entity=True)
 
 
 def activity_of(view: View) -> Activity | Missing:
@@ -94,6 +94,8 @@ def activity_of(view: View) -> Activity | Missing:
     of_rep = team_of.get(view.state.entity) if view.state.cut == "rep" else None
 
     def is_shown(rep_id: str) -> bool:
+        if not may_see(view, "rep", rep_id):
+            return False
         match view.state.cut:
             case "team":
                 return team_of.get(rep_id, UNASSIGNED) == view.state.entity

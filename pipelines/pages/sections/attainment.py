@@ -49,7 +49,7 @@ class Attainment:
 
 def attainment(name: str = "targets", title: str = N_("Targets and coverage")) -> Section:
     """A section with the targets of teams and reps."""
-    return Section(name, title, attained, "attainment")
+    return Section(name, title, attained, "attainment", is_of_entity=True)
 
 
 def attained(view: View) -> Attainment | Missing:

@@ -51,7 +51,7 @@ class Table:
 
 def comparison(name: str, title: str, *tables: Asked, note: str = "") -> Section:
     """A section with a table of teams and reps for each of `tables`."""
-    return Section(name, title, partial(compared, tables=tables), "comparison", note)
+    return Section(name, title, partial(compared, tables=tables), "comparison", note, is_of_entity=True)
 
 
 def compared(view: View, tables: Sequence[Asked]) -> list[Table] | Missing:
@@ -60,11 +60,11 @@ def compared(view: View, tables: Sequence[Asked]) -> list[Table] | Missing:
     if view.state.cut not in cuts:
         return not_by(view, ["team", "rep", "office"])
     asked = [[one for one in table if one in view.measures] for table in tables]
-    company = view.rows([one for table in asked for one in table], COMPANY)
-    periods = [_newest_known(view, table[0], company) for table in asked if table]
+    every = [one for table in asked for one in table]
+    whole = view.rows(every, view.state.cut, view.state.entity) if view.only else view.rows(every, COMPANY)
+    periods = [_newest_known(view, table[0], whole) for table in asked if table]
     grouped_by = "office" if view.state.cut == "office" else "team"
-    cells = [row for row in company if row.start in {period.start for period in periods}]
-    cells += view.rows([one for table in asked for one in table], [grouped_by, "rep"], periods=periods)
+    cells = view.rows(every, [COMPANY, grouped_by, "rep"], periods=periods)
     made = [
         _table(view, table, period, grouped_by, cells)
         for table, period in zip((table for table in asked if table), periods, strict=True)
@@ -78,9 +78,9 @@ def compared(view: View, tables: Sequence[Asked]) -> list[Table] | Missing:
     )
 
 
-def _newest_known(view: View, measure: tuple[str, str], company: Iterable[Row]) -> Period:
+def _newest_known(view: View, measure: tuple[str, str], whole: Iterable[Row]) -> Period:
     """The chosen period, or if its values are not mature yet, the newest before it whose values are."""
-    rows = {row.start: row for row in company if (row.kpi_id, row.variant) == measure}
+    rows = {row.start: row for row in whole if (row.kpi_id, row.variant) == measure}
     until = [period for period in view.calendar.periods if period.start <= view.period.start]
     mature = (period for period in reversed(until) if (row := rows.get(period.start)) and row.is_mature)
     return next(mature, view.period)
@@ -120,13 +120,15 @@ def _table(view: View, asked: Asked, period: Period, grouped_by: str, cells: Seq
         )
 
     groups = []
-    for group in sorted(set(members.values()), key=lambda name: by_name(name, name)):
+    alone = {view.state.entity} if view.only and view.state.cut == grouped_by else set()
+    for group in sorted({*members.values(), *alone}, key=lambda name: by_name(name, name)):
         of_group = sorted(rep for rep, its_group in members.items() if its_group == group)
         lines = [found for rep in of_group if (found := line("rep", rep))]
         lines.sort(key=lambda one: by_name(one.entity_id, one.name))
         # What has no rep has no team either: one row says it.
         head = None if of_group == [UNASSIGNED] else line(grouped_by, group)
-        groups.append((head, tuple(lines)))
+        if head or lines:
+            groups.append((head, tuple(lines)))
     return Table(
         shown,
         measure,

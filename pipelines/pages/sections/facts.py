@@ -106,6 +106,11 @@ def by_name(entity_id: str, name: str) -> tuple[bool, str]:
     return entity_id == UNASSIGNED, name.casefold()
 
 
+def may_see(view: View, cut: str, entity_id: str) -> bool:
+    """Whether the numbers of an entity are for the reader; of cells of the scorecard, `view.rows` sees to that."""
+    return not view.only or entity_id in view.only.get(cut, ())
+
+
 def lacks(view: View, *entities: str) -> Missing | None:
     """What is missing if no source delivers one of `entities`."""
     found = view.connection.execute("select value from meta.settings where name = 'entities'").fetchone()

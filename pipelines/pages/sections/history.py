@@ -46,7 +46,7 @@ class History:
 
 def history(name: str, title: str, *measures: tuple[str, str], note: str = "") -> Section:
     """A section with the last periods of some measures."""
-    return Section(name, title, partial(history_of, measures=measures), "history", note)
+    return Section(name, title, partial(history_of, measures=measures), "history", note, is_of_entity=True)
 
 
 def history_of(view: View, measures: Sequence[tuple[str, str]]) -> History | Missing:

@@ -20,6 +20,7 @@ from pipelines.pages.sections.facts import (
     filter_of,
     lacks,
     last_day,
+    may_see,
     name_of,
     not_by,
     reps_in,
@@ -131,17 +132,17 @@ class OpenLeads:
 
 def first_touch(name: str = "first-touch", title: str = N_("Speed to first touch")) -> Section:
     """A section with the distribution of hours to the first touch, a line per rep."""
-    return Section(name, title, first_touch_of, "first_touch")
+    return Section(name, title, first_touch_of, "first_touch", is_of_entity=True)
 
 
 def funnel(name: str = "funnel", title: str = N_("How far leads came")) -> Section:
     """A section with the stages that the leads of the period reached."""
-    return Section(name, title, funnel_of, "funnel")
+    return Section(name, title, funnel_of, "funnel", is_of_entity=True)
 
 
 def open_leads(name: str = "open-leads", title: str = N_("Open leads by age")) -> Section:
     """A section with the leads that are neither a deal nor a customer."""
-    return Section(name, title, open_leads_of, "open_leads")
+    return Section(name, title, open_leads_of, "open_leads", is_of_entity=True)
 
 
 def first_touch_of(view: View) -> FirstTouch | Missing:
@@ -149,7 +150,7 @@ def first_touch_of(view: View) -> FirstTouch | Missing:
     wanted = filter_of(view, LEADS)
     if isinstance(wanted, Missing):
         return wanted
-    if view.state.cut == "rep":
+    if view.state.cut == "rep" and not view.only:
         wanted = Filter("true", {})  # the rep stands beside the company
     counted = ", ".join(
         f"count(*) filter (hours_to_first_touch <= {end} and hours_to_first_touch > {start})"
@@ -193,12 +194,16 @@ def first_touch_of(view: View) -> FirstTouch | Missing:
             medians.get(rep_id),
         )
         for row in rows
-        if not row[1] and (rep_id := row[0]) and (view.state.cut != "rep" or rep_id == view.state.entity)
+        if not row[1] and (rep_id := row[0]) and _has_line(view, rep_id)
     ]
     lines.sort(key=lambda one: by_name(one.entity_id, one.name))
-    cut, entity = (COMPANY, "") if view.state.cut == "rep" else (view.state.cut, view.state.entity)
+    cut, entity = (COMPANY, "") if view.state.cut == "rep" and not view.only else (view.state.cut, view.state.entity)
     median = next(iter(view.rows([_TOUCH], cut, entity or COMPANY, [view.period])), None)
     return FirstTouch(bands, tuple(lines), line(cut, entity, "", total, median))
+
+
+def _has_line(view: View, rep_id: str) -> bool:
+    return may_see(view, "rep", rep_id) and (view.state.cut != "rep" or rep_id == view.state.entity)
 
 
 def _shares(counts: Sequence[int]) -> list[float]:
@@ -218,11 +223,17 @@ def funnel_of(view: View) -> Funnel | Missing:
         from marts.kpi_funnel as own
         left join marts.kpi_funnel as company
             on own.grain = company.grain and own.period_start = company.period_start and own.stage = company.stage
-                and company.entity_type = 'company' and own.entity_type <> 'company'
+                and company.entity_type = 'company' and own.entity_type <> 'company' and $with_company
         where own.grain = $grain and own.period_start = $start and own.entity_type = $cut and own.entity_id = $entity
         order by own.stage_number
         """,
-        {"grain": view.state.grain, "start": view.period.start, "cut": cut, "entity": entity},
+        {
+            "grain": view.state.grain,
+            "start": view.period.start,
+            "cut": cut,
+            "entity": entity,
+            "with_company": not view.only,
+        },
     ).fetchall()
     if not rows:
         return _no_leads(view)

@@ -97,12 +97,12 @@ class Deals:
 
 def pipeline(name: str = "pipeline", title: str = N_("Open pipeline by stage and age")) -> Section:
     """A section with the open deals by stage and age."""
-    return Section(name, title, stages_of, "pipeline")
+    return Section(name, title, stages_of, "pipeline", is_of_entity=True)
 
 
 def open_deals(name: str = "deals", title: str = N_("Open deals")) -> Section:
     """A section with the largest and the oldest open deals."""
-    return Section(name, title, deals_of, "deals")
+    return Section(name, title, deals_of, "deals", is_of_entity=True)
 
 
 def stages_of(view: View) -> Pipeline | Missing:

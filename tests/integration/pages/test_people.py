@@ -405,11 +405,11 @@ def test_cohorts_that_are_not_known_yet_are_hatched_and_have_no_number(
     assert len(rows) == 13
     for variant in ("cohort_30d", "cohort_60d", "cohort_90d"):
         expected = {
-            period: (value, not is_mature)
-            for period, value, is_mature in asked(
+            period: (value, status == "immature")
+            for period, value, status in asked(
                 published,
                 f"""
-                select strftime(period_start, '%Y-%m'), value, is_mature from marts.kpi_scorecard
+                select strftime(period_start, '%Y-%m'), value, status from marts.kpi_scorecard
                 where grain = 'month' and kpi_id = 'lead_conversion' and variant = '{variant}'
                     and entity_type = '{"rep" if rep else "company"}' and entity_id = '{rep or "company"}'
                 """,

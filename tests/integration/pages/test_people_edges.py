@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipelines.pages.app import PagesConfig, application
+from pipelines.pages.readers import Readers
 from tests.conftest import Installation
 from tests.integration.pages.tables import rows_of
 
@@ -88,7 +89,8 @@ def test_reps_who_left_are_shown_only_where_they_have_cases(publish: Publish) ->
         """
         update marts.dim_sales_rep set left_on = '2025-06-30' where rep_id in ('R15', 'R16');
         update marts.kpi_scorecard
-        set value = null, sample_size = 0, numerator = 0, denominator = 0, status = 'no_data', ci_low = null, ci_high = null
+        set value = null, sample_size = 0, numerator = 0, denominator = 0, ci_low = null, ci_high = null,
+            status = 'no_data'
         where entity_id in ('R16', 'R17') and grain = 'month' and period_start = '2025-12-01'
         """
     )
@@ -193,3 +195,47 @@ def test_one_rep_who_has_closed_one_deal(publish: Publish) -> None:
         assert "few cases" in row.text
         assert row.each("interval")[0][1] == 1
         assert row.number("attainment") is None
+
+
+def as_reader_of(installation: Installation, **only: str) -> TestClient:
+    readers = Readers.model_validate(
+        {"identity_header": "X-User", "readers": {"bo": {"only": {cut: [entity] for cut, entity in only.items()}}}}
+    )
+    config = PagesConfig(installation.data_dir / "published", ZoneInfo("UTC"), readers=readers)
+    return TestClient(application(config), "http://127.0.0.1", headers={"X-User": "bo"})
+
+
+def test_a_reader_of_one_team_sees_its_deals_but_not_its_reps(untouched_demo: Installation) -> None:
+    client = as_reader_of(untouched_demo, team="delta")
+    managers, sdrs = (client.get(f"/en/{page}").text for page in ("managers", "sdrs"))
+    for name in ("people", "targets"):
+        rows = list(rows_of(managers, name))
+        assert rows
+        assert {(row.attributes["cut"], row.attributes["entity"]) for row in rows} == {("team", "delta")}
+    assert {row.attributes["period"] for row in rows_of(managers, "people", variant="cohort_30d")} == {"2025-11"}
+    assert [row.attributes["entity"] for row in rows_of(sdrs, "first-touch")] == ["delta"]
+    with untouched_demo.published() as published:
+        [(deals, leads)] = published.execute(
+            """
+            select
+                (select sum(open_opportunities) from marts.fct_pipeline_daily
+                where date_day = '2026-01-09' and team = 'delta'),
+                (select count(*) from marts.fct_leads where created_team = 'delta'
+                    and created_on >= '2025-12-01' and created_on < '2026-01-01')
+            """
+        ).fetchall()
+    *_, total = rows_of(managers, "pipeline")
+    assert total.number("deals") == deals
+    [touched] = rows_of(sdrs, "first-touch")
+    assert touched.number("leads") == leads
+    assert list(rows_of(managers, "activity")) == []
+
+
+def test_a_reader_of_one_rep_sees_nobody_else(untouched_demo: Installation) -> None:
+    for page, rep in (("sdrs", "R05"), ("aes", "R15")):
+        html = as_reader_of(untouched_demo, rep=rep).get(f"/en/{page}").text
+        named = {row.attributes["entity"] for name in ("people", "targets", "first-touch", "activity")
+                 for row in rows_of(html, name)}  # fmt: skip
+        assert named == {rep}
+        assert "company_share" not in html
+        assert {row.attributes["entity"] for row in rows_of(html, "people")} == {rep}
