@@ -37,6 +37,7 @@ from pipelines.pages.publications import Publications
 from pipelines.pages.readers import EVERYTHING, Reader, Readers
 from pipelines.pages.roles import PAGES, Page, cuts_of_page
 from pipelines.pages.sections import Missing, Section
+from pipelines.pages.sections.leads import STAGES as LEAD_STAGES
 from pipelines.pages.sections.tiles import changes_of, ends_of
 from pipelines.pages.view import COMPANY, COMPARISONS, CUTS, GRAINS, State, View
 from pipelines.pages.words import LANGUAGES, Words
@@ -273,6 +274,7 @@ def _templates(words: Words) -> Environment:
         CUTS=CUTS,
         GRAINS=GRAINS,
         COMPARISONS=COMPARISONS,
+        LEAD_STAGES=LEAD_STAGES,
     )
     environment.filters.update(exact=decimal, changes=changes_of, ends=ends_of)
     environment.filters["translated"] = lambda name, names: words.text(names[name]).lower() if name in names else name

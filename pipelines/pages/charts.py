@@ -1,4 +1,4 @@
-"""Charts as SVG: sparklines, trends, intervals, bullets and waterfalls.
+"""Charts as SVG: sparklines, trends, intervals, histograms, bullets and waterfalls.
 
 Belongs here: geometry. Colours are classes of the style sheet, so that charts follow light, dark and print. Does not
 belong here: what is drawn; every chart stands beside a table or a sentence with the same numbers.
@@ -113,6 +113,34 @@ def interval(
         drawn.append(f'<line class="whisker" x1="{x(low)}" x2="{x(high)}" y1="9" y2="9"/>')
     drawn.append(f'<circle class="dot" cx="{x(value)}" cy="9" r="4"/>')
     return _svg(width, height, label, drawn, "interval")
+
+
+def axis(ends: tuple[float, float], low: str, high: str, label: str, reference: float | None = None) -> Markup:
+    """What stands above a column of intervals: the values at its ends, and a mark at the reference."""
+    width, height = 160, 18
+    x = _Scale(ends, 6, width - 6)
+    drawn = [
+        f'<text x="{x(ends[0])}" y="11" text-anchor="start">{escape(low)}</text>'
+        f'<text x="{x(ends[1])}" y="11" text-anchor="end">{escape(high)}</text>'
+    ]
+    if reference is not None:
+        at = x(reference)
+        drawn.append(f'<path class="reference" d="M{at - 4},11 h8 l-4,6 z"/>')
+    return _svg(width, height, label, drawn, "interval")
+
+
+def columns(shares: Sequence[float], most: float, label: str, titles: Sequence[str], width: int = 160) -> Markup:
+    """A histogram: a column per band, on a scale from zero to `most` that all charts of a table share."""
+    height, gap = 40, 2
+    wide = width / max(len(shares), 1)
+    drawn = [f'<line class="base" x1="0" x2="{width}" y1="{height - 0.5}" y2="{height - 0.5}"/>']
+    for number, (share, title) in enumerate(zip(shares, titles, strict=True)):
+        tall = round(share / most * (height - 2), 1) if most else 0.0
+        drawn.append(
+            f'<rect class="actual" x="{round(number * wide + gap / 2, 1)}" y="{height - tall}" '
+            f'width="{round(wide - gap, 1)}" height="{tall}"><title>{escape(title)}</title></rect>'
+        )
+    return _svg(width, height, label, drawn, "columns")
 
 
 def bullet(value: float, target: float | None, earlier: float | None, ends: tuple[float, float], label: str) -> Markup:

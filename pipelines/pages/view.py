@@ -270,6 +270,12 @@ class View:
             known.append(self.entity_name)
         assert all(known)
 
+    def of(self, period: Period) -> "View":
+        """The same for another period; what does not depend on the period is not read again."""
+        other = replace(self, state=replace(self.state, period=period.label))
+        other.__dict__.update({name: getattr(self, name) for name in ("publication", "calendar", "measures")})
+        return other
+
     def at(self, start: date) -> Period:
         """The period that begins on a day."""
         return next(period for period in self.calendar.periods if period.start == start)
