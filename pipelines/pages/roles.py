@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.pages.sections import Section
+from pipelines.pages.sections.marketing import ATTRIBUTION, COHORTS, FUNNEL, SPEND
 from pipelines.pages.sections.tiles import tiles
 from pipelines.pages.words import N_
 
@@ -82,6 +83,10 @@ MARKETING = Page(
             ("cac", "ltv_cac"),
             ("cac", "payback_months"),
         ),
+        SPEND,
+        FUNNEL,
+        ATTRIBUTION,
+        COHORTS,
     ),
 )
 
