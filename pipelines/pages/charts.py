@@ -131,6 +131,26 @@ def bullet(value: float, target: float | None, earlier: float | None, ends: tupl
     return _svg(width, height, label, drawn, "bullet")
 
 
+def stacked(parts: Sequence[tuple[str, float, str]], label: str, width: int = 560, height: int = 28) -> Markup:
+    """A bar of parts that make up a whole, as (class, size, text); a text is written where it has room."""
+    whole, left, drawn = sum(size for _, size, _ in parts), 0.0, []
+    if not whole:
+        return Markup("")
+    for kind, size, text in parts:
+        wide = size / whole * width
+        title = f"<title>{escape(text)}</title>" if text else ""
+        drawn.append(
+            f'<rect class="{kind}" x="{round(left, 1)}" y="0" width="{round(wide, 1)}" height="{height}">{title}</rect>'
+        )
+        if text and height >= 20 and wide >= 44:
+            drawn.append(
+                f'<text class="on-{kind}" x="{round(left + wide / 2, 1)}" y="{height / 2 + 4}" '
+                f'text-anchor="middle">{escape(text)}</text>'
+            )
+        left += wide
+    return _svg(width, height, label, drawn, "stacked")
+
+
 def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
     """Horizontal bars from one total to another, a line per step, so that long names have room."""
     left, right, line = 220, 110, 26

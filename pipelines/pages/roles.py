@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.pages.sections import Section
+from pipelines.pages.sections.customers import MOVEMENTS, NPS, NPS_TRENDS, REVENUE_RETENTION, TRIANGLE
 from pipelines.pages.sections.marketing import ATTRIBUTION, COHORTS, FUNNEL, SPEND
 from pipelines.pages.sections.tiles import tiles
 from pipelines.pages.words import N_
@@ -138,6 +139,11 @@ CUSTOMER_SUCCESS = Page(
             ("nps", "trailing_90d"),
             ("nps", "response_rate"),
         ),
+        TRIANGLE,
+        MOVEMENTS,
+        REVENUE_RETENTION,
+        NPS,
+        NPS_TRENDS,
     ),
 )
 

@@ -180,9 +180,10 @@ def funnel(view: View) -> Funnel | Missing:
     ).fetchall()
     stages: dict[tuple[str, str], list[Stage]] = {}
     names: dict[tuple[str, str], tuple[str, str, str]] = {}
-    for entity_type, id_, name, channel, platform, *stage in rows:
+    for entity_type, id_, name, channel, platform, stage, leads, reached, of_leads, of_before, median_days in rows:
         of_branch = stages.setdefault((entity_type, id_), [])
-        of_branch.append(Stage(*stage, of_branch[-1].reached if of_branch else stage[1]))
+        before = of_branch[-1].reached if of_branch else reached
+        of_branch.append(Stage(stage, leads, reached, of_leads, of_before, median_days, before))
         names[entity_type, id_] = (name or channel_name(view, id_), channel or "", platform or "")
     chosen = view.state.entity
     whole = stages.get(("channel", chosen) if chosen else (COMPANY, COMPANY))
@@ -233,6 +234,7 @@ MODELS = {
     "position": N_("Position"),
     "time_decay": N_("Time decay"),
 }
+_LAST = list(MODELS).index("last")  # which the costs of a new customer are computed by
 
 
 @dataclass(frozen=True)
@@ -266,23 +268,21 @@ def attribution(view: View) -> Attribution | Missing:
             "group by channel",
             {"start": view.period.start, "end": view.period.end},
         ).fetchall()
-    found: list[tuple[str, *tuple[Decimal, ...]]] = view.opened.known[key]
-    if not found:
+    found: dict[str, list[Decimal]] = {channel: amounts for channel, *amounts in view.opened.known[key]}
+    shown = [channel for channel in found if view.state.entity in ("", channel)]
+    if not shown:
         return Missing(view.words.text("No orders in this period."))
-    totals = [sum((row[1 + number] for row in found), Decimal(0)) for number in range(len(MODELS))]
-    shares = {row[0]: [_share(amount, total) for amount, total in zip(row[1:], totals, strict=True)] for row in found}
-    known = [share for of in shares.values() for share in of if share is not None]
-    ends = (0.0, max(known, default=1.0))
-    last = list(MODELS).index("last")
-    shown = [row for row in found if view.state.entity in ("", row[0])]
-    channels = [
-        Credited(
-            channel_name(view, name), amounts, shares[name], _spread(view, channel_name(view, name), shares[name], ends)
-        )
-        for name, *amounts in sorted(shown, key=lambda row: (-row[1 + last], row[0]))
-    ]
-    if not channels:
-        return Missing(view.words.text("No orders in this period."))
+    totals = [sum(of_model, Decimal(0)) for of_model in zip(*found.values(), strict=True)]
+    shares = {
+        channel: [_share(amount, total) for amount, total in zip(amounts, totals, strict=True)]
+        for channel, amounts in found.items()
+    }
+    ends = (0.0, max((share for of in shares.values() for share in of if share is not None), default=1.0))
+    channels = []
+    for channel in sorted(shown, key=lambda one: (-found[one][_LAST], one)):
+        name = channel_name(view, channel)
+        spread = _spread(view, name, shares[channel], ends)
+        channels.append(Credited(name, found[channel], shares[channel], spread))
     return Attribution(channels, [] if view.state.entity else totals)
 
 
@@ -301,8 +301,7 @@ def _spread(view: View, name: str, shares: Sequence[float | None], ends: tuple[f
         low=view.words.value(min(known), "rate"),
         high=view.words.value(max(known), "rate"),
     )
-    last = shares[list(MODELS).index("last")]
-    return charts.interval(min(known), float(last or 0), max(known), ends, said)
+    return charts.interval(min(known), float(shares[_LAST] or 0), max(known), ends, said)
 
 
 # Cohorts
@@ -371,8 +370,8 @@ SPEND = Section(
     spend,
     "spend",
     N_(
-        "Paid: spend of paid campaigns per new customer whose last touch was a paid one. Blended and fully loaded costs "
-        "contain programmes, people and tools, which are not known by channel; only the company has them."
+        "Paid: spend of paid campaigns per new customer whose last touch was a paid one. Blended and fully loaded "
+        "costs contain programmes, people and tools, which are not known by channel; only the company has them."
     ),
 )
 FUNNEL = Section("funnel", N_("Funnel by source and campaign"), funnel, "funnel")
@@ -382,8 +381,8 @@ ATTRIBUTION = Section(
     attribution,
     "attribution",
     N_(
-        "The same sales (gross − discounts, before refunds), credited to the channels of the touches before each order. "
-        "The line spans all models, the dot is the last touch, by which acquisition cost and ROAS are computed."
+        "The same sales, after discounts and before refunds, credited to the channels of the touches before each "
+        "order. The line spans all models, the dot is the last touch, by which acquisition cost and ROAS are computed."
     ),
 )
 COHORTS = Section(
@@ -392,7 +391,7 @@ COHORTS = Section(
     cohorts,
     "cohorts",
     N_(
-        "Leads by when they were created, and the share that converted within so many days. A share is known once every "
-        "lead of the cohort has had that time."
+        "Leads by when they were created, and the share that converted within so many days. A share is known once "
+        "every lead of the cohort has had that time."
     ),
 )
