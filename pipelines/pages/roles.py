@@ -8,6 +8,16 @@ from dataclasses import dataclass
 
 from pipelines.pages.sections import Section
 from pipelines.pages.sections.customers import MOVEMENTS, NPS, NPS_TRENDS, REVENUE_RETENTION, TRIANGLE
+from pipelines.pages.sections.health import (
+    ANNOTATIONS,
+    CHECKS,
+    DEFINITIONS,
+    LEFT_OUT,
+    QUARANTINE,
+    RESTATEMENTS,
+    SOURCES,
+    VERSION,
+)
 from pipelines.pages.sections.marketing import ATTRIBUTION, COHORTS, FUNNEL, SPEND
 from pipelines.pages.sections.tiles import tiles
 from pipelines.pages.words import N_
@@ -155,7 +165,7 @@ DATA = Page(
         N_("What did the checks find?"),
         N_("Which published numbers changed later, and why?"),
     ),
-    (),
+    (SOURCES, CHECKS, QUARANTINE, LEFT_OUT, RESTATEMENTS, ANNOTATIONS, DEFINITIONS, VERSION),
 )
 
 PAGES = {page.name: page for page in (LEADERS, MANAGERS, MARKETING, SDRS, AES, CUSTOMER_SUCCESS, DATA)}

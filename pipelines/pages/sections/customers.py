@@ -45,7 +45,8 @@ class Returned:
 class CohortOfCustomers:
     """The customers whose first order was in a month, and who of them ordered in each month after it."""
 
-    month: Period
+    label: str
+    name: str
     customers: int
     returned: Sequence[Returned]
 
@@ -88,9 +89,10 @@ def triangle(view: View) -> Triangle | Missing:
     # Whole percentages, so that the legend is short.
     width = max(math.ceil(max(row[4] for row in known) * 100 / STEPS), 1) / 100
     months = {period.start: period for period in Periods.of(view.connection, Grain.month).periods}
+    names = {start: view.words.short_period(month, Grain.month) for start, month in months.items()}
     cohorts: dict[date, CohortOfCustomers] = {}
     for month, _, customers, active, rate in rows:
-        of = cohorts.setdefault(month, CohortOfCustomers(months[month], customers, []))
+        of = cohorts.setdefault(month, CohortOfCustomers(months[month].label, names[month], customers, []))
         of.returned.append(Returned(active, rate, step_of(rate, width)))  # type: ignore[attr-defined]
     newest = [one for one in cohorts.values() if any(cell.rate is not None for cell in one.returned)][-_COHORTS:]
     longest = max(len([cell for cell in one.returned if cell.rate is not None]) for one in newest)

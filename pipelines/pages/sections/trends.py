@@ -72,7 +72,7 @@ def _remarks(view: View, kpi_id: str, periods: Sequence[Period]) -> list[list[st
     ]
 
 
-def ticks(values: Sequence[float], about: int = 4) -> list[float]:
+def ticks(values: Sequence[float], about: int = 5) -> list[float]:
     """Round numbers, some `about` of them, between the least and the largest of the values."""
     if not values:
         return []
