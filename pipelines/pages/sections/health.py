@@ -163,8 +163,8 @@ def checks(view: View) -> Checks | Missing:
     ).fetchall()
     if not stages:
         return Missing(view.words.text("The run that published recorded no checks."))
-    # `message`, `examples` and `error` may quote rows. `observed` counts them, unless a column was measured: its largest
-    # value is a value of some row.
+    # `message`, `examples` and `error` may quote rows. `observed` counts them, unless a column was measured: its
+    # largest value is a value of some row.
     failures = view.connection.execute(
         f"""
         select
@@ -287,8 +287,9 @@ def restatements(view: View) -> Restatements | Missing:
     """Which published numbers changed later, and why."""
     of_cell = {"cut": view.state.cut, "entity": view.state.entity or COMPANY, "grain": view.state.grain}
     is_of_cell = "entity_type = $cut and entity_id = $entity and grain = $grain"
+    published = "meta.restatements semi join marts.dim_period using (grain, period_start)"
     counted = view.connection.execute(
-        f"select count(*) filter ({is_of_cell}), count(*) from meta.restatements", of_cell
+        f"select count(*) filter ({is_of_cell}), count(*) from {published}", of_cell
     ).fetchone()
     found, of_all = counted or (0, 0)
     if not of_all:
@@ -297,7 +298,7 @@ def restatements(view: View) -> Restatements | Missing:
         f"""
         with newest as (
             select *
-            from meta.restatements
+            from {published}
             where {is_of_cell}
             order by published_at desc, period_start desc, kpi_id, variant
             limit {_MOST}

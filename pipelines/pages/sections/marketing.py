@@ -111,7 +111,8 @@ def _costs(
 
 # Funnel
 
-STAGES = {"lead": N_("Lead"), "mql": N_("MQL"), "sql": N_("SQL"), "opportunity": N_("Opportunity"), "won": N_("Won")}
+
+_STAGES = {"lead": N_("Lead"), "mql": N_("MQL"), "sql": N_("SQL"), "opportunity": N_("Opportunity"), "won": N_("Won")}
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class Stage:
     """How many leads reached a stage: of all, and of those that reached the stage before, each with its interval."""
 
     stage: str
+    name: str
     leads: int
     reached: int
     of_leads: float | None
@@ -183,7 +185,9 @@ def funnel(view: View) -> Funnel | Missing:
     for entity_type, id_, name, channel, platform, stage, leads, reached, of_leads, of_before, median_days in rows:
         of_branch = stages.setdefault((entity_type, id_), [])
         before = of_branch[-1].reached if of_branch else reached
-        of_branch.append(Stage(stage, leads, reached, of_leads, of_before, median_days, before))
+        of_branch.append(
+            Stage(stage, view.words.text(_STAGES[stage]), leads, reached, of_leads, of_before, median_days, before)
+        )
         names[entity_type, id_] = (name or channel_name(view, id_), channel or "", platform or "")
     chosen = view.state.entity
     whole = stages.get(("channel", chosen) if chosen else (COMPANY, COMPANY))
@@ -191,10 +195,7 @@ def funnel(view: View) -> Funnel | Missing:
         return Missing(view.words.text("No leads were created in this period."))
     sources = {key: of for key, of in stages.items() if key[0] == "channel" and chosen in ("", key[1])}
     campaigns = {key: of for key, of in stages.items() if key[0] == "campaign" and chosen in ("", names[key][1])}
-    bars = [
-        charts.bullet(one.reached, None, None, (0.0, whole[0].leads), view.words.text(STAGES[one.stage]))
-        for one in whole
-    ]
+    bars = [charts.bullet(one.reached, None, None, (0.0, whole[0].leads), one.name) for one in whole]
     return Funnel(
         Branch(view.words.text("All leads"), "", whole, Markup("")),
         bars,
@@ -227,19 +228,19 @@ def _settled_on(view: View, days: int, end: date | None = None) -> date:
 
 # Attribution
 
-MODELS = {
+_MODELS = {
     "first": N_("First touch"),
     "last": N_("Last touch"),
     "linear": N_("Linear"),
     "position": N_("Position"),
     "time_decay": N_("Time decay"),
 }
-_LAST = list(MODELS).index("last")  # which the costs of a new customer are computed by
+_LAST = list(_MODELS).index("last")  # which the costs of a new customer are computed by
 
 
 @dataclass(frozen=True)
 class Credited:
-    """The sales that each model credits to a channel, in the order of `MODELS`."""
+    """The sales that each model credits to a channel, in the order of the models."""
 
     name: str
     amounts: Sequence[Decimal]
@@ -251,6 +252,7 @@ class Credited:
 class Attribution:
     """The same sales by five models; `totals` are missing if the reader asks for one channel."""
 
+    models: Sequence[str]
     channels: Sequence[Credited]
     totals: Sequence[Decimal]
 
@@ -262,7 +264,7 @@ def attribution(view: View) -> Attribution | Missing:
         return reason
     key = f"attribution from {view.period.start} to {view.period.end}"
     if key not in view.opened.known:
-        sums = ", ".join(f"sum({model}_amount)" for model in MODELS)
+        sums = ", ".join(f"sum({model}_amount)" for model in _MODELS)
         view.opened.known[key] = view.connection.execute(
             f"select channel, {sums} from marts.fct_attribution where ordered_on >= $start and ordered_on < $end "
             "group by channel",
@@ -283,7 +285,9 @@ def attribution(view: View) -> Attribution | Missing:
         name = channel_name(view, channel)
         spread = _spread(view, name, shares[channel], ends)
         channels.append(Credited(name, found[channel], shares[channel], spread))
-    return Attribution(channels, [] if view.state.entity else totals)
+    return Attribution(
+        [view.words.text(one) for one in _MODELS.values()], channels, [] if view.state.entity else totals
+    )
 
 
 def _share(amount: Decimal, total: Decimal) -> float | None:
@@ -374,7 +378,7 @@ SPEND = Section(
         "costs contain programmes, people and tools, which are not known by channel; only the company has them."
     ),
 )
-FUNNEL = Section("funnel", N_("Funnel by source and campaign"), funnel, "funnel")
+FUNNEL = Section("funnel", N_("Funnel by source and campaign"), funnel, "lead_sources")
 ATTRIBUTION = Section(
     "attribution",
     N_("Attribution models side by side"),
