@@ -32,6 +32,8 @@ _SHEET_ROWS = 1_048_576
 _EXACT_IN_EXCEL = 10**15  # beyond it, Excel rounds whole numbers
 _LONGEST_CELL = 32_767
 _FIRST_DATE = date(1900, 3, 1)  # Excel assumes a 29 February 1900, which did not exist
+# How Excel shows values of a unit; it shows values of other units as they are.
+NUMBER_FORMATS = {"money": "#,##0.00", "rate": "0.00%", "count": "#,##0", "score": "+0.0;-0.0;0.0"}
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -19,7 +19,9 @@ from pipelines.pages.sections.health import (
     VERSION,
 )
 from pipelines.pages.sections.marketing import ATTRIBUTION, COHORTS, FUNNEL, SPEND
-from pipelines.pages.sections.tiles import tiles
+from pipelines.pages.sections.moved import moved, tree
+from pipelines.pages.sections.tiles import cuts_of, tiles
+from pipelines.pages.view import View
 from pipelines.pages.words import N_
 
 
@@ -31,6 +33,17 @@ class Page:
     title: str
     questions: Sequence[str]
     sections: Sequence[Section]
+
+    @property
+    def measures(self) -> list[tuple[str, str]]:
+        """The variants that the page's tiles show."""
+        return [one for section in self.sections for one in section.measures]
+
+
+def cuts_of_page(view: View, page: Page) -> frozenset[str]:
+    """The cuts by which some key figure of a page is published."""
+    published_by = cuts_of(view)
+    return frozenset(cut for one in page.measures for cut in published_by.get(one, ()))
 
 
 LEADERS = Page(
@@ -52,6 +65,8 @@ LEADERS = Page(
             ("clv", "historic_90d"),
             ("nps", "trailing_90d"),
         ),
+        moved(),
+        tree(),
     ),
 )
 

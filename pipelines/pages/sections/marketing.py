@@ -65,9 +65,10 @@ def spend(view: View) -> Spend | Missing:
     wanted = [(one.kpi_id, one.variant) for one in measures.values()]
     entity = view.state.entity or None
     by_channel: dict[str, dict[str, Row]] = {}
-    for row in view.rows(wanted, "channel", entity, [view.period]):
-        by_channel.setdefault(row.entity_id, {})[row.variant] = row
-    company = {} if entity else {row.variant: row for row in view.rows(wanted, periods=[view.period])}
+    company: dict[str, Row] = {}
+    for row in view.rows(wanted, "channel" if entity else ("channel", COMPANY), entity, [view.period]):
+        of = company if row.entity_type == COMPANY else by_channel.setdefault(row.entity_id, {})
+        of[row.variant] = row
     if not by_channel and not company:
         return Missing(view.words.text("No spend in this period."))
     amounts = [
