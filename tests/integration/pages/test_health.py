@@ -57,8 +57,8 @@ def eventful(untouched_demo: Installation, tmp_path_factory: pytest.TempPathFact
             ) as checks(name, severity, measured, observed, failing, error);
             insert into meta.restatements
             select
-                publication, if(publication = 'p1', '2026-01-08', '2026-01-09'), 'month', month, kpi, variant, entity_type,
-                entity_id, before, after
+                publication, if(publication = 'p1', '2026-01-08', '2026-01-09'), 'month', month, kpi, variant,
+                entity_type, entity_id, before, after
             from (
                 values
                     ('p1', '2025-11-01', 'revenue', 'net', 'company', 'company', 1000.25, 1010.5),

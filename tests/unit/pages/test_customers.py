@@ -1,10 +1,10 @@
-"""The classes of the retention triangle, and bars of parts."""
+"""The classes of the retention triangle, and charts of parts and movements."""
 
 import re
 
 import pytest
 
-from pipelines.pages.charts import stacked
+from pipelines.pages.charts import Step, stacked, waterfall
 from pipelines.pages.sections.customers import STEPS, CohortOfCustomers, Returned, Triangle, step_of
 
 
@@ -29,3 +29,10 @@ def test_the_parts_of_a_bar_fill_it() -> None:
 
 def test_a_bar_of_nothing_is_not_drawn() -> None:
     assert stacked([("promoters", 0, ""), ("passives", 0, "")], "NPS") == ""
+
+
+def test_movements_of_nobody_are_drawn_at_zero() -> None:
+    drawn = waterfall(
+        [Step("Start", 0.0, is_total=True, text="0"), Step("End", 0.0, is_total=True, text="0")], "Customers"
+    )
+    assert re.findall(r'<rect class="total" x="([\d.]+)"', drawn) == ["220.0", "220.0"]
