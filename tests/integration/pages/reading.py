@@ -10,7 +10,7 @@ VOID = {"meta", "link", "input", "br", "img", "hr", "option"}
 
 @dataclass
 class Number:
-    """A `<data>` element: its exact value, what a reader sees, and the cell and column of the scorecard that it names."""
+    """A `<data>` element: its exact value, what a reader sees, and which cell and column of the scorecard it names."""
 
     value: str
     cell: str
