@@ -45,7 +45,7 @@ class _Scale:
             low, high = min(low, 0.0), max(high, 0.0)
         room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
         self.low = low if from_zero and low == 0 else low - room
-        self.high = high if from_zero and high == 0 else high + room
+        self.high = high if from_zero and low < high == 0 else high + room
         self._start, self._end = start, end
 
     def __call__(self, value: float) -> float:
@@ -157,6 +157,26 @@ def bullet(value: float, target: float | None, earlier: float | None, ends: tupl
     if target is not None:
         drawn.append(f'<line class="target" x1="{x(target)}" x2="{x(target)}" y1="1" y2="{height - 1}"/>')
     return _svg(width, height, label, drawn, "bullet")
+
+
+def stacked(parts: Sequence[tuple[str, float, str]], label: str, width: int = 560, height: int = 28) -> Markup:
+    """A bar of parts that make up a whole, as (class, size, text); a text is written where it has room."""
+    whole, left, drawn = sum(size for _, size, _ in parts), 0.0, []
+    if not whole:
+        return Markup("")
+    for kind, size, text in parts:
+        wide = size / whole * width
+        title = f"<title>{escape(text)}</title>" if text else ""
+        drawn.append(
+            f'<rect class="{kind}" x="{round(left, 1)}" y="0" width="{round(wide, 1)}" height="{height}">{title}</rect>'
+        )
+        if text and height >= 20 and wide >= 44:
+            drawn.append(
+                f'<text class="on-{kind}" x="{round(left + wide / 2, 1)}" y="{height / 2 + 4}" '
+                f'text-anchor="middle">{escape(text)}</text>'
+            )
+        left += wide
+    return _svg(width, height, label, drawn, "stacked")
 
 
 def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
