@@ -12,7 +12,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import negotiate_locale
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -27,16 +26,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.answers.cells import publication_of
 from pipelines.answers.questions import QuestionError
-from pipelines.pages import charts
-from pipelines.pages.notices import notices_of
 from pipelines.pages.publications import Publications
+from pipelines.pages.rendering import HERE, render, templates
 from pipelines.pages.roles import PAGES, Page
-from pipelines.pages.sections import Missing
-from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, State, View
+from pipelines.pages.view import State, View
 from pipelines.pages.words import LANGUAGES, Words
 from pipelines.warehouse import NotPublishedError
 
-_HERE = Path(__file__).parent
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 # Pages have no scripts, frames or forms to elsewhere, and load nothing but their own style sheet and icon.
 _HEADERS = {
@@ -65,7 +61,7 @@ def application(config: PagesConfig) -> Starlette:
     return Starlette(
         routes=[
             Route("/", site.to_language),
-            Mount("/static", StaticFiles(directory=_HERE / "static")),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
             Route("/{language}", site.to_first_page),
             Route("/{language}/{page}", site.role_page),
         ],
@@ -105,7 +101,6 @@ class _Site:
     def __init__(self, config: PagesConfig) -> None:
         self._config = config
         self._publications = Publications(config.published_dir)
-        self._templates = {language: _templates(Words(language)) for language in LANGUAGES}
 
     def to_language(self, request: Request) -> Response:
         """From an address without a language to the reader's own."""
@@ -144,15 +139,7 @@ class _Site:
         return response
 
     def _page(self, template: str, view: View, **values: Any) -> HTMLResponse:
-        made_from = {
-            "view": view,
-            "words": view.words,
-            "state": view.state,
-            "language": view.words.language,
-            "root": view.address.rpartition("/")[0],
-            "notices": notices_of(view),
-        }
-        return HTMLResponse(self._templates[view.words.language].get_template(template).render(**made_from, **values))
+        return HTMLResponse(render(template, view, **values))
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -168,30 +155,11 @@ class _Site:
         language = _language(request, default=_preferred_language(request))
         words = Words(language)
         html = (
-            self._templates[language]
+            templates(language)
             .get_template("error.html")
             .render(words=words, status=status, message=message, root=_root(request), language=language)
         )
         return HTMLResponse(html, status)
-
-
-def _templates(words: Words) -> Environment:
-    """The templates in one language."""
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
-    )
-    environment.install_gettext_translations(words.catalogue, newstyle=True)  # type: ignore[attr-defined]
-    environment.globals.update(
-        charts=charts, PAGES=PAGES, LANGUAGES=LANGUAGES, CUTS=CUTS, GRAINS=GRAINS, COMPARISONS=COMPARISONS
-    )
-    environment.filters["translated"] = lambda name, names: words.text(names[name]).lower() if name in names else name
-    environment.tests["missing"] = lambda value: isinstance(value, Missing)
-    return environment
 
 
 def _root(request: Request) -> str:
