@@ -285,6 +285,8 @@ def _fill(sheet: Any, result: Result) -> None:
         if isinstance(value, Formatted):
             value, number_format = value.value, value.number_format
         known = _excel_value(value)
+        if known is None:
+            return None
         if isinstance(known, str):
             made = WriteOnlyCell(
                 sheet, value=ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", known)[:_LONGEST_CELL]
