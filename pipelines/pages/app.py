@@ -4,7 +4,7 @@ Belongs here: routes, languages, headers that protect readers, errors as pages. 
 (`roles.py`, `sections/`), and how the server is started (`server.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,9 +26,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.answers.cells import publication_of
 from pipelines.answers.questions import QuestionError
+from pipelines.output import Format
+from pipelines.pages.details import changed, cuts_of_kpi, explained, over_time
+from pipelines.pages.downloads import rows_file, values_file
 from pipelines.pages.publications import Publications
 from pipelines.pages.rendering import HERE, render, templates
-from pipelines.pages.roles import PAGES, Page
+from pipelines.pages.roles import PAGES, Page, cuts_of_page
 from pipelines.pages.view import State, View
 from pipelines.pages.words import LANGUAGES, Words
 from pipelines.warehouse import NotPublishedError
@@ -44,6 +47,12 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",  # a number may be replaced at any time
 }
+
+
+# The pages behind a number, each with its template, and the files that they offer.
+_DETAILS: Mapping[str, Callable[[View], object]] = {"kpi": over_time, "explain": explained, "why": changed}
+_FILES: Mapping[str, Callable[[View, Format], Response]] = {"kpi": values_file, "rows": rows_file}
+_FORMS = (Format.csv, Format.xlsx)
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,12 @@ def application(config: PagesConfig) -> Starlette:
             Route("/", site.to_language),
             Mount("/static", StaticFiles(directory=HERE / "static")),
             Route("/{language}", site.to_first_page),
+            *(Route(f"/{{language}}/{name}", site.page(name, make)) for name, make in _DETAILS.items()),
+            *(
+                Route(f"/{{language}}/{name}.{form}", site.file(make, form))
+                for name, make in _FILES.items()
+                for form in _FORMS
+            ),
             Route("/{language}/{page}", site.role_page),
         ],
         middleware=[
@@ -109,31 +124,39 @@ class _Site:
     def to_first_page(self, request: Request) -> Response:
         return RedirectResponse(f"{_root(request)}/{_language(request)}/{next(iter(PAGES))}", 307)
 
+    def page(self, name: str, make: Callable[[View], object]) -> Callable[[Request], Response]:
+        """What responds with the page `name`, made by `make`."""
+
+        def respond(request: Request) -> Response:
+            return self._with_view(
+                request,
+                lambda view: self._page(f"{name}.html", view, content=make(view), offered=cuts_of_kpi(view)),
+                name,
+            )
+
+        return respond
+
+    def file(self, make: Callable[[View, Format], Response], form: Format) -> Callable[[Request], Response]:
+        """What responds with a file made by `make`."""
+        return lambda request: self._with_view(request, lambda view: make(view, form))
+
     def role_page(self, request: Request) -> Response:
         page = PAGES.get(request.path_params["page"])
         if page is None:
             raise HTTPException(404)
-        return self._with_view(request, partial(self._page_of_role, page))
+        return self._with_view(request, partial(self._page_of_role, page), page.name)
 
     def _page_of_role(self, page: Page, view: View) -> Response:
         sections = [(section, section.read(view)) for section in page.sections]
-        return self._page("role.html", view, page=page, sections=sections)
+        return self._page("role.html", view, page=page, sections=sections, offered=cuts_of_page(view, page))
 
-    def _with_view(self, request: Request, respond: Callable[[View], Response]) -> Response:
-        """The response of a page that is made from one publication."""
+    def _with_view(self, request: Request, respond: Callable[[View], Response], page: str = "") -> Response:
+        """The response of the page that is called `page`, made from one publication."""
         state = State.of(request.query_params)
         language = _language(request)
         with self._publications.current() as (connection, opened):
             words = Words(language, publication_of(connection).currency)
-            view = View(
-                connection,
-                opened,
-                words,
-                state,
-                self._config.zone,
-                f"{_root(request)}/{language}",
-                request.path_params.get("page", ""),
-            )
+            view = View(connection, opened, words, state, self._config.zone, f"{_root(request)}/{language}", page)
             response = respond(view)
         response.set_cookie("language", language, max_age=31_536_000, samesite="lax", httponly=True)
         return response

@@ -141,11 +141,10 @@ def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
         spans.append((start, reached))
     totals_only = [edge for span in spans for edge in span]
     changes = [edge for step, span in zip(steps, spans, strict=True) if not step.is_total for edge in span]
-    # Where all totals are far from zero, the bars of totals begin at the edge: the changes are what is looked at.
-    near = min(changes, default=0.0) if changes and min(changes) > 0.5 * max(totals_only) else 0.0
-    x = _Scale(
-        [*(changes or totals_only), *(reached for _, reached in spans), *([] if near else [0.0])], left, width - right
-    )
+    # Where changes are small beside the totals, the bars of totals are cut off, and drawn as cut off.
+    cut_off = bool(changes) and min(changes) > 0.8 * max(totals_only)
+    shown = [*(changes or totals_only), *(reached for _, reached in spans)]
+    x = _Scale(shown, left, width - right) if cut_off else _Scale([*shown, 0.0], left, width - right, from_zero=True)
     drawn = []
     for number, (step, (start, end)) in enumerate(zip(steps, spans, strict=True)):
         kind = "total" if step.is_total else "up" if end >= start else "down"
@@ -156,6 +155,8 @@ def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
             f'<rect class="{kind}" x="{first}" y="{y + 5}" width="{max(round(last - first, 1), 1)}" height="16"/>'
             f'<text class="amount" x="{last + 6}" y="{y + 17}">{escape(step.text)}</text>'
         )
+        if step.is_total and cut_off:
+            drawn.append(f'<path class="cut" d="M{left + 6},{y + 24} l8,-22 h5 l-8,22 z"/>')
     return _svg(width, len(steps) * line + 4, label, drawn, "waterfall")
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipelines.answers.rounding import decimal
 from pipelines.pages import charts
 from pipelines.pages.notices import notices_of
 from pipelines.pages.roles import PAGES
 from pipelines.pages.sections import Missing
+from pipelines.pages.sections.tiles import changes_of, ends_of
 from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, View
 from pipelines.pages.words import LANGUAGES, Words
 
@@ -34,8 +36,15 @@ def templates(language: str) -> Environment:
     )
     environment.install_gettext_translations(words.catalogue, newstyle=True)  # type: ignore[attr-defined]
     environment.globals.update(
-        charts=charts, PAGES=PAGES, LANGUAGES=LANGUAGES, CUTS=CUTS, GRAINS=GRAINS, COMPARISONS=COMPARISONS
+        counted=words.counted,
+        charts=charts,
+        PAGES=PAGES,
+        LANGUAGES=LANGUAGES,
+        CUTS=CUTS,
+        GRAINS=GRAINS,
+        COMPARISONS=COMPARISONS,
     )
+    environment.filters.update(exact=decimal, changes=changes_of, ends=ends_of)
     environment.filters["translated"] = lambda name, names: words.text(names[name]).lower() if name in names else name
     environment.tests["missing"] = lambda value: isinstance(value, Missing)
     return environment

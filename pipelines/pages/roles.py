@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.pages.sections import Section
-from pipelines.pages.sections.tiles import tiles
+from pipelines.pages.sections.moved import moved, tree
+from pipelines.pages.sections.tiles import cuts_of, tiles
+from pipelines.pages.view import View
 from pipelines.pages.words import N_
 
 
@@ -19,6 +21,17 @@ class Page:
     title: str
     questions: Sequence[str]
     sections: Sequence[Section]
+
+    @property
+    def measures(self) -> list[tuple[str, str]]:
+        """The variants that the page's tiles show."""
+        return [one for section in self.sections for one in section.measures]
+
+
+def cuts_of_page(view: View, page: Page) -> frozenset[str]:
+    """The cuts by which some key figure of a page is published."""
+    published_by = cuts_of(view)
+    return frozenset(cut for one in page.measures for cut in published_by.get(one, ()))
 
 
 LEADERS = Page(
@@ -40,6 +53,8 @@ LEADERS = Page(
             ("clv", "historic_90d"),
             ("nps", "trailing_90d"),
         ),
+        moved(),
+        tree(),
     ),
 )
 

@@ -20,7 +20,8 @@ class Trust:
     data_through: date | None  # of the source that is furthest behind
     behind: tuple[str, ...]  # the sources that are behind the others
     passed: int
-    failed: int
+    warnings: int
+    failed: int  # critical ones, whose findings a person accepted
 
 
 def trust_in(connection: duckdb.DuckDBPyConnection, opened: Opened) -> Mapping[str, Trust]:
@@ -35,11 +36,13 @@ def _read(connection: duckdb.DuckDBPyConnection) -> dict[str, Trust]:
     parents: dict[str, list[str]] = {}
     for model, parent in connection.execute("select model, made_from from meta.lineage").fetchall():
         parents.setdefault(model, []).append(parent)
-    checked: dict[str, tuple[int, int]] = {
-        table: (passed, failed)
-        for table, passed, failed in connection.execute(
+    checked: dict[str, Sequence[int]] = {
+        table: counts
+        for table, *counts in connection.execute(
             """
-            select "table", count(*) filter (passed), count(*) filter (not passed)
+            select
+                "table", count(*) filter (passed), count(*) filter (not passed and severity <> 'critical'),
+                count(*) filter (not passed and severity = 'critical')
             from meta.check_results
             where run_id = (select any_value(run_id) from meta.publication)
             group by all
@@ -64,11 +67,11 @@ def _upstream(parents: Mapping[str, Sequence[str]], ends: set[str]) -> set[str]:
     return found
 
 
-def _of_tables(tables: set[str], checked: Mapping[str, tuple[int, int]], through: Mapping[str, date]) -> Trust:
+def _of_tables(tables: set[str], checked: Mapping[str, Sequence[int]], through: Mapping[str, date]) -> Trust:
     results = [checked[name] for table in tables if (name := table.replace(".", "__")) in checked]
     sources = {table.partition(".")[0] for table in tables if "." in table}
     days = {source: through[source] for source in sources if source in through}
     newest = max(days.values(), default=None)
     behind = tuple(sorted(source for source, day in days.items() if newest and day < newest))
-    passed, failed = (sum(counts) for counts in zip(*results, strict=True)) if results else (0, 0)
-    return Trust(min(days.values(), default=None), behind, passed, failed)
+    passed, warnings, failed = (sum(counts) for counts in zip(*results, strict=True)) if results else (0, 0, 0)
+    return Trust(min(days.values(), default=None), behind, passed, warnings, failed)

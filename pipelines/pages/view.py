@@ -4,7 +4,7 @@ Belongs here: the state in the URL, and the publication, words and calendar that
 not belong here: what any section shows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -280,18 +280,23 @@ class View:
     def rows(
         self,
         measures: Iterable[tuple[str, str]],
-        cut: str = COMPANY,
+        cut: str | Sequence[str] = COMPANY,
         entity: str | None = None,
         periods: Iterable[Period] | None = None,
         grain: Grain | None = None,
     ) -> list[Row]:
-        """The cells of some variants by a cut, of one entity or all of them, in order of time.
+        """The cells of some variants by a cut or several, of one entity or all of them, in order of time.
 
         By default, they are of every period of the chosen grain.
         """
-        asked = [f"{kpi_id}.{variant}" for kpi_id, variant in measures]
-        conditions = ["kpi_id || '.' || variant in (select unnest($asked))", "grain = $grain", "entity_type = $cut"]
-        parameters: dict[str, Any] = {"asked": asked, "grain": grain or self.state.grain, "cut": cut}
+        cuts = [cut] if isinstance(cut, str) else list(cut)
+        conditions = ["grain = $grain", "entity_type in (select unnest($cuts))"]
+        parameters: dict[str, Any] = {"grain": grain or self.state.grain, "cuts": cuts}
+        either = []
+        for number, (kpi_id, variant) in enumerate(measures):
+            either.append(f"(kpi_id = $kpi_{number} and variant = $variant_{number})")
+            parameters |= {f"kpi_{number}": kpi_id, f"variant_{number}": variant}
+        conditions.append(f"({' or '.join(either)})")
         if entity is not None:
             conditions.append("entity_id = $entity")
             parameters["entity"] = entity

@@ -84,6 +84,10 @@ class Words:
         """A number with a fixed count of decimals."""
         return format_decimal(value, "#,##0" + ("." + "0" * digits if digits else ""), self.locale)
 
+    def exact(self, value: Number | None) -> str:
+        """A number as it is, with at most six decimals."""
+        return self.text("unknown") if value is None else format_decimal(value, "#,##0.######", self.locale)
+
     def value(self, value: Number | None, unit: str) -> str:
         """A value of a KPI with its unit; nothing if there is no value."""
         if value is None:

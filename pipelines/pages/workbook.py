@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.output import NUMBER_FORMATS, OTHER_NUMBERS, Formatted, Result, Sheet
 from pipelines.pages.roles import ROLES, Page
-from pipelines.pages.sections.tiles import Tile
+from pipelines.pages.sections.tiles import tiles_of
 from pipelines.pages.view import Measure, Row, View
 from pipelines.pages.words import N_
 
@@ -81,17 +81,11 @@ def _scorecard(view: View) -> Iterator[tuple[Any, ...]]:
 
 def _tiles(view: View, page: Page) -> Iterator[tuple[Any, ...]]:
     """The values of a role's tiles: a row for the chosen period, and one for the period in progress after it."""
-    for tile in _tiles_on(view, page):
+    for tile in tiles_of(view, page.measures):
         trust = tile.trust
         of_trust = (trust.data_through, trust.passed, trust.failed) if trust else (None, None, None)
         for row in filter(None, (tile.row, tile.so_far)):
             yield *_values(view, tile.measure, row), *of_trust
-
-
-def _tiles_on(view: View, page: Page) -> Iterator[Tile]:
-    for section in page.sections:
-        if section.template == "tiles":
-            yield from section.read(view)
 
 
 def _values(view: View, measure: Measure, row: Row) -> tuple[Any, ...]:

@@ -31,7 +31,6 @@ from pipelines.warehouse import published
 _PERIOD_WIDTH = 15  # of a column of the scorecard, with its padding
 _MOST_NOTES = 5  # about deliveries, under a table
 _MOST_ANNOTATIONS = 8  # under a table
-# How Excel shows values of a unit; it shows values of other units as they are.
 _IN_UNIT = (
     *("value", "ci_low", "ci_high", "target", "target_to_date"),
     *("prior_value", "delta", "delta_low", "delta_high"),

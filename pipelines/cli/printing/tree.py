@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.answers.periods import Comparison, Grain
+from pipelines.answers.rounding import decimal
 from pipelines.answers.tree import Line, TreeOfPeriod, tree_of
-from pipelines.cli.printing.why import decimal, signed
+from pipelines.cli.printing.why import signed
 from pipelines.formatting import cell_text, printable
 from pipelines.output import Format, Result, Target, UsageError, write
 from pipelines.warehouse import published

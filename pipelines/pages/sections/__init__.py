@@ -27,3 +27,4 @@ class Section:
     read: Callable[[View], Any | Missing]
     template: str
     note: str = ""
+    measures: tuple[tuple[str, str], ...] = ()  # whose cuts the page can be filtered by, as (KPI, variant)

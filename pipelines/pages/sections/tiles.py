@@ -23,6 +23,11 @@ class Change:
     is_significant: bool | None
     is_better: bool | None
 
+    @property
+    def column(self) -> str:
+        """The column of the scorecard with the change."""
+        return "delta" if self.comparison is Comparison.prior else "last_year_delta"
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -40,7 +45,7 @@ class Tile:
 
 def tiles(*measures: tuple[str, str], name: str = "kpis", title: str = N_("Key figures")) -> Section:
     """A section with a tile per measure, as (KPI, variant)."""
-    return Section(name, title, lambda view: tiles_of(view, measures), "tiles")
+    return Section(name, title, lambda view: tiles_of(view, measures), "tiles", measures=measures)
 
 
 def tiles_of(view: View, measures: Sequence[tuple[str, str]]) -> list[Tile]:
@@ -101,6 +106,18 @@ def changes_of(row: Row, measure: Measure) -> tuple[Change, ...]:
         better = None if delta == 0 else (delta > 0) == (measure.good_direction == "up")
         changes.append(Change(comparison, earlier, delta, is_significant, better))
     return tuple(changes)
+
+
+def ends_of(rows: Sequence[Row]) -> tuple[float, float] | None:
+    """The smallest and largest number that a chart of these rows shows; None if there is none."""
+    shown = [
+        float(value)
+        for row in rows
+        if row.value is not None
+        for value in (row.value, row.ci_low, row.ci_high, row.target, row.prior_value)
+        if value is not None
+    ]
+    return (min(shown), max(shown)) if shown else None
 
 
 def point_of(view: View, measure: Measure, row: Row | None, period: Period) -> Point:
