@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.formatting import printable
+from pipelines.formatting import printable, undirected
 from pipelines.sql import quote_path
 
 _FETCHED_AT_ONCE = 10_000
@@ -288,9 +288,8 @@ def _fill(sheet: Any, result: Result) -> None:
         if known is None:
             return None
         if isinstance(known, str):
-            made = WriteOnlyCell(
-                sheet, value=ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", known)[:_LONGEST_CELL]
-            )
+            text = undirected(ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", known))
+            made: Any = WriteOnlyCell(sheet, value=text[:_LONGEST_CELL])
             made.data_type = "s"  # text that begins with = is not a formula
         else:
             made = WriteOnlyCell(sheet, value=known)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from pipelines.answers.rounding import decimal
+from pipelines.formatting import undirected
 from pipelines.pages import charts
 from pipelines.pages.notices import notices_of
 from pipelines.pages.roles import PAGES
@@ -30,6 +32,7 @@ def templates(language: str) -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
@@ -48,6 +51,13 @@ def templates(language: str) -> Environment:
     environment.filters["translated"] = lambda name, names: words.text(names[name]).lower() if name in names else name
     environment.tests["missing"] = lambda value: isinstance(value, Missing)
     return environment
+
+
+def _harmless(value: object) -> object:
+    """What a template shows, without characters that reverse the order of text; names from data may contain them."""
+    if isinstance(value, Markup):
+        return Markup(undirected(value))
+    return undirected(value) if isinstance(value, str) else value
 
 
 def render(template: str, view: View, **values: Any) -> str:
