@@ -92,6 +92,8 @@ class Words:
         """A value of a KPI with its unit; nothing if there is no value."""
         if value is None:
             return ""
+        if value < 0:
+            return MINUS + self.value(-value, unit)
         match unit:
             case "money" if self.currency:
                 return self._money(value)
@@ -100,7 +102,7 @@ class Words:
             case "count":
                 return self.number(value)
             case "score":
-                return _sign(value) + self.number(_size(value), 1)
+                return _sign(value) + self.number(value, 1)
             case "days" | "hours" | "months":
                 return format_unit(
                     round(Decimal(value), 1), unit.removesuffix("s"), "short", "#,##0.0", locale=self.locale
@@ -130,7 +132,7 @@ class Words:
 
     def _money(self, value: Number) -> str:
         """Cents of a large amount say nothing; the exact amount is in the element's data."""
-        if _size(value) < 1000:
+        if value < 1000:
             return format_currency(value, self.currency, locale=self.locale)
         whole = "¤#,##0" if self.language == "en" else "#,##0\N{NO-BREAK SPACE}¤"
         return format_currency(value, self.currency, whole, self.locale, currency_digits=False)
