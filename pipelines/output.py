@@ -283,7 +283,7 @@ def _fill(sheet: Any, result: Result) -> None:
 
     def cell(value: object, number_format: str | None = None, bold: bool = False) -> Any:
         if isinstance(value, Formatted):
-            value, number_format = value.value, value.number_format
+            number_format, value = value.number_format, value.value
         known = _excel_value(value)
         if known is None:
             return None
