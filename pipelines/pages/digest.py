@@ -105,11 +105,11 @@ def _size(row: Row, measure: Measure) -> float | None:
 
 
 def _line(view: View, move: _Move) -> str:
-    """`Net revenue in Dec 25: €4,425,291, +17.8 % vs Nov 25, mainly channel Web: +€301,204.`"""
+    """`Net revenue, Dec 25: €4,425,291, +17.8 % vs Nov 25, mainly channel Web: +€301,204.`"""
     measure, row, words = move.measure, move.row, view.words
     at = replace(view, state=replace(view.state, period=view.at(row.start).label))
     moved = words.text(
-        "%(kpi)s in %(period)s: %(value)s, %(change)s vs %(earlier)s",
+        "%(kpi)s, %(period)s: %(value)s, %(change)s vs %(earlier)s",
         kpi=measure.name,
         period=words.short_period(at.period, view.state.grain),
         value=words.value(row.value, measure.unit),

@@ -16,51 +16,35 @@ from starlette.testclient import TestClient
 
 from pipelines.answers.questions import QuestionError
 from pipelines.output import UsageError
-from pipelines.pages.app import PagesConfig, application
 from pipelines.pages.report import write_report, write_reports
 from pipelines.pages.roles import ROLES
 from pipelines.pages.words import LANGUAGES
 from tests.conftest import Installation
+from tests.integration.pages.reading import read
 
 ZONE = ZoneInfo("Europe/Warsaw")
 PAGES = "https://kpi.example.org/pages"
 MOST_BYTES = 500_000
-VOID = {"meta", "link", "br", "img", "input", "hr", "area", "base", "col", "embed", "source", "track", "wbr"}
 # What makes a browser load something, or send something, without anybody having clicked.
 LOADING = {"script", "link", "img", "iframe", "frame", "object", "embed", "audio", "video", "source", "track", "form"}
 LOADING |= {"base", "image", "use", "foreignobject", "animate", "set", "portal", "template"}
 LOADING_ATTRIBUTES = {"style", "src", "srcset", "action", "formaction", "ping", "background", "poster"}
 
 
-class Html(HTMLParser):
-    """The elements of a page with their attributes, and the value, column and cell of each `data` element."""
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and its texts."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, html: str) -> None:
         super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.numbers: list[tuple[str | None, str | None, str | None]] = []
-        self.text: list[str] = []
-        self._open: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        self.elements.append((tag, named))
-        if tag not in VOID:
-            self._open.append((tag, named))
-        if tag == "data":
-            cells = [of["data-cell"] for _, of in self._open if "data-cell" in of]
-            self.numbers.append((named.get("value"), named.get("data-column"), cells[-1] if cells else None))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        while self._open and self._open.pop()[0] != tag:
-            pass
+        self.found.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        self.text.append(data)
+        self.texts.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +70,15 @@ def pages_in(folder: Path) -> Iterator[tuple[Path, str]]:
         yield file, file.read_text(encoding="utf-8")
 
 
-def test_every_number_in_a_cell_is_that_of_the_scorecard(folder: Path) -> None:
+def test_every_number_of_a_cell_is_that_of_the_scorecard(folder: Path) -> None:
     compared = 0
     with duckdb.connect(str(folder / "kpi.duckdb"), read_only=True) as connection:
         for file, text in pages_in(folder):
-            numbers = [one for one in Html(text).numbers if one[2] is not None]
+            numbers = [number for number in read(text).numbers if number.cell]
             assert numbers, file.name
-            for value, column, cell in numbers:
-                assert column, f"{file.name}: {value} of {cell} does not say of which column it is"
-                expected = scorecard_says(connection, column, str(cell))
-                assert (Decimal(value) if value else None) == expected, f"{file.name}: {column} of {cell}"
+            for number in numbers:
+                expected = scorecard_says(connection, number.column, number.cell)
+                assert Decimal(number.value) == expected, (file.name, number)
                 compared += 1
     assert compared > 300
 
@@ -110,16 +93,10 @@ def scorecard_says(connection: duckdb.DuckDBPyConnection, column: str, cell: str
     return None if found is None else Decimal(found)
 
 
-def test_a_report_has_the_numbers_of_the_page_that_is_served(folder: Path) -> None:
-    installation = folder / "served"
-    installation.mkdir()
-    shutil.copy(folder / "kpi.duckdb", installation / "kpi.duckdb")
-    served = TestClient(application(PagesConfig(installation, ZONE)), base_url="http://127.0.0.1")
+def test_a_report_has_all_numbers_of_the_page_that_is_served(folder: Path, pages: TestClient) -> None:
     for file, text in pages_in(folder):
         role, language, _ = file.name.split(".")
-        page = served.get(f"/{language}/{role}")
-        assert page.status_code == 200
-        assert Html(text).numbers == Html(page.text).numbers
+        assert read(text).numbers == read(pages.get(f"/{language}/{role}").text).numbers != []
 
 
 def test_a_report_is_small_and_loads_nothing(folder: Path) -> None:
@@ -132,7 +109,7 @@ def test_a_report_is_small_and_loads_nothing(folder: Path) -> None:
 def loaded(text: str) -> list[str]:
     """What of a page makes a browser load or send something."""
     found = []
-    for tag, attributes in Html(text).elements:
+    for tag, attributes in Elements(text).found:
         if tag in LOADING:
             found.append(tag)
         for name, value in attributes.items():
@@ -156,8 +133,7 @@ def loaded(text: str) -> list[str]:
 
 def test_the_links_of_a_report_name_its_period(folder: Path) -> None:
     text = (folder / "reports" / "leaders.pl.html").read_text(encoding="utf-8")
-    links = [str(named["href"]) for tag, named in Html(text).elements if tag == "a"]
-    inside = [link for link in links if "/pl/" in link and not link.endswith("/pl/")]
+    inside = [link for link in read(text).links if "/pl/" in link and not link.endswith("/pl/")]
     assert inside
     assert [link for link in inside if "period=2025-12" not in link] == []
 
@@ -239,7 +215,7 @@ def test_hostile_names_are_text_in_every_report_and_in_the_workbook(
     for file, page in pages_in(folder):
         assert loaded(page) == [], file.name
         assert not re.search("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", page), file.name
-        shown += sum("fetch('http://evil.example/')" in said for said in Html(page).text)
+        shown += sum("fetch('http://evil.example/')" in said for said in Elements(page).texts)
     assert shown > 50
     book = load_workbook(folder / "reports" / "kpi.xlsx")
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
