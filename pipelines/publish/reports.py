@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from pipelines.formatting import counted
 from pipelines.publish.assets import PUBLISHED_KEY
 from pipelines.settings import Settings
 
@@ -59,7 +60,9 @@ def reports_asset(settings: Settings) -> dg.AssetsDefinition:
             },
             check_results=[
                 dg.AssetCheckResult(
-                    check_name=WRITTEN, passed=True, description=f"{len(files)} files of {folder.name} were written."
+                    check_name=WRITTEN,
+                    passed=True,
+                    description=f"Written: {counted(len(files), 'file')} of {folder.name}.",
                 )
             ],
         )
