@@ -24,27 +24,34 @@ class FormatOfReport(StrEnum):
 
 @app.command()
 def pages(
-    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; default: that of pages_url, or 3003.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port on 127.0.0.1, 0 for a free one; default: that of pages_url, or 3003.")
+    ] = None,
     parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", hidden=True, help="Do not print the address.")] = False,
 ) -> None:
     """Serve the pages for sales leaders, managers, marketing, SDRs, account executives and customer success."""
     from pipelines.pages.app import PagesConfig
+    from pipelines.pages.readers import load_readers
     from pipelines.pages.server import HOST, listening, serve
 
     with errors_in_words():
         settings = get_settings()
+        readers = load_readers(settings.company_dir / "readers.yml")
     address = urlsplit(settings.pages_url)
     is_here = address.hostname in ("127.0.0.1", "localhost")
-    wanted = port or (address.port if is_here else None) or 3003
+    wanted = port if port is not None else (address.port if is_here else None) or 3003
     listener = listening(wanted)
     found = listener.getsockname()[1]
-    if found != wanted:
-        console.print(f"Port {wanted} is taken; the pages are on another one.", markup=False)
-    console.print(f"Pages: {f'http://{HOST}:{found}' if is_here else settings.pages_url}/", markup=False)
-    config = PagesConfig(settings.published_dir, settings.zone, () if is_here else (address.hostname or "",))
+    if wanted and found != wanted:
+        console.print(f"Port {wanted} is taken; the pages are at http://{HOST}:{found}/.", markup=False)
+    elif not quiet:
+        console.print(f"Pages: {f'http://{HOST}:{found}' if is_here else settings.pages_url}/", markup=False)
+    hosts, path = ((), "") if is_here else ((address.hostname or "",), address.path)
+    config = PagesConfig(settings.published_dir, settings.zone, hosts, path, readers)
     alive = None if parent is None else lambda: os.getppid() == parent
     with suppress(KeyboardInterrupt):
-        serve(config, listener, "" if is_here else address.path, alive)
+        serve(config, listener, alive)
 
 
 @app.command()

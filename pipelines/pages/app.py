@@ -30,9 +30,11 @@ from pipelines.output import Format
 from pipelines.pages.details import changed, cuts_of_kpi, explained, over_time
 from pipelines.pages.downloads import rows_file, values_file
 from pipelines.pages.publications import Publications
+from pipelines.pages.readers import EVERYTHING, Reader, Readers
 from pipelines.pages.rendering import HERE, render, templates
 from pipelines.pages.roles import PAGES, Page, cuts_of_page
-from pipelines.pages.view import State, View
+from pipelines.pages.sections import Missing, Section
+from pipelines.pages.view import COMPANY, State, View
 from pipelines.pages.words import LANGUAGES, Words
 from pipelines.warehouse import NotPublishedError
 
@@ -53,6 +55,8 @@ _HEADERS = {
 _DETAILS: Mapping[str, Callable[[View], object]] = {"kpi": over_time, "explain": explained, "why": changed}
 _FILES: Mapping[str, Callable[[View, Format], Response]] = {"kpi": values_file, "rows": rows_file}
 _FORMS = (Format.csv, Format.xlsx)
+# What says more than the numbers of one entity.
+_OF_THE_COMPANY = {"why", "kpi.csv", "kpi.xlsx"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class PagesConfig:
     published_dir: Path
     zone: ZoneInfo
     hosts: tuple[str, ...] = ()  # names under which a proxy serves the pages, besides this machine's
+    root_path: str = ""  # the path under which it does
+    readers: Readers | None = None  # who may see what; None: everybody sees all
 
 
 def application(config: PagesConfig) -> Starlette:
@@ -74,7 +80,7 @@ def application(config: PagesConfig) -> Starlette:
             Route("/{language}", site.to_first_page),
             *(Route(f"/{{language}}/{name}", site.page(name, make)) for name, make in _DETAILS.items()),
             *(
-                Route(f"/{{language}}/{name}.{form}", site.file(make, form))
+                Route(f"/{{language}}/{name}.{form}", site.file(name, make, form))
                 for name, make in _FILES.items()
                 for form in _FORMS
             ),
@@ -83,6 +89,7 @@ def application(config: PagesConfig) -> Starlette:
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL_HOSTS, *config.hosts], www_redirect=False),
             Middleware(_ProtectingHeaders),
+            Middleware(_UnderPath, root_path=config.root_path.rstrip("/")),
             Middleware(GZipMiddleware, minimum_size=1000),
         ],
         exception_handlers={
@@ -108,6 +115,21 @@ class _ProtectingHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class _UnderPath:
+    """Serves the pages under a path, whether a proxy passes it on or strips it."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app, self._root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._root_path:
+            path: str = scope["path"]
+            if not f"{path}/".startswith(f"{self._root_path}/"):
+                path = self._root_path + path
+            scope = {**scope, "root_path": self._root_path, "path": path}
+        await self._app(scope, receive, send)
 
 
 class _Site:
@@ -136,9 +158,9 @@ class _Site:
 
         return respond
 
-    def file(self, make: Callable[[View, Format], Response], form: Format) -> Callable[[Request], Response]:
+    def file(self, name: str, make: Callable[[View, Format], Response], form: Format) -> Callable[[Request], Response]:
         """What responds with a file made by `make`."""
-        return lambda request: self._with_view(request, lambda view: make(view, form))
+        return lambda request: self._with_view(request, lambda view: make(view, form), f"{name}.{form}")
 
     def role_page(self, request: Request) -> Response:
         page = PAGES.get(request.path_params["page"])
@@ -147,19 +169,44 @@ class _Site:
         return self._with_view(request, partial(self._page_of_role, page), page.name)
 
     def _page_of_role(self, page: Page, view: View) -> Response:
-        sections = [(section, section.read(view)) for section in page.sections]
+        sections = [(section, _read(section, view)) for section in page.sections]
         return self._page("role.html", view, page=page, sections=sections, offered=cuts_of_page(view, page))
 
     def _with_view(self, request: Request, respond: Callable[[View], Response], page: str = "") -> Response:
         """The response of the page that is called `page`, made from one publication."""
         state = State.of(request.query_params)
         language = _language(request)
+        reader = self._reader(request, page)
+        if reader.only and state.cut == COMPANY:
+            [cut, entities] = next(iter(reader.only.items()))
+            own = f"{_root(request)}/{language}/{page}{state.query(cut=cut, entity=entities[0])}"
+            return RedirectResponse(own, 307)
+        if not reader.may_see(state.cut, state.entity):
+            raise HTTPException(403, f"You may not see {state.by}.")
         with self._publications.current() as (connection, opened):
             words = Words(language, publication_of(connection).currency)
-            view = View(connection, opened, words, state, self._config.zone, f"{_root(request)}/{language}", page)
+            address = f"{_root(request)}/{language}"
+            view = View(connection, opened, words, state, self._config.zone, address, page, reader.only)
             response = respond(view)
         response.set_cookie("language", language, max_age=31_536_000, samesite="lax", httponly=True)
         return response
+
+    def _reader(self, request: Request, page: str) -> Reader:
+        """Who reads.
+
+        Raises:
+            HTTPException: this reader may not open `page`.
+        """
+        if self._config.readers is None:
+            return EVERYTHING
+        reader = self._config.readers.reader(request.headers)
+        if reader is None:
+            raise HTTPException(403, "You are not among the readers of these pages. Ask who runs them.")
+        if page in PAGES and not reader.may_open(page):
+            raise HTTPException(403, f"This page is not for you. You may open: {', '.join(reader.pages or ())}.")
+        if reader.only and page in _OF_THE_COMPANY:
+            raise HTTPException(403, "This answer is about the whole company, and you may see only parts of it.")
+        return reader
 
     def _page(self, template: str, view: View, **values: Any) -> HTMLResponse:
         return HTMLResponse(render(template, view, **values))
@@ -183,6 +230,13 @@ class _Site:
             .render(words=words, status=status, message=message, root=_root(request), language=language)
         )
         return HTMLResponse(html, status)
+
+
+def _read(section: Section, view: View) -> Any:
+    """What a section shows, or that it is not for this reader."""
+    if view.only and not section.is_of_entity:
+        return Missing(view.words.text("This part is about the whole company, and you may see only parts of it."))
+    return section.read(view)
 
 
 def _root(request: Request) -> str:

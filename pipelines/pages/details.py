@@ -4,7 +4,7 @@ Belongs here: reading that for one value. Does not belong here: the answers them
 pages of roles.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
@@ -16,7 +16,7 @@ from pipelines.answers.formulas import formula_lines
 from pipelines.answers.periods import Period, Periods
 from pipelines.answers.questions import QuestionError
 from pipelines.answers.rounding import decimal, rounded
-from pipelines.answers.why import Cut, Driver, Why, why
+from pipelines.answers.why import Cut, Driver, Factor, Why, names_of_ratio, why
 from pipelines.pages import charts
 from pipelines.pages.charts import Point, Step
 from pipelines.pages.sections.tiles import Tile, cuts_of, point_of, tiles_of
@@ -89,6 +89,7 @@ class Changed:
 
     measure: Measure
     answer: Why
+    factors: tuple[tuple[str, Factor], ...]  # with their names in the reader's language
     cut: Cut | None
     lines: tuple[Line, ...]
     drawn: str
@@ -102,9 +103,9 @@ def changed(view: View) -> Changed:
     """
     measure, state = measure_of(view), view.state
     answer = why(view.connection, measure.kpi_id, view.period.label, state.compare, None, measure.variant, state.grain)
-    cut = _cut_to_draw(answer, state.cut)
+    cut, factors = _cut_to_draw(answer, state.cut), tuple(_named_factors(view, answer, measure))
     if cut is None or cut.why_not:
-        return Changed(measure, answer, cut, (), "")
+        return Changed(measure, answer, factors, cut, (), "")
     lines = tuple(_lines(view, answer, cut))
     words = view.words
     steps = [
@@ -123,11 +124,19 @@ def changed(view: View) -> Changed:
         ),
     ]
     title = words.text("%(kpi)s: what each part contributed to the change", kpi=measure.name)
-    return Changed(measure, answer, cut, lines, charts.waterfall(steps, title))
+    return Changed(measure, answer, factors, cut, lines, charts.waterfall(steps, title))
 
 
 def _value(view: View, value: Fraction, measure: Measure) -> str:
     return view.words.value(decimal(value), measure.unit)
+
+
+def _named_factors(view: View, answer: Why, measure: Measure) -> Iterator[tuple[str, Factor]]:
+    """The factors with their names: of a ratio, what its formula says, and else what the KPI tree says."""
+    of_formula = dict(zip(names_of_ratio(answer.variant.formula), names_of_ratio(measure.formula), strict=True))
+    for factor in answer.factors:
+        name = of_formula.get(factor.name, factor.name)
+        yield view.words.text(name) if name == factor.name else name, factor
 
 
 def _cut_to_draw(answer: Why, wanted: str) -> Cut | None:

@@ -30,16 +30,13 @@ def listening(port: int) -> socket.socket:
     raise OSError(f"no port of {HOST} is free")
 
 
-def serve(
-    config: PagesConfig, listener: socket.socket, root_path: str, alive: Callable[[], bool] | None = None
-) -> None:
+def serve(config: PagesConfig, listener: socket.socket, alive: Callable[[], bool] | None = None) -> None:
     """Serve until interrupted, or until `alive` no longer holds."""
     server = uvicorn.Server(
         uvicorn.Config(
             application(config),
             log_level="warning",
             access_log=False,  # addresses hold names of customers' segments and reps
-            root_path=root_path,
             server_header=False,
             proxy_headers=False,
             lifespan="off",

@@ -5,7 +5,7 @@ not belong here: what any section shows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Any, TypeVar
@@ -174,6 +174,8 @@ class View:
     zone: ZoneInfo
     address: str = ""  # of the pages in this language, before every link
     page: str = ""  # the page's own name in its address
+    # The entities that the reader may see, by cut; without any, the whole company and all its parts.
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def publication(self) -> Published:
@@ -236,7 +238,9 @@ class View:
                 found[cut].append((entity_id, name))
             self.opened.known["entities"] = {cut: of_cut for cut, of_cut in found.items() if of_cut}
         known: dict[str, list[tuple[str, str]]] = self.opened.known["entities"]
-        return known
+        if not self.only:
+            return known
+        return {cut: [one for one in known.get(cut, []) if one[0] in entities] for cut, entities in self.only.items()}
 
     @property
     def entity_name(self) -> str:
@@ -297,6 +301,10 @@ class View:
             either.append(f"(kpi_id = $kpi_{number} and variant = $variant_{number})")
             parameters |= {f"kpi_{number}": kpi_id, f"variant_{number}": variant}
         conditions.append(f"({' or '.join(either)})")
+        if self.only:
+            conditions.append("(entity_type, entity_id) in (select unnest($allowed, max_depth := 2))")
+            allowed = [{"cut": one, "id": entity_id} for one, ids in self.only.items() for entity_id in ids]
+            parameters["allowed"] = allowed
         if entity is not None:
             conditions.append("entity_id = $entity")
             parameters["entity"] = entity

@@ -92,7 +92,7 @@ class Words:
         """A value of a KPI with its unit; nothing if there is no value."""
         if value is None:
             return ""
-        if value < 0:
+        if value < 0 and unit != "score":
             return MINUS + self.value(-value, unit)
         match unit:
             case "money" if self.currency:
@@ -102,7 +102,7 @@ class Words:
             case "count":
                 return self.number(value)
             case "score":
-                return _sign(value) + self.number(value, 1)
+                return _sign(value) + self.number(_size(value), 1)
             case "days" | "hours" | "months":
                 return format_unit(
                     round(Decimal(value), 1), unit.removesuffix("s"), "short", "#,##0.0", locale=self.locale

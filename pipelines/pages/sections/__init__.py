@@ -27,4 +27,6 @@ class Section:
     read: Callable[[View], Any | Missing]
     template: str
     note: str = ""
+    # Whether it shows nothing but the chosen entity. Others are kept from readers who may see only some entities.
+    is_of_entity: bool = False
     measures: tuple[tuple[str, str], ...] = ()  # whose cuts the page can be filtered by, as (KPI, variant)

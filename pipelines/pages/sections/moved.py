@@ -39,6 +39,7 @@ def moved() -> Section:
         _moved,
         "moved",
         N_("Rates, scores and means whose change since the compared period exceeds chance, the clearest first."),
+        is_of_entity=True,
     )
 
 

@@ -45,7 +45,7 @@ class Tile:
 
 def tiles(*measures: tuple[str, str], name: str = "kpis", title: str = N_("Key figures")) -> Section:
     """A section with a tile per measure, as (KPI, variant)."""
-    return Section(name, title, lambda view: tiles_of(view, measures), "tiles", measures=measures)
+    return Section(name, title, lambda view: tiles_of(view, measures), "tiles", is_of_entity=True, measures=measures)
 
 
 def tiles_of(view: View, measures: Sequence[tuple[str, str]]) -> list[Tile]:

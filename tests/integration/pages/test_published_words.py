@@ -22,4 +22,5 @@ def test_published_words_are_listed(untouched_demo: Installation, query: str, li
 
 def test_listed_reasons_are_those_of_the_models() -> None:
     sql = (PROJECT_DIR / "dbt_project" / "macros" / "left_out.sql").read_text(encoding="utf-8")
-    assert [reason for reason in published_words.REASONS if f"'{reason}'" not in sql and "quarantine" not in reason] == []
+    others = [reason for reason in published_words.REASONS if f"'{reason}'" not in sql]
+    assert others == ["in quarantine, since it cannot be read"]
