@@ -44,8 +44,8 @@ def printable(text: str) -> str:
     )
 
 
-# What isolates, embeds or overrides the direction of the text around it.
-_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What isolates, embeds or overrides a direction. Marks are not among them: Arabic and Hebrew are written with them.
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def undirected(text: str) -> str:

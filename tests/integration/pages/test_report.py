@@ -214,7 +214,7 @@ def test_hostile_names_are_text_in_every_report_and_in_the_workbook(
     shown = 0
     for file, page in pages_in(folder):
         assert loaded(page) == [], file.name
-        assert not re.search("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", page), file.name
+        assert not re.search("[\u202a-\u202e\u2066-\u2069]", page), file.name
         shown += sum("fetch('http://evil.example/')" in said for said in Elements(page).texts)
     assert shown > 50
     book = load_workbook(folder / "reports" / "kpi.xlsx")
