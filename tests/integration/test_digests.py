@@ -277,3 +277,17 @@ def test_the_value_of_a_digest_is_exact(publish: Callable[..., None], tmp_path: 
     [notice] = at.notices()
     [line] = [one for one in notice["lines"] if one.startswith("Net revenue")]
     assert line.endswith(f"mainly channel web: +€{round(Decimal(after - before)):,}.")
+
+
+def test_the_command_shows_each_channels_digest_and_sends_nothing(publish: Callable[..., None], tmp_path: Path) -> None:
+    publish("p1", 5)
+    alerts = tmp_path / "alerts.yml"
+    asking = world(tmp_path, people={**FILE, "digest": "weekly"}, other={**FILE, "digest": "on_change"}, quiet=FILE)
+    alerts.write_text(json.dumps(asking.said), encoding="utf-8")
+    said = Installation(tmp_path, environment={"KPI_ALERTS": str(alerts)}).kpi("alerts", "digest").stdout
+    assert re.search(
+        r"^people \(weekly, en\):\n    Week 1 of 2026: \d+ key figures? moved by more than noise$", said, re.M
+    )
+    assert "other (on_change, en):\n    December 2025: " in said
+    assert "quiet" not in said
+    assert asking.notices() == []

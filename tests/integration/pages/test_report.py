@@ -268,3 +268,20 @@ def test_what_cannot_be_reported_is_said(folder: Path, role: str | None, languag
 def test_a_folder_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none/page\.html cannot be written: No such file or directory"):
         write_report(folder, ZONE, PAGES, "leaders", "en", file=tmp_path / "none" / "page.html")
+
+
+def test_the_command_says_where_the_report_is(untouched_demo: Installation, tmp_path: Path) -> None:
+    page, book = tmp_path / "leaders.html", tmp_path / "all.xlsx"
+    said = untouched_demo.kpi("report", "--role", "leaders", "--lang", "pl", "--output", str(page)).stdout
+    assert said == f"Written: {page}\n"
+    assert '<html lang="pl">' in page.read_text(encoding="utf-8")
+    untouched_demo.kpi("report", "--output", str(book))
+    assert len(load_workbook(book).sheetnames) == len(ROLES) + 3
+    failed = untouched_demo.kpi("report", check=False)
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.startswith("A page is that of one role: --role ROLE. The roles are leaders,")
+
+
+def test_the_run_wrote_reports_into_the_publication(untouched_demo: Installation) -> None:
+    found = {file.name for file in (untouched_demo.data_dir / "published" / "reports").iterdir()}
+    assert found == {"kpi.xlsx", *(f"{role}.{language}.html" for role in ROLES for language in LANGUAGES)}
