@@ -232,3 +232,4 @@ DATA = Page(
 )
 
 PAGES = {page.name: page for page in (LEADERS, MANAGERS, MARKETING, SDRS, AES, CUSTOMER_SUCCESS, DATA)}
+ROLES = {name: page for name, page in PAGES.items() if page is not DATA}  # those that are also reports
