@@ -179,7 +179,7 @@ def stacked(parts: Sequence[tuple[str, float, str]], label: str, width: int = 56
     return _svg(width, height, label, drawn, "stacked")
 
 
-def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
+def waterfall(steps: Sequence[Step], label: str, lower_is_better: bool = False, width: int = 720) -> Markup:
     """Horizontal bars from one total to another, a line per step, so that long names have room."""
     left, right, line = 220, 110, 26
     reached, spans = 0.0, []
@@ -195,7 +195,7 @@ def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
     x = _Scale(shown, left, width - right) if cut_off else _Scale([*shown, 0.0], left, width - right, from_zero=True)
     drawn = []
     for number, (step, (start, end)) in enumerate(zip(steps, spans, strict=True)):
-        kind = "total" if step.is_total else "up" if end >= start else "down"
+        kind = "total" if step.is_total else "up" if (end >= start) != lower_is_better else "down"
         first, last = sorted((x(max(start, x.low)), x(end)))
         y = number * line
         drawn.append(

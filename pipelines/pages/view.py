@@ -160,7 +160,7 @@ class Measure:
     formula: str
     kpi_name: str
     description: str
-    good_direction: str
+    good_direction: str  # up, down or none
     is_default: bool
 
 
@@ -217,7 +217,7 @@ class View:
             f"""
             select
                 variants.kpi_id, variants.variant, variants.unit, variants.{name}, variants.{formula},
-                catalogue.{name}, catalogue.{self.words.column("description")}, catalogue.good_direction,
+                catalogue.{name}, catalogue.{self.words.column("description")}, variants.good_direction,
                 variants.variant = catalogue.default_variant
             from marts.kpi_variants as variants
             inner join marts.kpi_catalogue as catalogue using (kpi_id)
