@@ -36,12 +36,13 @@ def failed_staging_checks(installation: Installation, sources: Iterable[str]) ->
     """(model, check) of failures on the staging models of shipped sources; no check of these may end in an error."""
     suites = complete_suites(load_suites(PROJECT_DIR / "expectations"), load_sources(sources, PROJECT_DIR / "company"))
     warehouse = installation.data_dir / "warehouse.duckdb"
-    checked = [
-        result
-        for (stage, name), suite in suites.items()
-        if stage == "staging" and any(f"_{source}__" in name for source in sources)
-        for result in validate(suite, DuckDBTable(warehouse, stage, name))
-    ]
+    with installation.warehouse():  # opening the file for each suite would take longer than checking it
+        checked = [
+            result
+            for (stage, name), suite in suites.items()
+            if stage == "staging" and any(f"_{source}__" in name for source in sources)
+            for result in validate(suite, DuckDBTable(warehouse, stage, name))
+        ]
     assert [(result.table, result.check, result.error) for result in checked if result.error] == []
     assert len(checked) > 20
     return {(result.table, result.check) for result in checked if not result.passed}
