@@ -18,9 +18,12 @@ from tests.conftest import PROJECT_DIR, Installation
 from tests.integration.postgres import Postgres, running_postgres
 
 
-def deliver_demo(data_dir: Path, **environment: str) -> Installation:
-    """An installation with a small demo company in its landing folder, on which nothing has run yet."""
-    assert demo_company.main(["--scale", "0.01", "--data-dir", str(data_dir)]) == 0
+def deliver_demo(data_dir: Path, truth: str = "--no-truth", **environment: str) -> Installation:
+    """An installation with a small demo company in its landing folder, on which nothing has run yet.
+
+    Most of the time that it takes to make goes into its `--truth`.
+    """
+    assert demo_company.main(["--scale", "0.01", truth, "--data-dir", str(data_dir)]) == 0
     return Installation(data_dir, environment=environment)
 
 
@@ -51,7 +54,7 @@ def failed_staging_checks(installation: Installation, sources: Iterable[str]) ->
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """The demo company after `kpi run`: 22 months in one delivery, then 60 daily deliveries, loaded in one run."""
-    installation = deliver_demo(tmp_path_factory.mktemp("demo"))
+    installation = deliver_demo(tmp_path_factory.mktemp("demo"), "--truth")
     printed = installation.kpi("run").stdout
     assert "61 delivery days, 2025-11-10 to 2026-01-09 (first load, one run)" in printed
     shutil.copytree(installation.data_dir, _as_loaded(installation), symlinks=True)
