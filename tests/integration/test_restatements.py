@@ -47,7 +47,7 @@ def planted(untouched_demo: Installation, tmp_path_factory: pytest.TempPathFacto
     data_dir = tmp_path_factory.mktemp("restated") / "data"
     shutil.copytree(untouched_demo.data_dir, data_dir, symlinks=True)
     installation = replace(untouched_demo, data_dir=data_dir)
-    assert demo_company.main(["--days", "1", "--data-dir", str(data_dir)]) == 0
+    assert demo_company.main(["--days", "1", "--no-truth", "--data-dir", str(data_dir)]) == 0
     before = (data_dir / "published" / "kpi.duckdb").resolve()
     day = max(date.fromisoformat(file.name[7:17]) for file in (data_dir / "landing/shop/orders").glob("orders_*"))
     with duckdb.connect(str(before), read_only=True) as connection:
