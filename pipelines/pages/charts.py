@@ -45,7 +45,7 @@ class _Scale:
             low, high = min(low, 0.0), max(high, 0.0)
         room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
         self.low = low if from_zero and low == 0 else low - room
-        self.high = high if from_zero and high == 0 else high + room
+        self.high = high if from_zero and low < high == 0 else high + room
         self._start, self._end = start, end
 
     def __call__(self, value: float) -> float:
