@@ -379,8 +379,9 @@ SPEND = Section(
         "Paid: spend of paid campaigns per new customer whose last touch was a paid one. Blended and fully loaded "
         "costs contain programmes, people and tools, which are not known by channel; only the company has them."
     ),
+    is_of_entity=True,
 )
-FUNNEL = Section("funnel", N_("Funnel by source and campaign"), funnel, "lead_sources")
+FUNNEL = Section("funnel", N_("Funnel by source and campaign"), funnel, "lead_sources", is_of_entity=True)
 ATTRIBUTION = Section(
     "attribution",
     N_("Attribution models side by side"),
@@ -400,4 +401,5 @@ COHORTS = Section(
         "Leads by when they were created, and the share that converted within so many days. A share is known once "
         "every lead of the cohort has had that time."
     ),
+    is_of_entity=True,
 )
