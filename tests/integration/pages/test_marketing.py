@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -236,3 +237,17 @@ def test_a_reader_of_one_channel_sees_nothing_of_the_company(untouched_demo: Ins
         "select value from marts.kpi_scorecard where grain = 'month' and entity_type = 'company' and value > 1000",
     )
     assert {number.value for number in read(html).numbers} & {str(value) for (value,) in companys} == set()
+
+
+@pytest.mark.parametrize("page", ["marketing", "customer-success"])
+def test_links_lead_to_pages_and_files(pages: TestClient, page: str) -> None:
+    """One link of each kind: to a page, about a variant, of the company or of a part of a cut."""
+    links: dict[tuple[str, ...], str] = {}
+    for link in read(pages.get(f"/en/{page}").text).links:
+        address, _, query = link.partition("?")
+        asked = dict(parse_qsl(query))
+        if "kpi" in asked:
+            links[address, asked["kpi"], asked["variant"], "channel" if "channel" in asked else ""] = link
+    assert len(links) > 20
+    for link in links.values():
+        assert pages.get(link).status_code == 200, link
