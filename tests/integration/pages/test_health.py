@@ -263,7 +263,7 @@ def test_sections_without_a_source_say_which_they_need(without_sources: TestClie
     for page, sections in needs.items():
         html = without_sources.get(f"/en/{page}").text
         for name, entities in sections.items():
-            expected = f"Needs {entities}, which no source delivers. To connect a source that does: kpi sources add."
+            expected = f"Needs {entities}, which no source delivers. To connect a source, see docs/connect in"
             assert expected in text_of(html, name), name
 
 
