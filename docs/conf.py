@@ -27,7 +27,7 @@ html_show_copyright = False
 html_show_search_summary = False  # browsers do not let a page read its neighbours from disk
 
 # The navigation: which pages are below a page.
-GUIDES = ["tour", "kpis", "analysts", "pages", "connect/README", "operations", "alerts", "quality"]
+GUIDES = ["tour", "kpis", "analysts", "pages", "reports", "connect/README", "operations", "alerts", "quality"]
 BACKGROUND = ["architecture", "decisions/README", "benchmarks", "glossary"]
 PAGES_BELOW = {
     "README": [*(f"docs/{name}" for name in GUIDES + BACKGROUND), "CONTRIBUTING", "SECURITY", "CHANGELOG"],

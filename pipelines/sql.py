@@ -1,5 +1,8 @@
 """Names, texts and paths inside SQL: the one place that quotes them."""
 
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 
 
@@ -20,6 +23,26 @@ def quote_text(text: str) -> str:
     pandas, which takes a second.
     """
     return "'" + text.replace("'", "''") + "'"
+
+
+def quote_value(value: str | int | date | Iterable[str | date]) -> str:
+    """A text, number, date or list of them as a literal."""
+    if isinstance(value, str):
+        return quote_text(str(value))
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, date):
+        return f"date {quote_text(value.isoformat())}"
+    return f"[{', '.join(map(quote_value, value))}]"
+
+
+def with_values(query: str, values: Mapping[str, str | int | date | Iterable[str | date]]) -> str:
+    """`query` with literals in place of its parameters, `$name`.
+
+    Raises:
+        KeyError: a parameter has no value.
+    """
+    return re.sub(r"\$([a-z]\w*)", lambda found: quote_value(values[found[1]]), query)
 
 
 def quote_path(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Charts as SVG: sparklines, trends, intervals, bullets and waterfalls.
+"""Charts as SVG: sparklines, trends, intervals, histograms, bullets and waterfalls.
 
 Belongs here: geometry. Colours are classes of the style sheet, so that charts follow light, dark and print. Does not
 belong here: what is drawn; every chart stands beside a table or a sentence with the same numbers.
@@ -115,6 +115,34 @@ def interval(
     return _svg(width, height, label, drawn, "interval")
 
 
+def axis(ends: tuple[float, float], low: str, high: str, label: str, reference: float | None = None) -> Markup:
+    """What stands above a column of intervals: the values at its ends, and a mark at the reference."""
+    width, height = 160, 18
+    x = _Scale(ends, 6, width - 6)
+    drawn = [
+        f'<text x="{x(ends[0])}" y="11" text-anchor="start">{escape(low)}</text>'
+        f'<text x="{x(ends[1])}" y="11" text-anchor="end">{escape(high)}</text>'
+    ]
+    if reference is not None:
+        at = x(reference)
+        drawn.append(f'<path class="reference" d="M{at - 4},11 h8 l-4,6 z"/>')
+    return _svg(width, height, label, drawn, "interval")
+
+
+def columns(shares: Sequence[float], most: float, label: str, titles: Sequence[str], width: int = 160) -> Markup:
+    """A histogram: a column per band, on a scale from zero to `most` that all charts of a table share."""
+    height, gap = 40, 2
+    wide = width / max(len(shares), 1)
+    drawn = [f'<line class="base" x1="0" x2="{width}" y1="{height - 0.5}" y2="{height - 0.5}"/>']
+    for number, (share, title) in enumerate(zip(shares, titles, strict=True)):
+        tall = round(share / most * (height - 2), 1) if most else 0.0
+        drawn.append(
+            f'<rect class="actual" x="{round(number * wide + gap / 2, 1)}" y="{height - tall}" '
+            f'width="{round(wide - gap, 1)}" height="{tall}"><title>{escape(title)}</title></rect>'
+        )
+    return _svg(width, height, label, drawn, "columns")
+
+
 def bullet(value: float, target: float | None, earlier: float | None, ends: tuple[float, float], label: str) -> Markup:
     """A bar from zero with a tick at the target and a pale bar behind it for what was before (Few's bullet graph)."""
     width, height = 160, 18
@@ -151,7 +179,7 @@ def stacked(parts: Sequence[tuple[str, float, str]], label: str, width: int = 56
     return _svg(width, height, label, drawn, "stacked")
 
 
-def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
+def waterfall(steps: Sequence[Step], label: str, lower_is_better: bool = False, width: int = 720) -> Markup:
     """Horizontal bars from one total to another, a line per step, so that long names have room."""
     left, right, line = 220, 110, 26
     reached, spans = 0.0, []
@@ -167,7 +195,7 @@ def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
     x = _Scale(shown, left, width - right) if cut_off else _Scale([*shown, 0.0], left, width - right, from_zero=True)
     drawn = []
     for number, (step, (start, end)) in enumerate(zip(steps, spans, strict=True)):
-        kind = "total" if step.is_total else "up" if end >= start else "down"
+        kind = "total" if step.is_total else "up" if (end >= start) != lower_is_better else "down"
         first, last = sorted((x(max(start, x.low)), x(end)))
         y = number * line
         drawn.append(

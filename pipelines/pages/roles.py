@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.pages.sections import Section
+from pipelines.pages.sections.activity import activity
+from pipelines.pages.sections.attainment import attainment
+from pipelines.pages.sections.comparison import comparison
 from pipelines.pages.sections.customers import MOVEMENTS, NPS, NPS_TRENDS, REVENUE_RETENTION, TRIANGLE
 from pipelines.pages.sections.health import (
     ANNOTATIONS,
@@ -18,8 +21,11 @@ from pipelines.pages.sections.health import (
     SOURCES,
     VERSION,
 )
+from pipelines.pages.sections.history import history
+from pipelines.pages.sections.leads import first_touch, funnel, open_leads
 from pipelines.pages.sections.marketing import ATTRIBUTION, COHORTS, FUNNEL, SPEND
 from pipelines.pages.sections.moved import moved, tree
+from pipelines.pages.sections.pipeline import open_deals, pipeline
 from pipelines.pages.sections.tiles import cuts_of, tiles
 from pipelines.pages.view import View
 from pipelines.pages.words import N_
@@ -87,6 +93,17 @@ MANAGERS = Page(
             ("win_rate", "pipeline_velocity"),
             ("lead_conversion", "cohort_30d"),
         ),
+        comparison(
+            "people",
+            N_("Teams and reps"),
+            (("win_rate", "closed_count"), ("win_rate", "closed_value"), ("win_rate", "cycle_days_median")),
+            (("revenue", "bookings"), ("win_rate", "average_deal")),
+            (("lead_conversion", "cohort_30d"), ("lead_conversion", "hours_to_first_touch_median")),
+            (("lead_conversion", "cohort_90d"),),
+        ),
+        attainment(),
+        pipeline(),
+        activity(),
     ),
 )
 
@@ -128,6 +145,22 @@ SDRS = Page(
             ("lead_conversion", "hours_to_first_touch_median"),
             ("lead_conversion", "days_to_convert_median"),
         ),
+        comparison(
+            "people",
+            N_("Teams and reps"),
+            (("lead_conversion", "cohort_30d"), ("lead_conversion", "hours_to_first_touch_median")),
+        ),
+        first_touch(),
+        funnel(),
+        history(
+            "cohorts",
+            N_("Conversion by cohort"),
+            ("lead_conversion", "cohort_30d"),
+            ("lead_conversion", "cohort_60d"),
+            ("lead_conversion", "cohort_90d"),
+            note=N_("A cohort is the leads that arrived in a period. Its rate is known when all of them had the days."),
+        ),
+        open_leads(),
     ),
 )
 
@@ -148,6 +181,21 @@ AES = Page(
             ("win_rate", "cycle_days_median"),
             ("win_rate", "pipeline_coverage"),
         ),
+        comparison(
+            "people",
+            N_("Teams and reps"),
+            (("win_rate", "closed_count"), ("win_rate", "closed_value"), ("win_rate", "cycle_days_median")),
+        ),
+        history(
+            "history",
+            N_("Closed deals over time"),
+            ("win_rate", "closed_count"),
+            ("win_rate", "closed_value"),
+            ("win_rate", "cycle_days_median"),
+        ),
+        attainment(),
+        pipeline(),
+        open_deals(),
     ),
 )
 
@@ -184,3 +232,4 @@ DATA = Page(
 )
 
 PAGES = {page.name: page for page in (LEADERS, MANAGERS, MARKETING, SDRS, AES, CUSTOMER_SUCCESS, DATA)}
+ROLES = {name: page for name, page in PAGES.items() if page is not DATA}  # those that are also reports

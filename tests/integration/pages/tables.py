@@ -1,57 +1,77 @@
-"""Reads the tables of a section, row by row, as a reader finds them."""
+"""Reads the tables of a page from its HTML: rows with their attributes, and the exact numbers of each cell."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from html.parser import HTMLParser
+
+VOID = {"meta", "link", "input", "br", "img", "hr", "option"}
 
 
 @dataclass
 class TableRow:
-    """A row of a table: the text of its header, and the exact values and the text of each cell."""
+    """A row, with the `data-` attributes of itself and its table, and its cells by their `data-name`."""
 
-    name: str = ""
-    values: list[list[str]] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    section: str
+    attributes: dict[str, str]
+    numbers: dict[str, list[list[Decimal]]] = field(default_factory=dict)
+    text: str = ""
+    hatched: set[str] = field(default_factory=set)
+
+    def number(self, name: str) -> Decimal | None:
+        """The only number of a cell; None if the cell is empty."""
+        [values] = self.numbers[name]
+        assert len(values) <= 1, values
+        return values[0] if values else None
+
+    def each(self, name: str) -> list[list[Decimal]]:
+        """The numbers of all cells with a name."""
+        return self.numbers[name]
 
 
-class _Tables(HTMLParser):
-    def __init__(self, section: str) -> None:
+class Tables(HTMLParser):
+    """The rows of all tables of a page."""
+
+    def __init__(self, html: str) -> None:
         super().__init__()
-        self.tables: list[list[TableRow]] = []
-        self._section = section
-        self._is_inside = False
-        self._open = ""
+        self.rows: list[TableRow] = []
+        self._section = ""
+        self._table: dict[str, str] = {}
+        self._row: TableRow | None = None
+        self._cell: list[Decimal] = []
+        self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
+        given = {name: value or "" for name, value in attrs}
+        data = {name.removeprefix("data-"): value for name, value in given.items() if name.startswith("data-")}
         if tag == "section":
-            self._is_inside = given.get("aria-labelledby") == self._section
-        if not self._is_inside:
-            return
-        if tag == "table":
-            self.tables.append([])
+            self._section = given["aria-labelledby"]
+        elif tag == "table":
+            self._table = data
         elif tag == "tr":
-            self.tables[-1].append(TableRow())
-        elif tag in ("td", "th"):
-            self._open = tag if tag == "td" or (given.get("scope") or "").startswith("row") else ""
-            if tag == "td":
-                self.tables[-1][-1].values.append([])
-                self.tables[-1][-1].texts.append("")
-        elif tag == "data" and self._open == "td":
-            self.tables[-1][-1].values[-1].append(str(given["value"]))
+            self._row = TableRow(self._section, {**self._table, **data})
+            if data:
+                self.rows.append(self._row)
+        elif tag in ("td", "th") and self._row is not None:
+            self._cell = []
+            if name := data.get("name"):
+                self._row.numbers.setdefault(name, []).append(self._cell)
+                if "unknown" in given.get("class", "").split():
+                    self._row.hatched.add(name)
+        elif tag == "data" and self._row is not None:
+            self._cell.append(Decimal(given["value"]))
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th"):
-            self._open = ""
+        if tag == "tr":
+            self._row = None
 
     def handle_data(self, data: str) -> None:
-        if self._is_inside and self._open == "td":
-            self.tables[-1][-1].texts[-1] += data
-        elif self._is_inside and self._open == "th":
-            self.tables[-1][-1].name += data
+        if self._row is not None:
+            self._row.text += data
 
 
-def tables_of(html: str, section: str) -> list[list[TableRow]]:
-    """The rows with values of each table of a section."""
-    reader = _Tables(section)
-    reader.feed(html)
-    return [[row for row in table if row.values] for table in reader.tables]
+def rows_of(html: str, section: str, **attributes: str) -> Iterator[TableRow]:
+    """The rows of a section's tables that have these attributes."""
+    for row in Tables(html).rows:
+        if row.section == section and attributes.items() <= row.attributes.items():
+            yield row

@@ -71,6 +71,7 @@ def names(untouched_demo: Installation) -> set[str]:
         queries = [
             "select distinct coalesce(entity_name, entity_id) from marts.kpi_scorecard",
             "select distinct entity_id from marts.kpi_scorecard",
+            "select distinct stage from marts.fct_opportunity_stage_events",
             "select distinct source_file from meta.delivered_files",
             "select distinct source || '.' || table_name from meta.delivered_files",
             "select distinct \"check\" || ' (' || stage || '.' || \"table\" || ')' from meta.check_results",

@@ -13,7 +13,7 @@ from pipelines.pages.intervals import wilson
 from pipelines.pages.readers import Reader, Readers
 from tests.conftest import Installation
 from tests.integration.pages.reading import read
-from tests.integration.pages.tables import TableRow, tables_of
+from tests.integration.pages.section_tables import TableRow, tables_of
 
 DECEMBER = ">= '2025-12-01' and {0} < '2026-01-01'"
 
