@@ -305,8 +305,11 @@ TRIANGLE = Section(
         "The share of a cohort's customers who ordered in each month after their first order. Months that are not over "
         "are empty. Cohorts are monthly, whatever grain is chosen."
     ),
+    is_of_entity=True,
 )
-MOVEMENTS = Section("movements", N_("Movements"), movements, "movements")
-REVENUE_RETENTION = Section("revenue-retention", N_("Revenue retention"), revenue_retention, "trends")
-NPS = Section("nps", N_("Promoters, passives and detractors"), nps_distribution, "nps")
-NPS_TRENDS = Section("nps-trend", N_("NPS and response rate"), nps_trends, "trends")
+MOVEMENTS = Section("movements", N_("Movements"), movements, "movements", is_of_entity=True)
+REVENUE_RETENTION = Section(
+    "revenue-retention", N_("Revenue retention"), revenue_retention, "trends", is_of_entity=True
+)
+NPS = Section("nps", N_("Promoters, passives and detractors"), nps_distribution, "nps", is_of_entity=True)
+NPS_TRENDS = Section("nps-trend", N_("NPS and response rate"), nps_trends, "trends", is_of_entity=True)

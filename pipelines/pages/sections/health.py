@@ -97,7 +97,9 @@ def sources(view: View) -> Sources | Missing:
         if table is not None:
             of_source.append(DeliveredTable(source, table, last, with_rows, raw, unreadable, deliveries or 0))
     if not found:
-        return Missing(view.words.text("No source has delivered yet. To connect one: kpi sources add."))
+        return Missing(
+            view.words.text("No source has delivered yet. To connect a source, see docs/connect in the project.")
+        )
     in_question = view.connection.execute(
         r"""
         select

@@ -37,9 +37,9 @@ def not_delivered(view: View, *entities: str) -> Missing | None:
     missing = [entity for entity in entities if not delivered.get(entity)]
     if not missing:
         return None
-    words = view.words
     return Missing(
-        words.text("Needs %(entities)s, which no source delivers.", entities=words.listed(missing))
-        + " "
-        + words.text("To connect a source that does: kpi sources add.")
+        view.words.text(
+            "Needs %(entities)s, which no source delivers. To connect a source, see docs/connect in the project.",
+            entities=view.words.listed(missing),
+        )
     )

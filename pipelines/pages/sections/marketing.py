@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
+from pipelines.answers.periods import Period
 from pipelines.pages import charts
 from pipelines.pages.intervals import wilson
 from pipelines.pages.sections import Missing, Section
@@ -113,7 +114,6 @@ def _costs(
 
 # Funnel
 
-
 _STAGES = {"lead": N_("Lead"), "mql": N_("MQL"), "sql": N_("SQL"), "opportunity": N_("Opportunity"), "won": N_("Won")}
 
 
@@ -203,7 +203,7 @@ def funnel(view: View) -> Funnel | Missing:
         bars,
         _branches(view, sources, names),
         _branches(view, campaigns, names),
-        _settled_on(view, 90) <= view.publication.as_of_date,
+        _settled_on(view.period, 90) <= view.publication.as_of_date,
     )
 
 
@@ -223,9 +223,9 @@ def _branches(
     return sorted(branches, key=lambda one: (-one.leads, one.name))
 
 
-def _settled_on(view: View, days: int, end: date | None = None) -> date:
-    """The day with whose data a cohort is known: `days` after the last of its leads, whose own day is the first."""
-    return (end or view.period.end) + timedelta(days=days - 2)
+def _settled_on(period: Period, days: int) -> date:
+    """The day with whose data a cohort is known: its last lead has had `days` days, of which its own is the first."""
+    return period.end + timedelta(days=days - 2)
 
 
 # Attribution
@@ -361,9 +361,7 @@ def cohorts(view: View) -> Cohorts | Missing:
         rows = [cells.get((period.start, one.variant)) for one in measures]
         leads = next((row.denominator for row in rows if row is not None and row.denominator), None)
         if leads is not None:
-            windows = [
-                Window(row, _settled_on(view, days, period.end)) for row, days in zip(rows, WINDOWS, strict=True)
-            ]
+            windows = [Window(row, _settled_on(period, days)) for row, days in zip(rows, WINDOWS, strict=True)]
             found.append(Cohort(period.start, leads, windows))
     if not found:
         return Missing(view.words.text("No leads were created in this period."))
@@ -379,8 +377,9 @@ SPEND = Section(
         "Paid: spend of paid campaigns per new customer whose last touch was a paid one. Blended and fully loaded "
         "costs contain programmes, people and tools, which are not known by channel; only the company has them."
     ),
+    is_of_entity=True,
 )
-FUNNEL = Section("funnel", N_("Funnel by source and campaign"), funnel, "lead_sources")
+FUNNEL = Section("funnel", N_("Funnel by source and campaign"), funnel, "lead_sources", is_of_entity=True)
 ATTRIBUTION = Section(
     "attribution",
     N_("Attribution models side by side"),
@@ -400,4 +399,5 @@ COHORTS = Section(
         "Leads by when they were created, and the share that converted within so many days. A share is known once "
         "every lead of the cohort has had that time."
     ),
+    is_of_entity=True,
 )

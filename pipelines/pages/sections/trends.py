@@ -60,12 +60,12 @@ def _trend(
 
 
 def _remarks(view: View, kpi_id: str, periods: Sequence[Period]) -> list[list[str]]:
-    """What was noted about the KPI in each period, of the company or the chosen entity."""
+    """What was noted about the KPI in each period, of the chosen entity or, for who may see it, of the company."""
     shown = Periods(view.state.grain, view.calendar.periods, frozenset(period.start for period in periods))
     found = [
         one
         for one in annotations_of(view.connection, kpi_id, view.state.cut, shown)
-        if one.entity_id in (None, view.state.entity or COMPANY)
+        if one.entity_id == (view.state.entity or COMPANY) or (one.entity_id is None and not view.only)
     ]
     return [
         [one.text for one in found if one.starts_on < period.end and one.ends_on >= period.start] for period in periods

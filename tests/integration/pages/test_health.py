@@ -191,10 +191,10 @@ def test_restatements_name_both_numbers_and_the_causes(eventful: TestClient) -> 
     [by_definition, late] = [(row.texts[1], row.values[2], row.values[3], row.texts[-1]) for row in table]
     assert late[:3] == ("November 2025", ["1000.250000000000"], ["1010.500000000000"])
     assert late[3].split("; ") == [
-        "late rows (2) of shop.orders, delivered on 3 Dec 2025",
-        "refunds (1) of shop.refunds, delivered on 4 Dec 2025",
+        "late, shop.orders, delivered on 3 Dec 2025: 2 rows",
+        "refund, shop.refunds, delivered on 4 Dec 2025: 1 row",
     ]
-    assert by_definition == ("November 2025", ["0.250000000000"], [], "another definition")
+    assert by_definition == ("November 2025", ["0.250000000000"], [], "definition")
     html = text_of(eventful.get("/en/data").text, "restatements")
     assert [html.count(f'<data value="{count}">') for count in (2, 3)] == [3, 1]  # shown and found, 2 rows; of all
     link = html.partition('data-variant="net"')[2].partition('href="')[2].partition('"')[0].replace("&amp;", "&")
@@ -263,7 +263,7 @@ def test_sections_without_a_source_say_which_they_need(without_sources: TestClie
     for page, sections in needs.items():
         html = without_sources.get(f"/en/{page}").text
         for name, entities in sections.items():
-            expected = f"Needs {entities}, which no source delivers. To connect a source that does: kpi sources add."
+            expected = f"Needs {entities}, which no source delivers. To connect a source, see docs/connect in"
             assert expected in text_of(html, name), name
 
 

@@ -2,12 +2,17 @@
 
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
 
 import pytest
 from starlette.testclient import TestClient
 
+from pipelines.pages.app import PagesConfig, application
 from pipelines.pages.intervals import wilson
+from pipelines.pages.readers import Reader, Readers
 from tests.conftest import Installation
+from tests.integration.pages.reading import read
 from tests.integration.pages.section_tables import TableRow, tables_of
 
 DECEMBER = ">= '2025-12-01' and {0} < '2026-01-01'"
@@ -213,3 +218,36 @@ def test_cohorts_of_a_rep_are_the_reps(pages: TestClient, untouched_demo: Instal
         f"select count(*) from marts.fct_leads where sdr_id = 'R05' and created_on {DECEMBER.format('created_on')}",
     )
     assert {row.name: Decimal(row.values[0][0]) for row in table}["December 2025"] == leads
+
+
+def test_a_reader_of_one_channel_sees_nothing_of_the_company(untouched_demo: Installation) -> None:
+    readers = Readers(
+        identity_header="X-User", readers={"ann": Reader(pages=("marketing",), only={"channel": ("social",)})}
+    )
+    config = PagesConfig(untouched_demo.data_dir / "published", ZoneInfo("UTC"), readers=readers)
+    client = TestClient(application(config), base_url="http://127.0.0.1")
+    html = client.get("/en/marketing?channel=social", headers={"X-User": "ann"}).text
+    [spend] = tables_of(html, "spend")
+    assert [row.name for row in spend] == ["social"]
+    assert tables_of(html, "attribution") == []  # shares of all sales
+    assert tables_of(html, "cohorts") != []
+    assert "kpi.csv" not in html
+    companys = rows_of(
+        untouched_demo,
+        "select value from marts.kpi_scorecard where grain = 'month' and entity_type = 'company' and value > 1000",
+    )
+    assert {number.value for number in read(html).numbers} & {str(value) for (value,) in companys} == set()
+
+
+@pytest.mark.parametrize("page", ["marketing", "customer-success"])
+def test_links_lead_to_pages_and_files(pages: TestClient, page: str) -> None:
+    """One link of each kind: to a page or a file, about the company or a part of a cut."""
+    links: dict[tuple[str, ...], str] = {}
+    for link in read(pages.get(f"/en/{page}").text).links:
+        address, _, query = link.partition("?")
+        asked = dict(parse_qsl(query))
+        if "kpi" in asked:
+            links[address, "channel" if "channel" in asked else ""] = link
+    assert {address.rpartition("/")[2] for address, _ in links} >= {"explain", "why", "kpi", "kpi.csv", "kpi.xlsx"}
+    for link in links.values():
+        assert pages.get(link).status_code == 200, link
