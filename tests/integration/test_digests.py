@@ -194,6 +194,27 @@ def test_five_lines_at_most(publish: Callable[..., None], tmp_path: Path) -> Non
     assert notice["lines"][-1] == f"{moved - 4} more, see the page."
 
 
+@pytest.mark.parametrize(("status", "is_told"), [("immature", True), ("no_data", False)])
+def test_what_is_known_later_is_told_later_and_what_ended_is_not_told_again(
+    publish: Callable[..., None], tmp_path: Path, status: str, is_told: bool
+) -> None:
+    of = "kpi_id = 'nps' and variant = 'trailing_90d' and entity_type = 'company' and grain = 'month'"
+    publish(
+        "p1",
+        1,
+        "update marts.kpi_scorecard set delta = 0, is_delta_significant = false",
+        "update marts.kpi_scorecard set delta = 5, prior_value = value - 5, is_delta_significant = true, status = 'ok' "
+        f"where {of} and period_start = '2025-11-01'",
+        f"update marts.kpi_scorecard set value = null, delta = null, is_delta_significant = null, status = '{status}' "
+        f"where {of} and period_start = '2025-12-01'",
+    )
+    at = world(tmp_path, people={**FILE, "digest": "on_change"})
+    tick(at)
+    lines = [line for notice in at.notices() for line in notice["lines"]]
+    assert len(lines) == is_told
+    assert all("NPS" in line and ", Nov 25: " in line and ", +5.0 vs Oct 25" in line for line in lines)
+
+
 def test_a_digest_of_long_ago_is_no_news(publish: Callable[..., None], tmp_path: Path) -> None:
     publish("p1", MUCH)
     at = world(tmp_path, people={**FILE, "digest": "weekly"})
