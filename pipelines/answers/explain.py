@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from pipelines.answers.causes import COLUMNS_OF_CAUSES, Cause, causes_of
 from pipelines.answers.cells import Cell
 from pipelines.answers.parts import (
     BOUNDS_OF_PERIODS,
@@ -82,19 +83,6 @@ class DeliveredFile:
     delivered_on: date
     source_file: str
     rows: int
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What changed a part of a value: rows of one delivery, or rows that now count otherwise."""
-
-    part: str
-    cause: str
-    source: str | None
-    table: str | None
-    delivered_on: date | None
-    rows: int
-    amount: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -402,19 +390,17 @@ def _restatements(connection: duckdb.DuckDBPyConnection, cell: Cell) -> tuple[Re
         *(cell.variant.kpi_id, cell.variant.variant, cell.grain),
         *(cell.period.start, cell.entity_type, cell.entity_id),
     ]
-    causes: dict[str, list[Cause]] = {}
+    causes: dict[str, list[tuple[Any, ...]]] = {}
     for publication_id, *cause in connection.execute(
-        "select publication_id, part, cause, source, table_name, delivered_on, changed_rows, amount "
-        f"from meta.restatement_causes where {of_cell} order by part, abs(amount) desc, cause",
-        values,
+        f"select publication_id, {COLUMNS_OF_CAUSES} from meta.restatement_causes where {of_cell} order by all", values
     ).fetchall():
-        causes.setdefault(publication_id, []).append(Cause(*cause))
+        causes.setdefault(publication_id, []).append(tuple(cause))
     rows = connection.execute(
         "select publication_id, published_at, value_before, value_after "
         f"from meta.restatements where {of_cell} order by published_at",
         values,
     ).fetchall()
     return tuple(
-        Restatement(published_at, before, after, tuple(causes.get(publication_id, ())))
+        Restatement(published_at, before, after, causes_of(causes.get(publication_id, ())))
         for publication_id, published_at, before, after in rows
     )

@@ -56,7 +56,8 @@ _OWN_TABLES = {
         {
             "part": "What the value is computed from, as in kpi_parts.",
             "cause": "late, corrected, deleted, refund, exchange rate, definition, or related rows: rows that are as "
-            "they were, but belong to a customer, rep or order that has changed.",
+            "they were, but count otherwise because of a row that they refer to.",
+            "table_name": "The delivered table of the row that has changed.",
             "changed_rows": "Rows that count otherwise than before.",
             "amount": "What they add to the part: money, or a number of rows.",
         },

@@ -19,6 +19,7 @@ _HEAD_OF_KPIS = ("KPI", "changed", "created", "gone", "same value", "largest", "
 _HEAD_OF_CELLS = ("KPI", "period", "of", "before", "after", "change", "cause")
 _SHOWN_CELLS = 20  # on the screen and in Markdown; files contain all
 _SHOWN_MODELS = 8
+_SHOWN_CAUSES = 3  # of a KPI
 _WIDTH_OF_FILES = 1_000_000  # only a terminal wraps
 _NAMED_VARIANTS = 3
 
@@ -41,6 +42,7 @@ _TYPES = {
     "status_after": "VARCHAR",
     "differs_in": "VARCHAR",
     "cause": "VARCHAR",
+    "causes": "VARCHAR",
 }
 
 
@@ -71,6 +73,7 @@ def _row(cell: Difference) -> tuple[object, ...]:
         cell.entity_type, cell.entity_id, cell.entity_name,
         cell.change, cell.value_before, cell.value_after, cell.difference, cell.relative,
         cell.status_before, cell.status_after, ", ".join(cell.differs_in), cell.cause,
+        "; ".join(cause.in_full for cause in cell.causes),
     )  # fmt: skip
 
 
@@ -174,12 +177,15 @@ def _summary(of_kpi: OfKpi) -> tuple[str, ...]:
     cell = of_kpi.largest
     before, after = _values(cell)
     text = f"{cell.variant}, {cell.period}, {_whose(cell)}: {before} → {after}" if cell.has_value else ""
-    return (of_kpi.kpi_id, *(f"{count:,}" if count else "" for count in counts), text, ", ".join(of_kpi.causes))
+    causes = of_kpi.causes[:_SHOWN_CAUSES]
+    if more := len(of_kpi.causes) - len(causes):
+        causes.append(f"{more} more")
+    return (of_kpi.kpi_id, *(f"{count:,}" if count else "" for count in counts), text, ", ".join(causes))
 
 
 def _cell(cell: Difference) -> tuple[str, ...]:
     name = f"{cell.kpi_id} ({cell.variant})"
-    return (name, cell.period, _whose(cell), *_values(cell), _change(cell), cell.cause)
+    return (name, cell.period, _whose(cell), *_values(cell), _change(cell), cell.cause_in_words)
 
 
 def _whose(cell: Difference) -> str:

@@ -17,7 +17,7 @@ from pipelines.answers.cells import Published, find_cell, publication_of
 from pipelines.answers.explain import SHOWN_ROWS, Explanation, Number, Part, Rows, explain, rows_of_value
 from pipelines.answers.periods import Grain
 from pipelines.cli.printing.output import Format, Result, Target, aside, json_value, write, write_parquet
-from pipelines.formatting import cell_text, counted, local_time, printable
+from pipelines.formatting import cell_text, counted, local_time, number_text, printable
 from pipelines.warehouse import published
 
 _SHOWN_LINES = 5  # of files, reasons and failed checks
@@ -114,10 +114,7 @@ def _print(explanation: Explanation, publication: Published, zone: ZoneInfo, con
         before, after = (cell_text(value, unit) or "none" for value in (restated.value_before, restated.value_after))
         say(f"Restated on {local_time(restated.published_at, zone)}: from {before} to {after}")
         for cause in restated.causes:
-            of_table = f" of {cause.source}.{cause.table}, delivered on {cause.delivered_on}" if cause.table else ""
-            sign = "+" if cause.amount and cause.amount > 0 else ""
-            amount = "" if cause.amount is None else f", {cause.part} {sign}{number_text(cause.amount)}"
-            say(f"  {cause.cause}: {counted(cause.rows, 'row')}{of_table}{amount}")
+            say(f"  {cause.in_full}")
 
 
 def _more(number: int, things: str, say: object) -> None:
@@ -174,11 +171,3 @@ def _print_rows(part: Part, term: Rows, console: Console) -> None:
         cells: Sequence[object] = (row.key, row.day or "", number_text(row.adds), row.source_file, row.row_number)
         table.add_row(*(Text(printable(str(cell))) for cell in cells))
     console.print(table, soft_wrap=False)
-
-
-def number_text(value: Number | None) -> str:
-    """A number as it is, with at most six decimals."""
-    if value is None:
-        return "unknown"
-    text = f"{value:,.6f}".rstrip("0").rstrip(".")
-    return text if "." not in text or len(text.split(".")[1]) != 1 else text + "0"
