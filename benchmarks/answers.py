@@ -23,7 +23,7 @@ KPI = (sys.executable, "-m", "pipelines")
 COMMANDS = (
     ("show", "revenue"),
     ("explain", "revenue"),
-    ("explain", "win_rate", "--by", "rep=unassigned", "--period", "2025-Q3"),
+    ("explain", "win_rate", "--by", "rep=R17", "--period", "2025-Q3"),
     ("explain", "retention", "--variant", "grr"),
     ("why", "revenue"),
     ("why", "revenue", "--period", "2025-Q3", "--against", "last-year"),

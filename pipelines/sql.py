@@ -1,5 +1,7 @@
 """Names, texts and paths inside SQL: the one place that quotes them."""
 
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 
@@ -20,6 +22,21 @@ def quote_text(text: str) -> str:
     pandas, which takes a second.
     """
     return "'" + text.replace("'", "''") + "'"
+
+
+def literal(value: str | int | float | Decimal | date | None) -> str:
+    """`value` as a literal of the type that it would have as a parameter."""
+    match value:
+        case None:
+            return "null"
+        case str():
+            return quote_text(value)
+        case date():
+            return f"date '{value:%Y-%m-%d}'"
+        case float():
+            return f"cast('{value!r}' as double)"
+        case _:  # in brackets, since a minus after a minus would begin a comment
+            return f"({value:f})" if isinstance(value, Decimal) else f"({value})"
 
 
 def quote_path(path: Path) -> str:

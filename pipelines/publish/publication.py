@@ -229,10 +229,10 @@ def _build(
             connection.execute(
                 f"create table candidate.meta.{table} as select * from warehouse.staging.{table} order by all"
             )
-        connection.execute(
-            "create table candidate.meta.left_out_rows as "
-            "select * from warehouse.intermediate.int_left_out_rows order by all"
-        )
+        for table in ("left_out_rows", "left_out_days"):
+            connection.execute(
+                f"create table candidate.meta.{table} as select * from warehouse.intermediate.int_{table} order by all"
+            )
         publication_rows = pd.DataFrame(
             [
                 {**asdict(publication), "source": source, "data_through": day}

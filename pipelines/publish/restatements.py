@@ -10,7 +10,7 @@ change of each part, so that for a sum it is the change of the value.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -22,9 +22,9 @@ from pipelines.answers.parts import (
     Measure,
     Term,
     entities_sql,
+    filled_in,
     measures_of,
     names_in,
-    parameters_in,
     parts_of,
 )
 from pipelines.publish.related_rows import find_related_rows
@@ -213,7 +213,7 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
     )
     horizon = "cast(null as integer)" if horizon_days is None else str(horizon_days)
     values = {**{name: f"bounds.{name}" for name in _bounds(connection)}, "horizon_days": horizon}
-    where = _filled_in(term.where_sql, values)
+    where = filled_in(term.where_sql, values)
     if _ONE_TABLE.fullmatch(term.from_sql):
         # Only rows that have changed can make a difference.
         for side in _SIDES:
@@ -229,7 +229,7 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
     )
     query = (
         f"select bounds.grain, bounds.period_start, {selected} "
-        f"from {periods} cross join {_filled_in(term.from_sql, values)} where {where}"
+        f"from {periods} cross join {filled_in(term.from_sql, values)} where {where}"
     )
     queries = {side: query.replace("marts.", f"{database}.marts.") for side, database in _DATABASES.items()}
     for side, other in (_SIDES, _SIDES[::-1]):
@@ -237,13 +237,6 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
             f"insert into differences select '{side}', {number}, '{term.fact}', * "
             f"from ({queries[side]} except {queries[other]})"
         )
-
-
-def _filled_in(sql: str, values: Mapping[str, str]) -> str:
-    """SQL with the days and numbers that it leaves open."""
-    for name in sorted(parameters_in(sql), key=len, reverse=True):
-        sql = sql.replace(f"${name}", values[name])
-    return sql
 
 
 def _bounds(connection: duckdb.DuckDBPyConnection) -> list[str]:
