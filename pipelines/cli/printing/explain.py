@@ -10,12 +10,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipelines.answers.cells import Published, find_cell, publication_of
 from pipelines.answers.explain import SHOWN_ROWS, Explanation, NotCounted, Number, Part, Rows, explain, rows_of_value
 from pipelines.answers.periods import Grain
+from pipelines.cli.printing.grid import Column, print_grid
 from pipelines.cli.printing.output import Format, Result, Target, aside, json_value, write, write_parquet
 from pipelines.formatting import cell_text, counted, local_time, number_text, printable
 from pipelines.warehouse import published
@@ -184,10 +183,15 @@ def _print_rows(part: Part, term: Rows, console: Console) -> None:
     )
     if not term.first_rows:
         return
-    table = Table()
-    for name in (term.row_is, "date", "adds", "file", "row"):
-        table.add_column(name, justify="right" if name in ("adds", "row") else "left", no_wrap=True)
-    for row in term.first_rows:
-        cells: Sequence[object] = (row.key, row.day or "", number_text(row.adds), row.source_file, row.row_number)
-        table.add_row(*(Text(printable(str(cell))) for cell in cells))
-    console.print(table, soft_wrap=False)
+    columns = [
+        Column(term.row_is, wraps=False),
+        Column("date", wraps=False),
+        Column("adds", is_number=True),
+        Column("file"),
+        Column("row", is_number=True),
+    ]
+    rows = [
+        (row.key, str(row.day or ""), number_text(row.adds), row.source_file, str(row.row_number))
+        for row in term.first_rows
+    ]
+    print_grid(console, columns, rows)
