@@ -454,7 +454,7 @@ def _checks(connection: duckdb.DuckDBPyConnection, models: set[str]) -> Checks:
 
 
 def _restatements(connection: duckdb.DuckDBPyConnection, cell: Cell) -> tuple[Restatement, ...]:
-    values = {
+    values: dict[str, str | date] = {
         "kpi_id": cell.variant.kpi_id,
         "variant": cell.variant.variant,
         "grain": cell.grain,

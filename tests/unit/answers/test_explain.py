@@ -1,5 +1,7 @@
 """How a value was made, computed by hand on a published file with five deals."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -13,6 +15,7 @@ from pipelines.answers.explain import Row, explain, rows_of_value
 from pipelines.answers.periods import Grain, Period
 from pipelines.answers.questions import QuestionError
 from pipelines.sql import quote_text
+from tests.conftest import PROJECT_DIR
 
 HOSTILE = "o'Neil $x; drop table marts.fct_deals --"
 MARTS = """
@@ -177,6 +180,26 @@ def test_nothing_counted_is_no_ratio(connection: duckdb.DuckDBPyConnection) -> N
     made = explain(connection, cell("value", "R2"))
     assert (made.numerator, made.denominator, made.value) == (0, 0, None)
     assert made.files == ()
+
+
+def test_nothing_slow_is_imported(tmp_path: Path) -> None:
+    file = tmp_path / "published.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(MARTS.replace("$hostile", quote_text(HOSTILE)))
+    code = """
+import sys
+import duckdb
+from pipelines.answers.explain import explain, rows_of_value
+from tests.unit.answers.test_explain import cell
+with duckdb.connect(sys.argv[1], read_only=True) as connection:
+    assert explain(connection, cell("value", "R1")).value == 0.25
+    assert connection.execute(rows_of_value(connection, cell("value", "R1"))).fetchall()
+print("imported", sorted({"dagster", "dbt", "great_expectations", "pandas"} & sys.modules.keys()))
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code, str(file)], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == "imported []\n"
 
 
 def test_a_value_without_a_description_is_told(connection: duckdb.DuckDBPyConnection) -> None:
