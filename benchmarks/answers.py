@@ -25,6 +25,7 @@ COMMANDS = (
     ("show", "revenue"),
     ("explain", "revenue"),
     ("explain", "win_rate", "--by", "rep=R17", "--period", "2025-Q3"),
+    ("explain", "revenue", "--period", "2025"),
     ("explain", "retention", "--variant", "grr"),
     ("why", "revenue"),
     ("why", "revenue", "--period", "2025-Q3", "--against", "last-year"),

@@ -209,6 +209,7 @@ class _Rows:
             "entity_id": cell.entity_id,
         }
         self._parts = parts_of(connection, measure.mart)
+        self._tables: dict[str, str] = {}
 
     def add_part(self, name: str, parts: dict[str, Part]) -> None:
         """Compute a part, after those that its formula needs, and add it to `parts`."""
@@ -221,7 +222,7 @@ class _Rows:
             value = _evaluate(self._connection, formula, {other: parts[other].value for other in names_in(formula)})
             parts[name] = Part(name, "formula", formula, value, ())
             return
-        found = tuple(self._rows(name, term) for term in terms)
+        found = tuple(map(self._rows, terms))
         statistic = terms[0].statistic
         value = sum((term.total for term in found), Decimal(0)) if statistic == "sum" else found[0].total
         parts[name] = Part(name, statistic, None, value, found)
@@ -289,28 +290,36 @@ class _Rows:
         """The condition that a row of a term is of the entity."""
         if self._cell.entity_type == "company":
             return "true"
+        if self._cell.entity_type not in term.entities:
+            raise QuestionError(f"{term.row_is} is not known by {self._cell.entity_type}.")
         return f"list_contains({entities_sql(term.entities[self._cell.entity_type])}, $entity_id)"
 
     def delivered(self, parts: Mapping[str, Part]) -> tuple[tuple[DeliveredFile, ...], dict[str, set[str]]]:
         """The delivered files with the rows of `parts`, most rows first, and the delivered tables by fact."""
         queries = {
-            f"select {quote_text(term.fact)} as fact, source_file, row_number from ({self._query(name, term)})": None
+            f"select {quote_text(term.fact)} as fact, source_file, row_number from {self._table(term)}": None
             for name in parts
             for term in self._terms(name)
             if not term.formula
         }
         self._execute(
-            "create or replace temp table counted_rows as "
-            "select distinct fact, source, table_name, delivered_on, source_file, row_number "
-            f"from ({' union all '.join(queries)}) inner join meta.delivered_files using (source_file)"
+            f"""
+            create or replace temp table counted_files as
+            select source, table_name, delivered_on, source_file, counted, facts
+            from (
+                select source_file, count(distinct row_number) as counted, list(distinct fact) as facts
+                from ({" union all ".join(queries)})
+                group by source_file
+            )
+            inner join meta.delivered_files using (source_file)
+            """
         )
         files = self._connection.execute(
-            "select source, table_name, delivered_on, source_file, count(distinct row_number) as counted "
-            "from counted_rows group by all order by counted desc, source_file"
+            "select * exclude (facts) from counted_files order by counted desc, source_file"
         ).fetchall()
         tables: dict[str, set[str]] = {}
         for fact, table in self._connection.execute(
-            "select distinct fact, source || '.' || table_name from counted_rows"
+            "select distinct unnest(facts), source || '.' || table_name from counted_files"
         ).fetchall():
             tables.setdefault(fact, set()).add(table)
         return tuple(DeliveredFile(*row) for row in files), tables
@@ -320,7 +329,7 @@ class _Rows:
             raise QuestionError(f"{self._measure.mart} does not say which rows make up {name}.")
         return self._parts[name]
 
-    def _rows(self, name: str, term: Term) -> Rows:
+    def _rows(self, term: Term) -> Rows:
         statistic = {
             "sum": "coalesce(sum(adds), 0)",
             "distinct": "count(distinct key)",
@@ -328,16 +337,16 @@ class _Rows:
             "p90": "quantile_cont(adds, 0.9)",
             "mean": "avg(adds)",
         }[term.statistic]
+        table = self._table(term)
         query = f"""
-            with counted as (from ({self._query(name, term)}) as of_term)
-
             select
-                (select count(*) from counted),
-                (select {statistic} from counted),
+                count(*),
+                {statistic},
                 (
                     select list(row(key, day, adds, source_file, row_number) order by day, key)
-                    from (from counted order by day, key limit {SHOWN_ROWS}) as first_rows
+                    from (from {table} order by day, key limit {SHOWN_ROWS}) as first_rows
                 )
+            from {table}
             """
         found = self._execute(query).fetchone()
         assert found is not None
@@ -345,15 +354,24 @@ class _Rows:
         return Rows(term.row_is, rows, total, tuple(Row(*row) for row in first_rows or ()))
 
     def _query(self, name: str, term: Term) -> str:
+        """The query for the rows of a term that count in the cell, as rows of a part."""
+        return f"select {quote_text(name)} as part, {quote_text(term.row_is)} as row_is, * from ({self._counted(term)})"
+
+    def _counted(self, term: Term) -> str:
         """The query for the rows of a term that count in the cell."""
-        if self._cell.entity_type not in ("company", *term.entities):
-            raise QuestionError(f"{name} is not known by {self._cell.entity_type}.")
         return (
-            f"select {quote_text(name)} as part, {quote_text(term.row_is)} as row_is, "
-            f"cast({term.key_sql} as varchar) as key, {term.day_sql} as day, {term.adds_sql} as adds, "
+            f"select cast({term.key_sql} as varchar) as key, {term.day_sql} as day, {term.adds_sql} as adds, "
             f"{term.file_sql} as source_file, {term.row_sql} as row_number "
             f"from {term.from_sql} where {term.where_sql} and {self._of_entity(term)}"
         )
+
+    def _table(self, term: Term) -> str:
+        """The rows of a term that count in the cell, found once."""
+        query = self._counted(term)
+        if query not in self._tables:
+            self._tables[query] = f"counted_{len(self._tables)}"
+            self._execute(f"create or replace temp table {self._tables[query]} as {query}")
+        return self._tables[query]
 
     def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
         return self._connection.execute(self.filled_in(query))
@@ -391,7 +409,7 @@ def _left_out(connection: duckdb.DuckDBPyConnection, measure: Measure, known: se
     needed = [entity for entity in measure.needs.split() if entity not in known]
     rows = connection.execute(
         f"""
-        with deliveries as (select distinct source, table_name, delivered_on from counted_rows)
+        with deliveries as (select distinct source, table_name, delivered_on from counted_files)
 
         select source, coalesce(table_name, entity), reason, sum(left_out_rows)
         from meta.left_out_rows
