@@ -17,13 +17,13 @@ _IN_WORDS = {
     "corrected": "corrected rows of {table}",
     "deleted": "deleted rows of {table}",
     "refund": "refunds in {table}",
-    "exchange rate": "rates in {table}",
-    "related rows": "rows of {table} that others refer to",
+    "exchange rate": "exchange rates in {table}",
+    "related rows": "changes in {table}",
 }
 _WITHOUT_TABLE = {
     "exchange rate": "exchange rates",
     "definition": "another definition",
-    "related rows": "rows that others refer to",
+    "related rows": "changes in related rows",
 }
 
 # Columns of `meta.restatement_causes`, in the order of `Cause`.

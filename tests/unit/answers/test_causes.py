@@ -45,6 +45,21 @@ def test_kinds_and_main_cause_name_each_delivered_table_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cause", "table", "text"),
+    [
+        ("refund", "refunds", "refunds in shop.refunds"),
+        ("exchange rate", "fx_rates", "exchange rates in shop.fx_rates"),
+        ("exchange rate", None, "exchange rates"),
+        ("related rows", "customers", "changes in shop.customers"),
+        ("related rows", None, "changes in related rows"),
+        ("definition", None, "another definition"),
+    ],
+)
+def test_a_cause_in_words(cause: str, table: str | None, text: str) -> None:
+    assert main_cause([Cause("net_amount", cause, "shop", table, DAY, 1, Decimal(1))]) == text
+
+
+@pytest.mark.parametrize(
     ("cause", "text"),
     [
         (LATE, "late: 2 rows of shop.order_items, delivered on 2025-03-01, net_amount +30"),

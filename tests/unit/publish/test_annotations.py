@@ -179,8 +179,7 @@ def test_a_restated_value_says_because_of_what(publications: Publications) -> No
         "revenue (net) was 1,000.00, is 950.50 because of deleted rows of shop.orders and 1 more cause; "
         "2 other values changed, too",
         "nps (period) was +10.0, is unknown",
-        "1 other value changed because of rows of shop.customers that others refer to; "
-        "revenue (net) of the company did not",
+        "1 other value changed because of changes in shop.customers; revenue (net) of the company did not",
     ]
 
 
