@@ -3,6 +3,7 @@
 Does not belong here: tables and files of results (`output.py`), and sentences about anything in particular.
 """
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -43,6 +44,15 @@ def printable(text: str) -> str:
     )
 
 
+# What isolates, embeds or overrides a direction. Marks are not among them: Arabic and Hebrew are written with them.
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def undirected(text: str) -> str:
+    """`text` without characters that would reverse the order of what stands beside it on a page or in a cell."""
+    return _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def local_time(moment: datetime, zone: ZoneInfo) -> str:
     """A time as every command writes it: to the minute, in the business time zone. Without a zone it is UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -52,3 +62,11 @@ def local_time(moment: datetime, zone: ZoneInfo) -> str:
 def counted(number: int, thing: str) -> str:
     """`1 row`, `2,000 rows`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def number_text(value: Decimal | float | None) -> str:
+    """A number as it is, with at most six decimals."""
+    if value is None:
+        return "unknown"
+    text = f"{value:,.6f}".rstrip("0").rstrip(".")
+    return text if "." not in text or len(text.split(".")[1]) != 1 else text + "0"

@@ -127,6 +127,15 @@ def alerts_test(
             raise typer.Exit(FAILED)
 
 
+@app.command("digest")
+def alerts_digest() -> None:
+    """Print the digest of each channel that receives one, as the current publication gives it. Sends nothing."""
+    from pipelines.cli.printing.alerts import print_digests
+
+    with _alerts() as service:
+        print_digests(service, console)
+
+
 @app.command("flush")
 def alerts_flush(dead: Annotated[bool, typer.Option("--dead", help="Also retry dead letters.")] = False) -> None:
     """Send what is due. Exit code 1 while there are dead letters."""

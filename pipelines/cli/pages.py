@@ -1,7 +1,9 @@
-"""`kpi pages`: the pages for people who read KPIs."""
+"""`kpi pages` and `kpi report`: pages for people who read KPIs, served or as files."""
 
 import os
 from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -11,6 +13,13 @@ from pipelines.cli.common import console, errors_in_words
 from pipelines.settings import get_settings
 
 app = typer.Typer()
+
+
+class FormatOfReport(StrEnum):
+    """How a report is written."""
+
+    html = "html"
+    xlsx = "xlsx"
 
 
 @app.command()
@@ -43,3 +52,27 @@ def pages(
     alive = None if parent is None else lambda: os.getppid() == parent
     with suppress(KeyboardInterrupt):
         serve(config, listener, alive)
+
+
+@app.command()
+def report(
+    role: Annotated[
+        str | None,
+        typer.Option(help="leaders, managers, marketing, sdrs, aes or customer-success; a workbook may have all."),
+    ] = None,
+    lang: Annotated[str, typer.Option(help="en or pl.")] = "en",
+    output: Annotated[
+        FormatOfReport | None, typer.Option("--format", help="By default, that of the file's extension, or html.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--output", help="Write to this file; by default, one in the current folder.")
+    ] = None,
+) -> None:
+    """Write a role's page as one HTML file that loads nothing, or the KPIs as an Excel workbook, to mail it."""
+    from pipelines.pages.report import write_report
+
+    with errors_in_words():
+        settings = get_settings()
+        as_workbook = output is FormatOfReport.xlsx or (output is None and to is not None and to.suffix == ".xlsx")
+        file = write_report(settings.published_dir, settings.zone, settings.pages_url, role, lang, as_workbook, to)
+    console.print(f"Written: {file}", markup=False)

@@ -4,6 +4,7 @@ Belongs here: routes, languages, headers that protect readers, errors as pages. 
 (`roles.py`, `sections/`), and how the server is started (`server.py`).
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 from babel import negotiate_locale
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -27,24 +28,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.answers.cells import publication_of
 from pipelines.answers.questions import QuestionError
-from pipelines.answers.rounding import decimal
 from pipelines.output import Format
-from pipelines.pages import charts
 from pipelines.pages.details import changed, cuts_of_kpi, explained, over_time
 from pipelines.pages.downloads import rows_file, values_file
-from pipelines.pages.notices import notices_of
 from pipelines.pages.publications import Publications
 from pipelines.pages.readers import EVERYTHING, Reader, Readers
+from pipelines.pages.rendering import HERE, render, templates
 from pipelines.pages.roles import PAGES, Page, cuts_of_page
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.leads import STAGES as LEAD_STAGES
-from pipelines.pages.sections.tiles import changes_of, ends_of
-from pipelines.pages.view import COMPANY, COMPARISONS, CUTS, GRAINS, State, View
+from pipelines.pages.view import COMPANY, State, View
 from pipelines.pages.words import LANGUAGES, Words
 from pipelines.warehouse import NotPublishedError
 
-_HERE = Path(__file__).parent
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_LOG = logging.getLogger("uvicorn.error")
 # Pages have no scripts, frames or forms to elsewhere, and load nothing but their own style sheet and icon.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -82,7 +79,7 @@ def application(config: PagesConfig) -> Starlette:
     return Starlette(
         routes=[
             Route("/", site.to_language),
-            Mount("/static", StaticFiles(directory=_HERE / "static")),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
             Route("/{language}", site.to_first_page),
             *(Route(f"/{{language}}/{name}", site.page(name, make)) for name, make in _DETAILS.items()),
             *(
@@ -102,6 +99,8 @@ def application(config: PagesConfig) -> Starlette:
             HTTPException: site.http_error,
             QuestionError: site.question_error,
             NotPublishedError: site.not_published,
+            duckdb.BinderException: site.of_an_earlier_version,
+            duckdb.CatalogException: site.of_an_earlier_version,
         },
     )
 
@@ -144,7 +143,6 @@ class _Site:
     def __init__(self, config: PagesConfig) -> None:
         self._config = config
         self._publications = Publications(config.published_dir)
-        self._templates = {language: _templates(Words(language)) for language in LANGUAGES}
 
     def to_language(self, request: Request) -> Response:
         """From an address without a language to the reader's own."""
@@ -194,6 +192,7 @@ class _Site:
             words = Words(language, publication_of(connection).currency)
             address = f"{_root(request)}/{language}"
             view = View(connection, opened, words, state, self._config.zone, address, page, reader.only)
+            view.check()
             response = respond(view)
         response.set_cookie("language", language, max_age=31_536_000, samesite="lax", httponly=True)
         return response
@@ -216,15 +215,7 @@ class _Site:
         return reader
 
     def _page(self, template: str, view: View, **values: Any) -> HTMLResponse:
-        made_from = {
-            "view": view,
-            "words": view.words,
-            "state": view.state,
-            "language": view.words.language,
-            "root": view.address.rpartition("/")[0],
-            "notices": notices_of(view),
-        }
-        return HTMLResponse(self._templates[view.words.language].get_template(template).render(**made_from, **values))
+        return HTMLResponse(render(template, view, **values))
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -236,11 +227,17 @@ class _Site:
     async def not_published(self, request: Request, error: Exception) -> Response:
         return self._error(request, 503, str(error))
 
+    async def of_an_earlier_version(self, request: Request, error: Exception) -> Response:
+        """Tables or columns that pages need are not in the publication."""
+        _LOG.error("The published file lacks what a page needs: %s", error)
+        message = "The published file was made by an earlier version of the pipeline. Publish again: kpi run."
+        return self._error(request, 503, message)
+
     def _error(self, request: Request, status: int, message: str) -> Response:
         language = _language(request, default=_preferred_language(request))
         words = Words(language)
         html = (
-            self._templates[language]
+            templates(language)
             .get_template("error.html")
             .render(words=words, status=status, message=message, root=_root(request), language=language)
         )
@@ -252,33 +249,6 @@ def _read(section: Section, view: View) -> Any:
     if view.only and not section.is_of_entity:
         return Missing(view.words.text("This part is about the whole company, and you may see only parts of it."))
     return section.read(view)
-
-
-def _templates(words: Words) -> Environment:
-    """The templates in one language."""
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
-    )
-    environment.install_gettext_translations(words.catalogue, newstyle=True)  # type: ignore[attr-defined]
-    environment.globals.update(
-        counted=words.counted,
-        charts=charts,
-        PAGES=PAGES,
-        LANGUAGES=LANGUAGES,
-        CUTS=CUTS,
-        GRAINS=GRAINS,
-        COMPARISONS=COMPARISONS,
-        LEAD_STAGES=LEAD_STAGES,
-    )
-    environment.filters.update(exact=decimal, changes=changes_of, ends=ends_of)
-    environment.filters["translated"] = lambda name, names: words.text(names[name]).lower() if name in names else name
-    environment.tests["missing"] = lambda value: isinstance(value, Missing)
-    return environment
 
 
 def _root(request: Request) -> str:

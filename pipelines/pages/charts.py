@@ -159,7 +159,27 @@ def bullet(value: float, target: float | None, earlier: float | None, ends: tupl
     return _svg(width, height, label, drawn, "bullet")
 
 
-def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
+def stacked(parts: Sequence[tuple[str, float, str]], label: str, width: int = 560, height: int = 28) -> Markup:
+    """A bar of parts that make up a whole, as (class, size, text); a text is written where it has room."""
+    whole, left, drawn = sum(size for _, size, _ in parts), 0.0, []
+    if not whole:
+        return Markup("")
+    for kind, size, text in parts:
+        wide = size / whole * width
+        title = f"<title>{escape(text)}</title>" if text else ""
+        drawn.append(
+            f'<rect class="{kind}" x="{round(left, 1)}" y="0" width="{round(wide, 1)}" height="{height}">{title}</rect>'
+        )
+        if text and height >= 20 and wide >= 44:
+            drawn.append(
+                f'<text class="on-{kind}" x="{round(left + wide / 2, 1)}" y="{height / 2 + 4}" '
+                f'text-anchor="middle">{escape(text)}</text>'
+            )
+        left += wide
+    return _svg(width, height, label, drawn, "stacked")
+
+
+def waterfall(steps: Sequence[Step], label: str, lower_is_better: bool = False, width: int = 720) -> Markup:
     """Horizontal bars from one total to another, a line per step, so that long names have room."""
     left, right, line = 220, 110, 26
     reached, spans = 0.0, []
@@ -175,7 +195,7 @@ def waterfall(steps: Sequence[Step], label: str, width: int = 720) -> Markup:
     x = _Scale(shown, left, width - right) if cut_off else _Scale([*shown, 0.0], left, width - right, from_zero=True)
     drawn = []
     for number, (step, (start, end)) in enumerate(zip(steps, spans, strict=True)):
-        kind = "total" if step.is_total else "up" if end >= start else "down"
+        kind = "total" if step.is_total else "up" if (end >= start) != lower_is_better else "down"
         first, last = sorted((x(max(start, x.low)), x(end)))
         y = number * line
         drawn.append(

@@ -124,7 +124,9 @@ def changed(view: View) -> Changed:
         ),
     ]
     title = words.text("%(kpi)s: what each part contributed to the change", kpi=measure.name)
-    return Changed(measure, answer, factors, cut, lines, charts.waterfall(steps, title))
+    return Changed(
+        measure, answer, factors, cut, lines, charts.waterfall(steps, title, measure.good_direction == "down")
+    )
 
 
 def _value(view: View, value: Fraction, measure: Measure) -> str:

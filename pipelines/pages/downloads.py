@@ -12,7 +12,7 @@ from pipelines.answers.cells import find_cell
 from pipelines.answers.explain import rows_of_value
 from pipelines.answers.periods import Choice
 from pipelines.answers.shown import find_rows
-from pipelines.output import NUMBER_FORMATS, Excel, Format, Result, Target, write
+from pipelines.output import NUMBER_FORMATS, OTHER_NUMBERS, Excel, Format, Result, Target, write
 from pipelines.pages.details import measure_of
 from pipelines.pages.view import View
 
@@ -29,7 +29,7 @@ def values_file(view: View, form: Format) -> Response:
     measure, state = measure_of(view), view.state
     shown = find_rows(view.connection, measure.kpi_id, state.cut, Choice(state.grain), measure.variant)
     result = Result.of(view.connection.execute(shown.query))
-    formats = dict.fromkeys(("value", "ci_low", "ci_high", "target"), NUMBER_FORMATS.get(measure.unit, "#,##0.0###"))
+    formats = dict.fromkeys(("value", "ci_low", "ci_high", "target"), NUMBER_FORMATS.get(measure.unit, OTHER_NUMBERS))
     named = Result(result.columns, result.types, result.rows, formats)
     return _file(view, named, form, f"{measure.kpi_id}_{measure.variant}_by_{state.cut}_{state.grain}")
 
@@ -40,8 +40,7 @@ def rows_file(view: View, form: Format) -> Response:
     cell, _ = find_cell(
         view.connection, measure.kpi_id, measure.variant, view.period.label, view.state.grain, view.state.by
     )
-    query, parameters = rows_of_value(view.connection, cell)
-    result = Result.of(view.connection.execute(query, parameters))
+    result = Result.of(view.connection.execute(rows_of_value(view.connection, cell)))
     return _file(view, result, form, f"rows_of_{measure.kpi_id}_{measure.variant}_{view.period.label}")
 
 

@@ -10,8 +10,20 @@ from pipelines.pages.sections import Section
 from pipelines.pages.sections.activity import activity
 from pipelines.pages.sections.attainment import attainment
 from pipelines.pages.sections.comparison import comparison
+from pipelines.pages.sections.customers import MOVEMENTS, NPS, NPS_TRENDS, REVENUE_RETENTION, TRIANGLE
+from pipelines.pages.sections.health import (
+    ANNOTATIONS,
+    CHECKS,
+    DEFINITIONS,
+    LEFT_OUT,
+    QUARANTINE,
+    RESTATEMENTS,
+    SOURCES,
+    VERSION,
+)
 from pipelines.pages.sections.history import history
 from pipelines.pages.sections.leads import first_touch, funnel, open_leads
+from pipelines.pages.sections.marketing import ATTRIBUTION, COHORTS, FUNNEL, SPEND
 from pipelines.pages.sections.moved import moved, tree
 from pipelines.pages.sections.pipeline import open_deals, pipeline
 from pipelines.pages.sections.tiles import cuts_of, tiles
@@ -114,6 +126,10 @@ MARKETING = Page(
             ("cac", "ltv_cac"),
             ("cac", "payback_months"),
         ),
+        SPEND,
+        FUNNEL,
+        ATTRIBUTION,
+        COHORTS,
     ),
 )
 
@@ -199,6 +215,11 @@ CUSTOMER_SUCCESS = Page(
             ("nps", "trailing_90d"),
             ("nps", "response_rate"),
         ),
+        TRIANGLE,
+        MOVEMENTS,
+        REVENUE_RETENTION,
+        NPS,
+        NPS_TRENDS,
     ),
 )
 
@@ -210,7 +231,8 @@ DATA = Page(
         N_("What did the checks find?"),
         N_("Which published numbers changed later, and why?"),
     ),
-    (),
+    (SOURCES, CHECKS, QUARANTINE, LEFT_OUT, RESTATEMENTS, ANNOTATIONS, DEFINITIONS, VERSION),
 )
 
 PAGES = {page.name: page for page in (LEADERS, MANAGERS, MARKETING, SDRS, AES, CUSTOMER_SUCCESS, DATA)}
+ROLES = {name: page for name, page in PAGES.items() if page is not DATA}  # those that are also reports

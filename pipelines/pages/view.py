@@ -19,6 +19,7 @@ from pipelines.answers.periods import Comparison, Grain, Period, Periods, period
 from pipelines.answers.questions import QuestionError
 from pipelines.pages.publications import Opened
 from pipelines.pages.words import N_, Words
+from pipelines.sql import literals, quote_text, with_values
 
 Choice = TypeVar("Choice", Grain, Comparison)
 
@@ -159,7 +160,7 @@ class Measure:
     formula: str
     kpi_name: str
     description: str
-    good_direction: str
+    good_direction: str  # up, down or none
     is_default: bool
 
 
@@ -176,6 +177,10 @@ class View:
     page: str = ""  # the page's own name in its address
     # The entities that the reader may see, by cut; without any, the whole company and all its parts.
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def fetch(self, query: str, **values: str | int | date | Iterable[str | date]) -> list[tuple[Any, ...]]:
+        """The rows of a query with `values` in place of its parameters, `$name`."""
+        return self.connection.execute(with_values(query, values)).fetchall()
 
     @cached_property
     def publication(self) -> Published:
@@ -212,7 +217,7 @@ class View:
             f"""
             select
                 variants.kpi_id, variants.variant, variants.unit, variants.{name}, variants.{formula},
-                catalogue.{name}, catalogue.{self.words.column("description")}, catalogue.good_direction,
+                catalogue.{name}, catalogue.{self.words.column("description")}, variants.good_direction,
                 variants.variant = catalogue.default_variant
             from marts.kpi_variants as variants
             inner join marts.kpi_catalogue as catalogue using (kpi_id)
@@ -225,7 +230,7 @@ class View:
         """The entities by which the page can be filtered, as (id, name) by cut; read once per publication."""
         if "entities" not in self.opened.known:
             found: dict[str, list[tuple[str, str]]] = {cut: [] for cut in CUTS}
-            for cut, entity_id, name in self.connection.execute(
+            for cut, entity_id, name in self.fetch(
                 f"""
                 select entity_type, entity_id, any_value(coalesce(entity_name, entity_id)) as name
                 from {SCORECARD}
@@ -233,8 +238,8 @@ class View:
                 group by entity_type, entity_id
                 order by name
                 """,
-                {"cuts": list(CUTS)},
-            ).fetchall():
+                cuts=CUTS,
+            ):
                 found[cut].append((entity_id, name))
             self.opened.known["entities"] = {cut: of_cut for cut, of_cut in found.items() if of_cut}
         known: dict[str, list[tuple[str, str]]] = self.opened.known["entities"]
@@ -253,6 +258,17 @@ class View:
         if self.state.entity not in known:
             raise unknown(self.state.cut, self.state.entity, known)
         return known[self.state.entity]
+
+    def check(self) -> None:
+        """Look up what the URL names, before anything is read for it.
+
+        Raises:
+            QuestionError: there is no such period or entity.
+        """
+        known = [self.period.label]
+        if self.state.cut != COMPANY:
+            known.append(self.entity_name)
+        assert all(known)
 
     def of(self, period: Period) -> "View":
         """The same for another period; what does not depend on the period is not read again."""
@@ -280,12 +296,13 @@ class View:
 
     @cached_property
     def _earlier_starts(self) -> dict[Comparison, date]:
-        row = self.connection.execute(
+        [row] = self.fetch(
             "select prior_period_start, last_year_period_start from marts.dim_period "
             "where grain = $grain and period_start = $start",
-            {"grain": self.state.grain, "start": self.period.start},
-        ).fetchone()
-        return dict(zip(Comparison, row or (), strict=False))
+            grain=self.state.grain,
+            start=self.period.start,
+        )
+        return dict(zip(Comparison, row, strict=True))
 
     def rows(
         self,
@@ -300,27 +317,27 @@ class View:
         By default, they are of every period of the chosen grain.
         """
         cuts = [cut] if isinstance(cut, str) else list(cut)
-        conditions = ["grain = $grain", "entity_type in (select unnest($cuts))"]
-        parameters: dict[str, Any] = {"grain": grain or self.state.grain, "cuts": cuts}
-        either = []
-        for number, (kpi_id, variant) in enumerate(measures):
-            either.append(f"(kpi_id = $kpi_{number} and variant = $variant_{number})")
-            parameters |= {f"kpi_{number}": kpi_id, f"variant_{number}": variant}
-        conditions.append(f"({' or '.join(either)})")
+        either = " or ".join(
+            f"(kpi_id = {quote_text(kpi_id)} and variant = {quote_text(variant)})" for kpi_id, variant in measures
+        )
+        conditions = [f"({either})", "grain = $grain", "list_contains($cuts, entity_type)"]
         if self.only:
-            conditions.append("(entity_type, entity_id) in (select unnest($allowed, max_depth := 2))")
-            allowed = [{"cut": one, "id": entity_id} for one, ids in self.only.items() for entity_id in ids]
-            parameters["allowed"] = allowed
+            allowed = [
+                f"(entity_type = {quote_text(one)} and list_contains({literals(entities)}, entity_id))"
+                for one, entities in self.only.items()
+            ]
+            conditions.append(f"({' or '.join(allowed)})")
         if entity is not None:
             conditions.append("entity_id = $entity")
-            parameters["entity"] = entity
         if periods is not None:
             conditions.append("list_contains($starts, period_start)")
-            parameters["starts"] = [period.start for period in periods]
-        found = self.connection.execute(
+        found = self.fetch(
             f"select {_COLUMNS} from {SCORECARD} where {' and '.join(conditions)} order by period_start, entity_id",
-            parameters,
-        ).fetchall()
+            grain=grain or self.state.grain,
+            cuts=cuts,
+            entity=entity or "",
+            starts=[period.start for period in periods or ()],
+        )
         return [Row(*row) for row in found]
 
     def link(self, page: str, **changes: Any) -> str:

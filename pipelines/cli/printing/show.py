@@ -23,7 +23,7 @@ from pipelines.answers.cells import SCORECARD, Published, Variant, all_of, publi
 from pipelines.answers.periods import Choice, Comparison, Grain, Periods
 from pipelines.answers.shown import find_rows
 from pipelines.formatting import cell_text, printable
-from pipelines.output import NUMBER_FORMATS, Format, Result, Target, aside, write, write_parquet
+from pipelines.output import NUMBER_FORMATS, OTHER_NUMBERS, Format, Result, Target, aside, write, write_parquet
 from pipelines.partitions import days_in_words
 from pipelines.sql import quote_text
 from pipelines.warehouse import published
@@ -93,7 +93,7 @@ def show_kpi(
             notes += _periods_that_began_late(records, periods)
             notes += _deliveries_in_question(connection, publication)
         else:
-            formats = dict.fromkeys(_IN_UNIT, NUMBER_FORMATS.get(chosen.unit, "#,##0.0###"))
+            formats = dict.fromkeys(_IN_UNIT, NUMBER_FORMATS.get(chosen.unit, OTHER_NUMBERS))
             ratio = chosen.unit not in ("money", "count")
             formats |= {"attainment": "0.00%"}
             formats |= dict.fromkeys(("numerator", "denominator"), "#,##0.####" if ratio else formats["value"])

@@ -15,7 +15,7 @@ _HISTORY = 13  # periods of a sparkline: a year and the same period a year befor
 
 @dataclass(frozen=True)
 class Change:
-    """How a value differs from an earlier one; `is_better` is None if it does not."""
+    """How a value differs from an earlier one; `is_better` is None if neither is good."""
 
     comparison: Comparison
     earlier: object
@@ -103,7 +103,9 @@ def changes_of(row: Row, measure: Measure) -> tuple[Change, ...]:
         earlier, delta, is_significant = row.compared(comparison)
         if delta is None:  # of what is immature, too: the scorecard compares like with like only
             continue
-        better = None if delta == 0 else (delta > 0) == (measure.good_direction == "up")
+        better = (
+            None if delta == 0 or measure.good_direction == "none" else (delta > 0) == (measure.good_direction == "up")
+        )
         changes.append(Change(comparison, earlier, delta, is_significant, better))
     return tuple(changes)
 

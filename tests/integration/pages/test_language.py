@@ -11,6 +11,7 @@ from tests.conftest import Installation
 
 # Words that are the same in both languages.
 SAME = {"KPI", "Marketing", "SDR", "Status", "Segment", "Region", "CSV", "Excel", "English", "Polski", "lead", "n ="}
+SAME |= {"NPS", "MQL", "SQL"}
 NOT_WORDS = {"code", "data", "script", "style", "title"}
 ADDRESSES = [
     *PAGES,
@@ -23,7 +24,7 @@ ADDRESSES = [
 
 
 class Texts(HTMLParser):
-    """The texts of a page that are words for people, outside code and numbers."""
+    """The texts of a page that are words for people, outside code, numbers, names, and what says that it is English."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class Texts(HTMLParser):
         for name in ("aria-label", "title"):
             if given.get(name):
                 self.texts.add(str(given[name]))
-        if tag in NOT_WORDS:
+        if tag in NOT_WORDS or given.get("translate") == "no" or (given.get("lang") == "en" and tag != "html"):
             self._inside.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
