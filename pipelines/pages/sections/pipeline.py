@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from markupsafe import Markup
 
 from pipelines.pages import charts
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.facts import Bands, Filter, filter_of, lacks
+from pipelines.pages.sections.facts import Bands, filter_of, lacks
 from pipelines.pages.view import View
 from pipelines.pages.words import N_
 
@@ -113,11 +114,7 @@ def stages_of(view: View) -> Pipeline | Missing:
     age = "$as_of - deals.created_on"
     rows = view.connection.execute(
         f"""
-        with places as (
-            select stage, avg(event_number) as place from marts.fct_opportunity_stage_events group by stage
-        ),
-
-        open_deals as (
+        with open_deals as (
             select
                 stages.stage, coalesce(deals.amount, 0) as amount, deals.amount is null as has_no_amount,
                 {age} as age, $as_of - stages.entered_on as days_in_stage, {_AGES.number_of(age)} as band
@@ -134,19 +131,32 @@ def stages_of(view: View) -> Pipeline | Missing:
             )
         }
         from open_deals
-        left join places using (stage)
         group by grouping sets ((), (stage))
-        order by grouping(stage), any_value(place), stage
+        order by grouping(stage), stage
         """,
         {"as_of": view.publication.as_of_date, **wanted.parameters},
     ).fetchall()
     *stages, total = rows
     if not stages:
         return _nothing(view)
+    places = _places(view)
+    stages.sort(key=lambda row: places[row[0]])
     largest = max(float(row[2]) for row in stages)
     return Pipeline(
         tuple(_AGES.names(view)), tuple(_stage(view, row, largest) for row in stages), _stage(view, total, 0)
     )
+
+
+def _places(view: View) -> dict[str, float]:
+    """Where deals pass each stage on average: as their first, second and so on; read once per publication."""
+    if "places of stages" not in view.opened.known:
+        view.opened.known["places of stages"] = dict(
+            view.connection.execute(
+                "select stage, avg(event_number) from marts.fct_opportunity_stage_events group by stage"
+            ).fetchall()
+        )
+    known: dict[str, float] = view.opened.known["places of stages"]
+    return known
 
 
 def _stage(view: View, row: Sequence[Any], largest: float) -> Stage:
@@ -170,32 +180,30 @@ def deals_of(view: View) -> Deals | Missing:
     wanted = filter_of(view, _CUTS)
     if isinstance(wanted, Missing):
         return wanted
-    largest, oldest = (_listed(view, wanted, order) for order in ("amount desc nulls last", "age desc nulls last"))
-    if not largest:
-        return _nothing(view)
-    found = view.connection.execute(
-        f"select count(*), count(deals.expected_close_date) {_OPEN} and {wanted.condition}",
-        {"as_of": view.publication.as_of_date, **wanted.parameters},
-    ).fetchone()
-    total, expected = found or (0, 0)
-    return Deals(largest, oldest, total, bool(expected), view.state.cut != "rep")
-
-
-def _listed(view: View, wanted: Filter, order: str) -> tuple[Deal, ...]:
     rows = view.connection.execute(
         f"""
-        select
-            stages.opportunity_id, stages.stage, deals.amount as amount, $as_of - deals.created_on as age,
-            $as_of - stages.entered_on, deals.expected_close_date,
-            case when deals.expected_close_date < $as_of then $as_of - deals.expected_close_date end,
-            stages.owner_id, coalesce(reps.rep_name, stages.owner_id)
-        {_OPEN} and {wanted.condition}
-        order by {order}, stages.opportunity_id
-        limit {_SHOWN}
+        with listed as (
+            select
+                stages.opportunity_id, stages.stage, deals.amount, $as_of - deals.created_on as age,
+                $as_of - stages.entered_on, deals.expected_close_date,
+                case when deals.expected_close_date < $as_of then $as_of - deals.expected_close_date end,
+                stages.owner_id, coalesce(reps.rep_name, stages.owner_id),
+                row_number() over (order by deals.amount desc nulls last, stages.opportunity_id) as by_amount,
+                row_number() over (order by deals.created_on nulls last, stages.opportunity_id) as by_age,
+                count(*) over () as deals, count(deals.expected_close_date) over () as expected
+            {_OPEN} and {wanted.condition}
+        )
+
+        select * from listed where by_amount <= {_SHOWN} or by_age <= {_SHOWN}
         """,
         {"as_of": view.publication.as_of_date, **wanted.parameters},
     ).fetchall()
-    return tuple(Deal(*row) for row in rows)
+    if not rows:
+        return _nothing(view)
+    listed = [(Deal(*deal), by_amount, by_age) for *deal, by_amount, by_age, _, _ in rows]
+    largest, oldest = (tuple(one[0] for one in sorted(listed, key=itemgetter(place))[:_SHOWN]) for place in (1, 2))
+    *_, deals, expected = rows[0]
+    return Deals(largest, oldest, deals, bool(expected), view.state.cut != "rep")
 
 
 def _nothing(view: View) -> Missing:
