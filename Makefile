@@ -10,7 +10,8 @@ GET_UV := tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && PATH="$$PATH:$$
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run pages dev test test-nightly bench lint format translations screenshots docs lock clean
+.PHONY: help setup setup-dev run pages dev test test-nightly bench lint lint-python lint-types lint-sql lint-definitions \
+    format translations screenshots docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,17 +52,27 @@ test-nightly: setup-dev ## a million rows; docs/tour.md; a daemon that alerts; h
 bench: setup-dev ## what a day costs beside others, dbt over plain SQL, grains, checks, answers, how many drafts are right, growth (SCALE=1: a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead
 	$(BIN)/python -m benchmarks.quality
-	SCALE=1 $(BIN)/python -m benchmarks.answers
-	SCALE=1 $(BIN)/python -m benchmarks.pages
+	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.answers &&) true
+	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.pages &&) true
 	$(BIN)/python -m pytest --quiet --capture=no tests/unit/onboarding/test_corpus.py
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.growth &&) true
 
 lint: setup-dev ## ruff, mypy, sqlfluff, and that Dagster can load every definition
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 lint-python lint-types lint-sql lint-definitions
+
+# mypy uses one core, and takes as long as the others together.
+lint-python:
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+
+lint-types:
 	$(BIN)/python -m mypy
-	$(BIN)/python -m sqlfluff lint --processes 2 dbt_project/models dbt_project/tests tests/realdata
+
+lint-sql:
+	$(BIN)/python -m sqlfluff lint dbt_project/models dbt_project/tests tests/realdata
+
+lint-definitions:
 	$(BIN)/python -m pipelines validate
 
 format: setup-dev ## rewrite Python and SQL in the house style

@@ -71,9 +71,8 @@ _NAMES_OF_VERSION_2 = " ".join(
     f"where json_type(body, '$.{old}') is not null;"
     for old, new in _RENAMED.items()
 )
-REPORTS_KEPT = timedelta(
-    days=7
-)  # longer than sensors look back for runs to report; a watch makes thousands of reports a day
+# Longer than sensors look back for runs to report; a watch makes thousands of reports a day.
+REPORTS_KEPT = timedelta(days=7)
 _OPEN = "state <> 'resolved'"
 _NOTICE = (
     "notice_id, key, channel, threads, content, state, attempts, queued_at, next_try_at, sent_at, last_error, delivered"

@@ -4,6 +4,7 @@ Belongs here: routes, languages, headers that protect readers, errors as pages. 
 (`roles.py`, `sections/`), and how the server is started (`server.py`).
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 from babel import negotiate_locale
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -39,6 +41,7 @@ from pipelines.pages.words import LANGUAGES, Words
 from pipelines.warehouse import NotPublishedError
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_LOG = logging.getLogger("uvicorn.error")
 # Pages have no scripts, frames or forms to elsewhere, and load nothing but their own style sheet and icon.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -96,6 +99,8 @@ def application(config: PagesConfig) -> Starlette:
             HTTPException: site.http_error,
             QuestionError: site.question_error,
             NotPublishedError: site.not_published,
+            duckdb.BinderException: site.of_an_earlier_version,
+            duckdb.CatalogException: site.of_an_earlier_version,
         },
     )
 
@@ -221,6 +226,12 @@ class _Site:
 
     async def not_published(self, request: Request, error: Exception) -> Response:
         return self._error(request, 503, str(error))
+
+    async def of_an_earlier_version(self, request: Request, error: Exception) -> Response:
+        """Tables or columns that pages need are not in the publication."""
+        _LOG.error("The published file lacks what a page needs: %s", error)
+        message = "The published file was made by an earlier version of the pipeline. Publish again: kpi run."
+        return self._error(request, 503, message)
 
     def _error(self, request: Request, status: int, message: str) -> Response:
         language = _language(request, default=_preferred_language(request))

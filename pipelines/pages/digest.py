@@ -38,31 +38,25 @@ class Digest:
     page: str
 
 
-@dataclass(frozen=True)
-class _Move:
-    measure: Measure
-    row: Row
-
-
 def digest_of(source: Source, language: str, grain: Grain) -> Digest | None:
     """What moved in the last complete period of `grain`; None if nothing did.
 
     Of a figure that is known only later, such as the conversion of leads, it is the last period that is known.
     """
     view = source.view(language, LEADERS.name, State(grain))
-    moves = [_Move(view.measures[row.kpi_id, row.variant], row) for row in _moved(view)]
-    if not moves:
+    moved = _moved(view)
+    if not moved:
         return None
-    lines = [_line(view, move) for move in moves[:_MOST_LINES]]
-    if (more := len(moves) - _MOST_LINES + 1) > 1:
+    lines = [_line(view, row) for row in moved[:_MOST_LINES]]
+    if (more := len(moved) - _MOST_LINES + 1) > 1:
         lines[-1] = view.words.counted("%(num)s more, see the page.", "%(num)s more, see the page.", more)
     return Digest(
         view.period.label,
-        tuple(f"{one.row.kpi_id} {one.row.variant} {one.row.start} {one.row.delta > 0}" for one in moves),
+        tuple(f"{row.kpi_id} {row.variant} {row.start} {row.delta > 0}" for row in moved),
         view.words.counted(
             "%(period)s: %(num)s key figure moved by more than noise",
             "%(period)s: %(num)s key figures moved by more than noise",
-            len(moves),
+            len(moved),
             period=view.words.period(view.period, grain),
         ),
         tuple(lines),
@@ -71,14 +65,14 @@ def digest_of(source: Source, language: str, grain: Grain) -> Digest | None:
 
 
 def _moved(view: View) -> list[Row]:
-    """The newest known value of each key figure whose change is more than noise, in the order of the page."""
+    """The newest value of each key figure whose change is more than noise, in the order of the page."""
     until = [period for period in view.calendar.periods if period.start <= view.period.start]
     by_measure: dict[tuple[str, str], list[Row]] = {}
     for row in view.rows(LEADERS.measures, periods=until):
-        if row.value is not None:
+        if row.status != "immature":  # one that nobody delivers any more has no value then, and is not told again
             by_measure.setdefault((row.kpi_id, row.variant), []).append(row)
-    found = [by_measure[one] for one in LEADERS.measures if one in by_measure]
-    return [rows[-1] for rows in found if _is_more_than_noise(rows, view.measures[rows[-1].kpi_id, rows[-1].variant])]
+    found = [(view.measures[one], by_measure[one]) for one in LEADERS.measures if one in by_measure]
+    return [rows[-1] for measure, rows in found if _is_more_than_noise(rows, measure)]
 
 
 def _is_more_than_noise(rows: Sequence[Row], measure: Measure) -> bool:
@@ -104,9 +98,9 @@ def _size(row: Row, measure: Measure) -> float | None:
     return float(row.delta) / mean if mean > 0 else None
 
 
-def _line(view: View, move: _Move) -> str:
+def _line(view: View, row: Row) -> str:
     """`Net revenue, Dec 25: €4,425,291, +17.8 % vs Nov 25, mainly channel Web: +€301,204.`"""
-    measure, row, words = move.measure, move.row, view.words
+    measure, words = view.measures[row.kpi_id, row.variant], view.words
     at = replace(view, state=replace(view.state, period=view.at(row.start).label))
     moved = words.text(
         "%(kpi)s, %(period)s: %(value)s, %(change)s vs %(earlier)s",
@@ -116,7 +110,7 @@ def _line(view: View, move: _Move) -> str:
         change=words.change(row.delta, row.prior_value, measure.unit),
         earlier=at.earlier_label(Comparison.prior),
     )
-    driver = _largest_driver(view, move, at.period.label)
+    driver = _largest_driver(at, measure)
     if driver is None or driver.driver.contribution is None:
         return words.text("%(moved)s; no part of it stands out.", moved=moved)
     return words.text(
@@ -128,13 +122,11 @@ def _line(view: View, move: _Move) -> str:
     )
 
 
-def _largest_driver(view: View, move: _Move, period: str) -> Finding | None:
+def _largest_driver(view: View, measure: Measure) -> Finding | None:
     """Of the parts that changed by more than noise, in the direction of the change, the one that contributes most."""
-    measure = move.measure
+    period, grain = view.period.label, view.state.grain
     try:
-        answer = why(
-            view.connection, measure.kpi_id, period, Comparison.prior, variant=measure.variant, grain=view.state.grain
-        )
+        answer = why(view.connection, measure.kpi_id, period, Comparison.prior, variant=measure.variant, grain=grain)
     except QuestionError:
         return None
     alike = [

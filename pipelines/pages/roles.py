@@ -158,7 +158,10 @@ SDRS = Page(
             ("lead_conversion", "cohort_30d"),
             ("lead_conversion", "cohort_60d"),
             ("lead_conversion", "cohort_90d"),
-            note=N_("A cohort is the leads that arrived in a period. Its rate is known when all of them had the days."),
+            note=N_(
+                "A cohort is the leads that arrived in a period. Its rate is known once all of them have had that many "
+                "days."
+            ),
         ),
         open_leads(),
     ),

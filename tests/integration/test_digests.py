@@ -21,6 +21,7 @@ from tests.unit.alerts.conftest import MONDAY, World, finding
 
 PAGE = "http://127.0.0.1:3003"
 FILE = {"kind": "file", "path": "people.jsonl"}
+MUCH = 30  # times as much: in a small company, less can be noise
 MOVED = ("month", "2025-12-01"), ("week", "2025-12-29")  # the periods that are the last complete ones
 
 
@@ -56,11 +57,12 @@ def multiplied_revenue(connection: duckdb.DuckDBPyConnection, times: int) -> lis
     for grain, start in MOVED if times != 1 else ():
         of = f"kpi_id = 'revenue' and variant = 'net' and grain = '{grain}' and period_start = '{start}'"
         of_web = f"{of} and entity_type = 'channel' and entity_id = 'web'"
-        [[value]] = connection.execute(f"select value from marts.kpi_scorecard where {of_web}").fetchall()
-        more = (times - 1) * value
+        [[more, cases]] = connection.execute(
+            f"select {times - 1} * value, {times - 1} * sample_size from marts.kpi_scorecard where {of_web}"
+        ).fetchall()
         changes += [
             f"update marts.kpi_scorecard set value = value + {more}, numerator = numerator + {more}, "
-            f"delta = delta + {more} where {rows}"
+            f"delta = delta + {more}, sample_size = sample_size + {cases} where {rows}"
             for rows in (of_web, f"{of} and entity_type = 'company'")
         ]
     return changes
@@ -78,7 +80,7 @@ def tick(world: World) -> None:
 def test_a_mail_says_in_the_channels_language_what_moved_and_why(
     publish: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish("p1", 5)
+    publish("p1", MUCH)
     with duckdb.connect(str(tmp_path / "published" / "kpi.duckdb"), read_only=True) as connection:
         [[value, delta]] = connection.execute(
             "select value, delta from marts.kpi_scorecard where kpi_id = 'revenue' and variant = 'net' "
@@ -100,7 +102,7 @@ def test_a_mail_says_in_the_channels_language_what_moved_and_why(
     assert 1 <= len(lines) <= 5
     [revenue] = [line for line in lines if line.startswith("Przychód netto")]
     digits = f"{round(value):,}".replace(",", " ")
-    share = f"{100 * delta / (value - delta):.1f}".replace(".", ",")
+    share = f"{100 * delta / (value - delta):,.1f}".replace(",", " ").replace(".", ",")
     assert f"{digits} €, +{share} %" in revenue
     assert re.search(r"kanał web: \+[\d ]+ €\.$", revenue)
     assert link == f"page: {PAGE}/pl/leaders?grain=week&period=2026-W01"
@@ -117,7 +119,7 @@ def test_nothing_is_sent_when_nothing_moved(publish: Callable[..., None], tmp_pa
 def test_a_channel_that_asks_for_no_digest_receives_none(
     publish: Callable[..., None], tmp_path: Path, asked: dict[str, Any]
 ) -> None:
-    publish("p1", 5)
+    publish("p1", MUCH)
     at = world(tmp_path, people={**FILE, **asked})
     tick(at)
     assert at.notices() == []
@@ -126,7 +128,7 @@ def test_a_channel_that_asks_for_no_digest_receives_none(
 def test_the_same_week_is_told_once_however_often_it_is_published(publish: Callable[..., None], tmp_path: Path) -> None:
     at = world(tmp_path, people={**FILE, "digest": "weekly"})
     for number in range(3):
-        publish(f"p{number}", 5 + number)
+        publish(f"p{number}", MUCH + number)
         tick(at)
         tick(at)
         at.later(days=1)
@@ -137,11 +139,12 @@ def test_the_same_week_is_told_once_however_often_it_is_published(publish: Calla
 def test_a_change_is_told_once_and_another_change_anew(publish: Callable[..., None], tmp_path: Path) -> None:
     at = world(tmp_path, people={**FILE, "digest": "on_change"})
     other = (
-        "update marts.kpi_scorecard set is_delta_significant = true, delta = 0.1, prior_value = value - 0.1 where "
-        "kpi_id = 'win_rate' and variant = 'closed_count' and period_start = '2025-12-01' and entity_type = 'company'"
+        "update marts.kpi_scorecard set is_delta_significant = true, delta = 0.1, prior_value = value - 0.1, "
+        "status = 'ok' where kpi_id = 'win_rate' and variant = 'closed_count' and period_start = '2025-12-01' "
+        "and entity_type = 'company'"
     )
     for number, changes in enumerate([(), (), (other,), ()]):
-        publish(f"p{number}", 5, *changes)
+        publish(f"p{number}", MUCH, *changes)
         tick(at)
     first, second = at.notices()
     assert first["key"] != second["key"]
@@ -151,9 +154,9 @@ def test_a_change_is_told_once_and_another_change_anew(publish: Callable[..., No
 
 def test_a_rollback_and_a_restart_repeat_nothing(publish: Callable[..., None], tmp_path: Path) -> None:
     at = world(tmp_path, people={**FILE, "digest": "on_change"})
-    publish("p1", 5)
+    publish("p1", MUCH)
     tick(at)
-    publish("p2", 7)
+    publish("p2", MUCH + 2)
     tick(at)
     point_to(tmp_path / "publications" / "p1", tmp_path / "published")
     at.said = {**at.said, "routes": [{"channels": ["people"], "severities": ["critical"]}]}
@@ -162,7 +165,7 @@ def test_a_rollback_and_a_restart_repeat_nothing(publish: Callable[..., None], t
 
 
 def test_each_channel_receives_its_own(publish: Callable[..., None], tmp_path: Path) -> None:
-    publish("p1", 5)
+    publish("p1", MUCH)
     at = world(
         tmp_path,
         people={**FILE, "digest": "weekly"},
@@ -191,8 +194,29 @@ def test_five_lines_at_most(publish: Callable[..., None], tmp_path: Path) -> Non
     assert notice["lines"][-1] == f"{moved - 4} more, see the page."
 
 
+@pytest.mark.parametrize(("status", "is_told"), [("immature", True), ("no_data", False)])
+def test_what_is_known_later_is_told_later_and_what_ended_is_not_told_again(
+    publish: Callable[..., None], tmp_path: Path, status: str, is_told: bool
+) -> None:
+    of = "kpi_id = 'nps' and variant = 'trailing_90d' and entity_type = 'company' and grain = 'month'"
+    publish(
+        "p1",
+        1,
+        "update marts.kpi_scorecard set delta = 0, is_delta_significant = false",
+        "update marts.kpi_scorecard set delta = 5, prior_value = value - 5, is_delta_significant = true, status = 'ok' "
+        f"where {of} and period_start = '2025-11-01'",
+        f"update marts.kpi_scorecard set value = null, delta = null, is_delta_significant = null, status = '{status}' "
+        f"where {of} and period_start = '2025-12-01'",
+    )
+    at = world(tmp_path, people={**FILE, "digest": "on_change"})
+    tick(at)
+    lines = [line for notice in at.notices() for line in notice["lines"]]
+    assert len(lines) == is_told
+    assert all("NPS" in line and ", Nov 25: " in line and ", +5.0 vs Oct 25" in line for line in lines)
+
+
 def test_a_digest_of_long_ago_is_no_news(publish: Callable[..., None], tmp_path: Path) -> None:
-    publish("p1", 5)
+    publish("p1", MUCH)
     at = world(tmp_path, people={**FILE, "digest": "weekly"})
     at.later(days=8)
     tick(at)
@@ -205,7 +229,7 @@ def test_a_hostile_name_is_text_in_a_chat_and_in_a_mail(
     hostile = "<at>all</at> @channel `x` [x](http://127.0.0.1/) \N{RIGHT-TO-LEFT OVERRIDE}**b**\r\nBcc: a@example.org"
     publish(
         "p1",
-        5,
+        MUCH,
         f"update marts.kpi_scorecard set entity_name = '{hostile}' where entity_type = 'channel' and entity_id = 'web'",
     )
     with http(Answer(200, b"ok")) as endpoint, smtp() as server:
@@ -236,7 +260,7 @@ def test_a_hostile_name_is_text_in_a_chat_and_in_a_mail(
 def test_a_digest_that_cannot_be_made_stops_no_notification(
     publish: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publish("p1", 5, "drop table marts.dim_period")
+    publish("p1", MUCH, "drop table marts.dim_period")
     at = world(tmp_path, people={**FILE, "digest": "weekly"})
     alerts = tmp_path / "alerts.yml"
     alerts.write_text(json.dumps(at.said), encoding="utf-8")
@@ -252,7 +276,7 @@ def test_a_digest_that_cannot_be_made_stops_no_notification(
 def test_a_dead_digest_can_be_sent_again(
     publish: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish("p1", 5)
+    publish("p1", MUCH)
     monkeypatch.delenv("MAIL_URL", raising=False)
     at = world(tmp_path, mail={"kind": "apprise", "url_env": "MAIL_URL", "digest": "weekly"})
     tick(at)
@@ -265,7 +289,7 @@ def test_a_dead_digest_can_be_sent_again(
 
 def test_the_value_of_a_digest_is_exact(publish: Callable[..., None], tmp_path: Path) -> None:
     """The multiplied channel contributes what was added to it, and what it changed by anyhow."""
-    publish("p1", 5)
+    publish("p1", MUCH)
     with duckdb.connect(str(tmp_path / "published" / "kpi.duckdb"), read_only=True) as connection:
         [[before], [after]] = connection.execute(
             "select value from marts.kpi_scorecard where kpi_id = 'revenue' and variant = 'net' and grain = 'month' "
@@ -280,7 +304,7 @@ def test_the_value_of_a_digest_is_exact(publish: Callable[..., None], tmp_path: 
 
 
 def test_the_command_shows_each_channels_digest_and_sends_nothing(publish: Callable[..., None], tmp_path: Path) -> None:
-    publish("p1", 5)
+    publish("p1", MUCH)
     alerts = tmp_path / "alerts.yml"
     asking = world(tmp_path, people={**FILE, "digest": "weekly"}, other={**FILE, "digest": "on_change"}, quiet=FILE)
     alerts.write_text(json.dumps(asking.said), encoding="utf-8")

@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from pipelines.pages import charts
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.facts import UNASSIGNED, by_name, lacks, name_of, not_by, reps_in
-from pipelines.pages.sections.tiles import Change, changes_of
+from pipelines.pages.sections.facts import UNASSIGNED, Rep, by_name, change_of, lacks, name_of, not_by, reps_in
+from pipelines.pages.sections.tiles import Change
 from pipelines.pages.view import COMPANY, Row, View
 from pipelines.pages.words import N_
 
@@ -77,8 +77,9 @@ def attained(view: View) -> Attainment | Missing:
     reps = reps_in(view, period)
     open_amounts = _open_amounts(view)
     company = rows.get((period.start, COMPANY, COMPANY))
-    most = max(_of_due(row, one) for row in with_target for one in (row.value, row.compared(view.state.compare)[0]))
-    quota = partial(_quota, view, shown, rows, open_amounts, (0.0, max(most, 1.2)))
+    drawn = [*with_target, *([company] if company and company.target is not None else [])]
+    shares = [_of_due(row, one) for row in drawn for one in (row.value, row.compared(view.state.compare)[0])]
+    quota = partial(_quota, view, shown, rows, open_amounts, (0.0, max(1.2, *shares)))
     groups: dict[str, list[Quota]] = {}
     for row in with_target:
         team = row.entity_id if row.entity_type == "team" else _team(reps, row.entity_id)
@@ -96,8 +97,8 @@ def attained(view: View) -> Attainment | Missing:
     )
 
 
-def _team(reps: Mapping[str, object], rep_id: str) -> str:
-    return str(getattr(reps.get(rep_id), "team", UNASSIGNED))
+def _team(reps: Mapping[str, Rep], rep_id: str) -> str:
+    return reps[rep_id].team if rep_id in reps else UNASSIGNED
 
 
 def _open_amounts(view: View) -> dict[tuple[str, str], Decimal]:
@@ -137,14 +138,13 @@ def _quota(
     label = words.text(
         "%(value)s of %(target)s", value=words.value(value, "money"), target=words.value(row.target_to_date, "money")
     )
-    before = None if earlier is None else min(_of_due(row, earlier), ends[1])
+    before = None if earlier is None else _of_due(row, earlier)
     chart = charts.bullet(_of_due(row, value), 1.0, before, ends, label) if row.target_to_date else Markup("")
-    measure = view.measures[_MEASURE]
     return Quota(
         row,
         name_of(view, row.entity_id, row.entity_name),
         chart,
-        next((one for one in changes_of(row, measure) if one.comparison is view.state.compare), None),
+        change_of(view, row, view.measures[_MEASURE]),
         rows.get((view.period.start, *key)) if shown is not view else None,
         remaining,
         open_amount,

@@ -3,7 +3,7 @@
 Belongs here: which rows a table has, and in which period. Rows are ordered by name: with few cases, a rank is noise.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,8 +12,8 @@ from markupsafe import Markup
 from pipelines.answers.periods import Period
 from pipelines.pages import charts
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.facts import UNASSIGNED, Rep, by_name, lacks, name_of, not_by, reps_in
-from pipelines.pages.sections.tiles import Change, changes_of
+from pipelines.pages.sections.facts import UNASSIGNED, Rep, by_name, change_of, lacks, name_of, not_by, reps_in
+from pipelines.pages.sections.tiles import Change
 from pipelines.pages.view import COMPANY, Measure, Row, View
 
 Asked = Sequence[tuple[str, str]]
@@ -34,6 +34,9 @@ class Line:
     is_chosen: bool
 
 
+Group = tuple[Line | None, tuple[Line, ...]]
+
+
 @dataclass(frozen=True)
 class Table:
     """One measure by team and rep; each group is a team or office, if it has a row, and its reps."""
@@ -43,7 +46,7 @@ class Table:
     beside: tuple[Measure, ...]
     awaited: Period | None  # the chosen period, if its values are not known yet, so that an earlier one is shown
     company: Line | None
-    groups: tuple[tuple[Line | None, tuple[Line, ...]], ...]
+    groups: tuple[Group, ...]
     axis: Markup
     has_interval: bool
     has_target: bool
@@ -59,18 +62,13 @@ def compared(view: View, tables: Sequence[Asked]) -> list[Table] | Missing:
     cuts = [COMPANY, "team", "rep", "office"]
     if view.state.cut not in cuts:
         return not_by(view, ["team", "rep", "office"])
-    asked = [[one for one in table if one in view.measures] for table in tables]
-    every = [one for table in asked for one in table]
+    every = [one for table in tables for one in table]
     whole = view.rows(every, view.state.cut, view.state.entity) if view.only else view.rows(every, COMPANY)
-    periods = [_newest_known(view, table[0], whole) for table in asked if table]
+    periods = [_newest_known(view, table[0], whole) for table in tables]
     grouped_by = "office" if view.state.cut == "office" else "team"
     cells = view.rows(every, [COMPANY, grouped_by, "rep"], periods=periods)
-    made = [
-        _table(view, table, period, grouped_by, cells)
-        for table, period in zip((table for table in asked if table), periods, strict=True)
-    ]
-    with_rows = [table for table in made if table.groups]
-    if with_rows:
+    made = [_table(view, table, period, grouped_by, cells) for table, period in zip(tables, periods, strict=True)]
+    if with_rows := [table for table in made if table.groups]:
         return with_rows
     needs_leads = all(kpi_id == "lead_conversion" for table in tables for kpi_id, _ in table)
     return lacks(view, "leads" if needs_leads else "opportunities") or Missing(
@@ -88,18 +86,16 @@ def _newest_known(view: View, measure: tuple[str, str], whole: Iterable[Row]) ->
 
 def _table(view: View, asked: Asked, period: Period, grouped_by: str, cells: Sequence[Row]) -> Table:
     is_chosen = period.start == view.period.start
-    shown = view if is_chosen else view.of(period)
     measure, beside = view.measures[asked[0]], tuple(view.measures[one] for one in asked[1:])
     at = {(row.kpi_id, row.variant, row.entity_type, row.entity_id): row for row in cells if row.start == period.start}
-    reps = reps_in(view, period)
-    members = _members(view, reps, grouped_by, at.values(), measure)
+    members = _members(view, reps_in(view, period), grouped_by, at.values(), measure)
     of_measure = [
         row
         for row in at.values()
         if (row.kpi_id, row.variant) == asked[0]
         and (row.entity_type == COMPANY or row.entity_id in members or row.entity_id in members.values())
     ]
-    ends = _ends([row for row in of_measure if row.entity_type != COMPANY or row.ci_low is not None])
+    ends = _ends(view, measure, of_measure)
     company = at.get((*asked[0], COMPANY, COMPANY))
     reference = _float(company.value) if company and measure.unit == "rate" else None
 
@@ -107,39 +103,46 @@ def _table(view: View, asked: Asked, period: Period, grouped_by: str, cells: Seq
         row = at.get((*asked[0], kind, entity_id))
         if row is None:
             return None
-        change = next((one for one in changes_of(row, measure) if one.comparison is view.state.compare), None)
         return Line(
             kind,
             entity_id,
             name_of(view, entity_id, row.entity_name),
             row,
-            change,
+            change_of(view, row, measure),
             tuple(at.get((*one, kind, entity_id)) for one in asked[1:]),
             _chart(view, measure, row, ends, reference),
             (kind, entity_id) == (view.state.cut, view.state.entity),
         )
 
+    groups = _groups(view, members, grouped_by, line)
+    return Table(
+        view if is_chosen else view.of(period),
+        measure,
+        beside,
+        None if is_chosen else view.period,
+        line(COMPANY, COMPANY) if groups else None,
+        groups,
+        _axis(view, measure, ends, reference),
+        any(row.ci_low is not None for row in of_measure),
+        any(row.target is not None for row in of_measure),
+    )
+
+
+def _groups(
+    view: View, members: Mapping[str, str], grouped_by: str, line: Callable[[str, str], Line | None]
+) -> tuple[Group, ...]:
+    """The teams or offices with their reps, both by name."""
     groups = []
     alone = {view.state.entity} if view.only and view.state.cut == grouped_by else set()
     for group in sorted({*members.values(), *alone}, key=lambda name: by_name(name, name)):
-        of_group = sorted(rep for rep, its_group in members.items() if its_group == group)
+        of_group = [rep for rep, its_group in members.items() if its_group == group]
         lines = [found for rep in of_group if (found := line("rep", rep))]
         lines.sort(key=lambda one: by_name(one.entity_id, one.name))
         # What has no rep has no team either: one row says it.
         head = None if of_group == [UNASSIGNED] else line(grouped_by, group)
         if head or lines:
             groups.append((head, tuple(lines)))
-    return Table(
-        shown,
-        measure,
-        beside,
-        None if is_chosen else view.period,
-        line(COMPANY, COMPANY) if groups else None,
-        tuple(groups),
-        _axis(view, measure, ends, reference),
-        any(row.ci_low is not None for row in of_measure),
-        any(row.target is not None for row in of_measure),
-    )
+    return tuple(groups)
 
 
 def _members(
@@ -162,11 +165,12 @@ def _members(
     return {rep: its_group for rep, its_group in members.items() if its_group == group}
 
 
-def _ends(rows: Iterable[Row]) -> tuple[float, float]:
-    """The ends of the axis that all rows of a table share."""
-    values = [
-        float(one) for row in rows for one in (row.value, row.ci_low, row.ci_high, row.prior_value) if one is not None
-    ]
+def _ends(view: View, measure: Measure, rows: Iterable[Row]) -> tuple[float, float]:
+    """The ends of the axis that all rows of a table share: of intervals, or of bars, of which the company has none."""
+    if measure.unit == "money":
+        drawn = [(row.value, row.compared(view.state.compare)[0]) for row in rows if row.entity_type != COMPANY]
+        return 0.0, max((float(one) for pair in drawn for one in pair if one is not None), default=0.0)
+    values = [float(one) for row in rows for one in (row.value, row.ci_low, row.ci_high) if one is not None]
     return (min(values), max(values)) if values else (0.0, 1.0)
 
 
@@ -184,7 +188,7 @@ def _chart(view: View, measure: Measure, row: Row, ends: tuple[float, float], re
             high=words.value(row.ci_high, measure.unit),
         )
     if measure.unit == "money" and row.ci_low is None:
-        return charts.bullet(float(row.value), None, _float(row.compared(view.state.compare)[0]), (0.0, ends[1]), label)
+        return charts.bullet(float(row.value), None, _float(row.compared(view.state.compare)[0]), ends, label)
     return charts.interval(_float(row.ci_low), float(row.value), _float(row.ci_high), ends, label, reference)
 
 

@@ -10,7 +10,8 @@ from datetime import date, timedelta
 
 from pipelines.answers.periods import Period
 from pipelines.pages.sections import Missing
-from pipelines.pages.view import COMPANY, CUTS, View
+from pipelines.pages.sections.tiles import Change, changes_of
+from pipelines.pages.view import COMPANY, CUTS, Measure, Row, View
 from pipelines.pages.words import EN_DASH
 
 UNASSIGNED = "unassigned"
@@ -104,6 +105,11 @@ def name_of(view: View, entity_id: str, name: str) -> str:
 def by_name(entity_id: str, name: str) -> tuple[bool, str]:
     """The order of reps and teams: by name, never by result; what belongs to nobody comes last."""
     return entity_id == UNASSIGNED, name.casefold()
+
+
+def change_of(view: View, row: Row, measure: Measure) -> Change | None:
+    """The change of a value against what the page compares with, if both are known."""
+    return next((one for one in changes_of(row, measure) if one.comparison is view.state.compare), None)
 
 
 def may_see(view: View, cut: str, entity_id: str) -> bool:

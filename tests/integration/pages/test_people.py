@@ -183,6 +183,14 @@ def test_targets_are_set_against_what_is_sold_and_open(page_at: Page, published:
         assert coverage == (open_amount / remaining if remaining else None)
 
 
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("period", ["2024-01", "2026-01", "2024-W01&grain=week", "2026-Q1&grain=quarter"])
+def test_first_and_newest_periods_have_pages(page_at: Page, page: str, period: str) -> None:
+    """The first period has nothing before it, and a company that has not sold yet has bars of nothing."""
+    for compare in ("prior", "last-year"):
+        assert "<h1>" in page_at(f"{page}?period={period}&compare={compare}")
+
+
 def test_targets_of_a_quarter_need_every_month_of_it(page_at: Page) -> None:
     """The quarter in progress has targets for its first month only, so the last complete one is shown."""
     html = page_at("managers?grain=quarter")
@@ -501,7 +509,8 @@ def test_no_page_sends_a_reader_to_an_error(page_at: Page, page: str) -> None:
     """Every link to the same page for another team, rep or period."""
     links = {link for link in _links(page_at(f"{page}")) if link.startswith(f"/en/{page}")}
     assert len(links) > 5
-    assert [link for link in links if not page_at(link.removeprefix("/en/"))] == []
+    for link in sorted(links)[::6]:
+        assert "<h1>" in page_at(link.removeprefix("/en/"))
 
 
 def _links(html: str) -> list[str]:

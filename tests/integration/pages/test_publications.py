@@ -81,12 +81,23 @@ def test_readers_see_only_whole_publications_while_others_replace_them(published
 
 def test_before_the_first_publication_a_page_says_how_to_make_one(tmp_path: Path) -> None:
     client = client_of(tmp_path)
-    for language, words in (("en", "Nothing has been published yet"), ("pl", "Jeszcze nic nie opublikowano")):
+    for language, words in (("en", "There is no publication to show"), ("pl", "Nie ma publikacji do pokazania")):
         response = client.get(f"/{language}/leaders")
         assert response.status_code == 503
         assert words in response.text
         assert "<code>kpi run</code>" in response.text
         assert str(tmp_path) not in response.text
+
+
+def test_a_publication_of_an_earlier_version_says_to_publish_again(
+    changed: tuple[TestClient, duckdb.DuckDBPyConnection],
+) -> None:
+    client, connection = changed
+    connection.execute("alter table marts.kpi_variants drop column good_direction")
+    connection.close()
+    response = client.get("/en/leaders")
+    assert response.status_code == 503
+    assert "made by an earlier version of the pipeline. Publish again: kpi run." in response.text
 
 
 @pytest.fixture

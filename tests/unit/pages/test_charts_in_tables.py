@@ -44,3 +44,7 @@ def test_histograms_of_a_table_share_one_scale() -> None:
 
 def test_titles_of_a_histogram_are_inert() -> None:
     assert "<b>" not in charts.columns([1.0], 1.0, "<b>", ["<b>"])
+
+
+def test_a_table_without_any_amount_has_bars_of_nothing() -> None:
+    assert "<rect" in charts.bullet(0.0, None, 0.0, (0.0, 0.0), "0")
