@@ -52,8 +52,8 @@ test-nightly: setup-dev ## a million rows; docs/tour.md; a daemon that alerts; h
 bench: setup-dev ## what a day costs beside others, dbt over plain SQL, grains, checks, answers, how many drafts are right, growth (SCALE=1: a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead
 	$(BIN)/python -m benchmarks.quality
-	SCALE=1 $(BIN)/python -m benchmarks.answers
-	SCALE=1 $(BIN)/python -m benchmarks.pages
+	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.answers &&) true
+	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.pages &&) true
 	$(BIN)/python -m pytest --quiet --capture=no tests/unit/onboarding/test_corpus.py
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.growth &&) true

@@ -62,3 +62,11 @@ def local_time(moment: datetime, zone: ZoneInfo) -> str:
 def counted(number: int, thing: str) -> str:
     """`1 row`, `2,000 rows`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def number_text(value: Decimal | float | None) -> str:
+    """A number as it is, with at most six decimals."""
+    if value is None:
+        return "unknown"
+    text = f"{value:,.6f}".rstrip("0").rstrip(".")
+    return text if "." not in text or len(text.split(".")[1]) != 1 else text + "0"

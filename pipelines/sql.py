@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 
@@ -25,15 +26,24 @@ def quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def quote_value(value: str | int | date | Iterable[str | date]) -> str:
-    """A text, number, date or list of them as a literal."""
-    if isinstance(value, str):
-        return quote_text(str(value))
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, date):
-        return f"date {quote_text(value.isoformat())}"
-    return f"[{', '.join(map(quote_value, value))}]"
+def literal(value: str | int | float | Decimal | date | None) -> str:
+    """`value` as a literal of the type that it would have as a parameter."""
+    match value:
+        case None:
+            return "null"
+        case str():
+            return quote_text(value)
+        case date():
+            return f"date '{value:%Y-%m-%d}'"
+        case float():
+            return f"cast('{value!r}' as double)"
+        case _:  # in brackets, since a minus after a minus would begin a comment
+            return f"({value:f})" if isinstance(value, Decimal) else f"({value})"
+
+
+def literals(values: Iterable[str | date]) -> str:
+    """`values` as a list."""
+    return f"[{', '.join(map(literal, values))}]"
 
 
 def with_values(query: str, values: Mapping[str, str | int | date | Iterable[str | date]]) -> str:
@@ -42,7 +52,12 @@ def with_values(query: str, values: Mapping[str, str | int | date | Iterable[str
     Raises:
         KeyError: a parameter has no value.
     """
-    return re.sub(r"\$([a-z]\w*)", lambda found: quote_value(values[found[1]]), query)
+
+    def of(name: str) -> str:
+        value = values[name]
+        return literal(value) if isinstance(value, str | int | date) else literals(value)
+
+    return re.sub(r"\$([a-z]\w*)", lambda found: of(found[1]), query)
 
 
 def quote_path(path: Path) -> str:

@@ -6,7 +6,10 @@
    - relation: a published table or query; `$period_start` and so on stand for the period that is asked for
    - key, day: columns, or expressions
    - cuts: entity type → expression of the row's entity, or an array, `array(...)`, of all its entities
-   - provenance: the alias of the relation that names the delivered file and row; default: the table itself #}
+   - provenance: the alias of the relation that names the delivered file and row; default: the table itself
+   - left_out: the entity in `int_left_out_days` whose rows would be of this kind
+   - uncounted: reason → condition of rows in the window that no term counts
+   - undated: reason → condition of rows that have no day, so that no window has them #}
 {% macro part_rows() -%}
     {%- set places = {
         'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'office': 'office', 'region': 'region', 'segment': 'segment',
@@ -32,14 +35,14 @@
     {%- set compared = {'of': 'customer, by the first order', 'key': 'movements.customer_id', 'day': 'orders.ordered_on',
         'cuts': of_customers, 'provenance': 'orders'} -%}
     {{ return({
-        'orders': {'relation': 'marts.fct_orders', 'of': 'order', 'key': 'order_id', 'day': 'ordered_on',
+        'orders': {'relation': 'marts.fct_orders', 'of': 'order', 'key': 'order_id', 'day': 'ordered_on', 'left_out': 'orders',
             'cuts': dict(places, category=categories_of_order ~ 'fct_orders.order_id)')},
         'order_items': {
             'relation': 'marts.fct_order_items', 'of': 'order item', 'key': 'order_item_id', 'day': 'ordered_on',
-            'cuts': dict(places, category='(select max(category) from marts.dim_product as products'
+            'left_out': 'order_items', 'cuts': dict(places, category='(select max(category) from marts.dim_product as products'
                 ~ ' where products.product_id = fct_order_items.product_id)'),
         },
-        'refunds': {'relation': 'marts.fct_refunds', 'of': 'refund', 'key': 'refund_id', 'day': 'refunded_on',
+        'refunds': {'relation': 'marts.fct_refunds', 'of': 'refund', 'key': 'refund_id', 'day': 'refunded_on', 'left_out': 'refunds',
             'cuts': dict(places, category=category_of_refund)},
         'ad_spend': {
             'relation': 'marts.fct_marketing_spend', 'of': 'campaign on a day', 'day': 'spend_date',
@@ -54,11 +57,14 @@
             'of': 'order, by its last touch', 'key': "concat(touches.order_id, ' touch ', touch_number)", 'day': 'touches.ordered_on',
             'cuts': {'channel': 'touches.channel'}, 'provenance': 'orders',
         },
-        'leads_created': dict(leads, day='created_on', cuts=dict(of_leads, team='created_team', office='created_office')),
+        'leads_created': dict(leads, day='created_on', cuts=dict(of_leads, team='created_team', office='created_office'), left_out='leads',
+            undated={'without a creation date': 'created_on is null'}),
         'leads_accepted': dict(leads, day='sql_on', cuts={}),
         'leads_converted': dict(leads, day='converted_on', cuts=dict(of_leads, team='converted_team', office='converted_office')),
-        'deals_closed': dict(deals, day='closed_on', cuts=dict(of_deals, team='closed_team', office='closed_office')),
-        'deals_created': dict(deals, day='created_on', cuts=dict(of_deals, team='created_team', office='created_office')),
+        'deals_closed': dict(deals, day='closed_on', cuts=dict(of_deals, team='closed_team', office='closed_office'),
+            left_out='opportunities'),
+        'deals_created': dict(deals, day='created_on', cuts=dict(of_deals, team='created_team', office='created_office'),
+            uncounted={'still open': 'not is_closed'}, undated={'without a creation date': 'created_on is null'}),
         'deals_open_at_start': {
             'relation': "marts.fct_opportunity_stage_events as stages left join marts.dim_sales_rep as reps"
                 ~ " on stages.owner_id = reps.rep_id and $period_start - 1 >= reps.valid_from and $period_start - 1 < reps.valid_until",
@@ -74,9 +80,12 @@
                 ~ ' as next_responded_on from marts.fct_nps_responses) as answers',
             'of': 'answer', 'key': 'response_id', 'day': 'responded_on',
             'cuts': {'segment': 'segment', 'region': 'region', 'channel': 'channel'}, 'provenance': 'answers',
+            'left_out': 'nps_responses',
+            'uncounted': {'replaced by a later answer of the same customer': 'next_responded_on < $counted_until'},
         },
         'invitations': {
             'relation': 'marts.fct_nps_invitations', 'of': 'invitation', 'key': 'invitation_id', 'day': 'sent_on',
+            'left_out': 'nps_invitations',
             'cuts': {'segment': 'segment', 'region': 'region', 'channel': 'channel'},
         },
         'items_of_customers': dict(
@@ -152,6 +161,7 @@
    - window: as in `in_window`; default: the period
    - on: the day that must lie in the window; default: the rows' own
    - key: what identifies a row; default: the rows' own
+   - uncounted: as in `part_rows`, of this part only: rows that count, but may count otherwise later
    A part may instead be a `formula` over other parts of its mart, or a `median`, `p90` or `mean` of what its rows add, or the
    number of `distinct` keys. #}
 {% macro parts() -%}
@@ -282,7 +292,10 @@
         },
     } -%}
     {%- for days in [30, 60, 90] -%}
-        {%- do conversion.update({'converted_' ~ days ~ 'd': [{'rows': 'leads_created', 'where': 'days_to_convert < ' ~ days}]}) -%}
+        {%- do conversion.update({'converted_' ~ days ~ 'd': [{
+            'rows': 'leads_created', 'where': 'days_to_convert < ' ~ days,
+            'uncounted': {'that have not had ' ~ days ~ ' days yet': 'created_on + ' ~ (days - 1) ~ ' > $as_of_date'},
+        }]}) -%}
     {%- endfor -%}
 
     {%- set deals = {} -%}

@@ -8,17 +8,18 @@ A cell is one period, KPI, variant and entity. All its columns count, except for
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 
+from pipelines.answers.causes import COLUMNS_OF_CAUSES, Cause, causes_of, kinds_of, main_cause
 from pipelines.answers.cells import unknown
 from pipelines.answers.questions import QuestionError
 from pipelines.sql import quote_name, quote_text
@@ -63,6 +64,17 @@ class Difference:
     status_after: str | None
     differs_in: tuple[str, ...]
     cause: str
+    causes: tuple[Cause, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of causes, as precise as they are known."""
+        return kinds_of(self.causes) or (self.cause,)
+
+    @property
+    def cause_in_words(self) -> str:
+        """`late rows of shop.orders and 2 more causes`, or only `data`."""
+        return main_cause(self.causes) or self.cause
 
     @property
     def has_value(self) -> bool:
@@ -104,7 +116,7 @@ class OfKpi:
     @property
     def causes(self) -> list[str]:
         """The causes, the most frequent first."""
-        found = [cell.cause for cell in self.cells]
+        found = [kind for cell in self.cells for kind in cell.kinds]
         return sorted(set(found), key=lambda cause: (-found.count(cause), cause))
 
 
@@ -456,11 +468,67 @@ def _cells(connection: duckdb.DuckDBPyConnection, kpi_id: str | None) -> list[Di
         """
     ).fetchall()
     is_other_basis = _has_other_basis(connection)
+    restated = _restated(connection)
     found = []
     for *cell, differs_in, has_other_definition, has_other_data, is_of_as_of_date in rows:
         cause = _cause(has_other_definition, has_other_data, is_of_as_of_date, is_other_basis)
         found.append(Difference(*cell, tuple(differs_in), cause))  # type: ignore[call-arg]  # as selected
-    return found
+    return [replace(cell, causes=_causes_of(cell, restated)) for cell in found] if restated else found
+
+
+_Key = tuple[str, date, str, str, str, str]
+
+
+@dataclass(frozen=True)
+class _Restated:
+    """A value that publications after `before`, up to `after`, have restated."""
+
+    value_before: Decimal | None
+    value_after: Decimal | None
+    causes: Sequence[Sequence[Any]]
+
+
+def _restated(connection: duckdb.DuckDBPyConnection) -> dict[_Key, _Restated]:
+    """The values that were restated between the publications, by cell; none if `after` is the earlier one."""
+    needed = (*((side, "publication") for side in _SIDES), ("after", "restatements"), ("after", "restatement_causes"))
+    if not all(_has(connection, side, "meta", table) for side, table in needed):
+        return {}
+    key = ", ".join(_KEY)
+    rows = connection.execute(
+        f"""
+        with steps as (
+            select *
+            from after.meta.restatements
+            where published_at > (select max(published_at) from before.meta.publication)
+        )
+
+        select
+            {key},
+            arg_min_null(value_before, published_at),
+            arg_max_null(value_after, published_at),
+            coalesce(any_value(causes), [])
+        from steps
+        left join (
+            select {key}, list(row({COLUMNS_OF_CAUSES})) as causes
+            from after.meta.restatement_causes
+            where publication_id in (select publication_id from steps)
+            group by all
+        ) as of_cells using ({key})
+        group by {key}
+        """
+    ).fetchall()
+    return {tuple(cell): _Restated(before, after, causes) for *cell, before, after, causes in rows}
+
+
+def _causes_of(cell: Difference, restated: Mapping[_Key, _Restated]) -> tuple[Cause, ...]:
+    """The causes of a cell, if what was restated leads from the one value to the other.
+
+    It does not if the publications are on different branches: one of them was rolled back, and another one followed.
+    """
+    found = restated.get((cell.grain, cell.period_start, cell.kpi_id, cell.variant, cell.entity_type, cell.entity_id))
+    if not found or (found.value_before, found.value_after) != (cell.value_before, cell.value_after):
+        return ()
+    return causes_of(found.causes)
 
 
 def _common_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:

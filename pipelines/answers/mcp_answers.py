@@ -9,7 +9,7 @@ from datetime import date, datetime
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.answers.catalogue import PublishedVariant
-from pipelines.answers.explain import DeliveredFile, LeftOut
+from pipelines.answers.explain import DeliveredFile, LeftOut, NotCounted
 from pipelines.answers.quality import Checked, Delivered
 
 _FROM_ANSWERS = ConfigDict(from_attributes=True)
@@ -138,7 +138,8 @@ class Explained(Answer, Value):
     denominator: str | None
     recomputed: dict[str, float | None]
     parts: list[ExplainedPart]
-    left_out: list[LeftOut]
+    not_counted: list[NotCounted]  # of this period and entity
+    left_out: list[LeftOut]  # of the same deliveries, of any period and entity
     made_by: list[str]  # from a delivered table through models to the KPI's mart
     files: list[DeliveredFile]
     checks_passed: int

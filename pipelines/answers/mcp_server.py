@@ -382,6 +382,7 @@ def _explained(cell: Cell, found: Explanation, about: dict[str, Any]) -> Explain
             )
         },
         parts=[ExplainedPart.model_validate(part) for part in found.parts],
+        not_counted=list(found.not_counted),
         left_out=list(found.left_out),
         made_by=[" > ".join(chain) for chain in found.models],
         files=list(found.files[:_MOST_FILES]),

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import duckdb
 
+from pipelines.sql import quote_text
+
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _PARAMETER = re.compile(r"\$(\w+)")
 
@@ -84,6 +86,9 @@ class Term:
     cuts: str
     file_sql: str
     row_sql: str
+    left_out_entity: str | None
+    left_out_window_sql: str | None
+    uncounted: str | None
 
     @property
     def fact(self) -> str:
@@ -94,6 +99,11 @@ class Term:
     def entities(self) -> dict[str, str]:
         """The expression of a row's entity, by cut."""
         return dict(line.split(": ", 1) for line in self.cuts.splitlines())
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """The condition of rows that do not count, or not yet, by reason."""
+        return dict(line.split(": ", 1) for line in (self.uncounted or "").splitlines())
 
     @property
     def tables(self) -> set[str]:
@@ -111,12 +121,13 @@ def measures_of(connection: duckdb.DuckDBPyConnection, schema: str = "marts") ->
 
 def parts_of(connection: duckdb.DuckDBPyConnection, mart: str, schema: str = "marts") -> Mapping[str, list[Term]]:
     """The terms of each part of a mart."""
+    found = connection.execute(f"from {schema}.kpi_parts where mart = {quote_text(mart)} order by part, term")
+    columns = [column[0] for column in found.description or ()]
     parts: dict[str, list[Term]] = {}
-    for part, *term in connection.execute(
-        f"select part, {', '.join(Term.__annotations__)} from {schema}.kpi_parts where mart = ? order by part, term",
-        [mart],
-    ).fetchall():
-        parts.setdefault(part, []).append(Term(*term))
+    for values in found.fetchall():
+        row = dict(zip(columns, values, strict=True))
+        # An earlier version lacks the last columns.
+        parts.setdefault(row["part"], []).append(Term(*map(row.get, Term.__annotations__)))  # type: ignore[arg-type]
     return parts
 
 
@@ -133,3 +144,8 @@ def entities_sql(cut: str) -> str:
 def parameters_in(sql: str) -> set[str]:
     """The days and numbers that a query leaves open."""
     return set(_PARAMETER.findall(sql))
+
+
+def filled_in(sql: str, values: Mapping[str, str]) -> str:
+    """SQL with the days and numbers that it leaves open, as SQL. What looks like a parameter in a value is none."""
+    return _PARAMETER.sub(lambda found: values[found[1]], sql)

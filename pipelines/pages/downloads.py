@@ -40,8 +40,7 @@ def rows_file(view: View, form: Format) -> Response:
     cell, _ = find_cell(
         view.connection, measure.kpi_id, measure.variant, view.period.label, view.state.grain, view.state.by
     )
-    query, parameters = rows_of_value(view.connection, cell)
-    result = Result.of(view.connection.execute(query, parameters))
+    result = Result.of(view.connection.execute(rows_of_value(view.connection, cell)))
     return _file(view, result, form, f"rows_of_{measure.kpi_id}_{measure.variant}_{view.period.label}")
 
 

@@ -19,7 +19,7 @@ from pipelines.answers.periods import Comparison, Grain, Period, Periods, period
 from pipelines.answers.questions import QuestionError
 from pipelines.pages.publications import Opened
 from pipelines.pages.words import N_, Words
-from pipelines.sql import quote_text, quote_value, with_values
+from pipelines.sql import literals, quote_text, with_values
 
 Choice = TypeVar("Choice", Grain, Comparison)
 
@@ -323,7 +323,7 @@ class View:
         conditions = [f"({either})", "grain = $grain", "list_contains($cuts, entity_type)"]
         if self.only:
             allowed = [
-                f"(entity_type = {quote_text(one)} and list_contains({quote_value(entities)}, entity_id))"
+                f"(entity_type = {quote_text(one)} and list_contains({literals(entities)}, entity_id))"
                 for one, entities in self.only.items()
             ]
             conditions.append(f"({' or '.join(allowed)})")

@@ -15,11 +15,12 @@ from dataclasses import astuple, dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import duckdb
 import pandas as pd
 
+from pipelines.answers.causes import COLUMNS_OF_CAUSES, causes_of, main_cause
 from pipelines.formatting import cell_text, counted
 from pipelines.publish.events import Event, load_events
 from pipelines.settings import Settings
@@ -158,7 +159,7 @@ def _events(events: Iterable[Event]) -> Iterator[_Annotation]:
 
 
 def _restated(connection: duckdb.DuckDBPyConnection) -> Iterator[_Annotation]:
-    """A line per publication, KPI and month: the company's value if it changed, and how many other values did."""
+    """A line per publication, KPI and month: the company's value if it changed, how many others did, and why."""
     if not all(_columns(connection, "candidate", table) for table in ("restatements", "kpi_catalogue")):
         return
     rows = connection.execute(
@@ -177,16 +178,37 @@ def _restated(connection: duckdb.DuckDBPyConnection) -> Iterator[_Annotation]:
         group by publication_id, published_at, kpi_id, period_start, default_variant
         """
     ).fetchall()
+    causes = _causes_by_month(connection)
     for publication_id, published_at, kpi_id, month, variant, unit, before, after, headline, others in rows:
         more = counted(others, "other value")
-        text = f"{more} changed; {kpi_id} ({variant}) of the company did not"
+        main = main_cause(causes_of(causes.get((publication_id, kpi_id, month, bool(headline)), ())))
+        because = f" because of {main}" if main else ""
+        text = f"{more} changed{because}; {kpi_id} ({variant}) of the company did not"
         if headline:
-            text = f"{kpi_id} ({variant}) was {_value(before, unit)}, is {_value(after, unit)}"
+            text = f"{kpi_id} ({variant}) was {_value(before, unit)}, is {_value(after, unit)}{because}"
             text += f"; {more} changed, too" if others else ""
         yield _Annotation(
             RESTATED, month, _end_of_month(month), kpi_id, text=text, publication_id=publication_id,
             published_at=published_at,
         )  # fmt: skip
+
+
+def _causes_by_month(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, date, bool], list[Sequence[Any]]]:
+    """The causes by publication, KPI and month, of the company's default variant (true) and of all other values."""
+    if not _columns(connection, "candidate", "restatement_causes"):
+        return {}
+    rows = connection.execute(
+        f"""
+        select
+            publication_id, kpi_id, period_start, entity_type = 'company' and variant = default_variant as is_headline,
+            list(row({COLUMNS_OF_CAUSES}))
+        from candidate.meta.restatement_causes
+        inner join candidate.marts.kpi_catalogue using (kpi_id)
+        where grain = 'month'
+        group by 1, 2, 3, 4
+        """
+    ).fetchall()
+    return {tuple(key): causes for *key, causes in rows}
 
 
 def _value(value: Decimal | None, unit: str) -> str:

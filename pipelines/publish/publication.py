@@ -56,7 +56,8 @@ _OWN_TABLES = {
         {
             "part": "What the value is computed from, as in kpi_parts.",
             "cause": "late, corrected, deleted, refund, exchange rate, definition, or related rows: rows that are as "
-            "they were, but belong to a customer, rep or order that has changed.",
+            "they were, but count otherwise because of a row that they refer to.",
+            "table_name": "The delivered table of the row that has changed.",
             "changed_rows": "Rows that count otherwise than before.",
             "amount": "What they add to the part: money, or a number of rows.",
         },
@@ -228,10 +229,10 @@ def _build(
             connection.execute(
                 f"create table candidate.meta.{table} as select * from warehouse.staging.{table} order by all"
             )
-        connection.execute(
-            "create table candidate.meta.left_out_rows as "
-            "select * from warehouse.intermediate.int_left_out_rows order by all"
-        )
+        for table in ("left_out_rows", "left_out_days"):
+            connection.execute(
+                f"create table candidate.meta.{table} as select * from warehouse.intermediate.int_{table} order by all"
+            )
         publication_rows = pd.DataFrame(
             [
                 {**asdict(publication), "source": source, "data_through": day}

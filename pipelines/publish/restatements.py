@@ -5,12 +5,12 @@ what values are made of (`answers/parts.py`), and definitions (`definitions.py`)
 
 A value is restated if it was complete and mature. Its causes are the rows that make it up differently than before:
 late, corrected or deleted ones, refunds, other exchange rates, another definition, or rows that are unchanged
-themselves but belong to a customer, rep or order that has changed. What they add sums to the change of each part, so
-that for a sum it is the change of the value.
+themselves but refer to a customer, product or campaign that has changed (`related_rows.py`). What they add sums to the
+change of each part, so that for a sum it is the change of the value.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -22,11 +22,12 @@ from pipelines.answers.parts import (
     Measure,
     Term,
     entities_sql,
+    filled_in,
     measures_of,
     names_in,
-    parameters_in,
     parts_of,
 )
+from pipelines.publish.related_rows import find_related_rows
 from pipelines.sql import quote_name, quote_text
 from pipelines.warehouse import attach_read_only
 
@@ -155,7 +156,11 @@ def _find_causes(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
             number = numbers.setdefault((term, measures[key].horizon_days), len(numbers))
             connection.execute("insert into terms values (?, ?, ?, ?, ?, ?)", [number, part, term.statistic, *key])
     tables = sorted({table for term, _ in numbers for table in term.tables})
-    changed = {table for table in tables if _find_changed_rows(connection, table)}
+    cuts: dict[str, set[str]] = {table: set() for table in tables}
+    for term, _ in numbers:
+        if _ONE_TABLE.fullmatch(term.from_sql):
+            cuts[term.fact] |= {cut for cut in term.entities.values() if "marts." in cut}
+    changed = {table for table in tables if _find_changed_rows(connection, table, sorted(cuts[table]))}
     for (term, horizon_days), number in numbers.items():
         if changed & term.tables:
             _find_differences(connection, number, term, horizon_days)
@@ -174,18 +179,21 @@ def _terms_of(connection: duckdb.DuckDBPyConnection, measure: Measure) -> Iterat
             yield from ((name, term) for term in parts[name])
 
 
-def _find_changed_rows(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Collect the rows of a table that only one of the two publications has, and say whether there are any."""
+def _find_changed_rows(connection: duckdb.DuckDBPyConnection, table: str, cuts: Iterable[str]) -> bool:
+    """Collect the rows of a table that only one of the two publications has, and say whether there are any.
+
+    A row is another one, too, if one of the `cuts`, which other tables decide, is another.
+    """
     before = _columns(connection, "previous", "marts", table)
     columns = ", ".join(
         quote_name(name) for name in _columns(connection, "candidate", "marts", table) if name in before
     )
+    of_cuts = "".join(f", list_sort({entities_sql(cut)}) as cut_{place}" for place, cut in enumerate(cuts))
+    query = f"select {columns}{of_cuts} from marts.{table}"
+    queries = {side: query.replace("marts.", f"{database}.marts.") for side, database in _DATABASES.items()}
     found = 0
     for side, other in (_SIDES, _SIDES[::-1]):
-        connection.execute(
-            f"create or replace temp table {table}_{side} as select {columns} from {_DATABASES[side]}.marts.{table} "
-            f"except select {columns} from {_DATABASES[other]}.marts.{table}"
-        )
+        connection.execute(f"create or replace temp table {table}_{side} as {queries[side]} except {queries[other]}")
         [[rows]] = connection.execute(f"select count(*) from {table}_{side}").fetchall()
         found += rows
     return found > 0
@@ -205,7 +213,7 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
     )
     horizon = "cast(null as integer)" if horizon_days is None else str(horizon_days)
     values = {**{name: f"bounds.{name}" for name in _bounds(connection)}, "horizon_days": horizon}
-    where = _filled_in(term.where_sql, values)
+    where = filled_in(term.where_sql, values)
     if _ONE_TABLE.fullmatch(term.from_sql):
         # Only rows that have changed can make a difference.
         for side in _SIDES:
@@ -221,7 +229,7 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
     )
     query = (
         f"select bounds.grain, bounds.period_start, {selected} "
-        f"from {periods} cross join {_filled_in(term.from_sql, values)} where {where}"
+        f"from {periods} cross join {filled_in(term.from_sql, values)} where {where}"
     )
     queries = {side: query.replace("marts.", f"{database}.marts.") for side, database in _DATABASES.items()}
     for side, other in (_SIDES, _SIDES[::-1]):
@@ -229,13 +237,6 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
             f"insert into differences select '{side}', {number}, '{term.fact}', * "
             f"from ({queries[side]} except {queries[other]})"
         )
-
-
-def _filled_in(sql: str, values: Mapping[str, str]) -> str:
-    """SQL with the days and numbers that it leaves open."""
-    for name in sorted(parameters_in(sql), key=len, reverse=True):
-        sql = sql.replace(f"${name}", values[name])
-    return sql
 
 
 def _bounds(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -246,7 +247,7 @@ def _find_versions(connection: duckdb.DuckDBPyConnection) -> None:
     """For each row that makes a difference, or the order that it belongs to: which delivery changed it, and how.
 
     Collected in `versions`: source_file, row_number, how (late, corrected, deleted, or none if the row itself is as it
-    was), and the source, table and day of the delivery that changed it.
+    was), and the delivery that changed it.
     """
     connection.execute(
         f"""
@@ -265,8 +266,8 @@ def _find_versions(connection: duckdb.DuckDBPyConnection) -> None:
             )
         };
         create or replace temp table versions (
-            side varchar, source_file varchar, row_number bigint, how varchar, source varchar, table_name varchar,
-            delivered_on date
+            side varchar, source_file varchar, row_number bigint, how varchar,
+            delivery struct(source varchar, table_name varchar, delivered_on date)
         )
         """
     )
@@ -311,12 +312,14 @@ def _find_versions_of(connection: duckdb.DuckDBPyConnection, source: str, table:
                 when traced.side = 'after' and traced._source_file not in (from known)
                     then case when bool_or(log._source_file in (from known)) then 'corrected' else 'late' end
             end as how,
-            $source,
-            $table,
-            case
-                when traced.side = 'before' then max(case when log._is_newest then log._delivered_on end)
-                else traced._delivered_on
-            end
+            row(
+                $source,
+                $table,
+                case
+                    when traced.side = 'before' then max(case when log._is_newest then log._delivered_on end)
+                    else traced._delivered_on
+                end
+            )
         from traced
         inner join {log} as log on {same}
         where log._reject_reason is null
@@ -327,7 +330,6 @@ def _find_versions_of(connection: duckdb.DuckDBPyConnection, source: str, table:
 
 
 def _insert_causes(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
-    facts = [fact for (fact,) in connection.execute("select distinct fact from differences order by 1").fetchall()]
     different = (
         "semi join differences "
         "on differences.source_file = {0}._source_file and differences.row_number = {0}._row_number"
@@ -340,18 +342,9 @@ def _insert_causes(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
         for side, database in _DATABASES.items()
         for fact in _OF_ORDERS
     )
-    rates = " union all ".join(
-        f"select distinct _source_file as source_file, _row_number as row_number from previous.marts.{fact} as old "
-        f"inner join candidate.marts.{fact} as new using (_source_file, _row_number) {different.format('old')} "
-        "where old.fx_rate is distinct from new.fx_rate"
-        for fact in facts
-        if "fx_rate" in _columns(connection, "candidate", "marts", fact)
-    )
     connection.execute(
         f"""
         create or replace temp table orders_of_rows as {orders};
-        create or replace temp table converted_otherwise as
-        {rates or "select null::varchar as source_file, null::bigint as row_number where false"};
         create or replace temp table traced as
         select
             differences.*,
@@ -359,57 +352,86 @@ def _insert_causes(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
                 when own.how = 'late' and fact = 'fct_refunds' then 'refund'
                 when own.how is not null then own.how
                 when of_order.how is not null then of_order.how
-                when converted_otherwise.source_file is not null then 'exchange rate'
             end as how,
-            case when own.how is not null then own when of_order.how is not null then of_order end as delivery
+            case
+                when own.how is not null then own.delivery
+                when of_order.how is not null then of_order.delivery
+            end as delivery
         from differences
         left join versions as own using (side, source_file, row_number)
         left join orders_of_rows using (side, fact, source_file, row_number)
         left join versions as of_order
             on differences.side = of_order.side and orders_of_rows.order_file = of_order.source_file
-                and orders_of_rows.order_row = of_order.row_number
-        left join converted_otherwise
-            on differences.source_file = converted_otherwise.source_file
-                and differences.row_number = converted_otherwise.row_number
+                and orders_of_rows.order_row = of_order.row_number;
+        create or replace temp table unexplained as
+        select distinct side, fact, source_file, row_number from traced where how is null
         """
     )
+    find_related_rows(connection)
     redefined = "candidate.meta.definition_changes where publication_id = $publication_id"
     if not _columns(connection, "candidate", "meta", "definition_changes"):
         redefined = "candidate.marts.kpi_measures where false"
     connection.execute(
         f"""
         insert into candidate.meta.restatement_causes
+        with reasons as (
+            select
+                traced.* exclude (how, delivery),
+                struct_pack(
+                    cause := case when how is not null then how when is_decided then related.cause end,
+                    otherwise := coalesce(related.cause, 'related rows'),
+                    delivery := coalesce(traced.delivery, related.delivery)
+                ) as reason,
+                case
+                    when how is not null then 2
+                    when is_decided then 1
+                    when related.delivery is not null then 0
+                    else -1
+                end as certainty
+            from traced
+            left join related using (side, fact, source_file, row_number)
+        ),
+
         -- A row that is in both, and adds the same to a cell, makes no difference to it.
-        with of_cells as (
+        of_cells as (
             select
                 restated.* exclude (value_before, value_after),
                 terms.part,
                 terms.statistic,
-                traced.key,
+                reasons.key,
                 sum(if(side = 'after', adds, -adds)) as amount,
                 sum(if(side = 'after', 1, -1)) as more_rows,
-                max(how) as how,
-                arg_max(delivery, (how is not null, side = 'after')) as delivery
+                arg_max(reason, (certainty, side = 'after')) as reason
             from restated
             inner join terms using (kpi_id, variant, grain)
-            inner join traced
-                on terms.term_number = traced.term_number and restated.grain = traced.grain
-                    and restated.period_start = traced.period_start
+            inner join reasons
+                on terms.term_number = reasons.term_number and restated.grain = reasons.grain
+                    and restated.period_start = reasons.period_start
                     and (
                         restated.entity_type = 'company'
-                        or list_contains(traced.cuts[restated.entity_type], restated.entity_id)
+                        or list_contains(reasons.cuts[restated.entity_type], restated.entity_id)
                     )
             group by all
             having amount <> 0 or more_rows <> 0
+        ),
+
+        -- Where a definition has changed, a row that looks as before counts otherwise because of that.
+        caused as (
+            select
+                of_cells.*,
+                coalesce(reason.cause, if(redefined.kpi_id is null, reason.otherwise, 'definition')) as cause
+            from of_cells
+            left join (select distinct kpi_id, variant from {redefined}) as redefined using (kpi_id, variant)
         )
 
         select
-            $publication_id, grain, period_start, kpi_id, variant, entity_type, entity_id, part,
-            coalesce(how, if(redefined.kpi_id is null, 'related rows', 'definition')) as cause,
-            delivery.source, delivery.table_name, delivery.delivered_on, count(distinct key),
+            $publication_id, grain, period_start, kpi_id, variant, entity_type, entity_id, part, cause,
+            case when cause <> 'definition' then reason.delivery.source end,
+            case when cause <> 'definition' then reason.delivery.table_name end,
+            case when cause <> 'definition' then reason.delivery.delivered_on end,
+            count(distinct key),
             if(any_value(statistic) = 'sum', sum(amount), null)
-        from of_cells
-        left join (select distinct kpi_id, variant from {redefined}) as redefined using (kpi_id, variant)
+        from caused
         group by all
         order by all
         """,

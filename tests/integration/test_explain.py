@@ -68,9 +68,9 @@ def test_rows_reproduce_numerator_denominator_and_value_and_exist_where_they_say
         for name in ("numerator", "denominator", "value"):
             if not is_equal(getattr(made, name), getattr(cell, name)):
                 wrong.append((cell.in_words, cell.grain, name, getattr(cell, name), getattr(made, name)))
-        query, parameters = rows_of_value(connection, cell)
+        query = rows_of_value(connection, cell)
         into_found = f"insert into found select source_file, row_number from ({query})"
-        [[rows]] = connection.execute(into_found, parameters).fetchall()
+        [[rows]] = connection.execute(into_found).fetchall()
         assert rows == sum(term.rows for part in made.parts for term in part.terms)
     assert wrong == []
     missing = connection.execute(
@@ -92,6 +92,39 @@ def is_equal(made: Decimal | float | None, published_value: Decimal | None) -> b
     if made is None or published_value is None:
         return made is published_value
     return abs(float(made) - float(published_value)) <= 1e-9 * max(1, abs(float(published_value)))
+
+
+@pytest.mark.parametrize("by", ["company", "channel=web", "rep=unassigned", "region=north"])
+def test_what_is_not_counted_is_of_the_same_year_and_cut(
+    by: str, untouched_demo: Installation, connection: duckdb.DuckDBPyConnection
+) -> None:
+    cell, _ = find_cell(connection, "revenue", "orders", "2025", by=by)
+    cut, _, entity = by.partition("=")
+    column = {"company": "'company'", "rep": "rep_id"}.get(cut, cut)
+    with untouched_demo.warehouse() as warehouse:
+        expected = warehouse.execute(
+            f"""
+            select if(is_deleted, 'that were deleted', 'with the status ' || status) as reason, count(*)
+            from intermediate.int_orders
+            where (is_deleted or status = 'cancelled') and coalesce({column}, 'unassigned') = ?
+                and strftime(timezone('Europe/Warsaw', timezone('UTC', ordered_at)), '%Y') = '2025'
+            group by reason
+            """,
+            [entity or "company"],
+        ).fetchall()
+    assert {one.reason: one.rows for one in explain(connection, cell).not_counted} == dict(expected)
+    assert expected != []
+
+
+def test_leads_that_can_still_convert_are_told(connection: duckdb.DuckDBPyConnection) -> None:
+    """The as-of date is 2026-01-09, so leads from 2025-12-12 on have not had 30 days."""
+    cell, _ = find_cell(connection, "lead_conversion", "cohort_30d", "2025-12")
+    [[young]] = connection.execute(
+        "select count(*) from marts.fct_leads where created_on between '2025-12-12' and '2025-12-31'"
+    ).fetchall()
+    found = {one.reason: (one.row_is, one.rows, one.parts) for one in explain(connection, cell).not_counted}
+    assert found["that have not had 30 days yet"] == ("lead", young, ("converted_30d",))
+    assert not cell.is_mature
 
 
 @pytest.mark.nightly

@@ -38,7 +38,7 @@ NOT_DAILY = {
     "int_customer_value_predictions", "kpi_clv__cohort", "kpi_clv__customer", "kpi_sales_growth",
     "dim_channel",
     # They have no state, and only count what other tables hold.
-    "rows_without_entity", "int_staged_row_counts", "int_accounted_rows", "int_left_out_rows",
+    "rows_without_entity", "int_staged_row_counts", "int_accounted_rows", "int_left_out_rows", "int_left_out_days",
 }  # fmt: skip
 
 

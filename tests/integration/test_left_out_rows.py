@@ -253,6 +253,25 @@ def test_every_row_that_is_left_out_is_listed_with_its_reason(company: Installat
     ]  # fmt: skip
 
 
+def test_every_row_that_counts_nowhere_is_known_by_day_and_cut(company: Installation) -> None:
+    found = rows(
+        company,
+        "select entity, reason, cast(day as varchar), channel, rep, region, left_out_rows "
+        "from intermediate.int_left_out_days order by all nulls first",
+    )
+    assert found == [
+        ("leads", "merged with the first lead of the same person", "2025-01-06", "unassigned", "sdr", None, 1),
+        ("nps_responses", "with a score off the scale", "2025-01-15", None, None, "unassigned", 1),
+        ("nps_responses", "without a date", None, None, None, "unassigned", 1),
+        ("opportunities", "closed without a date, counted as open", None, None, "rep-a", "unassigned", 1),
+        ("order_items", "of orders that do not count", None, "web", "unassigned", "west", 1),
+        ("order_items", "of orders that do not count", "2025-02-01", "web", "unassigned", "east", 1),
+        ("orders", "after the as-of date", "2025-02-01", "web", "unassigned", "east", 1),
+        ("orders", "without a date", None, "web", "unassigned", "west", 1),
+        ("refunds", "without a date", None, "web", "unassigned", "west", 1),
+    ]
+
+
 def test_what_somebody_should_look_into_is_said_in_a_few_lines(company: Installation, tmp_path: Path) -> None:
     published = tmp_path / "published"
     published.mkdir()

@@ -268,7 +268,8 @@ class Company:
                 connection.execute("create schema if not exists marts")
                 connection.execute(SALES)
                 # This is published with the marts, but what the pipeline makes it from is not built here.
-                connection.execute("create or replace table intermediate.int_left_out_rows as select 0 as rows")
+                for table in ("int_left_out_rows", "int_left_out_days"):
+                    connection.execute(f"create or replace table intermediate.{table} as select 0 as rows")
 
         checks = checks_of_tables(settings, sources, {"staging": LOGS}, suites, history)
         published = published_asset(settings, sources, ["sales"], blocking(checks, suites), history)

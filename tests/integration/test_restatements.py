@@ -32,6 +32,9 @@ class Planted:
     deleted: str
     cancelled: str
     month_of_deal: date  # in which a deal was won that is worth 1,000 more now
+    grown: str  # customer whose segment was smb, and is enterprise
+    merged: str  # customer who turned out to be another one
+    recategorised: str  # product that was furniture, and is supplies
 
     def amount(self, order_id: str) -> Decimal:
         """An order's sales before the change."""
@@ -43,13 +46,22 @@ class Planted:
 
 @pytest.fixture(scope="module")
 def planted(untouched_demo: Installation, tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    """The demo company a day later, with late, corrected and deleted rows, a late refund, and another exchange rate."""
+    """The demo company a day later, with late, corrected and deleted rows, a late refund, and another exchange rate.
+
+    Of a customer, a product and a campaign, only what others refer to has changed.
+    """
     data_dir = tmp_path_factory.mktemp("restated") / "data"
     shutil.copytree(untouched_demo.data_dir, data_dir, symlinks=True)
-    installation = replace(untouched_demo, data_dir=data_dir)
+    return plant(replace(untouched_demo, data_dir=data_dir))
+
+
+def plant(installation: Installation) -> Planted:
+    """Deliver a day with everything, and run it."""
+    data_dir = installation.data_dir
+    landing = data_dir / "landing"
     assert demo_company.main(["--days", "1", "--no-truth", "--data-dir", str(data_dir)]) == 0
     before = (data_dir / "published" / "kpi.duckdb").resolve()
-    day = max(date.fromisoformat(file.name[7:17]) for file in (data_dir / "landing/shop/orders").glob("orders_*"))
+    day = max(date.fromisoformat(file.name[7:17]) for file in (landing / "shop/orders").glob("orders_*"))
     with duckdb.connect(str(before), read_only=True) as connection:
         [[moved], [deleted], [cancelled]] = connection.execute(
             """
@@ -69,19 +81,46 @@ def planted(untouched_demo: Installation, tmp_path_factory: pytest.TempPathFacto
             "select opportunity_id, cast(date_trunc('month', closed_on) as date) from marts.fct_opportunities "
             "where is_won and currency_code = 'EUR' and closed_on < '2025-12-01' order by closed_on desc limit 1"
         ).fetchall()
+        [[grown], [merged], [other]] = connection.execute(
+            """
+            select customer_id
+            from marts.dim_customer
+            where segment = 'smb' and customer_id in (
+                select customer_id from marts.fct_orders group by 1
+                having max(ordered_on) between '2025-10-01' and '2025-10-31'
+            )
+            order by customer_id desc
+            limit 3
+            """
+        ).fetchall()
+        [[recategorised]] = connection.execute(
+            "select product_id from marts.dim_product where category = 'furniture' order by product_id limit 1"
+        ).fetchall()
     with duckdb.connect(str(data_dir / "warehouse.duckdb"), read_only=True) as warehouse:
         orders = [
             f"OLATE;C000001;2025-11-15 10:00:00;paid;EUR;web;north;;{day} {AT};false",
-            _order(warehouse, moved, day, channel="marketplace"),
-            _order(warehouse, deleted, day, is_deleted="true"),
-            _order(warehouse, cancelled, day, status="cancelled"),
+            _line(warehouse, "orders", moved, day, channel="marketplace", separator=";"),
+            _line(warehouse, "orders", deleted, day, is_deleted="true", separator=";"),
+            _line(warehouse, "orders", cancelled, day, status="cancelled", separator=";"),
         ]
         opportunity = _record(warehouse, "base_crm__opportunities", "id", deal)
-    landing = data_dir / "landing"
+        same_person = _record(warehouse, "base_shop__customers", "customer_id", other)["email"]
+        customers = [
+            _line(warehouse, "customers", grown, day, segment="enterprise"),
+            _line(warehouse, "customers", merged, day, email=str(same_person)),
+        ]
+        products = [_line(warehouse, "products", recategorised, day, category="supplies")]
+        campaigns = landing / f"ads/campaigns/campaigns_{day}.parquet"
+        warehouse.execute(
+            "copy (select campaign_id, 'event' as channel, platform, name, is_paid from staging.base_ads__campaigns "
+            f"where platform = 'linkedin' and _is_newest) to '{campaigns}' (format parquet)"
+        )
     _append(landing / f"shop/orders/orders_{day}.csv.gz", orders)
     _append(landing / f"shop/order_items/order_items_{day}.csv.gz", ["ILATE;OLATE;P52;1;100,00;0,00;0,00;60,00"])
     refund = f"FLATE;{refunded};{item};2025-12-20T10:00:00Z;10,00;EUR;changed_mind"
     _append(landing / f"shop/refunds/refunds_{day}.csv.gz", [refund])
+    _append(landing / f"shop/customers/customers_{day}.csv", customers)
+    _append(landing / f"shop/products/products_{day}.csv", products)
     rates = landing / f"finance/fx_rates/fx_rates_{day}.csv"
     head = rates.read_text() if rates.exists() else "rate_date,from_currency,to_currency,rate\n"
     rates.write_text(head + "2025-12-10,PLN,EUR,0.250000\n2025-12-11,PLN,EUR,0.240000\n")
@@ -89,7 +128,7 @@ def planted(untouched_demo: Installation, tmp_path_factory: pytest.TempPathFacto
     deals = landing / f"crm/opportunities/opportunities_{day}.jsonl"
     deals.write_text((deals.read_text() if deals.exists() else "") + json.dumps(corrected, default=str) + "\n")
     installation.kpi("run")
-    return Planted(installation, before, day, moved, deleted, cancelled, month_of_deal)
+    return Planted(installation, before, day, moved, deleted, cancelled, month_of_deal, grown, merged, recategorised)
 
 
 def _record(warehouse: duckdb.DuckDBPyConnection, table: str, key: str, value: str) -> dict[str, object]:
@@ -100,18 +139,21 @@ def _record(warehouse: duckdb.DuckDBPyConnection, table: str, key: str, value: s
     return {name: cell for name, cell in zip(names, row, strict=True) if not name.startswith("_")}
 
 
-def _order(warehouse: duckdb.DuckDBPyConnection, order_id: str, day: date, **changes: str) -> str:
-    """A line of the shop's orders that corrects one."""
-    record = {**_record(warehouse, "base_shop__orders", "order_id", order_id), "updated_at": f"{day} {AT}", **changes}
-    return ";".join("" if value is None else str(value) for value in record.values()).replace("False", "false")
+def _line(
+    warehouse: duckdb.DuckDBPyConnection, table: str, key: str, day: date, separator: str = ",", **changes: str
+) -> str:
+    """A line of one of the shop's files that corrects a row."""
+    record = _record(warehouse, f"base_shop__{table}", f"{table[:-1]}_id", key)
+    values = {**record, "updated_at": f"{day} {AT}", **changes}.values()
+    return separator.join("" if value is None else str(value) for value in values).replace("False", "false")
 
 
 def _append(file: Path, lines: list[str]) -> None:
     """Add lines to a day's file, or to the header of the table's files."""
-    others = sorted(file.parent.glob("*.gz"))
-    text = gzip.decompress((file if file.exists() else others[0]).read_bytes()).decode()
+    unpacked, packed = (gzip.decompress, gzip.compress) if file.suffix == ".gz" else (bytes, bytes)
+    text = unpacked((file if file.exists() else min(file.parent.iterdir())).read_bytes()).decode()
     delivered = text.rstrip("\n") if file.exists() else text.splitlines()[0]
-    file.write_bytes(gzip.compress("\n".join([delivered, *lines, ""]).encode()))
+    file.write_bytes(packed("\n".join([delivered, *lines, ""]).encode()))
 
 
 @pytest.fixture
@@ -164,6 +206,66 @@ def test_an_order_that_changes_its_channel_moves_its_revenue(planted: Planted, b
         for channel in ("web", "marketplace")
     }
     assert corrected == {"marketplace": moved, "web": -moved - cancelled}
+
+
+def test_what_an_unchanged_row_refers_to_is_named_with_its_delivery(
+    planted: Planted, both: duckdb.DuckDBPyConnection
+) -> None:
+    [[of_customer, of_product]] = both.execute(
+        """
+        select
+            sum(if(customer_id = ?, gross_amount - discount_amount, 0)),
+            sum(if(product_id = ?, gross_amount - discount_amount, 0))
+        from before.marts.fct_order_items where ordered_on between '2025-10-01' and '2025-10-31'
+        """,
+        [planted.grown, planted.recategorised],
+    ).fetchall()
+    by_row = {
+        entity: [
+            (cause, table, day, amount) for cause, _, table, day, _, amount in causes(both, "2025-10-01", "net", entity)
+        ]
+        for entity in ("enterprise", "smb", "supplies", "furniture")
+    }
+    assert by_row == {
+        "enterprise": [("related rows", "customers", planted.day, of_customer)],
+        "smb": [("related rows", "customers", planted.day, -of_customer)],
+        "supplies": [("related rows", "products", planted.day, of_product)],
+        "furniture": [("related rows", "products", planted.day, -of_product)],
+    }
+
+
+def test_customers_who_are_one_person_are_one_customer_because_of_their_row(
+    planted: Planted, both: duckdb.DuckDBPyConnection
+) -> None:
+    [row] = causes(both, "2025-10-01", "customers")
+    assert row[:4] == ("related rows", "shop", "customers", planted.day)
+
+
+def test_a_campaign_that_changes_its_channel_moves_its_spend(planted: Planted, both: duckdb.DuckDBPyConnection) -> None:
+    found = both.execute(
+        """
+        select entity_id, cause, source, table_name, delivered_on, sum(amount)
+        from after.meta.restatement_causes
+        where grain = 'month' and period_start = '2025-10-01' and kpi_id = 'cac' and variant = 'spend'
+            and entity_id in ('event', 'social')
+        group by all
+        order by all
+        """
+    ).fetchall()
+    [[spend]] = both.execute(
+        "select sum(spend_amount) from before.marts.fct_marketing_spend "
+        "where platform = 'linkedin' and spend_date between '2025-10-01' and '2025-10-31'"
+    ).fetchall()
+    delivery = ("related rows", "ads", "campaigns", planted.day)
+    assert found == [("event", *delivery, spend), ("social", *delivery, -spend)]
+
+
+def test_no_cause_is_without_a_delivery_but_days_of_targets(both: duckdb.DuckDBPyConnection) -> None:
+    """The days of a target weigh as much as the sales of a year, so that no single delivery decides."""
+    unnamed = both.execute(
+        "select distinct part from after.meta.restatement_causes where source is null and cause <> 'definition'"
+    ).fetchall()
+    assert unnamed == [("revenue_quota",)]
 
 
 def test_another_exchange_rate_is_a_cause_of_its_own(both: duckdb.DuckDBPyConnection) -> None:

@@ -9,16 +9,30 @@ from decimal import Decimal
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table as Grid
 
 from pipelines.answers.differences import DefinitionChange, Difference, Differences, OfKpi, changed_settings
+from pipelines.cli.printing.grid import Column, print_grid
 from pipelines.formatting import cell_text, counted, printable
 from pipelines.output import Format, Result, Target, UsageError, write
 
-_HEAD_OF_KPIS = ("KPI", "changed", "created", "gone", "same value", "largest", "cause")
-_HEAD_OF_CELLS = ("KPI", "period", "of", "before", "after", "change", "cause")
+_COLUMNS_OF_KPIS = (
+    Column("KPI", wraps=False),
+    *(Column(name, is_number=True) for name in ("changed", "created", "gone")),
+    Column("same value", is_number=True, spare=1),
+    Column("largest"),
+    Column("cause"),
+)
+_COLUMNS_OF_CELLS = (
+    Column("KPI"),
+    Column("period", wraps=False),
+    Column("of"),
+    *(Column(name, is_number=True) for name in ("before", "after")),
+    Column("change", is_number=True, spare=1),
+    Column("cause"),
+)
 _SHOWN_CELLS = 20  # on the screen and in Markdown; files contain all
 _SHOWN_MODELS = 8
+_SHOWN_CAUSES = 3  # of a KPI
 _WIDTH_OF_FILES = 1_000_000  # only a terminal wraps
 _NAMED_VARIANTS = 3
 
@@ -41,6 +55,7 @@ _TYPES = {
     "status_after": "VARCHAR",
     "differs_in": "VARCHAR",
     "cause": "VARCHAR",
+    "causes": "VARCHAR",
 }
 
 
@@ -71,6 +86,7 @@ def _row(cell: Difference) -> tuple[object, ...]:
         cell.entity_type, cell.entity_id, cell.entity_name,
         cell.change, cell.value_before, cell.value_after, cell.difference, cell.relative,
         cell.status_before, cell.status_after, ", ".join(cell.differs_in), cell.cause,
+        "; ".join(cause.in_full for cause in cell.causes),
     )  # fmt: skip
 
 
@@ -83,21 +99,20 @@ def print_differences(found: Differences, console: Console, *, with_causes: bool
     if not found:
         return
     last = None if with_causes else -1  # the cause is in the last column
-    rows = [_summary(of_kpi)[:last] for of_kpi in found.by_kpi]
-    _print_table(in_words(found), _HEAD_OF_KPIS[:last], rows, console)
+    kpis = [_summary(of_kpi)[:last] for of_kpi in found.by_kpi]
+    _print_table(in_words(found), _COLUMNS_OF_KPIS[:last], kpis, console)
     cells = largest(found)
     title = "All of them" if len(cells) == len(found.cells) else f"The largest {len(cells)}"
-    _print_table(title, _HEAD_OF_CELLS[:last], [_cell(cell)[:last] for cell in cells], console)
+    _print_table(title, _COLUMNS_OF_CELLS[:last], [_cell(cell)[:last] for cell in cells], console)
     if len(cells) < len(found.cells):
         console.print(f"All {len(found.cells):,} cells: --output FILE.csv, .json or .xlsx.", markup=False)
 
 
-def _print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], console: Console) -> None:
-    grid = Grid(*head, title=title, title_justify="left")
-    for row in rows:
-        grid.add_row(*map(printable, row))
+def _print_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]], console: Console) -> None:
+    """Print a table without the columns in which there is nothing."""
+    used = [place for place in range(len(columns)) if any(row[place] for row in rows)]
     screen = console if console.is_terminal else Console(file=console.file, width=_WIDTH_OF_FILES)
-    screen.print(grid)
+    print_grid(screen, [columns[place] for place in used], [[row[place] for place in used] for row in rows], title)
 
 
 def markdown(found: Differences, title: str, notes: Iterable[str], nothing: str) -> str:
@@ -110,9 +125,9 @@ def markdown(found: Differences, title: str, notes: Iterable[str], nothing: str)
         cells = largest(found)
         shown = "All of them" if len(cells) == len(found.cells) else f"The largest {len(cells)}"
         parts += [
-            _markdown_table(_HEAD_OF_KPIS, map(_summary, found.by_kpi)),
+            _markdown_table([column.name for column in _COLUMNS_OF_KPIS], map(_summary, found.by_kpi)),
             f"<details><summary>{shown}</summary>",
-            _markdown_table(_HEAD_OF_CELLS, map(_cell, cells)),
+            _markdown_table([column.name for column in _COLUMNS_OF_CELLS], map(_cell, cells)),
             "</details>",
         ]
     return "\n\n".join(parts) + "\n"
@@ -174,12 +189,15 @@ def _summary(of_kpi: OfKpi) -> tuple[str, ...]:
     cell = of_kpi.largest
     before, after = _values(cell)
     text = f"{cell.variant}, {cell.period}, {_whose(cell)}: {before} → {after}" if cell.has_value else ""
-    return (of_kpi.kpi_id, *(f"{count:,}" if count else "" for count in counts), text, ", ".join(of_kpi.causes))
+    causes = of_kpi.causes[:_SHOWN_CAUSES]
+    if more := len(of_kpi.causes) - len(causes):
+        causes.append(f"{more} more")
+    return (of_kpi.kpi_id, *(f"{count:,}" if count else "" for count in counts), text, ", ".join(causes))
 
 
 def _cell(cell: Difference) -> tuple[str, ...]:
     name = f"{cell.kpi_id} ({cell.variant})"
-    return (name, cell.period, _whose(cell), *_values(cell), _change(cell), cell.cause)
+    return (name, cell.period, _whose(cell), *_values(cell), _change(cell), cell.cause_in_words)
 
 
 def _whose(cell: Difference) -> str:

@@ -10,17 +10,18 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipelines.answers.cells import Published, find_cell, publication_of
-from pipelines.answers.explain import SHOWN_ROWS, Explanation, Number, Part, Rows, explain, rows_of_value
+from pipelines.answers.explain import SHOWN_ROWS, Explanation, NotCounted, Part, Rows, explain, rows_of_value
+from pipelines.answers.formulas import formula_lines
 from pipelines.answers.periods import Grain
-from pipelines.formatting import cell_text, counted, local_time, printable
+from pipelines.cli.printing.grid import Column, print_grid
+from pipelines.formatting import cell_text, counted, local_time, number_text, printable
 from pipelines.output import Format, Result, Target, aside, json_value, write, write_parquet
 from pipelines.warehouse import published
 
 _SHOWN_LINES = 5  # of files, reasons and failed checks
+_SHOWN_PARTS = 3
 
 
 def explain_kpi(
@@ -46,14 +47,14 @@ def explain_kpi(
         publication = publication_of(connection)
         cell, notes = find_cell(connection, kpi_id, variant, period, grain, by)
         if all_rows:
-            query, parameters = rows_of_value(connection, cell)
+            query = rows_of_value(connection, cell)
             if target.form is Format.parquet:
                 assert target.file is not None
-                connection.execute("create temp table rows_of_value as " + query, parameters)
+                connection.execute("create temp table rows_of_value as " + query)
                 with aside(target.file) as path:
                     write_parquet(connection, "from rows_of_value", path)
             else:
-                write(Result.of(connection.execute(query, parameters)), target)
+                write(Result.of(connection.execute(query)), target)
             return
         explanation = explain(connection, cell)
     if target.form is Format.json:
@@ -84,14 +85,20 @@ def _print(explanation: Explanation, publication: Published, zone: ZoneInfo, con
     say(cell.variant.formula)
     say(publication.in_words(zone))
     say("")
-    for line in _formula(explanation):
-        say(line)
+    for position, (name, expression, filled) in enumerate(formula_lines(explanation, number_text)):
+        say(f"{'  ' if position else ''}{name} = {expression} = {filled}")
     for part in explanation.parts:
         for term in part.terms:
             _print_rows(part, term, console)
     say("")
+    if explanation.not_counted:
+        say("Not counted, or not yet, of this period and entity:")
+        several = len({one.parts for one in explanation.not_counted}) > 1
+        for one in explanation.not_counted[:_SHOWN_LINES]:
+            say(f"  {_not_counted(one)}{f' ({_names(one.parts)})' if several else ''}")
+        _more(len(explanation.not_counted), "reasons", say)
     if explanation.left_out:
-        say("Not counted, of the deliveries that these rows are from:")
+        say("Not counted of the same deliveries, whatever the period and entity:")
         for left in explanation.left_out[:_SHOWN_LINES]:
             say(f"  {left.rows:,} of {left.source}.{left.table}: {left.reason}")
         _more(len(explanation.left_out), "reasons", say)
@@ -114,48 +121,25 @@ def _print(explanation: Explanation, publication: Published, zone: ZoneInfo, con
         before, after = (cell_text(value, unit) or "none" for value in (restated.value_before, restated.value_after))
         say(f"Restated on {local_time(restated.published_at, zone)}: from {before} to {after}")
         for cause in restated.causes:
-            of_table = f" of {cause.source}.{cause.table}, delivered on {cause.delivered_on}" if cause.table else ""
-            sign = "+" if cause.amount and cause.amount > 0 else ""
-            amount = "" if cause.amount is None else f", {cause.part} {sign}{number_text(cause.amount)}"
-            say(f"  {cause.cause}: {counted(cause.rows, 'row')}{of_table}{amount}")
+            say(f"  {cause.in_full}")
+
+
+def _not_counted(found: NotCounted) -> str:
+    """`1 order that was deleted`."""
+    reason = found.reason
+    if found.rows == 1:
+        reason = reason.replace("that were ", "that was ", 1).replace("that have ", "that has ", 1)
+    return f"{counted(found.rows, found.row_is)} {reason}"
+
+
+def _names(parts: Sequence[str]) -> str:
+    more = f" and {len(parts) - _SHOWN_PARTS} more" if len(parts) > _SHOWN_PARTS else ""
+    return f"{', '.join(parts[:_SHOWN_PARTS])}{more}"
 
 
 def _more(number: int, things: str, say: object) -> None:
     if number > _SHOWN_LINES and callable(say):
         say(f"  and {number - _SHOWN_LINES:,} more {things}")
-
-
-def _formula(explanation: Explanation) -> list[str]:
-    """The formula, the same with numbers, and the formulas of its parts."""
-    numbers = {"numerator": explanation.numerator, "denominator": explanation.denominator}
-    values = {part.name: part.value for part in explanation.parts}
-    lines = []
-    if explanation.numerator_sql is None:
-        [statistic] = [part for part in explanation.parts if part.name == explanation.formula]
-        lines.append(f"value = {statistic.statistic} of {counted(statistic.terms[0].rows, 'row')}")
-    elif explanation.denominator_sql is None:
-        lines.append(f"value = {explanation.numerator_sql} = {number_text(explanation.numerator)}")
-    else:
-        lines.append(f"value = {explanation.formula} = {_with_numbers(explanation.formula, numbers)}")
-        for name, sql in (("numerator", explanation.numerator_sql), ("denominator", explanation.denominator_sql)):
-            filled = _with_numbers(sql, values)
-            result = number_text(numbers[name])
-            lines.append(f"  {name} = {sql} = {filled}" + (f" = {result}" if filled != result else ""))
-    for part in explanation.parts:
-        if part.formula:
-            filled = _with_numbers(part.formula, values)
-            lines.append(f"  {part.name} = {part.formula} = {filled} = {number_text(part.value)}")
-        elif len(part.terms) > 1:
-            totals = " + ".join(number_text(term.total) for term in part.terms).replace("+ -", "- ")
-            lines.append(f"  {part.name} = {totals}")
-    return lines
-
-
-def _with_numbers(sql: str, values: dict[str, Number | None]) -> str:
-    """An expression with the numbers in place of their names, the longest names first."""
-    for name in sorted(values, key=len, reverse=True):
-        sql = sql.replace(name, number_text(values[name]))
-    return sql
 
 
 def _print_rows(part: Part, term: Rows, console: Console) -> None:
@@ -167,18 +151,15 @@ def _print_rows(part: Part, term: Rows, console: Console) -> None:
     )
     if not term.first_rows:
         return
-    table = Table()
-    for name in (term.row_is, "date", "adds", "file", "row"):
-        table.add_column(name, justify="right" if name in ("adds", "row") else "left", no_wrap=True)
-    for row in term.first_rows:
-        cells: Sequence[object] = (row.key, row.day or "", number_text(row.adds), row.source_file, row.row_number)
-        table.add_row(*(Text(printable(str(cell))) for cell in cells))
-    console.print(table, soft_wrap=False)
-
-
-def number_text(value: Number | None) -> str:
-    """A number as it is, with at most six decimals."""
-    if value is None:
-        return "unknown"
-    text = f"{value:,.6f}".rstrip("0").rstrip(".")
-    return text if "." not in text or len(text.split(".")[1]) != 1 else text + "0"
+    columns = [
+        Column(term.row_is, wraps=False),
+        Column("date", wraps=False),
+        Column("adds", is_number=True),
+        Column("file"),
+        Column("row", is_number=True),
+    ]
+    rows = [
+        (row.key, str(row.day or ""), number_text(row.adds), row.source_file, str(row.row_number))
+        for row in term.first_rows
+    ]
+    print_grid(console, columns, rows)

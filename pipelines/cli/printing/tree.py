@@ -11,14 +11,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipelines.answers.periods import Comparison, Grain
 from pipelines.answers.rounding import decimal
 from pipelines.answers.tree import Line, TreeOfPeriod, tree_of
+from pipelines.cli.printing.grid import Column, print_grid
 from pipelines.cli.printing.why import signed
-from pipelines.formatting import cell_text, printable
+from pipelines.formatting import cell_text
 from pipelines.output import Format, Result, Target, UsageError, write
 from pipelines.warehouse import published
 
@@ -60,30 +59,33 @@ def print_tree(
     earlier = f"as many days of {answer.against.label}" if answer.to_date else answer.against.label
     console.print(f"KPI tree: the company in {period_shown}, compared with {earlier}", markup=False)
     console.print(answer.publication.in_words(zone), markup=False)
-    table = Table()
-    for name in ("", answer.against.label, answer.period.label, "change", "mostly due to"):
-        table.add_column(name, justify="left" if name in ("", "mostly due to") else "right")
-    for line in answer.lines:
-        unit = line.node.unit
-        values = (line.before, line.after)
-        table.add_row(
-            Text(printable("  " * line.depth + _MARKS[line.kind] + line.node.name)),
-            *("" if value is None else cell_text(decimal(value), unit) for value in values),
-            _change(line),
-            Text(printable("see above" if line.is_repeated else _driver(line))),
-        )
-    console.print(table, soft_wrap=False)
+    columns = [
+        Column(""),
+        Column(answer.against.label, is_number=True),
+        Column(answer.period.label, is_number=True),
+        Column("change", is_number=True),
+        Column("in %", is_number=True, spare=2),
+        Column("mostly due to", spare=1),
+    ]
+    print_grid(console, columns, [_cells(line) for line in answer.lines])
     console.print("= the parent is computed from these, to the cent; ~ these move the parent, but do not add up to it.")
     console.print("Without a factor or a part that stands out, all changed about alike: `kpi why` shows by how much.")
 
 
-def _change(line: Line) -> str:
+def _cells(line: Line) -> tuple[str, ...]:
+    unit = line.node.unit
+    before, after = ("" if value is None else cell_text(decimal(value), unit) for value in (line.before, line.after))
+    name = f"{'  ' * line.depth}{_MARKS[line.kind]}{line.node.name}"
+    return name, before, after, *_change(line), "see above" if line.is_repeated else _driver(line)
+
+
+def _change(line: Line) -> tuple[str, str]:
     """The change, of what is not a rate also in percent."""
     if line.change is None or line.before is None:
-        return ""
-    text = signed(line.change, line.node.unit)
-    percent = line.node.unit != "rate" and line.before > 0
-    return f"{text} ({float(line.change / line.before) * 100:+.1f} %)" if percent else text
+        return "", ""
+    has_percent = line.node.unit != "rate" and line.before > 0
+    percent = f"{float(line.change / line.before) * 100:+.1f} %" if has_percent else ""
+    return signed(line.change, line.node.unit), percent
 
 
 def _driver(line: Line) -> str:

@@ -11,14 +11,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipelines.answers.effects import ZERO
 from pipelines.answers.noise import LEVEL
 from pipelines.answers.periods import Comparison, Grain
 from pipelines.answers.rounding import decimal, round_to_unit, rounded
 from pipelines.answers.why import Cut, Driver, Factor, Finding, Why, why
+from pipelines.cli.printing.grid import Column, print_grid
 from pipelines.formatting import cell_text, counted, printable
 from pipelines.output import Format, Result, Target, UsageError, write
 from pipelines.warehouse import published
@@ -66,7 +65,7 @@ def print_why(
         console.print(printable(sentence), markup=False)
     cut = shown_cut(answer, by)
     if cut is not None:
-        console.print(_waterfall(answer, cut, most), soft_wrap=False)
+        _print_waterfall(answer, cut, most, console)
 
 
 def in_sentences(answer: Why, zone: ZoneInfo, by: str | None = None) -> Iterator[str]:
@@ -182,26 +181,26 @@ def _what_does_not_add_up(cuts: Iterable[Cut]) -> Iterator[str]:
         yield f"Not split by {', '.join(names)}: {reason}."
 
 
-def _waterfall(answer: Why, cut: Cut, most: int) -> Table:
+def _print_waterfall(answer: Why, cut: Cut, most: int, console: Console) -> None:
     """From the earlier value to the later one, entity by entity; what is not shown is summed up as other."""
     unit, then, now = answer.variant.unit, answer.against.label, answer.period.label
     if cut.why_not:
-        return _values(cut, unit, then, now, most)
+        _print_values(cut, unit, then, now, most, console)
+        return
     is_ratio = cut.numerator is not None
-    table = Table()
-    for name in (
-        cut.entity_type,
-        then,
-        now,
-        "change",
-        *(("rate", "mix") if is_ratio else ()),
-        "of the change",
-        "total",
-    ):
-        table.add_column(name, justify="left" if name == cut.entity_type else "right")
-    table.add_column("more than noise")
+    columns = [
+        Column(cut.entity_type),
+        *(Column(name, is_number=True) for name in (then, now, "change")),
+        *(Column(name, is_number=True, spare=1) for name in (("rate", "mix") if is_ratio else ())),
+        Column("of the change", is_number=True, spare=2),
+        Column("total", is_number=True, spare=3),
+        Column("more than noise"),
+    ]
     blank = [""] * (2 if is_ratio else 0)
-    table.add_row(then, "", "", "", *blank, "", cell_text(decimal(answer.before), unit), "", end_section=True)
+    rows: list[Sequence[str] | None] = [
+        (then, "", "", "", *blank, "", cell_text(decimal(answer.before), unit), ""),
+        None,
+    ]
     shown, rest = _split(cut.drivers, most)
     lines = [*shown, *([_other(rest)] if rest else [])]
     amounts = rounded([line.contribution or ZERO for line in lines], unit)
@@ -209,32 +208,31 @@ def _waterfall(answer: Why, cut: Cut, most: int) -> Table:
     for line, amount in zip(lines, amounts, strict=True):
         total += amount
         mix = round_to_unit(line.mix or ZERO, unit)
-        effects = [signed(amount - mix, unit), signed(mix, unit)] if is_ratio else []
-        table.add_row(
-            Text(printable(line.name) + (" (new)" if line.is_new else " (lost)" if line.is_lost else "")),
-            *("" if value is None else cell_text(decimal(value), unit) for value in (line.before, line.after)),
-            signed(amount, unit),
-            *effects,
-            f"{float((line.contribution or ZERO) / answer.change) * 100:.1f} %" if answer.change else "",
-            cell_text(decimal(total), unit),
-            "" if line.p_value is None else "yes" if line.stands_out else "no",
+        rows.append(
+            (
+                line.name + (" (new)" if line.is_new else " (lost)" if line.is_lost else ""),
+                *("" if value is None else cell_text(decimal(value), unit) for value in (line.before, line.after)),
+                signed(amount, unit),
+                *([signed(amount - mix, unit), signed(mix, unit)] if is_ratio else []),
+                f"{float((line.contribution or ZERO) / answer.change) * 100:.1f} %" if answer.change else "",
+                cell_text(decimal(total), unit),
+                "" if line.p_value is None else "yes" if line.stands_out else "no",
+            )
         )
-    table.add_section()
-    table.add_row(now, "", "", signed(answer.change, unit), *blank, "", cell_text(decimal(answer.after), unit), "")
-    return table
+    rows += [None, (now, "", "", signed(answer.change, unit), *blank, "", cell_text(decimal(answer.after), unit), "")]
+    print_grid(console, columns, rows)
 
 
-def _values(cut: Cut, unit: str, then: str, now: str, most: int) -> Table:
+def _print_values(cut: Cut, unit: str, then: str, now: str, most: int, console: Console) -> None:
     """Of what does not add up, only values and how many cases there are."""
-    table = Table()
-    for name in (cut.entity_type, then, now, f"cases {then}", f"cases {now}"):
-        table.add_column(name, justify="left" if name == cut.entity_type else "right")
+    names = (then, now, f"cases {then}", f"cases {now}")
+    rows = []
     for one in cut.drivers[:most]:
         values = ("" if value is None else cell_text(decimal(value), unit) for value in (one.before, one.after))
-        table.add_row(Text(printable(one.name)), *values, f"{one.cases_before:,}", f"{one.cases_after:,}")
-    if len(cut.drivers) > most:
-        table.caption = f"{len(cut.drivers) - most} more; --most shows them"
-    return table
+        rows.append((one.name, *values, f"{one.cases_before:,}", f"{one.cases_after:,}"))
+    caption = f"{len(cut.drivers) - most} more; --most shows them" if len(cut.drivers) > most else None
+    columns = [Column(cut.entity_type), *(Column(name, is_number=True) for name in names)]
+    print_grid(console, columns, rows, caption=caption)
 
 
 def _split(drivers: Sequence[Driver], most: int) -> tuple[Sequence[Driver], Sequence[Driver]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -22,6 +23,7 @@ class Scorecard:
 
     Attributes:
         values: by month, KPI, variant, entity type and entity; `statuses` of the same cells, by default `ok`.
+        restated, causes: the history of restatements; one row per value, and per cause.
         orders: the SQL of the model that revenue is made from; `excluded` is a setting in it.
         deliveries: the content of what shop.orders received, by day.
     """
@@ -34,6 +36,9 @@ class Scorecard:
     deliveries: Mapping[date, str] = field(default_factory=lambda: {date(2025, 3, 15): "a"})
     left_out: Sequence[date] = ()
     is_recorded: bool = True
+    publication: int = 1  # its number, and the day in March on which it was published
+    restated: Sequence[tuple[Any, ...]] = ()  # publication, month, KPI, variant, entity, values before and after
+    causes: Sequence[tuple[Any, ...]] = ()  # publication, month, KPI, variant, entity; then as `COLUMNS_OF_CAUSES`
 
     def write(self, file: Path) -> Path:
         """Write the file."""
@@ -75,6 +80,7 @@ class Scorecard:
             )
             if self.is_recorded:
                 record(connection, self._basis, file.stem)
+                self._write_history(connection)
                 in_question = ", ".join(f"('shop', 'orders', date '{day}', 'left_out')" for day in self.left_out)
                 connection.execute(
                     "create table meta.deliveries_in_question "
@@ -83,6 +89,31 @@ class Scorecard:
                 if in_question:
                     connection.execute(f"insert into meta.deliveries_in_question values {in_question}")
         return file
+
+    def _write_history(self, connection: duckdb.DuckDBPyConnection) -> None:
+        cell = "publication_id integer, period_start date, kpi_id varchar, variant varchar, entity_type varchar, "
+        cell += "entity_id varchar"
+        connection.execute(
+            f"""
+            create table meta.publication as select timestamp '2025-03-{self.publication:02} 00:00:00' as published_at;
+            create table meta.restatements ({cell}, value_before decimal(38, 12), value_after decimal(38, 12));
+            create table meta.restatement_causes (
+                {cell}, part varchar, cause varchar, source varchar, table_name varchar, delivered_on date,
+                changed_rows bigint, amount decimal(38, 6)
+            )
+            """
+        )
+        for table, rows in (("restatements", self.restated), ("restatement_causes", self.causes)):
+            for row in rows:
+                connection.execute(f"insert into meta.{table} values ({', '.join('?' * len(row))})", row)
+        connection.execute(
+            """
+            alter table meta.restatements add column grain varchar default 'month';
+            alter table meta.restatement_causes add column grain varchar default 'month';
+            create or replace table meta.restatements as
+            select *, make_timestamp(2025, 3, publication_id, 0, 0, 0) as published_at from meta.restatements
+            """
+        )
 
     @property
     def _basis(self) -> Basis:

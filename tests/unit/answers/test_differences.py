@@ -1,5 +1,7 @@
 """Two publications differ in these cells, by so much, and because of this."""
 
+import csv
+import io
 import re
 from dataclasses import replace
 from datetime import date
@@ -13,7 +15,14 @@ from rich.console import Console
 
 from pipelines.answers.differences import DefinitionChange, Differences, Totals, differences, has_scorecard, totals
 from pipelines.answers.questions import QuestionError
-from pipelines.cli.printing.differences import definitions_in_words, largest, markdown, print_differences
+from pipelines.cli.printing.differences import (
+    cells_target,
+    definitions_in_words,
+    largest,
+    markdown,
+    print_differences,
+    write_cells,
+)
 from tests.unit.answers.scorecards import COMPANY, FEBRUARY, JANUARY, MARCH, WEB, Scorecard
 
 BEFORE = Scorecard(
@@ -226,11 +235,8 @@ def test_what_differs_is_printed_by_kpi_and_by_cell(compare: Any, capsys: pytest
     assert "Defined differently: revenue (net, orders)." in printed
     assert 'Setting excluded: ["cancelled"] before, ["cancelled", "returned"] now.' in printed
     assert "2 cells changed, 0 created, 0 gone " in printed
-    assert (
-        "│ revenue │ 2       │         │      │            │ net, 2025-01, company: 100.00 → 90.00 │ definition │"
-        in printed
-    )
-    assert "│ revenue (net) │ 2025-02 │ company │ 200.00 │ 199.00 │ -0.5%  │ definition │" in printed
+    assert "│ revenue │       2 │ net, 2025-01, company: 100.00 → 90.00 │ definition │" in printed  # nothing is new
+    assert "│ revenue (net) │ 2025-02 │ company │ 200.00 │ 199.00 │  -0.5% │ definition │" in printed
 
 
 def test_of_a_setting_with_many_parts_those_that_differ_are_named() -> None:
@@ -253,7 +259,7 @@ def test_of_many_cells_the_largest_are_shown_and_none_without_a_value(
     assert [cell.entity_id for cell in shown] == [f"C-{number:02d}" for number in range(29, 9, -1)]
     print_differences(found, Console(width=80))
     printed = capsys.readouterr().out
-    assert re.search(r"│ nps +│ +│ 30 +│ +│ +│ +│ unknown │", printed), printed
+    assert re.search(r"│ nps +│ +30 │ +│ unknown │", printed), printed
     assert "The largest 20" in printed
     assert "All 60 cells: --output FILE.csv, .json or .xlsx." in printed
 
@@ -264,3 +270,61 @@ def test_what_differs_as_markdown(compare: Any) -> None:
     assert "| revenue | 1 |  |  |  | net, 2025-01, company: 100.00 → 90.00 | unknown |" in text
     assert "| revenue (net) | 2025-01 | company | 100.00 | 90.00 | -10.0% | unknown |" in text
     assert markdown(compare(BEFORE, BEFORE), "What changes", [], "Nothing.") == "### What changes\n\nNothing.\n"
+
+
+NET = ("revenue", "net", *COMPANY)
+ORDERS_OF_MARCH = ("shop", "orders", date(2025, 3, 1))
+LATE = ("net_amount", "late", *ORDERS_OF_MARCH, 2, 30)
+DELETED = ("net_amount", "deleted", *ORDERS_OF_MARCH, 1, -70)
+
+
+def restated_twice(**others: Any) -> Scorecard:
+    """The third publication; the second and it have restated January."""
+    history: dict[str, Any] = {
+        "restated": [(2, JANUARY, *NET, 100, 130), (3, JANUARY, *NET, 130, 60)],
+        "causes": [(2, JANUARY, *NET, *LATE), (3, JANUARY, *NET, *DELETED)],
+    }
+    return replace(with_values(BEFORE, january=60), publication=3, **{**history, **others})
+
+
+def test_a_restated_value_has_the_causes_of_all_publications_in_between(compare: Any) -> None:
+    [cell] = compare(BEFORE, restated_twice()).cells
+    assert [(cause.cause, cause.amount) for cause in cell.causes] == [("deleted", -70), ("late", 30)]
+    assert (cell.kinds, cell.cause_in_words) == (("deleted", "late"), "deleted rows of shop.orders and 1 more cause")
+
+
+def test_causes_from_before_the_earlier_publication_do_not_count(compare: Any) -> None:
+    second = replace(with_values(BEFORE, january=130), publication=2)
+    [cell] = compare(second, restated_twice()).cells
+    assert [cause.cause for cause in cell.causes] == ["deleted"]
+
+
+def test_a_value_that_was_not_restated_has_only_the_cause_of_its_measure(compare: Any) -> None:
+    after = with_values(restated_twice(), february=210)
+    by_period = {cell.period: cell.kinds for cell in compare(BEFORE, replace(after, deliveries={JANUARY: "b"})).cells}
+    assert by_period == {"2025-01": ("deleted", "late"), "2025-02": ("data",)}
+
+
+def test_restatements_on_another_branch_are_no_cause(compare: Any) -> None:
+    """After a rollback: what was published before was not followed by what was restated."""
+    [cell] = compare(with_values(BEFORE, january=99), restated_twice()).cells
+    assert cell.causes == ()
+
+
+def test_backwards_there_are_no_causes(compare: Any) -> None:
+    [cell] = compare(restated_twice(), BEFORE).cells
+    assert cell.causes == ()
+
+
+def test_causes_are_printed_and_written(compare: Any, tmp_path: Path) -> None:
+    found = compare(BEFORE, restated_twice())
+    printed = io.StringIO()
+    print_differences(found, Console(file=printed))
+    assert "deleted rows of shop.orders and 1 more cause" in printed.getvalue()
+    assert found.by_kpi[0].causes == ["deleted", "late"]
+    write_cells(found, cells_target(None, tmp_path / "cells.csv"))
+    [row] = csv.DictReader((tmp_path / "cells.csv").open(encoding="utf-8"))
+    assert row["causes"] == (
+        "deleted: 1 row of shop.orders, delivered on 2025-03-01, net_amount -70; "
+        "late: 2 rows of shop.orders, delivered on 2025-03-01, net_amount +30"
+    )

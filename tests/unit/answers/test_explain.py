@@ -1,5 +1,7 @@
 """How a value was made, computed by hand on a published file with five deals."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -13,6 +15,7 @@ from pipelines.answers.explain import Row, explain, rows_of_value
 from pipelines.answers.periods import Grain, Period
 from pipelines.answers.questions import QuestionError
 from pipelines.sql import quote_text
+from tests.conftest import PROJECT_DIR
 
 HOSTILE = "o'Neil $x; drop table marts.fct_deals --"
 MARTS = """
@@ -37,11 +40,14 @@ MARTS = """
     ) as measures(
         kpi_id, variant, grain, mart, value_sql, numerator_sql, denominator_sql, formula, where_sql
     );
-    alter table marts.kpi_measures add column needs varchar default 'opportunities';
+    alter table marts.kpi_measures add column needs varchar default 'opportunities sales_reps';
     create table marts.kpi_parts as
     select 'kpi_deals' as mart, *, null::varchar as formula, 'deal' as row_is, 'marts.fct_deals' as from_sql,
         'deal_id' as key_sql, 'closed_on' as day_sql, 'rep: rep_id' as cuts, '_source_file' as file_sql,
-        '_row_number' as row_sql
+        '_row_number' as row_sql, 'opportunities' as left_out_entity,
+        'day >= $period_start and day < $counted_until' as left_out_window_sql,
+        'closed in the last days: closed_on >= $counted_until - 1 and closed_on <= $as_of_date
+without a rep: rep_id is null' as uncounted
     from (values
         ('won_amount', 1, 'sum', 'amount', 'closed_on >= $period_start and closed_on < $counted_until and (is_won)'),
         ('closed_amount', 1, 'sum', 'amount', 'closed_on >= $period_start and closed_on < $counted_until'),
@@ -58,9 +64,19 @@ MARTS = """
     create table meta.left_out_rows as
     select 'crm' as source, 'deals' as table_name, 'opportunities' as entity, date '2025-03-02' as delivered_on,
         'that were deleted' as reason, 4 as left_out_rows;
+    insert into meta.left_out_rows values ('crm', 'reps', 'sales_reps', '2025-03-02', 'without a name', 2);
+    create table meta.left_out_days as
+    from (values
+        ('opportunities', 'that were deleted', date '2025-02-03', 'R1', 2),
+        ('opportunities', 'that were deleted', date '2025-02-28', 'R2', 1),
+        ('opportunities', 'that were deleted', date '2025-03-01', 'R1', 4),
+        ('opportunities', 'without a date', null, 'R1', 8)
+    ) as days(entity, reason, day, rep, left_out_rows);
     create table meta.quarantined_rows as
     select 'crm' as source, 'deals' as table_name, date '2025-03-01' as delivered_on;
-    create table meta.publication as select 'run 1' as run_id;
+    create table meta.publication as select '1' as publication_id, 'run 1' as run_id,
+        timestamp '2025-03-03' as published_at, date '2025-02-28' as as_of_date;
+    create table marts.kpi_scorecard as select 1 as value;
     create table meta.check_results as
     from (values ('run 1', 'marts', 'fct_deals', 'key_is_unique', true, '2025-03-03T10:00'),
         ('run 1', 'raw', 'crm__deals', 'has_rows', false, '2025-03-03T10:01'),
@@ -105,11 +121,43 @@ def test_a_ratio_of_the_company(connection: duckdb.DuckDBPyConnection) -> None:
     assert won.terms[0].first_rows[0] == Row("D1", date(2025, 2, 3), Decimal(100), "crm/deals_1.csv", 2)
     assert made.models == (("crm.deals", "base_crm__deals", "fct_deals", "kpi_deals"),)
     assert [(file.source_file, file.rows) for file in made.files] == [("crm/deals_1.csv", 2), ("crm/deals_2.csv", 2)]
-    assert [(left.reason, left.rows) for left in made.left_out] == [
-        ("that were deleted", 4),
-        ("in quarantine, since it cannot be read", 1),
+    assert [(left.table, left.reason, left.rows) for left in made.left_out] == [
+        ("reps", "without a name", 2),
+        ("deals", "in quarantine, since it cannot be read", 1),
     ]
     assert (made.checks.passed, made.checks.failed) == (1, ("has_rows (raw.crm__deals)",))
+
+
+@pytest.mark.parametrize(
+    ("rep", "expected"),
+    [
+        ("company", {"that were deleted": 3, "without a date": 8, "closed in the last days": 1, "without a rep": 1}),
+        ("R1", {"that were deleted": 2, "without a date": 8}),
+        (HOSTILE, {"closed in the last days": 1}),
+        ("R3", {}),
+    ],
+)
+def test_what_is_not_counted_is_known_by_period_and_entity(
+    rep: str, expected: dict[str, int], connection: duckdb.DuckDBPyConnection
+) -> None:
+    found = explain(connection, cell("value", rep)).not_counted
+    assert {one.reason: one.rows for one in found} == expected
+    assert len(found) == len(expected)
+    assert {(one.row_is, one.parts) for one in found} <= {("deal", ("won_amount", "closed_amount"))}
+
+
+def test_what_is_left_out_of_a_cut_that_is_not_known_is_told_by_delivery(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("update meta.left_out_days set rep = null where reason = 'that were deleted'")
+    made = explain(connection, cell("value", "unassigned"))
+    assert [one.reason for one in made.not_counted] == ["without a rep"]
+    assert ("deals", "that were deleted", 4) in [(left.table, left.reason, left.rows) for left in made.left_out]
+
+
+def test_a_publication_of_an_earlier_version_tells_by_delivery(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("drop table meta.left_out_days")
+    connection.execute("alter table marts.kpi_parts drop column uncounted")
+    made = explain(connection, cell("value"))
+    assert [left.rows for left in made.left_out] == [4, 2, 1]
 
 
 def test_a_median_has_no_numerator(connection: duckdb.DuckDBPyConnection) -> None:
@@ -123,8 +171,8 @@ def test_an_entity_is_data_and_never_sql(
 ) -> None:
     made = explain(connection, cell("value", rep))
     assert (made.numerator, made.denominator) == (won, closed)
-    query, parameters = rows_of_value(connection, cell("value", rep))
-    rows = connection.execute(query, parameters).fetchall()
+    query = rows_of_value(connection, cell("value", rep))
+    rows = connection.execute(query).fetchall()
     assert sum(row[4] for row in rows if row[0] == "won_amount") == won
 
 
@@ -132,6 +180,26 @@ def test_nothing_counted_is_no_ratio(connection: duckdb.DuckDBPyConnection) -> N
     made = explain(connection, cell("value", "R2"))
     assert (made.numerator, made.denominator, made.value) == (0, 0, None)
     assert made.files == ()
+
+
+def test_nothing_slow_is_imported(tmp_path: Path) -> None:
+    file = tmp_path / "published.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(MARTS.replace("$hostile", quote_text(HOSTILE)))
+    code = """
+import sys
+import duckdb
+from pipelines.answers.explain import explain, rows_of_value
+from tests.unit.answers.test_explain import cell
+with duckdb.connect(sys.argv[1], read_only=True) as connection:
+    assert explain(connection, cell("value", "R1")).value == 0.25
+    assert connection.execute(rows_of_value(connection, cell("value", "R1"))).fetchall()
+print("imported", sorted({"dagster", "dbt", "great_expectations", "pandas"} & sys.modules.keys()))
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code, str(file)], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == "imported []\n"
 
 
 def test_a_value_without_a_description_is_told(connection: duckdb.DuckDBPyConnection) -> None:

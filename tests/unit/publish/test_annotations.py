@@ -161,6 +161,28 @@ def test_restated_values_are_one_line_per_publication_kpi_and_month(publications
     assert publications.annotations("c", RESTATEMENTS) == expected  # kept in meta.restatements, and not twice
 
 
+def test_a_restated_value_says_because_of_what(publications: Publications) -> None:
+    causes = """
+        create table candidate.meta.restatement_causes as
+        select *, 'month' as grain, date '2025-02-10' as delivered_on, 'net_amount' as part, 1 as changed_rows
+        from (values
+            ('a', date '2025-01-01', 'revenue', 'net', 'company', 'company', 'late', 'shop', 'orders', 10),
+            ('a', date '2025-01-01', 'revenue', 'net', 'company', 'company', 'deleted', 'shop', 'orders', -59.5),
+            ('a', date '2025-01-01', 'revenue', 'gross', 'company', 'company', 'exchange rate', 'ecb', 'rates', -900),
+            ('b', date '2025-02-01', 'revenue', 'net', 'channel', 'web', 'related rows', 'shop', 'customers', 1)
+        ) as t(
+            publication_id, period_start, kpi_id, variant, entity_type, entity_id, cause, source, table_name, amount
+        )
+    """
+    texts = [text for *_, text, _ in publications.annotations("b", RESTATEMENTS, causes)]
+    assert texts == [
+        "revenue (net) was 1,000.00, is 950.50 because of deleted rows of shop.orders and 1 more cause; "
+        "2 other values changed, too",
+        "nps (period) was +10.0, is unknown",
+        "1 other value changed because of changes in shop.customers; revenue (net) of the company did not",
+    ]
+
+
 def test_a_variant_whose_definition_changed_is_marked_for_good(publications: Publications) -> None:
     changes = """
         create table definition_changes as from (values

@@ -35,6 +35,7 @@ class Warehouse:
             connection.execute("create table staging.delivered_row_counts as select 1 as raw_rows")
             connection.execute("create table staging.quarantined_rows as select 'x' as reason")
             connection.execute("create table intermediate.int_left_out_rows as select 'x' as reason")
+            connection.execute("create table intermediate.int_left_out_days as select 'x' as reason")
 
     def publish(self, name: str, keep: int = 5, description: Description = DESCRIPTION) -> dict[str, int]:
         publication = Publication(

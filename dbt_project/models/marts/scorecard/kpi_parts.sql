@@ -22,6 +22,14 @@
 {%- for entity_type, entity in (of_rows.cuts or {}).items() %}
 {%- do cuts.append(entity_type ~ ': ' ~ entity) %}
 {%- endfor %}
+{%- set window = in_window(term.window or 'period', term.on or of_rows.day) if term %}
+{%- set uncounted = [] %}
+{%- for reason, condition in dict(of_rows.uncounted or {}, **(term.uncounted or {})).items() %}
+{%- do uncounted.append(reason ~ ': ' ~ window ~ ' and (' ~ condition ~ ')') %}
+{%- endfor %}
+{%- for reason, condition in (of_rows.undated or {}).items() %}
+{%- do uncounted.append(reason ~ ': ' ~ condition) %}
+{%- endfor %}
 {%- set table = of_rows.provenance ~ '.' if of_rows.provenance else '' %}
 select
     '{{ mart }}' as mart,
@@ -34,10 +42,12 @@ select
     {{ text((term.key or of_rows.key) if term else none) }} as key_sql,
     {{ text(of_rows.day) }} as day_sql,
     {{ text((term.adds or '1') if term else none) }} as adds_sql,
-    {{ text(in_window(term.window or 'period', term.on or of_rows.day) ~ (' and (' ~ term.where ~ ')' if term.where else '')
-        if term else none) }} as where_sql,
+    {{ text(window ~ (' and (' ~ term.where ~ ')' if term.where else '') if term else none) }} as where_sql,
     {{ text(cuts | join('\n') if term else none) }} as cuts,
     {{ text(table ~ '_source_file' if term else none) }} as file_sql,
-    {{ text(table ~ '_row_number' if term else none) }} as row_sql
+    {{ text(table ~ '_row_number' if term else none) }} as row_sql,
+    {{ text(of_rows.left_out if not term.on else none) }} as left_out_entity,
+    {{ text(in_window(term.window or 'period', 'day') if term else none) }} as left_out_window_sql,
+    {{ text(uncounted | join('\n') if uncounted else none) }} as uncounted
 {{ 'union all' if not loop.last }}
 {%- endfor %}
