@@ -10,7 +10,8 @@ GET_UV := tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && PATH="$$PATH:$$
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run dev test test-nightly bench lint format docs lock clean
+.PHONY: help setup setup-dev run pages dev test test-nightly bench lint lint-python lint-types lint-sql lint-definitions \
+    format translations screenshots docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +34,9 @@ run: setup ## make the demo company's deliveries, run the whole pipeline on them
 	$(BIN)/python -m demo_company
 	$(BIN)/python -m pipelines run
 
+pages: setup ## the pages for people who read KPIs, on http://127.0.0.1:3003
+	$(BIN)/python -m pipelines pages
+
 dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 	$(BIN)/python -m pipelines dev
 
@@ -49,21 +53,42 @@ bench: setup-dev ## what a day costs beside others, dbt over plain SQL, grains, 
 	$(BIN)/python -m benchmarks.dbt_overhead
 	$(BIN)/python -m benchmarks.quality
 	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.answers &&) true
+	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.pages &&) true
 	$(BIN)/python -m pytest --quiet --capture=no tests/unit/onboarding/test_corpus.py
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.growth &&) true
 
 lint: setup-dev ## ruff, mypy, sqlfluff, and that Dagster can load every definition
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 lint-python lint-types lint-sql lint-definitions
+
+# mypy uses one core, and takes as long as the others together.
+lint-python:
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+
+lint-types:
 	$(BIN)/python -m mypy
-	$(BIN)/python -m sqlfluff lint --processes 2 dbt_project/models dbt_project/tests tests/realdata
+
+lint-sql:
+	$(BIN)/python -m sqlfluff lint dbt_project/models dbt_project/tests tests/realdata
+
+lint-definitions:
 	$(BIN)/python -m pipelines validate
 
 format: setup-dev ## rewrite Python and SQL in the house style
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m sqlfluff fix dbt_project/models dbt_project/tests tests/realdata
+
+translations: setup-dev ## the words of the pages: new ones are added to the catalogues, untranslated, and old ones removed
+	cd pipelines/pages && \
+	../../$(BIN)/pybabel -q extract --no-location --sort-output --mapping translations/babel.cfg -k N_ -k text -k counted:1,2 \
+	    --output translations/messages.pot . && \
+	../../$(BIN)/pybabel -q update --ignore-obsolete --no-fuzzy-matching --omit-header -w 110 -l pl -i translations/messages.pot \
+	    --output-file translations/pl.po && rm translations/messages.pot
+
+screenshots: setup-dev ## pictures of the pages for the documentation, from the demo company in `data/`
+	$(BIN)/python docs/screenshots.py
 
 docs: setup-dev ## the documentation as a site with search, site/index.html, which needs no network
 	rm -rf site

@@ -18,6 +18,7 @@ from pipelines.publish.annotations import Marking
 from pipelines.publish.asset_checks import published_checks, standing_sensor
 from pipelines.publish.assets import published_asset
 from pipelines.publish.basis import basis
+from pipelines.publish.reports import reports_asset
 from pipelines.runs.history import JOB, SCHEDULE
 from pipelines.runs.progress import step_logger
 from pipelines.settings import Settings, get_settings
@@ -80,7 +81,7 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
         default_status=dg.DefaultScheduleStatus.RUNNING if is_daemon else dg.DefaultScheduleStatus.STOPPED,
     )
     return dg.Definitions(
-        assets=[*raw_assets(settings, sources, partitions), *transform, published],
+        assets=[*raw_assets(settings, sources, partitions), *transform, published, reports_asset(settings)],
         asset_checks=[*checks, published_checks(settings, sources)],
         jobs=[daily_job],
         schedules=[daily_schedule],

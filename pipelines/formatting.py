@@ -1,8 +1,9 @@
 """How values, times and counts are written for people, wherever they appear: commands, pages, notifications.
 
-Does not belong here: tables and files of results (`cli/output.py`), and sentences about anything in particular.
+Does not belong here: tables and files of results (`output.py`), and sentences about anything in particular.
 """
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -41,6 +42,15 @@ def printable(text: str) -> str:
         else "\N{REPLACEMENT CHARACTER}"
         for character in text
     )
+
+
+# What isolates, embeds or overrides a direction. Marks are not among them: Arabic and Hebrew are written with them.
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def undirected(text: str) -> str:
+    """`text` without characters that would reverse the order of what stands beside it on a page or in a cell."""
+    return _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def local_time(moment: datetime, zone: ZoneInfo) -> str:

@@ -22,7 +22,7 @@ from pipelines.config_files import ConfigError, load_yaml_model, problem_in_word
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
-_ADDRESSES = ("ui_url", "data_docs_url")
+_ADDRESSES = ("ui_url", "data_docs_url", "pages_url")
 
 Environment = Literal["local", "test", "production"]
 Schedule = Literal["daemon", "cron", "none"]
@@ -104,6 +104,7 @@ class SettingsFile(BaseModel):
     # `kpi dev` serves the pages itself if their address is on this machine.
     ui_url: str = "http://127.0.0.1:3000"
     data_docs_url: str = "http://127.0.0.1:3001"
+    pages_url: str = "http://127.0.0.1:3003"  # of the pages for people who read KPIs
     holiday_country: str | None = None  # ISO code; its public holidays have fewer rows and lower targets
     unusual_days: Annotated[list[date], NoDecode] = []  # days whose row counts are left out of the normal range
     # The share of a delivery's rows in quarantine from which its day is marked; default: from where its checks warn.
@@ -126,7 +127,7 @@ class SettingsFile(BaseModel):
             )
         return self
 
-    @field_validator("ui_url", "data_docs_url")
+    @field_validator("ui_url", "data_docs_url", "pages_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
@@ -289,16 +290,17 @@ def _read(path: Path) -> Settings:
         ) from None
 
 
-def at_ports(settings: Settings, ui_port: int, docs_port: int) -> Settings:
-    """`settings` with the UI and the pages on these ports of this machine, unless the settings give their addresses:
+def at_ports(settings: Settings, ui_port: int, docs_port: int, pages_port: int | None = None) -> Settings:
+    """`settings` with the UI, Data Docs and the pages on these ports of this machine, unless they give the addresses:
     behind a proxy, people open another address than the one on which the server listens."""
     given = _read(settings_file()).model_fields_set
-    here = {"ui_url": f"http://127.0.0.1:{ui_port}", "data_docs_url": f"http://127.0.0.1:{docs_port}"}
+    ports = dict(zip(_ADDRESSES, (ui_port, docs_port, pages_port or ui_port + 3), strict=True))
+    here = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     return settings.model_copy(update={name: url for name, url in here.items() if name not in given})
 
 
 def remember_addresses(settings: Settings) -> None:
-    """Store the addresses of the UI and Data Docs, so that the links of every command point there from now on."""
+    """Store the addresses of the UI, Data Docs and the pages, so that all links point there from now on."""
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     addresses = {name: getattr(settings, name) for name in _ADDRESSES}
     (settings.dagster_home / "addresses.json").write_text(json.dumps(addresses), encoding="utf-8")

@@ -1,5 +1,7 @@
 """Names, texts and paths inside SQL: the one place that quotes them."""
 
+import re
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -37,6 +39,25 @@ def literal(value: str | int | float | Decimal | date | None) -> str:
             return f"cast('{value!r}' as double)"
         case _:  # in brackets, since a minus after a minus would begin a comment
             return f"({value:f})" if isinstance(value, Decimal) else f"({value})"
+
+
+def literals(values: Iterable[str | date]) -> str:
+    """`values` as a list."""
+    return f"[{', '.join(map(literal, values))}]"
+
+
+def with_values(query: str, values: Mapping[str, str | int | date | Iterable[str | date]]) -> str:
+    """`query` with literals in place of its parameters, `$name`.
+
+    Raises:
+        KeyError: a parameter has no value.
+    """
+
+    def of(name: str) -> str:
+        value = values[name]
+        return literal(value) if isinstance(value, str | int | date) else literals(value)
+
+    return re.sub(r"\$([a-z]\w*)", lambda found: of(found[1]), query)
 
 
 def quote_path(path: Path) -> str:

@@ -137,7 +137,7 @@ def published_sandbox(
     Raises:
         NotPublishedError: nothing has been published yet.
     """
-    path = _published_file(published_dir)
+    path = published_path(published_dir)
     with _database() as connection:
         attach_read_only(connection, path, "kpi")
         connection.execute("set search_path = 'kpi.marts,kpi.meta'")
@@ -172,13 +172,28 @@ def published(published_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         NotPublishedError: nothing has been published yet.
     """
-    with reader(_published_file(published_dir)) as connection:
+    with reader(published_path(published_dir)) as connection:
         yield connection
 
 
-def _published_file(published_dir: Path) -> Path:
+def open_published(path: Path, memory: str) -> duckdb.DuckDBPyConnection:
+    """A publication that a server keeps open, attached as `kpi` and read-only, with at most `memory` and no other file.
+
+    Each reader takes a cursor and says `use kpi`. It is a database of its own, so that its limits concern nobody else.
+    """
+    connection = _database()
+    attach_read_only(connection, path, "kpi")
+    for setting in (f"memory_limit = '{memory}'", "temp_directory = ''", "enable_external_access = false"):
+        connection.execute(f"set global {setting}")
+    return connection
+
+
+def published_path(published_dir: Path) -> Path:
     """The file of the current publication under its own path: under the path of the link, DuckDB would continue to
     return the previous file to a process that has opened it.
+
+    Raises:
+        NotPublishedError: nothing has been published yet.
     """
     path = published_dir / "kpi.duckdb"
     if not path.exists():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +74,8 @@ _FREQUENCIES = {"week": "W-SUN", "month": "M", "quarter": "Q-DEC", "year": "Y-DE
 _A_YEAR_BEFORE = {"week": 52, "month": 12, "quarter": 4, "year": 1}
 
 
-def periods(as_of: pd.Timestamp = AS_OF) -> list[Period]:
+@cache
+def periods(as_of: pd.Timestamp = AS_OF) -> tuple[Period, ...]:
     """Every week, month, quarter and year of the history, and the parts that those in progress are compared with.
 
     The grain of such a part ends in `_to_date`. It has as many days as the period in progress has had, at most all its
@@ -92,21 +94,27 @@ def periods(as_of: pd.Timestamp = AS_OF) -> list[Period]:
                 until = min((one + 1).start_time, one.start_time + (tomorrow - last.start))
                 found.append(Period(f"{grain}_to_date", one.start_time, until, until))
         found += whole
-    return found
+    return tuple(found)
 
 
 def in_periods(rows: pd.DataFrame, day: str, as_of: pd.Timestamp = AS_OF) -> pd.DataFrame:
     """Each row once for every period that counts its day, with the columns of PERIOD; without a day, not at all."""
-    calendar = pd.DataFrame(
+    calendar = _calendar(as_of).rename(columns={"day": day})
+    calendar[day] = calendar[day].astype(rows[day].dtype)
+    return rows.drop(columns=PERIOD, errors="ignore").merge(calendar, on=day)
+
+
+@cache
+def _calendar(as_of: pd.Timestamp) -> pd.DataFrame:
+    """Each day of each period: day, grain and start."""
+    return pd.DataFrame(
         [
             (date, period.grain, period.start)
             for period in periods(as_of)
             for date in pd.date_range(period.start, period.until, inclusive="left")
         ],
-        columns=[day, *PERIOD],
+        columns=["day", *PERIOD],
     )
-    calendar[day] = calendar[day].astype(rows[day].dtype)
-    return rows.drop(columns=PERIOD, errors="ignore").merge(calendar, on=day)
 
 
 def named(grain: str, start: Any) -> tuple[str, str]:
@@ -114,6 +122,7 @@ def named(grain: str, start: Any) -> tuple[str, str]:
     return grain, label(start)
 
 
+@cache
 def label(month: Any) -> str:
     """`2024-01-01` for January 2024."""
     return str(pd.Timestamp(month).strftime("%Y-%m-%d"))

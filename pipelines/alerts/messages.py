@@ -8,7 +8,7 @@ incident into one harmless line without secrets.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from pipelines.checks.data_docs.pages import incident_url, page_url
 from pipelines.checks.suites import Severity
 from pipelines.formatting import local_time
 
-Kind = Literal["problem", "escalation", "acknowledged", "resolved", "test"]
+Kind = Literal["problem", "escalation", "acknowledged", "resolved", "test", "digest"]
 
 SHOWN_IMPACT = 10
 _LONGEST_SUBJECT = 200
@@ -79,6 +79,26 @@ def content(
         "impact": {"count": len(impact), "assets": impact[:SHOWN_IMPACT]},
         "links": links,
         "incidents": [_part(incident, because, docs_url) for incident, because in parts],
+    }
+
+
+def digest_content(
+    subject: str, lines: Sequence[str], page: str, now: datetime, time_zone: str, as_of: date
+) -> dict[str, Any]:
+    """The content of a digest: what moved in the numbers, in harmless sentences, and the page that shows them."""
+    return {
+        "version": 1,
+        "kind": "digest",
+        "subject": one_line(subject, _LONGEST_SUBJECT),
+        "severity": "info",
+        "at": now.isoformat(timespec="seconds"),
+        "time_zone": time_zone,
+        "run_id": None,
+        "published_as_of": as_of.isoformat(),
+        "impact": {"count": 0, "assets": []},
+        "links": {"page": page},
+        "incidents": [],
+        "lines": list(lines),
     }
 
 
@@ -318,6 +338,8 @@ def around(said: dict[str, Any], code: Any = str) -> list[str]:
     """The lines that concern the notification as a whole."""
     if said["kind"] == "test":
         return ["Sent by `kpi alerts test`. Nothing is wrong, and you need do nothing."]
+    if said["kind"] == "digest":
+        return [code(line) for line in said["lines"]]
     lines = []
     impact = said["impact"]
     if impact["count"]:

@@ -69,14 +69,15 @@ class Outbox:
     def revive(self, now: datetime) -> tuple[int, int]:
         """Queue dead letters again. Return how many were queued, and how many were withdrawn as no longer needed.
 
-        A letter to a channel that no longer exists is not needed. Neither is a letter about an incident that is over:
-        its receivers would never be notified of the end.
+        A letter to a channel that no longer exists is not needed. Neither is a letter about incidents that are over:
+        its receivers would never be notified of the end. A digest is about none.
         """
         with self.store.transaction() as transaction:
             open_threads = {incident.thread for incident in transaction.incidents()}
             revived = withdrawn = 0
             for notice in transaction.notices("dead"):
-                over = notice.content["kind"] != "resolved" and open_threads.isdisjoint(notice.threads)
+                is_about_incidents = notice.content["kind"] not in ("resolved", "digest")
+                over = is_about_incidents and open_threads.isdisjoint(notice.threads)
                 if over or notice.channel not in self.alerts.channels:
                     transaction.update(replace(notice, state="withdrawn"))
                     withdrawn += 1

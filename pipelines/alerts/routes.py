@@ -21,6 +21,7 @@ from pipelines.config_files import load_yaml_model
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Hours = Annotated[float, Field(gt=0)]
+When = Literal["off", "weekly", "on_change"]
 
 
 class _Part(BaseModel):
@@ -40,6 +41,17 @@ _EnvironmentVariable = Annotated[str, Field(min_length=1)]
 
 
 class _Channel(_Part):
+    """What all channels share.
+
+    Attributes:
+        digest: when the channel receives what moved in the numbers.
+        language: of its digests.
+    """
+
+    # YAML reads an unquoted `off` as false.
+    digest: Annotated[When, BeforeValidator(lambda value: "off" if value is False else value)] = "off"
+    language: Literal["en", "pl"] = "en"
+
     @model_validator(mode="before")
     @classmethod
     def _no_secrets(cls, data: Any) -> Any:
@@ -91,6 +103,13 @@ class PagerDutyChannel(_Channel):
     kind: Literal["pagerduty"]
     routing_key_env: _EnvironmentVariable
     endpoint: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$")] = "https://events.pagerduty.com/v2/enqueue"
+
+    @field_validator("digest")
+    @classmethod
+    def _wakes_nobody_for_a_digest(cls, value: When) -> When:
+        if value != "off":
+            raise ValueError("PagerDuty takes incidents only. Have the digest sent over another channel.")
+        return value
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from pipelines.transform.failures import ONLY_TESTS, readable_error
 from pipelines.transform.upstream import read_manifest, tables_behind
 
 NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
-RUN, PUBLISHED = "run/daily", "published/kpi"
+RUN, PUBLISHED, REPORTS = "run/daily", "published/kpi", "published/reports"
 _FAILED_CHECK = "DagsterAssetCheckFailedError"
 _MOST_TABLES = 4
 _EVENTS = {
@@ -312,6 +312,8 @@ _FIND_ROWS = "Find the failing rows on the run's page, repair the delivery or th
 
 def _next_step(asset: str, days: tuple[str, ...], first: str = _FIND_ROWS) -> str:
     again = _run_command(days)
+    if asset == REPORTS:
+        return f"The numbers are published. Find the cause: kpi report --role leaders. Then write them: {again}"
     if is_raw(asset):
         of = " ".join(asset.split("/")[1:])
         accepted = f'; if it is right as it is: kpi accept {of} {days[0] if len(days) == 1 else "DAY"} --reason "…"'

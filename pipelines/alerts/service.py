@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipelines.alerts import incidents, page
+from pipelines.alerts.digests import queue_digests
 from pipelines.alerts.incidents import RANK, Because, Incident, Rules
 from pipelines.alerts.masking import Secrets, sanitize
 from pipelines.alerts.messages import Kind, content, key_of, without
@@ -175,6 +176,13 @@ class AlertService:
             self._end_what_can_no_longer_change(transaction, now)
             self._announce_ends_of_flapping(transaction, now)
             transaction.prune(now, KEPT_DAYS)
+
+    def digest_safely(self, now: datetime) -> None:
+        """Queue the digests of a new publication. What goes wrong is logged: it must not stop notifications."""
+        try:
+            queue_digests(self.store, self.alerts, self.settings, now)
+        except Exception as error:  # any error: pages read what companies can change
+            _log("The digest of the current publication could not be made", error)
 
     def acknowledge(self, chosen: Iterable[Incident], by: str, reason: str, now: datetime) -> None:
         """Record that somebody is working on these incidents."""
@@ -402,7 +410,9 @@ def notified_safely(settings: Settings) -> list[Incident]:
 
 
 def tick_safely(settings: Settings, now: datetime) -> Flushed | None:
-    """Escalate, delete old data, and send what is due. Never raises; takes little longer than `delivery.flush_seconds`.
+    """Escalate, delete old data, queue digests, and send what is due. Never raises.
+
+    It takes little longer than `delivery.flush_seconds`, and a second more when a publication is new.
 
     Returns:
         None if this failed, which is logged.
@@ -410,6 +420,7 @@ def tick_safely(settings: Settings, now: datetime) -> Flushed | None:
     try:
         service = AlertService.of(settings)
         service.tick(now)
+        service.digest_safely(now)
         flushed = service.outbox.flush(now)
     except Exception as error:  # as above
         _log("Alerts could not be sent", error)

@@ -71,7 +71,8 @@ _NAMES_OF_VERSION_2 = " ".join(
     f"where json_type(body, '$.{old}') is not null;"
     for old, new in _RENAMED.items()
 )
-_REPORTS_KEPT_DAYS = 7  # longer than sensors look back for runs to report; a watch makes thousands of reports a day
+# Longer than sensors look back for runs to report; a watch makes thousands of reports a day.
+REPORTS_KEPT = timedelta(days=7)
 _OPEN = "state <> 'resolved'"
 _NOTICE = (
     "notice_id, key, channel, threads, content, state, attempts, queued_at, next_try_at, sent_at, last_error, delivered"
@@ -227,14 +228,19 @@ class Transaction:
 
     def queue(
         self, key: str, channel: str, threads: Iterable[str], content: dict[str, Any], now: datetime, due: datetime
-    ) -> None:
-        """Put a notification into the outbox. If its key is there already, it is the same notification."""
-        self.connection.execute(
+    ) -> bool:
+        """Put a notification into the outbox, if its key is not there already: then it is the same notification.
+
+        Returns:
+            Whether it is new.
+        """
+        added = self.connection.execute(
             "insert or ignore into notices "
             "(key, channel, threads, content, state, attempts, queued_at, next_try_at, last_error, delivered) "
             "values (?, ?, ?, ?, 'queued', 0, ?, ?, '', '[]')",
             (key, channel, json.dumps(list(threads)), json.dumps(content), _text(now), _text(due)),
         )
+        return added.rowcount == 1
 
     def notices(self, *states: NoticeState) -> list[Notice]:
         """The notifications in any of `states`, in the order in which they were queued."""
@@ -293,7 +299,7 @@ class Transaction:
         )
         self.changed = self.changed or forgotten.rowcount > 0
         self.connection.execute("delete from notices where state in ('sent', 'withdrawn') and queued_at < ?", (before,))
-        lately = _text(now - timedelta(days=_REPORTS_KEPT_DAYS))
+        lately = _text(now - REPORTS_KEPT)
         self.connection.execute("delete from reports where taken_at < ?", (lately,))
 
     def _incidents(self, rest: str, values: tuple[str, ...] = ()) -> list[Incident]:

@@ -25,6 +25,7 @@ _KEPT = 0.9  # of the squares of past surprises; the largest may be incidents
 _MEAN_OF_KEPT = 0.6230  # of the squares of a standard normal variable, without the largest tenth
 _FEWEST = 20  # surprises of the past, below which history tells nothing
 _FEW = 5  # how many cases of a part weigh as much as the overall mean
+_FEWEST_CHANGES = 8  # of one figure, below which they do not tell what is usual
 _OF_OTHERS = 10  # how many surprises of its own weigh as much as those of all other parts
 
 
@@ -96,6 +97,21 @@ def judge(before: Samples, after: Samples, history: Iterable[tuple[Samples, Samp
         deviations = surprise.weight * surprise.amount / math.sqrt(factor * surprise.variance)
         verdicts[name] = Verdict(surprise.amount, deviations, two_sided(deviations, _OF_OTHERS + len(own)))
     return verdicts
+
+
+def unusual(change: float, earlier: Sequence[float]) -> Verdict | None:
+    """How unusual a change of one figure is among its `earlier` changes; None if these do not tell.
+
+    Its variance is the trimmed mean of their squares. The p-value is two-sided, of Student's t with as many degrees of
+    freedom as there are changes.
+    """
+    if len(earlier) < _FEWEST_CHANGES:
+        return None
+    variance = _factor([one**2 for one in earlier])
+    if not variance:
+        return None
+    deviations = change / math.sqrt(variance)
+    return Verdict(change, deviations, two_sided(deviations, len(earlier)))
 
 
 def surprises(before: Samples, after: Samples) -> dict[str, Surprise]:

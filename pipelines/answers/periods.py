@@ -108,6 +108,20 @@ class Periods:
         return ", ".join(f"{span[0].label} to {span[-1].label}" if len(span) > 1 else span[0].label for span in spans)
 
 
+def period_of(label: str, periods: Periods) -> Period:
+    """The period with a label like `2025-12`.
+
+    Raises:
+        QuestionError: there is none; the message says which there are.
+    """
+    start = _start_of(label, periods)
+    found = next((period for period in periods.periods if period.start == start), None)
+    if found is None:
+        known = periods.in_words(period.start for period in periods.periods)
+        raise QuestionError(f"There is no {periods.grain} {label!r}. There are {known}.")
+    return found
+
+
 def choose_periods(
     connection: duckdb.DuckDBPyConnection, choice: Choice, cell: dict[str, str], what: str, as_of: date
 ) -> Periods:

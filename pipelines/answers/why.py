@@ -258,7 +258,7 @@ def _factors(
     effects = effects_of_factors(
         [scale * before.numerator, 1 / before.denominator], [scale * after.numerator, 1 / after.denominator]
     )
-    names = _names_of_ratio(variant) if not compared.shape.offset else ("numerator", "denominator")
+    names = names_of_ratio(variant.formula) if not compared.shape.offset else ("numerator", "denominator")
     first, last = (before.numerator, before.denominator), (after.numerator, after.denominator)
     return tuple(Factor(*each) for each in zip(names, first, last, effects, strict=True))
 
@@ -282,9 +282,9 @@ def _factors_of_tree(
     )
 
 
-def _names_of_ratio(variant: Variant) -> tuple[str, str]:
-    """What a ratio's formula calls its numerator and denominator."""
-    top, divided, bottom = variant.formula.partition(" ÷ ")
+def names_of_ratio(formula: str) -> tuple[str, str]:
+    """What a ratio's formula, in any language, calls its numerator and denominator."""
+    top, divided, bottom = formula.partition(" ÷ ")
     if not divided or "÷" in bottom:
         return "numerator", "denominator"
     in_brackets = _IN_BRACKETS.fullmatch(top)

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import typer
 
 from pipelines.cli.common import FAILED, By, Listing, console, errors, errors_in_words, is_json, login_name, now
-from pipelines.cli.printing.output import Format
 from pipelines.config_files import ConfigError
 from pipelines.formatting import local_time
+from pipelines.output import Format
 from pipelines.settings import get_settings
 
 if TYPE_CHECKING:
@@ -125,6 +125,15 @@ def alerts_test(
     with _alerts() as service:
         if not test_channels(service, channel, now(), console):
             raise typer.Exit(FAILED)
+
+
+@app.command("digest")
+def alerts_digest() -> None:
+    """Print the digest of each channel that receives one, as the current publication gives it. Sends nothing."""
+    from pipelines.cli.printing.alerts import print_digests
+
+    with _alerts() as service:
+        print_digests(service, console)
 
 
 @app.command("flush")

@@ -6,8 +6,8 @@ import typer
 
 from pipelines.answers.periods import Comparison, Grain
 from pipelines.cli.common import console, errors_in_words
-from pipelines.cli.printing.output import Target
 from pipelines.cli.published import ForExcel, OfFormat, Output
+from pipelines.output import Target
 from pipelines.settings import get_settings
 
 app = typer.Typer()

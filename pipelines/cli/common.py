@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 
 from pipelines.answers.questions import QuestionError
-from pipelines.cli.printing.output import Format, UsageError
 from pipelines.config_files import ConfigError
+from pipelines.output import Format, UsageError
 from pipelines.warehouse import NotPublishedError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

@@ -10,8 +10,8 @@ from typer.core import TyperCommand
 
 from pipelines.answers.periods import Choice, Comparison, Grain
 from pipelines.cli.common import FAILED, Listing, console, errors, errors_in_words, is_json
-from pipelines.cli.printing.output import Excel, Format, Target
 from pipelines.config_files import ConfigError
+from pipelines.output import Excel, Format, Target
 from pipelines.settings import get_settings
 
 app = typer.Typer()

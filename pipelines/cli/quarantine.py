@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.common import Listing, OfDay, console, errors_in_words, is_json
-from pipelines.cli.printing.output import Format
 from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
+from pipelines.output import Format
 from pipelines.settings import get_settings
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import typer
 
 from pipelines.cli.common import FAILED, USAGE, Listing, console, errors_in_words, is_json, now
-from pipelines.cli.printing.output import Format
+from pipelines.output import Format
 from pipelines.settings import get_settings
 
 app = typer.Typer()

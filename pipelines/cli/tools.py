@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.common import console, errors, errors_in_words
-from pipelines.cli.printing.output import UsageError
+from pipelines.output import UsageError
 from pipelines.settings import get_settings
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
 
@@ -21,13 +21,16 @@ def dev(
     docs_port: Annotated[
         int | None, typer.Option(help="Port of check results and documentation; default: the port after the UI's.")
     ] = None,
+    pages_port: Annotated[
+        int | None, typer.Option(help="Port of the pages for people who read KPIs; default: the third after the UI's.")
+    ] = None,
 ) -> None:
     """Serve the Dagster UI, with schedule and sensors, on the same run history as `kpi run`."""
     from pipelines.operations.dev import serve
 
     with errors_in_words():
         settings = get_settings()
-    raise typer.Exit(serve(settings, port, docs_port or port + 1, console))
+    raise typer.Exit(serve(settings, port, docs_port or port + 1, pages_port, console))
 
 
 @app.command()

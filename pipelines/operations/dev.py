@@ -5,6 +5,7 @@ Does not belong here: what the UI shows (`definitions.py`), and the pages (`chec
 `alerts/page.py`).
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -27,9 +29,11 @@ from pipelines.settings import PROJECT_DIR, Settings, at_ports, remember_address
 _SUPERSEDED = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which requires its own project layout
 
 
-def serve(settings: Settings, port: int, docs_port: int, console: Console) -> int:
-    """Run the UI on `port` and the pages on `docs_port` of 127.0.0.1 until they end; return the UI's exit code."""
-    settings = at_ports(settings, port, docs_port)
+def serve(settings: Settings, port: int, docs_port: int, pages_port: int | None, console: Console) -> int:
+    """Run the UI on `port`, Data Docs on `docs_port` and the pages on `pages_port` of 127.0.0.1 until they end; return
+    the UI's exit code.
+    """
+    settings = at_ports(settings, port, docs_port, pages_port)
     prepare_instance(settings)
     remember_addresses(settings)
     site = settings.data_docs_dir / "site"
@@ -37,6 +41,7 @@ def serve(settings: Settings, port: int, docs_port: int, console: Console) -> in
     AlertService.of(settings).write_page(datetime.now(UTC))  # its links to runs follow the ports
     _write_first_page(site)
     docs = server.start(site, settings.data_docs_url)
+    pages = _start_pages(settings)
     # A shell that starts this in the background makes it ignore interrupts; Dagster would then not end, either.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     dagster_dev = [sys.executable, "-W", _SUPERSEDED, "-m", "dagster", "dev"]
@@ -48,6 +53,8 @@ def serve(settings: Settings, port: int, docs_port: int, console: Console) -> in
             console.print(f"Ready: {settings.ui_url}", markup=False)
             if docs and docs.poll() is None:
                 console.print(f"Check results and documentation: {settings.data_docs_url}", markup=False)
+            if pages and pages.poll() is None:
+                console.print(f"Pages for people who read KPIs: {settings.pages_url}", markup=False)
 
     threading.Thread(target=say_ready, daemon=True).start()
     while True:
@@ -55,6 +62,15 @@ def serve(settings: Settings, port: int, docs_port: int, console: Console) -> in
             return ui.wait()
         except KeyboardInterrupt:  # the UI received it, too, and takes a moment to end its processes
             continue
+
+
+def _start_pages(settings: Settings) -> subprocess.Popen[bytes] | None:
+    """Serve the pages in a process that ends with this one; None if another machine serves them."""
+    place = urlsplit(settings.pages_url)
+    if place.hostname not in ("127.0.0.1", "localhost"):
+        return None
+    arguments = ["pages", "--port", str(place.port or 80), "--parent", str(os.getpid()), "--quiet"]
+    return subprocess.Popen([sys.executable, "-m", "pipelines", *arguments])
 
 
 def answers(url: str, until: Callable[[], bool], pause: float = 0.2) -> bool:

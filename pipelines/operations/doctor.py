@@ -219,7 +219,8 @@ def _user() -> str:
 def _ports(settings: Settings) -> Iterator[Found]:
     for topic, url, elsewhere in (
         ("UI", settings.ui_url, "Stop it, or serve the UI on another port: kpi dev --port 3100"),
-        ("Data Docs", settings.data_docs_url, "Stop it, or serve the pages on another port: kpi dev --docs-port 3101"),
+        ("Data Docs", settings.data_docs_url, "Stop it, or serve Data Docs on another port: kpi dev --docs-port 3101"),
+        ("Pages", settings.pages_url, "Stop it, or serve the pages on another port: kpi dev --pages-port 3103"),
     ):
         place = urlsplit(url)
         if place.hostname not in _LOOPBACK:

@@ -110,7 +110,8 @@ def published_asset(
             )
         except AuditError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
-        return dg.MaterializeResult(metadata=publication_metadata(publication, counts, settings.published_dir))
+        metadata = publication_metadata(publication, counts, settings.published_dir)
+        return dg.MaterializeResult(metadata={"pages": dg.MetadataValue.url(settings.pages_url), **metadata})
 
     return published_file
 

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 START_UP, DATA_DOCS, EVENTS, PARSING = "start-up and imports", "Data Docs", "Dagster's events", "dbt's parsing"
 ALERTS, REST = "alerts and housekeeping", "Dagster between steps"
-_STAGES = {"raw": "landing", "check": "checks", "transform_staging": "staging", "transform_marts": "marts"}
+_STAGES = {
+    "raw": "landing",
+    "check": "checks",
+    "transform_staging": "staging",
+    "transform_marts": "marts",
+    "published__reports": "reports",
+}
 _PACKAGES = ("dagster", "dbt-core", "dbt-duckdb", "duckdb", "great-expectations")
 
 

@@ -86,16 +86,17 @@ def column_lineage(sql: str, columns: Columns, sources: Mapping[str, Table] | No
 
     for text, (schema, name) in (sources or {}).items():
         sql = sql.replace(text, f'"{schema}"."{name}"')
-    known: dict[str, Any] = {}
-    for (schema, name), names in columns.items():
-        known.setdefault(schema, {})[name] = dict.fromkeys(names, "TEXT")
+    known: dict[str, Any] = {}  # only what the query reads: sqlglot normalises every name that it is given
     try:
         parsed = sqlglot.parse_one(sql, dialect="duckdb")
         of_query = {part.alias for part in parsed.find_all(exp.CTE)}
-        for table in parsed.find_all(exp.Table):  # sqlglot gives up if it knows no column of a table
+        for table in parsed.find_all(exp.Table):
+            names = columns.get((table.db, table.name), ())
             if not table.db and table.name not in of_query:
                 table.set("db", exp.to_identifier(_TEMPORARY))
-                known.setdefault(_TEMPORARY, {})[table.name] = {"": "TEXT"}
+                names = ("",)  # sqlglot gives up if it knows no column of a table
+            if names:
+                known.setdefault(table.db, {})[table.name] = dict.fromkeys(names, "TEXT")
         query = qualify(
             parsed,
             dialect="duckdb",
@@ -107,20 +108,23 @@ def column_lineage(sql: str, columns: Columns, sources: Mapping[str, Table] | No
         scope = build_scope(query)
         if scope is None or not isinstance(query, exp.Query):
             return {}
-        return {column: sorted(_Origins(scope).of(column)) for column in query.named_selects}
+        origins = _Origins(scope)
+        return {column: sorted(origins.of(column)) for column in query.named_selects}
     except Exception:  # any error of sqlglot: lineage is only shown, and must not fail a run
         return {}
 
 
 class _Origins:
-    """Follows one column of a query to the tables it comes from."""
+    """Follows each column of a query to the tables it comes from."""
 
     def __init__(self, scope: Any) -> None:
         self._scope = scope
         self._found: set[tuple[str, str, str]] = set()
         self._seen: set[tuple[int, str]] = set()
+        self._names_of: dict[int, list[str]] = {}
 
     def of(self, column: str) -> set[tuple[str, str, str]]:
+        self._found, self._seen = set(), set()
         self._follow(self._scope, column)
         return self._found
 
@@ -132,9 +136,9 @@ class _Origins:
         self._seen.add((id(scope), column))
         query = scope.expression
         if isinstance(query, exp.SetOperation):
-            position = query.named_selects.index(column)
+            position = self._names(query).index(column)
             for part in scope.set_operation_scopes:
-                self._follow(part, part.expression.named_selects[position])
+                self._follow(part, self._names(part.expression)[position])
             return
         if not isinstance(query, exp.Query):
             return
@@ -144,6 +148,12 @@ class _Origins:
                 self._used(scope, used.table, column if used.is_star else used.name)
             if isinstance(select, exp.Star):
                 self._used(scope, "", column)
+
+    def _names(self, query: Any) -> list[str]:
+        """The names of a query's columns, which sqlglot collects from all its parts whenever it is asked."""
+        if id(query) not in self._names_of:
+            self._names_of[id(query)] = query.named_selects
+        return self._names_of[id(query)]
 
     def _used(self, scope: Any, table: str, column: str) -> None:
         """`table` is a name in `scope` or in a query within its expressions; it is empty if it could be any table."""

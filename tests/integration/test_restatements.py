@@ -59,7 +59,7 @@ def plant(installation: Installation) -> Planted:
     """Deliver a day with everything, and run it."""
     data_dir = installation.data_dir
     landing = data_dir / "landing"
-    assert demo_company.main(["--days", "1", "--data-dir", str(data_dir)]) == 0
+    assert demo_company.main(["--days", "1", "--no-truth", "--data-dir", str(data_dir)]) == 0
     before = (data_dir / "published" / "kpi.duckdb").resolve()
     day = max(date.fromisoformat(file.name[7:17]) for file in (landing / "shop/orders").glob("orders_*"))
     with duckdb.connect(str(before), read_only=True) as connection:

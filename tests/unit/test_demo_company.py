@@ -36,8 +36,8 @@ KINDS = {
 }  # fmt: skip
 
 
-def generate(data_dir: Path, *, seed: int = SEED) -> int:
-    return main(["--scale", str(SCALE), "--seed", str(seed), "--data-dir", str(data_dir)])
+def generate(data_dir: Path, *arguments: str, seed: int = SEED) -> int:
+    return main(["--scale", str(SCALE), "--seed", str(seed), "--data-dir", str(data_dir), *arguments])
 
 
 def fingerprints(data_dir: Path) -> dict[str, str]:
@@ -93,7 +93,7 @@ def test_another_seed_replaces_its_own_sources_and_nothing_else(data_dir: Path, 
     foreign = tmp_path / "landing" / "webshop2" / "orders" / "orders_2025-12-01.csv"
     foreign.parent.mkdir(parents=True)
     foreign.write_text("kept", encoding="utf-8")
-    assert generate(tmp_path, seed=7) == 0
+    assert generate(tmp_path, "--no-truth", seed=7) == 0
     after = fingerprints(tmp_path)
     assert foreign.read_text(encoding="utf-8") == "kept"
     name = "landing/shop/orders/orders_2025-11-10.csv.gz"
@@ -215,7 +215,7 @@ def test_the_truth_of_the_whole_is_the_sum_of_its_parts(in_parts: tuple[Path, Ma
         chosen = [row for row in rows if (row.kpi_id, row.variant, row.entity_type) == ("revenue", "net", "company")]
         return {row.period_start: Decimal(str(row.numerator)) for row in chosen if row.grain == "month"}
 
-    each = [net(truth.all_kpis(company.clean)) for company in companies]
+    each = [net(truth.revenue(truth.sales_movements(company.clean))) for company in companies]
     with (in_parts[0] / "demo_truth" / "truth.csv").open(encoding="utf-8", newline="") as file:
         whole = net([truth.TruthRow(**row) for row in csv.DictReader(file)])
     assert len(whole) == 25
@@ -237,7 +237,7 @@ def test_days_that_follow_go_on_in_every_part(
 ) -> None:
     folder, made = in_parts
     shutil.copytree(folder / "landing", tmp_path / "all" / "landing")
-    rows = build_next(tmp_path, asked=Next(0, 3), **THREE)
+    rows = build_next(tmp_path, asked=Next(0, 3), truth=False, **THREE)
     shutil.copytree(tmp_path / "landing", tmp_path / "all" / "landing", dirs_exist_ok=True)
     more = [next_days(company, 3) for company in companies]
     clean = together(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from pipelines.alerts.channels import ChannelError, Letter, Post
+from pipelines.alerts.digests import digests, receivers
 from pipelines.alerts.incidents import RANK, Because, Incident
 from pipelines.alerts.masking import sanitize
 from pipelines.alerts.messages import as_text, content, key_of, state_in_words, test_content
@@ -15,7 +16,8 @@ from pipelines.alerts.reports import STEP_FAILED
 from pipelines.alerts.service import AlertService
 from pipelines.alerts.store import Notice
 from pipelines.config_files import ConfigError
-from pipelines.formatting import local_time
+from pipelines.formatting import local_time, printable
+from pipelines.publish.versions import current_version
 from pipelines.tables import is_raw
 
 _ID_LENGTH = 8
@@ -59,6 +61,26 @@ def print_list(service: AlertService, everything: bool, now: datetime, console: 
         _print(console, "kpi alerts show ID shows all details; ack ID acknowledges; mute ID mutes for a while.")
     if dead:
         _print(console, "kpi alerts flush --dead retries dead letters; kpi alerts test tests the channels.")
+
+
+def print_digests(service: AlertService, console: Console) -> None:
+    """Print what the current publication has to say to each channel that receives digests.
+
+    Raises:
+        NotPublishedError: nothing has been published yet.
+    """
+    channels = receivers(service.alerts)
+    if not channels:
+        _print(console, "No channel of alerts.yml receives digests. Add to one: digest: weekly, or digest: on_change.")
+        return
+    said = dict(digests(channels, service.settings, current_version(service.settings.published_dir)))
+    for name, channel in channels.items():
+        _print(console, f"{name} ({channel.digest}, {channel.language}):")
+        if digest := said.get(name):
+            for line in (digest.subject, *digest.lines, digest.page):
+                _print(console, f"    {printable(line)}")
+        else:
+            _print(console, "    nothing moved by more than noise, so nothing is sent")
 
 
 def print_json(service: AlertService, everything: bool, console: Console) -> None:

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from pipelines.answers.differences import DefinitionChange, Difference, Differences, OfKpi, changed_settings
 from pipelines.cli.printing.grid import Column, print_grid
-from pipelines.cli.printing.output import Format, Result, Target, UsageError, write
 from pipelines.formatting import cell_text, counted, printable
+from pipelines.output import Format, Result, Target, UsageError, write
 
 _COLUMNS_OF_KPIS = (
     Column("KPI", wraps=False),

@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from pipelines.answers.cells import Published, find_cell, publication_of
-from pipelines.answers.explain import SHOWN_ROWS, Explanation, NotCounted, Number, Part, Rows, explain, rows_of_value
+from pipelines.answers.explain import SHOWN_ROWS, Explanation, NotCounted, Part, Rows, explain, rows_of_value
+from pipelines.answers.formulas import formula_lines
 from pipelines.answers.periods import Grain
 from pipelines.cli.printing.grid import Column, print_grid
-from pipelines.cli.printing.output import Format, Result, Target, aside, json_value, write, write_parquet
 from pipelines.formatting import cell_text, counted, local_time, number_text, printable
+from pipelines.output import Format, Result, Target, aside, json_value, write, write_parquet
 from pipelines.warehouse import published
 
 _SHOWN_LINES = 5  # of files, reasons and failed checks
@@ -84,8 +85,8 @@ def _print(explanation: Explanation, publication: Published, zone: ZoneInfo, con
     say(cell.variant.formula)
     say(publication.in_words(zone))
     say("")
-    for line in _formula(explanation):
-        say(line)
+    for position, (name, expression, filled) in enumerate(formula_lines(explanation, number_text)):
+        say(f"{'  ' if position else ''}{name} = {expression} = {filled}")
     for part in explanation.parts:
         for term in part.terms:
             _print_rows(part, term, console)
@@ -139,39 +140,6 @@ def _names(parts: Sequence[str]) -> str:
 def _more(number: int, things: str, say: object) -> None:
     if number > _SHOWN_LINES and callable(say):
         say(f"  and {number - _SHOWN_LINES:,} more {things}")
-
-
-def _formula(explanation: Explanation) -> list[str]:
-    """The formula, the same with numbers, and the formulas of its parts."""
-    numbers = {"numerator": explanation.numerator, "denominator": explanation.denominator}
-    values = {part.name: part.value for part in explanation.parts}
-    lines = []
-    if explanation.numerator_sql is None:
-        [statistic] = [part for part in explanation.parts if part.name == explanation.formula]
-        lines.append(f"value = {statistic.statistic} of {counted(statistic.terms[0].rows, 'row')}")
-    elif explanation.denominator_sql is None:
-        lines.append(f"value = {explanation.numerator_sql} = {number_text(explanation.numerator)}")
-    else:
-        lines.append(f"value = {explanation.formula} = {_with_numbers(explanation.formula, numbers)}")
-        for name, sql in (("numerator", explanation.numerator_sql), ("denominator", explanation.denominator_sql)):
-            filled = _with_numbers(sql, values)
-            result = number_text(numbers[name])
-            lines.append(f"  {name} = {sql} = {filled}" + (f" = {result}" if filled != result else ""))
-    for part in explanation.parts:
-        if part.formula:
-            filled = _with_numbers(part.formula, values)
-            lines.append(f"  {part.name} = {part.formula} = {filled} = {number_text(part.value)}")
-        elif len(part.terms) > 1:
-            totals = " + ".join(number_text(term.total) for term in part.terms).replace("+ -", "- ")
-            lines.append(f"  {part.name} = {totals}")
-    return lines
-
-
-def _with_numbers(sql: str, values: dict[str, Number | None]) -> str:
-    """An expression with the numbers in place of their names, the longest names first."""
-    for name in sorted(values, key=len, reverse=True):
-        sql = sql.replace(name, number_text(values[name]))
-    return sql
 
 
 def _print_rows(part: Part, term: Rows, console: Console) -> None:

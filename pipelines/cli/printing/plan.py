@@ -6,8 +6,8 @@ from contextlib import nullcontext
 from rich.console import Console
 
 from pipelines.cli.printing.differences import markdown, print_differences, write_cells
-from pipelines.cli.printing.output import Format, Target, aside
 from pipelines.operations.plan import Plan, in_words
+from pipelines.output import Format, Target, aside
 
 NOTHING = "No cell of the scorecard would change."
 

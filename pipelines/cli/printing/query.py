@@ -19,8 +19,8 @@ from typing import Any
 
 import duckdb
 
-from pipelines.cli.printing.output import Format, Result, Target, UsageError, aside, print_table, write, write_parquet
 from pipelines.formatting import counted
+from pipelines.output import Format, Result, Target, UsageError, aside, print_table, write, write_parquet
 from pipelines.sql import quote_text
 from pipelines.warehouse import QUERY_MEMORY, published_sandbox
 

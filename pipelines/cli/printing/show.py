@@ -22,8 +22,8 @@ from pipelines.answers.annotations import Annotation, annotations_of
 from pipelines.answers.cells import SCORECARD, Published, Variant, all_of, publication_of
 from pipelines.answers.periods import Choice, Comparison, Grain, Periods
 from pipelines.answers.shown import find_rows
-from pipelines.cli.printing.output import Format, Result, Target, aside, write, write_parquet
 from pipelines.formatting import cell_text, printable
+from pipelines.output import NUMBER_FORMATS, OTHER_NUMBERS, Format, Result, Target, aside, write, write_parquet
 from pipelines.partitions import days_in_words
 from pipelines.sql import quote_text
 from pipelines.warehouse import published
@@ -31,8 +31,6 @@ from pipelines.warehouse import published
 _PERIOD_WIDTH = 15  # of a column of the scorecard, with its padding
 _MOST_NOTES = 5  # about deliveries, under a table
 _MOST_ANNOTATIONS = 8  # under a table
-# How Excel shows values of a unit; it shows values of other units as they are.
-_NUMBER_FORMATS = {"money": "#,##0.00", "rate": "0.00%", "count": "#,##0", "score": "+0.0;-0.0;0.0"}
 _IN_UNIT = (
     *("value", "ci_low", "ci_high", "target", "target_to_date"),
     *("prior_value", "delta", "delta_low", "delta_high"),
@@ -95,7 +93,7 @@ def show_kpi(
             notes += _periods_that_began_late(records, periods)
             notes += _deliveries_in_question(connection, publication)
         else:
-            formats = dict.fromkeys(_IN_UNIT, _NUMBER_FORMATS.get(chosen.unit, "#,##0.0###"))
+            formats = dict.fromkeys(_IN_UNIT, NUMBER_FORMATS.get(chosen.unit, OTHER_NUMBERS))
             ratio = chosen.unit not in ("money", "count")
             formats |= {"attainment": "0.00%"}
             formats |= dict.fromkeys(("numerator", "denominator"), "#,##0.####" if ratio else formats["value"])

@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from pipelines.answers.periods import Comparison, Grain
+from pipelines.answers.rounding import decimal
 from pipelines.answers.tree import Line, TreeOfPeriod, tree_of
 from pipelines.cli.printing.grid import Column, print_grid
-from pipelines.cli.printing.output import Format, Result, Target, UsageError, write
-from pipelines.cli.printing.why import decimal, signed
+from pipelines.cli.printing.why import signed
 from pipelines.formatting import cell_text
+from pipelines.output import Format, Result, Target, UsageError, write
 from pipelines.warehouse import published
 
 _MARKS = {"root": "", "identity": "= ", "association": "~ "}

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from pipelines.answers.differences import Totals, differences, totals
 from pipelines.cli.printing.differences import print_differences, write_cells
-from pipelines.cli.printing.output import Format, Target
 from pipelines.formatting import counted, local_time
+from pipelines.output import Format, Target
 from pipelines.publish.versions import Version, current_version, file_of, version_before, version_named, versions
 
 

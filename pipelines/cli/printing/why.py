@@ -5,7 +5,6 @@ Belongs here: words, rounding and tables. Does not belong here: what contributes
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,14 @@ from rich.console import Console
 from pipelines.answers.effects import ZERO
 from pipelines.answers.noise import LEVEL
 from pipelines.answers.periods import Comparison, Grain
+from pipelines.answers.rounding import decimal, round_to_unit, rounded
 from pipelines.answers.why import Cut, Driver, Factor, Finding, Why, why
 from pipelines.cli.printing.grid import Column, print_grid
-from pipelines.cli.printing.output import Format, Result, Target, UsageError, write
 from pipelines.formatting import cell_text, counted, printable
+from pipelines.output import Format, Result, Target, UsageError, write
 from pipelines.warehouse import published
 
 _MOST_NAMED = 3  # in sentences; all are in the table
-# To how many decimals values of a unit are shown, where a rate is shown in percent.
-_DECIMALS = {"rate": 4, "count": 0, "score": 1, "days": 1, "hours": 1, "months": 1}
 _COLUMNS = {
     **dict.fromkeys(("kpi_id", "variant", "period", "compared_with", "line", "entity_type", "entity_id"), "VARCHAR"),
     "entity_name": "VARCHAR",
@@ -206,10 +204,10 @@ def _print_waterfall(answer: Why, cut: Cut, most: int, console: Console) -> None
     shown, rest = _split(cut.drivers, most)
     lines = [*shown, *([_other(rest)] if rest else [])]
     amounts = rounded([line.contribution or ZERO for line in lines], unit)
-    total = _round(answer.before, unit)
+    total = round_to_unit(answer.before, unit)
     for line, amount in zip(lines, amounts, strict=True):
         total += amount
-        mix = _round(line.mix or ZERO, unit)
+        mix = round_to_unit(line.mix or ZERO, unit)
         rows.append(
             (
                 line.name + (" (new)" if line.is_new else " (lost)" if line.is_lost else ""),
@@ -282,31 +280,12 @@ def _lines(answer: Why) -> Iterator[tuple[Any, ...]]:
             )
 
 
-def rounded(amounts: Sequence[Fraction], unit: str) -> list[Fraction]:
-    """Amounts as they are shown. The sum of what is shown is the rounded sum, so that tables add up."""
-    shown, total, before = [], ZERO, ZERO
-    for amount in amounts:
-        total += amount
-        shown.append(_round(total, unit) - before)
-        before += shown[-1]
-    return shown
-
-
-def _round(amount: Fraction, unit: str) -> Fraction:
-    return Fraction(round(amount, _DECIMALS.get(unit, 2)))
-
-
 def signed(amount: Fraction, unit: str) -> str:
     """A change with its sign; of a rate, in percentage points."""
     if unit == "rate":
         return cell_text(decimal(amount), "points")
     text = cell_text(decimal(amount), unit)
     return text if text.startswith(("+", "-")) else f"+{text}"
-
-
-def decimal(amount: Fraction) -> Decimal:
-    """A fraction with twelve decimals, as the scorecard has them."""
-    return Decimal(round(amount * 10**12)).scaleb(-12)
 
 
 def _plain(amount: Fraction) -> str:

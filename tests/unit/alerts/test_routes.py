@@ -3,13 +3,15 @@
 import re
 from datetime import UTC, datetime, time
 from pathlib import Path
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
-from pipelines.alerts.routes import AlertsFile, Flapping, OfficeHours, RenotifyHours, Watch, load_alerts
+from pipelines.alerts.routes import AlertsFile, AppriseChannel, Flapping, OfficeHours, RenotifyHours, Watch, load_alerts
 from pipelines.config_files import ConfigError
+from pipelines.pages.words import LANGUAGES
 from pipelines.settings import load_settings
 from tests.conftest import PROJECT_DIR
 
@@ -52,6 +54,9 @@ ROUTES = "routes:\n  - channels: [file]\n"
         ("channels:\n  pd: {kind: pagerduty, routing_key: abc}\n" + ROUTES, "`routing_key_env: NAME_OF_THE_VARIABLE`"),
         ("channels:\n  f: {kind: file, path: ../x}\n" + ROUTES, "the path leads out of the data folder"),
         ("channels:\n  f: {kind: fax}\n" + ROUTES, "fax"),
+        ("channels:\n  f: {kind: file, digest: daily}\n" + ROUTES, "digest: Input should be 'off', 'weekly' or"),
+        ("channels:\n  f: {kind: file, language: de}\n" + ROUTES, "language: Input should be 'en' or 'pl'"),
+        ("channels:\n  p: {kind: pagerduty, routing_key_env: K, digest: weekly}\n" + ROUTES, "takes incidents only"),
         (CHANNELS + "routes:\n  - channels: [phone]\n", "route 1 names the channel 'phone'"),
         (CHANNELS + "routes:\n  - {channels: [file], escalate_to: [phone]}\n", "route 1 names the channel 'phone'"),
         (CHANNELS + "routes:\n  - {channels: [file], owners: [a]}\n", "critical incidents match no route"),
@@ -67,6 +72,19 @@ def test_what_cannot_be_used_is_told_and_secrets_are_not_repeated(tmp_path: Path
         load(tmp_path, text)
     assert problem in str(error.value)
     assert "slack://" not in str(error.value)
+
+
+def test_digests_are_off_until_a_channel_asks_for_them(tmp_path: Path) -> None:
+    text = "channels:\n  a: {kind: file}\n  b: {kind: file, digest: off}\n  c: {kind: file, digest: 'off'}\n"
+    asked = "  d: {kind: file, digest: weekly, language: pl}\n"
+    channels = load(tmp_path, text + asked + ROUTES.replace("file", "a")).channels
+    assert [channel.digest for channel in channels.values()] == ["off", "off", "off", "weekly"]
+    assert [channel.language for channel in channels.values()] == ["en", "en", "en", "pl"]
+
+
+def test_digests_have_the_languages_of_the_pages() -> None:
+    known = get_args(AppriseChannel.model_fields["language"].annotation)
+    assert set(known) == set(LANGUAGES)
 
 
 def test_times_are_read_with_and_without_quotes() -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pipelines.answers.noise import LEVEL, Sample, judge, surprises, two_sided
+from pipelines.answers.noise import LEVEL, Sample, judge, surprises, two_sided, unusual
 
 Period = dict[str, Sample]
 
@@ -113,3 +113,32 @@ def test_an_incident_is_named_before_what_overlaps_with_it() -> None:
     first = [report(periods(random.Random(seed), 14, faulty=0.2)) for seed in range(10)]
     assert [(cut, part) for cut, part, _ in first] == [("channel", "1")] * 10
     assert all(p_value < LEVEL for _, _, p_value in first)
+
+
+def test_a_change_like_earlier_ones_is_usual_and_a_far_larger_one_is_not() -> None:
+    earlier = [0.02, -0.03, 0.01, 0.04, -0.02, 0.03, -0.01, 0.02, -0.04, 0.01]
+    usual, large = unusual(0.03, earlier), unusual(-0.4, earlier)
+    assert usual is not None
+    assert large is not None
+    assert usual.p_value > 0.3
+    assert large.p_value < LEVEL / 100
+    assert large.deviations < 0
+
+
+def test_one_incident_in_the_past_does_not_hide_the_next() -> None:
+    earlier = [0.02, -0.03, 0.01, 0.04, -0.02, 0.03, -0.01, 0.02, -0.04, 0.01]
+    after_an_incident = unusual(0.4, [*earlier, 0.5])
+    assert after_an_incident is not None
+    assert after_an_incident.p_value < LEVEL
+
+
+@pytest.mark.parametrize("earlier", [[], [0.1] * 7, [0.0] * 20])
+def test_a_short_or_constant_history_does_not_tell(earlier: list[float]) -> None:
+    assert unusual(1.0, earlier) is None
+
+
+def test_of_changes_that_are_noise_no_more_than_the_level_is_called_unusual() -> None:
+    generator = random.Random(7)
+    verdicts = [unusual(generator.gauss(0, 1), [generator.gauss(0, 1) for _ in range(24)]) for _ in range(4_000)]
+    called = sum(verdict is not None and verdict.p_value < LEVEL for verdict in verdicts) / len(verdicts)
+    assert 0.5 * LEVEL < called < 1.2 * LEVEL

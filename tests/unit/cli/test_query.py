@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.cli.printing.output import Format, Target, UsageError
 from pipelines.cli.printing.query import run_sql
+from pipelines.output import Format, Target, UsageError
 from pipelines.warehouse import NotPublishedError
 
 SECRET = "what nobody may read"

@@ -17,9 +17,9 @@ from rich.console import Console
 
 from pipelines.answers.periods import Choice, Comparison, Grain
 from pipelines.answers.questions import QuestionError
-from pipelines.cli.printing.output import Excel, Format, Result, Target, UsageError, write
 from pipelines.cli.printing.show import show_kpi, show_scorecard, show_what_is_published
 from pipelines.formatting import printable
+from pipelines.output import Excel, Format, Result, Target, UsageError, write
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from pipelines.answers.rounding import rounded
 from pipelines.answers.why import why
-from pipelines.cli.printing.output import Format, Target, UsageError
-from pipelines.cli.printing.why import in_sentences, print_why, rounded, signed
+from pipelines.cli.printing.why import in_sentences, print_why, signed
+from pipelines.output import Format, Target, UsageError
 from pipelines.sql import quote_path
 from tests.unit.answers.scorecard import Cell, published
 

@@ -1,7 +1,7 @@
 """Writes results: a table for people, CSV, JSON and Parquet for programs, CSV and workbooks for Excel.
 
-Belongs here: how rows, cells and times are written, and where to. Does not belong here: what is queried (`show.py`,
-`query.py`), and anything slow to import: commands that print respond within a second.
+Belongs here: how rows, cells and times are written, and where to. Does not belong here: what is queried
+(`cli/printing`, `pages`), and anything slow to import: commands that print respond within a second.
 """
 
 import csv
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.formatting import printable
+from pipelines.formatting import printable, undirected
 from pipelines.sql import quote_path
 
 _FETCHED_AT_ONCE = 10_000
@@ -33,6 +33,11 @@ _EXACT_IN_EXCEL = 10**15  # beyond it, Excel rounds whole numbers
 _LONGEST_CELL = 32_767
 _FIRST_DATE = date(1900, 3, 1)  # Excel assumes a 29 February 1900, which did not exist
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_LONGEST_SHEET_NAME = 31
+_NOT_IN_SHEET_NAMES = str.maketrans(dict.fromkeys("[]:*?/\\", " "))
+# Excel's formats of numbers, by the unit of a KPI; of other units, such as days, it is the last.
+NUMBER_FORMATS = {"money": "#,##0.00", "rate": "0.00%", "count": "#,##0", "score": "+0.0;-0.0;0.0"}
+OTHER_NUMBERS = "#,##0.0###"
 
 
 class UsageError(Exception):
@@ -105,6 +110,22 @@ class Result:
         return cls([column[0] for column in description], [str(column[1]) for column in description], fetched(cursor))
 
 
+@dataclass(frozen=True)
+class Formatted:
+    """A cell of a workbook with a number format of its own: values of several units share a column."""
+
+    value: object
+    number_format: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet of a workbook."""
+
+    name: str
+    result: Result
+
+
 def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
     """The rows of a result; only some are in memory at a time."""
     while rows := cursor.fetchmany(_FETCHED_AT_ONCE):
@@ -120,7 +141,7 @@ def write(result: Result, target: Target) -> None:
     with aside(target.file) if target.file else nullcontext(None) as path:
         if target.form is Format.xlsx:
             assert path is not None
-            _write_workbook(result, path)
+            write_workbook([Sheet("KPI", result)], path)
             return
         with path.open("w", encoding="utf-8", newline="") if path else nullcontext(sys.stdout) as file:
             if target.form is Format.csv:
@@ -229,16 +250,28 @@ def _write_json(result: Result, file: TextIO) -> None:
     file.write("[]\n" if before.startswith("[") else "\n]\n")
 
 
-def _write_workbook(result: Result, path: Path) -> None:
-    """Write one sheet with a bold header that stays visible, and cells with their own types."""
+def write_workbook(sheets: Iterable[Sheet], path: Path) -> None:
+    """Write a workbook: each sheet has a bold header that stays visible, and cells with their own types.
+
+    Text is never a formula, whatever it begins with.
+
+    Raises:
+        UsageError: a result does not fit into a sheet.
+    """
     from openpyxl import Workbook  # takes a moment, and only workbooks need it
+
+    book = Workbook(write_only=True)
+    for sheet in sheets:
+        _fill(book.create_sheet(_sheet_name(sheet.name)), sheet.result)
+    book.save(path)
+
+
+def _fill(sheet: Any, result: Result) -> None:
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
 
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("KPI")
     sheet.freeze_panes = "A2"
     formats = [
         result.number_formats.get(name) or _number_format(kind)
@@ -249,11 +282,14 @@ def _write_workbook(result: Result, path: Path) -> None:
         sheet.column_dimensions[get_column_letter(position)].width = min(width, 60)
 
     def cell(value: object, number_format: str | None = None, bold: bool = False) -> Any:
+        if isinstance(value, Formatted):
+            number_format, value = value.number_format, value.value
         known = _excel_value(value)
+        if known is None:
+            return None
         if isinstance(known, str):
-            made = WriteOnlyCell(
-                sheet, value=ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", known)[:_LONGEST_CELL]
-            )
+            text = undirected(ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", known))
+            made: Any = WriteOnlyCell(sheet, value=text[:_LONGEST_CELL])
             made.data_type = "s"  # text that begins with = is not a formula
         else:
             made = WriteOnlyCell(sheet, value=known)
@@ -268,7 +304,11 @@ def _write_workbook(result: Result, path: Path) -> None:
         if number > _SHEET_ROWS:
             raise UsageError(f"An Excel sheet holds {_SHEET_ROWS:,} rows, and this has more. Write csv or parquet.")
         sheet.append([cell(value, form) for value, form in zip(row, formats, strict=True)])
-    book.save(path)
+
+
+def _sheet_name(name: str) -> str:
+    """`name` as Excel allows it."""
+    return name.translate(_NOT_IN_SHEET_NAMES).strip(" '")[:_LONGEST_SHEET_NAME] or "KPI"
 
 
 def _number_format(kind: str) -> str | None:

@@ -1,0 +1,204 @@
+"""Open deals as of the newest day: by stage and age, and the largest and oldest of them one by one.
+
+Belongs here: deals that are open at the end of the as-of date, whatever period the page shows. Does not belong here:
+coverage of targets (`attainment.py`), closed deals (`comparison.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from markupsafe import Markup
+
+from pipelines.pages import charts
+from pipelines.pages.sections import Missing, Section
+from pipelines.pages.sections.facts import Bands, Filter, filter_of, lacks
+from pipelines.pages.view import View
+from pipelines.pages.words import N_
+
+_AGES = Bands((30, 60, 90, 180))
+_SHOWN = 10  # deals of each list
+_CUTS = {
+    "rep": "stages.owner_id",
+    "team": "reps.team",
+    "office": "reps.office",
+    "segment": "deals.segment",
+    "region": "deals.region",
+}
+# What `fct_pipeline_daily` counts at the end of the as-of date, deal by deal.
+_OPEN = """
+    from marts.fct_opportunity_stage_events as stages
+    inner join marts.fct_opportunities as deals on stages.opportunity_id = deals.opportunity_id
+    left join marts.dim_sales_rep as reps
+        on stages.owner_id = reps.rep_id and reps.valid_from <= $as_of and reps.valid_until > $as_of
+    where stages.is_open_stage and stages.left_on is null
+"""
+
+
+@dataclass(frozen=True)
+class Band:
+    """The open deals of a stage, or of all, in one band of ages."""
+
+    deals: int
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The open deals of a stage, or of all."""
+
+    name: str
+    deals: int
+    amount: Decimal
+    without_amount: int
+    median_age: float | None  # days since they were created
+    median_in_stage: float | None
+    bands: tuple[Band, ...]
+    without_age: int  # deals without a date of creation
+    chart: Markup
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The stages in the order in which deals pass them, and all together."""
+
+    ages: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    total: Stage
+
+
+@dataclass(frozen=True)
+class Deal:
+    """An open deal; nothing of its customer."""
+
+    opportunity_id: str
+    stage: str
+    amount: Decimal | None
+    age: int | None
+    days_in_stage: int
+    expected_close_date: date | None
+    days_overdue: int | None
+    owner_id: str | None
+    owner: str | None
+
+
+@dataclass(frozen=True)
+class Deals:
+    """The lists of open deals."""
+
+    largest: tuple[Deal, ...]
+    oldest: tuple[Deal, ...]
+    total: int
+    with_expected_close: bool
+    with_owner: bool
+
+
+def pipeline(name: str = "pipeline", title: str = N_("Open pipeline by stage and age")) -> Section:
+    """A section with the open deals by stage and age."""
+    return Section(name, title, stages_of, "pipeline", is_of_entity=True)
+
+
+def open_deals(name: str = "deals", title: str = N_("Open deals")) -> Section:
+    """A section with the largest and the oldest open deals."""
+    return Section(name, title, deals_of, "deals", is_of_entity=True)
+
+
+def stages_of(view: View) -> Pipeline | Missing:
+    """The open deals by stage and age, or why there are none."""
+    wanted = filter_of(view, _CUTS)
+    if isinstance(wanted, Missing):
+        return wanted
+    age = "$as_of - deals.created_on"
+    rows = view.connection.execute(
+        f"""
+        with places as (
+            select stage, avg(event_number) as place from marts.fct_opportunity_stage_events group by stage
+        ),
+
+        open_deals as (
+            select
+                stages.stage, coalesce(deals.amount, 0) as amount, deals.amount is null as has_no_amount,
+                {age} as age, $as_of - stages.entered_on as days_in_stage, {_AGES.number_of(age)} as band
+            {_OPEN} and {wanted.condition}
+        )
+
+        select
+            stage, count(*), sum(amount), count(*) filter (has_no_amount), median(age), median(days_in_stage),
+            count(*) filter (band is null),
+            {
+            ", ".join(
+                f"count(*) filter (band = {band}), coalesce(sum(amount) filter (band = {band}), 0)"
+                for band in range(len(_AGES.ends) + 1)
+            )
+        }
+        from open_deals
+        left join places using (stage)
+        group by grouping sets ((), (stage))
+        order by grouping(stage), any_value(place), stage
+        """,
+        {"as_of": view.publication.as_of_date, **wanted.parameters},
+    ).fetchall()
+    *stages, total = rows
+    if not stages:
+        return _nothing(view)
+    largest = max(float(row[2]) for row in stages)
+    return Pipeline(
+        tuple(_AGES.names(view)), tuple(_stage(view, row, largest) for row in stages), _stage(view, total, 0)
+    )
+
+
+def _stage(view: View, row: Sequence[Any], largest: float) -> Stage:
+    name, deals, amount, without_amount, median_age, median_in_stage, without_age, *bands = row
+    label = view.words.value(amount, "money")
+    return Stage(
+        name,
+        deals,
+        amount,
+        without_amount,
+        median_age,
+        median_in_stage,
+        tuple(Band(*band) for band in zip(bands[::2], bands[1::2], strict=True)),
+        without_age,
+        charts.bullet(float(amount), None, None, (0.0, largest), label) if largest else Markup(""),
+    )
+
+
+def deals_of(view: View) -> Deals | Missing:
+    """The largest and the oldest open deals, or why there are none."""
+    wanted = filter_of(view, _CUTS)
+    if isinstance(wanted, Missing):
+        return wanted
+    largest, oldest = (_listed(view, wanted, order) for order in ("amount desc nulls last", "age desc nulls last"))
+    if not largest:
+        return _nothing(view)
+    found = view.connection.execute(
+        f"select count(*), count(deals.expected_close_date) {_OPEN} and {wanted.condition}",
+        {"as_of": view.publication.as_of_date, **wanted.parameters},
+    ).fetchone()
+    total, expected = found or (0, 0)
+    return Deals(largest, oldest, total, bool(expected), view.state.cut != "rep")
+
+
+def _listed(view: View, wanted: Filter, order: str) -> tuple[Deal, ...]:
+    rows = view.connection.execute(
+        f"""
+        select
+            stages.opportunity_id, stages.stage, deals.amount as amount, $as_of - deals.created_on as age,
+            $as_of - stages.entered_on, deals.expected_close_date,
+            case when deals.expected_close_date < $as_of then $as_of - deals.expected_close_date end,
+            stages.owner_id, coalesce(reps.rep_name, stages.owner_id)
+        {_OPEN} and {wanted.condition}
+        order by {order}, stages.opportunity_id
+        limit {_SHOWN}
+        """,
+        {"as_of": view.publication.as_of_date, **wanted.parameters},
+    ).fetchall()
+    return tuple(Deal(*row) for row in rows)
+
+
+def _nothing(view: View) -> Missing:
+    return lacks(view, "opportunities") or Missing(
+        view.words.text("No deal was open at the end of %(day)s.", day=view.words.day(view.publication.as_of_date))
+    )

@@ -1,0 +1,156 @@
+"""The pages in a real browser: they load nothing from elsewhere, work without scripts, and anybody can use them."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from pipelines.pages.roles import PAGES
+from tests.conftest import PROJECT_DIR, Installation
+
+WIDTHS = {"phone": (390, 844), "desktop": (1440, 900)}
+ADDRESSES = [
+    *PAGES,
+    "kpi?kpi=win_rate",
+    "explain?kpi=win_rate",
+    "why?kpi=revenue",
+    "leaders?team=delta&compare=last-year",
+]
+
+
+@pytest.fixture(scope="module")
+def address(untouched_demo: Installation) -> Iterator[str]:
+    """Where `kpi pages` serves the demo company."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "pipelines", "pages", "--port", "0"],
+        cwd=PROJECT_DIR,
+        env=untouched_demo.variables(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout
+        said = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
+        assert said
+        yield said[0]
+    finally:
+        server.terminate()
+        assert server.wait() in (0, 130, -15)
+
+
+class Visit:
+    """A page as one reader sees it, with everything that went wrong meanwhile."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.page: Page = context.new_page()
+        self.address = address
+        self.problems: list[str] = []
+        self.transferred = 0
+        host = urlsplit(address).netloc
+        self.page.on("console", lambda message: self.problems.append(f"console: {message.text}"))
+        self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url}"))
+        self.page.on(
+            "request",
+            lambda request: None if urlsplit(request.url).netloc == host else self.problems.append(request.url),
+        )
+        self.page.on("requestfinished", self._count)
+
+    def _count(self, request: object) -> None:
+        sizes = request.sizes()  # type: ignore[attr-defined]
+        self.transferred += sizes["responseBodySize"] + sizes["responseHeadersSize"]
+
+    def open(self, path: str) -> None:
+        response = self.page.goto(f"{self.address}/{path}")
+        assert response
+        assert response.status == 200, path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("language", ["en", "pl"])
+def test_every_page_loads_whole_and_from_here_only(
+    browser: Browser, address: str, language: str, width: str, scheme: str
+) -> None:
+    """Without scripts, in every language, width and scheme; nothing is wider than the screen."""
+    size = WIDTHS[width]
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        java_script_enabled=False,
+    )
+    for path in ADDRESSES:
+        visit = Visit(context, address)
+        visit.open(f"{language}/{path}")
+        assert visit.problems == []
+        assert visit.page.locator("html").get_attribute("lang") == language
+        assert visit.page.locator("h1").count() == 1
+        assert visit.page.locator("script").count() == 0
+        assert visit.page.evaluate("document.documentElement.scrollWidth") == size[0], path
+        assert 0 < visit.transferred < 300_000, path
+        visit.page.close()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ADDRESSES)
+def test_axe_finds_nothing_that_keeps_people_from_using_a_page(
+    browser: Browser, address: str, path: str, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        bypass_csp=True,  # axe is a script
+    )
+    page = context.new_page()
+    page.goto(f"{address}/en/{path}")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    context.close()
+
+
+def test_a_reader_filters_follows_a_number_to_its_rows_and_goes_back(browser: Browser, address: str) -> None:
+    """With the keyboard and without scripts, as the URL says."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/en/leaders")
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Skip to the numbers"
+    page.get_by_label("Team").select_option("delta")
+    page.get_by_role("button", name="Show").click()
+    assert "team=delta" in page.url
+    assert "Team: delta" in page.locator("h1").inner_text()
+    assert "Not published by team." in page.locator("[data-kpi=cac]").inner_text()
+    page.locator("[data-kpi=revenue] .value a").click()
+    assert urlsplit(page.url).path == "/en/explain"
+    assert page.get_by_role("heading", name="The delivered rows behind it").count() == 1
+    page.go_back()
+    page.locator("[data-kpi=win_rate] .change a").first.click()
+    assert urlsplit(page.url).path == "/en/why"
+    page.get_by_role("link", name="Polski").click()
+    assert urlsplit(page.url).path == "/pl/why"
+    assert "team=delta" in page.url
+    page.go_back()
+    page.go_back()
+    assert urlsplit(page.url).path == "/en/leaders"
+    context.close()
+
+
+def test_what_a_page_shows_can_be_downloaded(browser: Browser, address: str, tmp_path: Path) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{address}/pl/kpi?kpi=win_rate")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    header, first = file.read_text(encoding="utf-8-sig").splitlines()[:2]
+    assert header.split(";")[:2] == ["kpi_id", "variant"]
+    assert first.split(";")[:2] == ["win_rate", "closed_count"]
+    context.close()
