@@ -61,10 +61,10 @@
 {%- endmacro %}
 
 
-{# The measures in the call's body, by the columns `keys`, for the company and by each of the `cuts`: entity type → expression over
-   the columns of `relation`. One scan computes all cuts; what belongs to no entity of a cut is `unassigned`. The `optional` cuts
-   have rows only if some row of `relation` names an entity of theirs. #}
-{% macro by_cuts(relation, keys, cuts, optional=[]) -%}
+{# The measures in the call's body, by the columns `keys`, for the company (unless false) and by each of the `cuts`: entity type →
+   expression over the columns of `relation`. One scan computes all cuts; what belongs to no entity of a cut is `unassigned`. The
+   `optional` cuts have rows only if some row of `relation` names an entity of theirs. #}
+{% macro by_cuts(relation, keys, cuts, optional=[], company=true) -%}
     select
         {{ keys | join(', ') }},
         case
@@ -92,7 +92,7 @@
         from {{ relation }}
     ) as cut_by
     group by grouping sets (
-        ({{ keys | join(', ') }}),
+        {{ '(' ~ keys | join(', ') ~ '),' if company }}
         {%- for entity_type in cuts %}
         ({{ keys | join(', ') }}, _{{ entity_type }}){{ ',' if not loop.last }}
         {%- endfor %}

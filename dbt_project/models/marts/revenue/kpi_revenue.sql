@@ -94,7 +94,7 @@ per_day as (
 
 -- An order counts for each of its products, so the orders of products do not add up.
 per_day_and_product as (
-    {% call by_cuts('sold_and_refunded', ['business_date'], product_cuts, optional=product_cuts) %}
+    {% call by_cuts('sold_and_refunded', ['business_date'], product_cuts, optional=product_cuts, company=false) %}
         count(distinct order_id) as orders,
         count(distinct customer_order_id) as customer_orders,
         sum(gross_amount) as gross_amount,
@@ -112,7 +112,6 @@ days as (
     select * from per_day
     union all
     select * from per_day_and_product
-    where entity_type <> 'company'
 ),
 
 days_in_periods as (
@@ -152,7 +151,7 @@ buyers_per_cut as (
 ),
 
 buyers_per_product as (
-    {% call by_cuts('lines_in_periods', ['grain', 'period_start'], product_cuts) %}
+    {% call by_cuts('lines_in_periods', ['grain', 'period_start'], product_cuts, company=false) %}
         count(distinct customer_id) as customers
     {% endcall %}
 ),
@@ -161,7 +160,6 @@ buyers as (
     select * from buyers_per_cut
     union all
     select * from buyers_per_product
-    where entity_type <> 'company'
 ),
 
 spine as (
