@@ -1,11 +1,13 @@
 -- Deals won of deals closed, and the pipeline behind them; one row per grain, period and company, account executive (rep), team,
--- office, segment, region or product. There are offices only if some rep has one, products only if some deal names one.
+-- office, segment, region, product or category of products. There are offices only if some rep has one, products and categories
+-- only if some deal names one.
 -- Closed basis: deals closed in the period. Created basis: deals created in the period, as far as they have closed so far.
 -- Open deals are in neither rate. The owner is the one at the close; the team and office are the owner's on the day that counts.
 -- There is a rate by value only if at least half of the won deals and half of the lost deals have an amount: if lost deals
 -- have none, every deal with a value seems won.
 {% set cuts = {
     'rep': 'owner_id', 'team': 'team', 'office': 'office', 'segment': 'segment', 'region': 'region', 'product': 'product',
+    'category': 'product_category',
 } %}
 {% set bases = {'deals_closed': "basis = 'closed'", 'deals_created': "basis = 'created'"} %}
 {% set owner_cuts = {'rep': 'rep_id', 'team': 'team', 'office': 'office'} %}
@@ -47,7 +49,7 @@ counted_in_periods as (
 ),
 
 deals as (
-    {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts, optional=['office', 'product']) %}
+    {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts, optional=['office', 'product', 'category']) %}
         {{ part_columns('kpi_win_rate', bases) }},
         {%- for basis, prefix in [('closed', ''), ('created', 'created_')] %}
         {%- for outcome in ['won', 'lost'] %}
