@@ -113,3 +113,20 @@
     inner join {{ ref('int_period_days') }} as period_days
         on {{ relation }}.{{ day }} = period_days.date_day
 {%- endmacro %}
+
+
+{# The `columns` of `relation`, which has rows by the day `day`, entity_type and entity_id, added up over the days of each period. #}
+{% macro sums_in_periods(relation, day, columns) -%}
+    select
+        period_days.grain,
+        period_days.period_start,
+        {{ relation }}.entity_type,
+        {{ relation }}.entity_id
+        {%- for column in columns %},
+        sum({{ relation }}.{{ column }}) as {{ column }}
+        {%- endfor %}
+    from {{ relation }}
+    inner join {{ ref('int_period_days') }} as period_days
+        on {{ relation }}.{{ day }} = period_days.date_day
+    group by 1, 2, 3, 4
+{%- endmacro %}

@@ -145,21 +145,8 @@ per_day as (
     {%- endfor %}
 ),
 
-days_in_periods as (
-    {{ in_periods('per_day', 'date_day') }}
-),
-
 per_entity as (
-    select
-        {%- for column in sums %}
-        sum({{ column }}) as {{ column }},
-        {%- endfor %}
-        grain,
-        period_start,
-        entity_type,
-        entity_id
-    from days_in_periods
-    group by grain, period_start, entity_type, entity_id
+    {{ sums_in_periods('per_day', 'date_day', sums) }}
 ),
 
 spine as (

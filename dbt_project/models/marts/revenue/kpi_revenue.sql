@@ -114,21 +114,8 @@ days as (
     select * from per_day_and_product
 ),
 
-days_in_periods as (
-    {{ in_periods('days', 'business_date') }}
-),
-
 per_entity as (
-    select
-        grain,
-        period_start,
-        entity_type,
-        entity_id,
-        {%- for column in sums %}
-        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from days_in_periods
-    group by 1, 2, 3, 4
+    {{ sums_in_periods('days', 'business_date', sums) }}
 ),
 
 -- Who ordered on two days of a period is one customer of it, so days do not add up. Orders without a customer are nobody's.

@@ -124,20 +124,8 @@ due_and_sold_by_day as (
     {% endcall %}
 ),
 
-days_in_periods as (
-    {{ in_periods('due_and_sold_by_day', 'date_day') }}
-),
-
 attained as (
-    select
-        grain,
-        period_start,
-        entity_type,
-        entity_id,
-        sum(revenue_quota) as revenue_quota_to_date,
-        sum(net_amount) as credited_amount
-    from days_in_periods
-    group by 1, 2, 3, 4
+    {{ sums_in_periods('due_and_sold_by_day', 'date_day', ['revenue_quota', 'net_amount']) }}
 ),
 
 -- Whole periods, also those in progress: the pipeline at the start has all of the period to close.
@@ -205,8 +193,8 @@ joined as (
         case when spine.entity_type in ('company', 'rep', 'team', 'office') then coalesce(pipeline.open_amount, 0) end
             as open_amount_at_start,
         case when quotas.has_every_day then quotas.revenue_quota end as revenue_quota,
-        attained.revenue_quota_to_date,
-        attained.credited_amount
+        attained.revenue_quota as revenue_quota_to_date,
+        attained.net_amount as credited_amount
     from spine
     left join deals using (grain, period_start, entity_type, entity_id)
     left join pipeline using (grain, period_start, entity_type, entity_id)
