@@ -12,7 +12,7 @@ from pipelines.answers.periods import Choice, Comparison, Grain
 from pipelines.cli.common import FAILED, Listing, console, errors, errors_in_words, is_json
 from pipelines.config_files import ConfigError
 from pipelines.output import Excel, Format, Target
-from pipelines.settings import get_settings
+from pipelines.settings import Language, get_settings
 
 app = typer.Typer()
 
@@ -68,6 +68,7 @@ def show(
         Comparison, typer.Option(help="The period before, or the same one a year before.")
     ] = Comparison.prior,
     variant: Annotated[str | None, typer.Option(help="A variant, like gross or cohort_30d.")] = None,
+    language: Annotated[Language | None, typer.Option("--lang", help="Print it in this language, as pages do.")] = None,
     output: OfFormat = None,
     to: Output = None,
     excel: ForExcel = None,
@@ -85,6 +86,11 @@ def show(
             return
         target = Target.of(output, to, excel)
         choice = Choice(grain, period, since, last)
+        if language and target.form is Format.table and target.file is None:
+            from pipelines.cli.printing.show_in_language import show_in_language
+
+            show_in_language(settings.published_dir, settings.zone, language, kpi_id, by, choice, variant, compare)
+            return
         show_kpi(settings.published_dir, settings.zone, kpi_id, by, choice, variant, target, compare)
 
 

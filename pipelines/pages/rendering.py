@@ -19,7 +19,7 @@ from pipelines.pages.roles import PAGES
 from pipelines.pages.sections import Missing
 from pipelines.pages.sections.leads import STAGES as LEAD_STAGES
 from pipelines.pages.sections.tiles import changes_of, ends_of
-from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, View
+from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, STATUSES, View
 from pipelines.pages.words import LANGUAGES, Words
 
 HERE = Path(__file__).parent
@@ -47,6 +47,7 @@ def templates(language: str) -> Environment:
         CUTS=CUTS,
         GRAINS=GRAINS,
         COMPARISONS=COMPARISONS,
+        STATUSES=STATUSES,
         LEAD_STAGES=LEAD_STAGES,
     )
     environment.filters.update(exact=decimal, changes=changes_of, ends=ends_of)

@@ -36,6 +36,13 @@ CUTS = {
     "category": N_("Product category"),
 }
 GRAINS = {Grain.week: N_("Week"), Grain.month: N_("Month"), Grain.quarter: N_("Quarter"), Grain.year: N_("Year")}
+STATUSES = {
+    "no_source": N_("no source"),
+    "no_data": N_("no data"),
+    "immature": N_("not known yet"),
+    "incomplete": N_("incomplete deliveries"),
+    "small_sample": N_("few cases"),
+}
 COMPARISONS = {Comparison.prior: N_("the period before"), Comparison.last_year: N_("the same period last year")}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pipelines.answers.periods import Comparison, Period
 from pipelines.pages.charts import Point
@@ -18,8 +19,8 @@ class Change:
     """How a value differs from an earlier one; `is_better` is None if neither is good."""
 
     comparison: Comparison
-    earlier: object
-    delta: object
+    earlier: Decimal | None
+    delta: Decimal
     is_significant: bool | None
     is_better: bool | None
 

@@ -88,3 +88,19 @@ def test_the_language_is_that_of_the_address_then_the_cookie_then_the_browser(pa
 
 def test_there_are_no_pages_in_other_languages(pages: TestClient) -> None:
     assert pages.get("/de/leaders").status_code == 404
+
+
+def test_kpi_show_speaks_polish(untouched_demo: Installation) -> None:
+    printed = untouched_demo.kpi("show", "win_rate", "--lang", "pl", "--last", "3").stdout
+    for words in (
+        "Skuteczność sprzedaży: Wygrane z zamkniętych",
+        "Okres",
+        "Przedział 95 %",
+        "styczeń 2026 (dotąd)",
+        "p.p.",
+    ):
+        assert words in printed
+    assert "Stan na 9 sty 2026" in printed
+    by_team = untouched_demo.kpi("show", "revenue", "--by", "team", "--lang", "pl", "--last", "1").stdout
+    assert "Zespół" in by_team
+    assert "delta" in by_team
