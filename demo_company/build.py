@@ -40,7 +40,7 @@ demo.json    scale, seed and generator version these files were made with
 How to read truth.csv
   period_month  first day of the month; the last one, 2026-01, is in progress (as of {as_of})
   variant       the variant of the KPI, for example net or gross revenue
-  entity_type   company, or the cut: channel, rep, region, segment, category, team, office; entity_id says which one
+  entity_type   company, or the cut: channel, platform, rep, region, segment, category, team, office; entity_id: which
   numerator, denominator, value
                 money in EUR with two decimals, counts as whole numbers, ratios in full precision; blank means NULL
   The company has a row for every month of cac, retention and nps and for every cohort of clv. Otherwise, and for every

@@ -148,6 +148,12 @@ _CATEGORIES = {
     "supplies": ("Paper", "Toner", "Notebook", "Marker set", "Binder"),
 }
 _FINISHES = ("basic", "plus", "pro", "oak, large")
+_PRODUCTS = [
+    (f"{thing} {finish}", category)
+    for category, things in _CATEGORIES.items()
+    for thing in things
+    for finish in _FINISHES
+]
 _LIST_PRICE_CENTS = {"furniture": 16_900, "electronics": 8_900, "supplies": 1_490}
 _LATE_PRODUCTS, _PRODUCT_LAUNCH = 2, day_number(date(2025, 11, 24))
 _COST_CHANGES = {3: day_number(date(2025, 11, 20)), 17: day_number(date(2025, 12, 9)), 41: LAST_DAY - 3}
@@ -171,29 +177,30 @@ class Products:
 
 def design_products(dice: Dice) -> Products:
     """The 60 products, with the cost changes that are part of the daily deliveries."""
-    names = [
-        (f"{thing} {finish}", category)
-        for category, things in _CATEGORIES.items()
-        for thing in things
-        for finish in _FINISHES
-    ]
-    base = np.array([_LIST_PRICE_CENTS[category] for _, category in names])
-    list_price = base * dice.between(40, 220, len(names)) // 100
-    unit_cost = list_price * dice.between(45, 70, len(names)) // 100
-    day = np.full(len(names), FIRST_DAY)
+    base = np.array([_LIST_PRICE_CENTS[category] for _, category in _PRODUCTS])
+    list_price = base * dice.between(40, 220, len(_PRODUCTS)) // 100
+    unit_cost = list_price * dice.between(45, 70, len(_PRODUCTS)) // 100
+    day = np.full(len(_PRODUCTS), FIRST_DAY)
     day[-_LATE_PRODUCTS:] = _PRODUCT_LAUNCH
-    number = np.concatenate([np.arange(len(names)), np.array(list(_COST_CHANGES))])
+    number = np.concatenate([np.arange(len(_PRODUCTS)), np.array(list(_COST_CHANGES))])
     day = np.concatenate([day, np.array(list(_COST_CHANGES.values()))])
     cost = unit_cost[number]
-    cost[len(names) :] += cost[len(names) :] // 20
+    cost[len(_PRODUCTS) :] += cost[len(_PRODUCTS) :] // 20
     raw = {
         "product_id": product_ids(number),
-        "name": [names[n][0] for n in number],
-        "category": [names[n][1] for n in number],
+        "name": [_PRODUCTS[n][0] for n in number],
+        "category": [_PRODUCTS[n][1] for n in number],
         "unit_cost": cost,
         "updated_at": moment_of(day, np.full(len(day), 7 * HOUR)),
     }
     return Products(list_price, unit_cost, versions_frame("shop.products", raw, day))
+
+
+def products_of_deals(deals: IntArray) -> Objects:
+    """What each deal is about: a product, a service that is in no price list, or nothing that the CRM knows of."""
+    subjects = np.array([*(name for name, _ in _PRODUCTS), "Installation", None], dtype=object)
+    chosen: Objects = subjects[deals % len(subjects)]
+    return chosen
 
 
 def product_ids(numbers: IntArray) -> Objects:

@@ -304,6 +304,7 @@ def opportunity_versions(deals: Deals, ids: Ids) -> pd.DataFrame:
         "is_closed": is_closed,
         "loss_reason": loss[np.where(is_closed & ~is_won, deals.loss_reason[row], len(_LOSS_REASONS))],
         "updated_at": at,
+        "product": cat.products_of_deals(row),
     }
     return versions_frame("crm.opportunities", raw, local_day(at))
 

@@ -109,7 +109,8 @@ TABLES: dict[str, Table] = {
             "jsonl",
             "id",
             "id customer_id lead_id owner_id sdr_id type stage amount:cents currency created_at:moment"
-            " expected_close_date:day closed_at:moment is_won:flag is_closed:flag loss_reason updated_at:moment",
+            " expected_close_date:day closed_at:moment is_won:flag is_closed:flag loss_reason updated_at:moment"
+            " product",
         ),
         _table(
             "crm.stage_history",

@@ -50,7 +50,7 @@ _DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 def undirected(text: str) -> str:
     """`text` without characters that would reverse the order of what stands beside it on a page or in a cell."""
-    return _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", text)
+    return text if text.isascii() else _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def local_time(moment: datetime, zone: ZoneInfo) -> str:

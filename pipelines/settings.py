@@ -26,6 +26,7 @@ _ADDRESSES = ("ui_url", "data_docs_url", "pages_url")
 
 Environment = Literal["local", "test", "production"]
 Schedule = Literal["daemon", "cron", "none"]
+Language = Literal["en", "pl"]  # of pages, reports and digests
 SyncTool = Literal["fivetran", "airbyte", "dlt"]
 
 
@@ -105,6 +106,7 @@ class SettingsFile(BaseModel):
     ui_url: str = "http://127.0.0.1:3000"
     data_docs_url: str = "http://127.0.0.1:3001"
     pages_url: str = "http://127.0.0.1:3003"  # of the pages for people who read KPIs
+    report_languages: Annotated[list[Language], NoDecode] = ["en"]  # of the reports that each publication has
     holiday_country: str | None = None  # ISO code; its public holidays have fewer rows and lower targets
     unusual_days: Annotated[list[date], NoDecode] = []  # days whose row counts are left out of the normal range
     # The share of a delivery's rows in quarantine from which its day is marked; default: from where its checks warn.
@@ -112,7 +114,7 @@ class SettingsFile(BaseModel):
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
 
-    @field_validator("sources", "snapshots", "unusual_days", mode="before")
+    @field_validator("sources", "snapshots", "unusual_days", "report_languages", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Accept `KPI_SOURCES=shop,crm`, as people type it in a shell."""

@@ -25,7 +25,8 @@
     {%- set customers = ' inner join marts.dim_customer as customers on movements.customer_id = customers.customer_id' -%}
     {%- set active_days = var('active_days') | int -%}
     {%- set deals = {'relation': 'marts.fct_opportunities', 'of': 'deal', 'key': 'opportunity_id'} -%}
-    {%- set of_deals = {'rep': 'owner_id', 'segment': 'segment', 'region': 'region', 'product': 'product'} -%}
+    {%- set of_deals = {'rep': 'owner_id', 'segment': 'segment', 'region': 'region', 'product': 'product',
+        'category': 'product_category'} -%}
     {%- set leads = {'relation': 'marts.fct_leads', 'of': 'lead', 'key': 'lead_id'} -%}
     {%- set of_leads = {'channel': 'source', 'rep': 'sdr_id', 'campaign': 'campaign_id'} -%}
     {%- set last_orders = {'of': 'customer, by the latest order', 'key': 'movements.customer_id', 'day': 'movements.ordered_on',
@@ -46,16 +47,17 @@
             'cuts': dict(places, category=category_of_refund)},
         'ad_spend': {
             'relation': 'marts.fct_marketing_spend', 'of': 'campaign on a day', 'day': 'spend_date',
-            'key': "concat(campaign_id, ' on ', spend_date)", 'cuts': {'channel': 'channel'},
+            'key': "concat(campaign_id, ' on ', spend_date)", 'cuts': {'channel': 'channel', 'platform': 'platform'},
         },
         'costs': {
             'relation': 'marts.fct_sales_marketing_costs', 'of': 'cost', 'day': 'cost_month',
             'key': "concat(cost_type, ' of ', cost_month)", 'cuts': {},
         },
         'last_touches': {
-            'relation': 'marts.fct_attribution as touches inner join marts.fct_orders as orders on touches.order_id = orders.order_id',
+            'relation': 'marts.fct_attribution as touches inner join marts.fct_orders as orders on touches.order_id = orders.order_id'
+                ~ ' left join marts.dim_campaign as campaigns on touches.campaign_id = campaigns.campaign_id',
             'of': 'order, by its last touch', 'key': "concat(touches.order_id, ' touch ', touch_number)", 'day': 'touches.ordered_on',
-            'cuts': {'channel': 'touches.channel'}, 'provenance': 'orders',
+            'cuts': {'channel': 'touches.channel', 'platform': 'campaigns.platform'}, 'provenance': 'orders',
         },
         'leads_created': dict(leads, day='created_on', cuts=dict(of_leads, team='created_team', office='created_office'), left_out='leads',
             undated={'without a creation date': 'created_on is null'}),
@@ -251,8 +253,8 @@
         'programme_cost_amount': [media, dict(other_costs, where='is_of_programme')],
         'fully_loaded_cost_amount': [media, other_costs],
         'new_customers': [won],
-        'new_paid_customers': [dict(won, where=won.where ~ ' and is_paid')],
-        'attributed_paid_sales_amount': [{'rows': 'last_touches', 'adds': 'last_amount', 'where': 'is_paid'}],
+        'new_paid_customers': [dict(won, where=won.where ~ ' and touches.is_paid')],
+        'attributed_paid_sales_amount': [{'rows': 'last_touches', 'adds': 'last_amount', 'where': 'touches.is_paid'}],
         'leads': [{'rows': 'leads_created'}],
         'sqls': [{'rows': 'leads_accepted'}],
         'spend_amount': [{'rows': 'ad_spend', 'adds': 'spend_amount'}],

@@ -61,10 +61,10 @@
 {%- endmacro %}
 
 
-{# The measures in the call's body, by the columns `keys`, for the company and by each of the `cuts`: entity type → expression over
-   the columns of `relation`. One scan computes all cuts; what belongs to no entity of a cut is `unassigned`. The `optional` cuts
-   have rows only if some row of `relation` names an entity of theirs. #}
-{% macro by_cuts(relation, keys, cuts, optional=[]) -%}
+{# The measures in the call's body, by the columns `keys`, for the company (unless false) and by each of the `cuts`: entity type →
+   expression over the columns of `relation`. One scan computes all cuts; what belongs to no entity of a cut is `unassigned`. The
+   `optional` cuts have rows only if some row of `relation` names an entity of theirs. #}
+{% macro by_cuts(relation, keys, cuts, optional=[], company=true) -%}
     select
         {{ keys | join(', ') }},
         case
@@ -92,7 +92,7 @@
         from {{ relation }}
     ) as cut_by
     group by grouping sets (
-        ({{ keys | join(', ') }}),
+        {{ '(' ~ keys | join(', ') ~ '),' if company }}
         {%- for entity_type in cuts %}
         ({{ keys | join(', ') }}, _{{ entity_type }}){{ ',' if not loop.last }}
         {%- endfor %}
@@ -112,4 +112,21 @@
     from {{ relation }}
     inner join {{ ref('int_period_days') }} as period_days
         on {{ relation }}.{{ day }} = period_days.date_day
+{%- endmacro %}
+
+
+{# The `columns` of `relation`, which has rows by the day `day`, entity_type and entity_id, added up over the days of each period. #}
+{% macro sums_in_periods(relation, day, columns) -%}
+    select
+        period_days.grain,
+        period_days.period_start,
+        {{ relation }}.entity_type,
+        {{ relation }}.entity_id
+        {%- for column in columns %},
+        sum({{ relation }}.{{ column }}) as {{ column }}
+        {%- endfor %}
+    from {{ relation }}
+    inner join {{ ref('int_period_days') }} as period_days
+        on {{ relation }}.{{ day }} = period_days.date_day
+    group by 1, 2, 3, 4
 {%- endmacro %}

@@ -220,7 +220,7 @@
     from {{ measure.mart }}
     where
         grain in ({{ text_list(shown + ([] if measure.so_far else to_date_grains(shown))) }})
-        and entity_type in ('company', 'team', 'office', 'rep', 'channel', 'segment', 'region', 'category')
+        and entity_type in ('company', 'team', 'office', 'rep', 'channel', 'platform', 'segment', 'region', 'category')
         {%- if measure.where %}
         and {{ measure.where }}
         {%- endif %}

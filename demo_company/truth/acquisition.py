@@ -31,6 +31,7 @@ from demo_company.truth.customers import Prediction, predictions
 from demo_company.truth.movements import first_orders
 
 _INSIDE = ("sales_people", "marketing_people", "tools")
+_CAMPAIGN_CUTS = ["channel", "platform"]
 _OF_WHOLE_MONTHS = ("month", "quarter", "year")
 _MEASURES = [
     *("spend", "paid", "impressions", "clicks", "days_of_ads", "days_of_paid_ads", "agency", "inside"),
@@ -57,7 +58,7 @@ def cac(
     variants that include them have no value.
     """
     facts = in_periods(_facts(frames, movements), "day", as_of)
-    company, channels = _totals(facts, COMPANY.cut), _totals(facts, "channel")
+    company = _totals(facts, COMPANY.cut)
     known_until = frames["finance.costs"]["cost_month"].max() + pd.offsets.MonthBegin()
     worth = predictions(customer_months, COMPANY.cut)
     rows = []
@@ -78,17 +79,18 @@ def cac(
         if period.grain == "month":
             cost_per_customer = ratio(blended, 100 * total["new"])
             rows += against_value(period, cost_per_customer, worth.get((period.start, COMPANY.name)))
-    for (grain, start, channel), total in channels.items():
-        of, entity = (*named(grain, start), "cac"), Entity("channel", channel)
-        if total["days_of_ads"]:
-            rows += _of_ads(of, entity, total)
-        if total["days_of_paid_ads"] or total["orders"]:
-            rows += _paid(of, entity, total)
+    for cut in _CAMPAIGN_CUTS:
+        for (grain, start, name), total in _totals(facts, cut).items():
+            of, entity = (*named(grain, start), "cac"), Entity(cut, name)
+            if total["days_of_ads"]:
+                rows += _of_ads(of, entity, total)
+            if total["days_of_paid_ads"] or total["orders"]:
+                rows += _paid(of, entity, total)
     return rows
 
 
 def _facts(frames: Frames, movements: pd.DataFrame) -> pd.DataFrame:
-    """Everything that the KPI adds up: day, company, channel of the campaign if there is one, and the measures.
+    """Everything that the KPI adds up: day, company, channel and platform of the campaign if any, and the measures.
 
     Measures are whole numbers, money in EUR cents: spend, paid (spend of paid campaigns), agency, inside (people and
     tools), sales and orders of paid campaigns, new customers, those won by paid campaigns, leads, and accepted leads.
@@ -154,14 +156,14 @@ def _cost_per(of: Place, variant: str, entity: Entity, cents: int, bought: int) 
 
 def _spend(frames: Frames) -> pd.DataFrame:
     """One row per campaign and day."""
-    campaigns = frames["ads.campaigns"][["campaign_id", "channel", "is_paid"]]
+    campaigns = frames["ads.campaigns"][["campaign_id", *_CAMPAIGN_CUTS, "is_paid"]]
     spend = frames["ads.spend"].merge(campaigns, on="campaign_id").rename(columns={"spend_date": "day"})
     spend["spend"] = to_eur(spend["spend"], spend["currency"], spend["day"], frames["finance.fx_rates"])
     spend = spend.assign(
         paid=spend["spend"].where(spend["is_paid"], 0), days_of_ads=1, days_of_paid_ads=spend["is_paid"]
     )
     ads = ["spend", "paid", "impressions", "clicks", "days_of_ads", "days_of_paid_ads"]
-    return spend[["day", "channel", *ads]]
+    return spend[["day", *_CAMPAIGN_CUTS, *ads]]
 
 
 def _costs(frames: Frames) -> pd.DataFrame:
@@ -175,8 +177,8 @@ def _costs(frames: Frames) -> pd.DataFrame:
 def _sales_from_ads(frames: Frames, movements: pd.DataFrame) -> pd.DataFrame:
     """Counting orders whose customer's last touch at or before the order belongs to a paid campaign, however long ago.
 
-    One row per order: day, channel of the campaign, sales (gross - discounts), and whether it won a new customer.
-    The last touch is determined by touched_at, then touchpoint_id.
+    One row per order: day, channel and platform of the campaign, sales (gross - discounts), and whether it won a new
+    customer. The last touch is determined by touched_at, then touchpoint_id.
     """
     orders = movements.loc[movements["orders"] == 1, ["order_id", "customer_id", "ordered_at", "day", "is_first"]]
     touches = frames["ads.touchpoints"][["touchpoint_id", "customer_id", "campaign_id", "touched_at"]]
@@ -184,8 +186,8 @@ def _sales_from_ads(frames: Frames, movements: pd.DataFrame) -> pd.DataFrame:
     touches = touches[touches["touched_at"] <= touches["ordered_at"]]
     last = touches.sort_values(["touched_at", "touchpoint_id"]).drop_duplicates("order_id", keep="last")
     campaigns = frames["ads.campaigns"]
-    from_ads = last.merge(campaigns.loc[campaigns["is_paid"], ["campaign_id", "channel"]], on="campaign_id")
+    from_ads = last.merge(campaigns.loc[campaigns["is_paid"], ["campaign_id", *_CAMPAIGN_CUTS]], on="campaign_id")
     sums = movements.groupby("order_id")[["gross", "discounts"]].sum()
     sold: pd.Series[Any] = from_ads["order_id"].map(sums["gross"] - sums["discounts"])
     from_ads = from_ads.assign(sales=sold, orders=1, new_by_ads=from_ads["is_first"])
-    return from_ads[["day", "channel", "sales", "orders", "new_by_ads"]]
+    return from_ads[["day", *_CAMPAIGN_CUTS, "sales", "orders", "new_by_ads"]]

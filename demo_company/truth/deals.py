@@ -29,7 +29,7 @@ from demo_company.truth.basics import (
 )
 from demo_company.truth.targets import daily_revenue_targets
 
-_CUTS = ("company", "rep", *STAFF_CUTS, "segment", "region")
+_CUTS = ("company", "rep", *STAFF_CUTS, "segment", "region", "category")
 _OWNER_CUTS = ("company", "rep", *STAFF_CUTS)
 
 
@@ -70,7 +70,8 @@ def win_rate(frames: Frames, as_of: pd.Timestamp = AS_OF, movements: pd.DataFram
 
 
 def _deals_with_cuts(frames: Frames, as_of: pd.Timestamp) -> pd.DataFrame:
-    """All deals with business dates (`closed` is NaT while open), owner, customer's segment and region, and EUR cents.
+    """All deals with business dates (`closed` is NaT while open), owner, customer's segment and region, category of the
+    product of that name, and EUR cents.
 
     EUR at the rate of the day on which the deal closed, or of the as-of date for an open deal. won_cycle_days: from
     creation to closing of won deals; missing if somebody entered the deal after it had closed.
@@ -85,6 +86,7 @@ def _deals_with_cuts(frames: Frames, as_of: pd.Timestamp) -> pd.DataFrame:
     customers = frames["shop.customers"].set_index("customer_id")
     for cut in ("segment", "region"):
         deals[cut] = deals["customer_id"].map(customers[cut]).fillna(UNASSIGNED)
+    deals["category"] = deals["product"].map(frames["shop.products"].set_index("name")["category"]).fillna(UNASSIGNED)
     return deals
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pipelines.alerts.masking import Secrets
 from pipelines.checks.suites import Severity
 from pipelines.config_files import load_yaml_model
+from pipelines.settings import Language
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -50,7 +51,7 @@ class _Channel(_Part):
 
     # YAML reads an unquoted `off` as false.
     digest: Annotated[When, BeforeValidator(lambda value: "off" if value is False else value)] = "off"
-    language: Literal["en", "pl"] = "en"
+    language: Language = "en"
 
     @model_validator(mode="before")
     @classmethod

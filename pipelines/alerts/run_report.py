@@ -277,7 +277,7 @@ def _impact(events: Iterable[dg.DagsterEvent], causes: set[str]) -> tuple[str, .
             planned[name] = None
         elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
             planned.pop(name, None)
-    beginnings = ("published/", "marts/kpi_", "marts/")
+    beginnings = (PUBLISHED, "marts/kpi_", "marts/")
 
     def distance(asset: str) -> int:
         return next((rank for rank, start in enumerate(beginnings) if asset.startswith(start)), len(beginnings))

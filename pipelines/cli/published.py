@@ -56,7 +56,7 @@ def show(
         str | None, typer.Argument(metavar="KPI", help="For example revenue; without it, lists what is published.")
     ] = None,
     by: Annotated[
-        str, typer.Option(help="company, team, office, rep, channel, segment, region or category.")
+        str, typer.Option(help="company, team, office, rep, channel, platform, segment, region or category.")
     ] = "company",
     grain: Annotated[Grain | None, typer.Option(help="By default, that of --period, or else month.")] = None,
     period: Annotated[

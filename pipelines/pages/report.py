@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -119,21 +119,20 @@ def write_report(
     return file
 
 
-def write_reports(folder: Path, zone: ZoneInfo, pages_url: str) -> list[Path]:
-    """Write every report of the publication in `folder`, in every language; return the files.
+def write_reports(folder: Path, zone: ZoneInfo, pages_url: str, languages: Iterable[str]) -> list[Path]:
+    """Write every report of the publication in `folder`, in these languages; return the files.
 
-    They are written aside and renamed together: readers find all of them, or those that were there before. The workbook
-    is in English only, since it takes as long as all pages of a language.
+    They are written aside and renamed together: readers find all of them, or those that were there before.
     """
     place = folder / FOLDER
     new, before = (folder / f".{FOLDER}-{what}-{os.getpid()}" for what in ("new", "old"))
     try:
         new.mkdir()
         with Source.of(folder / "kpi.duckdb", zone, pages_url) as source:
-            for language in LANGUAGES:
+            for language in languages:
                 for page in ROLES.values():
                     (new / f"{page.name}.{language}.html").write_text(html_of(source, page, language), encoding="utf-8")
-            write_workbook(sheets_of(source.view("en")), new / "kpi.xlsx")
+                write_workbook(sheets_of(source.view(language)), new / f"kpi.{language}.xlsx")
         if place.exists():
             place.rename(before)
         new.rename(place)

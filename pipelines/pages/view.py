@@ -30,6 +30,7 @@ CUTS = {
     "rep": N_("Rep"),
     "office": N_("Office"),
     "channel": N_("Channel"),
+    "platform": N_("Platform"),
     "segment": N_("Segment"),
     "region": N_("Region"),
     "category": N_("Product category"),

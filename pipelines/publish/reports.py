@@ -26,8 +26,8 @@ def reports_asset(settings: Settings) -> dg.AssetsDefinition:
         key=REPORTS_KEY,
         deps=[PUBLISHED_KEY],
         description=(
-            "`published/reports/`: the page of each role as one HTML file per language that loads nothing, and "
-            "`kpi.xlsx`. They go with their publication; `kpi report` makes single ones."
+            "`published/reports/`: the page of each role as one HTML file that loads nothing, and a workbook, per "
+            "language. They go with their publication; `kpi report` makes single ones."
         ),
         group_name="published",
         owners=["team:data"],
@@ -46,7 +46,7 @@ def reports_asset(settings: Settings) -> dg.AssetsDefinition:
 
         folder = settings.published_dir.resolve()
         try:
-            files = write_reports(folder, settings.zone, settings.pages_url)
+            files = write_reports(folder, settings.zone, settings.pages_url, settings.report_languages)
         except Exception as error:  # any error: the publication is complete without reports
             yield _not_written(error)
             return

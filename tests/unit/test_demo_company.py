@@ -431,9 +431,9 @@ def test_truth_file_holds_the_truth_as_text(data_dir: Path, rows: list[truth.Tru
 ORDER_CUTS = {"company", "channel", "rep", "region", "segment", "team", "office"}
 SALES_CUTS = ORDER_CUTS | {"category"}
 LEAD_CUTS = {"company", "channel", "rep", "team", "office"}
-DEAL_CUTS = {"company", "rep", "team", "office", "segment", "region"}
+DEAL_CUTS = {"company", "rep", "team", "office", "segment", "region", "category"}
 OWNER_CUTS = {"company", "rep", "team", "office"}
-CAMPAIGN_CUTS, COMPANY_ALONE = {"company", "channel"}, {"company"}
+CAMPAIGN_CUTS, COMPANY_ALONE = {"company", "channel", "platform"}, {"company"}
 CUSTOMER_CUTS = {"company", "segment", "region", "channel"}
 EXPOSURES = (30, 90, 180, 365)
 VARIANTS = {
@@ -476,8 +476,8 @@ def test_every_kpi_has_its_variants_by_their_cuts(rows: list[truth.TruthRow]) ->
 def adds_up(row: truth.TruthRow) -> bool:
     """Whether numerator and denominator of the cuts add up to those of the company. Ratios of ratios do not.
 
-    Growth starts for each entity with its first sales, only paid campaigns have a channel, a customer may order in
-    several channels, and an order may have items of several categories.
+    Growth starts for each entity with its first sales, only paid campaigns have a channel and platform, a customer may
+    order in several channels, and an order may have items of several categories.
     """
     if (row.variant, row.entity_type) == ("orders", "category"):
         return False
@@ -507,7 +507,7 @@ def test_revenue_of_weeks_months_quarters_and_years_adds_up_alike(rows: list[tru
         assert len(set(of.values())) == 1, cell
 
 
-def test_channels_of_paid_campaigns_add_up_to_the_company(rows: list[truth.TruthRow]) -> None:
+def test_channels_and_platforms_of_paid_campaigns_add_up_to_the_company(rows: list[truth.TruthRow]) -> None:
     sums: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
     for row in rows:
         if row.kpi_id == "cac" and row.variant in ("paid", "roas", "romi"):
@@ -857,8 +857,10 @@ def tiny_deals() -> dict[str, pd.DataFrame]:
                     "2024-02-05T09:00:00Z", "2024-02-11T09:00:00Z", "2024-02-20T09:00:00Z", "2024-02-10T09:00:00Z", None
                 ),
                 "is_won": [True, True, False, True, False],
+                "product": ["Desk", None, "Desk", "Advice", None],
             }
         ),
+        "shop.products": pd.DataFrame({"name": ["Desk"], "category": ["furniture"]}),
         # R01 takes over D1 half an hour after February has begun in Warsaw.
         "crm.stage_history": pd.DataFrame(
             {
@@ -895,12 +897,15 @@ def test_bookings_by_hand() -> None:
     assert value["2024-02", "bookings", "team", "cobalt"] == Decimal("500.00")
     assert value["2024-02", "bookings", "office", "warsaw"] == Decimal("600.00")  # R02 moved there on 1 February
     assert value["2024-02", "bookings", "segment", "smb"] == Decimal("600.00")
+    assert value["2024-02", "bookings", "category", "furniture"] == Decimal("100.00")
+    assert value["2024-02", "bookings", "category", "unassigned"] == Decimal("500.00")
     assert ("2024-02", "bookings", "region", "unassigned") not in value
 
 
 def test_won_deals_by_hand() -> None:
     found = by_key(truth.win_rate(tiny_deals()))
     assert found["2024-02", "closed_count", "segment", "unassigned"] == (0, 1, 0.0)
+    assert found["2024-02", "closed_count", "category", "furniture"] == (1, 2, 0.5)
     assert found["2024-02", "closed_value", "region", "west"] == (Decimal("600.00"), Decimal("600.00"), 1.0)
     assert found["2024-02", "average_deal", "company", "company"] == (Decimal("600.00"), 3, 200.0)
     assert found["2024-02", "average_deal", "segment", "unassigned"] == (Decimal("0.00"), 0, None)
@@ -1056,6 +1061,7 @@ def tiny_marketing() -> dict[str, pd.DataFrame]:
             {
                 "campaign_id": ["K1", "K2", "K3"],
                 "channel": ["social", "paid_search", "email"],
+                "platform": ["meta", "google", "newsletter"],
                 "is_paid": [True, True, False],
             }
         ),
@@ -1137,7 +1143,9 @@ def test_return_on_ad_spend_by_hand() -> None:
     assert found["2024-01", "romi", "channel", "social"] == (Decimal("19.00"), Decimal("10.00"), 1.9)
     assert found["2024-02", "roas", "channel", "paid_search"] == (Decimal("50.00"), Decimal("25.00"), 2.0)
     assert found["2024-02", "paid", "channel", "paid_search"] == (Decimal("25.00"), 0, None)
+    assert found["2024-02", "roas", "platform", "google"] == (Decimal("50.00"), Decimal("25.00"), 2.0)
     assert {key[3] for key in found if key[1] == "paid" and key[2] == "channel"} == {"social", "paid_search"}
+    assert {key[3] for key in found if key[1] == "paid" and key[2] == "platform"} == {"meta", "google"}
 
 
 def test_ads_by_hand() -> None:

@@ -1,5 +1,5 @@
--- What each customer did in each period; one row per grain, period and customer with an order or net revenue in it or in a period
--- that it is compared with, or with activity at its start or end.
+-- What each customer bought in each period; one row per grain, period and customer with an order or net revenue in it or in a
+-- period that it is compared with. `int_active_customers` says who is active at its start and end.
 -- A period in progress ends with the as-of date so far, and is compared with as many days of the period before and of the period
 -- twelve months before (52 weeks before, for a week). So is a part of an earlier period, whose grain ends in `_to_date`.
 {{ config(materialized='view') }}
@@ -65,79 +65,49 @@ days_of_parts as (
 days_of_customers as (
     select
         customer_id,
-        ordered_on as date_day,
-        1 as orders,
-        0 as net_amount,
-        0 as margin_amount,
-        0 as items_without_cost
-    from {{ ref('int_counted_orders') }}
-    where customer_id is not null
-    union all
-    select
-        customer_id,
-        moved_on as date_day,
-        0 as orders,
-        net_amount,
-        margin_amount,
-        items_without_cost
-    from {{ ref('int_customer_movements') }}
-),
-
-counted as (
-    select
-        days_of_customers.customer_id,
-        days_of_parts.grain,
-        days_of_parts.period_start,
-        days_of_parts.part,
-        days_of_customers.orders,
-        days_of_customers.net_amount,
-        days_of_customers.margin_amount,
-        days_of_customers.items_without_cost,
-        false as is_active_at_start,
-        false as is_active_at_end
-    from days_of_customers
-    inner join days_of_parts
-        on
-            days_of_customers.date_day = days_of_parts.date_day
-            -- Of what a period is compared with, only net revenue counts.
-            and (days_of_parts.part = 'period' or days_of_customers.orders = 0)
-    union all
-    select
-        activity.customer_id,
-        periods.grain,
-        periods.period_start,
-        'period' as part,
-        0 as orders,
-        0 as net_amount,
-        0 as margin_amount,
-        0 as items_without_cost,
-        activity.active_from <= periods.period_start as is_active_at_start,
-        activity.active_until > periods.counted_until as is_active_at_end
-    from activity
-    inner join periods
-        on
-            activity.active_from <= periods.counted_until
-            and activity.active_until > periods.period_start
-    where
-        activity.active_from <= periods.period_start
-        or activity.active_until > periods.counted_until
+        date_day,
+        sum(orders) as orders,
+        sum(net_amount) as net_amount,
+        sum(margin_amount) as margin_amount,
+        sum(items_without_cost) as items_without_cost
+    from (
+        select
+            customer_id,
+            ordered_on as date_day,
+            1 as orders,
+            0 as net_amount,
+            0 as margin_amount,
+            0 as items_without_cost
+        from {{ ref('int_counted_orders') }}
+        where customer_id is not null
+        union all
+        select
+            customer_id,
+            moved_on as date_day,
+            0 as orders,
+            net_amount,
+            margin_amount,
+            items_without_cost
+        from {{ ref('int_customer_movements') }}
+    ) as orders_and_movements
+    group by 1, 2
 ),
 
 per_customer as (
     select
-        customer_id,
-        grain,
-        period_start,
         {%- for column in ['orders', 'net_amount', 'margin_amount', 'items_without_cost'] %}
-        sum(case when part = 'period' then {{ column }} else 0 end) as {{ column }},
+        sum(case when days_of_parts.part = 'period' then days_of_customers.{{ column }} else 0 end) as {{ column }},
         {%- endfor %}
         {%- for name in comparisons %}
-        sum(case when part = '{{ name }}' then net_amount else 0 end) as {{ name }}_net_amount,
+        sum(case when days_of_parts.part = '{{ name }}' then days_of_customers.net_amount else 0 end) as {{ name }}_net_amount,
         {%- endfor %}
-        bool_or(is_active_at_start) as is_active_at_start,
-        bool_or(is_active_at_end) as is_active_at_end
-    from counted
-    group by 1, 2, 3
+        days_of_customers.customer_id,
+        days_of_parts.grain,
+        days_of_parts.period_start
+    from days_of_customers
+    inner join days_of_parts
+        on days_of_customers.date_day = days_of_parts.date_day
+    group by days_of_customers.customer_id, days_of_parts.grain, days_of_parts.period_start
 ),
 
 joined as (
@@ -149,7 +119,8 @@ joined as (
         customers.region,
         customers.first_channel,
         coalesce(customers.first_ordered_on >= periods.period_start and customers.first_ordered_on < periods.counted_until, false)
-            as is_new
+            as is_new,
+        activity.customer_id is not null as is_active_at_end
     from per_customer
     inner join periods
         on
@@ -157,6 +128,11 @@ joined as (
             and per_customer.period_start = periods.period_start
     left join customers
         on per_customer.customer_id = customers.customer_id
+    left join activity
+        on
+            per_customer.customer_id = activity.customer_id
+            and periods.counted_until >= activity.active_from
+            and periods.counted_until < activity.active_until
 )
 
 select
@@ -174,15 +150,7 @@ select
     cast(prior_net_amount as decimal(18, 2)) as prior_net_amount,
     cast(last_year_net_amount as decimal(18, 2)) as last_year_net_amount,
     cast(net_amount - prior_net_amount as decimal(18, 2)) as net_change_amount,
-    is_active_at_start,
     is_active_at_end,
-    case
-        when is_active_at_start and is_active_at_end then 'retained'
-        when is_active_at_start then 'churned'
-        when is_active_at_end and is_new then 'new'
-        when is_active_at_end then 'reactivated'
-        else 'inactive'
-    end as activity_movement,
     -- A fall from something to nothing is churn, not contraction.
     case
         when prior_net_amount > 0 and net_amount <= 0 then 'churned'

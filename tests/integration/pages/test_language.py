@@ -11,7 +11,7 @@ from tests.conftest import Installation
 
 # Words that are the same in both languages.
 SAME = {"KPI", "Marketing", "SDR", "Status", "Segment", "Region", "CSV", "Excel", "English", "Polski", "lead", "n ="}
-SAME |= {"NPS", "MQL", "SQL"}
+SAME |= {"NPS", "MQL", "SQL", "Lead", "Staging"}
 NOT_WORDS = {"code", "data", "script", "style", "title"}
 ADDRESSES = [
     *PAGES,

@@ -25,19 +25,34 @@ customer_periods as (
     select * from {{ ref('int_customer_periods') }}
 ),
 
+active_customers as (
+    select * from {{ ref('int_active_customers') }}
+),
+
 -- Sum first by all attributes and then by each: they have few values, but customers are many.
-per_attributes as (
+counted as (
     select
         grain,
         period_start,
         segment,
         region,
         first_channel,
-        sum(case when is_active_at_start then 1 else 0 end) as customers_at_start,
-        sum(case when is_active_at_end then 1 else 0 end) as customers_at_end,
         {%- for movement in ['retained', 'churned', 'new', 'reactivated'] %}
         sum(case when activity_movement = '{{ movement }}' then 1 else 0 end) as {{ movement }}_customers,
         {%- endfor %}
+        sum(case when is_active_at_start then 1 else 0 end) as customers_at_start,
+        sum(case when is_active_at_end then 1 else 0 end) as customers_at_end
+    from active_customers
+    group by 1, 2, 3, 4, 5
+),
+
+summed as (
+    select
+        grain,
+        period_start,
+        segment,
+        region,
+        first_channel,
         {%- for base, suffix in [['prior_net_amount', ''], ['last_year_net_amount', '_12m']] %}
         sum(case when {{ base }} > 0 then 1 else 0 end) as base_customers{{ suffix }},
         sum(case when {{ base }} > 0 then {{ base }} else 0 end) as base_amount{{ suffix }},
@@ -55,6 +70,12 @@ per_attributes as (
         sum(case when is_active_at_end and margin_amount is null then 1 else 0 end) as customers_without_margin
     from customer_periods
     group by 1, 2, 3, 4, 5
+),
+
+per_attributes as (
+    select *
+    from counted
+    full join summed using (grain, period_start, segment, region, first_channel)
 ),
 
 per_entity as (

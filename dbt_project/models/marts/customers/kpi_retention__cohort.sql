@@ -2,7 +2,7 @@
 -- region or channel (of the first order). A cohort consists of the customers whose first order was in the same month. Customers
 -- return in a month if they order in it. Months that are not over on the as-of date, or begin after it, cannot be observed yet:
 -- their values are NULL and not mature.
-{% set cuts = {'company': "'company'", 'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
+{% set cuts = {'segment': 'segment', 'region': 'region', 'channel': 'first_channel'} %}
 with
 
 customer_months as (
@@ -24,18 +24,10 @@ months as (
 ),
 
 active as (
-    {%- for entity_type, entity_id in cuts.items() %}
-    select
-        cohort_month,
-        period_month,
-        '{{ entity_type }}' as entity_type,
-        {{ entity_id }} as entity_id,
+    {% call by_cuts('customer_months', ['cohort_month', 'period_month'], cuts) %}
         sum(case when orders > 0 then 1 else 0 end) as active_customers,
         sum(net_amount) as net_amount
-    from customer_months
-    group by 1, 2, 3, 4
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    {% endcall %}
 ),
 
 -- Every customer of a cohort ordered in the cohort's month.

@@ -1,11 +1,14 @@
--- The cost of winning a customer, and what ads brought; one row per grain, period and company or marketing channel.
+-- The cost of winning a customer, and what ads brought; one row per grain, period and company, marketing channel or advertising
+-- platform. There are platforms only if some campaign names one.
 -- paid = spend of paid campaigns / new customers whose last touch was one of theirs; blended = all media and programme costs /
--- all new customers; fully loaded = with people and tools. A channel has only the costs known by channel; the rest is NULL.
+-- all new customers; fully loaded = with people and tools. A channel or platform has only the costs that are known by it; the
+-- rest is NULL.
 -- Costs are compared with the customers won `cac_lag_months` later: spend of 14 January with those of 14 February, of any grain.
 -- Costs that no source delivers are NULL: unknown, not zero. A rate is also NULL until the costs of every month of the period
 -- have arrived, and before the history of the costs began: with half of the costs, every customer would look cheap, and without
 -- any, free.
 {% set lag = var('cac_lag_months') %}
+{% set cuts = {'channel': 'channel', 'platform': 'platform'} %}
 {% set parts = {
     'ads': [
         'spend_amount', 'impressions', 'clicks', 'platform_conversions', 'platform_revenue_amount', 'platform_spend_amount',
@@ -31,8 +34,15 @@ costs as (
     select * from {{ ref('fct_sales_marketing_costs') }}
 ),
 
+-- By the last touch of each order.
 attribution as (
-    select * from {{ ref('fct_attribution') }}
+    select
+        touches.*,
+        campaigns.platform
+    from {{ ref('fct_attribution') }} as touches
+    left join {{ ref('dim_campaign') }} as campaigns
+        on touches.campaign_id = campaigns.campaign_id
+    where touches.touch_number = touches.touches
 ),
 
 leads as (
@@ -46,7 +56,7 @@ customer_value as (
 ),
 
 spend_per_day as (
-    {% call by_cuts('spend', ['spend_date'], {'channel': 'channel'}) %}
+    {% call by_cuts('spend', ['spend_date'], cuts, optional=['platform']) %}
         sum(spend_amount) as spend_amount,
         sum(case when is_paid then spend_amount else 0 end) as paid_spend_amount,
         sum(impressions) as impressions,
@@ -86,9 +96,9 @@ other_costs as (
 ),
 
 won_per_day as (
-    {% call by_cuts('attribution', ['ordered_on', 'is_paid'], {'channel': 'channel'}) %}
-        sum(case when is_first_order and touch_number = touches then 1 else 0 end) as new_customers,
-        sum(case when is_first_order and touch_number = touches and is_paid then 1 else 0 end) as new_paid_customers,
+    {% call by_cuts('attribution', ['ordered_on', 'is_paid'], cuts, optional=['platform']) %}
+        sum(case when is_first_order then 1 else 0 end) as new_customers,
+        sum(case when is_first_order and is_paid then 1 else 0 end) as new_paid_customers,
         sum(case when is_paid then last_amount else 0 end) as attributed_paid_sales_amount
     {% endcall %}
 ),
@@ -135,21 +145,8 @@ per_day as (
     {%- endfor %}
 ),
 
-days_in_periods as (
-    {{ in_periods('per_day', 'date_day') }}
-),
-
 per_entity as (
-    select
-        {%- for column in sums %}
-        sum({{ column }}) as {{ column }},
-        {%- endfor %}
-        grain,
-        period_start,
-        entity_type,
-        entity_id
-    from days_in_periods
-    group by grain, period_start, entity_type, entity_id
+    {{ sums_in_periods('per_day', 'date_day', sums) }}
 ),
 
 spine as (

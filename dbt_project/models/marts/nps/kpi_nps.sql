@@ -74,20 +74,8 @@ asked_per_day as (
     {% endcall %}
 ),
 
-asked_in_periods as (
-    {{ in_periods('asked_per_day', 'sent_on') }}
-),
-
 asked as (
-    select
-        grain,
-        period_start,
-        entity_type,
-        entity_id,
-        sum(invitations) as invitations,
-        sum(answered_invitations) as answered_invitations
-    from asked_in_periods
-    group by 1, 2, 3, 4
+    {{ sums_in_periods('asked_per_day', 'sent_on', ['invitations', 'answered_invitations']) }}
 ),
 
 active_periods as (

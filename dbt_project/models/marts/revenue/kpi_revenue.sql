@@ -94,7 +94,7 @@ per_day as (
 
 -- An order counts for each of its products, so the orders of products do not add up.
 per_day_and_product as (
-    {% call by_cuts('sold_and_refunded', ['business_date'], product_cuts, optional=product_cuts) %}
+    {% call by_cuts('sold_and_refunded', ['business_date'], product_cuts, optional=product_cuts, company=false) %}
         count(distinct order_id) as orders,
         count(distinct customer_order_id) as customer_orders,
         sum(gross_amount) as gross_amount,
@@ -112,24 +112,10 @@ days as (
     select * from per_day
     union all
     select * from per_day_and_product
-    where entity_type <> 'company'
-),
-
-days_in_periods as (
-    {{ in_periods('days', 'business_date') }}
 ),
 
 per_entity as (
-    select
-        grain,
-        period_start,
-        entity_type,
-        entity_id,
-        {%- for column in sums %}
-        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from days_in_periods
-    group by 1, 2, 3, 4
+    {{ sums_in_periods('days', 'business_date', sums) }}
 ),
 
 -- Who ordered on two days of a period is one customer of it, so days do not add up. Orders without a customer are nobody's.
@@ -152,7 +138,7 @@ buyers_per_cut as (
 ),
 
 buyers_per_product as (
-    {% call by_cuts('lines_in_periods', ['grain', 'period_start'], product_cuts) %}
+    {% call by_cuts('lines_in_periods', ['grain', 'period_start'], product_cuts, company=false) %}
         count(distinct customer_id) as customers
     {% endcall %}
 ),
@@ -161,7 +147,6 @@ buyers as (
     select * from buyers_per_cut
     union all
     select * from buyers_per_product
-    where entity_type <> 'company'
 ),
 
 spine as (

@@ -32,6 +32,20 @@ rates as (
     select * from {{ ref('int_fx_rates_daily') }}
 ),
 
+-- Deals name a product by its id or its name. Products of one name in several categories have none.
+product_categories as (
+    select
+        product,
+        max(category) as category
+    from (
+        select lower(product_id) as product, category from {{ ref('dim_product') }}
+        union all
+        select lower(product_name) as product, category from {{ ref('dim_product') }}
+    ) as ids_and_names
+    group by 1
+    having count(distinct category) = 1
+),
+
 parameters as (
     select * from {{ ref('int_run_parameters') }}
 ),
@@ -98,6 +112,7 @@ select
     owned.sdr_id,
     owned.type,
     owned.product,
+    product_categories.category as product_category,
     owned.stage,
     customers.segment,
     customers.region,
@@ -122,6 +137,8 @@ select
 from owned
 left join customers
     on owned.person_id = customers.customer_id
+left join product_categories
+    on lower(trim(owned.product)) = product_categories.product
 left join sales_reps as created_version
     on
         owned.owner_at_close_id = created_version.rep_id

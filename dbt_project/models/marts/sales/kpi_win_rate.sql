@@ -1,11 +1,13 @@
 -- Deals won of deals closed, and the pipeline behind them; one row per grain, period and company, account executive (rep), team,
--- office, segment, region or product. There are offices only if some rep has one, products only if some deal names one.
+-- office, segment, region, product or category of products. There are offices only if some rep has one, products and categories
+-- only if some deal names one.
 -- Closed basis: deals closed in the period. Created basis: deals created in the period, as far as they have closed so far.
 -- Open deals are in neither rate. The owner is the one at the close; the team and office are the owner's on the day that counts.
 -- There is a rate by value only if at least half of the won deals and half of the lost deals have an amount: if lost deals
 -- have none, every deal with a value seems won.
 {% set cuts = {
     'rep': 'owner_id', 'team': 'team', 'office': 'office', 'segment': 'segment', 'region': 'region', 'product': 'product',
+    'category': 'product_category',
 } %}
 {% set bases = {'deals_closed': "basis = 'closed'", 'deals_created': "basis = 'created'"} %}
 {% set owner_cuts = {'rep': 'rep_id', 'team': 'team', 'office': 'office'} %}
@@ -47,7 +49,7 @@ counted_in_periods as (
 ),
 
 deals as (
-    {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts, optional=['office', 'product']) %}
+    {% call by_cuts('counted_in_periods', ['grain', 'period_start'], cuts, optional=['office', 'product', 'category']) %}
         {{ part_columns('kpi_win_rate', bases) }},
         {%- for basis, prefix in [('closed', ''), ('created', 'created_')] %}
         {%- for outcome in ['won', 'lost'] %}
@@ -122,20 +124,8 @@ due_and_sold_by_day as (
     {% endcall %}
 ),
 
-days_in_periods as (
-    {{ in_periods('due_and_sold_by_day', 'date_day') }}
-),
-
 attained as (
-    select
-        grain,
-        period_start,
-        entity_type,
-        entity_id,
-        sum(revenue_quota) as revenue_quota_to_date,
-        sum(net_amount) as credited_amount
-    from days_in_periods
-    group by 1, 2, 3, 4
+    {{ sums_in_periods('due_and_sold_by_day', 'date_day', ['revenue_quota', 'net_amount']) }}
 ),
 
 -- Whole periods, also those in progress: the pipeline at the start has all of the period to close.
@@ -203,8 +193,8 @@ joined as (
         case when spine.entity_type in ('company', 'rep', 'team', 'office') then coalesce(pipeline.open_amount, 0) end
             as open_amount_at_start,
         case when quotas.has_every_day then quotas.revenue_quota end as revenue_quota,
-        attained.revenue_quota_to_date,
-        attained.credited_amount
+        attained.revenue_quota as revenue_quota_to_date,
+        attained.net_amount as credited_amount
     from spine
     left join deals using (grain, period_start, entity_type, entity_id)
     left join pipeline using (grain, period_start, entity_type, entity_id)

@@ -22,6 +22,7 @@ select
     coalesce(is_closed, false) as is_closed,
     {{ clean_label('loss_reason') }} as loss_reason,
     updated_at,
+    {{ clean_label('product') }} as product,
     _source_file,
     _row_number,
     _delivered_on

@@ -16,4 +16,5 @@
     ['is_closed', 'boolean'],
     ['loss_reason', 'text'],
     ['updated_at', 'timestamp', {'required': true}],
+    ['product', 'text'],
 ]) }}
