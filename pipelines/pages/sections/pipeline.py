@@ -27,6 +27,7 @@ _CUTS = {
     "office": "reps.office",
     "segment": "deals.segment",
     "region": "deals.region",
+    "category": "deals.product_category",
 }
 # What `fct_pipeline_daily` counts at the end of the as-of date, deal by deal.
 _OPEN = """
