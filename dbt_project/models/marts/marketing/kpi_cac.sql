@@ -111,25 +111,18 @@ won as (
     where entity_type = 'company' or is_paid
 ),
 
-leads_created as (
-    select
-        created_on as date_day,
-        'company' as entity_type,
-        'company' as entity_id,
-        count(*) as leads
-    from leads
-    group by 1, 2, 3
-),
+{%- for part, day, column in [('leads_created', 'created_on', 'leads'), ('leads_accepted', 'sql_on', 'sqls')] %}
 
-leads_accepted as (
+{{ part }} as (
     select
-        sql_on as date_day,
+        {{ day }} as date_day,
         'company' as entity_type,
         'company' as entity_id,
-        count(*) as sqls
+        count(*) as {{ column }}
     from leads
     group by 1, 2, 3
 ),
+{%- endfor %}
 
 per_day as (
     {%- for part, columns in parts.items() %}

@@ -1,6 +1,12 @@
 -- Revenue and its components per day in the reporting currency; one row per day, channel, rep, team, office, region and
 -- segment.
 -- net = gross − discounts − refunds. A refund counts on its own date, and order lines count on the date of the order.
+{% set attributes = ['channel', 'rep_id', 'team', 'office', 'region', 'segment'] %}
+{% set parts = {
+    'orders': ['orders', 'customer_orders', 'order_amount_squares'],
+    'sales': ['gross_amount', 'discount_amount', 'cost_amount', 'items_without_cost', 'new_customer_amount'],
+    'refunds': ['refund_amount', 'new_customer_amount'],
+} %}
 with
 
 order_amounts as (
@@ -14,12 +20,9 @@ order_amounts as (
 orders as (
     select
         counted_orders.ordered_on as business_date,
-        counted_orders.channel,
-        counted_orders.rep_id,
-        counted_orders.team,
-        counted_orders.office,
-        counted_orders.region,
-        counted_orders.segment,
+        {%- for attribute in attributes %}
+        counted_orders.{{ attribute }},
+        {%- endfor %}
         count(*) as orders,
         count(counted_orders.customer_id) as customer_orders,
         sum(order_amounts.amount * order_amounts.amount) as order_amount_squares
@@ -32,17 +35,12 @@ orders as (
 sales as (
     select
         ordered_on as business_date,
-        channel,
-        rep_id,
-        team,
-        office,
-        region,
-        segment,
+        {{ attributes | join(', ') }},
         sum(gross_amount) as gross_amount,
         sum(discount_amount) as discount_amount,
         sum(cost_amount) as cost_amount,
         sum(case when cost_amount is null then 1 else 0 end) as items_without_cost,
-        sum(case when is_first_order then gross_amount - discount_amount else 0 end) as first_order_amount
+        sum(case when is_first_order then gross_amount - discount_amount else 0 end) as new_customer_amount
     from {{ ref('fct_order_items') }}
     group by 1, 2, 3, 4, 5, 6, 7
 ),
@@ -50,46 +48,31 @@ sales as (
 refunds as (
     select
         refunded_on as business_date,
-        channel,
-        rep_id,
-        team,
-        office,
-        region,
-        segment,
+        {{ attributes | join(', ') }},
         sum(refund_amount) as refund_amount,
-        sum(case when is_first_order then refund_amount else 0 end) as first_order_refund_amount
+        -sum(case when is_first_order then refund_amount else 0 end) as new_customer_amount
     from {{ ref('fct_refunds') }}
     group by 1, 2, 3, 4, 5, 6, 7
 ),
 
 movements as (
+    {%- for part, columns in parts.items() %}
     select
-        business_date, channel, rep_id, team, office, region, segment, orders, customer_orders, order_amount_squares,
-        0 as gross_amount, 0 as discount_amount, 0 as refund_amount, 0 as cost_amount, 0 as items_without_cost,
-        0 as new_customer_amount
-    from orders
-    union all
-    select
-        business_date, channel, rep_id, team, office, region, segment, 0 as orders, 0 as customer_orders,
-        0 as order_amount_squares, gross_amount, discount_amount, 0 as refund_amount, cost_amount, items_without_cost,
-        first_order_amount as new_customer_amount
-    from sales
-    union all
-    select
-        business_date, channel, rep_id, team, office, region, segment, 0 as orders, 0 as customer_orders,
-        0 as order_amount_squares, 0 as gross_amount, 0 as discount_amount, refund_amount, 0 as cost_amount,
-        0 as items_without_cost, -first_order_refund_amount as new_customer_amount
-    from refunds
+        {%- for column in parts.values() | sum(start=[]) | unique %}
+        {{ column if column in columns else '0' }} as {{ column }},
+        {%- endfor %}
+        {{ attributes | join(', ') }},
+        business_date
+    from {{ part }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 )
 
 select
     business_date,
-    coalesce(channel, 'unassigned') as channel,
-    coalesce(rep_id, 'unassigned') as rep_id,
-    coalesce(team, 'unassigned') as team,
-    coalesce(office, 'unassigned') as office,
-    coalesce(region, 'unassigned') as region,
-    coalesce(segment, 'unassigned') as segment,
+    {%- for attribute in attributes %}
+    coalesce({{ attribute }}, 'unassigned') as {{ attribute }},
+    {%- endfor %}
     cast(sum(orders) as bigint) as orders,
     cast(sum(customer_orders) as bigint) as customer_orders,
     cast(coalesce(sum(order_amount_squares), 0) as decimal(38, 4)) as order_amount_squares,

@@ -25,23 +25,17 @@ periods as (
 
 -- A deal counts on the day it closed, and again on the day it was created.
 counted as (
+    {%- for basis, is_counted in [('closed', 'is_closed'), ('created', 'created_on is not null')] %}
     select
         *,
-        'closed' as basis,
-        closed_on as counted_on,
-        closed_team as team,
-        closed_office as office
+        '{{ basis }}' as basis,
+        {{ basis }}_on as counted_on,
+        {{ basis }}_team as team,
+        {{ basis }}_office as office
     from opportunities
-    where is_closed
-    union all
-    select
-        *,
-        'created' as basis,
-        created_on as counted_on,
-        created_team as team,
-        created_office as office
-    from opportunities
-    where created_on is not null
+    where {{ is_counted }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 counted_in_periods as (

@@ -2,28 +2,18 @@
 -- grain, period, KPI, variant, entity type and entity. The scorecard has only their values, as prior and last-year values.
 with
 
-measures as (
+to_date as (
     select * from {{ ref('int_kpi_measures') }}
+    where grain in ({{ text_list(to_date_grains()) }})
 ),
 
 sales_reps as (
     select * from {{ ref('dim_sales_rep') }}
     where is_current
-),
-
-to_date as (
-    {%- for grain in grains() %}
-    select
-        '{{ grain }}' as grain_to_date,
-        measures.*
-    from measures
-    where measures.grain = '{{ grain }}_to_date'
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
 )
 
 select
-    to_date.grain_to_date as grain,
+    replace(to_date.grain, '_to_date', '') as grain,
     to_date.period_start,
     to_date.kpi_id,
     to_date.variant,
