@@ -225,7 +225,7 @@ class _Site:
         return self._error(request, 400, str(error))
 
     async def not_published(self, request: Request, error: Exception) -> Response:
-        return self._error(request, 503, str(error))
+        return self._error(request, 503, "")  # the error names a path of the server
 
     async def of_an_earlier_version(self, request: Request, error: Exception) -> Response:
         """Tables or columns that pages need are not in the publication."""

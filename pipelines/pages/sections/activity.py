@@ -10,7 +10,8 @@ from datetime import date, timedelta
 
 from pipelines.answers.periods import Comparison
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.facts import UNASSIGNED, by_name, lacks, last_day, may_see, not_by, reps_in
+from pipelines.pages.sections.facts import UNASSIGNED, by_name, last_day, may_see, reps_in
+from pipelines.pages.sections.limits import not_by, not_delivered
 from pipelines.pages.view import COMPANY, View
 from pipelines.pages.words import N_
 
@@ -85,7 +86,7 @@ def activity(name: str = "activity", title: str = N_("Activity per rep")) -> Sec
 def activity_of(view: View) -> Activity | Missing:
     """What the reps did in the chosen period, or why that is not known."""
     if view.state.cut not in (COMPANY, "team", "rep", "office"):
-        return not_by(view, ["team", "rep", "office"])
+        return not_by(view, "team", "rep", "office")
     now = _counts(view, view.period.start, last_day(view, view.period))
     window = _compared_window(view)
     earlier = _counts(view, *window) if window else {}
@@ -119,7 +120,7 @@ def activity_of(view: View) -> Activity | Missing:
         if is_shown(rep_id)
     ]
     if not lines:
-        return lacks(view, "leads", "opportunities") or Missing(
+        return not_delivered(view, "leads", "opportunities") or Missing(
             view.words.text("No delivered record of this period names a rep.")
         )
     lines.sort(key=lambda one: by_name(one.rep_id, one.name))

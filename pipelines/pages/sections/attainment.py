@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from pipelines.pages import charts
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.facts import UNASSIGNED, Rep, by_name, change_of, lacks, name_of, not_by, reps_in
+from pipelines.pages.sections.facts import UNASSIGNED, Rep, by_name, change_of, name_of, reps_in
+from pipelines.pages.sections.limits import not_by, not_delivered
 from pipelines.pages.sections.tiles import Change
 from pipelines.pages.view import COMPANY, Row, View
 from pipelines.pages.words import N_
@@ -55,7 +56,7 @@ def attainment(name: str = "targets", title: str = N_("Targets and coverage")) -
 def attained(view: View) -> Attainment | Missing:
     """Everyone with a target in the period in progress, or in the chosen one, or why there is nobody."""
     if view.state.cut not in (COMPANY, "team", "rep"):
-        return not_by(view, ["team", "rep"])
+        return not_by(view, "team", "rep")
     periods = [*([view.in_progress] if view.in_progress else []), view.period]
     rows = {
         (row.start, row.entity_type, row.entity_id): row
@@ -66,7 +67,7 @@ def attained(view: View) -> Attainment | Missing:
     period = next((one for one in periods if any(row.start == one.start for row in targets)), view.period)
     with_target = [row for row in targets if row.start == period.start]
     if not with_target:
-        return lacks(view, "quotas", "orders") or Missing(
+        return not_delivered(view, "quotas", "orders") or Missing(
             view.words.text(
                 "No team or rep has a target for %(period)s. Deliver quotas for each month of it.",
                 period=view.words.period(period, view.state.grain),

@@ -12,7 +12,8 @@ from markupsafe import Markup
 from pipelines.answers.periods import Period
 from pipelines.pages import charts
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.facts import UNASSIGNED, Rep, by_name, change_of, lacks, name_of, not_by, reps_in
+from pipelines.pages.sections.facts import UNASSIGNED, Rep, by_name, change_of, name_of, reps_in
+from pipelines.pages.sections.limits import not_by, not_delivered
 from pipelines.pages.sections.tiles import Change
 from pipelines.pages.view import COMPANY, Measure, Row, View
 
@@ -61,7 +62,7 @@ def compared(view: View, tables: Sequence[Asked]) -> list[Table] | Missing:
     """The tables that have rows, or why there are none."""
     cuts = [COMPANY, "team", "rep", "office"]
     if view.state.cut not in cuts:
-        return not_by(view, ["team", "rep", "office"])
+        return not_by(view, "team", "rep", "office")
     every = [one for table in tables for one in table]
     whole = view.rows(every, view.state.cut, view.state.entity) if view.only else view.rows(every, COMPANY)
     periods = [_newest_known(view, table[0], whole) for table in tables]
@@ -71,7 +72,7 @@ def compared(view: View, tables: Sequence[Asked]) -> list[Table] | Missing:
     if with_rows := [table for table in made if table.groups]:
         return with_rows
     needs_leads = all(kpi_id == "lead_conversion" for table in tables for kpi_id, _ in table)
-    return lacks(view, "leads" if needs_leads else "opportunities") or Missing(
+    return not_delivered(view, "leads" if needs_leads else "opportunities") or Missing(
         view.words.text("No delivered record of this period names a rep.")
     )
 

@@ -3,15 +3,15 @@
 Belongs here: that, for leads, deals and reps. Does not belong here: what any section shows.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pipelines.answers.periods import Period
 from pipelines.pages.sections import Missing
+from pipelines.pages.sections.limits import not_by
 from pipelines.pages.sections.tiles import Change, changes_of
-from pipelines.pages.view import COMPANY, CUTS, Measure, Row, View
+from pipelines.pages.view import COMPANY, Measure, Row, View
 from pipelines.pages.words import EN_DASH
 
 UNASSIGNED = "unassigned"
@@ -33,17 +33,8 @@ def filter_of(view: View, columns: Mapping[str, str]) -> Filter | Missing:
     if cut == COMPANY:
         return Filter("true", {})
     if cut not in columns:
-        return not_by(view, list(columns))
+        return not_by(view, *columns)
     return Filter(f"coalesce({columns[cut]}, '{UNASSIGNED}') = $entity", {"entity": view.state.entity})
-
-
-def not_by(view: View, cuts: Sequence[str]) -> Missing:
-    """That a section cannot be filtered as the page is, and by what it can."""
-    names = [view.words.text(CUTS[cut]).lower() for cut in cuts if cut in view.entities]
-    reason = view.words.text("Not published by %(cut)s.", cut=view.words.text(CUTS[view.state.cut]).lower())
-    if names:
-        reason += " " + view.words.text("Choose one of: %(cuts)s.", cuts=view.words.listed(names))
-    return Missing(reason)
 
 
 def last_day(view: View, period: Period) -> date:
@@ -115,18 +106,3 @@ def change_of(view: View, row: Row, measure: Measure) -> Change | None:
 def may_see(view: View, cut: str, entity_id: str) -> bool:
     """Whether the numbers of an entity are for the reader; of cells of the scorecard, `view.rows` sees to that."""
     return not view.only or entity_id in view.only.get(cut, ())
-
-
-def lacks(view: View, *entities: str) -> Missing | None:
-    """What is missing if no source delivers one of `entities`."""
-    found = view.connection.execute("select value from meta.settings where name = 'entities'").fetchone()
-    delivered = json.loads(found[0]) if found else {}
-    needed = [entity for entity in entities if not delivered.get(entity)]
-    if not needed:
-        return None
-    return Missing(
-        view.words.text(
-            "Needs %(entities)s, which no source delivers. To connect a source, see docs/connect in the project.",
-            entities=view.words.listed(needed),
-        )
-    )

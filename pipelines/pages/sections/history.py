@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pipelines.answers.periods import Period
 from pipelines.pages import charts
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.facts import lacks, not_by
+from pipelines.pages.sections.limits import not_by, not_delivered
 from pipelines.pages.sections.tiles import cuts_of
 from pipelines.pages.view import COMPANY, Measure, Row, View
 
@@ -55,7 +55,7 @@ def history_of(view: View, measures: Sequence[tuple[str, str]]) -> History | Mis
     shown = [one for one in measures if view.state.cut in published.get(one, ())]
     if not shown:
         cuts = sorted({cut for one in measures for cut in published.get(one, ()) if cut != COMPANY})
-        return _nothing(view, measures) if view.state.cut == COMPANY else not_by(view, cuts)
+        return _nothing(view, measures) if view.state.cut == COMPANY else not_by(view, *cuts)
     until = (view.in_progress or view.period).end
     periods = [period for period in view.calendar.periods if period.end <= until][-_PERIODS:]
     rows = view.rows(shown, view.state.cut, view.state.entity or COMPANY, periods)
@@ -107,4 +107,4 @@ def history_of(view: View, measures: Sequence[tuple[str, str]]) -> History | Mis
 
 def _nothing(view: View, measures: Sequence[tuple[str, str]]) -> Missing:
     needed = "leads" if measures[0][0] == "lead_conversion" else "opportunities"
-    return lacks(view, needed) or Missing(view.words.text("There are no cases in these periods."))
+    return not_delivered(view, needed) or Missing(view.words.text("There are no cases in these periods."))

@@ -18,13 +18,12 @@ from pipelines.pages.sections.facts import (
     Filter,
     by_name,
     filter_of,
-    lacks,
     last_day,
     may_see,
     name_of,
-    not_by,
     reps_in,
 )
+from pipelines.pages.sections.limits import not_by, not_delivered
 from pipelines.pages.view import COMPANY, Row, View
 from pipelines.pages.words import N_
 
@@ -214,7 +213,7 @@ def funnel_of(view: View) -> Funnel | Missing:
     """How far the leads that arrived in the chosen period have come, beside the company's, or why that is not known."""
     cut, entity = view.state.cut, view.state.entity or COMPANY
     if cut not in (COMPANY, "rep", "team", "channel"):
-        return not_by(view, ["rep", "team", "channel"])
+        return not_by(view, "rep", "team", "channel")
     rows = view.connection.execute(
         """
         select
@@ -281,7 +280,9 @@ def open_leads_of(view: View) -> OpenLeads | Missing:
     stages = {stage: OpenStage(stage, leads, tuple(counts)) for stage, leads, *counts in rows}
     total = stages.pop("")
     if not total.leads:
-        return lacks(view, "leads") or Missing(view.words.text("No lead is open: each one is a deal or a customer."))
+        return not_delivered(view, "leads") or Missing(
+            view.words.text("No lead is open: each one is a deal or a customer.")
+        )
     listed = view.connection.execute(
         f"""
         select
@@ -308,6 +309,6 @@ def open_leads_of(view: View) -> OpenLeads | Missing:
 
 
 def _no_leads(view: View) -> Missing:
-    return lacks(view, "leads") or Missing(
+    return not_delivered(view, "leads") or Missing(
         view.words.text("No lead arrived in %(period)s.", period=view.words.period(view.period, view.state.grain))
     )

@@ -12,13 +12,15 @@ from pipelines.pages.view import COMPANY, CUTS, View
 
 def not_by_cut(view: View, *cuts: str) -> Missing | None:
     """Why a section that is published for the company and by `cuts` only cannot be filtered as the reader asks."""
-    words, cut = view.words, view.state.cut
-    if cut in (COMPANY, *cuts):
-        return None
-    reason = words.text("Not published by %(cut)s.", cut=_name(view, cut))
-    if cuts:
-        others = words.listed(_name(view, one) for one in cuts)
-        reason += " " + words.text("Choose one of: %(cuts)s.", cuts=others)
+    return None if view.state.cut in (COMPANY, *cuts) else not_by(view, *cuts)
+
+
+def not_by(view: View, *cuts: str) -> Missing:
+    """That a section cannot be filtered as the page is, and by which of `cuts` it can."""
+    words = view.words
+    reason = words.text("Not published by %(cut)s.", cut=_name(view, view.state.cut))
+    if known := [cut for cut in cuts if cut in view.entities]:
+        reason += " " + words.text("Choose one of: %(cuts)s.", cuts=words.listed(_name(view, cut) for cut in known))
     return Missing(f"{reason} {words.text('Or choose no filter, to see the whole company.')}")
 
 

@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from pipelines.pages import charts
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.sections.facts import Bands, filter_of, lacks
+from pipelines.pages.sections.facts import Bands, filter_of
+from pipelines.pages.sections.limits import not_delivered
 from pipelines.pages.view import View
 from pipelines.pages.words import N_
 
@@ -208,6 +209,6 @@ def deals_of(view: View) -> Deals | Missing:
 
 
 def _nothing(view: View) -> Missing:
-    return lacks(view, "opportunities") or Missing(
+    return not_delivered(view, "opportunities") or Missing(
         view.words.text("No deal was open at the end of %(day)s.", day=view.words.day(view.publication.as_of_date))
     )
