@@ -15,7 +15,6 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT_DIR / "docs" / "_static" / "pages"
 PICTURES = {
     "leaders": ("en/leaders", 1280, 1100, "light"),
-    "leaders-dark-phone": ("pl/leaders", 390, 844, "dark"),
     "why": ("en/why?kpi=revenue", 1280, 900, "light"),
     "explain": ("en/explain?kpi=win_rate", 1280, 900, "light"),
 }
