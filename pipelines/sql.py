@@ -6,6 +6,8 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+Value = str | int | date | Iterable[str | date]  # of a parameter
+
 
 def quote_name(name: str) -> str:
     """`name` as an identifier."""
@@ -46,7 +48,7 @@ def literals(values: Iterable[str | date]) -> str:
     return f"[{', '.join(map(literal, values))}]"
 
 
-def with_values(query: str, values: Mapping[str, str | int | date | Iterable[str | date]]) -> str:
+def with_values(query: str, values: Mapping[str, Value]) -> str:
     """`query` with literals in place of its parameters, `$name`.
 
     Raises:

@@ -46,7 +46,7 @@ def _stale(view: View) -> Iterator[Notice]:
 
 
 def _deliveries(view: View) -> Iterator[Notice]:
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         select source || '.' || table_name, count(*), min(delivered_on), max(delivered_on)
         from meta.deliveries_in_question
@@ -73,7 +73,7 @@ def _deliveries(view: View) -> Iterator[Notice]:
 
 
 def _behind(view: View) -> Iterator[Notice]:
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         select source, data_through
         from meta.publication
@@ -92,7 +92,7 @@ def _behind(view: View) -> Iterator[Notice]:
 
 
 def _failed_checks(view: View) -> Iterator[Notice]:
-    found = view.connection.execute(
+    found = view.execute(
         """
         select count(*) filter (severity = 'critical'), count(*) filter (error is not null)
         from meta.check_results

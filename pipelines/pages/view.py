@@ -19,7 +19,7 @@ from pipelines.answers.periods import Comparison, Grain, Period, Periods, period
 from pipelines.answers.questions import QuestionError
 from pipelines.pages.publications import Opened
 from pipelines.pages.words import N_, Words
-from pipelines.sql import literals, quote_text, with_values
+from pipelines.sql import Value, literals, quote_text, with_values
 
 Choice = TypeVar("Choice", Grain, Comparison)
 
@@ -186,9 +186,13 @@ class View:
     # The entities that the reader may see, by cut; without any, the whole company and all its parts.
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def fetch(self, query: str, **values: str | int | date | Iterable[str | date]) -> list[tuple[Any, ...]]:
+    def execute(self, query: str, values: Mapping[str, Value] | None = None) -> duckdb.DuckDBPyConnection:
+        """Run a query with `values` in place of its parameters, `$name`; given them, DuckDB would import pandas."""
+        return self.connection.execute(with_values(query, values or {}))
+
+    def fetch(self, query: str, **values: Value) -> list[tuple[Any, ...]]:
         """The rows of a query with `values` in place of its parameters, `$name`."""
-        return self.connection.execute(with_values(query, values)).fetchall()
+        return self.execute(query, values).fetchall()
 
     @cached_property
     def publication(self) -> Published:

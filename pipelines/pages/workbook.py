@@ -133,7 +133,7 @@ def _definitions(view: View) -> Iterator[tuple[Any, ...]]:
 
 def _checks(view: View) -> Iterator[tuple[Any, ...]]:
     """What the checks of the run that published found, those that failed first."""
-    yield from view.connection.execute(
+    yield from view.execute(
         """
         select passed, severity, stage || '.' || "table", "check", expected, coalesce(error, observed),
             unexpected_count, element_count

@@ -135,7 +135,7 @@ def _counts(view: View, first: date, last: date) -> Mapping[str, Mapping[str, in
         f"where {kind.day} >= $first and {kind.day} <= $last and {kind.condition} and {kind.rep} is not null"
         for kind in KINDS
     )
-    for rep_id, kind, count in view.connection.execute(
+    for rep_id, kind, count in view.execute(
         f"select rep_id, kind, count(*) from ({counted}) group by all", {"first": first, "last": last}
     ).fetchall():
         found.setdefault(rep_id, {})[kind] = count
@@ -145,7 +145,7 @@ def _counts(view: View, first: date, last: date) -> Mapping[str, Mapping[str, in
 def _compared_window(view: View) -> tuple[date, date] | None:
     """The first and last day of the compared period; of one in progress, of as many days."""
     name = "prior" if view.state.compare is Comparison.prior else "last_year"
-    found = view.connection.execute(
+    found = view.execute(
         f"""
         select periods.{name}_period_start, coalesce(periods.{name}_to_date_end, earlier.period_end)
         from marts.dim_period as periods

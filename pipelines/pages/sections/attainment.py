@@ -104,7 +104,7 @@ def _team(reps: Mapping[str, Rep], rep_id: str) -> str:
 
 def _open_amounts(view: View) -> dict[tuple[str, str], Decimal]:
     """The open pipeline at the end of the as-of date, by cut and entity."""
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         select
             case when grouping(rep_id) = 0 then 'rep' when grouping(team) = 0 then 'team' else 'company' end,

@@ -71,7 +71,7 @@ def triangle(view: View) -> Triangle | Missing:
     reason = not_by_cut(view, *_CUTS) or not_delivered(view, "orders")
     if reason:
         return reason
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         select cohort_month, months_since, customers, active_customers, retention_rate
         from marts.kpi_retention__cohort
@@ -134,7 +134,7 @@ def movements(view: View) -> Movements | Missing:
     reason = not_by_cut(view, *_CUTS) or not_delivered(view, "orders")
     if reason:
         return reason
-    found = view.connection.execute(
+    found = view.execute(
         """
         select
             customers_at_start, new_customers, reactivated_customers, churned_customers, customers_at_end,
@@ -260,7 +260,7 @@ def nps_distribution(view: View) -> Nps | Missing:
     if reason:
         return reason
     periods = {period.start: period for period in shown_periods(view)}
-    rows = view.connection.execute(
+    rows = view.execute(
         f"""
         select period_start, {_NPS_COLUMNS}, invitations, answered_invitations, response_rate
         from marts.kpi_nps

@@ -75,7 +75,7 @@ class Rep:
 
 def reps_in(view: View, period: Period) -> dict[str, Rep]:
     """The reps by id, with the team and office that they had at the end of a period."""
-    rows = view.connection.execute(
+    rows = view.execute(
         f"""
         select
             rep_id, coalesce(rep_name, rep_id), coalesce(team, '{UNASSIGNED}'), coalesce(office, '{UNASSIGNED}'),

@@ -64,7 +64,7 @@ class Sources:
 
 def sources(view: View) -> Sources | Missing:
     """How new each source is, its last deliveries, and those in any state other than passed."""
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         with days as (
             select source, table_name, max(delivered_on) as last_delivery, count(*) as deliveries
@@ -100,7 +100,7 @@ def sources(view: View) -> Sources | Missing:
         return Missing(
             view.words.text("No source has delivered yet. To connect a source, see docs/connect in the project.")
         )
-    in_question = view.connection.execute(
+    in_question = view.execute(
         r"""
         select
             source || '.' || table_name, delivered_on, state,
@@ -152,7 +152,7 @@ class Checks:
 
 def checks(view: View) -> Checks | Missing:
     """How many checks passed per stage, and those that did not, the worst first."""
-    stages = view.connection.execute(
+    stages = view.execute(
         f"""
         select
             stage, count(*) filter (passed), count(*) filter (not passed and error is null),
@@ -167,7 +167,7 @@ def checks(view: View) -> Checks | Missing:
         return Missing(view.words.text("The run that published recorded no checks."))
     # `message`, `examples` and `error` may quote rows. `observed` counts them, unless a column was measured: its
     # largest value is a value of some row.
-    failures = view.connection.execute(
+    failures = view.execute(
         f"""
         select
             stage, "table", "check", severity, error is null,
@@ -207,7 +207,7 @@ class Quarantine:
 
 def quarantine(view: View) -> Quarantine | Missing:
     """Which rows cannot be read, and why."""
-    groups = view.connection.execute(
+    groups = view.execute(
         """
         select source || '.' || table_name, reason, count(*), min(delivered_on), max(delivered_on)
         from meta.quarantined_rows
@@ -217,7 +217,7 @@ def quarantine(view: View) -> Quarantine | Missing:
     ).fetchall()
     if not groups:
         return Missing(view.words.text("Nothing: every delivered row can be read."))
-    found = view.connection.execute("select coalesce(sum(raw_rows), 0) from meta.delivered_row_counts").fetchone()
+    found = view.execute("select coalesce(sum(raw_rows), 0) from meta.delivered_row_counts").fetchone()
     quarantined = [Quarantined(*row) for row in groups]
     return Quarantine(quarantined, sum(one.rows for one in quarantined), int(found[0]) if found else 0)
 
@@ -235,7 +235,7 @@ class LeftOut:
 
 def left_out(view: View) -> list[LeftOut] | Missing:
     """Which rows do not count, those that nobody expects first."""
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         select entity, left_out_of, reason, is_expected, cast(sum(left_out_rows) as bigint)
         from meta.left_out_rows
@@ -290,13 +290,11 @@ def restatements(view: View) -> Restatements | Missing:
     of_cell = {"cut": view.state.cut, "entity": view.state.entity or COMPANY, "grain": view.state.grain}
     is_of_cell = "entity_type = $cut and entity_id = $entity and grain = $grain"
     published = "meta.restatements semi join marts.dim_period using (grain, period_start)"
-    counted = view.connection.execute(
-        f"select count(*) filter ({is_of_cell}), count(*) from {published}", of_cell
-    ).fetchone()
+    counted = view.execute(f"select count(*) filter ({is_of_cell}), count(*) from {published}", of_cell).fetchone()
     found, of_all = counted or (0, 0)
     if not of_all:
         return Missing(view.words.text("None: no published number of a complete period changed later."))
-    rows = view.connection.execute(
+    rows = view.execute(
         f"""
         with newest as (
             select *
@@ -358,7 +356,7 @@ class Remarks:
 
 def annotations(view: View) -> Remarks | Missing:
     """What people wrote down and what the pipeline marked, the newest first."""
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         select
             kind, starts_on, ends_on, text,
@@ -397,7 +395,7 @@ class Redefined:
 
 def definitions(view: View) -> list[Redefined] | Missing:
     """Which definitions changed, the newest first."""
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         select
             published_at, kpi_id, variant, hash_before is null, hash_after is null, coalesce(models, []),
@@ -427,7 +425,7 @@ class Version:
 
 def version(view: View) -> Version:
     """The publication that all pages show."""
-    found = view.connection.execute("select run_id, code_version from meta.publication limit 1").fetchone()
+    found = view.execute("select run_id, code_version from meta.publication limit 1").fetchone()
     run_id, code_version = found or ("", "")
     return Version(view.publication, run_id, code_version)
 

@@ -155,7 +155,7 @@ def first_touch_of(view: View) -> FirstTouch | Missing:
         f"count(*) filter (hours_to_first_touch <= {end} and hours_to_first_touch > {start})"
         for start, end in zip([-1, *(end for end, _ in _BANDS)], [end for end, _ in _BANDS], strict=False)
     )
-    rows = view.connection.execute(
+    rows = view.execute(
         f"""
         select
             coalesce(sdr_id, '{UNASSIGNED}'), grouping(sdr_id) = 1, count(*), {counted},
@@ -214,7 +214,7 @@ def funnel_of(view: View) -> Funnel | Missing:
     cut, entity = view.state.cut, view.state.entity or COMPANY
     if cut not in (COMPANY, "rep", "team", "channel"):
         return not_by(view, "rep", "team", "channel")
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         select
             own.stage, own.leads_reached, own.share_of_leads, own.share_of_stage_before, own.median_days_to_reach,
@@ -261,7 +261,7 @@ def open_leads_of(view: View) -> OpenLeads | Missing:
         return wanted
     parameters = {"as_of": view.publication.as_of_date, **wanted.parameters}
     bands = range(len(_AGES.ends) + 1)
-    rows = view.connection.execute(
+    rows = view.execute(
         f"""
         with open_leads as (
             select
@@ -283,7 +283,7 @@ def open_leads_of(view: View) -> OpenLeads | Missing:
         return not_delivered(view, "leads") or Missing(
             view.words.text("No lead is open: each one is a deal or a customer.")
         )
-    listed = view.connection.execute(
+    listed = view.execute(
         f"""
         select
             lead_id, source, created_on, $as_of - created_on, sdr_id, coalesce(reps.rep_name, sdr_id),

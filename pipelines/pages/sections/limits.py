@@ -31,7 +31,7 @@ def _name(view: View, cut: str) -> str:
 def not_delivered(view: View, *entities: str) -> Missing | None:
     """Which of the `entities` that a section is made from no source delivers, and how to get them."""
     if "delivered" not in view.opened.known:
-        found = view.connection.execute("select value from meta.settings where name = 'entities'").fetchone()
+        found = view.execute("select value from meta.settings where name = 'entities'").fetchone()
         view.opened.known["delivered"] = json.loads(found[0]) if found else None
     delivered: Mapping[str, Sequence[str]] | None = view.opened.known["delivered"]
     if delivered is None:  # an earlier version published: its rows tell

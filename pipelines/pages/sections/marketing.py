@@ -169,7 +169,7 @@ def funnel(view: View) -> Funnel | Missing:
     reason = not_by_cut(view, "channel") or not_delivered(view, "leads")
     if reason:
         return reason
-    rows = view.connection.execute(
+    rows = view.execute(
         """
         select
             entity_type, entity_id, campaign_name, channel, platform, stage, leads, leads_reached, share_of_leads,
@@ -267,7 +267,7 @@ def attribution(view: View) -> Attribution | Missing:
     key = f"attribution from {view.period.start} to {view.period.end}"
     if key not in view.opened.known:
         sums = ", ".join(f"sum({model}_amount)" for model in _MODELS)
-        view.opened.known[key] = view.connection.execute(
+        view.opened.known[key] = view.execute(
             f"select channel, {sums} from marts.fct_attribution where ordered_on >= $start and ordered_on < $end "
             "group by channel",
             {"start": view.period.start, "end": view.period.end},

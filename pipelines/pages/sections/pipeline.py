@@ -114,7 +114,7 @@ def stages_of(view: View) -> Pipeline | Missing:
     if isinstance(wanted, Missing):
         return wanted
     age = "$as_of - deals.created_on"
-    rows = view.connection.execute(
+    rows = view.execute(
         f"""
         with open_deals as (
             select
@@ -153,7 +153,7 @@ def _places(view: View) -> dict[str, float]:
     """Where deals pass each stage on average: as their first, second and so on; read once per publication."""
     if "places of stages" not in view.opened.known:
         view.opened.known["places of stages"] = dict(
-            view.connection.execute(
+            view.execute(
                 "select stage, avg(event_number) from marts.fct_opportunity_stage_events group by stage"
             ).fetchall()
         )
@@ -182,7 +182,7 @@ def deals_of(view: View) -> Deals | Missing:
     wanted = filter_of(view, _CUTS)
     if isinstance(wanted, Missing):
         return wanted
-    rows = view.connection.execute(
+    rows = view.execute(
         f"""
         with listed as (
             select

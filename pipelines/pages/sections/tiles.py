@@ -68,7 +68,7 @@ def tiles_of(view: View, measures: Sequence[tuple[str, str]]) -> list[Tile]:
 def cuts_of(view: View) -> Mapping[tuple[str, str], tuple[str, ...]]:
     """By what each variant is published; read once per publication."""
     if "cuts" not in view.opened.known:
-        rows = view.connection.execute(
+        rows = view.execute(
             "select kpi_id, variant, list(distinct entity_type order by entity_type) "
             "from marts.kpi_scorecard group by all"
         ).fetchall()
