@@ -74,6 +74,7 @@ def eventful(untouched_demo: Installation, tmp_path_factory: pytest.TempPathFact
                 values
                     ('p1', 'revenue', 'net', 'gross_amount', 'late', 'orders', '2025-12-03', 2, 10.25),
                     ('p1', 'revenue', 'net', 'refund_amount', 'refund', 'refunds', '2025-12-04', 1, 0),
+                    ('p1', 'revenue', 'net', 'gross_amount', 'related rows', 'customers', null, 4, 0),
                     ('p2', 'win_rate', 'closed_count', null, 'definition', null, null, null, null)
             ) as causes(publication, kpi, variant, part, cause, delivered_table, day, changed_rows, amount);
             insert into meta.definition_changes
@@ -193,6 +194,7 @@ def test_restatements_name_both_numbers_and_the_causes(eventful: TestClient) -> 
     assert late[3].split("; ") == [
         "late, shop.orders, delivered on 3 Dec 2025: 2 rows",
         "refund, shop.refunds, delivered on 4 Dec 2025: 1 row",
+        "related rows, shop.customers: 4 rows",
     ]
     assert by_definition == ("November 2025", ["0.250000000000"], [], "definition")
     html = text_of(eventful.get("/en/data").text, "restatements")
