@@ -243,6 +243,8 @@ class _Rows:
         found: dict[tuple[str, str, str], tuple[int, list[str]]] = {}
         for name in parts:
             for term in self._terms(name):
+                if term.formula:
+                    continue
                 for condition, query in self._not_counted_queries(term):
                     for reason, rows in self._execute(query).fetchall():
                         found.setdefault((term.row_is, reason, condition), (rows, []))[1].append(name)

@@ -36,6 +36,7 @@ MARTS = """
     from (values
         ('win_rate', 'value', 'month', 'kpi_deals', '', 'won_amount', 'closed_amount', 'numerator / denominator', null),
         ('win_rate', 'middle', 'month', 'kpi_deals', 'median_amount', null, 'closed', 'numerator / denominator', null),
+        ('win_rate', 'average', 'month', 'kpi_deals', '', 'average_won', null, 'numerator', null),
         ('win_rate', 'unknown', 'month', 'kpi_deals', 'x', 'no_such_part', null, 'numerator', null)
     ) as measures(
         kpi_id, variant, grain, mart, value_sql, numerator_sql, denominator_sql, formula, where_sql
@@ -54,6 +55,8 @@ without a rep: rep_id is null' as uncounted
         ('closed', 1, 'sum', '1', 'closed_on >= $period_start and closed_on < $counted_until'),
         ('median_amount', 1, 'median', 'amount', 'closed_on >= $period_start and closed_on < $counted_until')
     ) as parts(part, term, statistic, adds_sql, where_sql);
+    insert into marts.kpi_parts (mart, part, term, statistic, formula) values
+        ('kpi_deals', 'average_won', 1, 'formula', 'won_amount / closed');
     create table meta.delivered_files as
     from (values
         ('crm', 'deals', date '2025-03-01', 'crm/deals_1.csv'), ('crm', 'deals', date '2025-03-02', 'crm/deals_2.csv')
@@ -163,6 +166,16 @@ def test_a_publication_of_an_earlier_version_tells_by_delivery(connection: duckd
 def test_a_median_has_no_numerator(connection: duckdb.DuckDBPyConnection) -> None:
     made = explain(connection, cell("middle"))
     assert (made.numerator, made.denominator, made.value) == (None, Decimal(4), 75)
+
+
+@pytest.mark.parametrize(("entity", "value"), [("company", 160 / 4), ("R1", 100 / 2)])
+def test_a_formula_over_other_parts_has_no_rows_of_its_own(
+    entity: str, value: float, connection: duckdb.DuckDBPyConnection
+) -> None:
+    made = explain(connection, cell("average", entity))
+    assert made.value == value
+    assert {part.name: len(part.terms) for part in made.parts} == {"won_amount": 1, "closed": 1, "average_won": 0}
+    assert made.not_counted[0].parts == ("won_amount", "closed")
 
 
 @pytest.mark.parametrize(("rep", "won", "closed"), [("R1", 100, 400), (HOSTILE, 50, 50), ("unassigned", 10, 10)])
