@@ -26,6 +26,7 @@ from pipelines.pages.sections.facts import (
 from pipelines.pages.sections.limits import not_by, not_delivered
 from pipelines.pages.view import COMPANY, Row, View
 from pipelines.pages.words import N_
+from pipelines.sql import Value
 
 _TOUCH = ("lead_conversion", "hours_to_first_touch_median")
 # Hours until the first touch: the end of each band, and its name.
@@ -259,7 +260,7 @@ def open_leads_of(view: View) -> OpenLeads | Missing:
     wanted = filter_of(view, LEADS)
     if isinstance(wanted, Missing):
         return wanted
-    parameters = {"as_of": view.publication.as_of_date, **wanted.parameters}
+    parameters: dict[str, Value] = {"as_of": view.publication.as_of_date, **wanted.parameters}
     bands = range(len(_AGES.ends) + 1)
     rows = view.execute(
         f"""
