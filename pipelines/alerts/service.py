@@ -24,6 +24,7 @@ from pipelines.alerts.outbox import Flushed, Outbox, is_per_incident
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import AlertsFile, load_alerts
 from pipelines.alerts.store import Store, Transaction
+from pipelines.blocked_runs import BlockedRun, note_blocked_run
 from pipelines.checks.data_docs.pages import INCIDENTS
 from pipelines.formatting import local_time
 from pipelines.settings import Settings
@@ -394,6 +395,9 @@ def report_safely(settings: Settings, report: Report, now: datetime) -> bool:
     """
     try:
         AlertService.of(settings).ingest(report, now)
+        if report.run_id:
+            blocked = BlockedRun(report.at, len(report.blocked_by)) if report.blocked_by else None
+            note_blocked_run(settings.published_dir, blocked)
     except Exception as error:  # any error: it must not make a run or a sensor fail
         _log("A report of checks was not stored", error)
         return False

@@ -26,13 +26,28 @@ class Notice:
 
 def notices_of(view: View) -> list[Notice]:
     """The notices about the publication that is shown, the worst first."""
-    return [*_stale(view), *_deliveries(view), *_behind(view), *_failed_checks(view)]
+    return [*_blocked(view), *_stale(view), *_deliveries(view), *_behind(view), *_failed_checks(view)]
+
+
+def _blocked(view: View) -> Iterator[Notice]:
+    """A run after this publication that published nothing."""
+    run, published_at = view.opened.blocked_run, _utc(view.publication.published_at)
+    if run and _utc(run.at) > published_at:
+        words = view.words
+        yield Notice(
+            "bad",
+            words.text("The run of %(when)s was blocked.", when=words.moment(run.at, view.zone)),
+            words.counted(
+                "It had %(num)s problem and published nothing; these are the numbers from before.",
+                "It had %(num)s problems and published nothing; these are the numbers from before.",
+                run.problems,
+            ),
+        )
 
 
 def _stale(view: View) -> Iterator[Notice]:
     """A publication that no newer one has replaced in time: runs fail, are blocked, or do not start."""
-    published_at = view.publication.published_at
-    age = datetime.now(UTC) - (published_at if published_at.tzinfo else published_at.replace(tzinfo=UTC))
+    age = datetime.now(UTC) - _utc(view.publication.published_at)
     if age > _STALE_AFTER:
         yield Notice(
             "bad",
@@ -113,3 +128,7 @@ def _failed_checks(view: View) -> Iterator[Notice]:
             words.counted("%(num)s check could not be executed.", "%(num)s checks could not be executed.", broken),
             words.text("These numbers are only partly checked; see Data health."),
         )
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -6,12 +6,13 @@ Belongs here: connections, and what is read once per publication. Does not belon
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from pipelines.blocked_runs import BlockedRun, blocked_run
 from pipelines.warehouse import NO_PROGRESS_BAR, open_published, published_path
 
 _MEMORY = "256MB"
@@ -24,6 +25,7 @@ class Opened:
     path: Path
     connection: duckdb.DuckDBPyConnection
     known: dict[str, Any] = field(default_factory=dict)
+    blocked_run: BlockedRun | None = None  # the last run, if it published nothing
 
 
 class Publications:
@@ -50,7 +52,7 @@ class Publications:
             path = published_path(self._published_dir)
             if self._opened is None or self._opened.path != path:
                 self._opened = Opened(path, open_published(path, _MEMORY))
-            opened = self._opened
+            opened = replace(self._opened, blocked_run=blocked_run(self._published_dir))
             cursor = opened.connection.cursor()
         with cursor:
             cursor.execute("use kpi")

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from starlette.testclient import TestClient
 
+from pipelines.blocked_runs import BlockedRun, note_blocked_run
 from pipelines.pages import notices
 from pipelines.pages.app import PagesConfig, application
 from pipelines.pages.roles import PAGES
@@ -168,3 +169,15 @@ def test_a_company_with_one_source_is_told_what_else_is_needed(
     response = client.get("/en/why?kpi=win_rate")
     assert response.status_code == 400
     assert "has no value" in response.text
+
+
+def test_a_blocked_run_shows_on_every_page_until_a_newer_publication(
+    changed: tuple[TestClient, duckdb.DuckDBPyConnection], tmp_path: Path
+) -> None:
+    client, connection = changed
+    connection.close()
+    note_blocked_run(tmp_path / "published", BlockedRun(datetime.now(UTC) + timedelta(minutes=1), 2))
+    for page in [*PAGES, "kpi?kpi=nps"]:
+        assert "It had 2 problems and published nothing" in client.get(f"/en/{page}").text, page
+    note_blocked_run(tmp_path / "published", BlockedRun(datetime(2020, 1, 1, tzinfo=UTC), 2))
+    assert "was blocked." not in client.get("/en/leaders").text
