@@ -69,6 +69,15 @@ _CHANGED = {
         left join previous.marts.dim_product as old using (product_id)
         where new.category is distinct from old.category
     """,
+    # Deals name their product by its number or by its name.
+    "product of a deal": """
+        select
+            unnest([lower(new.product_id), lower(new.product_name), lower(old.product_name)]) as id,
+            new._source_file as source_file
+        from candidate.marts.dim_product as new
+        left join previous.marts.dim_product as old using (product_id)
+        where new.category is distinct from old.category or new.product_name is distinct from old.product_name
+    """,
     "campaign": """
         select campaign_id as id, new._source_file as source_file
         from candidate.marts.dim_campaign as new
@@ -177,6 +186,7 @@ _LINKS: dict[str, Sequence[_Link]] = {
         _Link("customer", "customer_id", ("segment", "region")),
         _Link("stage of a deal", "opportunity_id", ("owner_id",)),
         _Link("rep", "owner_id", ("created_team", "closed_team", "created_office", "closed_office")),
+        _Link("product of a deal", "lower(trim(product))", ("product_category",)),
     ),
     "fct_opportunity_stage_events": (
         _Link("deal", "opportunity_id"),

@@ -121,6 +121,7 @@ def _find_restated(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
         semi join (select kpi_id, variant from candidate.marts.kpi_variants where settles) using (kpi_id, variant)
         where before.value is not null and not before.is_partial_period and before.is_mature
             and after.value is distinct from before.value
+            and not (before.value = 0 and before.denominator is null and after.kpi_id is null)
         order by all
         """
     )
