@@ -53,7 +53,7 @@ def build_restatements(connection: duckdb.DuckDBPyConnection, made: _Made, previ
 
     Values that were unknown, immature or of a period in progress are completed when they change, not restated. Values
     that never settle according to `kpi_variants` are not restated either: predictions, and counts up to now, change
-    every day.
+    every day. Nor is a sum of zero that is shown no more, since its entity has no rows before: both say nothing.
     """
     connection.execute(
         """

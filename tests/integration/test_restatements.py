@@ -289,7 +289,7 @@ def test_another_exchange_rate_is_a_cause_of_its_own(both: duckdb.DuckDBPyConnec
 
 
 def test_exactly_the_values_that_differ_are_listed_once_and_each_has_a_cause(both: duckdb.DuckDBPyConnection) -> None:
-    """A zero that is shown no more is no difference: no deal of a category before its first one, which was another's."""
+    """A zero that is shown no more is no difference: a category has none before its first deal."""
     differing = both.execute(
         f"""
         select {CELL}, old.value, new.value
