@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,13 @@ ADDRESSES = [
     "explain?kpi=win_rate",
     "why?kpi=revenue",
     "leaders?team=delta&compare=last-year",
+]
+
+# Each language, width and scheme is in two looks of every day; all of their combinations are seen by night.
+BY_DAY = {("en", "desktop", "light"), ("pl", "phone", "dark")}
+LOOKS = [
+    pytest.param(*look, marks=[] if look in BY_DAY else pytest.mark.nightly)
+    for look in product(("en", "pl"), WIDTHS, ("light", "dark"))
 ]
 
 
@@ -72,9 +80,7 @@ class Visit:
         assert response.status == 200, path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("language", ["en", "pl"])
+@pytest.mark.parametrize(("language", "width", "scheme"), LOOKS)
 def test_every_page_loads_whole_and_from_here_only(
     browser: Browser, address: str, language: str, width: str, scheme: str
 ) -> None:
@@ -98,7 +104,7 @@ def test_every_page_loads_whole_and_from_here_only(
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("path", ADDRESSES)
 def test_axe_finds_nothing_that_keeps_people_from_using_a_page(
     browser: Browser, address: str, path: str, scheme: str

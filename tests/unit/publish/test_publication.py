@@ -210,7 +210,7 @@ def test_nothing_published_says_how_to_publish(tmp_path: Path) -> None:
 
 SCORECARD_ROWS = """
     create or replace table marts.kpi_scorecard as
-    select 'month' as grain, * from (values
+    select 'month' as grain, null::decimal(38, 12) as denominator, * from (values
         (date '2025-01-01', 'revenue', 'net', 'company', 'company', {january}::decimal(38, 12), false, true),
         (date '2025-02-01', 'revenue', 'net', 'company', 'company', 7.0, false, true),
         (date '2025-02-01', 'clv', 'historic_90d', 'company', 'company', {immature}, false, false),
@@ -248,6 +248,29 @@ def test_what_changed_in_months_that_were_over_is_recorded_for_good(warehouse: W
     assert publish_with("c", 9.5, 2, 6) == [("c", january, 10, 9.5)]
     assert publish_with("d", 12, 3, 6) == [("c", january, 10, 9.5), ("d", january, 9.5, 12)]
     assert publish_with("e", 12, 3, 6, predicted=2) == [("c", january, 10, 9.5), ("d", january, 9.5, 12)]
+
+
+def test_a_zero_that_is_shown_no_more_is_restated_only_if_there_were_cases(warehouse: Warehouse) -> None:
+    def publish_cells(name: str, cells: str) -> list[tuple[str]]:
+        with duckdb.connect(str(warehouse.path)) as connection:
+            connection.execute(SCORECARD_ROWS.format(january=1, march=1, immature=1, predicted=1))
+            connection.execute(
+                "insert into marts.kpi_scorecard by name "
+                "select *, 'month' as grain, date '2025-01-01' as period_start, 'category' as entity_type, "
+                "false as is_partial_period, true as is_mature "
+                f"from (values {cells}) as cells(kpi_id, variant, entity_id, value, denominator)"
+            )
+        publication = Publication(
+            name, "run", datetime(2025, 4, 1), date(2025, 4, 1), {"shop": date(2025, 4, 1)}, "1", "EUR"
+        )
+        publish(publication, ["kpi_scorecard", "kpi_variants"], CHECKS, warehouse.path, warehouse.published_dir)
+        with published(warehouse.published_dir) as connection:
+            return connection.execute("select entity_id from meta.restatements order by 1").fetchall()
+
+    stays = "('revenue', 'net', 'stays', 0, null)"
+    sum_of_nothing, rate = "('revenue', 'net', 'a sum', 0, null)", "('revenue', 'net', 'a rate', 0, 4)"
+    assert publish_cells("a", f"{stays}, {sum_of_nothing}, {rate}") == []
+    assert publish_cells("b", stays) == [("a rate",)]
 
 
 def test_analysts_can_be_given_an_earlier_publication_again(warehouse: Warehouse) -> None:
