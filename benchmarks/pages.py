@@ -52,19 +52,21 @@ def main() -> None:
         with subprocess.Popen(
             [*KPI, "pages", "--port", "0"], cwd=PROJECT_DIR, env=environment, stdout=subprocess.PIPE, text=True
         ) as server:
-            assert server.stdout
-            said = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
-            assert said
-            _bytes_of(f"{said[0]}/en/leaders")
-            seconds.setdefault("from the command to the first page", []).append(time.perf_counter() - started)
-            for page in PAGES:
-                address = f"{said[0]}/en/{page}"
-                _bytes_of(address)
-                started = time.perf_counter()
-                size[page] = _bytes_of(address)
-                seconds.setdefault(page, []).append(time.perf_counter() - started)
-            memory = max(memory, _megabytes(server.pid))
-            server.terminate()
+            try:
+                assert server.stdout
+                said = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
+                assert said
+                _bytes_of(f"{said[0]}/en/leaders")
+                seconds.setdefault("from the command to the first page", []).append(time.perf_counter() - started)
+                for page in PAGES:
+                    address = f"{said[0]}/en/{page}"
+                    _bytes_of(address)
+                    started = time.perf_counter()
+                    size[page] = _bytes_of(address)
+                    seconds.setdefault(page, []).append(time.perf_counter() - started)
+                memory = max(memory, _megabytes(server.pid))
+            finally:
+                server.terminate()
     table = Table(title=f"Medians of {ROUNDS}, at scale {SCALE:g}; the server took {memory} MB")
     for heading in ("", "seconds", "kB"):
         table.add_column(heading, justify="left" if not heading else "right")
