@@ -23,6 +23,7 @@ def listening(port: int) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((HOST, wanted))
+            found.listen()  # whoever comes before the server does waits for it
         except OSError:
             found.close()
             continue
