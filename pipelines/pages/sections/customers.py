@@ -48,7 +48,7 @@ class CohortOfCustomers:
     label: str
     name: str
     customers: int
-    returned: Sequence[Returned]
+    returned: list[Returned]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def triangle(view: View) -> Triangle | Missing:
     cohorts: dict[date, CohortOfCustomers] = {}
     for month, _, customers, active, rate in rows:
         of = cohorts.setdefault(month, CohortOfCustomers(months[month].label, names[month], customers, []))
-        of.returned.append(Returned(active, rate, step_of(rate, width)))  # type: ignore[attr-defined]
+        of.returned.append(Returned(active, rate, step_of(rate, width)))
     newest = [one for one in cohorts.values() if any(cell.rate is not None for cell in one.returned)][-_COHORTS:]
     longest = max(len([cell for cell in one.returned if cell.rate is not None]) for one in newest)
     return Triangle(newest, range(1, longest + 1), width)
