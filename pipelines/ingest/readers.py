@@ -92,11 +92,7 @@ def read_delivery(
         # Read to the end here, where every error is an error of this file.
         connection.execute(f"create or replace temp table {rows} as {query}")
     except (MemoryError, duckdb.OutOfMemoryException):
-        raise DeliveryError(
-            f"{file.label}: reading it takes more memory or temporary files than `max_reading_memory` in kpi.yml "
-            f"allows ({memory / 1e9:g} GB, and {SPILLED_PER_MEMORY} times that on disk). Have it delivered in several "
-            "files, or raise the setting."
-        ) from None
+        raise needs_more(file.label, memory) from None
     except (DeliveryError, duckdb.FatalException):
         raise
     except Exception as error:  # any error that a library raises on a damaged file
@@ -108,6 +104,15 @@ def read_delivery(
     skipped = _skip_rows(connection, rows, file, table)
     _empty_unreadable(connection, rows)
     return Delivered(f"select * from {rows}", skipped)
+
+
+def needs_more(label: str, memory: int) -> DeliveryError:
+    """The refusal of a file of which reading takes more than `memory` bytes."""
+    return DeliveryError(
+        f"{label}: reading it takes more than `max_reading_memory` in kpi.yml allows ({memory / 1e9:g} GB, and "
+        f"{SPILLED_PER_MEMORY} times that in temporary files). Have it delivered in several files, or raise the "
+        "setting."
+    )
 
 
 def _skip_rows(connection: duckdb.DuckDBPyConnection, rows: str, file: Admitted, table: Table) -> int:
@@ -513,8 +518,7 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
         )
     except WorkbookError as error:
         raise DeliveryError(
-            f"{file.label}: {error}. Have the file delivered again, or correct `sheet` and `max_bytes` in the source's "
-            "YAML."
+            f"{file.label}: {error}. Have the file delivered again, or correct the source's YAML."
         ) from None
 
 
