@@ -102,7 +102,7 @@ class SettingsFile(BaseModel):
     as_of_date: date | None = None
     late_file_days: int = Field(default=90, ge=1)  # a file at most this many days late has its day run again
     # What reading one delivered file may take; a file that takes more is refused.
-    max_reading_memory: ByteSize = Field(default=ByteSize(READING_MEMORY), ge=256_000_000)
+    max_reading_memory: ByteSize = Field(default=ByteSize(READING_MEMORY), ge=500_000_000)
     keep_runs: int = Field(default=100, ge=1)  # how many runs the UI keeps, with their logs
     # Addresses of the Dagster UI and of the pages that checks link to; by default, where `kpi dev` was last started.
     # `kpi dev` serves the pages itself if their address is on this machine.

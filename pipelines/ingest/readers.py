@@ -48,6 +48,7 @@ _MAX_COLUMNS = 1_000
 _MAX_NAME = 1_000  # characters in the name of a column
 # What is in memory as Python's objects at one time; a row may be larger, up to the limit of the gate.
 _ROWS_AT_ONCE, _CELLS_AT_ONCE, _CHARACTERS_AT_ONCE = 100_000, 1_000_000, 16_000_000
+_MOST_LINES = 100_000  # of a row with line breaks in quoted cells
 _MOST_LINES_ABOVE = 20  # among which a header is looked for
 _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
 
@@ -374,8 +375,8 @@ class _Rewindable:
         line = self._returned.pop() if self._returned else next(self._lines)
         self.taken.append(line)
         self._characters += len(line)
-        if self._characters > MOST_CHARACTERS:
-            raise ValueError(f"a row has more than {MOST_CHARACTERS:,} characters")
+        if self._characters > MOST_CHARACTERS or len(self.taken) > _MOST_LINES:
+            raise ValueError(f"a row has more than {MOST_CHARACTERS:,} characters or {_MOST_LINES:,} lines")
         return line
 
     def give_back(self, lines: Sequence[str]) -> None:

@@ -152,7 +152,7 @@ def _main(path: str, sheet: str, max_bytes: str, memory: str) -> None:
     except WorkbookError as error:
         problem = str(error)
     except Exception as error:  # whatever the library raises on a damaged part, which may be a lack of memory as well
-        if isinstance(error, MemoryError) or "out of memory" in str(error):
+        if isinstance(error, (MemoryError, SystemError)) or "out of memory" in str(error):
             sys.exit(_NEEDS_MORE)
         problem = (str(error).splitlines() or [type(error).__name__])[0]
     else:
