@@ -1,12 +1,13 @@
-"""Has Dagster itself write what its daemon and its UI write, for tests of code that reads it.
+"""Has Dagster itself write what its daemon, its UI and its steps write, for tests of code that reads it.
 
-Dagster has no public names for either, so this file may need changes after an upgrade.
+Dagster has no public names for them, so this file may need changes after an upgrade.
 """
 
 from datetime import datetime
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.execution.plan.objects import StepSuccessData
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteInstigatorOrigin,
@@ -30,6 +31,12 @@ def switch_schedule(instance: dg.DagsterInstance, on: bool, name: str = SCHEDULE
     )
     known = {known.name for known in instance.all_instigator_state()}
     (instance.update_instigator_state if name in known else instance.add_instigator_state)(state)
+
+
+def end_step(instance: dg.DagsterInstance, run: dg.DagsterRun, step: str) -> None:
+    """Do what an executor does when a step has succeeded."""
+    event = dg.DagsterEvent("STEP_SUCCESS", run.job_name, step_key=step, event_specific_data=StepSuccessData(1.0))
+    instance.report_dagster_event(event, run.run_id)
 
 
 def beat(instance: dg.DagsterInstance, at: datetime) -> None:
