@@ -27,7 +27,7 @@ import duckdb
 from filelock import FileLock
 
 from pipelines.config_files import ConfigError
-from pipelines.disk import sync
+from pipelines.disk import disk_problem, sync
 from pipelines.formatting import counted
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, admit, check_name, sha256_of
 from pipelines.ingest.readers import READING_COLUMNS, Delivered, iter_columns, read_delivery
@@ -221,8 +221,10 @@ def land(
             except FileNotFoundError:  # removed since the folder was listed
                 continue
             except DeliveryError as error:
+                _raise_if_of_the_disk(error)
                 refused[label] = str(error)
             except ConfigError as error:
+                _raise_if_of_the_disk(error)
                 raise ConfigError(f"{source}.yml: tables.{table_name}.{error}") from None
         problems = [*refused.values(), *(file.still_waiting for file in waiting if file.path not in reads)]
         if quarantine:
@@ -282,6 +284,13 @@ def _read(
     read = read_delivery(connection, admitted, table)
     _check_row_count(connection, read, file, table, label)
     return read, sha256
+
+
+def _raise_if_of_the_disk(error: Exception) -> None:
+    """Raise the error behind the refusal of a file if a disk is the reason: then nothing is wrong with the file."""
+    cause = error.__cause__ or error.__context__
+    if cause is not None and disk_problem(cause, Path()):
+        raise cause
 
 
 def _landed(target: Path, label: str, made_from: MadeFrom | None) -> Delivered:
