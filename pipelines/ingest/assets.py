@@ -57,7 +57,8 @@ def _raw_asset(
         may_recover = False
         landed_before = raw_days(settings.raw_dir, source.name, table_name)
         quarantine = QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir)
-        with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+        memory = settings.max_reading_memory
+        with sandboxed(settings.landing_dir, settings.raw_dir, memory=memory) as database:
             days = [date.fromisoformat(day) for day in context.partition_keys]
             live_from = first_live_day(database, settings.raw_dir, source.name, table_name, days)
             for day in context.partition_keys:
@@ -78,6 +79,7 @@ def _raw_asset(
                         database,
                         quarantine,
                         is_history=delivered_on < live_from,
+                        memory=memory,
                     )
                     refused[day] = landed_days[day].refused
                 except (UnreachableError, ConfigError) as error:  # the other days would fail in the same way

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from pipelines.ingest.gate import sha256_of
+from pipelines.ingest.gate import escaped, sha256_of
 
 _RECORD = "reason.json"
 
@@ -50,7 +50,7 @@ class QuarantinedFiles:
 
     def take(self, path: Path, reason: str, source: str, table: str, delivered_on: date) -> None:
         """Move a delivered file to quarantine. A link is moved as a link."""
-        label = path.relative_to(self.landing_dir).as_posix()
+        label = escaped(path.relative_to(self.landing_dir).as_posix())
         is_file = path.is_file() and not path.is_symlink()
         file_id = hashlib.sha256(f"{label} {sha256_of(path) if is_file else ''}".encode()).hexdigest()[:10]
         home = self.folder / source / table / str(delivered_on) / file_id
