@@ -7,6 +7,7 @@ If no daily run is expected, runs are started manually, so no notifications are 
 or old numbers. Their open incidents end: the findings pass and say why.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
@@ -90,7 +91,8 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
         run = record.dagster_run
         process = _process_of(instance, run.run_id)
-        if process is not None and not is_alive(process):
+        # In a container, every run has the same number: no other run of this process can be in progress.
+        if process is not None and (process == os.getpid() or not is_alive(process)):
             instance.report_run_failed(run, f"The process of this run ({process}) is gone.")
             ended.append(run.run_id)
     return ended

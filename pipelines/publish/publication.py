@@ -26,7 +26,7 @@ from pipelines.publish.annotations import Marking, build_annotations
 from pipelines.publish.basis import TABLES_OF_BASIS, Basis, record
 from pipelines.publish.definition_changes import PLAN_FILE, TABLES_OF_CHANGES, record_changes
 from pipelines.publish.restatements import build_restatements
-from pipelines.publish.versions import point_to, prune
+from pipelines.publish.versions import point_to, prune, sweep
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import attach_read_only, new_file, reader
@@ -120,10 +120,10 @@ def publish(
         AuditError: the candidate differs from the warehouse; the previous publication stays.
     """
     tables = sorted(mart_tables)
+    sweep(published_dir)
     versions_dir = published_dir.with_name("publications")
     candidate_dir = versions_dir / publication.publication_id
     aside = versions_dir / f".{publication.publication_id}"
-    shutil.rmtree(aside, ignore_errors=True)
     (aside / "parquet").mkdir(parents=True)
     try:
         contents = contents_of(tables, warehouse_path)
@@ -137,7 +137,8 @@ def publish(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     point_to(candidate_dir, published_dir)
-    prune(published_dir, keep)
+    with suppress(OSError):  # it is published: what cannot be deleted now is deleted after the next publication
+        prune(published_dir, keep)
     return {table: content.rows for table, content in contents.items()}
 
 

@@ -1,4 +1,5 @@
-"""Has Dagster itself write what its daemon and its UI write, for tests of code that reads it, and makes its webserver.
+"""Has Dagster itself write what its daemon, its UI and its steps write, for tests of code that reads it, and makes its
+webserver.
 
 Dagster has no public names for these, so this file may need changes after an upgrade.
 """
@@ -10,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.execution.plan.objects import StepSuccessData
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteInstigatorOrigin,
@@ -37,6 +39,12 @@ def switch_schedule(instance: dg.DagsterInstance, on: bool, name: str = SCHEDULE
     )
     known = {known.name for known in instance.all_instigator_state()}
     (instance.update_instigator_state if name in known else instance.add_instigator_state)(state)
+
+
+def end_step(instance: dg.DagsterInstance, run: dg.DagsterRun, step: str) -> None:
+    """Do what an executor does when a step has succeeded."""
+    event = dg.DagsterEvent("STEP_SUCCESS", run.job_name, step_key=step, event_specific_data=StepSuccessData(1.0))
+    instance.report_dagster_event(event, run.run_id)
 
 
 def beat(instance: dg.DagsterInstance, at: datetime) -> None:

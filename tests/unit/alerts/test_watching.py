@@ -234,7 +234,7 @@ def test_a_run_that_says_nothing_is_named(settings: Settings, instance: dg.Dagst
 def test_a_run_whose_process_is_gone_is_ended_and_others_are_not(instance: dg.DagsterInstance) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    dead, alive, starting = start_run(instance, gone.pid), start_run(instance, os.getpid()), start_run(instance)
+    dead, alive, starting = start_run(instance, gone.pid), start_run(instance, os.getppid()), start_run(instance)
     assert end_dead_runs(instance) == [dead.run_id]
     statuses = [instance.get_run_by_id(run.run_id).status.value for run in (dead, alive, starting)]  # type: ignore[union-attr]
     assert statuses == ["FAILURE", "STARTED", "STARTED"]
