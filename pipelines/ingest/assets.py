@@ -60,7 +60,7 @@ def _raw_asset(
         quarantine = QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir)
         with (
             disk_problems_as_failures(settings.data_dir),
-            sandboxed(settings.landing_dir, settings.raw_dir) as database,
+            sandboxed(settings.landing_dir, settings.raw_dir, memory=settings.max_reading_memory) as database,
         ):
             days = [date.fromisoformat(day) for day in context.partition_keys]
             live_from = first_live_day(database, settings.raw_dir, source.name, table_name, days)
@@ -82,6 +82,7 @@ def _raw_asset(
                         database,
                         quarantine,
                         is_history=delivered_on < live_from,
+                        memory=settings.max_reading_memory,
                     )
                     refused[day] = landed_days[day].refused
                 except (UnreachableError, ConfigError) as error:  # the other days would fail in the same way

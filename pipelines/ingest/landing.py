@@ -29,13 +29,13 @@ from filelock import FileLock
 from pipelines.config_files import ConfigError
 from pipelines.disk import disk_problem, sync
 from pipelines.formatting import counted
-from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, admit, check_name, sha256_of
+from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, StillArrivingError, admit, check_name, sha256_of
 from pipelines.ingest.readers import READING_COLUMNS, Delivered, iter_columns, read_delivery
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Source, Table, each_table
 from pipelines.sql import quote_name, quote_path, quote_pattern, quote_text
 from pipelines.tables import day_of, raw_days, raw_file
-from pipelines.warehouse import in_memory
+from pipelines.warehouse import READING_MEMORY, in_memory
 
 READER_VERSION = "2"  # raw files of an older version are rebuilt when their day is run again
 
@@ -164,7 +164,7 @@ def has_landed(
         before = _made_from(connection, raw_file(raw_dir, source, table_name, delivered_on))
     landed = before.files if before else {}
     return all(
-        landed.get(file.relative_to(landing_dir).as_posix()) == sha256_of(file)
+        file.is_file() and landed.get(file.relative_to(landing_dir).as_posix()) == sha256_of(file)
         for file in table.files(landing_dir, delivered_on)
     )
 
@@ -180,13 +180,15 @@ def land(
     quarantine: QuarantinedFiles | None = None,
     *,
     is_history: bool = False,
+    memory: int = READING_MEMORY,
 ) -> Landed:
     """Bring the delivery of one day into raw, each of its files as a whole or not at all.
 
     The same bytes, read in the same way, change nothing; different bytes replace the earlier ones. The rows of a file
     stay after the file has left the landing folder. A refused file goes to `quarantine`, if given, and the day's other
     files land without it; the rows of the file's earlier version stay. `database` reads and writes; nothing stays in
-    it. A day that lands again stays history or live, whatever `is_history` says.
+    it. A day that lands again stays history or live, whatever `is_history` says. Reading takes at most `memory` bytes.
+    A file that changes while it is read stays where it is, for the next run.
 
     Raises:
         DeliveryError: nothing was delivered although the table forbids empty days, or all files were refused.
@@ -210,26 +212,29 @@ def land(
             )
         reads: dict[str, Delivered] = {}
         hashes: dict[str, str] = {}
-        refused: dict[str, str] = {}
+        refused: dict[Path, str] = {}
+        changing: list[str] = []
         for file in files:
             label = file.relative_to(landing_dir).as_posix()
             try:
-                read, sha256 = _read(connection, file, label, table, landing_dir, scratch, target, before)
+                read, sha256 = _read(connection, file, label, table, landing_dir, scratch, target, before, memory)
                 if twin := next((other for other, known in hashes.items() if known == sha256), None):
                     _check_not_twice(connection, read.query, label, twin, table)
                 reads[label], hashes[label] = read, sha256
             except FileNotFoundError:  # removed since the folder was listed
                 continue
+            except StillArrivingError as error:
+                changing.append(str(error))
             except DeliveryError as error:
                 _raise_if_of_the_disk(error)
-                refused[label] = str(error)
+                refused[file] = str(error)
             except ConfigError as error:
                 _raise_if_of_the_disk(error)
                 raise ConfigError(f"{source}.yml: tables.{table_name}.{error}") from None
-        problems = [*refused.values(), *(file.still_waiting for file in waiting if file.path not in reads)]
+        problems = [*refused.values(), *changing, *(file.still_waiting for file in waiting if file.path not in reads)]
         if quarantine:
-            for label, reason in refused.items():
-                quarantine.take(landing_dir / label, reason, source, table_name, delivered_on)
+            for file, reason in refused.items():
+                quarantine.take(file, reason, source, table_name, delivered_on)
         # An incomplete snapshot does not show which keys it lacks.
         if problems and (not reads or table.deliveries == "snapshot"):
             raise DeliveryError("\n".join(problems))
@@ -273,15 +278,21 @@ def _read(
     scratch: Path,
     target: Path,
     before: MadeFrom | None,
+    memory: int,
 ) -> tuple[Delivered, str]:
     """The records of one delivered file, and its hash. A file that landed in this form is not read again."""
     check_name(file, label, landing_dir)
     sha256 = sha256_of(file)
     if before and before.read_as == _read_as(table) and before.files.get(label) == sha256:
         return _landed(target, label, before), sha256
-    admitted = admit(file, table, label, landing_dir, scratch)
-    _check_not_landed_before(connection, target, table, label, sha256)
-    read = read_delivery(connection, admitted, table)
+    try:
+        admitted = admit(file, table, label, landing_dir, scratch)
+        _check_not_landed_before(connection, target, table, label, sha256)
+        read = read_delivery(connection, admitted, table, memory)
+    except DeliveryError:
+        _check_unchanged(file, label, sha256)  # half a file is not what its sender meant
+        raise
+    _check_unchanged(file, label, sha256)
     _check_row_count(connection, read, file, table, label)
     return read, sha256
 
@@ -291,6 +302,12 @@ def _raise_if_of_the_disk(error: Exception) -> None:
     cause = error.__cause__ or error.__context__
     if cause is not None and disk_problem(cause, Path()):
         raise cause
+
+
+def _check_unchanged(file: Path, label: str, sha256: str) -> None:
+    """Ensure that the file is what it was before it was read, byte for byte: sizes and times can stay the same."""
+    if sha256_of(file) != sha256:
+        raise StillArrivingError(f"{label}: is still being written. It lands with the next run of its day.")
 
 
 def _landed(target: Path, label: str, made_from: MadeFrom | None) -> Delivered:

@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pipelines.disk import sync, write_whole
-from pipelines.ingest.gate import sha256_of
+from pipelines.ingest.gate import escaped, sha256_of
 
 _RECORD, _FILE = "reason.json", "file"
 _UNKNOWN_REASON = "It was refused by a run that was killed before it recorded the reason. Have it delivered again."
@@ -58,7 +58,7 @@ class QuarantinedFiles:
         The record comes first, so that no file is ever in quarantine without one. A record whose file has not come
         means nothing: the file is still where it was delivered.
         """
-        label = path.relative_to(self.landing_dir).as_posix()
+        label = escaped(path.relative_to(self.landing_dir).as_posix())
         is_file = path.is_file() and not path.is_symlink()
         file_id = hashlib.sha256(f"{label} {sha256_of(path) if is_file else ''}".encode()).hexdigest()[:10]
         home = self.folder / source / table / str(delivered_on) / file_id

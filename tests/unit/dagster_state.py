@@ -1,9 +1,13 @@
-"""Has Dagster itself write what its daemon, its UI and its steps write, for tests of code that reads it.
+"""Has Dagster itself write what its daemon, its UI and its steps write, for tests of code that reads it, and makes its
+webserver.
 
-Dagster has no public names for them, so this file may need changes after an upgrade.
+Dagster has no public names for these, so this file may need changes after an upgrade.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
@@ -15,7 +19,11 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.types import DaemonHeartbeat
+from dagster_webserver.webserver import DagsterWebserver
+from starlette.applications import Starlette
 
 from pipelines.runs.history import SCHEDULE
 
@@ -42,3 +50,12 @@ def end_step(instance: dg.DagsterInstance, run: dg.DagsterRun, step: str) -> Non
 def beat(instance: dg.DagsterInstance, at: datetime) -> None:
     """Do what the daemon does every half minute."""
     instance.add_daemon_heartbeat(DaemonHeartbeat(at.timestamp(), "SENSOR", "one", None))
+
+
+@contextmanager
+def webserver(
+    made_by: type[DagsterWebserver[Any, Any]], instance: dg.DagsterInstance, read_only: bool = False
+) -> Iterator[Starlette]:
+    """The application that `dagster-webserver` serves, without a code location."""
+    with WorkspaceProcessContext(instance, EmptyWorkspaceTarget(), read_only=read_only) as context:
+        yield made_by(context).create_asgi_app()
