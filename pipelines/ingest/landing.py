@@ -27,7 +27,7 @@ import duckdb
 from filelock import FileLock
 
 from pipelines.config_files import ConfigError
-from pipelines.disk import sync
+from pipelines.disk import disk_problem, sync
 from pipelines.formatting import counted
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, StillArrivingError, admit, check_name, sha256_of
 from pipelines.ingest.readers import READING_COLUMNS, Delivered, iter_columns, read_delivery
@@ -226,8 +226,10 @@ def land(
             except StillArrivingError as error:
                 changing.append(str(error))
             except DeliveryError as error:
+                _raise_if_of_the_disk(error)
                 refused[file] = str(error)
             except ConfigError as error:
+                _raise_if_of_the_disk(error)
                 raise ConfigError(f"{source}.yml: tables.{table_name}.{error}") from None
         problems = [*refused.values(), *changing, *(file.still_waiting for file in waiting if file.path not in reads)]
         if quarantine:
@@ -293,6 +295,13 @@ def _read(
     _check_unchanged(file, label, sha256)
     _check_row_count(connection, read, file, table, label)
     return read, sha256
+
+
+def _raise_if_of_the_disk(error: Exception) -> None:
+    """Raise the error behind the refusal of a file if a disk is the reason: then nothing is wrong with the file."""
+    cause = error.__cause__ or error.__context__
+    if cause is not None and disk_problem(cause, Path()):
+        raise cause
 
 
 def _check_unchanged(file: Path, label: str, sha256: str) -> None:
