@@ -41,8 +41,9 @@ def elements(text: IO[str]) -> Iterator[tuple[int, str]]:
         if depth > 1 or (depth == 1 and token[0] != ","):
             continue
         element = buffer[begins : token.start()]
+        blank = len(element) - len(element.lstrip())
         if depth or number > 1 or element.strip():
-            yield line, element
+            yield line + element.count("\n", 0, blank), element.strip()
         line += element.count("\n")
         begins, number = at, number + 1
         if token[0] == "}":

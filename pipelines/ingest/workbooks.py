@@ -112,7 +112,9 @@ def _numbered_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, Cells]]
             raise WorkbookError(f"not an Excel workbook: {error}") from None
         with contextlib.closing(workbook):
             if sheet and sheet not in workbook.sheetnames:
-                raise WorkbookError(f"has no sheet {sheet!r}. Its sheets: {', '.join(workbook.sheetnames)}")
+                raise WorkbookError(
+                    f"has no sheet {sheet!r}. Its sheets: {', '.join(workbook.sheetnames)}; `sheet` says which is read"
+                )
             chosen = workbook[sheet] if sheet else workbook.worksheets[0]
             with workbook._archive.open(chosen._worksheet_path) as xml:
                 parser = WorkSheetParser(
