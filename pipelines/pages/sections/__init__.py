@@ -30,3 +30,14 @@ class Section:
     # Whether it shows nothing but the chosen entity. Others are kept from readers who may see only some entities.
     is_of_entity: bool = False
     measures: tuple[tuple[str, str], ...] = ()  # whose cuts the page can be filtered by, as (KPI, variant)
+
+    @property
+    def file(self) -> str:
+        """Where its template is."""
+        return f"sections/{self.template}.html"
+
+    def shown(self, view: View) -> Any | Missing:
+        """What its template needs, or why there is nothing to show to this reader."""
+        if view.only and not self.is_of_entity:
+            return Missing(view.words.text("This part is about the whole company, and you may see only parts of it."))
+        return self.read(view)

@@ -53,7 +53,6 @@ class Spend:
     measures: Mapping[str, Measure]
     channels: Sequence[Costs]
     company: Costs | None
-    channel: str  # some channel, whose file contains them all
 
 
 def spend(view: View) -> Spend | Missing:
@@ -83,7 +82,7 @@ def spend(view: View) -> Spend | Missing:
     costs = [_costs(view, channel_name(view, id_), cells, measures, ends) for id_, cells in by_channel.items()]
     costs.sort(key=lambda one: (-_value(one.cells.get("spend")), one.name))
     whole = _costs(view, view.words.text("Company"), company, measures, None) if company else None
-    return Spend(measures, costs, whole, next(iter(by_channel), ""))
+    return Spend(measures, costs, whole)
 
 
 def _value(row: Row | None) -> Decimal:

@@ -65,6 +65,9 @@ def test_a_reader_of_one_team_sees_only_its_numbers(client: TestClient) -> None:
     assert {number.cell.split(" ", 4)[4] for number in read(kpi.text).numbers} == {"team delta"}
     assert client.get("/en/explain?kpi=win_rate&team=delta", headers=bo).status_code == 200
     assert client.get("/en/rows.csv?kpi=win_rate&team=delta", headers=bo).status_code == 200
+    people = client.get("/en/managers/people.csv", headers=bo)
+    assert str(people.url).endswith("/en/managers/people.csv?team=delta")
+    assert [line.partition(",")[0] for line in people.text.splitlines()[1:]] == ["delta"]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +78,9 @@ def test_a_reader_of_one_team_sees_only_its_numbers(client: TestClient) -> None:
             "managers?rep=R01",
             "explain?kpi=win_rate&team=atlas",
             "rows.csv?kpi=win_rate&team=atlas",
+            "managers/people.csv?team=atlas",
+            "customer-success/nps.csv?team=delta",
+            "data/checks.xlsx",
         ),
         *("why?kpi=win_rate&team=delta", "kpi.csv?kpi=win_rate&team=delta", "kpi.xlsx?kpi=win_rate&team=delta"),
     ],
