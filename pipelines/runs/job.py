@@ -20,6 +20,7 @@ from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files
 from pipelines.ingest.late_files import newest_delivery
+from pipelines.operations.repair import check_records, ready_for_a_run
 from pipelines.partitions import business_day, days_between, stretches
 from pipelines.runs.code_location import STARTED_BY, belong_to_code_location
 from pipelines.runs.profiling import ALERTS, DATA_DOCS, START_UP, measured
@@ -144,7 +145,12 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
 
 
 def prepare_instance(settings: Settings) -> None:
-    """Set Dagster's home to the data folder, so that history survives restarts without any environment variable."""
+    """Set Dagster's home to the data folder, so that history survives restarts without any environment variable.
+
+    Raises:
+        DamagedError: the warehouse, a record or a file of Dagster's cannot be read.
+    """
+    check_records(settings)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings.dagster_home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
@@ -191,7 +197,9 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
         belong_to_code_location(instance, JOB)
         for run_days in planned.runs:
             title = str(Plan([run_days], planned.is_first_load))
-            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
+            say = partial(console.print, markup=False)
+            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", say)
+            ready_for_a_run(settings, say)
             standing.append(
                 f"during {title}: it published nothing, and the same command continues with what has landed"
             )
