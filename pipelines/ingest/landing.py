@@ -27,6 +27,7 @@ import duckdb
 from filelock import FileLock
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import REPAIR, DamagedError, first_line
 from pipelines.disk import disk_problem, sync
 from pipelines.formatting import counted
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, StillArrivingError, admit, check_name, sha256_of
@@ -486,11 +487,21 @@ def _no_rows(table: Table) -> str:
 
 
 def _made_from(connection: duckdb.DuckDBPyConnection, target: Path) -> MadeFrom | None:
-    """What the raw file at `target` was made from, according to its metadata; None if there is no file."""
+    """What the raw file at `target` was made from, according to its metadata; None if there is no file.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
     if not target.exists():
         return None
     metadata = f"parquet_kv_metadata({quote_pattern(target)})"
-    found = connection.execute(f"select decode(value) from {metadata} where decode(key) = 'made_from'").fetchone()
+    try:
+        found = connection.execute(f"select decode(value) from {metadata} where decode(key) = 'made_from'").fetchone()
+    except duckdb.Error as error:  # only the files that were delivered can replace it, all of them
+        raise DamagedError(
+            f"{target} cannot be read: {first_line(error)}. Move it aside ({REPAIR}), then: "
+            f"kpi run --date {day_of(target)}."
+        ) from None
     return MadeFrom(**json.loads(found[0])) if found else None
 
 

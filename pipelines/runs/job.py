@@ -23,6 +23,7 @@ from pipelines.formatting import local_time
 from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files
 from pipelines.ingest.late_files import newest_delivery
+from pipelines.operations.repair import check_records, ready_for_a_run
 from pipelines.partitions import business_day, days_between, days_of_run, stretches
 from pipelines.publish.versions import sweep
 from pipelines.runs.code_location import STARTED_BY, belong_to_code_location
@@ -164,7 +165,12 @@ def _unfinished_days(settings: Settings) -> set[date]:
 
 
 def prepare_instance(settings: Settings) -> None:
-    """Set Dagster's home to the data folder, so that history survives restarts without any environment variable."""
+    """Set Dagster's home to the data folder, so that history survives restarts without any environment variable.
+
+    Raises:
+        DamagedError: the warehouse, a record or a file of Dagster's cannot be read.
+    """
+    check_records(settings)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings.dagster_home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
@@ -210,10 +216,12 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
         belong_to_code_location(instance, JOB)
         for run_days in planned.runs:
             title = str(Plan([run_days], planned.is_first_load, planned.goes_on))
-            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
+            say = partial(console.print, markup=False)
+            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", say)
+            ready_for_a_run(settings, say)
             sweep(settings.published_dir)
             for line in killed_runs(instance, settings, len(job.nodes)):
-                console.print(line, markup=False)
+                say(line)
             standing.append(
                 f"during {title}: it published nothing, and the same command continues with what has landed"
             )
