@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run pages dev test test-nightly bench lint lint-python lint-types lint-sql lint-definitions \
-    format translations screenshots docs lock clean
+    format translations screenshots docs lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -103,6 +103,11 @@ lock: ## pin the newest versions that pyproject.toml allows
 	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock && \
 	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements-dev.lock \
 	    --group dev --constraints requirements.lock
+
+audit: setup-dev ## dependencies: pinned by hash, licences, whether they fit together, known vulnerabilities (asks pypi.org)
+	$(BIN)/python -m pytest --quiet tests/unit/test_dependencies.py
+	@$(GET_UV) && uv pip check --quiet --python $(BIN)/python && \
+	uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.lock
 
 clean: ## remove what was made: environment, data, build output
 	rm -rf .venv data site dbt_project/target dbt_project/logs .mypy_cache .pytest_cache .ruff_cache
