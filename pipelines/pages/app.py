@@ -29,8 +29,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipelines.answers.cells import publication_of
 from pipelines.answers.questions import QuestionError
 from pipelines.output import Format
+from pipelines.pages.behind import behind
 from pipelines.pages.details import changed, cuts_of_kpi, explained, over_time
-from pipelines.pages.downloads import rows_file, tables_file, values_file
+from pipelines.pages.downloads import rows_behind_file, rows_file, tables_file, values_file
 from pipelines.pages.publications import Publications
 from pipelines.pages.readers import EVERYTHING, Reader, Readers
 from pipelines.pages.rendering import HERE, render, templates
@@ -87,6 +88,8 @@ def application(config: PagesConfig) -> Starlette:
                 for name, make in _FILES.items()
                 for form in _FORMS
             ),
+            Route("/{language}/{page}/{section}/rows", site.rows),
+            *(Route(f"/{{language}}/{{page}}/{{section}}/rows.{form}", site.rows_file(form)) for form in _FORMS),
             *(Route(f"/{{language}}/{{page}}/{{tables}}.{form}", site.tables(form)) for form in _FORMS),
             Route("/{language}/{page}", site.role_page),
         ],
@@ -180,6 +183,24 @@ class _Site:
 
         return respond
 
+    def rows(self, request: Request) -> Response:
+        """The rows behind a number of a section."""
+        page, section = _section(request)
+        address = f"{page.name}/{section.name}/rows"
+        return self._with_view(
+            request, lambda view: self._page("rows.html", view, page=page, content=behind(view, section)), address
+        )
+
+    def rows_file(self, form: Format) -> Callable[[Request], Response]:
+        """What responds with all rows behind a number of a section as a file."""
+
+        def respond(request: Request) -> Response:
+            page, section = _section(request)
+            address = f"{page.name}/{section.name}/rows.{form}"
+            return self._with_view(request, lambda view: rows_behind_file(view, page, section, form), address)
+
+        return respond
+
     def role_page(self, request: Request) -> Response:
         page = _page(request)
         return self._with_view(request, partial(self._page_of_role, page), page.name)
@@ -265,6 +286,19 @@ def _page(request: Request) -> Page:
     if page is None:
         raise HTTPException(404)
     return page
+
+
+def _section(request: Request) -> tuple[Page, Section]:
+    """The section in the address, and the page that it is on.
+
+    Raises:
+        HTTPException: there is none of this name.
+    """
+    page = _page(request)
+    for section in page.sections:
+        if section.name == request.path_params["section"]:
+            return page, section
+    raise HTTPException(404)
 
 
 def _table_of(page: Page, name: str) -> tuple[Section, int]:

@@ -15,12 +15,14 @@ from pipelines.answers.periods import Choice
 from pipelines.answers.questions import QuestionError
 from pipelines.answers.shown import find_rows
 from pipelines.output import NUMBER_FORMATS, OTHER_NUMBERS, Excel, Format, Result, Sheet, Target, write, write_workbook
+from pipelines.pages.behind import number_of, rows_query
 from pipelines.pages.details import measure_of
 from pipelines.pages.rendering import render
 from pipelines.pages.roles import Page
 from pipelines.pages.sections import Missing, Section
 from pipelines.pages.tables import tables_of
 from pipelines.pages.view import COMPANY, View
+from pipelines.sql import quote_text
 
 _MEDIA_TYPES = {
     Format.csv: "text/csv; charset=utf-8",
@@ -69,6 +71,20 @@ def tables_file(view: View, page: Page, section: Section, number: int, form: For
         return _file(lambda file: write_workbook(sheets, file), form, name)
     suffix = f"_{number}" if len(tables) > 1 else ""
     return _written(view, tables[number - 1].result(view.words), form, name + suffix)
+
+
+def rows_behind_file(view: View, page: Page, section: Section, form: Format) -> Response:
+    """All rows behind the number of a section that the URL names.
+
+    Raises:
+        QuestionError: the section has no such number.
+        HTTPException: the number is not for this reader.
+    """
+    number, keys = number_of(view, section)
+    row_is = quote_text(view.words.text(number.fact.row_is))
+    found = view.connection.execute(f"select {row_is} as row_is, * from ({rows_query(view, number, keys)})")
+    name = "_".join(["rows_of", page.name, section.name, view.state.number.partition("/")[0], *keys.values()])
+    return _written(view, Result.of(found), form, name)
 
 
 def _written(view: View, result: Result, form: Format, name: str) -> Response:
