@@ -111,7 +111,7 @@ def _copy_of(settings: Settings) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".dry-run-") as folder:
         copy = Path(folder)
         if settings.raw_dir.exists():
-            unfinished = shutil.ignore_patterns(".lock", ".landing-*", ".reading-*")
+            unfinished = shutil.ignore_patterns(".lock", ".landing")
             shutil.copytree(settings.raw_dir, copy / "raw", copy_function=os.link, ignore=unfinished)
         (copy / "raw").mkdir(exist_ok=True)
         (copy / "published").symlink_to(settings.published_dir.absolute())  # checks compare with what is published
