@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from pipelines.formatting import printable
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -108,7 +110,7 @@ def _check_keys(root: yaml.Node | None) -> None:
 
 def _describe(path: Path, root: yaml.Node | None, problem: Any) -> str:
     location = problem["loc"]
-    name = ".".join(str(part) for part in location)
+    name = printable(".".join(str(part) for part in location))
     return f"{path}:{_line_of(root, location)}: {name + ': ' if name else ''}{problem_in_words(problem)}"
 
 
