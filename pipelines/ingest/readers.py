@@ -30,7 +30,7 @@ from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
 from pipelines.ingest.gate import Admitted, DeliveryError, too_large
 from pipelines.ingest.json_arrays import MOST_CHARACTERS, JsonArrayError, elements
-from pipelines.ingest.workbooks import WorkbookError, rows_of_sheet
+from pipelines.ingest.workbooks import WorkbookError, first_line, rows_of_sheet
 from pipelines.sources import Table, folded
 from pipelines.sql import quote_name, quote_pattern, quote_text
 from pipelines.warehouse import READING_MEMORY, SPILLED_PER_MEMORY
@@ -100,7 +100,7 @@ def read_delivery(
         raise
     except Exception as error:  # any error that a library raises on a damaged file
         raise DeliveryError(
-            f"{file.label}: cannot be read as {table.format}: {_first_line(error)}. "
+            f"{file.label}: cannot be read as {table.format}: {first_line(error)}. "
             "Have the file delivered again, or correct `format` in the source's YAML."
         ) from error
     _fill_missing(connection, rows, file, table)
@@ -626,10 +626,6 @@ def _no_object(value: Any) -> str:
 
 def _json_name(value: Any) -> str:
     return {dict: "object", list: "array", str: "text or number", bool: "boolean"}.get(type(value), "null")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _unique(label: str) -> str:
