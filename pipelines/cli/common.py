@@ -56,10 +56,6 @@ def errors_in_words() -> Iterator[None]:
     except (NotPublishedError, DamagedError) as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(FAILED) from None
-    except _UNREADABLE as error:
-        said = f"{first_line(error)}. If no other process is using that file, repair it: {REPAIR}."
-        errors.print(said, markup=False, style="red")
-        raise typer.Exit(FAILED) from None
     except KeyboardInterrupt as interrupt:
         errors.print(str(interrupt) or "Interrupted.", markup=False)
         raise typer.Exit(INTERRUPTED) from None
@@ -67,6 +63,8 @@ def errors_in_words() -> Iterator[None]:
         raise
     except Exception as error:
         said = disk_problem(error, get_settings().data_dir, then="type the command again")
+        if said is None and isinstance(error, _UNREADABLE):
+            said = f"{first_line(error)}. If no other process is using that file, repair it: {REPAIR}."
         if said is None:
             raise
         errors.print(said, markup=False, style="red")

@@ -19,6 +19,7 @@ from uuid import uuid4
 from rich.console import Console
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import DamagedError
 from pipelines.formatting import local_time
 from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files
@@ -27,7 +28,7 @@ from pipelines.operations.repair import check_records, ready_for_a_run
 from pipelines.partitions import business_day, days_between, days_of_run, stretches
 from pipelines.publish.versions import sweep
 from pipelines.runs.code_location import STARTED_BY, belong_to_code_location
-from pipelines.runs.history import JOB, DagsterHistory, HistoryError
+from pipelines.runs.history import JOB, DagsterHistory
 from pipelines.runs.profiling import ALERTS, DATA_DOCS, START_UP, measured
 from pipelines.settings import Settings, get_settings
 from pipelines.sources import Source, each_table, enabled_sources
@@ -158,7 +159,7 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
 
 def _unfinished_days(settings: Settings) -> set[date]:
     """The days of runs of several days that did not succeed, as far as no run has succeeded since."""
-    with suppress(HistoryError):  # `kpi status` and `kpi doctor` report it
+    with suppress(DamagedError):  # `kpi status` and `kpi doctor` report it
         unfinished = takewhile(lambda run: run.status != "SUCCESS", DagsterHistory(settings.dagster_home).runs())
         return {day for run in unfinished if len(run.days) > 1 for day in run.days}
     return set()
