@@ -52,7 +52,7 @@ _MOST_LINES = 100_000  # of a row with line breaks in quoted cells
 _MOST_LINES_ABOVE = 20  # among which a header is looked for
 _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
 
-_MAX_JSON_CHARACTERS = 4_000_000  # of a row; as Python's objects, it is up to thirty times as large
+MAX_JSON_CHARACTERS = 4_000_000  # of a row; as Python's objects, it is up to thirty times as large
 
 csv.field_size_limit(_MAX_CELL_CHARACTERS)
 
@@ -447,8 +447,8 @@ def _json_line(number: int, line: str) -> "_Found":
 
 
 def _json_value(number: int, text: str) -> "_Found":
-    if len(text) > _MAX_JSON_CHARACTERS:
-        return number, None, text, f"has more than {_MAX_JSON_CHARACTERS:,} characters"
+    if len(text) > MAX_JSON_CHARACTERS:
+        return number, None, text, f"has more than {MAX_JSON_CHARACTERS:,} characters"
     try:
         value = _JSON.decode(text)
     except RecursionError:

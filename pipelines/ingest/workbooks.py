@@ -111,10 +111,11 @@ def _numbered_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, Cells]]
     # The library's own loop makes every empty row and cell up to the last, two thousand million if a sheet says so.
     from openpyxl.worksheet._reader import WorkSheetParser
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.simplefilter("ignore")  # of styles and dates; they would be printed between the lines of a run
         try:
-            workbook = load_workbook(path, read_only=True, data_only=True, keep_links=False)
+            file = stack.enter_context(path.open("rb"))  # by its path, the library would ask for a certain ending
+            workbook = load_workbook(file, read_only=True, data_only=True, keep_links=False)
         except (InvalidFileException, KeyError, ValueError) as error:
             raise WorkbookError(f"not an Excel workbook: {first_line(error)}") from None
         with contextlib.closing(workbook):
