@@ -44,7 +44,7 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 test: setup-dev ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-test-nightly: setup-dev ## a million rows; docs/tour.md; a daemon that alerts; hundreds of generated histories of deliveries
+test-nightly: setup-dev ## a million rows; faults at each step; docs/tour.md; a daemon that alerts; hundreds of generated histories of deliveries
 	$(BIN)/python -m pytest -m nightly
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py \
 	    tests/integration/test_nothing_rejected_is_published.py
