@@ -48,7 +48,7 @@ IN_MEMORY := $(if $(TMPDIR),,$(shell free=$$(df --output=avail -k /dev/shm 2>/de
 test: setup-dev ## all tests
 	$(IN_MEMORY) $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-test-nightly: setup-dev ## a million rows; docs/tour.md; a daemon that alerts; hundreds of generated histories of deliveries
+test-nightly: setup-dev ## a million rows; faults at each step; docs/tour.md; a daemon that alerts; hundreds of generated histories of deliveries
 	$(BIN)/python -m pytest -m nightly
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py \
 	    tests/integration/test_nothing_rejected_is_published.py

@@ -319,6 +319,10 @@ def _encoding(content: bytes, label: str, told: str | None) -> tuple[Encoding, t
             raise UnrecognisedError(f"{label}: is not {told}: {error}. Choose another with --encoding.") from None
         return cast(Encoding, told), ()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            content.decode("utf-16")
+        except UnicodeError as error:
+            raise UnrecognisedError(f"{label}: is not whole UTF-16: {error}. Have it sent again.") from None
         return "utf-16", ()
     if b"\x00" in content[:10_000]:
         raise UnrecognisedError(
@@ -389,7 +393,7 @@ def _values(text: str, label: str, is_array: bool) -> Iterator[Any]:
     for number, line in texts:
         try:
             if len(line) <= MAX_JSON_CHARACTERS:
-                yield json.loads(line)
+                yield json.loads(line, parse_int=str)  # a long number is no number for Python
         except RecursionError:
             continue
         except json.JSONDecodeError as error:

@@ -54,7 +54,8 @@ _OF_SQLITE = {
 # What a full disk refuses. It still renames and deletes.
 _TAKES_SPACE = {"open", "write", "mkdir", "symlink", "link", "fsync", "duckdb", "sqlite"}
 _CHANGES = ("rename", "replace", "link", "symlink", "unlink", "remove", "mkdir", "rmdir", "fsync")
-_READS = ("select", "with", "from", "pragma", "describe", "set ", "attach", "use ")  # what no disk needs to write for
+# What no disk needs to write for.
+_READS = ("select", "with", "from", "pragma", "describe", "set ", "attach", "detach", "use ", "begin", "rollback")
 
 
 class Steps:
@@ -150,15 +151,28 @@ def counted(steps: Steps) -> Iterator[Steps]:
     def connect_counted(*given: Any, **options: Any) -> Any:
         return connect(*given, **{"factory": Connection, **options})
 
-    class Connection(sqlite3.Connection):
+    class Cursor(sqlite3.Cursor):
         def execute(self, sql: str, *arguments: Any) -> Any:
-            return steps.take("sqlite", sql, lambda: super(Connection, self).execute(sql, *arguments))
+            return steps.take("sqlite", sql, lambda: super(Cursor, self).execute(sql, *arguments))
 
         def executemany(self, sql: str, *arguments: Any) -> Any:
-            return steps.take("sqlite", sql, lambda: super(Connection, self).executemany(sql, *arguments))
+            return steps.take("sqlite", sql, lambda: super(Cursor, self).executemany(sql, *arguments))
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, factory: Any = Cursor) -> Any:
+            return super().cursor(factory)
+
+        def execute(self, sql: str, *arguments: Any) -> Any:
+            return self.cursor().execute(sql, *arguments)
+
+        def executemany(self, sql: str, *arguments: Any) -> Any:
+            return self.cursor().executemany(sql, *arguments)
 
         def executescript(self, sql: str) -> Any:
             return steps.take("sqlite", sql, lambda: super(Connection, self).executescript(sql))
+
+        def commit(self) -> None:
+            steps.take("sqlite", "commit", super().commit)
 
         def __exit__(self, *error: Any) -> Any:
             if error[0] is None:

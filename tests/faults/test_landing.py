@@ -99,6 +99,12 @@ def put_back(folder: Path) -> None:
         quarantine.put_back(file)
 
 
+def run_after_replay(folder: Path) -> None:
+    """What a run does first; then the file is put back, if it has not been."""
+    quarantine_of(folder).recover("shop", "orders", TABLE.path)
+    put_back(folder)
+
+
 def dismiss(folder: Path) -> None:
     quarantine = quarantine_of(folder)
     for file in quarantine.all():
@@ -116,7 +122,7 @@ LANDINGS = [
     Operation("landing a refused file", a_broken_file, land_day, look),
     Operation("landing a refused file among others", a_broken_file_among_others, land_day, look),
     Operation("landing what replaces a refused file", a_replaced_file, land_day, look),
-    Operation("kpi quarantine replay: the file", a_refused_file, put_back, look),
+    Operation("kpi quarantine replay: the file", a_refused_file, put_back, look, run_after_replay),
     Operation("kpi quarantine replay: the rows", a_refused_file, stamp, look),
     Operation("kpi quarantine dismiss", a_refused_file, dismiss, look),
 ]
@@ -130,4 +136,13 @@ def test_any_fault(operation: Operation, fault: Fault, survives: Callable[..., l
 
 
 def test_a_refused_file_never_vanishes(survives: Callable[..., list[Trial]]) -> None:
-    survives(LANDINGS[2], Fault.KILLED)
+    survives(LANDINGS[2], Fault.KILLED, every=2)
+
+
+@pytest.mark.parametrize("fault", [Fault.FULL, Fault.IO_ERROR])
+def test_a_disk_that_fails_refuses_no_file(fault: Fault, survives: Callable[..., list[Trial]]) -> None:
+    assert all(trial.said for trial in survives(LANDINGS[0], fault, every=4))
+
+
+def test_a_write_that_is_cut_short(survives: Callable[..., list[Trial]]) -> None:
+    survives(LANDINGS[1], Fault.SHORT)

@@ -21,6 +21,13 @@ from pipelines.disk import disk_problem
 from tests.faults.injection import BY_SIZE, KILLS, Fault, Steps, counted, limit_files
 from tests.forked import PROCESSES
 
+SENTENCE = re.compile(r" is full| failed( at .*)? \(I/O error\)|cannot be (read or )?written: the user of this process")
+
+
+class BlockedError(Exception):
+    """A run failed; the message is what it says about it."""
+
+
 State = dict[str, Any]  # what can be seen, by part; each part is either as before or as after the operation
 Outcome = Literal["all-old", "all-new", "damaged"]
 
@@ -73,18 +80,24 @@ class Trial:
 def try_all(operation: Operation, fault: Fault, folder: Path, every: int = 1) -> list[Trial]:
     """Try the fault at each step of the operation, or at one of `every` so many."""
     answer = folder / "trials.json"
-    process = PROCESSES.Process(target=_try_all, args=(operation, fault, folder, every, answer))
+    # The server of the processes has the environment of the first test that needed it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KPI_", "DAGSTER_"))}
+    process = PROCESSES.Process(target=_try_all, args=(operation, fault, folder, every, answer, environment))
     process.start()
     process.join()
     assert process.exitcode == 0, f"{operation.name}: the trials themselves failed; see what was printed"
     return [Trial(**trial | {"wrong": tuple(trial["wrong"])}) for trial in json.loads(answer.read_text())]
 
 
-def _try_all(operation: Operation, fault: Fault, folder: Path, every: int, answer: Path) -> None:
-    (folder / "temporary").mkdir(parents=True)
+def _try_all(
+    operation: Operation, fault: Fault, folder: Path, every: int, answer: Path, environment: dict[str, str]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    (folder / "temporary").mkdir(exist_ok=True)
     tempfile.tempdir = str(folder / "temporary")
     here, before = folder / "here", folder / "before"
-    here.mkdir()
+    here.mkdir(exist_ok=True)  # a test may have prepared it
     _in_a_fork(operation.prepare, here)
     here.rename(before)
 
@@ -126,8 +139,15 @@ def _act(operation: Operation, fault: Fault, step: int, folder: Path) -> dict[st
         "happened": error is not None if fault in BY_SIZE else bool(steps.last),
         "at": steps.last or f"{step - 1} blocks",
         "error": "".join(traceback.format_exception(error)) if error else "",
-        "said": (disk_problem(error, folder) or "") if error else "",
+        "said": _said(error, folder),
     }
+
+
+def _said(error: Exception | None, folder: Path) -> str:
+    """The sentence about a disk that somebody reads; empty if there is none."""
+    if isinstance(error, BlockedError):
+        return next((line for line in str(error).splitlines() if SENTENCE.search(line)), "")
+    return (disk_problem(error, folder) or "") if error else ""
 
 
 def _look_and_go_on(operation: Operation, folder: Path) -> tuple[State, State]:
