@@ -12,7 +12,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from pipelines.formatting import printable
+
 Model = TypeVar("Model", bound=BaseModel)
+
+
+_MOST_KEYS = 10_000  # of a mapping with those that it merges
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's is ten times faster
@@ -24,6 +29,13 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         except ValueError as error:
             problem = f"{node.value} is not a date: {error}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge what `<<` names; merges of merges can make a thousand million keys of ten lines."""
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_KEYS:
+            problem = f"more than {_MOST_KEYS:,} keys are merged"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_timestamp)
@@ -71,14 +83,34 @@ def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
+        _check_keys(root)
         return root, None if root is None else loader.construct_document(root)
     finally:
         loader.dispose()
 
 
+def _check_keys(root: yaml.Node | None) -> None:
+    """Refuse a key that a mapping has twice, of which YAML itself would take the second."""
+    nodes, seen = [root], set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            keys = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} occurs twice", key.start_mark)
+                keys.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+                nodes += [key, value]
+
+
 def _describe(path: Path, root: yaml.Node | None, problem: Any) -> str:
     location = problem["loc"]
-    name = ".".join(str(part) for part in location)
+    name = printable(".".join(str(part) for part in location))
     return f"{path}:{_line_of(root, location)}: {name + ': ' if name else ''}{problem_in_words(problem)}"
 
 

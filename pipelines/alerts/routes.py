@@ -21,7 +21,7 @@ from pipelines.settings import Language
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Hours = Annotated[float, Field(gt=0)]
+Hours = Annotated[float, Field(gt=0, le=100_000)]
 When = Literal["off", "weekly", "on_change"]
 
 
@@ -231,7 +231,7 @@ class Delivery(_Part):
     connect_seconds: float = Field(default=5, gt=0)
     read_seconds: float = Field(default=10, gt=0)
     flush_seconds: float = Field(default=20, gt=0)  # for all messages of one flush
-    attempts: int = Field(default=8, ge=1)
+    attempts: int = Field(default=8, ge=1, le=100)
     first_retry_seconds: float = Field(default=60, ge=0)  # doubled after each attempt
     longest_retry_seconds: float = Field(default=3600, gt=0)
 

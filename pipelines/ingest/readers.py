@@ -30,7 +30,7 @@ from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
 from pipelines.ingest.gate import Admitted, DeliveryError, too_large
 from pipelines.ingest.json_arrays import MOST_CHARACTERS, JsonArrayError, elements
-from pipelines.ingest.workbooks import WorkbookError, rows_of_sheet
+from pipelines.ingest.workbooks import WorkbookError, first_line, rows_of_sheet
 from pipelines.sources import Table, folded
 from pipelines.sql import quote_name, quote_pattern, quote_text
 from pipelines.warehouse import READING_MEMORY, SPILLED_PER_MEMORY
@@ -48,10 +48,11 @@ _MAX_COLUMNS = 1_000
 _MAX_NAME = 1_000  # characters in the name of a column
 # What is in memory as Python's objects at one time; a row may be larger, up to the limit of the gate.
 _ROWS_AT_ONCE, _CELLS_AT_ONCE, _CHARACTERS_AT_ONCE = 100_000, 1_000_000, 16_000_000
+_MOST_LINES = 100_000  # of a row with line breaks in quoted cells
 _MOST_LINES_ABOVE = 20  # among which a header is looked for
 _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
 
-_MAX_JSON_CHARACTERS = 4_000_000  # of a row; as Python's objects, it is up to thirty times as large
+MAX_JSON_CHARACTERS = 4_000_000  # of a row; as Python's objects, it is up to thirty times as large
 
 csv.field_size_limit(_MAX_CELL_CHARACTERS)
 
@@ -99,7 +100,7 @@ def read_delivery(
         raise
     except Exception as error:  # any error that a library raises on a damaged file
         raise DeliveryError(
-            f"{file.label}: cannot be read as {table.format}: {_first_line(error)}. "
+            f"{file.label}: cannot be read as {table.format}: {first_line(error)}. "
             "Have the file delivered again, or correct `format` in the source's YAML."
         ) from error
     _fill_missing(connection, rows, file, table)
@@ -374,8 +375,8 @@ class _Rewindable:
         line = self._returned.pop() if self._returned else next(self._lines)
         self.taken.append(line)
         self._characters += len(line)
-        if self._characters > MOST_CHARACTERS:
-            raise ValueError(f"a row has more than {MOST_CHARACTERS:,} characters")
+        if self._characters > MOST_CHARACTERS or len(self.taken) > _MOST_LINES:
+            raise ValueError(f"a row has more than {MOST_CHARACTERS:,} characters or {_MOST_LINES:,} lines")
         return line
 
     def give_back(self, lines: Sequence[str]) -> None:
@@ -446,8 +447,8 @@ def _json_line(number: int, line: str) -> "_Found":
 
 
 def _json_value(number: int, text: str) -> "_Found":
-    if len(text) > _MAX_JSON_CHARACTERS:
-        return number, None, text, f"has more than {_MAX_JSON_CHARACTERS:,} characters"
+    if len(text) > MAX_JSON_CHARACTERS:
+        return number, None, text, f"has more than {MAX_JSON_CHARACTERS:,} characters"
     try:
         value = _JSON.decode(text)
     except RecursionError:
@@ -625,10 +626,6 @@ def _no_object(value: Any) -> str:
 
 def _json_name(value: Any) -> str:
     return {dict: "object", list: "array", str: "text or number", bool: "boolean"}.get(type(value), "null")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _unique(label: str) -> str:

@@ -18,6 +18,7 @@ import pytest
 
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land
+from pipelines.onboarding.sniffing import UnrecognisedError, describe_file
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Table
 from pipelines.tables import raw_file
@@ -323,6 +324,21 @@ def test_rows_of_hostile_files_land_or_go_to_quarantine(box: Box, case: Case) ->
     problems = box.problems(case)
     assert len(problems) == case.quarantined
     assert all(case.reason in problem for problem in problems)
+
+
+def test_a_draft_of_every_hostile_file_is_made_or_refused_with_one_sentence(tmp_path: Path) -> None:
+    """By `kpi sources add`, which reads files before anybody has described them."""
+    drafted = []
+    refusals = []
+    for case in CASES:
+        path = tmp_path / FORMATS[case.format]["path"].format(delivered_on=FIRST)
+        case.write(path)
+        try:
+            drafted.append(describe_file(path))
+        except UnrecognisedError as error:
+            refusals.append(str(error))
+    assert [said for said in refusals if not said.isprintable() or len(said) > 1_000] == []
+    assert min(len(drafted), len(refusals)) > 20
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.refused], ids=lambda case: case.name)
