@@ -40,15 +40,7 @@ def load_yaml_model(path: Path, model: type[Model]) -> Model:
         ConfigError: the file is missing, is not YAML, or does not match `model`. Every problem is on its own line, as
             `file:line: setting: problem`.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file.") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: is not UTF-8 text{_encoding(error.object)}. Save it as UTF-8.") from None
+    text = read_text(path)
     try:
         root, content = _parsed(text)
     except yaml.MarkedYAMLError as error:
@@ -71,6 +63,23 @@ def load_yaml_model(path: Path, model: type[Model]) -> Model:
     except ValidationError as error:
         problems = [_describe(path, root, problem) for problem in error.errors()]
         raise ConfigError("\n".join(problems)) from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that a person wrote.
+
+    Raises:
+        ConfigError: it is missing, cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text{_encoding(error.object)}. Save it as UTF-8.") from None
 
 
 def _encoding(content: bytes) -> str:
