@@ -269,8 +269,7 @@ def _leftovers(settings: Settings) -> Iterator[Found]:
         yield Found("ok", "leftovers", "not checked while the warehouse is being written")
         return
     left = [
-        *settings.raw_dir.glob("*/*/*/.landing-*"),
-        *settings.raw_dir.glob("*/*/*/.reading-*"),
+        *settings.raw_dir.glob("*/*/.landing"),
         *settings.published_dir.with_name("publications").glob(".*"),
         *settings.data_dir.glob(".dry-run-*"),
         *settings.data_dir.glob(".plan-*"),

@@ -8,7 +8,6 @@ rollback, and when it is deleted.
 """
 
 import hashlib
-import os
 import shutil
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
@@ -72,7 +71,7 @@ def html_of(source: Source, page: Page, language: str) -> str:
     """The page of a role as a file of its own: the same sections, the style inside, and links to the served pages."""
     view = source.view(language, page.name)
     style, style_hash = _style()
-    sections = [(section, section.read(view)) for section in page.sections]
+    sections = [(section, section.shown(view)) for section in page.sections]
     return render("report.html", view, page=page, sections=sections, style=style, style_hash=style_hash)
 
 
@@ -125,8 +124,10 @@ def write_reports(folder: Path, zone: ZoneInfo, pages_url: str, languages: Itera
     They are written aside and renamed together: readers find all of them, or those that were there before.
     """
     place = folder / FOLDER
-    new, before = (folder / f".{FOLDER}-{what}-{os.getpid()}" for what in ("new", "old"))
+    new, before = (folder / f".{FOLDER}-{what}" for what in ("new", "old"))
     try:
+        for left in (new, before):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         new.mkdir()
         with Source.of(folder / "kpi.duckdb", zone, pages_url) as source:
             for language in languages:

@@ -11,7 +11,6 @@ have an old file open keep it.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -23,11 +22,12 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
+from pipelines.disk import write_whole
 from pipelines.publish.annotations import Marking, build_annotations
 from pipelines.publish.basis import TABLES_OF_BASIS, Basis, record
 from pipelines.publish.definition_changes import PLAN_FILE, TABLES_OF_CHANGES, record_changes
 from pipelines.publish.restatements import build_restatements
-from pipelines.publish.versions import MANIFEST, point_to, prune
+from pipelines.publish.versions import MANIFEST, point_to, prune, sweep
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import attach_read_only, new_file, reader
@@ -121,10 +121,10 @@ def publish(
         AuditError: the candidate differs from the warehouse; the previous publication stays.
     """
     tables = sorted(mart_tables)
+    sweep(published_dir)
     versions_dir = published_dir.with_name("publications")
     candidate_dir = versions_dir / publication.publication_id
     aside = versions_dir / f".{publication.publication_id}"
-    shutil.rmtree(aside, ignore_errors=True)
     (aside / "parquet").mkdir(parents=True)
     try:
         contents = contents_of(tables, warehouse_path)
@@ -138,7 +138,8 @@ def publish(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     point_to(candidate_dir, published_dir)
-    prune(published_dir, keep)
+    with suppress(OSError):  # it is published: what cannot be deleted now is deleted after the next publication
+        prune(published_dir, keep)
     return {table: content.rows for table, content in contents.items()}
 
 
@@ -349,19 +350,7 @@ def write_manifest(publication: Mapping[str, object], contents: Mapping[str, Con
             for table, content in contents.items()
         },
     }
-    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
-        file.write(json.dumps(manifest, indent=2, default=str) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2, default=str) + "\n")
 
 
 def _sha256(file: Path) -> str:

@@ -141,7 +141,7 @@ def point_to(publication_dir: Path, published_dir: Path) -> None:
     """
     if published_dir.is_dir() and not published_dir.is_symlink():
         raise DamagedError(f"{published_dir} is a folder, but should be a link. Repair it: {REPAIR}.")
-    link = published_dir.with_name(f".{published_dir.name}-{os.getpid()}")
+    link = published_dir.with_name(f"{_unfinished_link(published_dir)}{os.getpid()}")
     link.unlink(missing_ok=True)
     link.symlink_to(publication_dir.relative_to(published_dir.parent), target_is_directory=True)
     link.replace(published_dir)
@@ -151,7 +151,23 @@ def prune(published_dir: Path, keep: int) -> None:
     """Delete all but the newest `keep` publications, but never the current one."""
     for version in versions(published_dir)[keep:]:
         if not version.is_current:
-            shutil.rmtree(_folder(published_dir) / version.publication_id)
+            folder = _folder(published_dir) / version.publication_id
+            shutil.rmtree(folder.rename(folder.with_name(f".{folder.name}")))  # half of it must not look like a whole
+
+
+def sweep(published_dir: Path) -> None:
+    """Delete what killed processes left: unfinished candidates, half-deleted publications, and links to nowhere.
+
+    Only a process that holds the writer lock may call it.
+    """
+    for left in _folder(published_dir).glob(".*"):
+        shutil.rmtree(left, ignore_errors=True)
+    for link in published_dir.parent.glob(f"{_unfinished_link(published_dir)}*"):
+        link.unlink(missing_ok=True)
+
+
+def _unfinished_link(published_dir: Path) -> str:
+    return f".{published_dir.name}-"
 
 
 def _folder(published_dir: Path) -> Path:

@@ -22,6 +22,7 @@ from pipelines.damage import DamagedError
 from pipelines.deliveries.model_inputs import entities_of_tables, write_left_out, write_missing
 from pipelines.deliveries.standing import Delivery, Standing
 from pipelines.deliveries.store import DeliveryStore
+from pipelines.disk import disk_problems_as_failures
 from pipelines.partitions import days_of_run
 from pipelines.quarantine.decisions import update_rows
 from pipelines.settings import Settings
@@ -195,9 +196,10 @@ def model_assets(
         def build_again() -> None:
             raise_if_failed(up_to_date(context)[0])
 
-        left_out = yield from staged_without_rejected(
-            settings, sources, suites, context.run, lambda: build(context), build_again
-        )
+        with disk_problems_as_failures(settings.data_dir):
+            left_out = yield from staged_without_rejected(
+                settings, sources, suites, context.run, lambda: build(context), build_again
+            )
         for delivery in left_out:
             context.log.warning(f"{delivery} is left out: {'; '.join(delivery.problems) or delivery.reason}")
         if open_rows := update_rows(settings):
@@ -208,7 +210,8 @@ def model_assets(
         lock(context)
         deliveries = Standing(settings, sources).in_question
         write_missing(settings, deliveries, entities_of_tables(manifest), as_of_date(settings, sources))
-        yield from build(context)
+        with disk_problems_as_failures(settings.data_dir):
+            yield from build(context)
 
     return [transform_staging, transform_marts]
 

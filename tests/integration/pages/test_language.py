@@ -18,6 +18,7 @@ ADDRESSES = [
     "kpi?kpi=win_rate",
     "explain?kpi=revenue",
     "explain?kpi=retention",
+    "sdrs/funnel/rows?number=share/stage=mql",
     "why?kpi=revenue",
     "why?kpi=nps",
 ]

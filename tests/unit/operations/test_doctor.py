@@ -195,8 +195,7 @@ def test_a_lock_that_outlived_its_process_is_named(used: Settings) -> None:
 @pytest.mark.parametrize(
     ("left", "below"),
     [
-        ("raw/shop/orders/delivered_on=2026-01-08/.landing-x.parquet", ""),
-        ("raw/shop/orders/delivered_on=2026-01-08/.reading-x", "part"),
+        ("raw/shop/orders/.landing", "rows.parquet"),
         ("publications/.20260109T104100Z-bbbb", "kpi.duckdb"),
         (".dry-run-x", "raw"),
     ],
