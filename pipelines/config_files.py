@@ -5,6 +5,7 @@ Does not belong here: the meaning of these files.
 """
 
 import re
+from datetime import time
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,3 +112,16 @@ def _line_of(node: yaml.Node | None, location: tuple[str | int, ...]) -> int:
         else:
             return line
     return line
+
+
+def clock(value: Any) -> time:
+    """A time of day, as people write it in YAML.
+
+    Raises:
+        ValueError: it is none; the message says how to write one.
+    """
+    if isinstance(value, int) and 60 <= value < 24 * 60:  # YAML parses an unquoted 18:00 as a number of minutes
+        return time(value // 60, value % 60)
+    if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        return time.fromisoformat(value)
+    raise ValueError('expected a time of day in quotes, like "08:00".')

@@ -169,7 +169,8 @@ def aside(file: Path) -> Iterator[Path]:
         if place.exists() and not place.is_file():
             raise UsageError(f"{file} is not a regular file.")
         new = place.with_name(f".{place.name}.{os.getpid()}")
-        new.touch()
+        new.unlink(missing_ok=True)  # of a process of this number that was killed
+        new.touch(exist_ok=False)  # never through a link that somebody has put there
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror or error}.") from None
     try:
@@ -271,8 +272,13 @@ def _fill(sheet: Any, result: Result) -> None:
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
+    from openpyxl.worksheet.properties import PageSetupProperties
 
     sheet.freeze_panes = "A2"
+    # On paper, every page has all columns, and the header.
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.print_title_rows = "1:1"
     formats = [
         result.number_formats.get(name) or _number_format(kind)
         for name, kind in zip(result.columns, result.types, strict=True)

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from pipelines.config_files import ConfigError, load_yaml_model, problem_in_words
+from pipelines.warehouse import READING_MEMORY
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -100,6 +101,8 @@ class SettingsFile(BaseModel):
     fiscal_year_start_month: int = Field(default=1, ge=1, le=12)  # the month in which the quarters and years begin
     as_of_date: date | None = None
     late_file_days: int = Field(default=90, ge=1)  # a file at most this many days late has its day run again
+    # What reading one delivered file may take; a file that takes more is refused.
+    max_reading_memory: ByteSize = Field(default=ByteSize(READING_MEMORY), ge=256_000_000)
     keep_runs: int = Field(default=100, ge=1)  # how many runs the UI keeps, with their logs
     # Addresses of the Dagster UI and of the pages that checks link to; by default, where `kpi dev` was last started.
     # `kpi dev` serves the pages itself if their address is on this machine.

@@ -19,7 +19,9 @@ from pipelines.sql import pattern_of, quote_path, quote_text
 STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files with this version
 # DuckDB draws one in processes that it takes for a person's, as it does those that Dagster starts for a run of the UI.
 NO_PROGRESS_BAR = "set enable_progress_bar = false"
-FOREIGN_FILE_MEMORY = "4GB"  # what reading a delivered file may take; what does not fit goes to a temporary folder
+READING_MEMORY = 1_000_000_000  # bytes that reading a delivered file may take, unless the settings say otherwise
+SPILLED_PER_MEMORY = 16  # what does not fit goes to a temporary folder, up to this many times the memory
+_MEMORY_OF_A_THREAD = 125_000_000  # the least that DuckDB's documentation recommends
 QUERY_MEMORY = "4GB"  # what a query of `kpi sql` may take
 
 _kept_open: dict[Path, duckdb.DuckDBPyConnection] = {}
@@ -112,15 +114,20 @@ def _database() -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def sandboxed(*folders: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def sandboxed(*folders: Path, memory: int = READING_MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection without a file, for reading untrusted deliveries.
 
-    It sees nothing outside `folders`, loads no extension, uses limited memory, and cannot be reconfigured.
+    It sees nothing outside `folders`, loads no extension, and cannot be reconfigured. It uses half of the `memory` (in
+    bytes) that reading may take; the other half is for what Python reads.
     """
+    own = memory // 2
     with TemporaryDirectory(prefix="landing-", ignore_cleanup_errors=True) as spill, _database() as connection:
         spellings = {str(folder) for folder in folders} | {pattern_of(folder) for folder in folders}
         allowed = ", ".join(quote_text(f"{spelling}/") for spelling in sorted(spellings))
-        _lock_in(connection, FOREIGN_FILE_MEMORY, spill, f"allowed_directories = [{allowed}]")
+        [[threads]] = connection.execute("select current_setting('threads')").fetchall()
+        connection.execute(f"set global threads = {max(1, min(threads, own // _MEMORY_OF_A_THREAD))}")
+        connection.execute(f"set global max_temp_directory_size = '{SPILLED_PER_MEMORY * memory}B'")
+        _lock_in(connection, f"{own}B", spill, f"allowed_directories = [{allowed}]")
         yield connection
 
 

@@ -7,7 +7,6 @@ The page is rewritten whenever an incident changes, so that any web server can s
 """
 
 import html
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipelines.alerts.incidents import RANK, Incident
 from pipelines.alerts.messages import Kind, around, content, facts, standing, state_in_words
 from pipelines.alerts.store import Event
 from pipelines.checks.data_docs.pages import INCIDENTS, page, page_url
+from pipelines.disk import write_whole
 from pipelines.formatting import counted, local_time
 from pipelines.settings import Settings
 
@@ -42,9 +42,7 @@ def write(site: Path, histories: Sequence[tuple[Incident, Sequence[Event]]], now
         *(_incident(*part, now, settings) for part in ended),
     ]
     site.mkdir(parents=True, exist_ok=True)
-    unfinished = site / f".{INCIDENTS}.{os.getpid()}"
-    unfinished.write_text(page("Incidents", "\n".join(body)), encoding="utf-8")
-    unfinished.replace(site / INCIDENTS)
+    write_whole(site / INCIDENTS, page("Incidents", "\n".join(body)))
 
 
 def _incident(incident: Incident, history: Sequence[Event], now: datetime, settings: Settings) -> str:

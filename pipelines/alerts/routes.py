@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from pipelines.alerts.masking import Secrets
 from pipelines.checks.suites import Severity
-from pipelines.config_files import load_yaml_model
+from pipelines.config_files import clock, load_yaml_model
 from pipelines.settings import Language
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -142,15 +142,7 @@ Channel = Annotated[
 ]
 
 
-def _clock(value: Any) -> Any:
-    if isinstance(value, int) and 60 <= value < 24 * 60:  # YAML parses an unquoted 18:00 as a number of minutes
-        return time(value // 60, value % 60)
-    if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
-        return time.fromisoformat(value)
-    raise ValueError('expected a time of day in quotes, like "08:00".')
-
-
-TimeOfDay = Annotated[time, BeforeValidator(_clock)]
+TimeOfDay = Annotated[time, BeforeValidator(clock)]
 
 
 class OfficeHours(_Part):

@@ -6,7 +6,7 @@ Does not belong here: who is notified, and when (`incidents.py`).
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipelines.alerts.reports import STEP_FAILED, Finding, MissingDay, Report
 from pipelines.checks.history import CheckHistory
 from pipelines.checks.results import CheckResult
 from pipelines.checks.suites import Severity, Suite
+from pipelines.disk import disk_problem_in
 from pipelines.partitions import FAILED_DAYS, MISSING_DAYS, days_of_run
 from pipelines.publish.versions import published_as_of
 from pipelines.settings import Settings
@@ -38,6 +39,50 @@ _EVENTS = {
 Suites = Mapping[tuple[str, str], Suite]
 
 
+@dataclass(frozen=True)
+class HowFar:
+    """How far a run got, according to its events.
+
+    Attributes:
+        steps: the steps that succeeded, in the order in which they ended.
+        failed: whether a step failed; a run that failed although none did was ended from outside.
+        published: whether analysts read what it made.
+    """
+
+    steps: tuple[str, ...]
+    failed: bool
+    published: bool
+
+    @classmethod
+    def of(cls, instance: dg.DagsterInstance, run_id: str) -> "HowFar":
+        """What the run `run_id` has done so far."""
+        return cls.told_by(_events(instance, run_id))
+
+    @classmethod
+    def told_by(cls, events: Iterable[dg.DagsterEvent]) -> "HowFar":
+        events = list(events)
+        made = [event.asset_key for event in events if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION]
+        return cls(
+            tuple(str(event.step_key) for event in events if event.is_step_success),
+            any(event.is_step_failure for event in events),
+            any(key is not None and "/".join(key.path) == PUBLISHED for key in made),
+        )
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a run that counts as failed was ended from outside."""
+        return not self.failed
+
+    def in_words(self, steps: int) -> str:
+        """For a run that was killed: what it had done of `steps`, and what readers read."""
+        done = (
+            f"{len(self.steps)} of {steps} steps were done, the last {self.steps[-1]}"
+            if self.steps
+            else f"none of {steps} steps were done"
+        )
+        return f"{done}. It {'had published' if self.published else 'published nothing'}."
+
+
 def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, settings: Settings) -> Report:
     """The report of the finished run `run_id`: every check that it evaluated, every step that ended, and the run.
 
@@ -53,7 +98,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
     # The history of checks says most. Only what is not in it comes from Dagster's events: dbt's tests, and results that
     # could not be recorded. What the checks of the published file say was found elsewhere, and is reported there.
     results = CheckHistory(settings.check_history_path).results(run_id)
-    findings = [_of_result(result, suites, days) for result in results]
+    findings = [_of_result(result, suites, days, settings) for result in results]
     known = {(finding.asset, finding.check) for finding in findings}
     checks = [event for event in events if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION]
     evaluations = [event.asset_check_evaluation_data for event in checks]
@@ -62,11 +107,17 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         for evaluation in evaluations
         if (asset := "/".join(evaluation.asset_key.path)) != PUBLISHED and (asset, evaluation.check_name) not in known
     ]
-    findings += _of_steps(events, checks, suites, days, str(settings.landing_dir))
+    findings += _of_steps(events, checks, suites, days, settings)
     if any(not finding.passed and finding.blocking and finding.asset != PUBLISHED for finding in findings):
         # In this case, it is no second problem that nothing was published.
         findings = [finding for finding in findings if finding.passed or finding.asset != PUBLISHED]
-    findings.append(_of_the_run(run, any(not finding.passed and finding.blocking for finding in findings), days))
+    how_far = HowFar.told_by(events)
+    killed = run.is_failure and how_far.was_killed
+    later = _success_since(instance, record) if killed else None
+    if later:  # it has found the same and more, and may have been reported first
+        findings = []
+    explained = any(not finding.passed and finding.blocking for finding in findings)
+    findings.append(_of_the_run(run, killed and not explained, later, how_far, days))
     findings = _naming_tables_behind(findings, settings)
     causes = {finding.asset for finding in findings if not finding.passed}
     return Report(
@@ -116,7 +167,7 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
         cursor = page.cursor
 
 
-def _of_result(result: CheckResult, suites: Suites, days: tuple[str, ...]) -> Finding:
+def _of_result(result: CheckResult, suites: Suites, days: tuple[str, ...], settings: Settings) -> Finding:
     return _of_check(
         "/".join(asset_of_suite(result.stage, result.table)),
         result.check,
@@ -124,7 +175,7 @@ def _of_result(result: CheckResult, suites: Suites, days: tuple[str, ...]) -> Fi
         result.failing_days or days,
         severity=result.severity,
         passed=result.passed,
-        message=result.finding,
+        message=disk_problem_in(result.error or "", settings.data_dir) or result.finding,
         observed=result.observed,
         expected=result.expected,
         failed_rows=result.unexpected_count,
@@ -183,7 +234,7 @@ def _of_steps(
     checks: Iterable[dg.DagsterEvent],
     suites: Suites,
     days: tuple[str, ...],
-    landing_folder: str,
+    settings: Settings,
 ) -> list[Finding]:
     """A finding per step that ended. If a step failed only because of its checks, the checks report it."""
     made = _assets_of_steps(events)
@@ -195,6 +246,7 @@ def _of_steps(
         said = _said(event, event.step_key in failed_checks) if event.is_step_failure else "done"
         if said is None:
             continue
+        said = disk_problem_in(said, settings.data_dir) or said
         asset = made.get(event.step_key) or asset_of_check_step(event.step_key)
         at_fault = tuple(map(str, _said_of_failure(event, FAILED_DAYS) or ())) or days
         missing = dict(_said_of_failure(event, MISSING_DAYS) or {})
@@ -211,7 +263,7 @@ def _of_steps(
                 message=said,
                 why="Whatever depends on this step was not updated.",
                 next_step=_next_step(asset, at_fault, "Correct what the message names"),
-                missing=tuple(MissingDay(day, landing_folder, line) for day, line in missing.items()),
+                missing=tuple(MissingDay(day, str(settings.landing_dir), line) for day, line in missing.items()),
                 **about,
             )
         )
@@ -247,19 +299,33 @@ def _said(event: dg.DagsterEvent, has_failed_checks: bool) -> str | None:
     return readable_error(cause.message) if cause else f"{event.step_key} failed"
 
 
-def _of_the_run(run: dg.DagsterRun, explained: bool, days: tuple[str, ...]) -> Finding:
-    """The finding about the run itself: a run that failed although none of its steps failed was ended from outside."""
-    crashed = run.is_failure and not explained
+def _success_since(instance: dg.DagsterInstance, killed: dg.RunRecord) -> str | None:
+    """The id of a run of the same job that was started after a killed one and succeeded."""
+    succeeded = dg.RunsFilter(
+        job_name=killed.dagster_run.job_name,
+        statuses=[dg.DagsterRunStatus.SUCCESS],
+        created_after=killed.create_timestamp,
+    )
+    return next((record.dagster_run.run_id for record in instance.get_run_records(succeeded, limit=1)), None)
+
+
+def _of_the_run(
+    run: dg.DagsterRun, crashed: bool, later: str | None, how_far: HowFar, days: tuple[str, ...]
+) -> Finding:
+    """The finding about the run itself: a run that failed although none of its steps failed was ended from outside.
+
+    If it did, but a `later` run has succeeded since, nothing is wrong any more.
+    """
+    ended = f"run {run.run_id[:8]} ended without a trace: its process was killed, or the machine went down"
+    outcome = "It had published." if how_far.published else "It published nothing."
     return Finding(
         asset=RUN,
         check=RUN_CRASHED,
         severity="critical",
-        passed=not crashed,
+        passed=not crashed or later is not None,
         blocking=True,
-        message=f"run {run.run_id[:8]} ended without a trace: its process was killed, or the machine went down"
-        if crashed
-        else "ended by itself",
-        why="It is unknown how far it got. It published nothing.",
+        message=(f"{ended}; run {later[:8]} has succeeded since" if later else ended) if crashed else "ended by itself",
+        why=f"It is unknown how far it got. {outcome}",
         next_step=f"Run it again: {_run_command(days)}. Deliveries that have landed do not land again.",
         runbook="docs/operations.md#a-run-crashed",
         deliveries=days,

@@ -93,7 +93,8 @@ class AlertService:
         """A transaction, after which the incidents page shows its changes."""
         with self.store.transaction() as transaction:
             yield transaction
-        if transaction.changed or not (self._site / INCIDENTS).exists():
+        unfinished = self._site / f".{INCIDENTS}"  # by a process that was killed
+        if transaction.changed or unfinished.exists() or not (self._site / INCIDENTS).exists():
             self.write_page(now)
 
     @property

@@ -34,12 +34,13 @@ def pages(
     from pipelines.pages.app import PagesConfig
     from pipelines.pages.readers import load_readers
     from pipelines.pages.server import HOST, listening, serve
+    from pipelines.web_guard import LOOPBACK, password_of_environment
 
     with errors_in_words():
         settings = get_settings()
         readers = load_readers(settings.company_dir / "readers.yml")
     address = urlsplit(settings.pages_url)
-    is_here = address.hostname in ("127.0.0.1", "localhost")
+    is_here = address.hostname in LOOPBACK
     wanted = port if port is not None else (address.port if is_here else None) or 3003
     listener = listening(wanted)
     found = listener.getsockname()[1]
@@ -47,8 +48,8 @@ def pages(
         console.print(f"Port {wanted} is taken; the pages are at http://{HOST}:{found}/.", markup=False)
     elif not quiet:
         console.print(f"Pages: {f'http://{HOST}:{found}' if is_here else settings.pages_url}/", markup=False)
-    hosts, path = ((), "") if is_here else ((address.hostname or "",), address.path)
-    config = PagesConfig(settings.published_dir, settings.zone, hosts, path, readers)
+    url = "" if is_here else settings.pages_url
+    config = PagesConfig(settings.published_dir, settings.zone, readers, url, password_of_environment())
     alive = None if parent is None else lambda: os.getppid() == parent
     with suppress(KeyboardInterrupt):
         serve(config, listener, alive)

@@ -24,13 +24,19 @@ def dev(
     pages_port: Annotated[
         int | None, typer.Option(help="Port of the pages for people who read KPIs; default: the third after the UI's.")
     ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="The UI starts no runs and changes nothing; the schedule still does.")
+    ] = False,
 ) -> None:
-    """Serve the Dagster UI, with schedule and sensors, on the same run history as `kpi run`."""
+    """Serve the Dagster UI, with schedule and sensors, on the same run history as `kpi run`.
+
+    Only this machine reaches it, and no other web site through its browsers. Set KPI_PASSWORD to ask for a password.
+    """
     from pipelines.operations.dev import serve
 
     with errors_in_words():
-        settings = get_settings()
-    raise typer.Exit(serve(settings, port, docs_port or port + 1, pages_port, console))
+        ended_with = serve(get_settings(), port, docs_port or port + 1, pages_port, console, read_only)
+    raise typer.Exit(ended_with)
 
 
 @app.command()

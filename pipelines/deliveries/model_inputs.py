@@ -7,7 +7,6 @@ files.
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -87,7 +86,7 @@ def _file(settings: Settings, name: str) -> Path:
 def _write(settings: Settings, name: str, rows: Sequence[tuple[object, ...]]) -> None:
     target = _file(settings, name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}-{os.getpid()}")
+    aside = target.with_name(f".{target.name}")  # only the process that writes the warehouse comes here
     with in_memory() as connection:
         connection.execute(f"create temp table told ({_COLUMNS[name]})")
         if rows:

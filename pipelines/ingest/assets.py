@@ -10,7 +10,9 @@ from itertools import chain
 import dagster as dg
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import DamagedError
 from pipelines.deliveries.standing import Standing
+from pipelines.disk import disk_problems_as_failures
 from pipelines.ingest.connectors import UnreachableError, fetch
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError
 from pipelines.ingest.landing import Landed, first_live_day, land, skipped_in_words
@@ -57,7 +59,10 @@ def _raw_asset(
         may_recover = False
         landed_before = raw_days(settings.raw_dir, source.name, table_name)
         quarantine = QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir)
-        with sandboxed(settings.landing_dir, settings.raw_dir) as database:
+        with (
+            disk_problems_as_failures(settings.data_dir),
+            sandboxed(settings.landing_dir, settings.raw_dir, memory=settings.max_reading_memory) as database,
+        ):
             days = [date.fromisoformat(day) for day in context.partition_keys]
             live_from = first_live_day(database, settings.raw_dir, source.name, table_name, days)
             for day in context.partition_keys:
@@ -78,6 +83,7 @@ def _raw_asset(
                         database,
                         quarantine,
                         is_history=delivered_on < live_from,
+                        memory=settings.max_reading_memory,
                     )
                     refused[day] = landed_days[day].refused
                 except (UnreachableError, ConfigError) as error:  # the other days would fail in the same way
@@ -87,7 +93,7 @@ def _raw_asset(
                     break
                 except MissingDeliveryError as error:
                     missing[day] = str(error)
-                except DeliveryError as error:
+                except (DeliveryError, DamagedError) as error:
                     refused[day] = [str(error)]
         for day, waited_for in _waited_for(settings, source, table_name, table, missing, refused).items():
             problems += waited_for

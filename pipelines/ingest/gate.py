@@ -8,6 +8,7 @@ import codecs
 import gzip
 import hashlib
 import lzma
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,11 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from pipelines.ingest.json_arrays import MOST_CHARACTERS
+from pipelines.ingest.workbooks import WorkbookError, unpacked_bytes
 from pipelines.sources import Table
 
+_DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 TEXT_FORMATS = ("csv", "whitespace", "json", "jsonl")
 
 _CHUNK_BYTES = 1 << 20
+_MOST_CHUNKS_OF_A_LINE = MOST_CHARACTERS // _CHUNK_BYTES
+_OLE = b"\xd0\xcf\x11\xe0"  # of old workbooks, and of new ones with a password
 _MAGIC = {"parquet": b"PAR1", "excel": b"PK"}
 
 
@@ -30,6 +36,10 @@ class DeliveryError(Exception):
 
 class MissingDeliveryError(DeliveryError):
     """Nothing was delivered on a day that requires a delivery."""
+
+
+class StillArrivingError(DeliveryError):
+    """A delivered file changed while it was read. It is not refused."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +88,37 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def escaped(name: str) -> str:
+    """A file's name as it may be shown: without bytes that are not UTF-8, and without characters that move others."""
+    return "".join(
+        f"\\x{ord(character) - 0xDC00:02x}"
+        if "\udc80" <= character <= "\udcff"  # how Python keeps a foreign byte
+        else character.encode("unicode_escape").decode()
+        if _misleads(character)
+        else character
+        for character in name
+    )
+
+
+def _misleads(character: str) -> bool:
+    return character in _DIRECTIONS or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+
+
 def check_name(path: Path, label: str, landing_dir: Path) -> None:
     """Ensure that nothing outside the landing folder is opened, and that no name breaks a message.
 
     Raises:
-        DeliveryError: `path` is a link, not a file, outside the landing folder, or has control characters in its name.
+        DeliveryError: `path` is a link, not a file, outside the landing folder, or has a name that is not as it looks.
     """
-    if any(ord(character) < 32 or ord(character) == 127 for character in label):
+    if (shown := escaped(label)) != label:
         raise DeliveryError(
-            f"{label!r}: the file's name contains control characters. Have it delivered under another name."
+            f"{shown}: the file's name contains control or direction characters, or is not UTF-8; it is shown escaped. "
+            "Have it delivered under another name."
         )
+    if path.is_symlink():  # perhaps in a circle, which nothing can follow
+        raise DeliveryError(f"{label}: is a link. Only files that are in the landing folder themselves are read.")
     resolved = path.resolve()
-    if path.is_symlink() or not resolved.is_relative_to(landing_dir.resolve()):
+    if not resolved.is_relative_to(landing_dir.resolve()):
         raise DeliveryError(f"{label}: is a link. Only files that are in the landing folder themselves are read.")
     if not resolved.is_file():
         raise DeliveryError(f"{label}: is not a file. Remove it, or correct `path` in the source's YAML.")
@@ -99,13 +128,25 @@ def _check_binary(path: Path, table: Table, label: str) -> None:
     magic = _MAGIC[table.format]
     with path.open("rb") as file:
         start = file.read(len(magic))
+    if table.format == "excel" and start.startswith(_OLE[: len(magic)]):
+        raise DeliveryError(
+            f"{label}: the workbook has a password or is an old one (.xls). Have it delivered as .xlsx, without a "
+            "password."
+        )
     if start != magic:
         raise DeliveryError(
             f"{label}: cannot be read as {table.format}: its first bytes are not those of this format. "
             "Have the file delivered again, or correct `format` in the source's YAML."
         )
     if path.stat().st_size > table.max_bytes:
-        raise _too_large(table, label)
+        raise too_large(table, label)
+    if table.format == "excel":
+        try:
+            unpacked = unpacked_bytes(path)
+        except WorkbookError as error:
+            raise DeliveryError(f"{label}: {error}. Have the file delivered again.") from None
+        if unpacked > table.max_bytes:
+            raise too_large(table, label)
 
 
 def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> bool:
@@ -115,6 +156,7 @@ def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> b
     # Characters that DuckDB's reader and Python's reader split into rows or cells differently.
     odd_texts = ("\0", "\n\n", "\n\r", "\r\r", f'{table.delimiter} "', '\n "', '\r "')
     read_bytes, lines, last, is_plain = 0, 0, "", True
+    chunks_of_line = 0
     with _unpacked(path, label) as file, _writer(copy_to) as copy:
         while True:
             chunk = file.read(_CHUNK_BYTES)
@@ -122,7 +164,7 @@ def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> b
                 _check_start(chunk, table, label)
             read_bytes += len(chunk)
             if read_bytes > table.max_bytes:
-                raise _too_large(table, label)
+                raise too_large(table, label)
             try:
                 text = decoder.decode(chunk, final=not chunk)
             except UnicodeError as error:
@@ -130,6 +172,12 @@ def _check_text(path: Path, table: Table, label: str, copy_to: Path | None) -> b
             if copy is not None:
                 copy.write(text)
             lines += text.count("\n")
+            chunks_of_line = 0 if "\n" in text or "\r" in text else chunks_of_line + 1
+            if chunks_of_line > _MOST_CHUNKS_OF_A_LINE and table.format != "json":  # an array may be on one line
+                raise DeliveryError(
+                    f"{label}: row {lines + 1}: has more than {MOST_CHARACTERS:,} characters. Have the file delivered "
+                    "again with a line for each row."
+                )
             seen = last + text
             is_plain = is_plain and not any(odd in seen for odd in odd_texts)
             last = seen[-2:]
@@ -176,7 +224,8 @@ def _wrong_encoding(error: UnicodeError, chunk: bytes, lines: int, table: Table,
     )
 
 
-def _too_large(table: Table, label: str) -> DeliveryError:
+def too_large(table: Table, label: str) -> DeliveryError:
+    """The refusal of a file that unpacks to more than its source allows."""
     return DeliveryError(
         f"{label}: the unpacked file has more than {table.max_bytes:,} bytes, the limit `max_bytes` in the source's "
         "YAML. Raise the limit if the file is meant to be this large."

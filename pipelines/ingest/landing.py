@@ -14,9 +14,7 @@ the files are no records (`skip_rows` of the table).
 """
 
 import json
-import os
 import shutil
-import tempfile
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,16 +27,20 @@ import duckdb
 from filelock import FileLock
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import REPAIR, DamagedError, first_line
+from pipelines.disk import disk_problem, sync
 from pipelines.formatting import counted
-from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, admit, check_name, sha256_of
-from pipelines.ingest.readers import READING_COLUMNS, Delivered, iter_columns, read_delivery
+from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, StillArrivingError, admit, check_name, sha256_of
+from pipelines.ingest.readers import READING_COLUMNS, Delivered, iter_columns, needs_more, read_delivery
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Source, Table, each_table
 from pipelines.sql import quote_name, quote_path, quote_pattern, quote_text
 from pipelines.tables import day_of, raw_days, raw_file
-from pipelines.warehouse import in_memory
+from pipelines.warehouse import READING_MEMORY, in_memory
 
 READER_VERSION = "2"  # raw files of an older version are rebuilt when their day is run again
+
+_ROWS_OF_GROUP, _FEWEST_ROWS_OF_GROUP = 122_880, 2_048  # DuckDB's usual size, and its smallest
 
 HISTORY, SKIPPED_ROWS = "history", "skipped_rows"  # keys in the metadata of raw files
 FEW_ROWS = 10  # files with fewer rows may be equal on two days by chance
@@ -165,7 +167,7 @@ def has_landed(
         before = _made_from(connection, raw_file(raw_dir, source, table_name, delivered_on))
     landed = before.files if before else {}
     return all(
-        landed.get(file.relative_to(landing_dir).as_posix()) == sha256_of(file)
+        file.is_file() and landed.get(file.relative_to(landing_dir).as_posix()) == sha256_of(file)
         for file in table.files(landing_dir, delivered_on)
     )
 
@@ -181,20 +183,24 @@ def land(
     quarantine: QuarantinedFiles | None = None,
     *,
     is_history: bool = False,
+    memory: int = READING_MEMORY,
 ) -> Landed:
     """Bring the delivery of one day into raw, each of its files as a whole or not at all.
 
     The same bytes, read in the same way, change nothing; different bytes replace the earlier ones. The rows of a file
     stay after the file has left the landing folder. A refused file goes to `quarantine`, if given, and the day's other
     files land without it; the rows of the file's earlier version stay. `database` reads and writes; nothing stays in
-    it. A day that lands again stays history or live, whatever `is_history` says.
+    it. A day that lands again stays history or live, whatever `is_history` says. Reading takes at most `memory` bytes.
+    A file that changes while it is read stays where it is, for the next run.
 
     Raises:
         DeliveryError: nothing was delivered although the table forbids empty days, or all files were refused.
         ConfigError: the table's `skip_rows` cannot be applied to a file.
     """
     target = raw_file(raw_dir, source, table_name, delivered_on)
-    with _alone(target), database.cursor() as connection, _scratch(target) as scratch:
+    with _alone(target) as scratch, database.cursor() as connection:
+        if quarantine:
+            quarantine.recover(source, table_name, table.path)
         before = _made_from(connection, target)
         files = table.files(landing_dir, delivered_on)
         waiting = quarantine.of_day(source, table_name, delivered_on) if quarantine else []
@@ -209,24 +215,29 @@ def land(
             )
         reads: dict[str, Delivered] = {}
         hashes: dict[str, str] = {}
-        refused: dict[str, str] = {}
+        refused: dict[Path, str] = {}
+        changing: list[str] = []
         for file in files:
             label = file.relative_to(landing_dir).as_posix()
             try:
-                read, sha256 = _read(connection, file, label, table, landing_dir, scratch, target, before)
+                read, sha256 = _read(connection, file, label, table, landing_dir, scratch, target, before, memory)
                 if twin := next((other for other, known in hashes.items() if known == sha256), None):
                     _check_not_twice(connection, read.query, label, twin, table)
                 reads[label], hashes[label] = read, sha256
             except FileNotFoundError:  # removed since the folder was listed
                 continue
+            except StillArrivingError as error:
+                changing.append(str(error))
             except DeliveryError as error:
-                refused[label] = str(error)
+                _raise_if_of_the_disk(error)
+                refused[file] = str(error)
             except ConfigError as error:
+                _raise_if_of_the_disk(error)
                 raise ConfigError(f"{source}.yml: tables.{table_name}.{error}") from None
-        problems = [*refused.values(), *(file.still_waiting for file in waiting if file.path not in reads)]
+        problems = [*refused.values(), *changing, *(file.still_waiting for file in waiting if file.path not in reads)]
         if quarantine:
-            for label, reason in refused.items():
-                quarantine.take(landing_dir / label, reason, source, table_name, delivered_on)
+            for file, reason in refused.items():
+                quarantine.take(file, reason, source, table_name, delivered_on)
         # An incomplete snapshot does not show which keys it lacks.
         if problems and (not reads or table.deliveries == "snapshot"):
             raise DeliveryError("\n".join(problems))
@@ -240,10 +251,17 @@ def land(
             outcome: Outcome = "unchanged"
         else:
             stays_history = bool(history_days(database, [target])) if before else is_history
-            _write(connection, reads, made_from, table, delivered_on, target, stays_history)
+            try:
+                _write(connection, reads, made_from, table, delivered_on, target, scratch, stays_history)
+            except duckdb.OutOfMemoryException:
+                reasons = {label: str(needs_more(label, memory)) for label in delivered}
+                if quarantine:
+                    for label, reason in reasons.items():
+                        quarantine.take(landing_dir / label, reason, source, table_name, delivered_on)
+                raise DeliveryError("\n".join(reasons.values())) from None
             outcome = "restated" if before else "landed" if reads else "empty day"
         content = _content(connection, target, table)
-        _remember_files(content.rows_of_files, target, delivered_on)
+        _remember_files(content.rows_of_files, target, delivered_on, scratch)
         if quarantine:
             for replaced in (file for file in waiting if file.path in delivered):
                 quarantine.dismiss(replaced, "replaced by a later delivery")
@@ -270,17 +288,36 @@ def _read(
     scratch: Path,
     target: Path,
     before: MadeFrom | None,
+    memory: int,
 ) -> tuple[Delivered, str]:
     """The records of one delivered file, and its hash. A file that landed in this form is not read again."""
     check_name(file, label, landing_dir)
     sha256 = sha256_of(file)
     if before and before.read_as == _read_as(table) and before.files.get(label) == sha256:
         return _landed(target, label, before), sha256
-    admitted = admit(file, table, label, landing_dir, scratch)
-    _check_not_landed_before(connection, target, table, label, sha256)
-    read = read_delivery(connection, admitted, table)
+    try:
+        admitted = admit(file, table, label, landing_dir, scratch)
+        _check_not_landed_before(connection, target, table, label, sha256)
+        read = read_delivery(connection, admitted, table, memory)
+    except DeliveryError:
+        _check_unchanged(file, label, sha256)  # half a file is not what its sender meant
+        raise
+    _check_unchanged(file, label, sha256)
     _check_row_count(connection, read, file, table, label)
     return read, sha256
+
+
+def _raise_if_of_the_disk(error: Exception) -> None:
+    """Raise the error behind the refusal of a file if a disk is the reason: then nothing is wrong with the file."""
+    cause = error.__cause__ or error.__context__
+    if cause is not None and disk_problem(cause, Path()):
+        raise cause
+
+
+def _check_unchanged(file: Path, label: str, sha256: str) -> None:
+    """Ensure that the file is what it was before it was read, byte for byte: sizes and times can stay the same."""
+    if sha256_of(file) != sha256:
+        raise StillArrivingError(f"{label}: is still being written. It lands with the next run of its day.")
 
 
 def _landed(target: Path, label: str, made_from: MadeFrom | None) -> Delivered:
@@ -344,7 +381,7 @@ def _check_not_twice(connection: duckdb.DuckDBPyConnection, query: str, label: s
         raise DeliveryError(f"{label}: contains the same bytes as {twin} of the same day. Remove one of the two.")
 
 
-def _remember_files(rows_of_files: Mapping[str, int], target: Path, delivered_on: date) -> None:
+def _remember_files(rows_of_files: Mapping[str, int], target: Path, delivered_on: date, scratch: Path) -> None:
     """Record the day on which each sufficiently large file has landed; the newest such day counts."""
     for sha256, rows in rows_of_files.items():
         if rows < FEW_ROWS:
@@ -352,7 +389,7 @@ def _remember_files(rows_of_files: Mapping[str, int], target: Path, delivered_on
         marker = _marker(target, sha256)
         if not marker.exists() or marker.read_text(encoding="utf-8") != str(delivered_on):
             marker.parent.mkdir(exist_ok=True)
-            aside = marker.with_name(f".{sha256}-{os.getpid()}")
+            aside = scratch / sha256
             aside.write_text(str(delivered_on), encoding="utf-8")
             aside.replace(marker)
 
@@ -379,6 +416,7 @@ def _write(
     table: Table,
     delivered_on: date,
     target: Path,
+    scratch: Path,
     is_history: bool,
 ) -> None:
     selects = [_no_rows(table)]
@@ -393,45 +431,52 @@ def _write(
         f"select *, date '{delivered_on}' as _delivered_on from ({' union all by name '.join(selects)})",
         made_from,
         target,
+        scratch,
         is_history,
     )
 
 
 def stamp_again(database: duckdb.DuckDBPyConnection, target: Path) -> None:
     """Give the raw file at `target` a new `_loaded_at`, so that staging types its rows again."""
-    with _alone(target), database.cursor() as connection:
+    with _alone(target) as scratch, database.cursor() as connection:
         made_from = _made_from(connection, target)
         assert made_from is not None, f"{target} is not a raw file"
         is_history = bool(history_days(database, [target]))
         query = f"select * exclude (_loaded_at) from {_raw_rows(target)}"
-        _replace(connection, query, made_from, target, is_history)
+        _replace(connection, query, made_from, target, scratch, is_history)
 
 
 def _replace(
-    connection: duckdb.DuckDBPyConnection, query: str, made_from: MadeFrom, target: Path, is_history: bool
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    made_from: MadeFrom,
+    target: Path,
+    scratch: Path,
+    is_history: bool,
 ) -> None:
-    """Write the rows of `query` to a temporary file with the current time as `_loaded_at`, then replace `target`."""
+    """Write the rows of `query` to a file in `scratch` with the current time as `_loaded_at`, then replace `target`."""
     loaded_at = datetime.now(UTC).replace(tzinfo=None)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".landing-", suffix=".parquet")
-    os.close(descriptor)
-    aside = Path(aside_name)
+    aside = scratch / target.name
     metadata = {"made_from": json.dumps(asdict(made_from)), SKIPPED_ROWS: str(made_from.skipped_rows)}
     metadata |= {HISTORY: "true"} if is_history else {}
     entries = ", ".join(f"{key}: {quote_text(value)}" for key, value in metadata.items())
-    try:
-        connection.execute(
-            f"""
-            copy (select *, timestamp '{loaded_at.isoformat(" ")}' as _loaded_at from ({query}))
-            to {quote_path(aside)}
-            (format parquet, compression zstd, kv_metadata {{{entries}}})
-            """
-        )
-        _fsync(aside)
-        aside.replace(target)
-        _fsync(target.parent)
-    finally:
-        aside.unlink(missing_ok=True)
+    for rows in (_ROWS_OF_GROUP, _FEWEST_ROWS_OF_GROUP):
+        try:
+            connection.execute(
+                f"""
+                copy (select *, timestamp '{loaded_at.isoformat(" ")}' as _loaded_at from ({query}))
+                to {quote_path(aside)}
+                (format parquet, compression zstd, row_group_size {rows}, kv_metadata {{{entries}}})
+                """
+            )
+            break
+        except duckdb.OutOfMemoryException:  # a group is in memory as a whole, and rows may be long
+            if rows == _FEWEST_ROWS_OF_GROUP:
+                raise
+    sync(aside)
+    target.parent.mkdir(exist_ok=True)
+    aside.replace(target)
+    sync(target.parent)
 
 
 def _no_rows(table: Table) -> str:
@@ -442,11 +487,21 @@ def _no_rows(table: Table) -> str:
 
 
 def _made_from(connection: duckdb.DuckDBPyConnection, target: Path) -> MadeFrom | None:
-    """What the raw file at `target` was made from, according to its metadata; None if there is no file."""
+    """What the raw file at `target` was made from, according to its metadata; None if there is no file.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
     if not target.exists():
         return None
     metadata = f"parquet_kv_metadata({quote_pattern(target)})"
-    found = connection.execute(f"select decode(value) from {metadata} where decode(key) = 'made_from'").fetchone()
+    try:
+        found = connection.execute(f"select decode(value) from {metadata} where decode(key) = 'made_from'").fetchone()
+    except duckdb.Error as error:  # only the files that were delivered can replace it, all of them
+        raise DamagedError(
+            f"{target} cannot be read: {first_line(error)}. Move it aside ({REPAIR}), then: "
+            f"kpi run --date {day_of(target)}."
+        ) from None
     return MadeFrom(**json.loads(found[0])) if found else None
 
 
@@ -480,27 +535,18 @@ def _content(connection: duckdb.DuckDBPyConnection, target: Path, table: Table) 
 
 
 @contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Let only one process at a time land the table of `target`, and remove what a killed process left of its day."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.parent.parent / ".lock"):
-        for left in target.parent.glob(".landing-*"):
-            left.unlink(missing_ok=True)
-        for left in target.parent.glob(".reading-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        yield
+def _alone(target: Path) -> Iterator[Path]:
+    """Let only one process at a time land the table of `target`; a folder for what it writes until that is complete.
 
-
-@contextmanager
-def _scratch(target: Path) -> Iterator[Path]:
-    """A temporary folder for copies that reading needs."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".reading-") as folder:
-        yield Path(folder)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    The folder is the table's, so the next landing of any day removes what a killed process left in it.
+    """
+    of_table = target.parent.parent
+    of_table.mkdir(parents=True, exist_ok=True)
+    scratch = of_table / ".landing"
+    with FileLock(of_table / ".lock"):
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -6,6 +6,7 @@ Does not belong here: landing (`landing.py`).
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from pipelines.ingest.gate import escaped
 from pipelines.ingest.landing import has_landed
 from pipelines.partitions import business_day, days_between
 from pipelines.settings import Settings
@@ -32,7 +34,7 @@ def listings(settings: Settings, sources: Iterable[Source], first: date, end: da
             for path in table.files(settings.landing_dir, day):
                 status = path.lstat()
                 file = f"{path.relative_to(settings.landing_dir)} {status.st_size} {status.st_mtime_ns}"
-                found.setdefault(str(day), []).append(hashlib.sha256(file.encode()).hexdigest()[:8])
+                found.setdefault(str(day), []).append(hashlib.sha256(os.fsencode(file)).hexdigest()[:8])
     return {day: sorted(files) for day, files in found.items()}
 
 
@@ -51,7 +53,7 @@ def newest_delivery(settings: Settings, sources: Iterable[Source]) -> date | Non
 def unclaimed_files(settings: Settings, sources: Iterable[Source]) -> list[Path]:
     """Files in the folders of `sources` that no run will read: no table's `path` matches, or their day is too early.
 
-    Paths are relative to the landing folder and sorted. Folders that no table's `path` names are ignored.
+    Paths are relative to the landing folder, escaped and sorted. Folders that no table's `path` names are ignored.
     """
     tables: dict[str, list[Table]] = {}
     for source, _, table in each_table(sources):
@@ -65,7 +67,7 @@ def unclaimed_files(settings: Settings, sources: Iterable[Source]) -> list[Path]
                 continue
             days = [day for table in tables[folder] if (day := table.day_of(name.as_posix()))]
             if not days or max(days) < settings.first_delivery:
-                unclaimed.append(name)
+                unclaimed.append(Path(escaped(str(name))))
     return sorted(unclaimed)
 
 

@@ -20,8 +20,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -29,9 +28,12 @@ import duckdb
 
 from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
-from pipelines.ingest.gate import Admitted, DeliveryError
+from pipelines.ingest.gate import Admitted, DeliveryError, too_large
+from pipelines.ingest.json_arrays import MOST_CHARACTERS, JsonArrayError, elements
+from pipelines.ingest.workbooks import WorkbookError, rows_of_sheet
 from pipelines.sources import Table, folded
 from pipelines.sql import quote_name, quote_pattern, quote_text
+from pipelines.warehouse import READING_MEMORY, SPILLED_PER_MEMORY
 
 READING_COLUMNS = ("_row_number", "_unreadable_row", "_problem")
 PROVENANCE = (
@@ -43,9 +45,13 @@ PROVENANCE = (
 )  # beside what was delivered
 
 _MAX_COLUMNS = 1_000
-_ROWS_AT_ONCE = 100_000
+_MAX_NAME = 1_000  # characters in the name of a column
+# What is in memory as Python's objects at one time; a row may be larger, up to the limit of the gate.
+_ROWS_AT_ONCE, _CELLS_AT_ONCE, _CHARACTERS_AT_ONCE = 100_000, 1_000_000, 16_000_000
 _MOST_LINES_ABOVE = 20  # among which a header is looked for
 _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
+
+_MAX_JSON_CHARACTERS = 4_000_000  # of a row; as Python's objects, it is up to thirty times as large
 
 csv.field_size_limit(_MAX_CELL_CHARACTERS)
 
@@ -66,19 +72,30 @@ class Row(NamedTuple):
     problem: str | None = None
 
 
-def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> Delivered:
+def read_delivery(
+    connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table, memory: int = READING_MEMORY
+) -> Delivered:
     """A query on `connection` that returns the records of `file`; its columns are described above.
 
+    `memory` is how many bytes reading may take. Half of it is for `connection`, whose limit is set where it is opened,
+    and half for everything else.
+
     Raises:
-        DeliveryError: the header differs from the declared one, or the file is not in its declared format.
+        DeliveryError: the header differs from the declared one, the file is not in its declared format, or reading it
+            takes more than `memory`.
         ConfigError: `skip_rows` or `if_missing` cannot be applied to the file.
     """
     rows = f"delivered_{_unique(file.label)}"
     try:
-        query = _READERS[table.format](connection, file, table)
+        if table.format == "excel":
+            query = _read_excel(connection, file, table, memory)
+        else:
+            query = _READERS[table.format](connection, file, table)
         # Read to the end here, where every error is an error of this file.
         connection.execute(f"create or replace temp table {rows} as {query}")
-    except (DeliveryError, MemoryError, duckdb.FatalException, duckdb.OutOfMemoryException):
+    except (MemoryError, duckdb.OutOfMemoryException):
+        raise needs_more(file.label, memory) from None
+    except (DeliveryError, duckdb.FatalException):
         raise
     except Exception as error:  # any error that a library raises on a damaged file
         raise DeliveryError(
@@ -89,6 +106,15 @@ def read_delivery(connection: duckdb.DuckDBPyConnection, file: Admitted, table: 
     skipped = _skip_rows(connection, rows, file, table)
     _empty_unreadable(connection, rows)
     return Delivered(f"select * from {rows}", skipped)
+
+
+def needs_more(label: str, memory: int) -> DeliveryError:
+    """The refusal of a file of which reading takes more than `memory` bytes."""
+    return DeliveryError(
+        f"{label}: reading it takes more than `max_reading_memory` in kpi.yml allows ({memory / 1e9:g} GB, and "
+        f"{SPILLED_PER_MEMORY} times that in temporary files). Have it delivered in several files, or raise the "
+        "setting."
+    )
 
 
 def _skip_rows(connection: duckdb.DuckDBPyConnection, rows: str, file: Admitted, table: Table) -> int:
@@ -156,14 +182,14 @@ def _named_header(names: Iterable[str | None], table: Table, label: str, row: in
         DeliveryError: a column is missing or duplicated; the message names it and similar undeclared columns.
     """
     delivered = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
+    if problem := _unusable(delivered):
+        raise DeliveryError(f"{label}: row {row} (header): {problem}. Have the file delivered again.")
     header = [table.column_of(name) or name for name in delivered]
     needed = [*table.columns, *(other for column in table.needs if column in header for other in table.needs[column])]
     missing = [column for column in needed if column not in header]
     reserved = [name for name in header if name.lower() in PROVENANCE]
     filled = [name for name in header if name in table.from_header]
     problems = []
-    if len(header) > _MAX_COLUMNS:
-        problems.append(f"{len(header):,} columns, but at most {_MAX_COLUMNS:,} are read")
     if missing:
         problems.append(f"column {', '.join(_with_other_names(column, table) for column in missing[:20])} is missing")
     problems += _doubled(delivered, header)
@@ -182,6 +208,14 @@ def _named_header(names: Iterable[str | None], table: Table, label: str, row: in
         f"{label}: row {row} (header): {'; '.join(problems)}. "
         "Have the file delivered again, or correct `columns` or `also` in the source's YAML, and its staging model."
     )
+
+
+def _unusable(delivered: Sequence[str]) -> str | None:
+    """Why no table can have these columns, whatever is declared."""
+    if len(delivered) > _MAX_COLUMNS:
+        return f"{len(delivered):,} columns, but at most {_MAX_COLUMNS:,} are read"
+    longest = max(map(len, delivered), default=0)
+    return f"a name of {longest:,} characters, but at most {_MAX_NAME:,} are read" if longest > _MAX_NAME else None
 
 
 def _with_other_names(column: str, table: Table) -> str:
@@ -263,7 +297,11 @@ def _rows_above_header(rows: Iterable[Sequence[str | None]], table: Table) -> in
 def _read_csv_fast(
     connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table, header: list[str], skipped: int
 ) -> str | None:
-    """The rows as DuckDB reads them; None if it would skip any, since it numbers only the rows that it keeps."""
+    """The rows as DuckDB reads them; None if it cannot read one of them.
+
+    It could skip such a row, but it numbers only the rows that it keeps, and it describes each superfluous cell with a
+    copy of the row: a row of 200 kB would take minutes.
+    """
     columns = ", ".join(f"{quote_text(column)}: 'VARCHAR'" for column in header)
     name = f"csv_{_unique(file.label)}"
     try:
@@ -274,16 +312,13 @@ def _read_csv_fast(
                 {quote_pattern(file.path)}, columns = {{{columns}}}, header = true, auto_detect = false,
                 hive_partitioning = false,
                 delim = {quote_text(table.delimiter)}, quote = '"', escape = '"', strict_mode = true,
-                null_padding = false, skip = {skipped},
-                store_rejects = true, rejects_table = '{name}_rejects', rejects_scan = '{name}_scan', rejects_limit = 1
+                null_padding = false, skip = {skipped}
             )
             """
         )
     except (duckdb.OutOfMemoryException, duckdb.FatalException):
         raise
-    except duckdb.Error:  # mixed line endings
-        return None
-    if connection.execute(f"select 1 from {name}_rejects limit 1").fetchone():
+    except duckdb.Error:  # a row that does not match the header, or mixed line endings
         return None
     return f"select *, rowid + {skipped + 2} as _row_number, {_READABLE} from {name}"
 
@@ -295,7 +330,7 @@ def _csv_rows(lines: IO[str], delimiter: str, skipped: int) -> Iterator[Row]:
     width = len(next(reader))
     number = skipped + 1
     while True:
-        source.taken.clear()
+        source.clear()
         try:
             cells = next(reader)
         except StopIteration:
@@ -324,7 +359,13 @@ class _Rewindable:
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
         self._returned: list[str] = []
+        self._characters = 0
         self.taken: list[str] = []
+
+    def clear(self) -> None:
+        """Forget the lines taken so far."""
+        self.taken.clear()
+        self._characters = 0
 
     def __iter__(self) -> "_Rewindable":
         return self
@@ -332,6 +373,9 @@ class _Rewindable:
     def __next__(self) -> str:
         line = self._returned.pop() if self._returned else next(self._lines)
         self.taken.append(line)
+        self._characters += len(line)
+        if self._characters > MOST_CHARACTERS:
+            raise ValueError(f"a row has more than {MOST_CHARACTERS:,} characters")
         return line
 
     def give_back(self, lines: Sequence[str]) -> None:
@@ -377,38 +421,44 @@ def _read_jsonl(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
 
 
 def _read_json(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
-    try:
+    def found() -> Iterator[_Found]:
         with _open_text(file.path) as text:
-            content = json.load(text, **_JSON_AS_SENT)
-    except json.JSONDecodeError as error:
+            for number, (line, element) in enumerate(elements(text), start=1):
+                try:
+                    yield _json_value(number, element)
+                except json.JSONDecodeError as error:
+                    raise JsonArrayError(f"row {line + error.lineno - 1}: not valid JSON: {error.msg}") from None
+
+    try:
+        return _register_records(connection, found, table, file.label)
+    except JsonArrayError as error:
         raise DeliveryError(
-            f"{file.label}: row {error.lineno}: not valid JSON: {error.msg}. Have the file delivered again."
+            f"{file.label}: {error}. Have the file delivered again, or write `format: jsonl` if it contains one object "
+            "per line."
         ) from None
-    if not isinstance(content, list):
-        raise DeliveryError(
-            f"{file.label}: a JSON {_json_name(content)} where an array of rows is expected. Have the file delivered "
-            "again, or write `format: jsonl` if it contains one object per line."
-        )
-    found = [
-        (number, value, json.dumps(value, ensure_ascii=False), None if isinstance(value, dict) else _no_object(value))
-        for number, value in enumerate(content, start=1)
-    ]
-    return _register_records(connection, lambda: iter(found), table, file.label)
 
 
 def _json_line(number: int, line: str) -> "_Found":
     try:
-        value = _JSON_LINES.decode(line)
+        return _json_value(number, line)
     except json.JSONDecodeError as error:
         return number, None, line, f"not valid JSON: {error.msg}"
+
+
+def _json_value(number: int, text: str) -> "_Found":
+    if len(text) > _MAX_JSON_CHARACTERS:
+        return number, None, text, f"has more than {_MAX_JSON_CHARACTERS:,} characters"
+    try:
+        value = _JSON.decode(text)
     except RecursionError:
-        return number, None, line, "JSON nested too deeply"
-    return number, value, line, None if isinstance(value, dict) else _no_object(value)
+        return number, None, text, _TOO_DEEP
+    return number, value, text, None if isinstance(value, dict) else _no_object(value)
 
 
 # Numbers keep their original text: 12.30 must not become 12.3, and a long id must not lose digits.
 _JSON_AS_SENT: dict[str, Any] = {"parse_float": str, "parse_int": str, "parse_constant": str}
-_JSON_LINES = json.JSONDecoder(**_JSON_AS_SENT)  # `json.loads` would make one for every line
+_JSON = json.JSONDecoder(**_JSON_AS_SENT)  # `json.loads` would make one for every line
+_TOO_DEEP = "JSON nested too deeply"
 _Found = tuple[int, Any, str, str | None]  # row number, value, its text, and what is wrong with it
 
 
@@ -422,6 +472,8 @@ def _register_records(
         is_empty = False
         if problem is None:
             names.update(dict.fromkeys(value))
+        if len(names) > _MAX_COLUMNS:  # rather than remember all that come
+            break
     delivered = list(names)
     header = delivered if is_empty else _named_header(delivered, table, label)
     delivered_as = {column: column for column in table.columns} | dict(zip(header, delivered, strict=True))
@@ -432,7 +484,10 @@ def _register_records(
             lacking = (
                 None if problem else next((name for name in table.columns if delivered_as[name] not in record), None)
             )
-            cells = [_json_text(record.get(name)) for name in delivered_as.values()]
+            try:
+                cells = [_json_text(record.get(name)) for name in delivered_as.values()]
+            except RecursionError:  # writing a value takes more levels than reading it
+                cells, problem = None, _TOO_DEEP
             if problem or lacking:
                 yield Row(number, cells, text, problem or f"{lacking!r} is missing")
             else:
@@ -446,40 +501,53 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Admitted, table: 
     described = connection.execute(f"describe select * from {source}").fetchall()
     delivered = [name for name, *_ in described if name != "file_row_number"]
     header = _named_header(delivered, table, file.label)
-    columns = ", ".join(
-        f"cast({quote_name(name)} as varchar) as {quote_name(column)}"
-        for name, column in zip(delivered, header, strict=True)
-    )
+    texts = [f"cast({quote_name(name)} as varchar)" for name in delivered]
+    if _is_larger(connection, file.path, texts, table.max_bytes):
+        raise too_large(table, file.label)
+    columns = ", ".join(f"{text} as {quote_name(column)}" for text, column in zip(texts, header, strict=True))
     return f"select {columns}, file_row_number + 1 as _row_number, {_READABLE} from {source}"
 
 
-def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table) -> str:
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
+def _is_larger(connection: duckdb.DuckDBPyConnection, path: Path, texts: Sequence[str], most_bytes: int) -> bool:
+    """Whether the cells of a Parquet file have more bytes as text, each with a separator.
 
+    A dictionary and runs let a file of kilobytes hold terabytes, and what it states about its size need not be true. So
+    the cells are added up before any is kept: what is only added up stays a reference to the dictionary.
+    """
+    file = quote_pattern(path)
+    [[rows]] = connection.execute(f"select num_rows from parquet_file_metadata({file})").fetchall()
+    if int(rows) * len(texts) > most_bytes:
+        return True
+    size = " + ".join(f"coalesce(sum(strlen({text})), 0)" for text in texts)
+    [[size_of_texts]] = connection.execute(
+        f"select {size} from read_parquet({file}, hive_partitioning = false)"
+    ).fetchall()
+    return int(size_of_texts) + int(rows) * len(texts) > most_bytes
+
+
+def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table, memory: int) -> str:
     try:
-        workbook = load_workbook(file.path, read_only=True, data_only=True)
-    except (InvalidFileException, KeyError, ValueError) as error:
-        raise DeliveryError(f"{file.label}: not an Excel workbook: {_first_line(error)}") from None
-    try:
-        if table.sheet and table.sheet not in workbook.sheetnames:
-            raise DeliveryError(
-                f"{file.label}: has no sheet {table.sheet!r}. Its sheets: {', '.join(workbook.sheetnames)}. "
-                "Correct `sheet` in the source's YAML."
-            )
-        sheet = workbook[table.sheet] if table.sheet else workbook.worksheets[0]
-        sheet.reset_dimensions()  # some exporters write a range that omits rows
-        delivered = [[excel_text(value) for value in row] for row in sheet.values]
-    finally:
-        workbook.close()
-    above = _rows_above_header(delivered, table) if table.skip_lines == "auto" else table.skip_lines
-    first, *rest = delivered[above:] or [[]]
-    while first and first[-1] is None:  # a sheet is as wide as its widest row
-        first.pop()
-    header = _named_header(first, table, file.label, row=above + 1)
+        return _register_sheet(
+            connection, rows_of_sheet(file.path, table.sheet, table.max_bytes, memory // 2), file, table
+        )
+    except WorkbookError as error:
+        raise DeliveryError(
+            f"{file.label}: {error}. Have the file delivered again, or correct the source's YAML."
+        ) from None
+
+
+def _register_sheet(
+    connection: duckdb.DuckDBPyConnection, lines: Iterator[list[str | None]], file: Admitted, table: Table
+) -> str:
+    first = list(islice(lines, _MOST_LINES_ABOVE if table.skip_lines == "auto" else table.skip_lines + 1))
+    above = _rows_above_header(first, table) if table.skip_lines == "auto" else table.skip_lines
+    delivered = first[above] if above < len(first) else []
+    while delivered and delivered[-1] is None:  # a sheet is as wide as its widest row
+        delivered.pop()
+    header = _named_header(delivered, table, file.label, row=above + 1)
 
     def rows() -> Iterator[Row]:
-        for number, cells in enumerate(rest, start=above + 2):
+        for number, cells in enumerate(chain(first[above + 1 :], lines), start=above + 2):
             if not any(cells):  # rows with only empty cells do not count as rows
                 continue
             if any(cells[len(header) :]):
@@ -490,7 +558,7 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
                 yield Row(number, _fitted(cells, len(header)))
 
     query = _register_rows(connection, header, rows(), file.label)
-    return _with_texts_of_header(query, first, table)
+    return _with_texts_of_header(query, delivered, table)
 
 
 _READERS: dict[str, Callable[[duckdb.DuckDBPyConnection, Admitted, Table], str]] = {
@@ -499,7 +567,6 @@ _READERS: dict[str, Callable[[duckdb.DuckDBPyConnection, Admitted, Table], str]]
     "json": _read_json,
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,
-    "excel": _read_excel,
 }
 
 _READABLE = "cast(null as varchar) as _unreadable_row, cast(null as varchar) as _problem"
@@ -525,10 +592,18 @@ def _register_rows(connection: duckdb.DuckDBPyConnection, header: list[str], row
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """The rows in lists that fit into memory; one empty list if there are none."""
-    rest = iter(rows)
-    batch = list(islice(rest, _ROWS_AT_ONCE))
-    yield batch
-    while batch := list(islice(rest, _ROWS_AT_ONCE)):
+    batch: list[Row] = []
+    cells = characters = batches = 0
+    for row in rows:
+        batch.append(row)
+        cells += len(row.cells or ())
+        characters += len(row.text or "") + sum(map(len, filter(None, row.cells or ())))
+        if len(batch) == _ROWS_AT_ONCE or cells > _CELLS_AT_ONCE or characters > _CHARACTERS_AT_ONCE:
+            yield batch
+            batch = []
+            cells = characters = 0
+            batches += 1
+    if batch or not batches:
         yield batch
 
 
@@ -550,17 +625,6 @@ def _no_object(value: Any) -> str:
 
 def _json_name(value: Any) -> str:
     return {dict: "object", list: "array", str: "text or number", bool: "boolean"}.get(type(value), "null")
-
-
-def excel_text(value: Any) -> str | None:
-    """The text of a cell of a sheet, by which its column is also called if it is in the header; None if it is empty."""
-    if isinstance(value, datetime) and value.time() == datetime.min.time():
-        return value.date().isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return None if value is None else str(value)
 
 
 def _first_line(error: Exception) -> str:

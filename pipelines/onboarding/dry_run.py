@@ -85,10 +85,13 @@ def dry_run(settings: Settings, name: str, day: date | None = None, given: Given
         if not deliveries and not found.refused:
             raise ConfigError(_nothing_to_try(settings, source, day))
         raw = copy / "raw"
-        with sandboxed(landing, raw) as database:
+        memory = settings.max_reading_memory
+        with sandboxed(landing, raw, memory=memory) as database:
             for table, delivered_on in deliveries:
                 try:
-                    landed = land(name, table, source.tables[table], delivered_on, landing, raw, database)
+                    landed = land(
+                        name, table, source.tables[table], delivered_on, landing, raw, database, memory=memory
+                    )
                 except DeliveryError as error:
                     found.refused += str(error).splitlines()
                 else:
@@ -108,7 +111,7 @@ def _copy_of(settings: Settings) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".dry-run-") as folder:
         copy = Path(folder)
         if settings.raw_dir.exists():
-            unfinished = shutil.ignore_patterns(".lock", ".landing-*", ".reading-*")
+            unfinished = shutil.ignore_patterns(".lock", ".landing")
             shutil.copytree(settings.raw_dir, copy / "raw", copy_function=os.link, ignore=unfinished)
         (copy / "raw").mkdir(exist_ok=True)
         (copy / "published").symlink_to(settings.published_dir.absolute())  # checks compare with what is published

@@ -26,7 +26,8 @@ import duckdb
 
 from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import Admitted, DeliveryError
-from pipelines.ingest.readers import excel_text, read_delivery
+from pipelines.ingest.readers import read_delivery
+from pipelines.ingest.workbooks import excel_text
 from pipelines.onboarding.cells import MAX_UNREADABLE_SHARE
 from pipelines.onboarding.columns import Column, describe_columns
 from pipelines.onboarding.no_records import no_records

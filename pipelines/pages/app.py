@@ -1,7 +1,7 @@
 """The web application: which address shows what, in which language, to whom.
 
 Belongs here: routes, languages, headers that protect readers, errors as pages. Does not belong here: what pages show
-(`roles.py`, `sections/`), and how the server is started (`server.py`).
+(`roles.py`, `sections/`), which requests are refused (`web_guard.py`), and how the server is started (`server.py`).
 """
 
 import logging
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -19,7 +20,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
@@ -40,8 +40,8 @@ from pipelines.pages.sections import Section
 from pipelines.pages.view import COMPANY, State, View
 from pipelines.pages.words import LANGUAGES, Words
 from pipelines.warehouse import NotPublishedError
+from pipelines.web_guard import Guard, GuardMiddleware
 
-_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _LOG = logging.getLogger("uvicorn.error")
 # Pages have no scripts, frames or forms to elsewhere, and load nothing but their own style sheet and icon.
 _HEADERS = {
@@ -69,9 +69,9 @@ class PagesConfig:
 
     published_dir: Path
     zone: ZoneInfo
-    hosts: tuple[str, ...] = ()  # names under which a proxy serves the pages, besides this machine's
-    root_path: str = ""  # the path under which it does
     readers: Readers | None = None  # who may see what; None: everybody sees all
+    url: str = ""  # where a proxy serves the pages
+    password: str = ""  # that whoever reads must give; empty: none
 
 
 def application(config: PagesConfig) -> Starlette:
@@ -94,9 +94,9 @@ def application(config: PagesConfig) -> Starlette:
             Route("/{language}/{page}", site.role_page),
         ],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=[*_LOCAL_HOSTS, *config.hosts], www_redirect=False),
+            Middleware(GuardMiddleware, guard=Guard(config.url, password=config.password)),
             Middleware(_ProtectingHeaders),
-            Middleware(_UnderPath, root_path=config.root_path.rstrip("/")),
+            Middleware(_UnderPath, root_path=urlsplit(config.url).path.rstrip("/")),
             Middleware(GZipMiddleware, minimum_size=1000),
         ],
         exception_handlers={

@@ -8,7 +8,6 @@ rollback, and when it is deleted.
 """
 
 import hashlib
-import os
 import shutil
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
@@ -125,8 +124,10 @@ def write_reports(folder: Path, zone: ZoneInfo, pages_url: str, languages: Itera
     They are written aside and renamed together: readers find all of them, or those that were there before.
     """
     place = folder / FOLDER
-    new, before = (folder / f".{FOLDER}-{what}-{os.getpid()}" for what in ("new", "old"))
+    new, before = (folder / f".{FOLDER}-{what}" for what in ("new", "old"))
     try:
+        for left in (new, before):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         new.mkdir()
         with Source.of(folder / "kpi.duckdb", zone, pages_url) as source:
             for language in languages:

@@ -15,6 +15,7 @@ from pipelines.checks.history import CheckHistory
 from pipelines.config_files import ConfigError
 from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
+from pipelines.disk import disk_problems_as_failures
 from pipelines.publish.annotations import Marking
 from pipelines.publish.basis import Basis
 from pipelines.publish.metadata import publication_metadata
@@ -98,16 +99,17 @@ def published_asset(
         except KeyboardInterrupt:
             raise dg.DagsterExecutionInterruptedError from None
         try:
-            counts = publish(
-                publication,
-                mart_tables,
-                history.frame(last_runs=20),
-                settings.warehouse_path,
-                settings.published_dir,
-                descriptions=descriptions,
-                basis=based_on,
-                marking=marking,
-            )
+            with disk_problems_as_failures(settings.data_dir):
+                counts = publish(
+                    publication,
+                    mart_tables,
+                    history.frame(last_runs=20),
+                    settings.warehouse_path,
+                    settings.published_dir,
+                    descriptions=descriptions,
+                    basis=based_on,
+                    marking=marking,
+                )
         except AuditError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
         metadata = publication_metadata(publication, counts, settings.published_dir)

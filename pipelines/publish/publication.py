@@ -22,11 +22,12 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
+from pipelines.disk import write_whole
 from pipelines.publish.annotations import Marking, build_annotations
 from pipelines.publish.basis import TABLES_OF_BASIS, Basis, record
 from pipelines.publish.definition_changes import PLAN_FILE, TABLES_OF_CHANGES, record_changes
 from pipelines.publish.restatements import build_restatements
-from pipelines.publish.versions import point_to, prune
+from pipelines.publish.versions import MANIFEST, point_to, prune, sweep
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import attach_read_only, new_file, reader
@@ -120,10 +121,10 @@ def publish(
         AuditError: the candidate differs from the warehouse; the previous publication stays.
     """
     tables = sorted(mart_tables)
+    sweep(published_dir)
     versions_dir = published_dir.with_name("publications")
     candidate_dir = versions_dir / publication.publication_id
     aside = versions_dir / f".{publication.publication_id}"
-    shutil.rmtree(aside, ignore_errors=True)
     (aside / "parquet").mkdir(parents=True)
     try:
         contents = contents_of(tables, warehouse_path)
@@ -132,12 +133,13 @@ def publish(
             publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, basis, marking, aside
         )
         audit(aside, contents)
-        _write_manifest(publication, contents, aside)
+        write_manifest(asdict(publication), contents, aside)
         aside.rename(candidate_dir)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     point_to(candidate_dir, published_dir)
-    prune(published_dir, keep)
+    with suppress(OSError):  # it is published: what cannot be deleted now is deleted after the next publication
+        prune(published_dir, keep)
     return {table: content.rows for table, content in contents.items()}
 
 
@@ -186,11 +188,12 @@ def _link_unchanged(contents: Mapping[str, Content], published_dir: Path, folder
     """
     try:
         before = json.loads((published_dir / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # nothing was published yet, or the manifest is damaged
-        before = {}
+        tables = dict(before["tables"])
+    except (OSError, ValueError, KeyError, TypeError):  # nothing was published yet, or the manifest is damaged
+        tables = {}
     for table, content in contents.items():
         _parquet_file(folder, table).parent.mkdir()
-        known, copy = before.get("tables", {}).get(table, {}), _parquet_file(published_dir, table)
+        known, copy = tables.get(table, {}), _parquet_file(published_dir, table)
         if known.get("content") == content.written and copy.exists() and _sha256(copy) == known["parquet_sha256"]:
             with suppress(OSError):  # not every file system has hard links
                 _parquet_file(folder, table).hardlink_to(copy.resolve())
@@ -333,9 +336,10 @@ def _parquet_file(folder: Path, table: str) -> Path:
     return folder / "parquet" / table / f"{table}.parquet"
 
 
-def _write_manifest(publication: Publication, contents: Mapping[str, Content], folder: Path) -> None:
+def write_manifest(publication: Mapping[str, object], contents: Mapping[str, Content], folder: Path) -> None:
+    """Write what is said of a publication and its tables, so that it outlasts a loss of power."""
     manifest = {
-        **asdict(publication),
+        **publication,
         "tables": {
             table: {
                 "rows": content.rows,
@@ -346,7 +350,7 @@ def _write_manifest(publication: Publication, contents: Mapping[str, Content], f
             for table, content in contents.items()
         },
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2, default=str) + "\n")
 
 
 def _sha256(file: Path) -> str:

@@ -7,26 +7,36 @@ Does not belong here: the job (`definitions.py`), and reading arguments (`cli/`)
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rich.console import Console
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import DamagedError
+from pipelines.formatting import local_time
 from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files
 from pipelines.ingest.late_files import newest_delivery
-from pipelines.partitions import business_day, days_between, stretches
+from pipelines.operations.repair import check_records, ready_for_a_run
+from pipelines.partitions import business_day, days_between, days_of_run, stretches
+from pipelines.publish.versions import sweep
 from pipelines.runs.code_location import STARTED_BY, belong_to_code_location
+from pipelines.runs.history import JOB, DagsterHistory
 from pipelines.runs.profiling import ALERTS, DATA_DOCS, START_UP, measured
 from pipelines.settings import Settings, get_settings
 from pipelines.sources import Source, each_table, enabled_sources
 from pipelines.tables import raw_days, raw_file
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 class NothingDeliveredError(Exception):
@@ -42,6 +52,7 @@ class Plan:
 
     runs: list[list[date]]
     is_first_load: bool = False
+    goes_on: bool = False  # with what an interrupted run has left
 
     @classmethod
     def day_by_day(cls, days: Iterable[date]) -> "Plan":
@@ -59,6 +70,7 @@ class Plan:
             return f"delivery day {days[0]}"
         if len(self.runs) == 1:
             how = "first load, one run" if self.is_first_load else "one run"
+            how = "the rest of an interrupted run, one run" if self.goes_on else how
         else:
             how = "one run per day" if len(self.runs) == len(days) else f"{len(self.runs)} runs"
         return f"{len(days)} delivery days, {days[0]} to {days[-1]} ({how})"
@@ -67,7 +79,8 @@ class Plan:
 def plan(settings: Settings, sources: list[Source], first: date | None = None, last: date | None = None) -> Plan:
     """What to run: the requested days, or else days with a delivery that has not landed, or else the newest landed day.
 
-    A requested range is one run. So are a first load and many consecutive days; a few days run one by one.
+    A requested range is one run. So are a first load and many consecutive days, and what is left of them if they were
+    interrupted: no day between is published. A few days run one by one.
 
     Raises:
         NothingDeliveredError: no day was requested, and nothing was delivered.
@@ -85,8 +98,9 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
         return Plan([list(days_between(first, last + timedelta(days=1)))], is_first_load=not landed)
     if waiting:
         whole = list(days_between(waiting[0], waiting[-1] + timedelta(days=1)))
-        if not landed.intersection(whole):
-            return Plan([whole], is_first_load=not landed)
+        goes_on = not _unfinished_days(settings).isdisjoint(waiting)
+        if goes_on or not landed.intersection(whole):
+            return Plan([whole], is_first_load=not landed, goes_on=goes_on and bool(landed))
         return Plan(
             [
                 run
@@ -143,8 +157,21 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
     return landed, sorted(waiting)
 
 
+def _unfinished_days(settings: Settings) -> set[date]:
+    """The days of runs of several days that did not succeed, as far as no run has succeeded since."""
+    with suppress(DamagedError):  # `kpi status` and `kpi doctor` report it
+        unfinished = takewhile(lambda run: run.status != "SUCCESS", DagsterHistory(settings.dagster_home).runs())
+        return {day for run in unfinished if len(run.days) > 1 for day in run.days}
+    return set()
+
+
 def prepare_instance(settings: Settings) -> None:
-    """Set Dagster's home to the data folder, so that history survives restarts without any environment variable."""
+    """Set Dagster's home to the data folder, so that history survives restarts without any environment variable.
+
+    Raises:
+        DamagedError: the warehouse, a record or a file of Dagster's cannot be read.
+    """
+    check_records(settings)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings.dagster_home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
@@ -177,7 +204,6 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
         from pipelines.definitions import build_definitions
         from pipelines.operations.housekeeping import tidy_safely
         from pipelines.publish.asset_checks import report_standing
-        from pipelines.runs.history import JOB
         from pipelines.runs.interruption import can_be_interrupted
         from pipelines.runs.progress import shown
 
@@ -190,8 +216,13 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
     with dg.DagsterInstance.get() as instance:
         belong_to_code_location(instance, JOB)
         for run_days in planned.runs:
-            title = str(Plan([run_days], planned.is_first_load))
-            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
+            title = str(Plan([run_days], planned.is_first_load, planned.goes_on))
+            say = partial(console.print, markup=False)
+            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", say)
+            ready_for_a_run(settings, say)
+            sweep(settings.published_dir)
+            for line in killed_runs(instance, settings, len(job.nodes)):
+                say(line)
             standing.append(
                 f"during {title}: it published nothing, and the same command continues with what has landed"
             )
@@ -224,6 +255,33 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
             report_standing(instance, settings, sources)
             tidy_safely(instance, settings)
     return blocked
+
+
+def killed_runs(instance: "dg.DagsterInstance", settings: Settings, steps: int) -> list[str]:
+    """A line about each run that was killed since the last run: which one, when, and how far it got.
+
+    Those that nobody has noticed yet are marked as failed, so that this comes before the success that follows.
+    """
+    import dagster as dg
+
+    from pipelines.alerts.run_report import HowFar
+    from pipelines.alerts.watching import end_dead_runs
+
+    dead = end_dead_runs(instance)
+    newest = instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=1)
+    lines = []
+    for run_id in dict.fromkeys([*dead, *(record.dagster_run.run_id for record in newest)]):
+        record = instance.get_run_record_by_id(run_id)
+        how_far = HowFar.of(instance, run_id)
+        if record is None or not (record.dagster_run.is_failure and how_far.was_killed):
+            continue
+        days = stretches(days_of_run(record.dagster_run.tags))
+        of = f" of {days[0][0]}" + (f" to {days[-1][-1]}" if days[-1][-1] != days[0][0] else "") if days else ""
+        began = local_time(datetime.fromtimestamp(record.start_time, UTC), settings.zone) if record.start_time else ""
+        lines.append(
+            f"Run {run_id[:8]}{of}{f', which began at {began},' if began else ''} was killed: {how_far.in_words(steps)}"
+        )
+    return lines
 
 
 def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:

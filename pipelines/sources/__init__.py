@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.config_files import ConfigError, clock, load_yaml_model
 from pipelines.settings import Settings, Synced
 from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, SqlFetch, connector_problem, fetch_problem
 from pipelines.sources.synced import fetches, synced_sources
@@ -345,7 +345,8 @@ class Source(BaseModel):
     description: str
     connector: Literal["files", "sql", "rest"]
     owner: str = Field(pattern=f"^({OWNER})$")
-    sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # latest time of arrival, on the day after the delivery day
+    # The latest time of arrival, on the day after the delivery day, as HH:MM.
+    sla: Annotated[str, BeforeValidator(lambda value: f"{clock(value):%H:%M}")]
     rejects: Rejects = Rejects()
     rejected: Literal["block", "leave_out"] = "block"  # what happens if a delivery fails its checks
     entities: list[Name]  # each has a staging model stg_<source>__<entity>; none for a table that no KPI counts

@@ -8,13 +8,13 @@ qualifies a model's SQL once, and follows all its columns through the same tree.
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from pipelines.disk import write_whole
 from pipelines.tables import TableRef
 
 Table = tuple[str, str]  # schema and name
@@ -50,9 +50,7 @@ def lineage_of_models(
     }
     if added:
         lineages |= added
-        unfinished = file.with_suffix(f".{os.getpid()}")  # if this process is killed, the file is unchanged
-        unfinished.write_text(json.dumps({"parsed_at": parsed_at, "models": lineages}), encoding="utf-8")
-        unfinished.replace(file)
+        write_whole(file, json.dumps({"parsed_at": parsed_at, "models": lineages}))
     return lineages
 
 

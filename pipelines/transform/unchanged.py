@@ -22,7 +22,6 @@ they read without `ref()`. Every run builds a model that appears to do so, and e
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -32,6 +31,7 @@ from typing import Any
 from uuid import uuid4
 
 from pipelines.checks.content import CHANGES_BY_ITSELF
+from pipelines.disk import write_whole
 from pipelines.warehouse import reader
 
 _LARGEST_EMPTY_FILE = 4096  # bytes; larger files are not opened: there is one for each table and day
@@ -246,9 +246,7 @@ def remember(
             )
     nodes = {unique_id: asdict(found) for unique_id, found in known.items()}
     file = _file(warehouse_path)
-    aside = file.with_name(f".{file.name}-{os.getpid()}")
-    aside.write_text(json.dumps({"warehouse": _state(warehouse_path), "nodes": nodes}), encoding="utf-8")
-    aside.replace(file)
+    write_whole(file, json.dumps({"warehouse": _state(warehouse_path), "nodes": nodes}))
 
 
 def _contents(warehouse_path: Path, versions: Versions, succeeded: Collection[str]) -> dict[str, str]:

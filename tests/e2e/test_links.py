@@ -45,9 +45,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     settings = load_settings()
     docs = docs_server.start(settings.data_docs_dir / "site", settings.data_docs_url)
     assert docs
-    webserver = Path(sys.executable).with_name("dagster-webserver")
+    webserver = [sys.executable, "-m", "pipelines.operations.webserver", "--empty-workspace"]
     ui = subprocess.Popen(
-        [str(webserver), "--empty-workspace", "-h", "127.0.0.1", "-p", str(ui_port)],
+        [*webserver, "-h", "127.0.0.1", "-p", str(ui_port)],
         env={**os.environ, "DAGSTER_HOME": str(settings.dagster_home), "DO_NOT_TRACK": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,8 +1,5 @@
 """The pages in a real browser: they load nothing from elsewhere, work without scripts, and anybody can use them."""
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -10,12 +7,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from pipelines.pages.roles import PAGES
-from tests.conftest import PROJECT_DIR, Installation
+from tests.conftest import Installation
+from tests.e2e.conftest import serving
 
 WIDTHS = {"phone": (390, 844), "desktop": (1440, 900)}
+PAPER: ViewportSize = {"width": 1032, "height": 703}  # A4 across, without margins, at 96 dots per inch
 ADDRESSES = [
     *PAGES,
     "kpi?kpi=win_rate",
@@ -36,21 +35,8 @@ LOOKS = [
 @pytest.fixture(scope="module")
 def address(untouched_demo: Installation) -> Iterator[str]:
     """Where `kpi pages` serves the demo company."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "pipelines", "pages", "--port", "0"],
-        cwd=PROJECT_DIR,
-        env=untouched_demo.variables(),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert server.stdout
-        said = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())
-        assert said
-        yield said[0]
-    finally:
-        server.terminate()
-        assert server.wait() in (0, 130, -15)
+    with serving(untouched_demo.variables()) as served:
+        yield served
 
 
 class Visit:
@@ -102,6 +88,17 @@ def test_every_page_loads_whole_and_from_here_only(
         assert visit.page.evaluate("document.documentElement.scrollWidth") == size[0], path
         assert 0 < visit.transferred < 300_000, path
         visit.page.close()
+    context.close()
+
+
+def test_on_paper_no_page_is_cut(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport=PAPER, java_script_enabled=False)
+    page = context.new_page()
+    page.emulate_media(media="print")
+    for path in ADDRESSES:
+        page.goto(f"{address}/pl/{path}")  # in Polish, words are longer
+        assert page.evaluate("document.documentElement.scrollWidth") <= PAPER["width"], path
+        assert page.get_by_role("navigation").first.is_hidden()
     context.close()
 
 

@@ -88,6 +88,16 @@ def test_a_wrong_setting_is_named_with_file_and_line(tmp_path: Path, line: str, 
         load_settings(settings_file(tmp_path, SETTINGS.replace(line, replacement)))
 
 
+@pytest.mark.parametrize("sla", ['"29:59"', '"24:00"', '"12:60"', '"6:00"', "noon", "06:00:00", "1.5"])
+def test_a_time_that_does_not_exist_is_refused(tmp_path: Path, sla: str) -> None:
+    with pytest.raises(ConfigError, match=r'own.yml:4: sla: expected a time of day in quotes, like "08:00"'):
+        source_in(tmp_path, SOURCE.replace('"06:00"', sla))
+
+
+def test_a_time_without_quotes_is_one(tmp_path: Path) -> None:
+    assert source_in(tmp_path, SOURCE.replace('"06:00"', "18:30")).sla == "18:30"
+
+
 def test_a_wrong_environment_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPI_ENVIRONMENT", "prod")
     with pytest.raises(ConfigError, match=r"environment variable KPI_ENVIRONMENT: .*'production'"):

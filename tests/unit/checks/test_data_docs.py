@@ -17,6 +17,7 @@ from pipelines.checks.data_docs.build import Outcome, build_data_docs, store_out
 from pipelines.checks.data_docs.pages import INCIDENTS, write_pages
 from pipelines.checks.gx.relations import DuckDBTable
 from pipelines.checks.validation import validate
+from pipelines.web_guard import Guard
 
 
 def pages(folder: Path) -> list[str]:
@@ -177,9 +178,13 @@ def site(tmp_path):
     pages = server.server(tmp_path / "site", "127.0.0.1", 0)
     threading.Thread(target=pages.serve_forever, daemon=True).start()
 
-    def ask(path: str, host: str = "localhost") -> tuple[int, str]:
+    def ask(path: str, host: str = "localhost", method: str = "GET", **headers: str) -> tuple[int, str]:
         connection = HTTPConnection(*pages.server_address[:2], timeout=10)
-        connection.request("GET", path, headers={"Host": host})
+        connection.putrequest(method, "/", skip_host=True)
+        connection._buffer[0] = f"{method} {path} HTTP/1.1".encode("latin-1")  # paths that the client refuses to send
+        for name, value in {"Host": host, **headers}.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
         answer = connection.getresponse()
         body = answer.read().decode()
         connection.close()
@@ -200,8 +205,63 @@ def test_nothing_but_pages_is_served(site):
     assert status == 404
     assert "built when it has ended" in body
     assert site("/sub/")[0] == 404
-    assert site("/../secret.txt")[0] == 404
-    assert site("/index.html", host="elsewhere.example")[0] == 403
+
+
+def test_no_link_leads_out_of_the_folder(site, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "index.html").write_text("not for the web")
+    (tmp_path / "site" / "file.html").symlink_to(tmp_path / "secret.txt")
+    (tmp_path / "site" / "folder").symlink_to(tmp_path / "outside")
+    (tmp_path / "site" / "sub" / "index.html").symlink_to(tmp_path / "secret.txt")
+    (tmp_path / "site" / "loop").symlink_to("loop")
+    (tmp_path / "site" / "inside.html").symlink_to("index.html")
+    for path in ("/file.html", "/folder/", "/folder/index.html", "/sub/", "/loop", "/loop/index.html"):
+        assert site(path)[0] == 404
+    assert site("/inside.html") == (200, "the index")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/%2e%2e%5csecret.txt", "/sub/./../index.html"),
+        *("/index.html%00", "/\x00", "/%0d%0aSet-Cookie:%20a=b", "/\x01", "/%7f", "/%ff", "/%c0%ae%c0%ae/secret.txt"),
+        *(f"/{'a' * 256}", "index.html", "*", "http://localhost/index.html", "/sub//index.html"),
+    ],
+)
+def test_an_odd_path_is_a_bad_request(site, path):
+    status, body = site(path)
+    assert status == 400
+    assert "not for the web" not in body
+
+
+def test_a_long_path_of_plain_steps_is_not_found(site):
+    assert site("/a" * 3000)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "elsewhere.example"},
+        {"host": "[::1"},
+        {"Origin": "http://elsewhere.example"},
+        {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"},
+    ],
+)
+def test_other_sites_read_nothing(site, headers):
+    for method in ("GET", "HEAD"):
+        status, body = site("/index.html", method=method, **headers)
+        assert status == 403
+        assert "the index" not in body
+
+
+def test_pages_are_only_read(site):
+    assert site("/index.html", method="POST", Content_Length="0")[0] == 501
+
+
+def test_a_password_is_asked_for_if_there_is_one(site, monkeypatch):
+    monkeypatch.setattr(server._Pages, "guard", Guard(password="s3cret"))
+    assert site("/index.html")[0] == 401
+    assert site("/index.html", Authorization="Basic a3BpOnMzY3JldA==") == (200, "the index")  # kpi:s3cret
 
 
 @pytest.mark.parametrize(

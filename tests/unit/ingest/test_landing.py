@@ -12,7 +12,6 @@ import duckdb
 import pytest
 from openpyxl import Workbook
 
-from pipelines import warehouse
 from pipelines.config_files import ConfigError
 from pipelines.ingest import readers
 from pipelines.ingest.gate import DeliveryError
@@ -882,11 +881,8 @@ def test_what_reads_foreign_files_sees_nothing_else_and_cannot_be_told_to(tmp_pa
     assert [path.name for path in outside.iterdir()] == ["secret.csv"]
 
 
-def test_what_reads_foreign_files_spills_to_a_folder_that_goes_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(warehouse, "FOREIGN_FILE_MEMORY", "30MB")
-    with sandboxed(tmp_path) as database:
+def test_what_reads_foreign_files_spills_to_a_folder_that_goes_away(tmp_path: Path) -> None:
+    with sandboxed(tmp_path, memory=60_000_000) as database:
         [[spill]] = database.execute("select current_setting('temp_directory')").fetchall()
         database.execute("create temp table large as select range::varchar as id from range(5_000_000)")
         assert list(Path(spill).iterdir())

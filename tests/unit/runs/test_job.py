@@ -1,6 +1,7 @@
 """The days that `kpi run` runs."""
 
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from pipelines.config_files import ConfigError
 from pipelines.ingest.landing import land
 from pipelines.ingest.late_files import newest_delivery
 from pipelines.partitions import business_day, delivery_days
+from pipelines.runs.history import DagsterHistory, Run
 from pipelines.runs.job import NothingDeliveredError, Plan, delivered_again, plan
 from pipelines.settings import Settings
 from pipelines.sources import Source
@@ -44,6 +46,17 @@ def sources() -> list[Source]:
     ]
 
 
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have Dagster remember runs, each by status and days, newest first."""
+
+    def remember(*runs: tuple[str, list[date]]) -> None:
+        remembered = [Run("id", status, tuple(days), datetime(2025, 2, 1), None) for status, days in runs]
+        monkeypatch.setattr(DagsterHistory, "runs", lambda history: remembered)
+
+    return remember
+
+
 def deliver(settings: Settings, table: str, *days: date) -> None:
     settings.landing_dir.mkdir(exist_ok=True)
     for day in days:
@@ -66,6 +79,27 @@ def test_new_days_after_a_first_load_go_in_one_run_too(settings: Settings, sourc
     deliver(settings, "orders", *JANUARY[0:4])
     landed(settings, "orders", *JANUARY[0:2])
     assert plan(settings, sources) == Plan([JANUARY[2:4]])
+
+
+@pytest.mark.parametrize("status", ["CANCELED", "FAILURE", "STARTED"])
+def test_what_an_interrupted_run_left_goes_in_one_run_with_what_is_new(
+    settings: Settings, sources: list[Source], ran: Callable[..., None], status: str
+) -> None:
+    deliver(settings, "orders", *JANUARY[0:6])
+    landed(settings, "orders", *JANUARY[0:3])
+    ran((status, JANUARY[0:5]))
+    going_on = plan(settings, sources)
+    assert going_on == Plan([JANUARY[3:6]], goes_on=True)
+    assert str(going_on) == "3 delivery days, 2025-01-04 to 2025-01-06 (the rest of an interrupted run, one run)"
+
+
+def test_after_a_success_an_earlier_interruption_does_not_count(
+    settings: Settings, sources: list[Source], ran: Callable[..., None]
+) -> None:
+    deliver(settings, "orders", *JANUARY[0:5])
+    landed(settings, "orders", JANUARY[0], JANUARY[2], JANUARY[3])
+    ran(("SUCCESS", JANUARY[3:4]), ("CANCELED", JANUARY[0:5]))
+    assert plan(settings, sources) == Plan([[JANUARY[1]], [JANUARY[4]]])
 
 
 def test_a_table_delivered_late_makes_its_day_run_again(settings: Settings, sources: list[Source]) -> None:
