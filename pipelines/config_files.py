@@ -4,6 +4,7 @@ Belongs here: turning a file into a model, and an error into `file:line: what is
 Does not belong here: the meaning of these files.
 """
 
+import codecs
 import re
 from datetime import time
 from pathlib import Path
@@ -52,20 +53,19 @@ def load_yaml_model(path: Path, model: type[Model]) -> Model:
         ConfigError: the file is missing, is not YAML, or does not match `model`. Every problem is on its own line, as
             `file:line: setting: problem`.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file.") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from None
+    text = read_text(path)
     try:
         root, content = _parsed(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}.") from None
-    except (yaml.YAMLError, ValueError) as error:  # characters that YAML forbids
+        has_tab = text.splitlines()[line - 1 : line] and text.splitlines()[line - 1].lstrip(" ").startswith("\t")
+        problem = "a tab begins the line. Indent with spaces" if has_tab else error.problem
+        raise ConfigError(f"{path}:{line}: not valid YAML: {problem}.") from None
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        problem = f"it contains the character {error.character:#x}. Remove it"
+        raise ConfigError(f"{path}:{line}: not valid YAML: {problem}.") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}.") from None
     if content is None:
         content = {}
@@ -76,6 +76,28 @@ def load_yaml_model(path: Path, model: type[Model]) -> Model:
     except ValidationError as error:
         problems = [_describe(path, root, problem) for problem in error.errors()]
         raise ConfigError("\n".join(problems)) from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that a person wrote.
+
+    Raises:
+        ConfigError: it is missing, cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text{_encoding(error.object)}. Save it as UTF-8.") from None
+
+
+def _encoding(content: bytes) -> str:
+    """What the first bytes say that the encoding is, as the end of a clause."""
+    return " but UTF-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
 
 
 def _parsed(text: str) -> tuple[yaml.Node | None, Any]:

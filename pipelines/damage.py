@@ -25,7 +25,8 @@ _COMPANIONS = ("", ".wal", "-wal", "-shm", "-journal")  # what DuckDB and SQLite
 # What a DuckDB file of that many blocks takes, with its three headers: a shorter one may open, but lacks rows.
 _SIZE = "select block_size * total_blocks + 3 * 4096 from pragma_database_size()"
 _PARQUET_END = b"PAR1"
-_UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# The last one means tables of another version.
+_UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _OCCUPIED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -46,23 +47,22 @@ def store_errors(path: Path) -> Iterator[None]:
     """Say in a sentence why the SQLite file `path` cannot be used.
 
     Raises:
-        StoreError: it is damaged, of another version, in use for too long, or cannot be written.
+        StoreError: it is damaged, of another version, or in use for too long.
+        sqlite3.Error: a disk or permissions are the reason, for which `disk.py` has words.
     """
     try:
         yield
     except (StoreError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
         raise
     except sqlite3.Error as error:
-        raise StoreError(f"{path} {_in_words(error)}") from error
-
-
-def _in_words(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in _OCCUPIED:
-        return "is in use by another process: try again when that has finished."
-    if code in _UNREADABLE or code == sqlite3.SQLITE_ERROR:
-        return f"cannot be read: {error}. Repair it: {REPAIR}."
-    return f"cannot be used: {error}. Find out why: kpi doctor."
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in _OCCUPIED:
+            raise StoreError(f"{path} is in use by another process: try again when that has finished.") from error
+        if code in _UNREADABLE:
+            raise StoreError(f"{path} cannot be read: {error}. Repair it: {REPAIR}.") from error
+        if path.is_dir():
+            raise StoreError(f"{path} cannot be read: it is a folder. Repair it: {REPAIR}.") from error
+        raise
 
 
 def damage_of_sqlite(path: Path, tables: Mapping[str, frozenset[str]], *, thoroughly: bool = False) -> str | None:

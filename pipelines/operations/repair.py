@@ -264,7 +264,7 @@ def _write_manifest_again(folder: Path, settings: Settings, day: date) -> str:
 
 def _warehouse(settings: Settings, *, thoroughly: bool) -> Iterator[Damage]:
     path = settings.warehouse_path
-    if not path.exists() or not (path.is_dir() or path.stat().st_size):  # dbt makes a warehouse of an empty file
+    if not path.exists():
         return
     try:
         why = damage_of_duckdb(path, thoroughly=thoroughly)

@@ -103,6 +103,7 @@ def application(config: PagesConfig) -> Starlette:
             HTTPException: site.http_error,
             QuestionError: site.question_error,
             NotPublishedError: site.not_published,
+            duckdb.IOException: site.damaged,
             duckdb.BinderException: site.of_an_earlier_version,
             duckdb.CatalogException: site.of_an_earlier_version,
         },
@@ -258,6 +259,12 @@ class _Site:
 
     async def not_published(self, request: Request, error: Exception) -> Response:
         return self._error(request, 503, "")  # the error names a path of the server
+
+    async def damaged(self, request: Request, error: Exception) -> Response:
+        """The publication cannot be read. The log names the file, which no reader needs to know."""
+        _LOG.error("The published file cannot be read: %s", error)
+        message = "The published file cannot be read. Ask who runs these pages to repair it: kpi doctor --repair."
+        return self._error(request, 503, message)
 
     async def of_an_earlier_version(self, request: Request, error: Exception) -> Response:
         """Tables or columns that pages need are not in the publication."""

@@ -19,7 +19,7 @@ from pipelines.pages.roles import PAGES
 from pipelines.pages.sections import Missing, Section
 from pipelines.pages.sections.leads import STAGES as LEAD_STAGES
 from pipelines.pages.sections.tiles import changes_of, ends_of
-from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, STATUSES, View
+from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, STATUS_REASONS, STATUSES, View
 from pipelines.pages.words import LANGUAGES, Words
 
 HERE = Path(__file__).parent
@@ -48,6 +48,7 @@ def templates(language: str) -> Environment:
         GRAINS=GRAINS,
         COMPARISONS=COMPARISONS,
         STATUSES=STATUSES,
+        STATUS_REASONS=STATUS_REASONS,
         LEAD_STAGES=LEAD_STAGES,
     )
     environment.filters.update(exact=decimal, changes=changes_of, ends=ends_of)

@@ -43,6 +43,13 @@ STATUSES = {
     "incomplete": N_("incomplete deliveries"),
     "small_sample": N_("few cases"),
 }
+# Why there is no value, or one to read with care; what no source delivers is said with the value.
+STATUS_REASONS = {
+    "no_data": N_("There were no cases in this period."),
+    "immature": N_("The period, or the window of its cases, is not over, or the history before it is too short."),
+    "incomplete": N_("Deliveries of this period are missing."),
+    "small_sample": N_("Too few cases for a reliable rate: read its interval."),
+}
 COMPARISONS = {Comparison.prior: N_("the period before"), Comparison.last_year: N_("the same period last year")}
 
 

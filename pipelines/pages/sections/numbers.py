@@ -49,3 +49,10 @@ class Number:
     is_median: bool = False
     whole: "Number | None" = None
     unit: str = "count"  # of what rows add
+
+    @property
+    def days(self) -> str:
+        """Which days decide what counts: the chosen `period`, the `earlier` one, the newest day (`as_of`), or none."""
+        sql = f"{self.fact.relation} {self.fact.where} {self.where} {self.adds}"
+        signs = {"$earlier_": "earlier", "$start": "period", "$until": "period", "$as_of": "as_of"}
+        return next((days for sign, days in signs.items() if sign in sql), "")

@@ -55,6 +55,7 @@ _NUMBERS_BY_STAGE = {
     "median_age": Number(N_("Median age"), _OPEN, _BY_STAGE, _AGE, f"{_AGE} is not null", is_median=True, unit="days"),
     "median_in_stage": Number(N_("Median in stage"), _OPEN, _BY_STAGE, _DAYS_IN_STAGE, is_median=True, unit="days"),
 }
+OPEN_AMOUNT = Number(N_("Open pipeline"), _OPEN, adds="coalesce(deals.amount, 0)", unit="money")
 _BY_DEAL = {"deal": Key(N_("Deal"), "deals.opportunity_id")}
 _OVERDUE = "$as_of - deals.expected_close_date"
 _NUMBERS_BY_DEAL = {

@@ -53,7 +53,7 @@ def used(settings: Settings) -> Settings:
         '"run_id": "aaaa"}'
     )
     settings.published_dir.symlink_to(BUILT)
-    settings.warehouse_path.write_bytes(b"")
+    duckdb.connect(str(settings.warehouse_path)).close()
     return settings
 
 

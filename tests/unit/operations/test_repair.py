@@ -12,10 +12,14 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+import typer
 from filelock import FileLock
+from rich.console import Console
 
 from pipelines.alerts.store import Store
 from pipelines.checks.history import CheckHistory
+from pipelines.cli.common import FAILED, errors_in_words
+from pipelines.cli.printing.versions import print_versions
 from pipelines.damage import DamagedError, StoreError
 from pipelines.deliveries.store import DeliveryStore, Verdict
 from pipelines.operations.repair import CannotRepairError, check_records, damages, ready_for_a_run, repair
@@ -232,7 +236,7 @@ STATES = [
     State("a folder, no link", copy_instead_of_link, "is a folder, but should be a link", f"now read {OLD}", OLD),
     *(
         of_file(damage.__name__, damage, "warehouse.duckdb", "rebuilds it from raw: kpi run")
-        for damage in (cut, overwrite_header, spoil_inside, garble, make_folder)
+        for damage in (cut, overwrite_header, spoil_inside, garble, empty, make_folder)
     ),
     State(
         "a journal that cannot be replayed",
@@ -253,7 +257,16 @@ STATES = [
 ]
 
 
-@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def cases() -> list[Any]:
+    """One state of each kind every day, and the other ways in which the same file can be damaged at night."""
+    at_night = (" empty", " unlink", " make_folder", " overwrite_header", " garble")
+    return [
+        pytest.param(state, id=state.name, marks=[pytest.mark.nightly] if state.name.endswith(at_night) else [])
+        for state in STATES
+    ]
+
+
+@pytest.mark.parametrize("state", cases())
 def test_each_damage_is_named_once_and_repaired_without_deleting_anything(settings: Settings, state: State) -> None:
     before = numbers(settings)
     state.damage(settings)
@@ -368,6 +381,40 @@ def test_nobody_goes_back_to_a_damaged_file(settings: Settings) -> None:
     with pytest.raises(DamagedError, match=r"kpi\.duckdb cannot be read: .* choose another publication: kpi versions"):
         roll_back(settings.published_dir)
     assert settings.published_dir.resolve().name == NEW
+
+
+def test_the_list_of_publications_names_what_cannot_be_read(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut(publication(settings, OLD) / "kpi.duckdb")
+    print_versions(settings.published_dir, settings.zone, False, Console(soft_wrap=True))
+    [new, old] = capsys.readouterr().out.splitlines()
+    assert new.endswith("<- analysts read this one")
+    assert old.startswith(OLD)
+    assert old.endswith("its file cannot be read: kpi doctor --repair")
+    overwrite_header(publication(settings, OLD) / "kpi.duckdb")
+    cut(publication(settings, OLD) / "manifest.json")
+    print_versions(settings.published_dir, settings.zone, False, Console(soft_wrap=True))
+    assert f"{OLD}  cannot be read: kpi doctor --repair" in capsys.readouterr().out
+
+
+def read_everything(settings: Settings) -> None:
+    numbers(settings)
+    DeliveryStore(settings.deliveries_path).verdicts()
+    QuarantinedRows(settings.quarantine_dir / "rows.sqlite").rows()
+
+
+@pytest.mark.parametrize("file", [f"publications/{NEW}/kpi.duckdb", "deliveries.sqlite", "quarantine/rows.sqlite"])
+def test_a_command_that_needs_a_damaged_file_says_so_in_a_sentence(
+    settings: Settings, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    garble(settings.data_dir / file)
+    with pytest.raises(typer.Exit) as ended, errors_in_words():
+        read_everything(settings)
+    assert ended.value.exit_code == FAILED
+    [line] = capsys.readouterr().err.splitlines()
+    assert file in line
+    assert line.endswith("kpi doctor --repair.")
 
 
 def test_a_store_that_is_in_use_is_not_taken_for_damaged(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
