@@ -52,7 +52,7 @@ _MOST_LINES = 100_000  # of a row with line breaks in quoted cells
 _MOST_LINES_ABOVE = 20  # among which a header is looked for
 _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
 
-MAX_JSON_CHARACTERS = 4_000_000  # of a row; as Python's objects, it is up to thirty times as large
+MAX_JSON_CHARACTERS = 2_000_000  # of a row; as Python's objects, it is up to thirty times as large
 
 csv.field_size_limit(_MAX_CELL_CHARACTERS)
 
