@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run pages dev test test-nightly bench lint lint-python lint-types lint-sql lint-definitions \
-    format translations screenshots docs lock clean
+    format translations screenshots docs lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,9 +40,13 @@ pages: setup ## the pages for people who read KPIs, on http://127.0.0.1:3003
 dev: setup ## the Dagster UI on http://127.0.0.1:3000, with schedule and sensors
 	$(BIN)/python -m pipelines dev
 
+# Tests wait for the disk as often as for the processor, unless their folders are in memory.
+IN_MEMORY := $(if $(TMPDIR),,$(shell free=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); \
+    [ "$${free:-0}" -gt 8000000 ] && echo TMPDIR=/dev/shm))
+
 # In the order of the files: long tests come first, and short ones keep both workers busy to the end.
 test: setup-dev ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(IN_MEMORY) $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-nightly: setup-dev ## a million rows; faults at each step; docs/tour.md; a daemon that alerts; hundreds of generated histories of deliveries
 	$(BIN)/python -m pytest -m nightly
@@ -99,6 +103,11 @@ lock: ## pin the newest versions that pyproject.toml allows
 	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock && \
 	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements-dev.lock \
 	    --group dev --constraints requirements.lock
+
+audit: setup-dev ## dependencies: pinned by hash, licences, whether they fit together, known vulnerabilities (asks pypi.org)
+	$(BIN)/python -m pytest --quiet tests/unit/test_dependencies.py
+	@$(GET_UV) && uv pip check --quiet --python $(BIN)/python && \
+	uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.lock
 
 clean: ## remove what was made: environment, data, build output
 	rm -rf .venv data site dbt_project/target dbt_project/logs .mypy_cache .pytest_cache .ruff_cache

@@ -13,6 +13,7 @@ from pipelines.holidays import public_holidays
 from pipelines.ingest.assets import raw_assets
 from pipelines.ingest.late_files import late_files_sensor, newest_delivery
 from pipelines.operations.housekeeping import housekeeping_sensor
+from pipelines.operations.repair import ready_for_a_run
 from pipelines.partitions import delivery_days
 from pipelines.publish.annotations import Marking
 from pipelines.publish.asset_checks import published_checks, standing_sensor
@@ -54,7 +55,7 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
     history = CheckHistory(settings.check_history_path)
     is_daemon = settings.started_by == "daemon"
 
-    transform = model_assets(settings, sources, manifest, suites)
+    transform = model_assets(settings, sources, manifest, suites, partial(ready_for_a_run, settings))
     checks = checks_of_tables(settings, sources, models, suites, history)
     published = published_asset(
         settings,

@@ -169,7 +169,8 @@ def aside(file: Path) -> Iterator[Path]:
         if place.exists() and not place.is_file():
             raise UsageError(f"{file} is not a regular file.")
         new = place.with_name(f".{place.name}.{os.getpid()}")
-        new.touch()
+        new.unlink(missing_ok=True)  # of a process of this number that was killed
+        new.touch(exist_ok=False)  # never through a link that somebody has put there
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror or error}.") from None
     try:

@@ -100,9 +100,9 @@ class SettingsFile(BaseModel):
     reporting_currency: str
     fiscal_year_start_month: int = Field(default=1, ge=1, le=12)  # the month in which the quarters and years begin
     as_of_date: date | None = None
-    late_file_days: int = Field(default=90, ge=1)  # a file at most this many days late has its day run again
+    late_file_days: int = Field(default=90, ge=1, le=10_000)  # a file at most this many days late has its day run again
     # What reading one delivered file may take; a file that takes more is refused.
-    max_reading_memory: ByteSize = Field(default=ByteSize(READING_MEMORY), ge=256_000_000)
+    max_reading_memory: ByteSize = Field(default=ByteSize(READING_MEMORY), ge=500_000_000)
     keep_runs: int = Field(default=100, ge=1)  # how many runs the UI keeps, with their logs
     # Addresses of the Dagster UI and of the pages that checks link to; by default, where `kpi dev` was last started.
     # `kpi dev` serves the pages itself if their address is on this machine.
@@ -135,7 +135,7 @@ class SettingsFile(BaseModel):
     @field_validator("ui_url", "data_docs_url", "pages_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
+        if not re.fullmatch(r"https?://\S+", value) or not value.isprintable():
             raise ValueError(f"{value!r} is not a web address like http://127.0.0.1:3001.")
         return value.rstrip("/")
 

@@ -8,7 +8,6 @@ links there, connect websockets, and give its own host name the address 127.0.0.
 """
 
 import base64
-import binascii
 import hmac
 import os
 import re
@@ -93,7 +92,7 @@ class Guard:
         scheme, _, credentials = authorization.partition(" ")
         try:
             given = base64.b64decode(credentials, validate=True).partition(b":")[2]
-        except binascii.Error:
+        except ValueError:
             return False
         return scheme.lower() == "basic" and hmac.compare_digest(given, self.password.encode())
 

@@ -16,12 +16,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from pipelines.alerts.masking import Secrets
 from pipelines.checks.suites import Severity
-from pipelines.config_files import load_yaml_model
+from pipelines.config_files import clock, load_yaml_model
 from pipelines.settings import Language
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Hours = Annotated[float, Field(gt=0)]
+Hours = Annotated[float, Field(gt=0, le=100_000)]
 When = Literal["off", "weekly", "on_change"]
 
 
@@ -142,15 +142,7 @@ Channel = Annotated[
 ]
 
 
-def _clock(value: Any) -> Any:
-    if isinstance(value, int) and 60 <= value < 24 * 60:  # YAML parses an unquoted 18:00 as a number of minutes
-        return time(value // 60, value % 60)
-    if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
-        return time.fromisoformat(value)
-    raise ValueError('expected a time of day in quotes, like "08:00".')
-
-
-TimeOfDay = Annotated[time, BeforeValidator(_clock)]
+TimeOfDay = Annotated[time, BeforeValidator(clock)]
 
 
 class OfficeHours(_Part):
@@ -239,7 +231,7 @@ class Delivery(_Part):
     connect_seconds: float = Field(default=5, gt=0)
     read_seconds: float = Field(default=10, gt=0)
     flush_seconds: float = Field(default=20, gt=0)  # for all messages of one flush
-    attempts: int = Field(default=8, ge=1)
+    attempts: int = Field(default=8, ge=1, le=100)
     first_retry_seconds: float = Field(default=60, ge=0)  # doubled after each attempt
     longest_retry_seconds: float = Field(default=3600, gt=0)
 

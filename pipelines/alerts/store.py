@@ -7,7 +7,7 @@ Does not belong here: how an incident changes (`incidents.py`), and sending (`ou
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,11 +16,12 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from pipelines.alerts.incidents import Incident
+from pipelines.damage import store_errors
 
 NoticeState = Literal["queued", "sent", "dead", "withdrawn"]
 
 _BUSY_SECONDS = 5  # a sensor that waits longer would delay other sensors
-_TABLES = """
+SCHEMA = """
 create table if not exists incidents (
     id text primary key,
     asset text not null,
@@ -127,16 +128,15 @@ class Store:
         """Everything in the block takes effect, or nothing does; other writers wait.
 
         Raises:
-            sqlite3.Error: the file cannot be used.
+            StoreError: the file cannot be used.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        try:
+        with store_errors(self.path), closing(self._open()) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma secure_delete = on")
             [(version,)] = connection.execute("pragma user_version").fetchall()
             if version == 0:
-                connection.executescript(f"begin immediate; {_TABLES} pragma user_version = 2; commit;")
+                connection.executescript(f"begin immediate; {SCHEMA} pragma user_version = 2; commit;")
             elif version == 1:
                 connection.executescript(f"begin immediate; {_NAMES_OF_VERSION_2} pragma user_version = 2; commit;")
             connection.execute("begin immediate")
@@ -146,8 +146,9 @@ class Store:
             except BaseException:
                 connection.execute("rollback")
                 raise
-        finally:
-            connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
 
 
 @dataclass

@@ -9,8 +9,10 @@ or old numbers. Their open incidents end: the findings pass and say why.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -21,7 +23,7 @@ from pipelines.alerts.run_report import RUN, days_of
 from pipelines.checks.gx.expectation_types import listed
 from pipelines.formatting import local_time
 from pipelines.ingest.late_files import unclaimed_files
-from pipelines.operations.due import due_deliveries, has_ended, is_awaited, local, newest_day, run_is_expected
+from pipelines.operations.due import due_delivery, has_ended, is_awaited, local, newest_day, run_is_expected
 from pipelines.publish.versions import published_as_of
 from pipelines.runs.history import JOB, SCHEDULE
 from pipelines.runs.processes import is_alive
@@ -37,14 +39,42 @@ def look(
     instance: dg.DagsterInstance, settings: Settings, sources: Sequence[Source], watch: Watch, now: datetime
 ) -> Report:
     """The report of a look at `now` (UTC). It does not contain what cannot be judged yet."""
-    findings = [_of_runs_under_way(instance, watch, now), *_of_the_landing_folder(settings, sources)]
-    findings += _of_what_is_expected(instance, settings, sources, watch, now)
+    findings = [*_watched(RUN, partial(_of_runs_under_way, instance, watch, now))]
+    for source in sources:
+        if not source.is_asked:
+            findings += _watched(f"landing/{source.name}", partial(_of_the_landing_folder, settings, source), source)
+    expected = partial(_of_what_is_expected, instance, settings, sources, watch, now)
+    findings += _watched(f"job/{JOB}", expected)
+    as_of = None
+    with suppress(Exception):  # the finding about published/kpi says why
+        as_of = published_as_of(settings.published_dir)
     return Report(
         report_id=f"watch {now.isoformat()}",
         at=now,
         findings=tuple(findings),
-        published_as_of=published_as_of(settings.published_dir),
+        published_as_of=as_of,
         links={"runs": f"{settings.ui_url}/runs"},
+    )
+
+
+def _watched(asset: str, find: Callable[[], Iterable[Finding]], source: Source | None = None) -> Iterator[Finding]:
+    """What there is to find about an asset, and whether it could be looked at: the others are, if it could not."""
+    reason = ""
+    try:
+        yield from find()
+    except Exception as error:  # any error: a watch that ends says nothing about anything
+        reason = f"{type(error).__name__}: {error}"
+    yield Finding(
+        asset=asset,
+        check="watched",
+        severity="critical",
+        passed=not reason,
+        message=f"the watch cannot look at it ({reason})" if reason else "the watch can look at it",
+        owner=source.owner if source else "",
+        why="As long as it cannot, nobody is notified of what goes wrong here.",
+        next_step="Correct what the message names; kpi doctor examines the whole installation",
+        runbook="docs/operations.md#the-watch-cannot-look",
+        tags=(source.name,) if source else (),
     )
 
 
@@ -106,7 +136,7 @@ def finished_runs(instance: dg.DagsterInstance, since: datetime) -> Iterator[str
         yield record.dagster_run.run_id
 
 
-def _of_runs_under_way(instance: dg.DagsterInstance, watch: Watch, now: datetime) -> Finding:
+def _of_runs_under_way(instance: dg.DagsterInstance, watch: Watch, now: datetime) -> Iterator[Finding]:
     silent = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
         run_id = record.dagster_run.run_id
@@ -114,7 +144,7 @@ def _of_runs_under_way(instance: dg.DagsterInstance, watch: Watch, now: datetime
         minutes = (now.timestamp() - last[0].event_log_entry.timestamp) / 60 if last else 0
         if minutes >= watch.silent_after_minutes:
             silent.append(f"run {run_id[:8]} has logged nothing for {minutes:.0f} min")
-    return Finding(
+    yield Finding(
         asset=RUN,
         check="silent",
         severity="critical",
@@ -128,25 +158,22 @@ def _of_runs_under_way(instance: dg.DagsterInstance, watch: Watch, now: datetime
     )
 
 
-def _of_the_landing_folder(settings: Settings, sources: Sequence[Source]) -> Iterator[Finding]:
-    """For each source, files that no run will ever read."""
-    for source in sources:
-        if source.is_asked:
-            continue
-        files = unclaimed_files(settings, [source])
-        yield Finding(
-            asset=f"landing/{source.name}",
-            check="unclaimed_files",
-            severity="warning",
-            passed=not files,
-            message=f"no run will read {listed(files, 5)}" if files else "every file belongs to a table",
-            expected="names as in the source's YAML, days since first_delivery",
-            owner=source.owner,
-            why="A file that was delivered under another name is missing in every KPI.",
-            next_step="Rename the files, correct `path` in the source's YAML, or move them out of the landing folder",
-            runbook="docs/operations.md#files-that-nobody-reads",
-            tags=("landing", source.name),
-        )
+def _of_the_landing_folder(settings: Settings, source: Source) -> Iterator[Finding]:
+    """Files of a source that no run will ever read."""
+    files = unclaimed_files(settings, [source])
+    yield Finding(
+        asset=f"landing/{source.name}",
+        check="unclaimed_files",
+        severity="warning",
+        passed=not files,
+        message=f"no run will read {listed(files, 5)}" if files else "every file belongs to a table",
+        expected="names as in the source's YAML, days since first_delivery",
+        owner=source.owner,
+        why="A file that was delivered under another name is missing in every KPI.",
+        next_step="Rename the files, correct `path` in the source's YAML, or move them out of the landing folder",
+        runbook="docs/operations.md#files-that-nobody-reads",
+        tags=("landing", source.name),
+    )
 
 
 def _of_what_is_expected(
@@ -158,27 +185,35 @@ def _of_what_is_expected(
     """
     day = newest_day(settings, now)
     idle = "" if run_is_expected(settings, _switch(instance)) else _NOBODY_WAITS
-    ended = f"no delivery is expected after {day} (setting last_delivery)" if has_ended(settings, now) else ""
-    if idle or ended:
-        for source, name, table in each_table(sources):
-            if not source.is_asked and table.empty_day == "forbidden":
-                yield _of_a_delivery(settings, source, name, day, True, idle or ended)
-        yield _of_the_schedule(settings, watch, day, True, idle or ended)
-    elif is_awaited(settings, now):
-        for due in due_deliveries(settings, sources, now):
-            said = f"the delivery of {day} has {'' if due.is_here else 'not '}arrived"
-            yield _of_a_delivery(settings, due.source, due.table_name, day, due.is_here, said)
-        if local(settings, now).time() >= watch.run_due:
-            ran = _has_run(instance, settings, day)
-            yield _of_the_schedule(settings, watch, day, ran, f"delivery day {day} has {'a' if ran else 'no'} run")
     if idle or day >= settings.first_delivery:
-        yield _of_what_is_published(published_as_of(settings.published_dir), day, watch, idle)
+        yield from _watched("published/kpi", partial(_of_what_is_published, settings, day, watch, idle))
+    ended = f"no delivery is expected after {day} (setting last_delivery)" if has_ended(settings, now) else ""
+    for source, name, _ in each_table(sources):
+        of_table = partial(_of_a_delivery, settings, source, name, day, now, idle or ended)
+        yield from _watched("/".join(TableRef(source.name, name).asset), of_table, source)
+    if idle or ended:
+        yield _of_the_schedule(settings, watch, day, True, idle or ended)
+    elif is_awaited(settings, now) and local(settings, now).time() >= watch.run_due:
+        ran = _has_run(instance, settings, day)
+        yield _of_the_schedule(settings, watch, day, ran, f"delivery day {day} has {'a' if ran else 'no'} run")
 
 
-def _of_a_delivery(settings: Settings, source: Source, table: str, day: date, is_here: bool, said: str) -> Finding:
+def _of_a_delivery(
+    settings: Settings, source: Source, table: str, day: date, now: datetime, nobody_waits: str
+) -> Iterator[Finding]:
     """Whether a table's delivery has arrived, once its source's `sla` has passed."""
+    if nobody_waits:
+        if source.is_asked or source.tables[table].empty_day == "allowed":
+            return
+        is_here, said = True, nobody_waits
+    else:
+        due = due_delivery(settings, source, table, now)
+        if due is None:
+            return
+        is_here = due.is_here
+        said = f"the delivery of {day} has {'' if is_here else 'not '}arrived"
     path = source.tables[table].path.format(delivered_on=day)
-    return Finding(
+    yield Finding(
         asset="/".join(TableRef(source.name, table).asset),
         check="late",
         severity="warning",
@@ -217,11 +252,12 @@ def _has_run(instance: dg.DagsterInstance, settings: Settings, day: date) -> boo
     return any(str(day) in days_of(record.dagster_run) for record in records)
 
 
-def _of_what_is_published(as_of: date | None, newest: date, watch: Watch, idle: str) -> Finding:
+def _of_what_is_published(settings: Settings, newest: date, watch: Watch, idle: str) -> Iterator[Finding]:
     """Whether what analysts read is old or missing, regardless of when it was built."""
+    as_of = published_as_of(settings.published_dir)
     behind = (newest - as_of).days if as_of else None
     numbers = f"published numbers are as of {as_of}, {behind} days behind {newest}" if as_of else "nothing is published"
-    return Finding(
+    yield Finding(
         asset="published/kpi",
         check="stale",
         severity="critical",

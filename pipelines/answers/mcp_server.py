@@ -306,7 +306,7 @@ def _answering(tool: Callable[_Arguments, _Given]) -> Callable[_Arguments, _Give
             return tool(*args, **kwargs)
         except QuestionError as error:
             raise ToolError(re.sub(r"--(?=[a-z])", "", str(error))) from None  # options are arguments here
-        except NotPublishedError:  # whose message names a folder
+        except (NotPublishedError, duckdb.IOException):  # whose message names a folder
             raise ToolError("Nothing is published that can be read. Run `kpi run`, then ask again.") from None
 
     return answer

@@ -7,12 +7,13 @@ Does not belong here: executing checks, or deciding which of them a publication 
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.checks.results import CheckResult
+from pipelines.damage import store_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ create table if not exists check_results (
 )
 """
 # Files from before these columns were recorded lack them.
-_ADDED = {"failing_days": "text not null default '[]'", "checked_in_run": "text"}
+ADDED = {"failing_days": "text not null default '[]'", "checked_in_run": "text"}
 # The newest results of a table, with what its checks had read: its `content`. New content replaces them.
 _KEPT = """
 create table if not exists kept_results (
@@ -65,6 +66,7 @@ delete from check_results where run_id not in (
     select run_id from check_results group by run_id order by max(result_id) desc limit ?
 )
 """
+SCHEMA = f"{_TABLE}; {_KEPT}; {_INDEX};"
 _RESULT_FIELDS = [field.name for field in fields(CheckResult)]
 
 
@@ -82,7 +84,7 @@ class CheckHistory:
         `checked_at` is an ISO time.
 
         Raises:
-            sqlite3.Error: they could not be recorded, and must not count.
+            StoreError: they could not be recorded, and must not count.
         """
         names = ["run_id", "delivered_on", "checked_at", *_RESULT_FIELDS]
         columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" for _ in names)
@@ -180,16 +182,13 @@ class CheckHistory:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
-        try:
+        with store_errors(self.path), closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
             connection.execute("pragma journal_mode = wal")
             for statement in (_TABLE, _KEPT, _INDEX):
                 connection.execute(statement)
             _bring_up_to_date(connection)
             with connection:
                 yield connection
-        finally:
-            connection.close()
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
@@ -199,12 +198,12 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     connection.execute("begin immediate")  # if two processes start, one adds the columns, and the other sees them
     with connection:
         for column in _lacks(connection):
-            connection.execute(f"alter table check_results add column {column} {_ADDED[column]}")
+            connection.execute(f"alter table check_results add column {column} {ADDED[column]}")
 
 
 def _lacks(connection: sqlite3.Connection) -> list[str]:
     there = {name for _, name, *_ in connection.execute("pragma table_info(check_results)")}
-    return [column for column in _ADDED if column not in there]
+    return [column for column in ADDED if column not in there]
 
 
 def _to_row(result: CheckResult) -> list[Any]:

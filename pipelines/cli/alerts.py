@@ -1,7 +1,6 @@
 """`kpi alerts`: list, acknowledge, mute and resolve incidents, and send notifications."""
 
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -180,7 +179,7 @@ def _alerts() -> Iterator["AlertService"]:
         settings = get_settings()
         try:
             yield AlertService.of(settings)
-        except (sqlite3.Error, OSError) as error:
+        except OSError as error:
             errors.print(f"{settings.alerts_path} cannot be used: {error}.", markup=False, style="red")
             raise typer.Exit(FAILED) from None
 

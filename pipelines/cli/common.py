@@ -11,17 +11,22 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated
 
+import duckdb
 import typer
 from rich.console import Console
 
 from pipelines.answers.questions import QuestionError
 from pipelines.config_files import ConfigError
+from pipelines.damage import REPAIR, DamagedError, first_line
 from pipelines.disk import disk_problem
 from pipelines.output import Format, UsageError
 from pipelines.settings import get_settings
 from pipelines.warehouse import NotPublishedError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+# What DuckDB raises for a file that it cannot read; other errors are ours.
+_UNREADABLE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
 
 By = Annotated[str | None, typer.Option(help="Who does this; by default the user who is logged in.")]
 Listing = Annotated[Format, typer.Option("--format", help="table or json.")]
@@ -48,7 +53,7 @@ def errors_in_words() -> Iterator[None]:
     except (ConfigError, UsageError, QuestionError) as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(USAGE) from None
-    except NotPublishedError as error:
+    except (NotPublishedError, DamagedError) as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt as interrupt:
@@ -58,6 +63,8 @@ def errors_in_words() -> Iterator[None]:
         raise
     except Exception as error:
         said = disk_problem(error, get_settings().data_dir, then="type the command again")
+        if said is None and isinstance(error, _UNREADABLE):
+            said = f"{first_line(error)}. If no other process is using that file, repair it: {REPAIR}."
         if said is None:
             raise
         errors.print(said, markup=False, style="red")

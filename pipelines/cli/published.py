@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from pipelines.answers.periods import Choice, Comparison, Grain
 from pipelines.cli.common import FAILED, Listing, console, errors, errors_in_words, is_json
 from pipelines.config_files import ConfigError
-from pipelines.output import Excel, Format, Target
+from pipelines.output import Excel, Format, Target, UsageError
 from pipelines.settings import Language, get_settings
 
 app = typer.Typer()
@@ -104,12 +104,21 @@ def sql(
     everything: Annotated[
         bool, typer.Option("--all", help="Print all rows. Other formats always contain all rows.")
     ] = False,
+    seconds: Annotated[float, typer.Option(min=0.001, help="How long the query and its output may take.")] = 300,
+    memory: Annotated[
+        str | None, typer.Option(help="What they may take, like 500MB; default: half of this machine's, at most 4GB.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")] = False,
 ) -> None:
     """Run a query on the published file. The query cannot read anything else or change anything."""
     from pipelines.cli.printing.query import run_sql
 
     with errors_in_words():
-        run_sql(get_settings().published_dir, query, Target.of(output, to, excel), None if everything else limit)
+        target = Target.of(output, to, excel)
+        if to and to.is_file() and not force:
+            raise UsageError(f"{to} exists. Write to another file, or replace it: --force")
+        rows = None if everything else limit
+        run_sql(get_settings().published_dir, query, target, rows, seconds, memory)
 
 
 @app.command()

@@ -7,16 +7,18 @@ Does not belong here: what follows from them (`standing.py`).
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
+from pipelines.damage import store_errors
+
 Stage = Literal["raw", "staging"]
 
 _BUSY_SECONDS = 30
-_TABLES = """
+SCHEMA = """
 create table if not exists verdicts (
     source text not null,
     table_name text not null,
@@ -190,14 +192,11 @@ class DeliveryStore:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
-        try:
+        with store_errors(self.path), closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
             connection.execute("pragma journal_mode = wal")
-            connection.executescript(_TABLES)
+            connection.executescript(SCHEMA)
             with connection:
                 yield connection
-        finally:
-            connection.close()
 
 
 def _failures(stored: dict[str, str] | list[str]) -> dict[str, str]:

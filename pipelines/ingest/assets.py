@@ -10,6 +10,7 @@ from itertools import chain
 import dagster as dg
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import DamagedError
 from pipelines.deliveries.standing import Standing
 from pipelines.disk import disk_problems_as_failures
 from pipelines.ingest.connectors import UnreachableError, fetch
@@ -92,7 +93,7 @@ def _raw_asset(
                     break
                 except MissingDeliveryError as error:
                     missing[day] = str(error)
-                except DeliveryError as error:
+                except (DeliveryError, DamagedError) as error:
                     refused[day] = [str(error)]
         for day, waited_for in _waited_for(settings, source, table_name, table, missing, refused).items():
             problems += waited_for

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from pipelines.ingest.json_arrays import MOST_CHARACTERS
-from pipelines.ingest.workbooks import WorkbookError, unpacked_bytes
+from pipelines.ingest.workbooks import WorkbookError, first_line, unpacked_bytes
 from pipelines.sources import Table
 
 _DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -77,7 +77,7 @@ def admit(path: Path, table: Table, label: str, landing_dir: Path, scratch: Path
         is_plain = _check_text(path, table, label, copy_to)
     except (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise DeliveryError(
-            f"{label}: the archive is damaged or truncated ({_first_line(error)}). Have it delivered again."
+            f"{label}: the archive is damaged or truncated ({first_line(error)}). Have it delivered again."
         ) from None
     return Admitted(copy_to or path, label, is_plain)
 
@@ -261,7 +261,3 @@ def _writer(path: Path | None) -> Iterator[IO[str] | None]:
     else:
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -3,6 +3,8 @@
 Belongs here: where an element ends. Does not belong here: what it says (`readers.py`).
 """
 
+import contextlib
+import json
 import re
 from collections.abc import Iterator
 from typing import IO
@@ -10,6 +12,8 @@ from typing import IO
 MOST_CHARACTERS = 16_000_000  # of one element, as of one row of any format
 
 _CHUNK = 1 << 20
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
+_VALUE = re.compile(r"\S")
 # What decides where an element ends. The group is empty or a backslash where a text goes on behind what was read.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+("|\\?\Z)|[\[\]{},]', re.DOTALL)
 
@@ -27,6 +31,9 @@ def elements(text: IO[str]) -> Iterator[tuple[int, str]]:
     buffer, begins, line = _up_to_array(text)
     at, depth, number = begins, 1, 1
     while depth:
+        if at == begins and (value := _VALUE.search(buffer, at)):
+            with contextlib.suppress(ValueError, RecursionError):  # but nearly every element is JSON, and read whole
+                _, at = _DECODER.raw_decode(buffer, value.start())
         token = _TOKEN.search(buffer, at)
         if token is None or token[1] in ("", "\\"):  # the rest has not been read
             if len(buffer) - begins > MOST_CHARACTERS:
@@ -41,8 +48,9 @@ def elements(text: IO[str]) -> Iterator[tuple[int, str]]:
         if depth > 1 or (depth == 1 and token[0] != ","):
             continue
         element = buffer[begins : token.start()]
+        blank = len(element) - len(element.lstrip())
         if depth or number > 1 or element.strip():
-            yield line, element
+            yield line + element.count("\n", 0, blank), element.strip()
         line += element.count("\n")
         begins, number = at, number + 1
         if token[0] == "}":

@@ -27,10 +27,11 @@ import duckdb
 from filelock import FileLock
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import REPAIR, DamagedError, first_line
 from pipelines.disk import disk_problem, sync
 from pipelines.formatting import counted
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, StillArrivingError, admit, check_name, sha256_of
-from pipelines.ingest.readers import READING_COLUMNS, Delivered, iter_columns, read_delivery
+from pipelines.ingest.readers import READING_COLUMNS, Delivered, iter_columns, needs_more, read_delivery
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Source, Table, each_table
 from pipelines.sql import quote_name, quote_path, quote_pattern, quote_text
@@ -38,6 +39,8 @@ from pipelines.tables import day_of, raw_days, raw_file
 from pipelines.warehouse import READING_MEMORY, in_memory
 
 READER_VERSION = "2"  # raw files of an older version are rebuilt when their day is run again
+
+_ROWS_OF_GROUP, _FEWEST_ROWS_OF_GROUP = 122_880, 2_048  # DuckDB's usual size, and its smallest
 
 HISTORY, SKIPPED_ROWS = "history", "skipped_rows"  # keys in the metadata of raw files
 FEW_ROWS = 10  # files with fewer rows may be equal on two days by chance
@@ -248,7 +251,14 @@ def land(
             outcome: Outcome = "unchanged"
         else:
             stays_history = bool(history_days(database, [target])) if before else is_history
-            _write(connection, reads, made_from, table, delivered_on, target, scratch, stays_history)
+            try:
+                _write(connection, reads, made_from, table, delivered_on, target, scratch, stays_history)
+            except duckdb.OutOfMemoryException:
+                reasons = {label: str(needs_more(label, memory)) for label in delivered}
+                if quarantine:
+                    for label, reason in reasons.items():
+                        quarantine.take(landing_dir / label, reason, source, table_name, delivered_on)
+                raise DeliveryError("\n".join(reasons.values())) from None
             outcome = "restated" if before else "landed" if reads else "empty day"
         content = _content(connection, target, table)
         _remember_files(content.rows_of_files, target, delivered_on, scratch)
@@ -450,13 +460,19 @@ def _replace(
     metadata = {"made_from": json.dumps(asdict(made_from)), SKIPPED_ROWS: str(made_from.skipped_rows)}
     metadata |= {HISTORY: "true"} if is_history else {}
     entries = ", ".join(f"{key}: {quote_text(value)}" for key, value in metadata.items())
-    connection.execute(
-        f"""
-        copy (select *, timestamp '{loaded_at.isoformat(" ")}' as _loaded_at from ({query}))
-        to {quote_path(aside)}
-        (format parquet, compression zstd, kv_metadata {{{entries}}})
-        """
-    )
+    for rows in (_ROWS_OF_GROUP, _FEWEST_ROWS_OF_GROUP):
+        try:
+            connection.execute(
+                f"""
+                copy (select *, timestamp '{loaded_at.isoformat(" ")}' as _loaded_at from ({query}))
+                to {quote_path(aside)}
+                (format parquet, compression zstd, row_group_size {rows}, kv_metadata {{{entries}}})
+                """
+            )
+            break
+        except duckdb.OutOfMemoryException:  # a group is in memory as a whole, and rows may be long
+            if rows == _FEWEST_ROWS_OF_GROUP:
+                raise
     sync(aside)
     target.parent.mkdir(exist_ok=True)
     aside.replace(target)
@@ -471,11 +487,21 @@ def _no_rows(table: Table) -> str:
 
 
 def _made_from(connection: duckdb.DuckDBPyConnection, target: Path) -> MadeFrom | None:
-    """What the raw file at `target` was made from, according to its metadata; None if there is no file."""
+    """What the raw file at `target` was made from, according to its metadata; None if there is no file.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
     if not target.exists():
         return None
     metadata = f"parquet_kv_metadata({quote_pattern(target)})"
-    found = connection.execute(f"select decode(value) from {metadata} where decode(key) = 'made_from'").fetchone()
+    try:
+        found = connection.execute(f"select decode(value) from {metadata} where decode(key) = 'made_from'").fetchone()
+    except duckdb.Error as error:  # only the files that were delivered can replace it, all of them
+        raise DamagedError(
+            f"{target} cannot be read: {first_line(error)}. Move it aside ({REPAIR}), then: "
+            f"kpi run --date {day_of(target)}."
+        ) from None
     return MadeFrom(**json.loads(found[0])) if found else None
 
 

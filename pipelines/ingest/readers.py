@@ -29,8 +29,8 @@ import duckdb
 from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
 from pipelines.ingest.gate import Admitted, DeliveryError, too_large
-from pipelines.ingest.json_arrays import JsonArrayError, elements
-from pipelines.ingest.workbooks import WorkbookError, rows_of_sheet
+from pipelines.ingest.json_arrays import MOST_CHARACTERS, JsonArrayError, elements
+from pipelines.ingest.workbooks import WorkbookError, first_line, rows_of_sheet
 from pipelines.sources import Table, folded
 from pipelines.sql import quote_name, quote_pattern, quote_text
 from pipelines.warehouse import READING_MEMORY, SPILLED_PER_MEMORY
@@ -48,8 +48,11 @@ _MAX_COLUMNS = 1_000
 _MAX_NAME = 1_000  # characters in the name of a column
 # What is in memory as Python's objects at one time; a row may be larger, up to the limit of the gate.
 _ROWS_AT_ONCE, _CELLS_AT_ONCE, _CHARACTERS_AT_ONCE = 100_000, 1_000_000, 16_000_000
+_MOST_LINES = 100_000  # of a row with line breaks in quoted cells
 _MOST_LINES_ABOVE = 20  # among which a header is looked for
 _MAX_CELL_CHARACTERS = 2_000_000  # as in DuckDB's reader
+
+MAX_JSON_CHARACTERS = 4_000_000  # of a row; as Python's objects, it is up to thirty times as large
 
 csv.field_size_limit(_MAX_CELL_CHARACTERS)
 
@@ -92,22 +95,27 @@ def read_delivery(
         # Read to the end here, where every error is an error of this file.
         connection.execute(f"create or replace temp table {rows} as {query}")
     except (MemoryError, duckdb.OutOfMemoryException):
-        raise DeliveryError(
-            f"{file.label}: reading it takes more memory or temporary files than `max_reading_memory` in kpi.yml "
-            f"allows ({memory / 1e9:g} GB, and {SPILLED_PER_MEMORY} times that on disk). Have it delivered in several "
-            "files, or raise the setting."
-        ) from None
+        raise needs_more(file.label, memory) from None
     except (DeliveryError, duckdb.FatalException):
         raise
     except Exception as error:  # any error that a library raises on a damaged file
         raise DeliveryError(
-            f"{file.label}: cannot be read as {table.format}: {_first_line(error)}. "
+            f"{file.label}: cannot be read as {table.format}: {first_line(error)}. "
             "Have the file delivered again, or correct `format` in the source's YAML."
         ) from error
     _fill_missing(connection, rows, file, table)
     skipped = _skip_rows(connection, rows, file, table)
     _empty_unreadable(connection, rows)
     return Delivered(f"select * from {rows}", skipped)
+
+
+def needs_more(label: str, memory: int) -> DeliveryError:
+    """The refusal of a file of which reading takes more than `memory` bytes."""
+    return DeliveryError(
+        f"{label}: reading it takes more than `max_reading_memory` in kpi.yml allows ({memory / 1e9:g} GB, and "
+        f"{SPILLED_PER_MEMORY} times that in temporary files). Have it delivered in several files, or raise the "
+        "setting."
+    )
 
 
 def _skip_rows(connection: duckdb.DuckDBPyConnection, rows: str, file: Admitted, table: Table) -> int:
@@ -290,7 +298,11 @@ def _rows_above_header(rows: Iterable[Sequence[str | None]], table: Table) -> in
 def _read_csv_fast(
     connection: duckdb.DuckDBPyConnection, file: Admitted, table: Table, header: list[str], skipped: int
 ) -> str | None:
-    """The rows as DuckDB reads them; None if it would skip any, since it numbers only the rows that it keeps."""
+    """The rows as DuckDB reads them; None if it cannot read one of them.
+
+    It could skip such a row, but it numbers only the rows that it keeps, and it describes each superfluous cell with a
+    copy of the row: a row of 200 kB would take minutes.
+    """
     columns = ", ".join(f"{quote_text(column)}: 'VARCHAR'" for column in header)
     name = f"csv_{_unique(file.label)}"
     try:
@@ -301,16 +313,13 @@ def _read_csv_fast(
                 {quote_pattern(file.path)}, columns = {{{columns}}}, header = true, auto_detect = false,
                 hive_partitioning = false,
                 delim = {quote_text(table.delimiter)}, quote = '"', escape = '"', strict_mode = true,
-                null_padding = false, skip = {skipped},
-                store_rejects = true, rejects_table = '{name}_rejects', rejects_scan = '{name}_scan', rejects_limit = 1
+                null_padding = false, skip = {skipped}
             )
             """
         )
     except (duckdb.OutOfMemoryException, duckdb.FatalException):
         raise
-    except duckdb.Error:  # mixed line endings
-        return None
-    if connection.execute(f"select 1 from {name}_rejects limit 1").fetchone():
+    except duckdb.Error:  # a row that does not match the header, or mixed line endings
         return None
     return f"select *, rowid + {skipped + 2} as _row_number, {_READABLE} from {name}"
 
@@ -322,7 +331,7 @@ def _csv_rows(lines: IO[str], delimiter: str, skipped: int) -> Iterator[Row]:
     width = len(next(reader))
     number = skipped + 1
     while True:
-        source.taken.clear()
+        source.clear()
         try:
             cells = next(reader)
         except StopIteration:
@@ -351,7 +360,13 @@ class _Rewindable:
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
         self._returned: list[str] = []
+        self._characters = 0
         self.taken: list[str] = []
+
+    def clear(self) -> None:
+        """Forget the lines taken so far."""
+        self.taken.clear()
+        self._characters = 0
 
     def __iter__(self) -> "_Rewindable":
         return self
@@ -359,6 +374,9 @@ class _Rewindable:
     def __next__(self) -> str:
         line = self._returned.pop() if self._returned else next(self._lines)
         self.taken.append(line)
+        self._characters += len(line)
+        if self._characters > MOST_CHARACTERS or len(self.taken) > _MOST_LINES:
+            raise ValueError(f"a row has more than {MOST_CHARACTERS:,} characters or {_MOST_LINES:,} lines")
         return line
 
     def give_back(self, lines: Sequence[str]) -> None:
@@ -408,7 +426,7 @@ def _read_json(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Tab
         with _open_text(file.path) as text:
             for number, (line, element) in enumerate(elements(text), start=1):
                 try:
-                    yield _json_value(number, element.strip())
+                    yield _json_value(number, element)
                 except json.JSONDecodeError as error:
                     raise JsonArrayError(f"row {line + error.lineno - 1}: not valid JSON: {error.msg}") from None
 
@@ -429,6 +447,8 @@ def _json_line(number: int, line: str) -> "_Found":
 
 
 def _json_value(number: int, text: str) -> "_Found":
+    if len(text) > MAX_JSON_CHARACTERS:
+        return number, None, text, f"has more than {MAX_JSON_CHARACTERS:,} characters"
     try:
         value = _JSON.decode(text)
     except RecursionError:
@@ -513,8 +533,7 @@ def _read_excel(connection: duckdb.DuckDBPyConnection, file: Admitted, table: Ta
         )
     except WorkbookError as error:
         raise DeliveryError(
-            f"{file.label}: {error}. Have the file delivered again, or correct `sheet` and `max_bytes` in the source's "
-            "YAML."
+            f"{file.label}: {error}. Have the file delivered again, or correct the source's YAML."
         ) from None
 
 
@@ -607,10 +626,6 @@ def _no_object(value: Any) -> str:
 
 def _json_name(value: Any) -> str:
     return {dict: "object", list: "array", str: "text or number", bool: "boolean"}.get(type(value), "null")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _unique(label: str) -> str:

@@ -10,6 +10,7 @@ and then the limit is the operating system's. The process starts with this file,
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,7 @@ def unpacked_bytes(path: Path) -> int:
         with zipfile.ZipFile(path) as archive:
             return sum(part.file_size for part in archive.infolist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise WorkbookError(f"not an Excel workbook: {error}") from None
+        raise WorkbookError(f"not an Excel workbook: {first_line(error)}") from None
 
 
 def rows_of_sheet(path: Path, sheet: str | None, max_bytes: int, memory: int) -> Iterator[Cells]:
@@ -82,6 +83,12 @@ def excel_text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
+def first_line(error: Exception) -> str:
+    """What a library says about a damaged file, without what it quotes: that may be a cell."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"""(['"]).*\1""", "'…'", line)
+
+
 def _rows(path: Path, sheet: str | None, max_bytes: int) -> Iterator[Cells]:
     characters, last = 0, 0
     for number, cells in _numbered_rows(path, sheet):
@@ -104,15 +111,18 @@ def _numbered_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, Cells]]
     # The library's own loop makes every empty row and cell up to the last, two thousand million if a sheet says so.
     from openpyxl.worksheet._reader import WorkSheetParser
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.simplefilter("ignore")  # of styles and dates; they would be printed between the lines of a run
         try:
-            workbook = load_workbook(path, read_only=True, data_only=True, keep_links=False)
+            file = stack.enter_context(path.open("rb"))  # by its path, the library would ask for a certain ending
+            workbook = load_workbook(file, read_only=True, data_only=True, keep_links=False)
         except (InvalidFileException, KeyError, ValueError) as error:
-            raise WorkbookError(f"not an Excel workbook: {error}") from None
+            raise WorkbookError(f"not an Excel workbook: {first_line(error)}") from None
         with contextlib.closing(workbook):
             if sheet and sheet not in workbook.sheetnames:
-                raise WorkbookError(f"has no sheet {sheet!r}. Its sheets: {', '.join(workbook.sheetnames)}")
+                raise WorkbookError(
+                    f"has no sheet {sheet!r}. Its sheets: {', '.join(workbook.sheetnames)}; `sheet` says which is read"
+                )
             chosen = workbook[sheet] if sheet else workbook.worksheets[0]
             with workbook._archive.open(chosen._worksheet_path) as xml:
                 parser = WorkSheetParser(
@@ -150,9 +160,9 @@ def _main(path: str, sheet: str, max_bytes: str, memory: str) -> None:
     except WorkbookError as error:
         problem = str(error)
     except Exception as error:  # whatever the library raises on a damaged part, which may be a lack of memory as well
-        if isinstance(error, MemoryError) or "out of memory" in str(error):
+        if isinstance(error, (MemoryError, SystemError)) or "out of memory" in str(error):
             sys.exit(_NEEDS_MORE)
-        problem = (str(error).splitlines() or [type(error).__name__])[0]
+        problem = first_line(error)
     else:
         return
     print(problem, end="", file=sys.stderr)

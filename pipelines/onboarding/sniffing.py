@@ -15,30 +15,35 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
+from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, cast, get_args
+from typing import IO, Any, Literal, NamedTuple, cast, get_args
 
 import duckdb
 
 from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import Admitted, DeliveryError
-from pipelines.ingest.readers import read_delivery
-from pipelines.ingest.workbooks import excel_text
+from pipelines.ingest.json_arrays import JsonArrayError, elements
+from pipelines.ingest.readers import MAX_JSON_CHARACTERS, needs_more, read_delivery
+from pipelines.ingest.workbooks import excel_text, first_line, rows_of_sheet
 from pipelines.onboarding.cells import MAX_UNREADABLE_SHARE
 from pipelines.onboarding.columns import Column, describe_columns
 from pipelines.onboarding.no_records import no_records
 from pipelines.sources import Table
-from pipelines.sql import quote_name
-from pipelines.warehouse import in_memory
+from pipelines.sql import quote_name, quote_pattern
+from pipelines.warehouse import READING_MEMORY, sandboxed
 
 MAX_ROWS = 100_000  # the number of rows of a file that are read
 _MOST_LINES_ABOVE = 20
 _MOST_BELOW = 20
-MAX_BYTES = 100_000_000  # the number of bytes of a text file that are read; a JSON array is read whole
+MAX_BYTES = 100_000_000  # the number of bytes of a text file that are read; what is beyond is not looked at
+MAX_UNPACKED = 4_000_000_000
+_LOOKED_AT = 5_000_000  # characters in which the delimiter is looked for
+_MOST_CELLS, _MOST_NAMES = 5_000_000, 100_000
 DELIMITERS = ",;\t|"
 
 Format = Literal["csv", "whitespace", "json", "jsonl", "parquet", "excel"]
@@ -139,8 +144,8 @@ def _unpacked(path: Path) -> Iterator[tuple[Path, Literal["", "gzip", "zip"]]]:
             if is_zip:
                 _unzip(path, plain)
             else:
-                with gzip.open(path) as packed, plain.open("wb") as file:
-                    shutil.copyfileobj(packed, file)
+                with gzip.open(path) as packed:
+                    _unpack(cast(IO[bytes], packed), plain, path.name)
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
             raise UnrecognisedError(
                 f"{path.name}: cannot be unpacked: {error}. It is truncated or has a password; have it sent again."
@@ -159,8 +164,16 @@ def _unzip(path: Path, plain: Path) -> None:
         if "xl/workbook.xml" in names:  # a workbook without the ending of one
             shutil.copyfile(path, plain)
             return
-        with archive.open(names[0]) as packed, plain.open("wb") as file:
-            shutil.copyfileobj(packed, file)
+        with archive.open(names[0]) as packed:
+            _unpack(packed, plain, path.name)
+
+
+def _unpack(packed: IO[bytes], plain: Path, label: str) -> None:
+    with plain.open("wb") as file:
+        while piece := packed.read(1 << 20):
+            file.write(piece)
+            if file.tell() > MAX_UNPACKED:
+                raise UnrecognisedError(f"{label}: unpacks to more than {MAX_UNPACKED:,} bytes. Give a smaller file.")
 
 
 def _binary_format(start: bytes, label: str) -> Literal["parquet", "excel"] | None:
@@ -196,20 +209,25 @@ class _Shape(NamedTuple):
 def _binary_shape(path: Path, label: str, format_: Literal["parquet", "excel"]) -> _Shape:
     if format_ == "parquet":
         try:
-            with in_memory() as database:
-                described = database.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
+            with sandboxed(path.parent) as database:
+                parquet = f"read_parquet({quote_pattern(path)})"
+                described = database.execute(f"describe select * from {parquet}").fetchall()
         except duckdb.Error:
             raise UnrecognisedError(f"{label}: is not a complete Parquet file. Have it sent again.") from None
         return _Shape(format_, [name for name, *_ in described])
     from openpyxl import load_workbook
 
     try:
+        rows = rows_of_sheet(path, None, MAX_UNPACKED, READING_MEMORY // 2)  # which ends where it takes too much
+        start = [_without_end(row) for row in islice(rows, _MOST_LINES_ABOVE + 1)]
         with path.open("rb") as file:
-            workbook = load_workbook(file, read_only=True, data_only=True)
-            start = [_without_end(row) for row in islice(workbook.worksheets[0].values, _MOST_LINES_ABOVE + 1)]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise UnrecognisedError(f"{label}: is not an Excel workbook: {error}. Save it as .xlsx or CSV.") from None
-    names = workbook.sheetnames
+            names = load_workbook(file, read_only=True, data_only=True, keep_links=False).sheetnames
+    except MemoryError:
+        raise UnrecognisedError(str(needs_more(label, READING_MEMORY))) from None
+    except Exception as error:  # whatever the library raises on a damaged file
+        raise UnrecognisedError(
+            f"{label}: is not an Excel workbook: {first_line(error)}. Save it as .xlsx or CSV."
+        ) from None
     notes: list[str] = []
     if len(names) > 1:
         notes.append(f"Only the first sheet, {names[0]}, is read; the sheets are {', '.join(names)}.")
@@ -252,15 +270,21 @@ def _text_shape(plain: Path, label: str, encoding: str | None, copy: Path) -> tu
     with plain.open("rb") as file:
         content = file.read(MAX_BYTES)
         is_array = content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \r\n\t").startswith(b"[")
-        if is_array:
-            content += file.read()
-    if len(content) < plain.stat().st_size:  # cut after the last whole line
-        content = content[: content.rindex(b"\n") + 1]
+    is_cut = len(content) < plain.stat().st_size
+    if is_cut:  # after the last whole line, or element
+        content = content[: content.rfind(b"}" if is_array else b"\n") + 1]
+        if not content:
+            raise UnrecognisedError(
+                f"{label}: its first line has more than {MAX_BYTES:,} bytes. Have it sent with a line for each row."
+            )
         ends = _last_byte(plain)
     else:
         ends = content.rstrip(b"\x00")[-1:]
     encoding_, notes = _encoding(content, label, encoding)
     text = content.decode("utf-8-sig" if encoding_ == "utf-8" else encoding_)
+    del content
+    if is_cut and is_array:
+        text = f"[{','.join(_whole_elements(text))}]"
     shape = (_json_shape if text.lstrip()[:1] in ("{", "[") else _delimited_shape)(text, label)
     copy.write_text(text, encoding="utf-8", newline="")
     return shape._replace(
@@ -269,6 +293,12 @@ def _text_shape(plain: Path, label: str, encoding: str | None, copy: Path) -> tu
         last_line_end="required" if ends in (b"\n", b"\r") or shape.format == "json" else "optional",
         is_plain=not any(odd in text for odd in ("\0", "\n\n", "\n\r\n", "\r\r")),
     ), copy
+
+
+def _whole_elements(text: str) -> Iterator[str]:
+    """The elements of the beginning of a JSON array."""
+    with suppress(JsonArrayError):
+        yield from (element for _, element in elements(StringIO(text)))
 
 
 def _last_byte(path: Path) -> bytes:
@@ -289,6 +319,10 @@ def _encoding(content: bytes, label: str, told: str | None) -> tuple[Encoding, t
             raise UnrecognisedError(f"{label}: is not {told}: {error}. Choose another with --encoding.") from None
         return cast(Encoding, told), ()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            content.decode("utf-16")
+        except UnicodeError as error:
+            raise UnrecognisedError(f"{label}: is not whole UTF-16: {error}. Have it sent again.") from None
         return "utf-16", ()
     if b"\x00" in content[:10_000]:
         raise UnrecognisedError(
@@ -328,34 +362,56 @@ def _old_encoding(content: bytes) -> tuple[Encoding, tuple[str, ...]]:
 
 
 def _json_shape(text: str, label: str) -> _Shape:
-    format_: Format = "jsonl"
-    if text.lstrip().startswith("["):
-        format_ = "json"
-        try:
-            records = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UnrecognisedError(
-                f"{label}: line {error.lineno}: not valid JSON: {error.msg}. Have it sent again."
-            ) from None
-    else:
-        records = []
-        for number, line in enumerate(text.splitlines()[:MAX_ROWS], start=1):
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError as error:
+    is_array = text.lstrip().startswith("[")
+    counts: Counter[str] = Counter()  # in how many records a name occurs
+    records = 0
+    no_records_in = f"{label}: expected JSON objects, one per row. Have it sent as a list of records."
+    try:
+        for record in islice(_values(text, label, is_array), MAX_ROWS):
+            if not isinstance(record, dict):
                 raise UnrecognisedError(
-                    f"{label}: line {number}: not valid JSON: {error.msg}. "
-                    "Write one record per line, or the whole file as one array of records."
-                ) from None
-    if not records or not all(isinstance(record, dict) for record in records):
-        raise UnrecognisedError(f"{label}: expected JSON objects, one per row. Have it sent as a list of records.")
-    header = list(dict.fromkeys(name for record in records for name in record))
-    always = set(header).intersection(*records)
-    return _Shape(format_, header, optional_columns=tuple(name for name in header if name not in always))
+                    f"{label}: expected JSON objects, one per row. Have it sent as a list of records."
+                )
+            counts.update(record.keys())
+            records += 1
+            if len(counts) > _MOST_NAMES:
+                raise UnrecognisedError(f"{label}: has more than {_MOST_NAMES:,} names. Have it sent as records.")
+    except JsonArrayError as error:
+        raise UnrecognisedError(f"{label}: {error}. Have it sent again.") from None
+    if not records:
+        raise UnrecognisedError(no_records_in)
+    optional = tuple(name for name, count in counts.items() if count < records)
+    return _Shape("json" if is_array else "jsonl", list(counts), optional_columns=optional)
+
+
+def _values(text: str, label: str, is_array: bool) -> Iterator[Any]:
+    """The values of a JSON array or of JSON lines, without those that will be unreadable rows."""
+    texts = elements(StringIO(text)) if is_array else enumerate(_lines(text), start=1)
+    advice = (
+        "Have it sent again." if is_array else "Write one record per line, or the whole file as one array of records."
+    )
+    for number, line in texts:
+        try:
+            if len(line) <= MAX_JSON_CHARACTERS:
+                yield json.loads(line, parse_int=str)  # a long number is no number for Python
+        except RecursionError:
+            continue
+        except json.JSONDecodeError as error:
+            at = number + error.lineno - 1
+            raise UnrecognisedError(f"{label}: line {at}: not valid JSON: {error.msg}. {advice}") from None
+
+
+def _lines(text: str) -> Iterator[str]:
+    at = 0
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        yield text[at:end]
+        at = end + 1
 
 
 def _delimited_shape(text: str, label: str) -> _Shape:
-    lines = text.splitlines()[:1000]
+    lines = text[:_LOOKED_AT].splitlines()[:1000]
     names_delimiter = bool(re.fullmatch(r'"?sep=.?"?', lines[0].strip()))  # a line of Excel, which is always skipped
     lines = lines[names_delimiter:] or [""]
     share, _, delimiter = _best_delimiter(lines)
@@ -431,14 +487,18 @@ def _describe(
     )
     names = ", ".join(quote_name(name) for name in shape.header)
     try:
-        with in_memory() as database:
+        with sandboxed(plain.parent) as database:
             query, _ = read_delivery(database, Admitted(plain, label, shape.is_plain), table)
             broken = database.execute(
                 f"select _row_number, _problem, _unreadable_row from ({query}) where _problem is not null order by 1"
             ).fetchall()
+            size = " + ".join(f"coalesce(strlen({quote_name(name)}), 0)" for name in shape.header)
             rows = database.execute(
-                f"select {names}, _row_number from ({query}) where _problem is null "
-                f"order by _row_number limit {MAX_ROWS}"
+                f"select {names}, _row_number from ("
+                f"select *, sum({size}) over (order by _row_number rows unbounded preceding) as _size_so_far "
+                f"from ({query}) where _problem is null order by _row_number "
+                f"limit {min(MAX_ROWS, _MOST_CELLS // len(shape.header))}) "
+                f"where _size_so_far <= {MAX_BYTES} order by _row_number"
             ).fetchall()
     except DeliveryError as error:
         raise UnrecognisedError(str(error)) from None

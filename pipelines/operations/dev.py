@@ -146,7 +146,7 @@ def _start(module: str, *arguments: str, password: str = "") -> subprocess.Popen
     the password.
     """
     environment = {**os.environ, "DAGSTER_IS_DEV_CLI": "1", PASSWORD_VARIABLE: password}
-    command = [sys.executable, "-m", module, *arguments]
+    command = [sys.executable, "-m", "pipelines.operations.child", str(os.getpid()), module, *arguments]
     return subprocess.Popen(command, cwd=PROJECT_DIR, env=environment, process_group=0)
 
 

@@ -1,8 +1,8 @@
-"""Examines the installation itself: programs, settings, disk, permissions, ports, leftovers, clock.
+"""Examines the installation itself: programs, settings, disk, permissions, ports, leftovers, damaged files, clock.
 
 Belongs here: the examination, and the remedy for each problem. This module repairs nothing and writes nothing.
-Does not belong here: the state of the data and the daily run (`status.py`), and whether Dagster can load every
-definition (`kpi validate`, which takes longer).
+Does not belong here: which files are damaged, and repairing them (`repair.py`); the state of the data and the daily run
+(`status.py`); whether Dagster can load every definition (`kpi validate`, which takes longer).
 """
 
 import getpass
@@ -10,10 +10,8 @@ import os
 import platform
 import re
 import shutil
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -22,7 +20,6 @@ from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import duckdb
 from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 
@@ -31,14 +28,13 @@ from pipelines.checks.suites import load_suites
 from pipelines.config_files import ConfigError
 from pipelines.formatting import counted
 from pipelines.holidays import public_holidays
+from pipelines.operations.repair import Topic, damages
 from pipelines.publish.events import load_events
-from pipelines.publish.versions import Version, versions
-from pipelines.runs.history import DagsterHistory, HistoryError
+from pipelines.publish.versions import versions
 from pipelines.runs.processes import is_alive, listener
 from pipelines.settings import PROJECT_DIR, Settings
-from pipelines.sources import enabled_sources
+from pipelines.sources import Source, enabled_sources
 from pipelines.transform.project import DBT
-from pipelines.warehouse import reader
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -89,7 +85,7 @@ def examine(load: Callable[[], Settings], now: datetime) -> Diagnosis:
         return Diagnosis((*found, Found("fail", "settings", str(error), remedy)), is_misconfigured=True)
     configured = [*_configuration(settings)]
     found += configured
-    for look in (_disk, _permissions, _ports, _lock, _leftovers, _records, _published_file):
+    for look in (_disk, _permissions, _ports, _lock, _leftovers, _damaged):
         found += look(settings)
     found += _clock(settings, now)
     return Diagnosis(tuple(found), is_misconfigured=any(item.level == "fail" for item in configured))
@@ -242,7 +238,7 @@ def _lock(settings: Settings) -> Iterator[Found]:
         yield Found("ok", "writer", "no process is writing the warehouse")
         return
     said_by = settings.warehouse_path.with_suffix(".writer")
-    writer = said_by.read_text(encoding="utf-8") if said_by.exists() else "an unknown process"
+    writer = said_by.read_text(encoding="utf-8", errors="replace") if said_by.exists() else "an unknown process"
     named = next((part for part in writer.split(", ") if part.startswith("process ")), "")
     process = int(named.removeprefix("process ")) if named.removeprefix("process ").isdigit() else None
     if process is not None and not is_alive(process):
@@ -288,79 +284,56 @@ def _leftovers(settings: Settings) -> Iterator[Found]:
         )
     else:
         yield Found("ok", "leftovers", "killed processes have left nothing behind")
-    journal = settings.warehouse_path.with_name(f"{settings.warehouse_path.name}.wal")
-    if journal.exists():
-        yield Found(
-            "warn",
-            "leftovers",
-            f"{journal}: the last process that wrote the warehouse was killed",
-            "The next run recovers it. If the warehouse does not open then, delete both; kpi run rebuilds it from raw",
-        )
 
 
-def _records(settings: Settings) -> Iterator[Found]:
-    """The SQLite files in which alerts, checks, deliveries and Dagster store their data."""
-    problems = []
-    files = sorted(settings.data_dir.glob("*.sqlite"))
-    for file in files:
-        try:
-            with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
-                connection.execute("select count(*) from sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            problems.append(f"{file} cannot be read: {error}")
-    history = DagsterHistory(settings.dagster_home)
+def _damaged(settings: Settings) -> Iterator[Found]:
+    """What of the files in the data folder cannot be read, and for each kind of file, that all can."""
+    damaged = list(damages(settings, _sources(settings)))
+    for topic, well in _WELL.items():
+        yield from (Found("fail", topic, damage.said, damage.remedy) for damage in damaged if damage.topic == topic)
+        if not any(damage.topic == topic for damage in damaged):
+            yield Found("ok", topic, well(settings))
+
+
+def _sources(settings: Settings) -> list[Source]:
     try:
-        history.runs(limit=1)
-        history.switch()
-    except HistoryError as error:
-        problems.append(str(error).rstrip("."))
-    if problems:
-        yield Found(
-            "fail",
-            "records",
-            "\n".join(problems),
-            "Restore it from a backup, or move it away: it is then created again, without its former contents",
-        )
-    else:
-        yield Found("ok", "records", f"{', '.join(file.stem for file in files) or 'none yet'}; Dagster's history")
+        return enabled_sources(settings)
+    except ConfigError:  # `_configuration` reports this
+        return []
 
 
-def _published_file(settings: Settings) -> Iterator[Found]:
-    published = settings.published_dir
-    if not published.is_symlink() and not published.exists():
-        yield Found("ok", "published", "nothing is published yet")
-        return
-    path = published / "kpi.duckdb"
-    remedy = "Go back to an intact publication (kpi versions, kpi rollback), or publish again: kpi run"
-    if not path.exists():
-        yield Found(
-            "fail", "published", f"{published} points to {published.resolve()}, which contains no kpi.duckdb", remedy
-        )
-        return
-    journal = path.with_name("kpi.duckdb.wal")
-    if journal.exists():
-        yield Found(
-            "fail", "published", f"{journal} prevents readers from opening {path.name}", f"Move it away: {journal}"
-        )
-        return
-    try:
-        with reader(path.resolve()) as connection:
-            [(tables,)] = connection.execute(
-                "select count(*) from duckdb_tables() where schema_name = 'marts'"
-            ).fetchall()
-        current = next((kept for kept in versions(published) if kept.is_current), None)
-    except (duckdb.Error, ValueError, KeyError) as error:
-        yield Found("fail", "published", f"{path} cannot be read: {str(error).splitlines()[0]}", remedy)
-        return
-    if current is None or not tables:
-        yield Found("fail", "published", f"{path} contains no marts, or has no manifest beside it", remedy)
-        return
-    yield Found("ok", "published", f"{path} can be read: {counted(tables, 'table')}, as of {current.as_of_date}")
+def _published_said(settings: Settings) -> str:
+    current = next((kept for kept in versions(settings.published_dir) if kept.is_current), None)
+    if current is None:
+        return "nothing is published yet"
+    return f"{settings.published_dir / 'kpi.duckdb'} can be read, as of {current.as_of_date}"
+
+
+def _warehouse_said(settings: Settings) -> str:
+    if not settings.warehouse_path.exists():
+        return "nothing has been built yet"
+    if settings.warehouse_path.with_name(f"{settings.warehouse_path.name}.wal").exists():
+        return f"{settings.warehouse_path} is being written, or the next run recovers what a killed one wrote"
+    return f"{settings.warehouse_path} can be read"
+
+
+def _set_aside_said(settings: Settings) -> str:
+    """Of the damaged files that were moved aside, that a person may delete them."""
+    folder = settings.data_dir / "damaged"
+    return f"; delete {folder} when you no longer need it" if folder.exists() else ""
+
+
+_WELL: dict[Topic, Callable[[Settings], str]] = {
+    "published": _published_said,
+    "warehouse": _warehouse_said,
+    "records": lambda settings: f"alerts, checks, deliveries and Dagster's can be read{_set_aside_said(settings)}",
+    "raw": lambda _: "every raw file can be read",
+}
 
 
 def _clock(settings: Settings, now: datetime) -> Iterator[Found]:
     here = now.astimezone(ZoneInfo(settings.time_zone))
-    newest = max((kept.published_at.replace(tzinfo=UTC) for kept in _kept(settings)), default=None)
+    newest = max((kept.published_at.replace(tzinfo=UTC) for kept in versions(settings.published_dir)), default=None)
     if newest and newest - now > _CLOCK_ALLOWANCE:
         yield Found(
             "fail",
@@ -370,13 +343,6 @@ def _clock(settings: Settings, now: datetime) -> Iterator[Found]:
         )
     else:
         yield Found("ok", "clock", f"it is {here:%Y-%m-%d %H:%M %Z} in {settings.time_zone}, the business time zone")
-
-
-def _kept(settings: Settings) -> list[Version]:
-    try:
-        return versions(settings.published_dir)
-    except (ValueError, KeyError):  # `_published_file` reports this
-        return []
 
 
 def _size(size: float) -> str:

@@ -65,22 +65,28 @@ def run_is_expected(settings: Settings, switch: bool | None) -> bool:
 
 
 def due_deliveries(settings: Settings, sources: Iterable[Source], now: datetime) -> Iterator[Due]:
-    """Yesterday's deliveries whose source's `sla` has passed, of the tables that deliver every day.
+    """Yesterday's deliveries whose source's `sla` has passed, of the tables that deliver every day."""
+    for source, name, _ in each_table(sources):
+        if due := due_delivery(settings, source, name, now):
+            yield due
+
+
+def due_delivery(settings: Settings, source: Source, table_name: str, now: datetime) -> Due | None:
+    """Yesterday's delivery of a table if its source's `sla` has passed; None for tables that may deliver nothing.
 
     What the pipeline fetches itself arrives with the run, and is never late.
     """
-    if not is_awaited(settings, now):
-        return
     here = local(settings, now)
+    table = source.tables[table_name]
+    is_late_if_missing = not source.is_asked and table.empty_day != "allowed"
+    if not is_late_if_missing or not is_awaited(settings, now) or here.time() < time.fromisoformat(source.sla):
+        return None
     yesterday = here.date() - timedelta(days=1)
-    for source, name, table in each_table(sources):
-        if source.is_asked or table.empty_day == "allowed" or here.time() < time.fromisoformat(source.sla):
-            continue
-        yield Due(
-            source,
-            name,
-            table,
-            yesterday,
-            has_landed=yesterday in raw_days(settings.raw_dir, source.name, name),
-            has_files=bool(table.files(settings.landing_dir, yesterday)),
-        )
+    return Due(
+        source,
+        table_name,
+        table,
+        yesterday,
+        has_landed=yesterday in raw_days(settings.raw_dir, source.name, table_name),
+        has_files=bool(table.files(settings.landing_dir, yesterday)),
+    )

@@ -13,16 +13,18 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from textwrap import shorten
 
 from pipelines.alerts.incidents import RANK, Incident
 from pipelines.alerts.routes import Watch, load_alerts
 from pipelines.alerts.store import Transaction
+from pipelines.damage import StoreError, store_errors
 from pipelines.deliveries import Delivery, Standing
 from pipelines.operations.due import Due, due_deliveries, has_ended, is_awaited, local, newest_day, run_is_expected
 from pipelines.partitions import days_in_words
 from pipelines.publish.versions import Version, versions
-from pipelines.runs.history import DagsterHistory, HistoryError, Run
+from pipelines.runs.history import DagsterHistory, Run
 from pipelines.settings import Settings
 from pipelines.sources import Source
 from pipelines.tables import raw_days
@@ -169,13 +171,13 @@ def gather(settings: Settings, sources: Sequence[Source], now: datetime) -> Fact
     try:
         runs = history.runs()
         daemon_seen_at, switch = history.daemon_seen_at(), history.switch()
-    except HistoryError as error:
+    except StoreError as error:
         unreadable["runs"] = str(error)
     incidents: list[Incident] = []
     try:
         incidents = _open_incidents(settings)
-    except (sqlite3.Error, ValueError) as error:
-        unreadable["incidents"] = f"{settings.alerts_path} cannot be read: {error}."
+    except (StoreError, ValueError) as error:
+        unreadable["incidents"] = str(error)
     deliveries = Standing(settings, sources)
     due = list(due_deliveries(settings, sources, now))
     return Facts(
@@ -443,9 +445,13 @@ def _open_incidents(settings: Settings) -> list[Incident]:
     """The open incidents, the worst first, read without disturbing writers."""
     if not settings.alerts_path.exists():
         return []
-    with closing(sqlite3.connect(f"{settings.alerts_path.as_uri()}?mode=ro", uri=True)) as connection:
+    with store_errors(settings.alerts_path), closing(_read_only(settings.alerts_path)) as connection:
         found = Transaction(connection).incidents()
     return sorted(found, key=lambda incident: -RANK[incident.severity])
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
 
 
 def cause(incident: Incident) -> str:

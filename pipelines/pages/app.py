@@ -29,13 +29,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipelines.answers.cells import publication_of
 from pipelines.answers.questions import QuestionError
 from pipelines.output import Format
+from pipelines.pages.behind import behind
 from pipelines.pages.details import changed, cuts_of_kpi, explained, over_time
-from pipelines.pages.downloads import rows_file, values_file
+from pipelines.pages.downloads import rows_behind_file, rows_file, tables_file, values_file
 from pipelines.pages.publications import Publications
 from pipelines.pages.readers import EVERYTHING, Reader, Readers
 from pipelines.pages.rendering import HERE, render, templates
 from pipelines.pages.roles import PAGES, Page, cuts_of_page
-from pipelines.pages.sections import Missing, Section
+from pipelines.pages.sections import Section
 from pipelines.pages.view import COMPANY, State, View
 from pipelines.pages.words import LANGUAGES, Words
 from pipelines.warehouse import NotPublishedError
@@ -87,6 +88,9 @@ def application(config: PagesConfig) -> Starlette:
                 for name, make in _FILES.items()
                 for form in _FORMS
             ),
+            Route("/{language}/{page}/{section}/rows", site.rows),
+            *(Route(f"/{{language}}/{{page}}/{{section}}/rows.{form}", site.rows_file(form)) for form in _FORMS),
+            *(Route(f"/{{language}}/{{page}}/{{tables}}.{form}", site.tables(form)) for form in _FORMS),
             Route("/{language}/{page}", site.role_page),
         ],
         middleware=[
@@ -99,6 +103,7 @@ def application(config: PagesConfig) -> Starlette:
             HTTPException: site.http_error,
             QuestionError: site.question_error,
             NotPublishedError: site.not_published,
+            duckdb.IOException: site.damaged,
             duckdb.BinderException: site.of_an_earlier_version,
             duckdb.CatalogException: site.of_an_earlier_version,
         },
@@ -167,21 +172,49 @@ class _Site:
         """What responds with a file made by `make`."""
         return lambda request: self._with_view(request, lambda view: make(view, form), f"{name}.{form}")
 
+    def tables(self, form: Format) -> Callable[[Request], Response]:
+        """What responds with the tables of a section of a page as a file."""
+
+        def respond(request: Request) -> Response:
+            page, name = _page(request), request.path_params["tables"]
+            section, number = _table_of(page, name)
+            return self._with_view(
+                request, lambda view: tables_file(view, page, section, number, form), f"{page.name}/{name}.{form}"
+            )
+
+        return respond
+
+    def rows(self, request: Request) -> Response:
+        """The rows behind a number of a section."""
+        page, section = _section(request)
+        address = f"{page.name}/{section.name}/rows"
+        return self._with_view(
+            request, lambda view: self._page("rows.html", view, page=page, content=behind(view, section)), address
+        )
+
+    def rows_file(self, form: Format) -> Callable[[Request], Response]:
+        """What responds with all rows behind a number of a section as a file."""
+
+        def respond(request: Request) -> Response:
+            page, section = _section(request)
+            address = f"{page.name}/{section.name}/rows.{form}"
+            return self._with_view(request, lambda view: rows_behind_file(view, page, section, form), address)
+
+        return respond
+
     def role_page(self, request: Request) -> Response:
-        page = PAGES.get(request.path_params["page"])
-        if page is None:
-            raise HTTPException(404)
+        page = _page(request)
         return self._with_view(request, partial(self._page_of_role, page), page.name)
 
     def _page_of_role(self, page: Page, view: View) -> Response:
-        sections = [(section, _read(section, view)) for section in page.sections]
+        sections = [(section, section.shown(view)) for section in page.sections]
         return self._page("role.html", view, page=page, sections=sections, offered=cuts_of_page(view, page))
 
     def _with_view(self, request: Request, respond: Callable[[View], Response], page: str = "") -> Response:
         """The response of the page that is called `page`, made from one publication."""
         state = State.of(request.query_params)
         language = _language(request)
-        reader = self._reader(request, page)
+        reader = self._reader(request, page.partition("/")[0])
         if reader.only and state.cut == COMPANY:
             [cut, entities] = next(iter(reader.only.items()))
             own = f"{_root(request)}/{language}/{page}{state.query(cut=cut, entity=entities[0])}"
@@ -227,6 +260,12 @@ class _Site:
     async def not_published(self, request: Request, error: Exception) -> Response:
         return self._error(request, 503, "")  # the error names a path of the server
 
+    async def damaged(self, request: Request, error: Exception) -> Response:
+        """The publication cannot be read. The log names the file, which no reader needs to know."""
+        _LOG.error("The published file cannot be read: %s", error)
+        message = "The published file cannot be read. Ask who runs these pages to repair it: kpi doctor --repair."
+        return self._error(request, 503, message)
+
     async def of_an_earlier_version(self, request: Request, error: Exception) -> Response:
         """Tables or columns that pages need are not in the publication."""
         _LOG.error("The published file lacks what a page needs: %s", error)
@@ -244,11 +283,44 @@ class _Site:
         return HTMLResponse(html, status)
 
 
-def _read(section: Section, view: View) -> Any:
-    """What a section shows, or that it is not for this reader."""
-    if view.only and not section.is_of_entity:
-        return Missing(view.words.text("This part is about the whole company, and you may see only parts of it."))
-    return section.read(view)
+def _page(request: Request) -> Page:
+    """The page of the navigation in the address.
+
+    Raises:
+        HTTPException: there is none of this name.
+    """
+    page = PAGES.get(request.path_params["page"])
+    if page is None:
+        raise HTTPException(404)
+    return page
+
+
+def _section(request: Request) -> tuple[Page, Section]:
+    """The section in the address, and the page that it is on.
+
+    Raises:
+        HTTPException: there is none of this name.
+    """
+    page = _page(request)
+    for section in page.sections:
+        if section.name == request.path_params["section"]:
+            return page, section
+    raise HTTPException(404)
+
+
+def _table_of(page: Page, name: str) -> tuple[Section, int]:
+    """The section and the number of a table that an address names: `nps`, or `nps-2` for the second table of it.
+
+    Raises:
+        HTTPException: the page has no such section.
+    """
+    for section in page.sections:
+        if name == section.name:
+            return section, 1
+        number = name.removeprefix(f"{section.name}-")
+        if number != name and number.isdecimal():
+            return section, int(number)
+    raise HTTPException(404)
 
 
 def _root(request: Request) -> str:

@@ -16,10 +16,10 @@ from pipelines.formatting import undirected
 from pipelines.pages import charts
 from pipelines.pages.notices import notices_of
 from pipelines.pages.roles import PAGES
-from pipelines.pages.sections import Missing
+from pipelines.pages.sections import Missing, Section
 from pipelines.pages.sections.leads import STAGES as LEAD_STAGES
 from pipelines.pages.sections.tiles import changes_of, ends_of
-from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, STATUSES, View
+from pipelines.pages.view import COMPARISONS, CUTS, GRAINS, STATUS_REASONS, STATUSES, View
 from pipelines.pages.words import LANGUAGES, Words
 
 HERE = Path(__file__).parent
@@ -48,9 +48,11 @@ def templates(language: str) -> Environment:
         GRAINS=GRAINS,
         COMPARISONS=COMPARISONS,
         STATUSES=STATUSES,
+        STATUS_REASONS=STATUS_REASONS,
         LEAD_STAGES=LEAD_STAGES,
     )
     environment.filters.update(exact=decimal, changes=changes_of, ends=ends_of)
+    environment.filters["with_files"] = with_files
     environment.filters["translated"] = lambda name, names: words.text(names[name]).lower() if name in names else name
     environment.tests["missing"] = lambda value: isinstance(value, Missing)
     return environment
@@ -61,6 +63,18 @@ def _harmless(value: object) -> object:
     if isinstance(value, Markup):
         return Markup(undirected(value))
     return undirected(value) if isinstance(value, str) else value
+
+
+def with_files(shown: Markup, section: Section, view: View) -> Markup:
+    """What a section shows, with links below each table to what the table says as a file."""
+    links = templates(view.words.language).get_template("files.html")
+    first, *others = str(shown).split("</table>")
+    found = [first]
+    for number, rest in enumerate(others, start=1):
+        name = f"{view.page}/{section.name}"
+        of_table = name if number == 1 else f"{name}-{number}"
+        found += ["</table>", links.render(csv=view.link(f"{of_table}.csv"), excel=view.link(f"{name}.xlsx")), rest]
+    return Markup("".join(found))  # made of what the templates escaped
 
 
 def render(template: str, view: View, **values: Any) -> str:

@@ -71,7 +71,7 @@ def html_of(source: Source, page: Page, language: str) -> str:
     """The page of a role as a file of its own: the same sections, the style inside, and links to the served pages."""
     view = source.view(language, page.name)
     style, style_hash = _style()
-    sections = [(section, section.read(view)) for section in page.sections]
+    sections = [(section, section.shown(view)) for section in page.sections]
     return render("report.html", view, page=page, sections=sections, style=style, style_hash=style_hash)
 
 

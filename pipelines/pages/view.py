@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -43,6 +43,13 @@ STATUSES = {
     "incomplete": N_("incomplete deliveries"),
     "small_sample": N_("few cases"),
 }
+# Why there is no value, or one to read with care; what no source delivers is said with the value.
+STATUS_REASONS = {
+    "no_data": N_("There were no cases in this period."),
+    "immature": N_("The period, or the window of its cases, is not over, or the history before it is too short."),
+    "incomplete": N_("Deliveries of this period are missing."),
+    "small_sample": N_("Too few cases for a reliable rate: read its interval."),
+}
 COMPARISONS = {Comparison.prior: N_("the period before"), Comparison.last_year: N_("the same period last year")}
 
 
@@ -58,6 +65,7 @@ class State:
     # What single pages ask for besides.
     kpi: str = ""
     variant: str = ""
+    number: str = ""  # of a section, with what it is by
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "State":
@@ -82,6 +90,7 @@ class State:
             entity,
             query.get("kpi", ""),
             query.get("variant", ""),
+            query.get("number", ""),
         )
 
     @property
@@ -95,6 +104,7 @@ class State:
         said = {
             "kpi": state.kpi,
             "variant": state.variant,
+            "number": state.number,
             "grain": "" if state.grain is Grain.month else state.grain,
             "period": state.period,
             "compare": "" if state.compare is Comparison.prior else state.compare,
@@ -102,7 +112,7 @@ class State:
         if state.cut != COMPANY:
             said[state.cut] = state.entity
         given = {name: str(value) for name, value in said.items() if value}
-        return f"?{urlencode(given)}" if given else ""
+        return f"?{urlencode(given, safe='/=')}" if given else ""
 
 
 def _one_of(kind: type[Choice], name: str, value: str) -> Choice:
@@ -348,6 +358,11 @@ class View:
             starts=[period.start for period in periods or ()],
         )
         return [Row(*row) for row in found]
+
+    def rows_link(self, section: str, number: str, keys: Mapping[str, object], **changes: Any) -> str:
+        """The address of the rows that a number of a section counts."""
+        by = [f"{name}={quote(str(value), safe='')}" for name, value in keys.items()]
+        return self.link(f"{self.page}/{section}/rows", number="/".join([number, *by]), **changes)
 
     def link(self, page: str, **changes: Any) -> str:
         """The address of a page that keeps the state, but for `changes`."""

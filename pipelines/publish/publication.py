@@ -22,11 +22,12 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
+from pipelines.disk import write_whole
 from pipelines.publish.annotations import Marking, build_annotations
 from pipelines.publish.basis import TABLES_OF_BASIS, Basis, record
 from pipelines.publish.definition_changes import PLAN_FILE, TABLES_OF_CHANGES, record_changes
 from pipelines.publish.restatements import build_restatements
-from pipelines.publish.versions import point_to, prune, sweep
+from pipelines.publish.versions import MANIFEST, point_to, prune, sweep
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import attach_read_only, new_file, reader
@@ -132,7 +133,7 @@ def publish(
             publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, basis, marking, aside
         )
         audit(aside, contents)
-        _write_manifest(publication, contents, aside)
+        write_manifest(asdict(publication), contents, aside)
         aside.rename(candidate_dir)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -187,11 +188,12 @@ def _link_unchanged(contents: Mapping[str, Content], published_dir: Path, folder
     """
     try:
         before = json.loads((published_dir / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # nothing was published yet, or the manifest is damaged
-        before = {}
+        tables = dict(before["tables"])
+    except (OSError, ValueError, KeyError, TypeError):  # nothing was published yet, or the manifest is damaged
+        tables = {}
     for table, content in contents.items():
         _parquet_file(folder, table).parent.mkdir()
-        known, copy = before.get("tables", {}).get(table, {}), _parquet_file(published_dir, table)
+        known, copy = tables.get(table, {}), _parquet_file(published_dir, table)
         if known.get("content") == content.written and copy.exists() and _sha256(copy) == known["parquet_sha256"]:
             with suppress(OSError):  # not every file system has hard links
                 _parquet_file(folder, table).hardlink_to(copy.resolve())
@@ -334,9 +336,10 @@ def _parquet_file(folder: Path, table: str) -> Path:
     return folder / "parquet" / table / f"{table}.parquet"
 
 
-def _write_manifest(publication: Publication, contents: Mapping[str, Content], folder: Path) -> None:
+def write_manifest(publication: Mapping[str, object], contents: Mapping[str, Content], folder: Path) -> None:
+    """Write what is said of a publication and its tables, so that it outlasts a loss of power."""
     manifest = {
-        **asdict(publication),
+        **publication,
         "tables": {
             table: {
                 "rows": content.rows,
@@ -347,7 +350,7 @@ def _write_manifest(publication: Publication, contents: Mapping[str, Content], f
             for table, content in contents.items()
         },
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2, default=str) + "\n")
 
 
 def _sha256(file: Path) -> str:

@@ -7,11 +7,18 @@ Does not belong here: building a publication (`publication.py`).
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
-from pipelines.warehouse import NotPublishedError
+import duckdb
+
+from pipelines.damage import REPAIR, DamagedError, damage_of_duckdb
+from pipelines.warehouse import NotPublishedError, reader
+
+MANIFEST, FILE = "manifest.json", "kpi.duckdb"
 
 
 class NoSuchVersionError(Exception):
@@ -30,10 +37,17 @@ class Version:
 
 
 def versions(published_dir: Path) -> list[Version]:
-    """The publications that are kept, newest first; empty before the first publication."""
-    current = published_dir.resolve().name if published_dir.exists() else None
-    manifests = sorted(_folder(published_dir).glob("[!.]*/manifest.json"), reverse=True)
-    return [_version(json.loads(path.read_text(encoding="utf-8")), current) for path in manifests]
+    """The publications that are kept, newest first; empty before the first publication.
+
+    Of a publication whose manifest cannot be read, its file says the same. If that cannot be read either, it is left
+    out: see `unreadable_versions`.
+    """
+    return [found for _, found in _kept_folders(published_dir) if found]
+
+
+def unreadable_versions(published_dir: Path) -> list[Path]:
+    """The folders of publications of which neither manifest nor file can be read, newest first."""
+    return [folder for folder, found in _kept_folders(published_dir) if not found]
 
 
 def published_as_of(published_dir: Path) -> date | None:
@@ -55,9 +69,15 @@ def roll_back(published_dir: Path, publication_id: str | None = None) -> Version
     Raises:
         NotPublishedError: nothing has been published yet.
         NoSuchVersionError: no publication, or more than one, matches.
+        DamagedError: its file cannot be read, or `published_dir` is no link.
     """
     found = version_named(published_dir, publication_id) if publication_id else version_before(published_dir)
-    point_to(file_of(published_dir, found).parent, published_dir)
+    file = file_of(published_dir, found)
+    if why := damage_of_duckdb(file):
+        raise DamagedError(
+            f"{file} cannot be read: {why}. Set it aside ({REPAIR}), or choose another publication: kpi versions."
+        )
+    point_to(file.parent, published_dir)
     return found
 
 
@@ -96,7 +116,7 @@ def version_before(published_dir: Path) -> Version:
 
 def file_of(published_dir: Path, version: Version) -> Path:
     """The DuckDB file of a publication."""
-    return _folder(published_dir) / version.publication_id / "kpi.duckdb"
+    return _folder(published_dir) / version.publication_id / FILE
 
 
 def _kept(published_dir: Path) -> list[Version]:
@@ -114,7 +134,13 @@ def _only(found: list[Version], kept: list[Version], wanted: str) -> Version:
 
 
 def point_to(publication_dir: Path, published_dir: Path) -> None:
-    """Make `published_dir` a link to `publication_dir` in one step."""
+    """Make `published_dir` a link to `publication_dir` in one step.
+
+    Raises:
+        DamagedError: `published_dir` is a folder, such as a copy that somebody has restored.
+    """
+    if published_dir.is_dir() and not published_dir.is_symlink():
+        raise DamagedError(f"{published_dir} is a folder, but should be a link. Repair it: {REPAIR}.")
     link = published_dir.with_name(f"{_unfinished_link(published_dir)}{os.getpid()}")
     link.unlink(missing_ok=True)
     link.symlink_to(publication_dir.relative_to(published_dir.parent), target_is_directory=True)
@@ -148,7 +174,43 @@ def _folder(published_dir: Path) -> Path:
     return published_dir.with_name("publications")
 
 
-def _version(manifest: dict[str, str], current: str | None) -> Version:
+def _kept_folders(published_dir: Path) -> list[tuple[Path, Version | None]]:
+    current = published_dir.resolve().name if published_dir.exists() else None
+    folders = sorted((path for path in _folder(published_dir).glob("[!.]*") if path.is_dir()), reverse=True)
+    return [(folder, _version(folder, current)) for folder in folders]
+
+
+def _version(folder: Path, current: str | None) -> Version | None:
+    """What the manifest says or, if it is damaged, the file; None if neither can be read."""
+    for read in (_manifest, recorded):
+        try:
+            return _described(read(folder), current)
+        except (OSError, ValueError, KeyError, TypeError, duckdb.Error):
+            continue
+    return None
+
+
+def _manifest(folder: Path) -> Any:
+    return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """What `meta.publication` says about a publication, under the names that its manifest uses.
+
+    Raises:
+        duckdb.Error: the file cannot be read.
+    """
+    with reader(folder / FILE) as connection:
+        found = connection.execute(
+            "select publication_id, run_id, cast(published_at as varchar) as published_at, "
+            "cast(as_of_date as varchar) as as_of_date, code_version, reporting_currency, "
+            "map_from_entries(list((source, cast(data_through as varchar)) order by source)) as data_through "
+            "from meta.publication group by all"
+        )
+        return dict(zip([name for name, *_ in found.description or ()], found.fetchall()[0], strict=True))
+
+
+def _described(manifest: Mapping[str, str], current: str | None) -> Version:
     return Version(
         manifest["publication_id"],
         datetime.fromisoformat(manifest["published_at"]),

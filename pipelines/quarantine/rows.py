@@ -8,10 +8,12 @@ Does not belong here: where the rows are found (`pipelines/quarantine/decisions.
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
+
+from pipelines.damage import store_errors
 
 State = Literal["open", "resolved", "dismissed"]
 
@@ -48,7 +50,7 @@ class QuarantinedRow:
 
 
 _NAMES = [field.name for field in fields(QuarantinedRow)]
-_TABLE = f"""
+SCHEMA = f"""
 create table if not exists quarantined_rows (
     {", ".join(name + (" integer" if name == "row_number" else " text") + " not null" for name in _NAMES)},
     primary key (id)
@@ -115,15 +117,12 @@ class QuarantinedRows:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
-        try:
+        with store_errors(self.path), closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma secure_delete = on")  # purged rows also disappear from the file
-            connection.execute(_TABLE)
+            connection.execute(SCHEMA)
             with connection:
                 yield connection
-        finally:
-            connection.close()
 
 
 def _changed(row: QuarantinedRow, **changes: str) -> QuarantinedRow:

@@ -15,16 +15,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.damage import store_errors
 from pipelines.partitions import days_of_run
 
 JOB, SCHEDULE = "daily", "daily_schedule"  # their names in `definitions.py`
 
 _ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 _BUSY_SECONDS = 2
-
-
-class HistoryError(Exception):
-    """Dagster's files are there, but cannot be read; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class DagsterHistory:
         """The newest runs of the daily job, newest first.
 
         Raises:
-            HistoryError: the file cannot be read.
+            StoreError: the file cannot be read.
         """
         rows = self._rows(
             "history/runs.db",
@@ -81,7 +78,7 @@ class DagsterHistory:
         """The daemon's last sign of life; None if it never ran here.
 
         Raises:
-            HistoryError: the file cannot be read.
+            StoreError: the file cannot be read.
         """
         rows = self._rows("history/runs.db", "select max(json_extract(body, '$.timestamp')) from daemon_heartbeats")
         return next((_moment(timestamp) for (timestamp,) in rows if timestamp), None)
@@ -90,7 +87,7 @@ class DagsterHistory:
         """The position of the schedule's switch in the UI; None if nobody has used it.
 
         Raises:
-            HistoryError: the file cannot be read.
+            StoreError: the file cannot be read.
         """
         rows = self._rows(
             "schedules/schedules.db",
@@ -102,13 +99,14 @@ class DagsterHistory:
 
     def _rows(self, name: str, query: str, *values: object) -> list[tuple[Any, ...]]:
         path = self.home / name
-        if not path.exists():
+        if not path.exists() or not path.stat().st_size:  # Dagster makes the tables of an empty file
             return []
-        try:
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
-                return connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise HistoryError(f"{path} cannot be read: {error}.") from None
+        with store_errors(path), closing(_read_only(path)) as connection:
+            return connection.execute(query, values).fetchall()
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
 
 
 def _moment(timestamp: float) -> datetime:

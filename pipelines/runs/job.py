@@ -19,14 +19,16 @@ from uuid import uuid4
 from rich.console import Console
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import DamagedError
 from pipelines.formatting import local_time
 from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files
 from pipelines.ingest.late_files import newest_delivery
+from pipelines.operations.repair import check_records, ready_for_a_run
 from pipelines.partitions import business_day, days_between, days_of_run, stretches
 from pipelines.publish.versions import sweep
 from pipelines.runs.code_location import STARTED_BY, belong_to_code_location
-from pipelines.runs.history import JOB, DagsterHistory, HistoryError
+from pipelines.runs.history import JOB, DagsterHistory
 from pipelines.runs.profiling import ALERTS, DATA_DOCS, START_UP, measured
 from pipelines.settings import Settings, get_settings
 from pipelines.sources import Source, each_table, enabled_sources
@@ -157,14 +159,19 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
 
 def _unfinished_days(settings: Settings) -> set[date]:
     """The days of runs of several days that did not succeed, as far as no run has succeeded since."""
-    with suppress(HistoryError):  # `kpi status` and `kpi doctor` report it
+    with suppress(DamagedError):  # `kpi status` and `kpi doctor` report it
         unfinished = takewhile(lambda run: run.status != "SUCCESS", DagsterHistory(settings.dagster_home).runs())
         return {day for run in unfinished if len(run.days) > 1 for day in run.days}
     return set()
 
 
 def prepare_instance(settings: Settings) -> None:
-    """Set Dagster's home to the data folder, so that history survives restarts without any environment variable."""
+    """Set Dagster's home to the data folder, so that history survives restarts without any environment variable.
+
+    Raises:
+        DamagedError: the warehouse, a record or a file of Dagster's cannot be read.
+    """
+    check_records(settings)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings.dagster_home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
@@ -210,10 +217,12 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
         belong_to_code_location(instance, JOB)
         for run_days in planned.runs:
             title = str(Plan([run_days], planned.is_first_load, planned.goes_on))
-            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", partial(console.print, markup=False))
+            say = partial(console.print, markup=False)
+            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", say)
+            ready_for_a_run(settings, say)
             sweep(settings.published_dir)
             for line in killed_runs(instance, settings, len(job.nodes)):
-                console.print(line, markup=False)
+                say(line)
             standing.append(
                 f"during {title}: it published nothing, and the same command continues with what has landed"
             )

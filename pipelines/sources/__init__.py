@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from pipelines.config_files import ConfigError, load_yaml_model
+from pipelines.config_files import ConfigError, clock, load_yaml_model
 from pipelines.settings import Settings, Synced
 from pipelines.sources.fetching import Auth, EnvironmentVariable, Fetch, SqlFetch, connector_problem, fetch_problem
 from pipelines.sources.synced import fetches, synced_sources
@@ -60,7 +60,7 @@ class Table(BaseModel):
     fetch: Fetch | None = None  # for sources that are fetched; path and format are then derived from the names
     path: str  # below the landing folder; {delivered_on} stands for the delivery day, * allows several files a day
     format: Literal["csv", "whitespace", "json", "jsonl", "parquet", "excel"]
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n\x00]$')] = ","
     encoding: Literal["utf-8", "utf-16", "latin-1", "cp1250", "cp1252"] = "utf-8"
     sheet: str | None = None  # of an Excel workbook; default: the first
     # Of a CSV file or Excel sheet: the lines above its header. `auto` looks for the header among the first lines.
@@ -90,7 +90,9 @@ class Table(BaseModel):
     empty_day: Literal["allowed", "forbidden"] = "forbidden"
     late: Literal["block", "publish_without"] = "block"  # whether a run waits for a delivery that has not arrived
     last_line_end: Literal["required", "optional"] = "required"  # a text file without one may have been cut off
-    row_count_suffix: str | None = None  # `orders.csv<suffix>` comes with `orders.csv` and holds its number of rows
+    row_count_suffix: Annotated[str, Field(pattern=r"^[^/\\\x00]+$")] | None = (
+        None  # `orders.csv<suffix>` comes with `orders.csv` and holds its number of rows
+    )
     same_file_again: Literal["refused", "allowed"] | None = None  # on another day
     max_bytes: Annotated[int, Field(gt=0)] = 4_000_000_000  # of the unpacked file
 
@@ -102,10 +104,12 @@ class Table(BaseModel):
                 "the pattern has no {delivered_on}, so a file's delivery day is unknown. "
                 "Write, for example, orders_{delivered_on}.csv or orders_{delivered_on:%Y%m%d}.csv."
             )
-        try:
-            example = value.format(delivered_on=date(2025, 1, 31))
-        except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(f"the pattern is not valid ({error}). It may contain only {{delivered_on}}.") from None
+        if re.search("[{}]", re.sub(r"\{delivered_on(:([^%{}]|%[A-Za-z%])+)?\}", "", value)):
+            raise ValueError(
+                "the pattern is not valid. In braces it may contain only delivered_on, with a format like "
+                "{delivered_on:%Y%m%d}."
+            )
+        example = value.format(delivered_on=date(2025, 1, 31))
         if Path(example).is_absolute() or ".." in Path(example).parts:
             raise ValueError(
                 "the pattern leads out of the landing folder. Write it relative to that folder, without `..`."
@@ -345,7 +349,8 @@ class Source(BaseModel):
     description: str
     connector: Literal["files", "sql", "rest"]
     owner: str = Field(pattern=f"^({OWNER})$")
-    sla: str = Field(pattern=r"^[0-2]\d:[0-5]\d$")  # latest time of arrival, on the day after the delivery day
+    # The latest time of arrival, on the day after the delivery day, as HH:MM.
+    sla: Annotated[str, BeforeValidator(lambda value: f"{clock(value):%H:%M}")]
     rejects: Rejects = Rejects()
     rejected: Literal["block", "leave_out"] = "block"  # what happens if a delivery fails its checks
     entities: list[Name]  # each has a staging model stg_<source>__<entity>; none for a table that no KPI counts
@@ -416,7 +421,8 @@ def shipped_sources() -> list[str]:
 
 
 def _load_source(name: str, own_dir: Path) -> Source:
-    candidates = [path for path in (own_dir / f"{name}.yml", SHIPPED_DIR / f"{name}.yml") if path.is_file()]
+    is_name = re.fullmatch("[a-z][a-z0-9_]*", name)  # and leads nowhere else
+    candidates = [path for path in (own_dir / f"{name}.yml", SHIPPED_DIR / f"{name}.yml") if is_name and path.is_file()]
     if not candidates:
         raise ConfigError(
             f"settings: sources: {name!r} has no file. Write {own_dir / f'{name}.yml'}, "

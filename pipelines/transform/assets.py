@@ -18,6 +18,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from pipelines.checks.asset_checks import UNCHANGED_SINCE
 from pipelines.checks.assets import Suites, judge_log, owners_of_models
+from pipelines.damage import DamagedError
 from pipelines.deliveries.model_inputs import entities_of_tables, write_left_out, write_missing
 from pipelines.deliveries.standing import Delivery, Standing
 from pipelines.deliveries.store import DeliveryStore
@@ -124,9 +125,13 @@ def opening_comment(sql: str) -> str:
 
 
 def model_assets(
-    settings: Settings, sources: list[Source], manifest: Path, suites: Suites
+    settings: Settings,
+    sources: list[Source],
+    manifest: Path,
+    suites: Suites,
+    make_ready: Callable[[Callable[[str], None]], None] = lambda _: None,
 ) -> list[dg.AssetsDefinition]:
-    """The staging step and the marts step.
+    """The staging step and the marts step, each after `make_ready`, which says what it did.
 
     Staging leaves out rejected deliveries of sources that say `rejected: leave_out`. Whether a delivery can be read is
     known only after staging has read it. Their `suites` therefore judge the delivery logs of those sources
@@ -143,6 +148,10 @@ def model_assets(
     def lock(context: dg.AssetExecutionContext) -> None:
         """Hold the lock until the run ends: the run must publish the same data that its checks have seen."""
         hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
+        try:
+            make_ready(context.log.warning)
+        except DamagedError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from None
 
     def step_folder(context: dg.AssetExecutionContext) -> Path:
         """The folder of a step, which every run reuses: dagster-dbt's folders, one per run, are never deleted."""

@@ -13,7 +13,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from pipelines.config_files import ConfigError
+from pipelines.config_files import ConfigError, read_text
 from pipelines.deliveries import complete_through
 from pipelines.deliveries.model_inputs import ensure_files
 from pipelines.runs.profiling import PARSING, measured
@@ -150,16 +150,24 @@ def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
     manifest = settings.dbt_target_dir / "target" / "manifest.json"
     stamp = _stamp(manifest)
     parsed_from = _fingerprint(project_dir, variables)
-    if manifest.exists() and stamp.exists() and stamp.read_text() == parsed_from:
+    if _is_whole(manifest) and stamp.exists() and stamp.read_text() == parsed_from:
         return manifest
     settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
     _, *arguments = dbt_command(["parse", "--quiet", "--log-level", "none"], project_dir, variables)
     with measured(PARSING):
         parsed = invoke(arguments, dbt_environment(settings, as_of_date(settings, sources)))
     if not parsed.succeeded:
+        for file in sorted((settings.company_dir / "models").rglob("*.*")):
+            if file.is_file():
+                read_text(file)  # dbt does not say which file is in another encoding
         raise ConfigError(f"dbt cannot read the models:\n{parsed.error}")
     stamp.write_text(parsed_from)
     return manifest
+
+
+def _is_whole(manifest: Path) -> bool:
+    """Whether the file is there and was not cut off."""
+    return manifest.exists() and manifest.read_bytes().endswith(b"}")
 
 
 def stamp_of(manifest: Path) -> str:

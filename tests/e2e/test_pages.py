@@ -20,6 +20,7 @@ ADDRESSES = [
     "kpi?kpi=win_rate",
     "explain?kpi=win_rate",
     "why?kpi=revenue",
+    "sdrs/funnel/rows?number=share/stage=mql",
     "leaders?team=delta&compare=last-year",
 ]
 

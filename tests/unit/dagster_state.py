@@ -54,8 +54,8 @@ def beat(instance: dg.DagsterInstance, at: datetime) -> None:
 
 @contextmanager
 def webserver(
-    made_by: type[DagsterWebserver[Any, Any]], instance: dg.DagsterInstance, read_only: bool = False
+    made_by: type[DagsterWebserver[Any, Any]], instance: dg.DagsterInstance, read_only: bool = False, path: str = ""
 ) -> Iterator[Starlette]:
-    """The application that `dagster-webserver` serves, without a code location."""
+    """The application that `dagster-webserver` serves under `path`, without a code location."""
     with WorkspaceProcessContext(instance, EmptyWorkspaceTarget(), read_only=read_only) as context:
-        yield made_by(context).create_asgi_app()
+        yield made_by(context, path).create_asgi_app()

@@ -1,5 +1,7 @@
 """Settings and sources: valid files are read, and mistakes are reported with file and line."""
 
+import codecs
+import re
 from datetime import date
 from pathlib import Path
 
@@ -88,6 +90,16 @@ def test_a_wrong_setting_is_named_with_file_and_line(tmp_path: Path, line: str, 
         load_settings(settings_file(tmp_path, SETTINGS.replace(line, replacement)))
 
 
+@pytest.mark.parametrize("sla", ['"29:59"', '"24:00"', '"12:60"', '"6:00"', "noon", "06:00:00", "1.5"])
+def test_a_time_that_does_not_exist_is_refused(tmp_path: Path, sla: str) -> None:
+    with pytest.raises(ConfigError, match=r'own.yml:4: sla: expected a time of day in quotes, like "08:00"'):
+        source_in(tmp_path, SOURCE.replace('"06:00"', sla))
+
+
+def test_a_time_without_quotes_is_one(tmp_path: Path) -> None:
+    assert source_in(tmp_path, SOURCE.replace('"06:00"', "18:30")).sla == "18:30"
+
+
 def test_a_wrong_environment_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPI_ENVIRONMENT", "prod")
     with pytest.raises(ConfigError, match=r"environment variable KPI_ENVIRONMENT: .*'production'"):
@@ -104,9 +116,17 @@ def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load_settings(tmp_path)
     binary = settings_file(tmp_path)
-    binary.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match=r"kpi.yml: is not UTF-8 text"):
-        load_settings(binary)
+    for content, said in {
+        SETTINGS.encode("utf-16"): "kpi.yml:1: is not UTF-8 text but UTF-16. Save it as UTF-8.",
+        SETTINGS.encode() + "# żółw".encode("cp1250"): "kpi.yml:6: is not UTF-8 text. Save it as UTF-8.",
+        SETTINGS.encode() + b"kpis:\n\tsmall_sample: 3\n": "kpi.yml:7: not valid YAML: a tab begins the line.",
+        SETTINGS.encode() + b"\0": "kpi.yml:6: not valid YAML: it contains the character 0x0. Remove it.",
+    }.items():
+        binary.write_bytes(content)
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            load_settings(binary)
+    binary.write_bytes(codecs.BOM_UTF8 + SETTINGS.encode())
+    assert load_settings(binary).time_zone == "Europe/Warsaw"
 
 
 def test_words_of_libraries_are_left_out(tmp_path: Path) -> None:

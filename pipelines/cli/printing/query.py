@@ -9,9 +9,11 @@ and no query can change that; and it gets only a single select that calls no fun
 
 import difflib
 import json
+import os
 import re
+import resource
+import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +28,13 @@ from pipelines.warehouse import QUERY_MEMORY, published_sandbox
 
 QUERY_SECONDS = 300.0
 SHOWN_ROWS = 40
+_SIZE = re.compile(r"(\d+) ?(MB|GB)", re.IGNORECASE)
+_BYTES = {"MB": 10**6, "GB": 10**9}
+_IN_USE = Path("/proc/self/statm")  # where Linux says what this process has taken
+_FOR_THREADS = 500_000_000  # stacks and the like, which are reserved and hardly used
 
 _EXPLAINED = re.compile(r"\s*explain\s+(analyze\s+)?(\(\s*format\s+\w+\s*\)\s*)?", re.IGNORECASE)
+_DESCRIPTION = re.compile(r"\s*(describe|desc|summarize|show)\b", re.IGNORECASE)
 # The table functions that a query may call. All others are refused, including those of later DuckDB versions: some of
 # them read files, run text as SQL, or enable logs that are written to files.
 _TABLE_FUNCTIONS = (
@@ -38,21 +45,53 @@ _TABLE_FUNCTION_FAMILY = "duckdb_"  # duckdb_tables(), duckdb_columns(), …: th
 _MIN_SIMILARITY = 0.5
 
 
+class _TimeIsUpError(Exception):
+    """Stops whatever takes too long."""
+
+
 def run_sql(
     published_dir: Path,
     query: str,
     target: Target | None = None,
     limit: int | None = SHOWN_ROWS,
     seconds: float = QUERY_SECONDS,
-    memory: str = QUERY_MEMORY,
+    memory: str | None = None,
 ) -> None:
     """Print the result of one query on the published file, or write it to a file. A table has at most `limit` rows.
+
+    `seconds` and `memory` limit the query and the writing of its result. By default, `memory` is half of this
+    machine's, and at most 4 GB.
 
     Raises:
         NotPublishedError: there is no published file.
         UsageError: the text is not a query, is wrong, does more than read, or exceeds its limits.
     """
     target = target or Target()
+    memory = default_memory() if memory is None else memory
+    with _limited(memory_in_bytes(memory)):
+        _run(published_dir, query, target, limit, seconds, memory)
+
+
+def default_memory() -> str:
+    """Half of this machine's memory, and at most 4 GB."""
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{min(installed // 2, memory_in_bytes(QUERY_MEMORY)) // _BYTES['MB']}MB"
+
+
+def memory_in_bytes(memory: str) -> int:
+    """The number of bytes in a size like 500MB or 4GB.
+
+    Raises:
+        UsageError: it is none, or too small for any query.
+    """
+    size = _SIZE.fullmatch(memory.strip())
+    found = int(size[1]) * _BYTES[size[2].upper()] if size else 0
+    if found < 10 * _BYTES["MB"]:
+        raise UsageError(f"--memory {memory}: write a size from 10MB on, like 500MB or 4GB.")
+    return found
+
+
+def _run(published_dir: Path, query: str, target: Target, limit: int | None, seconds: float, memory: str) -> None:
     if target.form is Format.parquet:
         assert target.file is not None
         with (
@@ -63,7 +102,8 @@ def run_sql(
             checked = _one_select(connection, query)
             if _EXPLAINED.match(checked):
                 raise UsageError("A query plan is text: write it as table, csv or json.")
-            write_parquet(connection, checked, path)
+            # A file can be written from what selects, and a description of a table does so only as a subquery.
+            write_parquet(connection, f"from ({checked}\n)" if _DESCRIPTION.match(checked) else checked, path)
         return
     with published_sandbox(published_dir, memory=memory) as connection, _in_words(connection, seconds):
         checked = _one_select(connection, query)
@@ -71,6 +111,7 @@ def run_sql(
             _print_rows(connection, checked, limit)
         else:
             write(Result.of(connection.execute(checked)), target)
+        sys.stdout.flush()
 
 
 def _print_rows(connection: duckdb.DuckDBPyConnection, query: str, limit: int | None) -> None:
@@ -148,30 +189,74 @@ def _table_functions(node: Any) -> Iterator[str]:
 
 
 @contextmanager
-def _in_words(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
-    """Interrupt what takes longer than `seconds`, and say what went wrong."""
-    watch = threading.Timer(seconds, connection.interrupt)
-    watch.daemon = True
-    watch.start()
+def _limited(most_bytes: int) -> Iterator[None]:
+    """Limit what this process takes from now on, since DuckDB limits only itself, and not what writes its results."""
+    if not _IN_USE.exists():
+        yield
+        return
+    in_use = int(_IN_USE.read_text(encoding="ascii").split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    most = in_use + most_bytes + _FOR_THREADS
+    unlimited = resource.RLIM_INFINITY
+    allowed = [limit for limit in (most, *before) if limit != unlimited]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(allowed), before[1]))
     try:
         yield
-    except duckdb.InterruptException:
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@contextmanager
+def _in_words(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Stop what takes longer than `seconds`, and say what went wrong."""
+    is_over = False
+
+    def stop(*_: object) -> None:
+        nonlocal is_over
+        is_over = True
+        connection.interrupt()
+        raise _TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        with _query_in_words(connection):
+            yield
+    except Exception:  # DuckDB makes an error of its own of the one that stops it
+        if not is_over:
+            raise
         raise UsageError(
-            f"The query took longer than {seconds:g} seconds and was stopped. Query less data, or open the "
-            "published file with DuckDB, which has no time limit."
+            f"The query took longer than {seconds:g} seconds and was stopped. Query less data, allow more time with "
+            "--seconds, or open the published file with DuckDB."
         ) from None
-    except duckdb.OutOfMemoryException:
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _query_in_words(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Say what went wrong with a query."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, MemoryError):
         raise UsageError(
-            "The query needs more memory than kpi sql allows. Query less data, or open the published file with DuckDB."
+            "The query or its result needs more memory than kpi sql allows. Query less data, allow more with --memory, "
+            "or open the published file with DuckDB."
         ) from None
+    except BrokenPipeError:  # the reader stopped early, as `head` does
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the end
+        raise UsageError(f"The output cannot be written: {error.strerror}. Write it to a file: --output") from None
+    except duckdb.IOException as error:
+        raise UsageError(f"The result cannot be written: {error}") from None
     except duckdb.PermissionException as error:
         raise UsageError(f"kpi sql reads the published file and nothing else. DuckDB says: {error}") from None
     except duckdb.CatalogException as error:
         raise UsageError(_with_suggestions(connection, str(error))) from None
     except duckdb.Error as error:
         raise UsageError(str(error)) from None
-    finally:
-        watch.cancel()
 
 
 def _with_suggestions(connection: duckdb.DuckDBPyConnection, error: str) -> str:

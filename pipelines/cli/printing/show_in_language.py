@@ -5,6 +5,7 @@ scripts and the documentation know.
 """
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,14 +13,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.answers.annotations import Annotation, annotations_of
 from pipelines.answers.periods import Choice, Comparison, Period
 from pipelines.answers.shown import find_rows
 from pipelines.formatting import printable
+from pipelines.pages.notices import notices_of
 from pipelines.pages.publications import Publications
 from pipelines.pages.sections.tiles import changes_of
-from pipelines.pages.view import COMPANY, CUTS, STATUSES, Measure, Row, State, View
-from pipelines.pages.words import Words
+from pipelines.pages.view import COMPANY, CUTS, STATUS_REASONS, STATUSES, Measure, Row, State, View
+from pipelines.pages.words import EN_DASH, Words
 
+_MOST_ANNOTATIONS = 8
 _PLAIN_SPACES = {
     ord("\N{NO-BREAK SPACE}"): " ",
     ord("\N{NARROW NO-BREAK SPACE}"): " ",
@@ -50,6 +54,7 @@ def show_in_language(
         periods = [period for period in shown.periods.periods if period.start in shown.periods.shown]
         rows = view.rows([(measure.kpi_id, measure.variant)], by, periods=periods)
         publication = shown.publication
+        notes = [*_notes(view, rows), *_remarks(view, annotations_of(connection, kpi_id, by, shown.periods))]
     lines = [_line(view, measure, row, next(one for one in periods if one.start == row.start)) for row in rows]
     table = Table()
     headers = [header for header in lines[0] if any(line[header] for line in lines)]
@@ -68,6 +73,35 @@ def show_in_language(
     ):
         console.print(heading, markup=False)
     console.print(table, soft_wrap=False)
+    for note in notes:
+        console.print(printable(note.translate(_PLAIN_SPACES)), markup=False)
+
+
+def _notes(view: View, rows: Sequence[Row]) -> Iterator[str]:
+    """Why values are missing, what a period in progress is compared with, and what is wrong with the publication."""
+    words = view.words
+    for status in dict.fromkeys(row.status for row in rows if row.status != "ok"):
+        missing = next((row.missing_entities for row in rows if row.status == status and row.missing_entities), None)
+        if status != "no_source":
+            reason = words.text(STATUS_REASONS[status])
+        elif missing:
+            reason = words.text("Needs %(entities)s, which no source delivers.", entities=missing)
+        else:
+            reason = words.text("A column that it needs is empty in all rows.")
+        yield f"{words.text(STATUSES[status])}: {reason}"
+    so_far = next((row for row in rows if row.is_partial and row.compared(view.state.compare)[0] is not None), None)
+    if so_far:
+        current = view.of(view.at(so_far.start))
+        now = words.text("%(period)s so far", period=words.period(current.period, view.state.grain))
+        yield f"{now} {words.text('vs %(period)s', period=current.earlier_label(view.state.compare))}"
+    yield from (f"{notice.title} {notice.text}" for notice in notices_of(view))
+
+
+def _remarks(view: View, annotations: Sequence[Annotation]) -> Iterator[str]:
+    """What people and the pipeline noted about the periods; of many, the newest."""
+    for one in annotations[-_MOST_ANNOTATIONS:]:
+        days = dict.fromkeys(view.words.day(day) for day in (one.starts_on, one.ends_on))
+        yield f"* {f' {EN_DASH} '.join(days)}: {one.text}"
 
 
 def _line(view: View, measure: Measure, row: Row, period: Period) -> dict[str, str]:

@@ -11,23 +11,36 @@ from rich.console import Console
 
 from pipelines.answers.differences import Totals, differences, totals
 from pipelines.cli.printing.differences import print_differences, write_cells
+from pipelines.damage import REPAIR, damage_of_duckdb
 from pipelines.formatting import counted, local_time
 from pipelines.output import Format, Target
-from pipelines.publish.versions import Version, current_version, file_of, version_before, version_named, versions
+from pipelines.publish.versions import (
+    Version,
+    current_version,
+    file_of,
+    unreadable_versions,
+    version_before,
+    version_named,
+    versions,
+)
 
 
 def print_versions(published_dir: Path, zone: ZoneInfo, as_json: bool, console: Console) -> None:
     """The publications that are kept, newest first, and how many cells of the scorecard each of them changed."""
     kept = versions(published_dir)
-    changes = dict(_changes(published_dir, kept))
+    damaged = {version: why for version in kept if (why := damage_of_duckdb(file_of(published_dir, version)))}
+    changes = dict(_changes(published_dir, [version for version in kept if version not in damaged]))
     if as_json:
         console.print_json(data=[_record(version, changes.get(version)) for version in kept])
         return
+    for folder in unreadable_versions(published_dir):
+        console.print(f"{folder.name}  cannot be read: {REPAIR}", markup=False)
     if not kept:
         console.print("Nothing has been published yet. Run `kpi run` first.", markup=False)
     for version in kept:
         when = local_time(version.published_at, zone)
         changed = f"  {_in_words(changes[version])}" if version in changes else ""
+        changed += f"  its file cannot be read: {REPAIR}" if version in damaged else ""
         mark = "  <- analysts read this one" if version.is_current else ""
         line = f"{version.publication_id}  as of {version.as_of_date}  published {when}{changed}{mark}"
         console.print(line, markup=False)

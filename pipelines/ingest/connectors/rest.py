@@ -105,7 +105,7 @@ def _records(
         raise UnreachableError(f"{label}: {fetch.path} returned HTTP status {code}. {_next_step(code)}") from None
     except requests.RequestException as error:  # its text contains the URL, possibly with a key
         raise UnreachableError(
-            f"{label}: {fetch.path} of {urlsplit(client.base_url).netloc} cannot be read "
+            f"{label}: {fetch.path} of {_host(client.base_url)} cannot be read "
             f"({type(error).__name__}, {retries.attempts} attempts). {_TRY_AGAIN}"
         ) from None
     except ValueError as error:  # from dlt's paginators; its text contains the whole response
@@ -138,7 +138,7 @@ class _Client(RESTClient):
         try:
             answer = _parsed(response)
         except ValueError:
-            kind = response.headers.get("Content-Type", "an unspecified type")
+            kind = response.headers.get("Content-Type", "an unspecified type").partition(";")[0][:60]
             raise DeliveryError(
                 f"{self.label}: the response is not JSON but {kind}, {len(response.content)} bytes. {_TRY_AGAIN}"
             ) from None
@@ -235,7 +235,12 @@ def _check_next_page(request: requests.Request, asked: set[str], base_url: str, 
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{_host(url)}"
+
+
+def _host(url: str) -> str:
+    """Host and port, without a user and password before them."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _window_params(fetch: RestFetch, window: Window) -> dict[str, str]:

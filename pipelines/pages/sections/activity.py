@@ -12,8 +12,20 @@ from pipelines.answers.periods import Comparison
 from pipelines.pages.sections import Missing, Section
 from pipelines.pages.sections.facts import UNASSIGNED, by_name, last_day, may_see, reps_in
 from pipelines.pages.sections.limits import not_by, not_delivered
+from pipelines.pages.sections.numbers import Fact, Key, Number
 from pipelines.pages.view import COMPANY, View
 from pipelines.pages.words import N_
+
+# What a row is, and what identifies it.
+_ROWS = {
+    "marts.fct_leads": (N_("lead"), "lead_id"),
+    "marts.fct_opportunities": (N_("deal"), "opportunity_id"),
+    "marts.fct_opportunity_stage_events": (N_("stage of a deal"), "concat(opportunity_id, ' in ', stage)"),
+}
+
+
+def _names_of_reps(view: View) -> Mapping[str, str]:
+    return {rep_id: rep.name for rep_id, rep in reps_in(view, view.period).items()}
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,20 @@ class Kind:
     day: str
     condition: str = "true"
     settles: bool = True  # with the end of the period; what goes on growing is not compared
+
+    def number(self, first: str, last: str) -> Number:
+        """What is counted from one day to another, of one rep."""
+        row_is, key = _ROWS[self.relation]
+        fact = Fact(
+            row_is,
+            f"{self.relation} as counted",
+            key,
+            self.day,
+            "counted",
+            f"{self.day} >= {first} and {self.day} <= {last} and ({self.condition})",
+            cuts=None,  # a rep's own numbers do not depend on how the page is filtered
+        )
+        return Number(self.title, fact, {"rep": Key(N_("Rep"), self.rep, _names_of_reps, is_required=True)})
 
 
 KINDS = (
@@ -56,6 +82,12 @@ KINDS = (
     Kind("lost", N_("Deals lost"), "marts.fct_opportunities", "owner_id", "closed_on", "is_lost"),
 )
 
+# Of the chosen period, and of the one that it is compared with.
+_NUMBERS = {
+    **{kind.name: kind.number("$start", "$until - 1") for kind in KINDS},
+    **{f"{kind.name}_earlier": kind.number("$earlier_first", "$earlier_last") for kind in KINDS},
+}
+
 
 @dataclass(frozen=True)
 class Active:
@@ -80,7 +112,7 @@ class Activity:
 
 def activity(name: str = "activity", title: str = N_("Activity per rep")) -> Section:
     """A section with counts of what each rep did."""
-    return Section(name, title, activity_of, "activity", is_of_entity=True)
+    return Section(name, title, activity_of, "activity", is_of_entity=True, numbers=_NUMBERS)
 
 
 def activity_of(view: View) -> Activity | Missing:
@@ -88,7 +120,7 @@ def activity_of(view: View) -> Activity | Missing:
     if view.state.cut not in (COMPANY, "team", "rep", "office"):
         return not_by(view, "team", "rep", "office")
     now = _counts(view, view.period.start, last_day(view, view.period))
-    window = _compared_window(view)
+    window = compared_window(view)
     earlier = _counts(view, *window) if window else {}
     reps = reps_in(view, view.period)
     team_of = {rep_id: rep.team for rep_id, rep in reps.items()}
@@ -142,7 +174,7 @@ def _counts(view: View, first: date, last: date) -> Mapping[str, Mapping[str, in
     return found
 
 
-def _compared_window(view: View) -> tuple[date, date] | None:
+def compared_window(view: View) -> tuple[date, date] | None:
     """The first and last day of the compared period; of one in progress, of as many days."""
     name = "prior" if view.state.compare is Comparison.prior else "last_year"
     found = view.execute(

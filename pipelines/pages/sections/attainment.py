@@ -16,6 +16,7 @@ from pipelines.pages import charts
 from pipelines.pages.sections import Missing, Section
 from pipelines.pages.sections.facts import UNASSIGNED, Rep, by_name, change_of, name_of, reps_in
 from pipelines.pages.sections.limits import not_by, not_delivered
+from pipelines.pages.sections.pipeline import OPEN_AMOUNT
 from pipelines.pages.sections.tiles import Change
 from pipelines.pages.view import COMPANY, Row, View
 from pipelines.pages.words import N_
@@ -48,9 +49,12 @@ class Attainment:
     company: Quota | None
 
 
+_NUMBERS = {"open_amount": OPEN_AMOUNT}
+
+
 def attainment(name: str = "targets", title: str = N_("Targets and coverage")) -> Section:
     """A section with the targets of teams and reps."""
-    return Section(name, title, attained, "attainment", is_of_entity=True)
+    return Section(name, title, attained, "attainment", is_of_entity=True, numbers=_NUMBERS)
 
 
 def attained(view: View) -> Attainment | Missing:

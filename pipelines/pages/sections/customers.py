@@ -1,7 +1,7 @@
 """Who stays, who leaves and how customers rate: the retention triangle, movements, revenue retention, and NPS."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,11 +14,15 @@ from pipelines.pages import charts
 from pipelines.pages.charts import Step
 from pipelines.pages.sections import Missing, Section
 from pipelines.pages.sections.limits import not_by_cut, not_delivered
+from pipelines.pages.sections.numbers import Fact, Key, Number
 from pipelines.pages.sections.trends import Trend, shown_periods, trends_of
 from pipelines.pages.view import COMPANY, View
 from pipelines.pages.words import N_
 
 _CUTS = ("segment", "region", "channel")  # by which retention and NPS are published
+
+
+_OF_CUSTOMERS = {"segment": "customers.segment", "region": "customers.region", "channel": "customers.first_channel"}
 
 
 def _entity(view: View) -> dict[str, Any]:
@@ -30,6 +34,34 @@ def _entity(view: View) -> dict[str, Any]:
 
 _COHORTS = 25  # two years and the same month
 STEPS = 8  # classes of the style sheet, from pale to strong
+
+
+_MONTH = "cast(date_trunc('month', ordered_on) as date)"
+_BUYERS = Fact(
+    N_("customer, by the first order of the month"),
+    f"""
+    (select *, {_MONTH} as month from marts.fct_orders where customer_id is not null
+    qualify row_number() over (partition by customer_id, {_MONTH} order by ordered_on, order_id) = 1) as orders
+    inner join marts.dim_customer as customers on orders.customer_id = customers.customer_id
+    """,
+    key="customers.customer_id",
+    day="orders.ordered_on",
+    file="orders",
+    where="customers.cohort_month is not null",
+    cuts=_OF_CUSTOMERS,
+)
+_SINCE = "date_diff('month', customers.cohort_month, orders.month)"
+_BY_COHORT = {"cohort": Key(N_("First order in"), "strftime(customers.cohort_month, '%Y-%m')")}
+_COHORT = Number(N_("Customers"), _BUYERS, _BY_COHORT, where=f"{_SINCE} = 0")
+_NUMBERS_OF_TRIANGLE = {
+    "customers": _COHORT,
+    "share": Number(
+        N_("Share that ordered again"),
+        _BUYERS,
+        {**_BY_COHORT, "month": Key(N_("Months since the first order"), _SINCE)},
+        whole=_COHORT,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -107,10 +139,104 @@ def step_of(rate: float | None, width: float) -> int:
 # Movements
 
 
+def _ordered_before(day: str) -> str:
+    """SQL: that an order was so recent that its customer was active on a day."""
+    return f"ordered_on < {day} and ordered_on >= {day} - $active_days"
+
+
+def _active_on(day: str) -> Fact:
+    """The customers who were active on a day, each by the latest order before it."""
+    return Fact(
+        N_("customer, by the latest order"),
+        f"""
+        (select * from marts.fct_orders where {_ordered_before(day)}
+        qualify row_number() over (partition by customer_id order by ordered_on desc, order_id desc) = 1) as orders
+        inner join marts.dim_customer as customers on orders.customer_id = customers.customer_id
+        """,
+        key="customers.customer_id",
+        day="orders.ordered_on",
+        file="orders",
+        cuts=_OF_CUSTOMERS,
+    )
+
+
+def _is_active_on(day: str) -> str:
+    """SQL: that a customer was active on a day."""
+    return f"customers.customer_id in (select customer_id from marts.fct_orders where {_ordered_before(day)})"
+
+
+_IS_NEW = "coalesce(customers.first_ordered_on >= $start and customers.first_ordered_on < $until, false)"
+_AT_START, _AT_END = _active_on("$start"), _active_on("$until")
+_WAS_ACTIVE, _IS_ACTIVE = _is_active_on("$start"), _is_active_on("$until")
+# The net revenue of each customer in the period and in the one before, of one in progress in as many days.
+_NET = "sum(case when moved_on >= $start and moved_on < $until then amount else 0 end)"
+_NET_BEFORE = "sum(case when moved_on >= $prior_start and moved_on < $prior_until then amount else 0 end)"
+_SPENDERS = Fact(
+    N_("customer, by the first order"),
+    f"""
+    (select customer_id, {_NET} as net, {_NET_BEFORE} as net_before from (
+        select customer_id, ordered_on as moved_on, gross_amount - discount_amount as amount from marts.fct_order_items
+        union all select customer_id, refunded_on as moved_on, -refund_amount as amount from marts.fct_refunds
+    ) where customer_id is not null group by customer_id) as spent
+    left join marts.dim_customer as customers on spent.customer_id = customers.customer_id
+    left join marts.fct_orders as orders on spent.customer_id = orders.customer_id and orders.is_first_order
+    """,
+    key="spent.customer_id",
+    day="orders.ordered_on",
+    file="orders",
+    cuts=_OF_CUSTOMERS,
+)
+_REVENUE_MOVEMENT = f"""
+    case
+        when net_before > 0 and net <= 0 then 'churned'
+        when net_before > 0 and net > net_before then 'expansion'
+        when net_before > 0 and net < net_before then 'contraction'
+        when net_before > 0 then 'retained'
+        when net > 0 and {_IS_NEW} then 'new'
+        when net > 0 then 'reactivated'
+        else 'none'
+    end
+"""
+_MOVEMENTS = {
+    "start": N_("Start"),
+    "new": N_("New"),
+    "reactivated": N_("Reactivated"),
+    "expansion": N_("Expansion"),
+    "contraction": N_("Contraction"),
+    "churned": N_("Churned"),
+    "none": N_("Refunds alone"),
+    "end": N_("End"),
+}
+
+
+def _of_revenue(movement: str) -> Number:
+    """The net revenue of a movement."""
+    match movement:
+        case "start":
+            adds, where = "net_before", "net_before <> 0"
+        case "end":
+            adds, where = "net", "net <> 0"
+        case _:
+            adds, where = "net - net_before", f"net <> net_before and {_REVENUE_MOVEMENT} = '{movement}'"
+    return Number(_MOVEMENTS[movement], _SPENDERS, {}, adds, where, unit="money")
+
+
+_NUMBERS_OF_MOVEMENTS = {
+    "customers_start": Number(N_("Start"), _AT_START),
+    "customers_new": Number(N_("New"), _AT_END, where=_IS_NEW),
+    "customers_reactivated": Number(N_("Reactivated"), _AT_END, where=f"not {_WAS_ACTIVE} and not {_IS_NEW}"),
+    "customers_churned": Number(N_("Churned"), _AT_START, adds="-1", where=f"not {_IS_ACTIVE}"),
+    "customers_end": Number(N_("End"), _AT_END),
+    "customers_retained": Number(N_("Active at both ends"), _AT_END, where=_WAS_ACTIVE),
+    **{f"revenue_{movement}": _of_revenue(movement) for movement in _MOVEMENTS},
+}
+
+
 @dataclass(frozen=True)
 class Movement:
     """A step from the start to the end of the period; None where it does not apply."""
 
+    kind: str  # of `_MOVEMENTS`
     name: str
     customers: int | None
     amount: Decimal | None
@@ -150,15 +276,10 @@ def movements(view: View) -> Movements | Missing:
         return Missing(view.words.text("No customers in this period."))
     start, new, reactivated, churned, end, *amounts, retained, is_start_known, active_days = found
     text = view.words.text
+    counts = {"start": start, "new": new, "reactivated": reactivated, "churned": -churned, "end": end}
     steps = [
-        Movement(text("Start"), start, amounts[0], is_total=True),
-        Movement(text("New"), new, amounts[1]),
-        Movement(text("Reactivated"), reactivated, amounts[2]),
-        Movement(text("Expansion"), None, amounts[3]),
-        Movement(text("Contraction"), None, amounts[4]),
-        Movement(text("Churned"), -churned, amounts[5]),
-        Movement(text("Refunds alone"), None, amounts[6]),
-        Movement(text("End"), end, amounts[7], is_total=True),
+        Movement(kind, text(name), counts.get(kind), amount, is_total=kind in ("start", "end"))
+        for (kind, name), amount in zip(_MOVEMENTS.items(), amounts, strict=True)
     ]
     return Movements(
         steps,
@@ -204,6 +325,51 @@ def _known(view: View, measures: Sequence[tuple[str, str]]) -> list[Trend] | Mis
 # NPS
 
 CATEGORIES = ("promoters", "passives", "detractors")
+_ANSWERS = Fact(
+    N_("answer"),
+    """
+    (select *, lead(responded_on) over (partition by respondent_key order by responded_at, response_id)
+    as next_responded_on from marts.fct_nps_responses) as answers
+    """,
+    key="response_id",
+    day="responded_on",
+    file="answers",
+    # A customer's latest answer of those before the end counts.
+    where="responded_on < $until and coalesce(next_responded_on >= $until, true)",
+    cuts={cut: cut for cut in _CUTS},
+)
+_INVITATIONS = Fact(
+    N_("invitation"),
+    "marts.fct_nps_invitations as invitations",
+    key="invitation_id",
+    day="sent_on",
+    file="invitations",
+    where="sent_on >= $start and sent_on < $until",
+    cuts={cut: cut for cut in _CUTS},
+)
+
+
+def _names_of_categories(view: View) -> Mapping[str, str]:
+    names = (N_("Promoters (9–10)"), N_("Passives (7–8)"), N_("Detractors (0–6)"))
+    return {category: view.words.text(name) for category, name in zip(CATEGORIES, names, strict=True)}
+
+
+_BY_CATEGORY = {"category": Key(N_("Answers"), "category || 's'", _names_of_categories)}
+_WINDOWS = {"period": "responded_on >= $start", "trailing_90d": "responded_on >= $until - 90"}
+_NUMBERS_OF_NPS = {
+    "invitations": Number(N_("Invitations"), _INVITATIONS),
+    "answered": Number(N_("Answered"), _INVITATIONS, where="is_answered"),
+    **{
+        f"{window}_answers": Number(N_("Customers"), _ANSWERS, _BY_CATEGORY, where=of)
+        for window, of in _WINDOWS.items()
+    },
+    **{
+        f"{window}_share": Number(
+            N_("Share"), _ANSWERS, _BY_CATEGORY, where=of, whole=Number(N_("Customers"), _ANSWERS, where=of)
+        )
+        for window, of in _WINDOWS.items()
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -306,10 +472,15 @@ TRIANGLE = Section(
         "are empty. Cohorts are monthly, whatever grain is chosen."
     ),
     is_of_entity=True,
+    numbers=_NUMBERS_OF_TRIANGLE,
 )
-MOVEMENTS = Section("movements", N_("Movements"), movements, "movements", is_of_entity=True)
+MOVEMENTS = Section(
+    "movements", N_("Movements"), movements, "movements", is_of_entity=True, numbers=_NUMBERS_OF_MOVEMENTS
+)
 REVENUE_RETENTION = Section(
     "revenue-retention", N_("Revenue retention"), revenue_retention, "trends", is_of_entity=True
 )
-NPS = Section("nps", N_("Promoters, passives and detractors"), nps_distribution, "nps", is_of_entity=True)
+NPS = Section(
+    "nps", N_("Promoters, passives and detractors"), nps_distribution, "nps", is_of_entity=True, numbers=_NUMBERS_OF_NPS
+)
 NPS_TRENDS = Section("nps-trend", N_("NPS and response rate"), nps_trends, "trends", is_of_entity=True)

@@ -53,6 +53,10 @@ class Bands:
         bands = " ".join(f"when {age} <= {end} then {number}" for number, end in enumerate(self.ends))
         return f"case {bands} when {age} is not null then {len(self.ends)} end"
 
+    def by_number(self, view: View) -> Mapping[str, str]:
+        """The names by number, and what an unknown age is called."""
+        return {"": view.words.text("unknown"), **{str(at): name for at, name in enumerate(self.names(view))}}
+
     def names(self, view: View) -> list[str]:
         """The names of the bands: their days, and of the last one what it is over."""
         words, starts = view.words, [0, *(end + 1 for end in self.ends)]

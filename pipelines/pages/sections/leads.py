@@ -3,8 +3,8 @@
 Belongs here: what facts and the funnel say about leads. Does not belong here: conversion by cohort (`history.py`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from markupsafe import Markup
@@ -24,9 +24,10 @@ from pipelines.pages.sections.facts import (
     reps_in,
 )
 from pipelines.pages.sections.limits import not_by, not_delivered
+from pipelines.pages.sections.numbers import Fact, Key, Number
 from pipelines.pages.view import COMPANY, Row, View
 from pipelines.pages.words import N_
-from pipelines.sql import Value
+from pipelines.sql import Value, literals
 
 _TOUCH = ("lead_conversion", "hours_to_first_touch_median")
 # Hours until the first touch: the end of each band, and its name.
@@ -50,6 +51,82 @@ STAGES = {
 }
 # Neither a deal nor a customer has come of them.
 _OPEN = "created_on is not null and converted_on is null and won_on is null and opportunities = 0"
+_UNTOUCHED = f"mql_on is null and sql_on is null and created_on > $as_of - {_UNTOUCHED_FOR}"
+_STAGE = "case when sql_on is not null then 'sql' when mql_on is not null then 'mql' else 'lead' end"
+# The number of the band in which the first touch lies.
+_TOUCH_BAND = f"""
+    case
+        when hours_to_first_touch is null then {len(_BANDS) + 1}
+        {" ".join(f"when hours_to_first_touch <= {end} then {number}" for number, (end, _) in enumerate(_BANDS))}
+        else {len(_BANDS)}
+    end
+"""
+
+
+def _names_of_stages(view: View) -> Mapping[str, str]:
+    return {stage: view.words.text(name) for stage, name in STAGES.items()}
+
+
+def _names_of_bands(view: View) -> Mapping[str, str]:
+    return {str(at): view.words.text(name) for at, name in enumerate((*(name for _, name in _BANDS), _LATER, _NEVER))}
+
+
+def _names_of_reps(view: View) -> Mapping[str, str]:
+    known = {rep_id: rep.name for rep_id, rep in reps_in(view, view.period).items()}
+    return {UNASSIGNED: view.words.text("Unassigned"), **known}
+
+
+_LEADS = Fact(N_("lead"), "marts.fct_leads as leads", "lead_id", "created_on", "leads", cuts=LEADS)
+_OPEN_LEADS = replace(_LEADS, row_is=N_("open lead"), where=_OPEN)
+_BY_AGE = {
+    "stage": Key(N_("Stage"), _STAGE, _names_of_stages),
+    "band": Key(N_("Age"), _AGES.number_of("$as_of - created_on"), _AGES.by_number),
+}
+_BY_LEAD = {"lead": Key(N_("Lead"), "lead_id")}
+_NUMBERS_OF_OPEN = {
+    "leads": Number(N_("Leads"), _OPEN_LEADS, _BY_AGE),
+    "untouched": Number(N_("Leads without a touch"), _OPEN_LEADS, _BY_LEAD, where=_UNTOUCHED),
+    "age": Number(N_("Age"), _OPEN_LEADS, _BY_LEAD, "$as_of - created_on", unit="days"),
+}
+_ARRIVED = replace(_LEADS, where="created_on >= $start and created_on < $until")
+_BY_REP = {
+    "rep": Key(N_("Rep"), f"coalesce(sdr_id, '{UNASSIGNED}')", _names_of_reps),
+    "band": Key(N_("First touch"), _TOUCH_BAND, _names_of_bands),
+}
+_NUMBERS_OF_TOUCHES = {"leads": Number(N_("Leads"), _ARRIVED, _BY_REP)}
+
+# The stages that leads of the period reached, as `kpi_funnel` counts them: who reached one has reached those before.
+_WON_ON = "coalesce(won_on, converted_on)"
+_FURTHEST = f"""
+    case
+        when {_WON_ON} is not null then 5
+        when opportunity_on is not null or opportunities > 0 then 4
+        when sql_on is not null then 3
+        when mql_on is not null then 2
+        else 1
+    end
+"""
+_PLACE = f"list_position({literals(STAGES)}, $stage)"
+_REACHED_ON = (
+    f"case $stage when 'mql' then mql_on when 'sql' then sql_on when 'won' then {_WON_ON} else opportunity_on end"
+)
+_DAYS = f"{_REACHED_ON} - created_on"
+_OF_FUNNEL = {
+    "channel": Key(N_("Source"), f"coalesce(source, '{UNASSIGNED}')"),
+    "campaign": Key(N_("Campaign"), f"coalesce(campaign_id, '{UNASSIGNED}')"),
+}
+_BY_REACHED = {**_OF_FUNNEL, "stage": Key(N_("Stage"), names=_names_of_stages, is_required=True)}
+_ALL = Number(N_("Leads"), _ARRIVED, _OF_FUNNEL)
+_REACHED = Number(N_("Leads"), _ARRIVED, _BY_REACHED, where=f"{_FURTHEST} >= {_PLACE}")
+_REACHED_BEFORE = replace(_REACHED, where=f"{_FURTHEST} >= {_PLACE} - 1")
+FUNNEL_NUMBERS = {
+    "leads": _REACHED,
+    "share": replace(_REACHED, title=N_("Share of all leads"), whole=_ALL),
+    "share_of_before": replace(_REACHED, title=N_("Of the stage before"), whole=_REACHED_BEFORE),
+    "median_days": Number(
+        N_("Median days to get there"), _ARRIVED, _BY_REACHED, _DAYS, f"{_DAYS} >= 0", is_median=True, unit="days"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -132,17 +209,17 @@ class OpenLeads:
 
 def first_touch(name: str = "first-touch", title: str = N_("Speed to first touch")) -> Section:
     """A section with the distribution of hours to the first touch, a line per rep."""
-    return Section(name, title, first_touch_of, "first_touch", is_of_entity=True)
+    return Section(name, title, first_touch_of, "first_touch", is_of_entity=True, numbers=_NUMBERS_OF_TOUCHES)
 
 
 def funnel(name: str = "funnel", title: str = N_("How far leads came")) -> Section:
     """A section with the stages that the leads of the period reached."""
-    return Section(name, title, funnel_of, "funnel", is_of_entity=True)
+    return Section(name, title, funnel_of, "funnel", is_of_entity=True, numbers=FUNNEL_NUMBERS)
 
 
 def open_leads(name: str = "open-leads", title: str = N_("Open leads by age")) -> Section:
     """A section with the leads that are neither a deal nor a customer."""
-    return Section(name, title, open_leads_of, "open_leads", is_of_entity=True)
+    return Section(name, title, open_leads_of, "open_leads", is_of_entity=True, numbers=_NUMBERS_OF_OPEN)
 
 
 def first_touch_of(view: View) -> FirstTouch | Missing:
@@ -152,15 +229,11 @@ def first_touch_of(view: View) -> FirstTouch | Missing:
         return wanted
     if view.state.cut == "rep" and not view.only:
         wanted = Filter("true", {})  # the rep stands beside the company
-    counted = ", ".join(
-        f"count(*) filter (hours_to_first_touch <= {end} and hours_to_first_touch > {start})"
-        for start, end in zip([-1, *(end for end, _ in _BANDS)], [end for end, _ in _BANDS], strict=False)
-    )
+    counted = ", ".join(f"count(*) filter ({_TOUCH_BAND} = {band})" for band in range(len(_BANDS) + 2))
     rows = view.execute(
         f"""
         select
-            coalesce(sdr_id, '{UNASSIGNED}'), grouping(sdr_id) = 1, count(*), {counted},
-            count(*) filter (hours_to_first_touch > {_BANDS[-1][0]}), count(*) filter (hours_to_first_touch is null)
+            coalesce(sdr_id, '{UNASSIGNED}'), grouping(sdr_id) = 1, count(*), {counted}
         from marts.fct_leads
         where created_on >= $start and created_on <= $end and {wanted.condition}
         group by grouping sets ((), (sdr_id))
@@ -266,7 +339,7 @@ def open_leads_of(view: View) -> OpenLeads | Missing:
         f"""
         with open_leads as (
             select
-                case when sql_on is not null then 'sql' when mql_on is not null then 'mql' else 'lead' end as stage,
+                {_STAGE} as stage,
                 {_AGES.number_of("$as_of - created_on")} as band
             from marts.fct_leads
             where {_OPEN} and {wanted.condition}
@@ -291,8 +364,7 @@ def open_leads_of(view: View) -> OpenLeads | Missing:
             count(*) over ()
         from marts.fct_leads
         left join marts.dim_sales_rep as reps on sdr_id = reps.rep_id and reps.is_current
-        where {_OPEN} and {wanted.condition} and mql_on is null and sql_on is null
-            and created_on > $as_of - {_UNTOUCHED_FOR}
+        where {_OPEN} and {wanted.condition} and {_UNTOUCHED}
         order by created_on, lead_id
         limit {_SHOWN}
         """,

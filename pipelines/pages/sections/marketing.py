@@ -1,7 +1,7 @@
 """What marketing spends and what comes of it: costs by channel, the funnel, attribution, and maturing cohorts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -11,7 +11,9 @@ from pipelines.answers.periods import Period
 from pipelines.pages import charts
 from pipelines.pages.intervals import wilson
 from pipelines.pages.sections import Missing, Section
+from pipelines.pages.sections.leads import FUNNEL_NUMBERS
 from pipelines.pages.sections.limits import not_by_cut, not_delivered
+from pipelines.pages.sections.numbers import Fact, Key, Number
 from pipelines.pages.sections.tiles import Change, changes_of
 from pipelines.pages.view import COMPANY, Measure, Row, View
 from pipelines.pages.words import N_
@@ -53,7 +55,6 @@ class Spend:
     measures: Mapping[str, Measure]
     channels: Sequence[Costs]
     company: Costs | None
-    channel: str  # some channel, whose file contains them all
 
 
 def spend(view: View) -> Spend | Missing:
@@ -83,7 +84,7 @@ def spend(view: View) -> Spend | Missing:
     costs = [_costs(view, channel_name(view, id_), cells, measures, ends) for id_, cells in by_channel.items()]
     costs.sort(key=lambda one: (-_value(one.cells.get("spend")), one.name))
     whole = _costs(view, view.words.text("Company"), company, measures, None) if company else None
-    return Spend(measures, costs, whole, next(iter(by_channel), ""))
+    return Spend(measures, costs, whole)
 
 
 def _value(row: Row | None) -> Decimal:
@@ -143,6 +144,7 @@ class Stage:
 class Branch:
     """The funnel of one source or campaign, or of the company."""
 
+    keys: Mapping[str, str]  # by which its leads are found: of a source or a campaign
     name: str
     detail: str  # of a campaign: its channel and platform
     stages: Sequence[Stage]
@@ -199,7 +201,7 @@ def funnel(view: View) -> Funnel | Missing:
     campaigns = {key: of for key, of in stages.items() if key[0] == "campaign" and chosen in ("", names[key][1])}
     bars = [charts.bullet(one.reached, None, None, (0.0, whole[0].leads), one.name) for one in whole]
     return Funnel(
-        Branch(view.words.text("All leads"), "", whole, Markup("")),
+        Branch({}, view.words.text("All leads"), "", whole, Markup("")),
         bars,
         _branches(view, sources, names),
         _branches(view, campaigns, names),
@@ -219,7 +221,7 @@ def _branches(
         low, top = of[-1].interval or (None, None)
         said = view.words.text("Won of the leads of %(name)s, with interval", name=name)
         dot = charts.interval(low, float(of[-1].of_leads or 0), top, (0.0, high), said)
-        branches.append(Branch(name, " · ".join(filter(None, (channel, platform))), of, dot))
+        branches.append(Branch(dict([key]), name, " · ".join(filter(None, (channel, platform))), of, dot))
     return sorted(branches, key=lambda one: (-one.leads, one.name))
 
 
@@ -239,11 +241,46 @@ _MODELS = {
 }
 _LAST = list(_MODELS).index("last")  # which the costs of a new customer are computed by
 
+_TOUCHES = Fact(
+    N_("touch of an order"),
+    "marts.fct_attribution as touches inner join marts.fct_orders as orders on touches.order_id = orders.order_id",
+    key="concat(touches.order_id, ' touch ', touches.touch_number)",
+    day="touches.ordered_on",
+    file="orders",
+    where="touches.ordered_on >= $start and touches.ordered_on < $until",
+    cuts={"channel": "touches.channel"},
+)
+
+
+def _names_of_channels(view: View) -> Mapping[str, str]:
+    return {channel: view.words.text(name) for channel, name in WITHOUT.items()}
+
+
+_BY_CHANNEL = {"channel": Key(N_("Channel"), "touches.channel", _names_of_channels)}
+
+
+def _credited(model: str) -> Number:
+    """The sales that a model credits."""
+    return Number(_MODELS[model], _TOUCHES, _BY_CHANNEL, f"touches.{model}_amount", unit="money")
+
+
+def _share_credited(model: str) -> Number:
+    """The share of a channel in all sales, also if the page is filtered by it."""
+    credited = _credited(model)
+    return replace(credited, whole=replace(credited, fact=replace(_TOUCHES, cuts=None), keys={}))
+
+
+_NUMBERS_OF_ATTRIBUTION = {
+    **{model: _credited(model) for model in _MODELS},
+    **{f"{model}_share": _share_credited(model) for model in _MODELS},
+}
+
 
 @dataclass(frozen=True)
 class Credited:
     """The sales that each model credits to a channel, in the order of the models."""
 
+    channel: str
     name: str
     amounts: Sequence[Decimal]
     shares: Sequence[float | None]
@@ -254,7 +291,7 @@ class Credited:
 class Attribution:
     """The same sales by five models; `totals` are missing if the reader asks for one channel."""
 
-    models: Sequence[str]
+    models: Mapping[str, str]  # their names
     channels: Sequence[Credited]
     totals: Sequence[Decimal]
 
@@ -286,9 +323,9 @@ def attribution(view: View) -> Attribution | Missing:
     for channel in sorted(shown, key=lambda one: (-found[one][_LAST], one)):
         name = channel_name(view, channel)
         spread = _spread(view, name, shares[channel], ends)
-        channels.append(Credited(name, found[channel], shares[channel], spread))
+        channels.append(Credited(channel, name, found[channel], shares[channel], spread))
     return Attribution(
-        [view.words.text(one) for one in _MODELS.values()], channels, [] if view.state.entity else totals
+        {model: view.words.text(name) for model, name in _MODELS.items()}, channels, [] if view.state.entity else totals
     )
 
 
@@ -329,7 +366,7 @@ class Cohort:
     """The leads that were created in a period."""
 
     start: date
-    leads: object
+    of: Row  # some share of it, whose denominator they are
     windows: Sequence[Window]
 
 
@@ -359,10 +396,10 @@ def cohorts(view: View) -> Cohorts | Missing:
     found = []
     for period in until:
         rows = [cells.get((period.start, one.variant)) for one in measures]
-        leads = next((row.denominator for row in rows if row is not None and row.denominator), None)
-        if leads is not None:
+        of = next((row for row in rows if row is not None and row.denominator), None)
+        if of is not None:
             windows = [Window(row, _settled_on(period, days)) for row, days in zip(rows, WINDOWS, strict=True)]
-            found.append(Cohort(period.start, leads, windows))
+            found.append(Cohort(period.start, of, windows))
     if not found:
         return Missing(view.words.text("No leads were created in this period."))
     return Cohorts(measures, found)
@@ -379,7 +416,9 @@ SPEND = Section(
     ),
     is_of_entity=True,
 )
-FUNNEL = Section("funnel", N_("Funnel by source and campaign"), funnel, "lead_sources", is_of_entity=True)
+FUNNEL = Section(
+    "funnel", N_("Funnel by source and campaign"), funnel, "lead_sources", is_of_entity=True, numbers=FUNNEL_NUMBERS
+)
 ATTRIBUTION = Section(
     "attribution",
     N_("Attribution models side by side"),
@@ -389,6 +428,7 @@ ATTRIBUTION = Section(
         "The same sales, after discounts and before refunds, credited to the channels of the touches before each "
         "order. The line spans all models, the dot is the last touch, by which acquisition cost and ROAS are computed."
     ),
+    numbers=_NUMBERS_OF_ATTRIBUTION,
 )
 COHORTS = Section(
     "cohorts",

@@ -17,6 +17,7 @@ from pipelines.pages import charts
 from pipelines.pages.sections import Missing, Section
 from pipelines.pages.sections.facts import Bands, filter_of
 from pipelines.pages.sections.limits import not_delivered
+from pipelines.pages.sections.numbers import Fact, Key, Number
 from pipelines.pages.view import View
 from pipelines.pages.words import N_
 
@@ -31,13 +32,39 @@ _CUTS = {
     "category": "deals.product_category",
 }
 # What `fct_pipeline_daily` counts at the end of the as-of date, deal by deal.
-_OPEN = """
-    from marts.fct_opportunity_stage_events as stages
+_OPEN = Fact(
+    N_("open deal"),
+    """
+    marts.fct_opportunity_stage_events as stages
     inner join marts.fct_opportunities as deals on stages.opportunity_id = deals.opportunity_id
     left join marts.dim_sales_rep as reps
         on stages.owner_id = reps.rep_id and reps.valid_from <= $as_of and reps.valid_until > $as_of
-    where stages.is_open_stage and stages.left_on is null
-"""
+    """,
+    key="deals.opportunity_id",
+    day="deals.created_on",
+    file="deals",
+    where="stages.is_open_stage and stages.left_on is null",
+    cuts=_CUTS,
+)
+_AGE, _DAYS_IN_STAGE = "$as_of - deals.created_on", "$as_of - stages.entered_on"
+_BY_STAGE = {"stage": Key(N_("Stage"), "stages.stage"), "band": Key(N_("Age"), _AGES.number_of(_AGE), _AGES.by_number)}
+_NUMBERS_BY_STAGE = {
+    "deals": Number(N_("Deals"), _OPEN, _BY_STAGE),
+    "amount": Number(N_("Amount"), _OPEN, _BY_STAGE, "coalesce(deals.amount, 0)", unit="money"),
+    "without_amount": Number(N_("Deals without an amount"), _OPEN, _BY_STAGE, where="deals.amount is null"),
+    "median_age": Number(N_("Median age"), _OPEN, _BY_STAGE, _AGE, f"{_AGE} is not null", is_median=True, unit="days"),
+    "median_in_stage": Number(N_("Median in stage"), _OPEN, _BY_STAGE, _DAYS_IN_STAGE, is_median=True, unit="days"),
+}
+OPEN_AMOUNT = Number(N_("Open pipeline"), _OPEN, adds="coalesce(deals.amount, 0)", unit="money")
+_BY_DEAL = {"deal": Key(N_("Deal"), "deals.opportunity_id")}
+_OVERDUE = "$as_of - deals.expected_close_date"
+_NUMBERS_BY_DEAL = {
+    "deals": Number(N_("Deals"), _OPEN, _BY_DEAL),
+    "amount": Number(N_("Amount"), _OPEN, _BY_DEAL, "deals.amount", unit="money"),
+    "age": Number(N_("Age"), _OPEN, _BY_DEAL, _AGE, unit="days"),
+    "days_in_stage": Number(N_("In stage"), _OPEN, _BY_DEAL, _DAYS_IN_STAGE, unit="days"),
+    "days_overdue": Number(N_("Overdue"), _OPEN, _BY_DEAL, _OVERDUE, unit="days"),
+}
 
 
 @dataclass(frozen=True)
@@ -100,12 +127,12 @@ class Deals:
 
 def pipeline(name: str = "pipeline", title: str = N_("Open pipeline by stage and age")) -> Section:
     """A section with the open deals by stage and age."""
-    return Section(name, title, stages_of, "pipeline", is_of_entity=True)
+    return Section(name, title, stages_of, "pipeline", is_of_entity=True, numbers=_NUMBERS_BY_STAGE)
 
 
 def open_deals(name: str = "deals", title: str = N_("Open deals")) -> Section:
     """A section with the largest and the oldest open deals."""
-    return Section(name, title, deals_of, "deals", is_of_entity=True)
+    return Section(name, title, deals_of, "deals", is_of_entity=True, numbers=_NUMBERS_BY_DEAL)
 
 
 def stages_of(view: View) -> Pipeline | Missing:
@@ -113,14 +140,13 @@ def stages_of(view: View) -> Pipeline | Missing:
     wanted = filter_of(view, _CUTS)
     if isinstance(wanted, Missing):
         return wanted
-    age = "$as_of - deals.created_on"
     rows = view.execute(
         f"""
         with open_deals as (
             select
                 stages.stage, coalesce(deals.amount, 0) as amount, deals.amount is null as has_no_amount,
-                {age} as age, $as_of - stages.entered_on as days_in_stage, {_AGES.number_of(age)} as band
-            {_OPEN} and {wanted.condition}
+                {_AGE} as age, {_DAYS_IN_STAGE} as days_in_stage, {_AGES.number_of(_AGE)} as band
+            from {_OPEN.relation} where {_OPEN.where} and {wanted.condition}
         )
 
         select
@@ -186,14 +212,13 @@ def deals_of(view: View) -> Deals | Missing:
         f"""
         with listed as (
             select
-                stages.opportunity_id, stages.stage, deals.amount, $as_of - deals.created_on as age,
-                $as_of - stages.entered_on, deals.expected_close_date,
-                case when deals.expected_close_date < $as_of then $as_of - deals.expected_close_date end,
+                stages.opportunity_id, stages.stage, deals.amount, {_AGE} as age, {_DAYS_IN_STAGE},
+                deals.expected_close_date, case when deals.expected_close_date < $as_of then {_OVERDUE} end,
                 stages.owner_id, coalesce(reps.rep_name, stages.owner_id),
                 row_number() over (order by deals.amount desc nulls last, stages.opportunity_id) as by_amount,
                 row_number() over (order by deals.created_on nulls last, stages.opportunity_id) as by_age,
                 count(*) over () as deals, count(deals.expected_close_date) over () as expected
-            {_OPEN} and {wanted.condition}
+            from {_OPEN.relation} where {_OPEN.where} and {wanted.condition}
         )
 
         select * from listed where by_amount <= {_SHOWN} or by_age <= {_SHOWN}

@@ -19,25 +19,45 @@ class Number:
 
 
 @dataclass
+class Link:
+    """A link, and the numbers in it."""
+
+    address: str
+    numbers: list[Number] = field(default_factory=list)
+
+
+@dataclass
 class PageOfNumbers(HTMLParser):
     """The numbers, links and headings of a page."""
 
     numbers: list[Number] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
+    all_links: list[Link] = field(default_factory=list)
     _open: list[tuple[str, str]] = field(default_factory=list)
     _inside: Number | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
 
+    @property
+    def links(self) -> list[str]:
+        """The addresses of all links."""
+        return [link.address for link in self.all_links]
+
+    @property
+    def links_of_numbers(self) -> list[Link]:
+        """The links that numbers are."""
+        return [link for link in self.all_links if link.numbers]
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         if tag == "a" and given.get("href"):
-            self.links.append(str(given["href"]))
+            self.all_links.append(Link(str(given["href"])))
         if tag == "data":
             cell = next((cell for _, cell in reversed(self._open) if cell), "")
             self._inside = Number(str(given["value"]), cell, given.get("data-column") or "")
             self.numbers.append(self._inside)
+            if "a" in [tag for tag, _ in self._open]:
+                self.all_links[-1].numbers.append(self._inside)
         if tag not in VOID:
             self._open.append((tag, given.get("data-cell") or ""))
 

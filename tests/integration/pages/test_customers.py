@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.conftest import Installation
-from tests.integration.pages.section_tables import TableRow, tables_of
+from tests.integration.pages.tables import TableRow, tables_of
 
 
 def rows_of(demo: Installation, query: str) -> list[tuple[Any, ...]]:

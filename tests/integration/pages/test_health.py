@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from pipelines.pages.app import PagesConfig, application
 from tests.conftest import Installation
-from tests.integration.pages.section_tables import TableRow, tables_of
+from tests.integration.pages.tables import TableRow, tables_of
 
 SECRET = "jane@example.com"
 SCRIPT = "<script>alert(1)</script>"

@@ -18,6 +18,7 @@ ADDRESSES = [
     "kpi?kpi=win_rate",
     "explain?kpi=revenue",
     "explain?kpi=retention",
+    "sdrs/funnel/rows?number=share/stage=mql",
     "why?kpi=revenue",
     "why?kpi=nps",
 ]
@@ -101,6 +102,8 @@ def test_kpi_show_speaks_polish(untouched_demo: Installation) -> None:
     ):
         assert words in printed
     assert "Stan na 9 sty 2026" in printed
+    assert "mało przypadków: Za mało przypadków" in printed
+    assert "styczeń 2026 dotąd wobec: pierwszych 9 dni: gru 25" in printed
     by_team = untouched_demo.kpi("show", "revenue", "--by", "team", "--lang", "pl", "--last", "1").stdout
     assert "Zespół" in by_team
     assert "delta" in by_team

@@ -65,6 +65,14 @@ def test_a_reader_of_one_team_sees_only_its_numbers(client: TestClient) -> None:
     assert {number.cell.split(" ", 4)[4] for number in read(kpi.text).numbers} == {"team delta"}
     assert client.get("/en/explain?kpi=win_rate&team=delta", headers=bo).status_code == 200
     assert client.get("/en/rows.csv?kpi=win_rate&team=delta", headers=bo).status_code == 200
+    rows = client.get("/en/managers/pipeline/rows?number=deals", headers=bo)
+    assert str(rows.url).endswith("rows?number=deals&team=delta")
+    assert client.get("/en/managers/pipeline/rows.csv?number=deals", headers=bo).text.count("open deal,") == int(
+        read(rows.text).numbers[0].value
+    )
+    people = client.get("/en/managers/people.csv", headers=bo)
+    assert str(people.url).endswith("/en/managers/people.csv?team=delta")
+    assert [line.partition(",")[0] for line in people.text.splitlines()[1:]] == ["delta"]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +83,12 @@ def test_a_reader_of_one_team_sees_only_its_numbers(client: TestClient) -> None:
             "managers?rep=R01",
             "explain?kpi=win_rate&team=atlas",
             "rows.csv?kpi=win_rate&team=atlas",
+            "managers/people.csv?team=atlas",
+            "managers/pipeline/rows?number=deals&team=atlas",
+            "managers/activity/rows?number=leads/rep=R11&team=delta",
+            "sdrs/first-touch/rows.csv?number=leads&team=delta",
+            "customer-success/nps.csv?team=delta",
+            "data/checks.xlsx",
         ),
         *("why?kpi=win_rate&team=delta", "kpi.csv?kpi=win_rate&team=delta", "kpi.xlsx?kpi=win_rate&team=delta"),
     ],

@@ -320,3 +320,48 @@ def test_no_daemon_is_missed_where_something_else_starts_the_daily_run(
 ) -> None:
     [finding] = look_at_daemon(instance, on_schedule.model_copy(update={"schedule": schedule}), NOON).findings
     assert finding.passed
+
+
+def test_a_table_that_cannot_be_looked_at_is_an_incident_of_its_own_and_the_others_are_looked_at(
+    on_schedule: Settings, instance: dg.DagsterInstance
+) -> None:
+    broken = SHOP.model_copy(update={"name": "till", "owner": "team:tills", "sla": "29:59"})
+    report = look(instance, on_schedule, [broken, SHOP], WATCH, NOON)
+    failing = {(finding.asset, finding.check) for finding in report.findings if not finding.passed}
+    assert failing == {
+        ("raw/till/orders", "watched"),
+        ("raw/shop/orders", "late"),
+        ("job/daily", "missed_schedule"),
+        ("published/kpi", "stale"),
+    }
+    [finding] = [finding for finding in report.findings if not finding.passed and finding.check == "watched"]
+    assert finding.message == "the watch cannot look at it (ValueError: hour must be in 0..23)"
+    assert (finding.severity, finding.owner) == ("critical", "team:tills")
+    mended = broken.model_copy(update={"sla": "06:00"})
+    again = look(instance, on_schedule, [mended, SHOP], WATCH, NOON).findings
+    assert [finding.passed for finding in again if finding.check == "watched"] == [True] * 9
+
+
+@pytest.mark.parametrize(
+    ("broken", "asset"),
+    [
+        ("_of_runs_under_way", "run/daily"),
+        ("unclaimed_files", "landing/shop"),
+        ("due_delivery", "raw/shop/orders"),
+        ("_has_run", "job/daily"),
+        ("published_as_of", "published/kpi"),
+    ],
+)
+def test_whatever_cannot_be_looked_at_is_said(
+    on_schedule: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, broken: str, asset: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "there")
+
+    whole = look(instance, on_schedule, [SHOP], WATCH, NOON).findings
+    monkeypatch.setattr(f"pipelines.alerts.watching.{broken}", fail)
+    report = look(instance, on_schedule, [SHOP], WATCH, NOON)
+    unseen = {finding.asset for finding in report.findings if finding.check == "watched" and not finding.passed}
+    assert asset in unseen
+    assert {finding.asset for finding in report.findings} == {finding.asset for finding in whole}
+    assert all("Permission denied" in finding.message for finding in report.findings if finding.asset == asset)

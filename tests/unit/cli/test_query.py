@@ -2,12 +2,17 @@
 
 import csv
 import io
+import os
+import resource
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from pipelines.cli.printing.query import run_sql
 from pipelines.output import Format, Target, UsageError
 from pipelines.warehouse import NotPublishedError
@@ -52,6 +57,13 @@ WAYS_OUT = {
     "reading in a subquery": "select (select count(*) from read_csv('{secret}'))",
     "reading in a described query": "describe (select * from read_csv('{secret}'))",
     "reading in an explained query": "explain analyze select * from read_csv('{secret}')",
+    "a file named by a text": "from query_table('{secret}')",
+    "files named by a list": "from query_table(['{secret}'])",
+    "summarizing a file": "summarize '{secret}'",
+    "pivoting a file": "from (pivot '{secret}' on a in ('x') using count(*))",
+    "a file in a condition": "select 1 where exists (from '{secret}')",
+    "closing the brackets of a copy": "select 1) to '{folder}/out.csv' (format csv) --",
+    "a comment that hides the end of a copy": "select 1 /* ) to '{folder}/out.csv'",
     "a file as a table": "select * from '{secret}'",
     "a URL as a table": "select * from 'https://127.0.0.1:9/a.csv'",
     "listing files": "select * from glob('{folder}/*')",
@@ -127,10 +139,71 @@ def test_a_query_that_takes_too_long_is_stopped(published_dir: Path, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_writing_that_takes_too_long_is_stopped(published_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(*_: object) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr("pipelines.cli.printing.query.write", endless)
+    with pytest.raises(UsageError, match=r"took longer than 0\.05 seconds"):
+        run_sql(published_dir, "select 1", Target(Format.csv), seconds=0.05)
+
+
 def test_a_query_that_needs_too_much_memory_is_stopped(published_dir: Path, tmp_path: Path) -> None:
     wide = "select count(*) from (select distinct range, repeat('x', 100) || range from range(3000000))"
     with pytest.raises(UsageError, match="needs more memory"):
         ask(published_dir, wide, Format.csv, tmp_path, memory="20MB")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", list(Format))
+def test_a_result_that_needs_too_much_memory_is_stopped(published_dir: Path, tmp_path: Path, form: Format) -> None:
+    """DuckDB does not count the values that it makes."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(UsageError, match="needs more memory"):
+        ask(published_dir, "select repeat('x', 1000000000)", form, tmp_path, memory="10MB")  # type: ignore[arg-type]
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("memory", ["", "lots", "4", "-1GB", "1MB", "4 TB"])
+def test_a_size_that_is_none_is_refused(published_dir: Path, memory: str) -> None:
+    with pytest.raises(UsageError, match="write a size"):
+        run_sql(published_dir, "select 1", memory=memory)
+
+
+@pytest.mark.parametrize("form", [Format.csv, Format.json, Format.table])
+def test_a_full_disk_is_said(published_dir: Path, monkeypatch: pytest.MonkeyPatch, form: Format) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        with pytest.raises(UsageError, match=r"^The output cannot be written: No space left on device\."):
+            run_sql(published_dir, "select 1", Target(form))
+
+
+def test_a_description_can_be_written_as_parquet(published_dir: Path, tmp_path: Path) -> None:
+    file = ask(published_dir, "describe marts.kpi_scorecard__monthly", Format.parquet, tmp_path)
+    assert len(duckdb.sql(f"from '{file}'").fetchall()) == 5
+
+
+def test_a_file_is_never_written_through_a_link(published_dir: Path, tmp_path: Path) -> None:
+    """The name that a file has until it is complete can be guessed."""
+    (tmp_path / "other").write_text("as before")
+    (tmp_path / f".result.csv.{os.getpid()}").symlink_to(tmp_path / "other")
+    run_sql(published_dir, "select 1 as a", Target.of(None, tmp_path / "result.csv"))
+    assert (tmp_path / "other").read_text() == "as before"
+    assert (tmp_path / "result.csv").read_text() == "a\n1\n"
+
+
+def test_an_existing_file_is_replaced_only_if_asked(
+    published_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.cli.published.get_settings", lambda: SimpleNamespace(published_dir=published_dir))
+    file = tmp_path / "result.csv"
+    asked = ["sql", "select 1 as a", "--output", str(file)]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    again = CliRunner().invoke(app, asked)
+    assert (again.exit_code, file.read_text()) == (2, "a\n1\n")
+    assert CliRunner().invoke(app, ["sql", "select 2 as a", "--output", str(file), "--force"]).exit_code == 0
+    assert file.read_text() == "a\n2\n"
 
 
 @pytest.mark.parametrize(

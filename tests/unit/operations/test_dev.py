@@ -1,7 +1,9 @@
 """`kpi dev` says that the UI is ready when it answers, and not before, and ends everything that it started."""
 
+import signal
 import socket
 import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,6 +14,7 @@ import yaml
 from pipelines.operations import dev
 from pipelines.operations.dev import DagsterServices, answers
 from pipelines.output import UsageError
+from pipelines.settings import PROJECT_DIR
 
 
 class _SlowToStart(BaseHTTPRequestHandler):
@@ -126,3 +129,13 @@ def test_only_the_webserver_gets_the_password_and_the_path(tmp_path: Path, monke
     assert started.commands[1][1:] == options
     [location] = yaml.safe_load(Path(workspace).read_text())["load_from"]
     assert location["grpc_server"]["location_name"] == "pipelines.definitions"
+
+
+def test_what_was_started_ends_with_the_process_that_started_it_even_if_that_is_killed() -> None:
+    code = (
+        "import os, signal; from pipelines.operations import dev;"
+        "dev._start('http.server', '0', '--bind', '127.0.0.1'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    # The pipes that the server writes to are open as long as it runs.
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=PROJECT_DIR, check=False)
+    assert finished.returncode == -signal.SIGKILL

@@ -22,7 +22,7 @@ METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 
 def messages() -> set[str]:
     """All messages of the code and templates; the first form of those with a plural."""
-    options = {"templates/**.html": {"newstyle_gettext": "true"}}
+    options = {"templates/**.html": {"newstyle_gettext": "true", "extensions": "jinja2.ext.do", "silent": "false"}}
     found = extract_from_dir(PAGES, METHODS, options_map=options, keywords=KEYWORDS)
     return {message if isinstance(message, str) else message[0] for _, _, message, _, _ in found}
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines.runs.history import JOB, SCHEDULE, DagsterHistory, HistoryError
+from pipelines.damage import StoreError
+from pipelines.runs.history import JOB, SCHEDULE, DagsterHistory
 from tests.unit.dagster_state import beat, switch_schedule
 
 MOMENT = datetime(2026, 1, 9, 9, 30, tzinfo=UTC)
@@ -88,5 +89,5 @@ def test_a_file_of_another_version_is_named(tmp_path: Path) -> None:
     (tmp_path / "history").mkdir()
     with sqlite3.connect(tmp_path / "history" / "runs.db") as other:
         other.execute("create table pipelines (id integer)")
-    with pytest.raises(HistoryError, match=r"runs\.db cannot be read: no such table: runs"):
+    with pytest.raises(StoreError, match=r"runs\.db cannot be read: no such table: runs"):
         DagsterHistory(tmp_path).runs()

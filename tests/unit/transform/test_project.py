@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.config_files import ConfigError
 from pipelines.settings import Settings
 from pipelines.sources import enabled_sources
+from pipelines.transform import project
 from pipelines.transform.assets import build_arguments, opening_comment
-from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_command, dbt_variables
+from pipelines.transform.dbt_runner import Invocation
+from pipelines.transform.project import DBT, as_of_date, assemble_project, dbt_command, dbt_variables, ensure_manifest
 
 
 def settings_in(folder: Path, **changes: object) -> Settings:
@@ -35,6 +38,36 @@ def test_the_project_links_shipped_and_own_models_and_forgets_what_is_gone(tmp_p
     own.rename(tmp_path / "elsewhere")
     assert assemble_project(settings_in(tmp_path, company_dir=tmp_path / "nothing")) == project
     assert not (project / "company").is_symlink()
+
+
+def test_a_model_in_another_encoding_is_named_where_dbt_names_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "company" / "models" / "own.sql"
+    model.parent.mkdir(parents=True)
+    model.write_bytes("select 1 as n\n-- żółw".encode("cp1250"))
+    monkeypatch.setattr(project, "invoke", lambda *_: Invocation(False, (), (), "'utf-8' codec can't decode byte 0xbf"))
+    settings = settings_in(tmp_path)
+    with pytest.raises(ConfigError, match=r"own\.sql:2: is not UTF-8 text\. Save it as UTF-8\."):
+        ensure_manifest(settings, enabled_sources(settings))
+
+
+def test_a_manifest_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, parsed = settings_in(tmp_path), []
+    manifest = settings.dbt_target_dir / "target" / "manifest.json"
+
+    def parse(*_: object) -> Invocation:
+        parsed.append(True)
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text('{"nodes": {}}')
+        return Invocation(True, (), (), "")
+
+    monkeypatch.setattr(project, "invoke", parse)
+    for content in ('{"nodes": {}}', '{"nod', ""):
+        ensure_manifest(settings, enabled_sources(settings))
+        manifest.write_text(content)
+    ensure_manifest(settings, enabled_sources(settings))
+    assert len(parsed) == 3
 
 
 def test_variables_say_which_source_delivers_which_entity_and_by_which_key(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Hostile deliveries and configurations: each has the outcome that is declared here."""

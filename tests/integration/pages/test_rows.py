@@ -1,0 +1,139 @@
+"""Behind every number that a section counts from facts are the rows that make it, each with delivered file and row."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+from io import BytesIO, StringIO
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
+
+import openpyxl
+import pytest
+from starlette.testclient import TestClient
+
+from pipelines.answers.cells import publication_of
+from pipelines.pages.behind import number_of, rows_query
+from pipelines.pages.publications import Publications
+from pipelines.pages.roles import PAGES
+from pipelines.pages.sections import Section
+from pipelines.pages.view import State, View
+from pipelines.pages.words import Words
+from tests.conftest import Installation
+from tests.integration.pages.reading import read
+
+FROM_FACTS = {name: {one.name: one for one in page.sections if one.numbers} for name, page in PAGES.items()}
+
+
+# The pages as they open, every day; filtered ones and other periods by night.
+ADDRESSES = [
+    *(page for page, sections in FROM_FACTS.items() if sections),
+    *(
+        pytest.param(address, marks=pytest.mark.nightly)
+        for address in (
+            "managers?grain=quarter&period=2026-Q1",
+            "sdrs?rep=R11",
+            "sdrs?team=delta&period=2026-01",
+            "marketing?channel=email&grain=quarter",
+            "marketing?period=2026-01",
+            "customer-success?segment=smb&grain=week",
+            "customer-success?period=2026-01",
+            "aes?team=delta",
+        )
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def view(untouched_demo: Installation) -> Iterator[View]:
+    """What pages of the demo company are made from."""
+    with Publications(untouched_demo.data_dir / "published").current() as (connection, opened):
+        connection.execute("set threads = 1")  # the queries are many and small
+        yield View(connection, opened, Words("en", publication_of(connection).currency), State(), ZoneInfo("UTC"))
+
+
+def asked(view: View, link: str) -> tuple[View, Section]:
+    """The view and the section that a link to rows names."""
+    address, _, query = link.partition("?")
+    _, _, page, section, _ = address.split("/")
+    state = State.of(dict(parse_qsl(query, keep_blank_values=True)))
+    return replace(view, state=state, page=page), FROM_FACTS[page][section]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_the_rows_behind_a_number_make_it(pages: TestClient, view: View, address: str) -> None:
+    """All numbers: they are as many as the rows, or the sum, median or share of what the rows add."""
+
+    @cache
+    def made(query: str, statistic: str) -> tuple[int, int, float]:
+        """How many rows there are, how many of them were delivered in a known place, and what they make."""
+        counted = f"select count(*), count(source_file) filter (row_number > 0), {statistic}(adds) from ({query})"
+        [(rows, delivered, total)] = view.connection.execute(counted).fetchall()
+        return rows, delivered, float(total or 0)
+
+    links = [link for link in read(pages.get(f"/en/{address}").text).links_of_numbers if "/rows?" in link.address]
+    assert len(links) > 20
+    for link in links:
+        of_link, section = asked(view, link.address)
+        number, keys = number_of(of_link, section)
+        rows, delivered, value = made(rows_query(of_link, number, keys), "median" if number.is_median else "sum")
+        if number.whole:
+            value /= made(rows_query(of_link, number.whole, keys), "sum")[2]
+        assert value == pytest.approx(float(link.numbers[0].value), abs=1e-9), link.address
+        assert rows == delivered, link.address
+
+
+@pytest.mark.parametrize("page", [page for page, sections in FROM_FACTS.items() if sections])
+def test_every_number_from_facts_is_a_link(pages: TestClient, page: str) -> None:
+    """But zeros, which have no rows, and the ends of an interval beside a number that is one."""
+    html = pages.get(f"/en/{page}").text
+    for section in FROM_FACTS[page].keys() - {"targets"}:  # whose other numbers are those of the scorecard
+        shown = html.partition(f'id="{section}"')[2].partition("</section>")[0]
+        tables = "".join(re.findall("<table.*?</table>", shown, re.DOTALL))
+        left = re.findall('<data value="([^"]+)"([^>]*)', re.sub("<a .*?</a>", "", tables, flags=re.DOTALL))
+        assert tables
+        assert [one for one in left if float(one[0]) and "data-part=" not in one[1]] == [], section
+
+
+def test_a_page_lists_the_rows_behind_a_number(pages: TestClient, untouched_demo: Installation) -> None:
+    with untouched_demo.published() as connection:
+        [(stage, deals, amount)] = connection.execute(
+            """
+            select stage, sum(open_opportunities), sum(open_amount) from marts.fct_pipeline_daily
+            where date_day = (select max(as_of_date) from meta.publication) group by stage order by stage limit 1
+            """
+        ).fetchall()
+    address = f"/en/managers/pipeline/rows?number=amount/stage={stage}"
+    page = pages.get(address)
+    assert f"Stage: <bdi>{stage}</bdi>" in page.text
+    assert Decimal(read(page.text).numbers[0].value) == amount
+    assert f'data-rows="{deals}"' in page.text
+    assert "crm/opportunities/opportunities_" in page.text
+    header, *rows = csv.reader(StringIO(pages.get(address.replace("rows?", "rows.csv?")).text[1:]))
+    assert header == ["row_is", "key", "day", "adds", "source_file", "row_number"]
+    assert sum(Decimal(row[3]) for row in rows) == amount
+    assert len(rows) == deals
+    book = openpyxl.load_workbook(BytesIO(pages.get(address.replace("rows?", "rows.xlsx?")).content))
+    assert book.worksheets[0].max_row == deals + 1
+    polish = pages.get(address.replace("/en/", "/pl/")).text
+    assert "Suma tych wierszy" in polish
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("managers/pipeline/rows", 400),
+        ("managers/pipeline/rows?number=nothing", 400),
+        ("managers/pipeline/rows?number=amount/nothing=1", 400),
+        ("managers/activity/rows?number=leads", 400),  # whose?
+        ("managers/pipeline/rows.csv?number=amount&channel=email", 400),
+        ("managers/kpis/rows?number=amount", 400),
+        ("managers/nothing/rows?number=amount", 404),
+        ("nothing/pipeline/rows?number=amount", 404),
+        ("managers/pipeline/rows?number=amount/stage=';drop table x;--", 200),
+    ],
+)
+def test_an_address_that_names_no_number_is_an_error(pages: TestClient, address: str, status: int) -> None:
+    assert pages.get(f"/en/{address}").status_code == status
