@@ -23,7 +23,7 @@ from tests.forked import PROCESSES
 from tests.integration.conftest import deliver_demo, published_hashes
 
 STAGES = {  # the step with which each stage of the job begins
-    "the checks of raw": "checks_of_raw",
+    "the checks of raw": "check_raw",
     "staging": "transform_staging",
     "marts": "transform_marts",
     "publishing": "published__kpi",

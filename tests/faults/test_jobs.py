@@ -56,12 +56,12 @@ def prepared(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("fault", "every"),
     [
-        (Fault.KILLED, 12),
-        (Fault.FULL, 24),
-        (Fault.IO_ERROR, 24),
-        (Fault.FORBIDDEN, 24),
-        (Fault.TORN, 256),
-        (Fault.SHORT, 256),
+        (Fault.KILLED, 60),
+        (Fault.FULL, 40),
+        (Fault.IO_ERROR, 40),
+        (Fault.FORBIDDEN, 40),
+        (Fault.TORN, 1024),
+        (Fault.SHORT, 1024),
     ],
 )
 @pytest.mark.usefixtures("prepared")

@@ -15,7 +15,7 @@ from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Table
 from pipelines.tables import raw_file
 from pipelines.warehouse import sandboxed
-from tests.faults.injection import Fault
+from tests.faults.injection import BY_SIZE, Fault
 from tests.faults.trials import Operation, State, Trial
 
 DAY = date(2025, 1, 31)
@@ -132,6 +132,8 @@ LANDINGS = [
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.READER])
 @pytest.mark.parametrize("operation", LANDINGS, ids=lambda operation: operation.name)
 def test_any_fault(operation: Operation, fault: Fault, survives: Callable[..., list[Trial]]) -> None:
+    if fault in BY_SIZE and operation.act is put_back:
+        pytest.skip("it writes no file")
     survives(operation, fault)
 
 
