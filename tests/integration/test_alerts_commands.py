@@ -89,7 +89,7 @@ def test_a_store_that_is_none_is_told(installation: Installation) -> None:
     (installation.data_dir / "alerts.sqlite").write_text("no database" * 1000)
     finished = installation.kpi("alerts", "list", check=False)
     assert finished.returncode == 1
-    assert "alerts.sqlite cannot be used: file is not a database." in finished.stderr
+    assert "alerts.sqlite cannot be read: file is not a database. Repair it: kpi doctor --repair." in finished.stderr
 
 
 def test_looking_at_incidents_imports_nothing_slow(installation: Installation) -> None:
