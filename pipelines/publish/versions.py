@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -141,10 +142,13 @@ def point_to(publication_dir: Path, published_dir: Path) -> None:
     """
     if published_dir.is_dir() and not published_dir.is_symlink():
         raise DamagedError(f"{published_dir} is a folder, but should be a link. Repair it: {REPAIR}.")
-    link = published_dir.with_name(f"{_unfinished_link(published_dir)}{os.getpid()}")
-    link.unlink(missing_ok=True)
-    link.symlink_to(publication_dir.relative_to(published_dir.parent), target_is_directory=True)
-    link.replace(published_dir)
+    link = published_dir.with_name(f".{published_dir.name}-{os.getpid()}")
+    while True:
+        _delete_unfinished_links(published_dir)
+        link.symlink_to(publication_dir.relative_to(published_dir.parent), target_is_directory=True)
+        with suppress(FileNotFoundError):  # another process does the same, and took the link for an unfinished one
+            link.replace(published_dir)
+            return
 
 
 def prune(published_dir: Path, keep: int) -> None:
@@ -162,12 +166,12 @@ def sweep(published_dir: Path) -> None:
     """
     for left in _folder(published_dir).glob(".*"):
         shutil.rmtree(left, ignore_errors=True)
-    for link in published_dir.parent.glob(f"{_unfinished_link(published_dir)}*"):
+    _delete_unfinished_links(published_dir)
+
+
+def _delete_unfinished_links(published_dir: Path) -> None:
+    for link in published_dir.parent.glob(f".{published_dir.name}-*"):
         link.unlink(missing_ok=True)
-
-
-def _unfinished_link(published_dir: Path) -> str:
-    return f".{published_dir.name}-"
 
 
 def _folder(published_dir: Path) -> Path:

@@ -35,7 +35,7 @@ def build(folder: Path, numbers: list[int]) -> None:
             connection.execute(f"create or replace table intermediate.int_{table} as select 1 as n")
 
 
-def publish_as(folder: Path, name: str) -> None:
+def publish_as(folder: Path, name: str, keep: int = KEPT) -> None:
     publication = Publication(
         name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1", "EUR"
     )
@@ -46,7 +46,7 @@ def publish_as(folder: Path, name: str) -> None:
         pd.DataFrame({"run_id": ["r"], "passed": [True]}),
         folder / "warehouse.duckdb",
         folder / "published",
-        KEPT,
+        keep,
         {"numbers": Description("Numbers.", {"n": "A number."})},
     )
     release_writer_lock(folder / "warehouse.duckdb")
@@ -168,7 +168,7 @@ def published_here(folder: Path) -> None:
 
 def _publish_next(folder: Path, number: int) -> None:
     build(folder, NEW if number % 2 else OLD)
-    publish_as(folder, f"p{number:02d}")
+    publish_as(folder, f"p{number:02d}", keep=5)  # as in a run: none is deleted while somebody opens it
 
 
 def _read_until_told(folder: Path) -> None:
