@@ -15,6 +15,7 @@ import time
 
 def main(parent: str, module: str, *arguments: str) -> None:
     """Run `module` as `python -m` does, and interrupt it as soon as `parent` is gone."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whoever started the other process may have had it ignore this
     threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
     sys.argv[1:] = arguments
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -184,7 +184,9 @@ def test_a_report_and_its_notices_are_taken_together_or_not_at_all(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise sqlite3.OperationalError("disk full")
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
 
     with monkeypatch.context() as broken:
         broken.setattr("pipelines.alerts.store.Transaction.queue", fail)
@@ -212,9 +214,12 @@ def test_a_store_that_cannot_be_used_raises_nothing_and_is_logged(
     writer.execute("rollback")
     writer.close()
     assert report_safely(settings, later, world.now) is True
-    assert [record.getMessage().split(":")[1].strip() for record in caplog.records] == [
-        "DatabaseError", "DatabaseError", "OperationalError",
-    ]  # fmt: skip
+    store = settings.alerts_path
+    assert [record.getMessage().split(": ", 2)[2] for record in caplog.records] == [
+        f"{store} cannot be read: file is not a database. Repair it: kpi doctor --repair.",
+        f"{store} cannot be read: file is not a database. Repair it: kpi doctor --repair.",
+        f"{store} is in use by another process: try again when that has finished.",
+    ]
 
 
 def test_a_folder_that_cannot_be_written_raises_nothing(world: World) -> None:

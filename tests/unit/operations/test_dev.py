@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -79,7 +80,10 @@ class Started:
         self.commands.append([module, *arguments])
         self.passwords[module] = password
         ends = module in self.ending and not self.ending.remove(module)  # type: ignore[func-returns-value]
-        self.processes.append(subprocess.Popen(["true"] if ends else ["sleep", "3600"]))
+        command = ["true"] if ends else ["sleep", "3600"]
+        # As in `kpi dev`, which handles SIGTERM itself, and unlike in tests that ignore it.
+        listen = partial(signal.signal, signal.SIGTERM, signal.SIG_DFL)
+        self.processes.append(subprocess.Popen(command, preexec_fn=listen))
         return self.processes[-1]
 
 
