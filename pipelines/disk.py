@@ -76,7 +76,7 @@ def disk_problems_as_failures(data_dir: Path) -> Iterator[None]:
         if said := disk_problem_in(failure.description or "", data_dir):
             raise dg.Failure(said, allow_retries=False) from failure
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a library makes of an error of the disk; all others are raised again
         if said := disk_problem(error, data_dir):
             raise dg.Failure(said, allow_retries="I/O error" in said) from error
         raise

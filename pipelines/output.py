@@ -172,12 +172,12 @@ def aside(file: Path) -> Iterator[Path]:
         new.unlink(missing_ok=True)  # of a process of this number that was killed
         new.touch(exist_ok=False)  # never through a link that somebody has put there
     except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror or error}.") from None
+        raise UsageError(f"{file} cannot be written: {error.strerror or error}. Name another file: --output") from None
     try:
         yield new
         new.replace(place)
     except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror or error}.") from None
+        raise UsageError(f"{file} cannot be written: {error.strerror or error}. Name another file: --output") from None
     finally:
         new.unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import duckdb
@@ -61,14 +62,22 @@ def errors_in_words() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
     except typer.Exit:
         raise
-    except Exception as error:
-        said = disk_problem(error, get_settings().data_dir, then="type the command again")
+    except Exception as error:  # any error may come from a disk; all others are raised again, as they are
+        said = disk_problem(error, _data_dir(), then="type the command again")
         if said is None and isinstance(error, _UNREADABLE):
             said = f"{first_line(error)}. If no other process is using that file, repair it: {REPAIR}."
         if said is None:
             raise
         errors.print(said, markup=False, style="red")
         raise typer.Exit(FAILED) from None
+
+
+def _data_dir() -> Path:
+    """The data folder, or else the current one: settings may be what could not be read."""
+    try:
+        return get_settings().data_dir
+    except (ConfigError, OSError):
+        return Path.cwd()
 
 
 def is_json(output: Format) -> bool:

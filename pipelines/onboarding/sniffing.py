@@ -369,9 +369,7 @@ def _json_shape(text: str, label: str) -> _Shape:
     try:
         for record in islice(_values(text, label, is_array), MAX_ROWS):
             if not isinstance(record, dict):
-                raise UnrecognisedError(
-                    f"{label}: expected JSON objects, one per row. Have it sent as a list of records."
-                )
+                raise UnrecognisedError(no_records_in)
             counts.update(record.keys())
             records += 1
             if len(counts) > _MOST_NAMES:

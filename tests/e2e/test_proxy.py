@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,10 +16,6 @@ import dagster as dg
 import httpx2
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from starlette.types import ASGIApp
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -31,6 +26,7 @@ from pipelines.pages.readers import Readers
 from pipelines.pages.server import listening
 from pipelines.settings import get_settings
 from tests.conftest import PROJECT_DIR
+from tests.integration.endpoints import self_signed
 from tests.unit.dagster_state import webserver
 
 pytestmark = pytest.mark.nightly
@@ -129,7 +125,9 @@ def _nginx(folder: Path, address: str, pages: int, ui: int) -> Iterator[None]:
         f"{user}pid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\n"
         f"http {{\naccess_log off;\n{temporary}{documented}\n}}\n"
     )
-    _certificate(folder)
+    certificate, key = self_signed("localhost")
+    (folder / "kpi.crt").write_bytes(certificate)
+    (folder / "kpi.key").write_bytes(key)
     password = subprocess.run(["openssl", "passwd", "-apr1", PASSWORD], capture_output=True, text=True, check=True)
     (folder / "kpi-readers").write_text(f"anna:{password.stdout}otto:{password.stdout}eve:{password.stdout}")
     (folder / "kpi-operators").write_text(f"otto:{password.stdout}")
@@ -139,28 +137,6 @@ def _nginx(folder: Path, address: str, pages: int, ui: int) -> Iterator[None]:
         yield
     finally:
         subprocess.run([*nginx, "-s", "stop"], check=True)
-
-
-def _certificate(folder: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "kpi.crt").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    (folder / "kpi.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
 
 
 def test_the_proxy_says_who_reads_and_nobody_else_can(proxy: Proxy) -> None:

@@ -17,26 +17,13 @@ from pipelines.publish.events import load_events
 from pipelines.settings import load_settings
 from pipelines.sources import Table, load_sources
 from pipelines.warehouse import sandboxed
+from tests.unit.test_settings import SOURCE
 
 SETTINGS = """\
 sources: [own]
 first_delivery: 2025-01-01
 time_zone: UTC
 reporting_currency: EUR
-"""
-SOURCE = """\
-description: Our shop.
-connector: files
-owner: team:commerce
-sla: "06:00"
-entities: [orders]
-tables:
-  orders:
-    description: Orders.
-    path: own/orders_{delivered_on}.csv
-    format: csv
-    columns: [id, ordered_at]
-    key: [id]
 """
 FETCHED = SOURCE.replace("files", "rest\nbase_url: https://example.com").replace(
     "path: own/orders_{delivered_on}.csv\n    format: csv", "fetch: {path: /orders, paginator: single_page}"
