@@ -42,7 +42,8 @@
 {% endmaterialization %}
 
 
-{# Code that writes the rows of `code`, SQL or Python, to the folder of this build. #}
+{# Code that writes the rows of `code`, SQL or Python, to the folder of this build. Rebalanced, since every task writes a file:
+   small ones are joined, and large ones divided. #}
 {% macro written_to_folder(code) -%}
     {%- if model.get('language') == 'python' -%}
 {{ code }}
@@ -50,7 +51,7 @@ dbt = dbtObj(spark.table)
 spark.createDataFrame(model(dbt, spark)).write.parquet('{{ folder_of_build() }}')
     {%- else -%}
     insert overwrite directory '{{ folder_of_build() }}' using parquet
-    {{ with_contract(code) }}
+    select /*+ rebalance */ * from ({{ with_contract(code) }}) as built
     {%- endif -%}
 {%- endmacro %}
 

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -88,3 +88,12 @@ def test_only_the_builds_that_are_tables_are_kept(pair: Pair) -> None:
     tables = json.loads((folder / "tables.json").read_text(encoding="utf-8"))
     assert {str(build.relative_to(folder)) for build in folder.glob("*/*/*")} == {build for build, _ in tables.values()}
     assert len(tables) > 100
+
+
+def test_an_installation_changes_its_engine_and_changes_back(pair: Pair, cluster: Cluster) -> None:
+    environment = {"KPI_ENGINE": "spark", **cluster.variables}
+    changing = replace(pair, duckdb=pair.spark, spark=replace(pair.duckdb, environment=environment))
+    changing.spark.python("-m", "pipelines", "run")
+    assert changing.differences() == {}
+    pair.duckdb.python("-m", "pipelines", "run")
+    assert pair.differences() == {}

@@ -26,7 +26,7 @@ import duckdb
 from pipelines.config_files import ConfigError
 from pipelines.disk import write_whole
 from pipelines.settings import Settings
-from pipelines.sql import pattern_of, quote_name, quote_text
+from pipelines.sql import pattern_of, quote_name, quote_qualified_name, quote_text
 from pipelines.warehouse import STORAGE_VERSION, in_memory, let_go
 
 if TYPE_CHECKING:
@@ -103,12 +103,14 @@ def keep(built: Iterable[str], environment: Mapping[str, str]) -> None:
         return
     builds = {name: build for name, (build, _) in _stored(folder).items()} | made
     with _warehouse(Path(environment["KPI_WAREHOUSE"])) as warehouse:
+        of_duckdb = warehouse.execute("select concat(schema_name, '.', table_name) from duckdb_tables()").fetchall()
+        for name in made.keys() & {name for (name,) in of_duckdb}:  # the engine was DuckDB before
+            warehouse.execute(f"drop table {quote_qualified_name(name)}")
         for name, build in made.items():
-            schema, table = name.split(".")
-            warehouse.execute(f"create schema if not exists {quote_name(schema)}")
+            files = quote_text(f"{pattern_of(folder / build)}/*.parquet")
+            warehouse.execute(f"create schema if not exists {quote_name(name.partition('.')[0])}")
             warehouse.execute(
-                f"create or replace view {quote_name(schema)}.{quote_name(table)} as "
-                f"select * from read_parquet({quote_text(pattern_of(folder / build))} || '/*.parquet')"
+                f"create or replace view {quote_qualified_name(name)} as select * from read_parquet({files})"
             )
         stored = {name: (build, _columns(warehouse, f"select * from {name}")) for name, build in builds.items()}
         write_whole(folder / "tables.json", json.dumps(stored, indent=1))
