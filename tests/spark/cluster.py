@@ -21,6 +21,11 @@ class Cluster:
 
     master: str
     workers: tuple[subprocess.Popen[bytes], ...]
+    log: Path  # of the master
+
+    def said(self) -> str:
+        """What the master has said so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
 
     @property
     def variables(self) -> dict[str, str]:
@@ -51,7 +56,7 @@ def running_cluster(folder: Path, workers: int) -> Iterator[Cluster]:
             for number in range(workers)
         )
         _wait_for("Registering worker", folder / "master", workers)
-        yield Cluster(master, started)
+        yield Cluster(master, started, folder / "master")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""`kpi run` that kills itself in the middle of a stage: python -m tests.spark.killed_run STAGE
+"""`kpi run` in which a process is killed in the middle of a stage: python -m tests.spark.killed_run STAGE [WORKER]
 
-The process dies as soon as some models of the stage are built, while others are being built.
+It dies as soon as some models of the stage are built, while others are being built: the driver, which is this process,
+or, if a worker's process id is given, the executor that this worker has started.
 """
 
 import os
@@ -21,25 +22,33 @@ def builds(folder: Path) -> set[Path]:
     return {build.parent for build in folder.glob("*/*/*/_SUCCESS")}
 
 
-def die_after_some_builds(folder: Path, before: set[Path]) -> None:
+def kill_after_some_builds(folder: Path, before: set[Path], worker: int | None) -> None:
     while len(builds(folder) - before) < BUILT_BEFORE:
         sleep(0.05)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(child_of(worker) if worker else os.getpid(), signal.SIGKILL)
+
+
+def child_of(process: int) -> int:
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()[0])
 
 
 class WhenItBegins(progress.logging.Handler):
     """Watches the folder of builds from the beginning of a stage on."""
 
+    def __init__(self, stage: str, worker: int | None) -> None:
+        super().__init__()
+        self.stage, self.worker = stage, worker
+
     def emit(self, record: progress.logging.LogRecord) -> None:
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
-        if event and event.event_type_value == "STEP_START" and event.step_key == self.name:
+        if event and event.event_type_value == "STEP_START" and event.step_key == self.stage:
             folder = load_settings().data_dir / "spark"
-            threading.Thread(target=die_after_some_builds, args=(folder, builds(folder)), daemon=True).start()
+            arguments = (folder, builds(folder), self.worker)
+            threading.Thread(target=kill_after_some_builds, args=arguments, daemon=True).start()
 
 
 if __name__ == "__main__":
-    handler = WhenItBegins()
-    handler.name = sys.argv[1]
-    progress.STEP_LOGGER.addHandler(handler)
+    stage, *worker = sys.argv[1:]
+    progress.STEP_LOGGER.addHandler(WhenItBegins(stage, int(worker[0]) if worker else None))
     sys.argv = ["kpi", "run"]
     main()

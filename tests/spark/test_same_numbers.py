@@ -80,6 +80,15 @@ def test_a_day_that_was_killed_and_is_run_again(pair: Pair, stage: str) -> None:
     assert pair.differences() == {}
 
 
+def test_a_day_whose_executor_is_killed(pair: Pair, cluster: Cluster) -> None:
+    """Spark starts another one, and does again what was lost."""
+    pair.deliver("--days", "1")
+    pair.duckdb.python("-m", "pipelines", "run")
+    pair.spark.python("-m", "tests.spark.killed_run", "transform_marts", str(cluster.workers[0].pid))
+    assert "EXITED" in cluster.said()
+    assert pair.differences() == {}
+
+
 def test_only_the_builds_that_are_tables_are_kept(pair: Pair) -> None:
     """Those that a day has replaced are deleted when the next command begins, since somebody may be reading them."""
     kpi = pair.spark.python("-m", "pipelines", "dbt", "--", "show", "--inline", "select 1 as one")
