@@ -47,9 +47,9 @@ BY_SIZE = (Fault.TORN, Fault.SHORT)  # the step is a number of blocks that a fil
 BLOCK = 512  # bytes
 _ERRORS = {Fault.IO_ERROR: errno.EIO, Fault.FULL: errno.ENOSPC, Fault.FORBIDDEN: errno.EACCES}
 _OF_SQLITE = {
-    Fault.IO_ERROR: "disk I/O error",
-    Fault.FULL: "database or disk is full",
-    Fault.FORBIDDEN: "attempt to write a readonly database",
+    Fault.IO_ERROR: (sqlite3.SQLITE_IOERR, "disk I/O error"),
+    Fault.FULL: (sqlite3.SQLITE_FULL, "database or disk is full"),
+    Fault.FORBIDDEN: (sqlite3.SQLITE_READONLY, "attempt to write a readonly database"),
 }
 # What a full disk refuses. It still renames and deletes.
 _TAKES_SPACE = {"open", "write", "mkdir", "symlink", "link", "fsync", "duckdb", "sqlite"}
@@ -98,7 +98,10 @@ class Steps:
         assert self._fault
         number = _ERRORS[self._fault]
         if kind == "sqlite":
-            return sqlite3.OperationalError(_OF_SQLITE[self._fault])
+            code, words = _OF_SQLITE[self._fault]
+            error = sqlite3.OperationalError(words)
+            error.sqlite_errorcode = code
+            return error
         if kind == "duckdb":
             return duckdb.IOException(f'IO Error: Could not write file "{self._folder}/x": {os.strerror(number)}')
         named = () if isinstance(path, int) or kind == "write" else (os.fsdecode(path),)  # type: ignore[arg-type]
