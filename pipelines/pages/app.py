@@ -31,7 +31,7 @@ from pipelines.answers.questions import QuestionError
 from pipelines.output import Format
 from pipelines.pages.behind import behind
 from pipelines.pages.details import changed, cuts_of_kpi, explained, over_time
-from pipelines.pages.downloads import rows_behind_file, rows_file, tables_file, values_file
+from pipelines.pages.downloads import rows_behind_file, rows_file, tables_file, target_file, values_file
 from pipelines.pages.publications import Publications
 from pipelines.pages.readers import EVERYTHING, Reader, Readers
 from pipelines.pages.rendering import HERE, render, templates
@@ -57,7 +57,11 @@ _HEADERS = {
 
 # The pages behind a number, each with its template, and the files that they offer.
 _DETAILS: Mapping[str, Callable[[View], object]] = {"kpi": over_time, "explain": explained, "why": changed}
-_FILES: Mapping[str, Callable[[View, Format], Response]] = {"kpi": values_file, "rows": rows_file}
+_FILES: Mapping[str, Callable[[View, Format], Response]] = {
+    "kpi": values_file,
+    "rows": rows_file,
+    "target": target_file,
+}
 _FORMS = (Format.csv, Format.xlsx)
 # What says more than the numbers of one entity.
 _OF_THE_COMPANY = {"why", "kpi.csv", "kpi.xlsx"}

@@ -7,15 +7,17 @@ pages of roles.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 
 from pipelines.answers.annotations import Annotation, annotations_of
 from pipelines.answers.cells import find_cell
-from pipelines.answers.explain import Explanation, explain
+from pipelines.answers.explain import Explanation, Rows, explain
 from pipelines.answers.formulas import formula_lines
 from pipelines.answers.periods import Period, Periods
 from pipelines.answers.questions import QuestionError
 from pipelines.answers.rounding import decimal, rounded
+from pipelines.answers.targets import Quotas, quotas_of
 from pipelines.answers.why import Cut, Driver, Factor, Why, names_of_ratio, why
 from pipelines.pages import charts
 from pipelines.pages.charts import Point, Step
@@ -23,6 +25,8 @@ from pipelines.pages.sections.tiles import Tile, cuts_of, point_of, tiles_of
 from pipelines.pages.view import COMPANY, CUTS, Measure, Row, View
 
 _TREND = 25  # periods of a trend: two years of months, and the one in progress
+# What platforms report may be fractions of conversions. All other parts with decimals are money.
+_FRACTIONS = {"platform_conversions"}
 _DRIVERS = 8  # entities of a waterfall; the others are summed up
 
 
@@ -52,11 +56,17 @@ def cuts_of_kpi(view: View) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Explained:
-    """How a value was made, with the lines of its formula in the reader's numbers."""
+    """How a value was made, with the lines of its formula in the reader's numbers, and what it is measured against."""
 
     measure: Measure
     explanation: Explanation
     formula: tuple[tuple[str, str, str], ...]
+    row: Row  # the cell as tiles and tables show it
+    quotas: Quotas | None  # behind its target, if it has one
+
+    def unit_of(self, part: str, rows: Rows) -> str:
+        """The unit of what rows add to a part: `money`, or none."""
+        return "money" if isinstance(rows.total, Decimal) and part not in _FRACTIONS else ""
 
 
 def explained(view: View) -> Explained:
@@ -70,7 +80,9 @@ def explained(view: View) -> Explained:
         view.connection, measure.kpi_id, measure.variant, view.period.label, view.state.grain, view.state.by
     )
     explanation = explain(view.connection, cell)
-    return Explained(measure, explanation, tuple(formula_lines(explanation, view.words.exact)))
+    [row] = view.rows([(measure.kpi_id, measure.variant)], cell.entity_type, cell.entity_id, [cell.period])
+    quotas = quotas_of(view.connection, cell) if row.target is not None else None
+    return Explained(measure, explanation, tuple(formula_lines(explanation, view.words.exact)), row, quotas)
 
 
 @dataclass(frozen=True)

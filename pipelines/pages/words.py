@@ -110,6 +110,14 @@ class Words:
             case _:
                 return self.number(value, 2)
 
+    def added(self, value: Number | None, unit: str) -> str:
+        """What a row adds to a value: money with its cents, so that a column of it lines up, all else as it is."""
+        if value is None or unit != "money":
+            return self.exact(value)
+        if value < 0:
+            return MINUS + self.added(-value, unit)
+        return format_currency(value, self.currency, locale=self.locale) if self.currency else self.number(value, 2)
+
     def change(self, delta: Number, earlier: Number | None, unit: str) -> str:
         """A difference with its sign: rates in points, amounts and counts as a share of a positive earlier value."""
         sign, size = _sign(delta), _size(delta)
