@@ -7,7 +7,7 @@ not belong here: what any section shows.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
@@ -100,19 +100,23 @@ class State:
 
     def query(self, **changes: Any) -> str:
         """The part of a URL that asks for this state with `changes`; what is the default is left out."""
-        state = replace(self, **changes)
-        said = {
-            "kpi": state.kpi,
-            "variant": state.variant,
-            "number": state.number,
-            "grain": "" if state.grain is Grain.month else state.grain,
-            "period": state.period,
-            "compare": "" if state.compare is Comparison.prior else state.compare,
-        }
-        if state.cut != COMPANY:
-            said[state.cut] = state.entity
-        given = {name: str(value) for name, value in said.items() if value}
-        return f"?{urlencode(given, safe='/=')}" if given else ""
+        return _query_of(replace(self, **changes) if changes else self)
+
+
+@lru_cache(maxsize=20_000)  # pages link to the same again and again
+def _query_of(state: State) -> str:
+    said = {
+        "kpi": state.kpi,
+        "variant": state.variant,
+        "number": state.number,
+        "grain": "" if state.grain is Grain.month else state.grain,
+        "period": state.period,
+        "compare": "" if state.compare is Comparison.prior else state.compare,
+    }
+    if state.cut != COMPANY:
+        said[state.cut] = state.entity
+    given = {name: str(value) for name, value in said.items() if value}
+    return f"?{urlencode(given, safe='/=')}" if given else ""
 
 
 def _one_of(kind: type[Choice], name: str, value: str) -> Choice:
