@@ -30,8 +30,8 @@ from pipelines.answers.cells import publication_of
 from pipelines.answers.questions import QuestionError
 from pipelines.output import Format
 from pipelines.pages.behind import behind
-from pipelines.pages.details import changed, cuts_of_kpi, explained, over_time
-from pipelines.pages.downloads import rows_behind_file, rows_file, tables_file, target_file, values_file
+from pipelines.pages.details import changed, cuts_of_kpi, explained, handbook, over_time
+from pipelines.pages.downloads import rows_behind_file, rows_file, tables_file, target_file, values_file, why_file
 from pipelines.pages.publications import Publications
 from pipelines.pages.readers import EVERYTHING, Reader, Readers
 from pipelines.pages.rendering import HERE, render, templates
@@ -61,10 +61,11 @@ _FILES: Mapping[str, Callable[[View, Format], Response]] = {
     "kpi": values_file,
     "rows": rows_file,
     "target": target_file,
+    "why": why_file,
 }
 _FORMS = (Format.csv, Format.xlsx)
 # What says more than the numbers of one entity.
-_OF_THE_COMPANY = {"why", "kpi.csv", "kpi.xlsx"}
+_OF_THE_COMPANY = {"why", "why.csv", "why.xlsx", "kpi.csv", "kpi.xlsx"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def application(config: PagesConfig) -> Starlette:
             Route("/", site.to_language),
             Mount("/static", StaticFiles(directory=HERE / "static")),
             Route("/{language}", site.to_first_page),
+            Route("/{language}/handbook", site.handbook),
             *(Route(f"/{{language}}/{name}", site.page(name, make)) for name, make in _DETAILS.items()),
             *(
                 Route(f"/{{language}}/{name}.{form}", site.file(name, make, form))
@@ -159,6 +161,12 @@ class _Site:
 
     def to_first_page(self, request: Request) -> Response:
         return RedirectResponse(f"{_root(request)}/{_language(request)}/{next(iter(PAGES))}", 307)
+
+    def handbook(self, request: Request) -> Response:
+        """What each KPI is."""
+        return self._with_view(
+            request, lambda view: self._page("handbook.html", view, content=handbook(view)), "handbook"
+        )
 
     def page(self, name: str, make: Callable[[View], object]) -> Callable[[Request], Response]:
         """What responds with the page `name`, made by `make`."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from itertools import groupby
 
 from pipelines.answers.annotations import Annotation, annotations_of
 from pipelines.answers.cells import find_cell
@@ -174,6 +175,25 @@ def _lines(view: View, answer: Why, cut: Cut) -> list[Line]:
     amounts = rounded(exact, answer.variant.unit)
     drivers: list[Driver | None] = [*shown, *([None] if rest else [])]
     return [Line(*line) for line in zip(names, amounts, exact, drivers, strict=True)]
+
+
+@dataclass(frozen=True)
+class Defined:
+    """A variant, and the cuts by which it is published."""
+
+    measure: Measure
+    cuts: tuple[str, ...]
+
+
+def handbook(view: View) -> list[list[Defined]]:
+    """All KPIs by name, each with its variants, its own first."""
+    published_by = cuts_of(view)
+    measures = sorted(view.measures.values(), key=lambda one: (one.kpi_name, one.kpi_id, *_default_first(one)))
+    defined = [
+        Defined(one, tuple(cut for cut in CUTS if cut in published_by.get((one.kpi_id, one.variant), ())))
+        for one in measures
+    ]
+    return [list(of_kpi) for _, of_kpi in groupby(defined, key=lambda one: one.measure.kpi_id)]
 
 
 @dataclass(frozen=True)
