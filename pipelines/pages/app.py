@@ -37,8 +37,8 @@ from pipelines.pages.readers import EVERYTHING, Reader, Readers
 from pipelines.pages.rendering import HERE, render, templates
 from pipelines.pages.roles import PAGES, Page, cuts_of_page
 from pipelines.pages.sections import Section
-from pipelines.pages.view import COMPANY, State, View
-from pipelines.pages.words import LANGUAGES, Words
+from pipelines.pages.view import COMPANY, RefusedError, State, View
+from pipelines.pages.words import LANGUAGES, N_, Words
 from pipelines.warehouse import NotPublishedError
 from pipelines.web_guard import Guard, GuardMiddleware
 
@@ -238,6 +238,8 @@ class _Site:
             address = f"{_root(request)}/{language}"
             view = View(connection, opened, words, state, self._config.zone, address, page, reader.only)
             view.check()
+            if state.period not in ("", view.period.label):  # of another grain, or written in another way
+                return RedirectResponse(f"{address}/{page}{state.query(period=view.period.label)}", 307)
             response = respond(view)
         response.set_cookie("language", language, max_age=31_536_000, samesite="lax", httponly=True)
         return response
@@ -252,11 +254,11 @@ class _Site:
             return EVERYTHING
         reader = self._config.readers.reader(request.headers)
         if reader is None:
-            raise HTTPException(403, "You are not among the readers of these pages. Ask who runs them.")
+            raise HTTPException(403, N_("You are not among the readers of these pages. Ask who runs them."))
         if page in PAGES and not reader.may_open(page):
             raise HTTPException(403, f"This page is not for you. You may open: {', '.join(reader.pages or ())}.")
         if reader.only and page in _OF_THE_COMPANY:
-            raise HTTPException(403, "This answer is about the whole company, and you may see only parts of it.")
+            raise HTTPException(403, N_("This answer is about the whole company, and you may see only parts of it."))
         return reader
 
     def _page(self, template: str, view: View, **values: Any) -> HTMLResponse:
@@ -267,6 +269,8 @@ class _Site:
         return self._error(request, error.status_code, error.detail)
 
     async def question_error(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, RefusedError):
+            return self._error(request, 400, error.message, **error.values)
         return self._error(request, 400, str(error))
 
     async def not_published(self, request: Request, error: Exception) -> Response:
@@ -275,22 +279,29 @@ class _Site:
     async def damaged(self, request: Request, error: Exception) -> Response:
         """The publication cannot be read. The log names the file, which no reader needs to know."""
         _LOG.error("The published file cannot be read: %s", error)
-        message = "The published file cannot be read. Ask who runs these pages to repair it: kpi doctor --repair."
+        message = N_("The published file cannot be read. Ask who runs these pages to repair it: kpi doctor --repair.")
         return self._error(request, 503, message)
 
     async def of_an_earlier_version(self, request: Request, error: Exception) -> Response:
         """Tables or columns that pages need are not in the publication."""
         _LOG.error("The published file lacks what a page needs: %s", error)
-        message = "The published file was made by an earlier version of the pipeline. Publish again: kpi run."
+        message = N_("The published file was made by an earlier version of the pipeline. Publish again: kpi run.")
         return self._error(request, 503, message)
 
-    def _error(self, request: Request, status: int, message: str) -> Response:
+    def _error(self, request: Request, status: int, message: str, **values: str) -> Response:
+        """An error as a page; `message` is translated if it can be, and else says that it is English."""
         language = _language(request, default=_preferred_language(request))
         words = Words(language)
-        html = (
-            templates(language)
-            .get_template("error.html")
-            .render(words=words, status=status, message=message, root=_root(request), language=language)
+        said = words.text(message, **values)
+        template = templates(language).get_template("error.html")
+        html = template.render(
+            words=words,
+            status=status,
+            message=said,
+            is_english=said == (message % values if values else message),
+            page=PAGES.get(request.path_params.get("page", "")),
+            root=_root(request),
+            language=language,
         )
         return HTMLResponse(html, status)
 

@@ -140,7 +140,9 @@ def _made(view: View, number: Number, query: str) -> tuple[int, Any]:
 
 def _said(view: View, number: Number, name: str, value: str) -> str:
     """The value of a key in the reader's words."""
-    return number.keys[name].names(view).get(value, value) or view.words.text("unknown")
+    key = number.keys[name]
+    said = key.names(view).get(value, value) or view.words.text("unknown")
+    return view.words.text(said) if key.is_message else said
 
 
 def _active_days(view: View) -> int:

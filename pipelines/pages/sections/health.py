@@ -3,7 +3,7 @@
 Counts and reasons only: values of failing or quarantined rows may be personal data and stay where the pipeline runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any
 from pipelines.answers.cells import Published
 from pipelines.pages.sections import Missing, Section
 from pipelines.pages.sections.numbers import Fact, Key, Number
-from pipelines.pages.view import COMPANY, Measure, View
+from pipelines.pages.view import COMPANY, CUTS, GRAINS, Measure, View
 from pipelines.pages.words import N_
 
 _OF_THIS_RUN = "run_id = (select any_value(run_id) from meta.publication)"
@@ -435,6 +435,12 @@ def version(view: View) -> Version:
 
 # What the numbers count. Nothing here is by the page's filter.
 
+
+def _names_of(messages: Mapping[str, str]) -> Callable[[View], Mapping[str, str]]:
+    """What the values of a key are called, from messages to translate."""
+    return lambda view: {value: view.words.text(message) for value, message in messages.items()}
+
+
 _TABLE = Key(N_("Table"), "source || '.' || table_name")
 _DELIVERY = {"table": _TABLE, "day": Key(N_("Delivery of"), "delivered_on")}
 _FILES = Fact(N_("delivered file"), "meta.delivered_files", "source_file", "delivered_on", cuts=None)
@@ -460,6 +466,7 @@ _NUMBERS_OF_QUARANTINE = {
     "delivered": Number(N_("Delivered rows"), _FILES, adds="raw_rows"),
 }
 
+_STAGES = {"raw": N_("Deliveries"), "staging": N_("Staging"), "marts": N_("Marts")}
 _RESULTS = {"passed": N_("Passed"), "failed": N_("Failed"), "not_executed": N_("Not executed")}
 _RESULT = "case when passed then 'passed' when error is null then 'failed' else 'not_executed' end"
 _NUMBERS_OF_CHECKS = {
@@ -474,10 +481,8 @@ _NUMBERS_OF_CHECKS = {
             cuts=None,
         ),
         {
-            "stage": Key(N_("Stage"), "stage"),
-            "result": Key(
-                N_("Result"), _RESULT, lambda view: {result: view.words.text(said) for result, said in _RESULTS.items()}
-            ),
+            "stage": Key(N_("Stage"), "stage", _names_of(_STAGES)),
+            "result": Key(N_("Result"), _RESULT, _names_of(_RESULTS)),
         },
     )
 }
@@ -494,8 +499,8 @@ _NUMBERS_OF_LEFT_OUT = {
         ),
         {
             "of": Key(N_("Rows of"), _LEFT_OUT_OF),
-            "from": Key(N_("Left out of"), "left_out_of"),
-            "reason": Key(N_("Reason"), "reason"),
+            "from": Key(N_("Left out of"), "left_out_of", is_message=True),
+            "reason": Key(N_("Reason"), "reason", is_message=True),
         },
         "left_out_rows",
     )
@@ -510,7 +515,11 @@ _NUMBERS_OF_RESTATEMENTS = {
             "period_start",
             cuts=None,
         ),
-        {"grain": Key(N_("Period"), "grain"), "cut": Key(N_("Cut"), "entity_type"), "of": Key(N_("Of"), "entity_id")},
+        {
+            "grain": Key(N_("Period"), "grain", _names_of(GRAINS)),
+            "cut": Key(N_("Cut"), "entity_type", _names_of({COMPANY: N_("Company"), **CUTS})),
+            "of": Key(N_("Of"), "entity_id"),
+        },
     )
 }
 _NUMBERS_OF_ANNOTATIONS = {

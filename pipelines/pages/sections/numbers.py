@@ -22,6 +22,7 @@ class Key:
     sql: str = ""  # of a row of the fact; empty: only the number's own SQL names it
     names: Callable[[View], Mapping[str, str]] = lambda view: {}  # what its values are called, if not by themselves
     is_required: bool = False
+    is_message: bool = False  # its values are messages to translate
 
 
 @dataclass(frozen=True)
