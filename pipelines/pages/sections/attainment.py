@@ -166,6 +166,6 @@ def _quota(
         rows.get((view.period.start, *key)) if shown is not view else None,
         remaining,
         open_amount,
-        round(open_amount / remaining, 12) if remaining else None,
+        (open_amount / remaining if open_amount else Decimal(0)) if remaining else None,
         key == (view.state.cut, view.state.entity),
     )

@@ -134,10 +134,9 @@ def test_money_in_lists_of_rows_is_money_and_exact_in_files(pages: TestClient) -
     address = "managers/pipeline/rows?number=amount"
     polish = pages.get(f"/pl/{address}").text
     shown = re.findall(r'<td class="n">([^<]*€)</td>', polish)
-    assert len(shown) == 100
     assert all(re.fullmatch(r"\d{1,3}(\N{NO-BREAK SPACE}\d{3})*,\d\d\N{NO-BREAK SPACE}€", one) for one in shown)
     _, *rows = csv.reader(StringIO(pages.get(f"/en/{address.replace('?', '.csv?')}").text[1:]))
-    assert [number_in(one, "pl")[0] for one in shown] == [Decimal(row[3]) for row in rows[:100]]
+    assert [number_in(one, "pl")[0] for one in shown] == [Decimal(row[3]) for row in rows[:100]] != []
     assert "€" not in pages.get(f"/pl/{address.replace('?', '.csv?')}").text
     explained = pages.get("/en/explain?kpi=revenue").text
     assert re.search(r'<td class="n">€[\d,]+\.\d\d</td>', explained)
