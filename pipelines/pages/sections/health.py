@@ -516,7 +516,7 @@ _NUMBERS_OF_RESTATEMENTS = {
             cuts=None,
         ),
         {
-            "grain": Key(N_("Period"), "grain", _names_of(GRAINS)),
+            "grain": Key(N_("Period"), "grain", _names_of({str(grain): name for grain, name in GRAINS.items()})),
             "cut": Key(N_("Cut"), "entity_type", _names_of({COMPANY: N_("Company"), **CUTS})),
             "of": Key(N_("Of"), "entity_id"),
         },
