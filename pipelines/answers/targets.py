@@ -20,7 +20,7 @@ _SHOWN = 20
 class Quota:
     """A delivered row, and what it contributes to the target of a period, and to what was due of it by now."""
 
-    key: str  # R07 in 2025-12
+    key: str  # R07 2025-12
     month: date
     adds: Decimal
     due: Decimal
@@ -52,7 +52,7 @@ def rows_of_target(cell: Cell) -> str:
     """
     return f"""
         select
-            concat(entity_id, ' in ', strftime(period_month, '%Y-%m')) as key,
+            concat(entity_id, ' ', strftime(period_month, '%Y-%m')) as key,
             period_month as month,
             case when is_additive then sum(daily_target) else any_value(target_value) end as adds,
             case
