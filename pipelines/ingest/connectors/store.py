@@ -5,16 +5,15 @@ The store has the layout of the landing folder: a table's `path` is relative to 
 that the store's own tools take from the environment.
 """
 
-import os
-import tempfile
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.config_files import ConfigError
-from pipelines.ingest.connectors.delivery import UnreachableError
+from pipelines.ingest.connectors.delivery import UNFINISHED, UnreachableError
 from pipelines.ingest.gate import DeliveryError, sha256_of
+from pipelines.leftovers import temporary_file
 from pipelines.sources import Source, Table
 
 
@@ -61,14 +60,9 @@ def _copied(store: Any, name: str, root: str, landing_dir: Path) -> Path:
     if ".." in label.parts or not target.resolve().is_relative_to(landing_dir.resolve()):
         raise DeliveryError(f"{label}: the name leads out of the landing folder. Have it delivered under another name.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".fetching-")
-    os.close(descriptor)
-    aside = Path(aside_name)
-    try:
+    with temporary_file(UNFINISHED, target.parent) as aside:
         store.get_file(name, str(aside))
         if not target.exists() or sha256_of(target) != sha256_of(aside):
             aside.chmod(0o644)
             aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
     return target
