@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -87,24 +88,28 @@ ALERTS = {
     "routes": [{"channels": ["file", "terminal", "mail", "slack", "hook", "pager"]}],
     "delivery": {"attempts": 1, "connect_seconds": 0.5, "read_seconds": 0.5, "flush_seconds": 5},
 }
-# A pause between two attempts is not needed, and would take minutes.
+# Pauses between attempts are not needed, and would take minutes.
 AT_ONCE = """
 import sys, time
+import dagster as dg
 from pipelines.__main__ import main
-sleep = time.sleep
-time.sleep = lambda seconds: sleep(min(seconds, 0.01))
+time.sleep = lambda seconds, sleep=time.sleep: sleep(min(seconds, 0.01))
+dg.RetryPolicy = lambda max_retries, delay, backoff, policy=dg.RetryPolicy: policy(max_retries)
 sys.argv = ["kpi", *{arguments!r}]
 main()
 """
 
 
-def rows(first: int) -> list[dict[str, Any]]:
-    """Orders with personal values; one cannot be read."""
+def orders() -> list[dict[str, Any]]:
+    """Two years of orders with personal values. One of them cannot be read."""
     good = [
-        {"number": str(n), "customer": f"C{n % 3}", "mail": PERSON, "placed": DAYS[0], "total": f"{n}.50"}
-        for n in range(first, first + 12)
-    ]
-    return [*good, {**good[0], "number": str(first + 20), "placed": f"when {PERSON} came"}]
+        {
+            "number": str(n), "customer": f"C{n % 3}", "mail": PERSON, "total": f"{n}.50",
+            "placed": str(date.fromisoformat(DAYS[0]) - timedelta(days=11 * n)),
+        }
+        for n in range(66)
+    ]  # fmt: skip
+    return [*good, {**good[0], "number": "99", "placed": f"when {PERSON} came"}]
 
 
 @dataclass
@@ -121,7 +126,7 @@ class Api:
             def do_GET(self) -> None:
                 received = f"{self.path} {dict(self.headers)}"
                 api.asked.append(received)
-                body = json.dumps(rows(1) if api.status == 200 else {"error": received}).encode()
+                body = json.dumps(orders() if api.status == 200 else {"error": received}).encode()
                 self.send_response(api.status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -171,10 +176,10 @@ def company(tmp_path_factory: pytest.TempPathFactory, api: Api, postgres: Postgr
         write(models / f"_{source}__sources.yml", {"sources": [{"name": source, "tables": [{"name": "orders"}]}]})
         write(models / f"base_{source}__orders.sql", BASE.format(source=source))
         write(models / f"stg_{source}__orders.sql", STAGING.format(source=source))
-    write(folder / f"bucket/bucket/orders_{DAYS[0]}.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows(1)))
+    write(folder / f"bucket/bucket/orders_{DAYS[0]}.jsonl", "".join(f"{json.dumps(row)}\n" for row in orders()))
     postgres.execute("postgres", "create database orders")
     postgres.execute("orders", f"create table orders ({', '.join(f'{column} text' for column in COLUMNS)})")
-    values = ", ".join("(" + ", ".join(f"'{row[column]}'" for column in COLUMNS) + ")" for row in rows(1))
+    values = ", ".join("(" + ", ".join(f"'{row[column]}'" for column in COLUMNS) + ")" for row in orders())
     postgres.execute("orders", f"insert into orders values {values}")
     for name in ("tmp", "home"):
         (folder / "left" / name).mkdir(parents=True)
@@ -213,24 +218,41 @@ def run(installation: Installation, *arguments: str, **environment: str) -> Comp
 
 
 @pytest.fixture(scope="module")
-def printed(company: Installation, api: Api, postgres: Postgres) -> str:
+def printed(company: Installation, api: Api) -> str:
     """What the commands print: on a day on which all answer, and on one on which none does."""
     first = run(company, "run", "--date", DAYS[0])
     assert first.returncode == 0, first.stdout + first.stderr
-    assert len(list((company.data_dir / "raw").glob("*/*/*/rows.parquet"))) == len(SOURCES)
+    assert len(list((company.data_dir / "raw").glob("*/orders/*/rows.parquet"))) == len(SOURCES)
     assert SECRETS.search("".join(api.asked).encode()), "no secret was ever used"
-    api.status = 401
-    address = company.environment["DATABASE_URL"].replace(f":{postgres.port}/", f":{nobodys_port()}/")
-    second = run(company, "run", "--date", DAYS[1], DATABASE_URL=address)
-    assert second.returncode == 1, second.stdout + second.stderr
+    bucket = company.config.with_name("company") / "sources" / "bucket.yml"
+    described = json.loads(bucket.read_text())
+    write(bucket, {**described, "store": f"ftp://127.0.0.1:{nobodys_port()}/"})
+    second = run_in_vain(company, api, 401)
     others = [
-        run(company, *command.split(), DATABASE_URL=address)
+        run(company, *command.split())
         for command in (
-            "status", "doctor", "alerts list --all", "alerts test", "quarantine list", "versions", "docs",
+            "status", "doctor", "alerts list --all", "alerts test", "quarantine list", "versions", "sources list",
             f"sources check bearer --date {DAYS[1]}", f"sources check keyed --date {DAYS[1]}",
         )
     ]  # fmt: skip
-    return "\n".join(done.stdout + done.stderr for done in (first, second, *others))
+    return "\n".join([first.stdout, first.stderr, second, *(done.stdout + done.stderr for done in others)])
+
+
+def run_in_vain(company: Installation, api: Api, status: int) -> str:
+    """What `kpi run` prints about a day on which no source answers as it should."""
+    api.status = status
+    address = re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{nobodys_port()}", company.environment["DATABASE_URL"])
+    ended = run(company, "run", "--date", DAYS[1], DATABASE_URL=address)
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 1, said
+    for failure in (
+        f"bearer.orders: /orders returned HTTP status {status}",
+        f"keyed.orders: /orders returned HTTP status {status}",
+        "database.orders: no connection to the database",
+        "the store of source bucket (ftp://…) cannot be read: ConnectionRefusedError",
+    ):
+        assert failure in ended.stderr, said
+    return said
 
 
 def content_of(path: Path) -> Iterator[bytes]:
@@ -282,9 +304,14 @@ def test_a_canary_is_found_in_what_is_packed(tmp_path: Path) -> None:
     assert found(files, PERSONAL) == [str(file) for file in files]
 
 
+def left_by(company: Installation) -> list[Path]:
+    """The files in its data folder, its home, and the folder for temporary files."""
+    folders = (company.data_dir, company.data_dir.with_name("left"))
+    return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
 def test_no_secret_is_in_anything_that_a_run_leaves(company: Installation, printed: str) -> None:
-    files = [path for folder in (company.data_dir, company.data_dir.with_name("left")) for path in folder.rglob("*")]
-    files = [path for path in files if path.is_file()]
+    files = left_by(company)
     assert {path.suffix for path in files} >= {
         ".db", ".html", ".json", ".jsonl", ".sqlite", ".log", ".duckdb", ".parquet", ".gz", ".xlsx",
     }  # fmt: skip
@@ -294,9 +321,9 @@ def test_no_secret_is_in_anything_that_a_run_leaves(company: Installation, print
 
 def test_no_personal_value_is_anywhere_but_in_the_data(company: Installation, printed: str) -> None:
     files = [path for path in company.data_dir.rglob("*") if path.is_file()]
-    assert found([path for path in files if path.relative_to(company.data_dir).parts[0] in DATA], PERSONAL)
-    left = [path for path in files if path.relative_to(company.data_dir).parts[0] not in DATA]
-    assert found(left, PERSONAL) == []
+    of_data = [path for path in files if path.relative_to(company.data_dir).parts[0] in DATA]
+    assert found(of_data, PERSONAL)
+    assert found([path for path in files if path not in of_data], PERSONAL) == []
 
 
 def test_nothing_is_printed_either(printed: str) -> None:
@@ -304,3 +331,11 @@ def test_nothing_is_printed_either(printed: str) -> None:
     assert "Blocked" in printed
     for canary in (SECRETS, PERSONAL):
         assert not canary.search(printed.encode()), printed
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("status", [403, 404, 500, 503])
+@pytest.mark.usefixtures("printed")
+def test_other_failures_leave_nothing_either(company: Installation, api: Api, status: int) -> None:
+    assert not SECRETS.search(run_in_vain(company, api, status).encode())
+    assert found(left_by(company), SECRETS) == []
