@@ -4,8 +4,10 @@ It is the job of `tests/integration/test_nothing_rejected_is_published.py`: real
 publication in Dagster, for two shops. The first day is published, and the second one is run.
 """
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -24,11 +26,16 @@ def run_second_day(folder: Path) -> None:
     """Run the job as `kpi run` does. An error of the disk that may pass by itself is tried again, without a pause."""
     company = Company(folder, is_opened=True)
     job = company.definitions.resolve_job_def("everything")
-    with dg.DagsterInstance.ephemeral() as instance, mock.patch("time.sleep"):
+    sleep = time.sleep  # which may say that this process waits for another
+    with dg.DagsterInstance.ephemeral() as instance, mock.patch("time.sleep", partial(_at_once, sleep)):
         result = job.execute_in_process(instance=instance, raise_on_error=False, partition_key=str(SECOND_DAY))
         if not result.success:
             report = report_of_run(instance, result.run_id, {}, company.settings)
             raise BlockedError("\n".join(report.blocked_by))
+
+
+def _at_once(sleep: Callable[[float], None], _: float) -> None:
+    sleep(0)
 
 
 def look(folder: Path) -> State:
@@ -62,6 +69,8 @@ def prepared(tmp_path: Path) -> Path:
         (Fault.FORBIDDEN, 40),
         (Fault.TORN, 1024),
         (Fault.SHORT, 1024),
+        (Fault.AWAITED, 100),
+        (Fault.TWICE, 100),
     ],
 )
 @pytest.mark.usefixtures("prepared")
