@@ -344,10 +344,10 @@ def _error_between_steps(event: dg.DagsterEvent) -> str:
     """The error that ended a run outside of its steps; empty for anything else."""
     if event.event_type is not dg.DagsterEventType.RUN_FAILURE:
         return ""
-    error = event.job_failure_data.error
+    error = getattr(event.event_specific_data, "error", None)  # nothing is known of a run that was ended from outside
     while error and error.cause:
         error = error.cause
-    return error.message if error else ""
+    return str(error.message) if error else ""
 
 
 def _impact(events: Iterable[dg.DagsterEvent], causes: set[str]) -> tuple[str, ...]:
