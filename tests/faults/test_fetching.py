@@ -86,6 +86,10 @@ def test_a_killed_fetch_leaves_nothing_after_the_next_start(survives: Callable[.
     assert set(outcomes) <= {"all-old", "all-new"}
 
 
+def test_a_full_disk_is_not_taken_for_a_store_that_cannot_be_read(survives: Callable[..., list[Trial]]) -> None:
+    assert {"is full" in trial.said for trial in survives(FETCHES[2], Fault.FULL, every=4)} == {True}
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("fault", OF_ONE)
 @pytest.mark.parametrize("operation", FETCHES, ids=lambda operation: operation.name)
