@@ -58,7 +58,12 @@ def copies_in(data_dir: Path) -> list[Path]:
 
 def abandoned(paths: Iterable[Path]) -> list[Path]:
     """Those of `paths` that no living process holds. What this user may not open is not among them."""
-    return [path for path in paths if (descriptor := _free(path)) is not None and os.close(descriptor) is None]
+    found = []
+    for path in paths:
+        if (descriptor := _free(path)) is not None:
+            os.close(descriptor)
+            found.append(path)
+    return found
 
 
 def sweep(paths: Iterable[Path]) -> None:
