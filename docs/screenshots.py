@@ -17,6 +17,7 @@ PICTURES = {
     "leaders": ("en/leaders", 1280, 1100, "light"),
     "why": ("en/why?kpi=revenue", 1280, 900, "light"),
     "explain": ("en/explain?kpi=win_rate", 1280, 900, "light"),
+    "phone": ("pl/leaders", 390, 844, "dark"),
 }
 
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 from filelock import FileLock, Timeout
 
+from pipelines.leftovers import temporary_folder
 from pipelines.sql import pattern_of, quote_path, quote_text
 
 STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files with this version
@@ -121,13 +122,13 @@ def sandboxed(*folders: Path, memory: int = READING_MEMORY) -> Iterator[duckdb.D
     bytes) that reading may take; the other half is for what Python reads.
     """
     own = memory // 2
-    with TemporaryDirectory(prefix="landing-", ignore_cleanup_errors=True) as spill, _database() as connection:
+    with temporary_folder("kpi-landing-") as spill, _database() as connection:
         spellings = {str(folder) for folder in folders} | {pattern_of(folder) for folder in folders}
         allowed = ", ".join(quote_text(f"{spelling}/") for spelling in sorted(spellings))
         [[threads]] = connection.execute("select current_setting('threads')").fetchall()
         connection.execute(f"set global threads = {max(1, min(threads, own // _MEMORY_OF_A_THREAD))}")
         connection.execute(f"set global max_temp_directory_size = '{SPILLED_PER_MEMORY * memory}B'")
-        _lock_in(connection, f"{own}B", spill, f"allowed_directories = [{allowed}]")
+        _lock_in(connection, f"{own}B", str(spill), f"allowed_directories = [{allowed}]")
         yield connection
 
 

@@ -217,16 +217,21 @@ class PlantedFaults:
             f"delete from marts.kpi_scorecard where grain = 'month' and period_start = date '{month}' "
             f"and kpi_id = {quote_text(subject.kpi_id)} and variant = {quote_text(subject.variant)}"
         )
-        cells: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+        cells: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])
         for fact in facts:
             for entity in (("company", "company"), *fact.entities):
-                for position, amount in enumerate((fact.numerator, fact.denominator, fact.cases)):
+                for position, amount in enumerate((fact.numerator, fact.denominator, fact.cases, fact.numerator**2)):
                     cells[entity][position] += amount
         rows = []
-        for (entity_type, entity_id), (numerator, denominator, cases) in cells.items():
+        for (entity_type, entity_id), (numerator, denominator, cases, squares) in cells.items():
             is_sum = subject.kind == "sum"
             value = f"{numerator:.2f}::decimal(38, 12)" + ("" if is_sum else f" / {denominator}")
-            low, high = wilson(numerator, denominator) if subject.kind == "rate" else ("null", "null")
+            low: float | str = "null"
+            high: float | str = "null"
+            if subject.kind == "rate":
+                low, high = wilson(numerator, denominator)
+            elif subject.kind == "ratio" and cases >= 3:
+                low, high = student(numerator, squares, cases)
             rows.append(
                 f"({quote_text(entity_type)}, {quote_text(entity_id)}, {value}, {numerator:.2f}, "
                 f"{'null' if is_sum else denominator}, {cases}, {low}, {high})"
@@ -286,3 +291,18 @@ def wilson(successes: float, cases: float) -> tuple[float, float]:
     half = Z * math.sqrt(rate * (1 - rate) / cases + spread / (4 * cases)) / (1 + spread)
     middle = (rate + spread / 2) / (1 + spread)
     return middle - half, middle + half
+
+
+def student(total: float, squares: float, cases: float) -> tuple[float, float]:
+    """The 95 % interval of a mean (Student 1908), with Abramowitz and Stegun's quantile (1964, 26.7.5)."""
+    z, degrees = Z, cases - 1
+    quantile = (
+        z
+        + (z**3 + z) / (4 * degrees)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
+        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * degrees**4)
+    )
+    mean = total / cases
+    half = quantile * math.sqrt(max(squares - total * mean, 0) / degrees / cases)
+    return mean - half, mean + half

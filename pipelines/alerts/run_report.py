@@ -34,6 +34,7 @@ _EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
 }
 
 Suites = Mapping[tuple[str, str], Suite]
@@ -45,13 +46,15 @@ class HowFar:
 
     Attributes:
         steps: the steps that succeeded, in the order in which they ended.
-        failed: whether a step failed; a run that failed although none did was ended from outside.
+        failed: whether a step failed; a run that failed although none did was ended from outside, or there is an error.
         published: whether analysts read what it made.
+        error: for a run that failed between its steps, why; otherwise empty.
     """
 
     steps: tuple[str, ...]
     failed: bool
     published: bool
+    error: str = ""
 
     @classmethod
     def of(cls, instance: dg.DagsterInstance, run_id: str) -> "HowFar":
@@ -66,12 +69,13 @@ class HowFar:
             tuple(str(event.step_key) for event in events if event.is_step_success),
             any(event.is_step_failure for event in events),
             any(key is not None and "/".join(key.path) == PUBLISHED for key in made),
+            next(filter(None, map(_error_between_steps, events)), ""),
         )
 
     @property
     def was_killed(self) -> bool:
         """Whether a run that counts as failed was ended from outside."""
-        return not self.failed
+        return not self.failed and not self.error
 
     def in_words(self, steps: int) -> str:
         """For a run that was killed: what it had done of `steps`, and what readers read."""
@@ -112,12 +116,12 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
         # In this case, it is no second problem that nothing was published.
         findings = [finding for finding in findings if finding.passed or finding.asset != PUBLISHED]
     how_far = HowFar.told_by(events)
-    killed = run.is_failure and how_far.was_killed
-    later = _success_since(instance, record) if killed else None
+    died = run.is_failure and not how_far.failed
+    later = _success_since(instance, record) if died else None
     if later:  # it has found the same and more, and may have been reported first
         findings = []
     explained = any(not finding.passed and finding.blocking for finding in findings)
-    findings.append(_of_the_run(run, killed and not explained, later, how_far, days))
+    findings.append(_of_the_run(run, died and not explained, later, how_far, days, settings))
     findings = _naming_tables_behind(findings, settings)
     causes = {finding.asset for finding in findings if not finding.passed}
     return Report(
@@ -310,13 +314,17 @@ def _success_since(instance: dg.DagsterInstance, killed: dg.RunRecord) -> str | 
 
 
 def _of_the_run(
-    run: dg.DagsterRun, crashed: bool, later: str | None, how_far: HowFar, days: tuple[str, ...]
+    run: dg.DagsterRun, crashed: bool, later: str | None, how_far: HowFar, days: tuple[str, ...], settings: Settings
 ) -> Finding:
-    """The finding about the run itself: a run that failed although none of its steps failed was ended from outside.
+    """The finding about the run itself: a run that failed although none of its steps failed died between them, or was
+    ended from outside.
 
     If it did, but a `later` run has succeeded since, nothing is wrong any more.
     """
     ended = f"run {run.run_id[:8]} ended without a trace: its process was killed, or the machine went down"
+    if how_far.error:
+        why = disk_problem_in(how_far.error, settings.data_dir) or how_far.error.strip().splitlines()[0]
+        ended = f"run {run.run_id[:8]} failed between two steps: {why}"
     outcome = "It had published." if how_far.published else "It published nothing."
     return Finding(
         asset=RUN,
@@ -330,6 +338,16 @@ def _of_the_run(
         runbook="docs/operations.md#a-run-crashed",
         deliveries=days,
     )
+
+
+def _error_between_steps(event: dg.DagsterEvent) -> str:
+    """The error that ended a run outside of its steps; empty for anything else."""
+    if event.event_type is not dg.DagsterEventType.RUN_FAILURE:
+        return ""
+    error = getattr(event.event_specific_data, "error", None)  # nothing is known of a run that was ended from outside
+    while error and error.cause:
+        error = error.cause
+    return str(error.message) if error else ""
 
 
 def _impact(events: Iterable[dg.DagsterEvent], causes: set[str]) -> tuple[str, ...]:

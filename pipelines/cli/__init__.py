@@ -4,6 +4,7 @@ Belongs here: arguments, printing (`printing/`) and exit codes. Does not belong 
 the commands that need Dagster, dbt and Great Expectations import them, so that the others respond immediately.
 """
 
+import logging
 import os
 import signal
 from typing import Annotated
@@ -46,5 +47,6 @@ def every_command(
 def main() -> None:
     """Run the command that was typed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM acts like Ctrl-C
+    logging.raiseExceptions = False  # a full disk is named in a sentence, not by each log that cannot be written
     os.environ["KPI_CONFIG"] = str(settings_file())  # for the processes that commands start, in other folders
     app()

@@ -13,7 +13,7 @@ from pipelines.config_files import ConfigError
 from pipelines.damage import DamagedError
 from pipelines.deliveries.standing import Standing
 from pipelines.disk import disk_problems_as_failures
-from pipelines.ingest.connectors import UnreachableError, fetch
+from pipelines.ingest.connectors import UnreachableError, fetch, sweep_fetches
 from pipelines.ingest.gate import DeliveryError, MissingDeliveryError
 from pipelines.ingest.landing import Landed, first_live_day, land, skipped_in_words
 from pipelines.partitions import FAILED_DAYS, MISSING_DAYS
@@ -63,6 +63,7 @@ def _raw_asset(
             disk_problems_as_failures(settings.data_dir),
             sandboxed(settings.landing_dir, settings.raw_dir, memory=settings.max_reading_memory) as database,
         ):
+            sweep_fetches(source, table, settings.landing_dir)
             days = [date.fromisoformat(day) for day in context.partition_keys]
             live_from = first_live_day(database, settings.raw_dir, source.name, table_name, days)
             for day in context.partition_keys:

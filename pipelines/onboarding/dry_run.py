@@ -6,7 +6,6 @@ Does not belong here: landing and building themselves (`ingest/`, `transform/`),
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from pipelines.ingest.connectors import fetch
 from pipelines.ingest.gate import DeliveryError
 from pipelines.ingest.landing import Landed, land
 from pipelines.ingest.late_files import unclaimed_files
+from pipelines.leftovers import DRY_RUN, temporary_folder
 from pipelines.partitions import business_day, days_between, days_in_words
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table, sources_named
@@ -108,8 +108,7 @@ def dry_run(settings: Settings, name: str, day: date | None = None, given: Given
 def _copy_of(settings: Settings) -> Iterator[Path]:
     """A copy of the data folder, with hard links to raw files, since these are only ever replaced as a whole."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".dry-run-") as folder:
-        copy = Path(folder)
+    with temporary_folder(DRY_RUN, settings.data_dir) as copy:
         if settings.raw_dir.exists():
             unfinished = shutil.ignore_patterns(".lock", ".landing")
             shutil.copytree(settings.raw_dir, copy / "raw", copy_function=os.link, ignore=unfinished)

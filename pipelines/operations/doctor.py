@@ -26,9 +26,10 @@ from packaging.requirements import Requirement
 from pipelines.alerts.routes import load_alerts
 from pipelines.checks.suites import load_suites
 from pipelines.config_files import ConfigError
+from pipelines.damage import REPAIR
 from pipelines.formatting import counted
 from pipelines.holidays import public_holidays
-from pipelines.operations.repair import Topic, damages
+from pipelines.operations.repair import Topic, damages, leftovers
 from pipelines.publish.events import load_events
 from pipelines.publish.versions import versions
 from pipelines.runs.processes import is_alive, listener
@@ -268,19 +269,12 @@ def _leftovers(settings: Settings) -> Iterator[Found]:
     if lock.exists() and not _is_free(lock):
         yield Found("ok", "leftovers", "not checked while the warehouse is being written")
         return
-    left = [
-        *settings.raw_dir.glob("*/*/.landing"),
-        *settings.published_dir.with_name("publications").glob(".*"),
-        *settings.data_dir.glob(".dry-run-*"),
-        *settings.data_dir.glob(".plan-*"),
-        *settings.data_dir.glob(f".{settings.published_dir.name}-*"),
-    ]
-    if left:
+    if left := leftovers(settings):
         yield Found(
             "warn",
             "leftovers",
             "\n".join([f"{len(left)} left behind by killed processes", *(str(path) for path in sorted(left)[:5])]),
-            "Nothing reads them. Delete them while no run is in progress: rm -r, with the paths above",
+            f"Nothing reads them, and the next run deletes what is in its way. Delete all of them: {REPAIR}",
         )
     else:
         yield Found("ok", "leftovers", "killed processes have left nothing behind")

@@ -8,7 +8,6 @@ side; the other is built from nothing. So whatever differs, the settings, the so
 """
 
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,6 +17,7 @@ from pipelines.answers.differences import Differences, differences
 from pipelines.config_files import ConfigError
 from pipelines.deliveries import Delivery
 from pipelines.deliveries.model_inputs import entities_of_tables, write_left_out, write_missing
+from pipelines.leftovers import PLAN, temporary_folder
 from pipelines.partitions import days_in_words
 from pipelines.publish.basis import Delivered, basis, delivered, record
 from pipelines.publish.definition_changes import PLAN_FILE, PLANNED, record_changes
@@ -73,8 +73,8 @@ def plan(settings: Settings, sources: Sequence[Source], kpi_id: str | None = Non
     recorded, in_question = _recorded(file)
     deliveries = _deliveries(recorded, delivered(settings, sources))
     _check_each_table(sources, deliveries.used)
-    with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".plan-") as folder:
-        copied = settings.with_data_dir(Path(folder))
+    with temporary_folder(PLAN, settings.data_dir) as folder:
+        copied = settings.with_data_dir(folder)
         for key in deliveries.used:
             target = raw_file(copied.raw_dir, *key)
             target.parent.mkdir(parents=True)

@@ -33,8 +33,11 @@ from pipelines.damage import (
     tables_of,
 )
 from pipelines.deliveries import store as deliveries
+from pipelines.ingest.connectors import unfinished_fetches
 from pipelines.ingest.gate import sha256_of
-from pipelines.publish.versions import FILE, MANIFEST, point_to, recorded
+from pipelines.leftovers import abandoned, copies_in, delete
+from pipelines.publish.versions import FILE, MANIFEST, folders_kept, point_to, recorded
+from pipelines.publish.versions import leftovers as leftover_publications
 from pipelines.quarantine import rows
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table, enabled_sources
@@ -84,6 +87,31 @@ def repair(settings: Settings, sources: Sequence[Source], day: date, say: Callab
         for damage in damages(settings, sources):
             if damage.repair:
                 say(damage.repair(day))
+        for left in leftovers(settings):
+            say(f"Deleted {left}, which a killed process had left.")
+            delete(left)
+
+
+def leftovers(settings: Settings) -> list[Path]:
+    """What killed processes have left, and nobody reads, as long as nobody writes the warehouse.
+
+    What a living process is fetching, landing or trying out is not among them.
+    """
+    scratch = [path for path in settings.raw_dir.glob("*/*/.landing") if _is_free(path.with_name(".lock"))]
+    return [
+        *scratch,
+        *leftover_publications(settings.published_dir),
+        *abandoned(copies_in(settings.data_dir)),
+        *unfinished_fetches(settings.landing_dir),
+    ]
+
+
+def _is_free(lock: Path) -> bool:
+    try:
+        with FileLock(lock, timeout=0):
+            return True
+    except (Timeout, OSError):
+        return False
 
 
 def ready_for_a_run(settings: Settings, say: Callable[[str], None]) -> None:
@@ -144,7 +172,7 @@ def _publications(settings: Settings, *, thoroughly: bool) -> Iterator[Damage]:
     """The link first, so that analysts read an intact publication before a damaged one is moved."""
     published = settings.published_dir
     current = published.resolve() if published.is_symlink() else None
-    folders = [path for path in published.with_name("publications").glob("[!.]*") if path.is_dir()]
+    folders = folders_kept(published)
     unreadable = {
         folder: why for folder in folders if (why := _why_unreadable(folder, thoroughly and folder == current))
     }

@@ -30,15 +30,15 @@ from pipelines.answers.cells import publication_of
 from pipelines.answers.questions import QuestionError
 from pipelines.output import Format
 from pipelines.pages.behind import behind
-from pipelines.pages.details import changed, cuts_of_kpi, explained, over_time
-from pipelines.pages.downloads import rows_behind_file, rows_file, tables_file, values_file
+from pipelines.pages.details import changed, cuts_of_kpi, explained, handbook, over_time
+from pipelines.pages.downloads import rows_behind_file, rows_file, tables_file, target_file, values_file, why_file
 from pipelines.pages.publications import Publications
 from pipelines.pages.readers import EVERYTHING, Reader, Readers
 from pipelines.pages.rendering import HERE, render, templates
 from pipelines.pages.roles import PAGES, Page, cuts_of_page
 from pipelines.pages.sections import Section
-from pipelines.pages.view import COMPANY, State, View
-from pipelines.pages.words import LANGUAGES, Words
+from pipelines.pages.view import COMPANY, RefusedError, State, View
+from pipelines.pages.words import LANGUAGES, N_, Words
 from pipelines.warehouse import NotPublishedError
 from pipelines.web_guard import Guard, GuardMiddleware
 
@@ -57,10 +57,15 @@ _HEADERS = {
 
 # The pages behind a number, each with its template, and the files that they offer.
 _DETAILS: Mapping[str, Callable[[View], object]] = {"kpi": over_time, "explain": explained, "why": changed}
-_FILES: Mapping[str, Callable[[View, Format], Response]] = {"kpi": values_file, "rows": rows_file}
+_FILES: Mapping[str, Callable[[View, Format], Response]] = {
+    "kpi": values_file,
+    "rows": rows_file,
+    "target": target_file,
+    "why": why_file,
+}
 _FORMS = (Format.csv, Format.xlsx)
 # What says more than the numbers of one entity.
-_OF_THE_COMPANY = {"why", "kpi.csv", "kpi.xlsx"}
+_OF_THE_COMPANY = {"why", "why.csv", "why.xlsx", "kpi.csv", "kpi.xlsx"}
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ def application(config: PagesConfig) -> Starlette:
             Route("/", site.to_language),
             Mount("/static", StaticFiles(directory=HERE / "static")),
             Route("/{language}", site.to_first_page),
+            Route("/{language}/handbook", site.handbook),
             *(Route(f"/{{language}}/{name}", site.page(name, make)) for name, make in _DETAILS.items()),
             *(
                 Route(f"/{{language}}/{name}.{form}", site.file(name, make, form))
@@ -156,6 +162,12 @@ class _Site:
     def to_first_page(self, request: Request) -> Response:
         return RedirectResponse(f"{_root(request)}/{_language(request)}/{next(iter(PAGES))}", 307)
 
+    def handbook(self, request: Request) -> Response:
+        """What each KPI is."""
+        return self._with_view(
+            request, lambda view: self._page("handbook.html", view, content=handbook(view)), "handbook"
+        )
+
     def page(self, name: str, make: Callable[[View], object]) -> Callable[[Request], Response]:
         """What responds with the page `name`, made by `make`."""
 
@@ -226,6 +238,8 @@ class _Site:
             address = f"{_root(request)}/{language}"
             view = View(connection, opened, words, state, self._config.zone, address, page, reader.only)
             view.check()
+            if state.period not in ("", view.period.label):  # of another grain, or written in another way
+                return RedirectResponse(f"{address}/{page}{state.query(period=view.period.label)}", 307)
             response = respond(view)
         response.set_cookie("language", language, max_age=31_536_000, samesite="lax", httponly=True)
         return response
@@ -240,11 +254,11 @@ class _Site:
             return EVERYTHING
         reader = self._config.readers.reader(request.headers)
         if reader is None:
-            raise HTTPException(403, "You are not among the readers of these pages. Ask who runs them.")
+            raise HTTPException(403, N_("You are not among the readers of these pages. Ask who runs them."))
         if page in PAGES and not reader.may_open(page):
             raise HTTPException(403, f"This page is not for you. You may open: {', '.join(reader.pages or ())}.")
         if reader.only and page in _OF_THE_COMPANY:
-            raise HTTPException(403, "This answer is about the whole company, and you may see only parts of it.")
+            raise HTTPException(403, N_("This answer is about the whole company, and you may see only parts of it."))
         return reader
 
     def _page(self, template: str, view: View, **values: Any) -> HTMLResponse:
@@ -255,6 +269,8 @@ class _Site:
         return self._error(request, error.status_code, error.detail)
 
     async def question_error(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, RefusedError):
+            return self._error(request, 400, error.message, **error.values)
         return self._error(request, 400, str(error))
 
     async def not_published(self, request: Request, error: Exception) -> Response:
@@ -263,22 +279,29 @@ class _Site:
     async def damaged(self, request: Request, error: Exception) -> Response:
         """The publication cannot be read. The log names the file, which no reader needs to know."""
         _LOG.error("The published file cannot be read: %s", error)
-        message = "The published file cannot be read. Ask who runs these pages to repair it: kpi doctor --repair."
+        message = N_("The published file cannot be read. Ask who runs these pages to repair it: kpi doctor --repair.")
         return self._error(request, 503, message)
 
     async def of_an_earlier_version(self, request: Request, error: Exception) -> Response:
         """Tables or columns that pages need are not in the publication."""
         _LOG.error("The published file lacks what a page needs: %s", error)
-        message = "The published file was made by an earlier version of the pipeline. Publish again: kpi run."
+        message = N_("The published file was made by an earlier version of the pipeline. Publish again: kpi run.")
         return self._error(request, 503, message)
 
-    def _error(self, request: Request, status: int, message: str) -> Response:
+    def _error(self, request: Request, status: int, message: str, **values: str) -> Response:
+        """An error as a page; `message` is translated if it can be, and else says that it is English."""
         language = _language(request, default=_preferred_language(request))
         words = Words(language)
-        html = (
-            templates(language)
-            .get_template("error.html")
-            .render(words=words, status=status, message=message, root=_root(request), language=language)
+        said = words.text(message, **values)
+        template = templates(language).get_template("error.html")
+        html = template.render(
+            words=words,
+            status=status,
+            message=said,
+            is_english=said == (message % values if values else message),
+            page=PAGES.get(request.path_params.get("page", "")),
+            root=_root(request),
+            language=language,
         )
         return HTMLResponse(html, status)
 

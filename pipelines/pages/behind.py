@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Behind:
-    """The rows behind a number: how many, what they make, and the first ones; of a share also of what."""
+    """The rows behind a number: how many, what they make, and the first ones; of a quotient also by what."""
 
     section: Section
     number: Number
@@ -54,7 +54,7 @@ class Behind:
     @property
     def value(self) -> Any:
         """The number itself; None for a share of nothing."""
-        if self.number.whole is None:
+        if self.number.whole is None and self.number.divided_by is None:
             return self.total
         return float(self.total) / float(self.whole) if self.whole else None
 
@@ -69,7 +69,11 @@ def behind(view: View, section: Section) -> Behind:
     number, keys = number_of(view, section)
     query = rows_query(view, number, keys)
     rows, total = _made(view, number, query)
-    whole = _made(view, number.whole, rows_query(view, number.whole, keys))[1] if number.whole else None
+    whole = None
+    if number.whole:
+        whole = _made(view, number.whole, rows_query(view, number.whole, keys))[1]
+    elif number.divided_by:
+        whole = number.divided_by[1](view)
     first_rows = view.execute(f"{query} limit {_SHOWN}").fetchall()
     said = tuple(
         (view.words.text(number.keys[name].title), _said(view, number, name, value)) for name, value in keys.items()
@@ -115,9 +119,11 @@ def rows_query(view: View, number: Number, keys: Mapping[str, str]) -> str:
     for name in keys:
         if name in number.keys and (sql := number.keys[name].sql):
             conditions.append(f"coalesce(cast({sql} as varchar), '') = ${name}")
+    nowhere = ("cast(null as varchar)", "cast(null as bigint)")
+    file, row = (f"{fact.file}._source_file", f"{fact.file}._row_number") if fact.file else nowhere
     query = (
         f"select cast({fact.key} as varchar) as key, {fact.day} as day, {number.adds} as adds, "
-        f"{fact.file}._source_file as source_file, {fact.file}._row_number as row_number "
+        f"{file} as source_file, {row} as row_number "
         f"from {fact.relation} where {' and '.join(f'({condition})' for condition in conditions)} order by day, key"
     )
     needed = parameters_in(query) - values.keys()
@@ -134,7 +140,9 @@ def _made(view: View, number: Number, query: str) -> tuple[int, Any]:
 
 def _said(view: View, number: Number, name: str, value: str) -> str:
     """The value of a key in the reader's words."""
-    return number.keys[name].names(view).get(value, value) or view.words.text("unknown")
+    key = number.keys[name]
+    said = key.names(view).get(value, value) or view.words.text("unknown")
+    return view.words.text(said) if key.is_message else said
 
 
 def _active_days(view: View) -> int:

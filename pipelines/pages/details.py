@@ -7,15 +7,18 @@ pages of roles.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
+from itertools import groupby
 
 from pipelines.answers.annotations import Annotation, annotations_of
 from pipelines.answers.cells import find_cell
-from pipelines.answers.explain import Explanation, explain
+from pipelines.answers.explain import Explanation, Rows, explain
 from pipelines.answers.formulas import formula_lines
 from pipelines.answers.periods import Period, Periods
 from pipelines.answers.questions import QuestionError
 from pipelines.answers.rounding import decimal, rounded
+from pipelines.answers.targets import Quotas, quotas_of
 from pipelines.answers.why import Cut, Driver, Factor, Why, names_of_ratio, why
 from pipelines.pages import charts
 from pipelines.pages.charts import Point, Step
@@ -23,6 +26,8 @@ from pipelines.pages.sections.tiles import Tile, cuts_of, point_of, tiles_of
 from pipelines.pages.view import COMPANY, CUTS, Measure, Row, View
 
 _TREND = 25  # periods of a trend: two years of months, and the one in progress
+# What platforms report may be fractions of conversions. All other parts with decimals are money.
+_FRACTIONS = {"platform_conversions"}
 _DRIVERS = 8  # entities of a waterfall; the others are summed up
 
 
@@ -52,11 +57,17 @@ def cuts_of_kpi(view: View) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Explained:
-    """How a value was made, with the lines of its formula in the reader's numbers."""
+    """How a value was made, with the lines of its formula in the reader's numbers, and what it is measured against."""
 
     measure: Measure
     explanation: Explanation
     formula: tuple[tuple[str, str, str], ...]
+    row: Row  # the cell as tiles and tables show it
+    quotas: Quotas | None  # behind its target, if it has one
+
+    def unit_of(self, part: str, rows: Rows) -> str:
+        """The unit of what rows add to a part: `money`, or none."""
+        return "money" if isinstance(rows.total, Decimal) and part not in _FRACTIONS else ""
 
 
 def explained(view: View) -> Explained:
@@ -70,7 +81,9 @@ def explained(view: View) -> Explained:
         view.connection, measure.kpi_id, measure.variant, view.period.label, view.state.grain, view.state.by
     )
     explanation = explain(view.connection, cell)
-    return Explained(measure, explanation, tuple(formula_lines(explanation, view.words.exact)))
+    [row] = view.rows([(measure.kpi_id, measure.variant)], cell.entity_type, cell.entity_id, [cell.period])
+    quotas = quotas_of(view.connection, cell) if row.target is not None else None
+    return Explained(measure, explanation, tuple(formula_lines(explanation, view.words.exact)), row, quotas)
 
 
 @dataclass(frozen=True)
@@ -162,6 +175,25 @@ def _lines(view: View, answer: Why, cut: Cut) -> list[Line]:
     amounts = rounded(exact, answer.variant.unit)
     drivers: list[Driver | None] = [*shown, *([None] if rest else [])]
     return [Line(*line) for line in zip(names, amounts, exact, drivers, strict=True)]
+
+
+@dataclass(frozen=True)
+class Defined:
+    """A variant, and the cuts by which it is published."""
+
+    measure: Measure
+    cuts: tuple[str, ...]
+
+
+def handbook(view: View) -> list[list[Defined]]:
+    """All KPIs by name, each with its variants, its own first."""
+    published_by = cuts_of(view)
+    measures = sorted(view.measures.values(), key=lambda one: (one.kpi_name, one.kpi_id, *_default_first(one)))
+    defined = [
+        Defined(one, tuple(cut for cut in CUTS if cut in published_by.get((one.kpi_id, one.variant), ())))
+        for one in measures
+    ]
+    return [list(of_kpi) for _, of_kpi in groupby(defined, key=lambda one: one.measure.kpi_id)]
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,15 @@ from tempfile import TemporaryDirectory
 
 from starlette.responses import Response
 
-from pipelines.answers.cells import find_cell
+from pipelines.answers.cells import Cell, find_cell
 from pipelines.answers.explain import rows_of_value
 from pipelines.answers.periods import Choice
 from pipelines.answers.questions import QuestionError
 from pipelines.answers.shown import find_rows
+from pipelines.answers.targets import rows_of_target
 from pipelines.output import NUMBER_FORMATS, OTHER_NUMBERS, Excel, Format, Result, Sheet, Target, write, write_workbook
 from pipelines.pages.behind import number_of, rows_query
-from pipelines.pages.details import measure_of
+from pipelines.pages.details import changed, measure_of
 from pipelines.pages.rendering import render
 from pipelines.pages.roles import Page
 from pipelines.pages.sections import Missing, Section
@@ -44,12 +45,21 @@ def values_file(view: View, form: Format) -> Response:
 
 def rows_file(view: View, form: Format) -> Response:
     """All delivered rows behind the value that the URL names."""
+    return _rows_of_cell(view, form, "rows", lambda cell: rows_of_value(view.connection, cell))
+
+
+def target_file(view: View, form: Format) -> Response:
+    """All delivered rows behind the target of the value that the URL names."""
+    return _rows_of_cell(view, form, "target", rows_of_target)
+
+
+def _rows_of_cell(view: View, form: Format, what: str, query_of: Callable[[Cell], str]) -> Response:
     measure = measure_of(view)
     cell, _ = find_cell(
         view.connection, measure.kpi_id, measure.variant, view.period.label, view.state.grain, view.state.by
     )
-    result = Result.of(view.connection.execute(rows_of_value(view.connection, cell)))
-    return _written(view, result, form, f"rows_of_{measure.kpi_id}_{measure.variant}_{view.period.label}")
+    result = Result.of(view.connection.execute(query_of(cell)))
+    return _written(view, result, form, f"{what}_of_{measure.kpi_id}_{measure.variant}_{view.period.label}")
 
 
 def tables_file(view: View, page: Page, section: Section, number: int, form: Format) -> Response:
@@ -71,6 +81,23 @@ def tables_file(view: View, page: Page, section: Section, number: int, form: For
         return _file(lambda file: write_workbook(sheets, file), form, name)
     suffix = f"_{number}" if len(tables) > 1 else ""
     return _written(view, tables[number - 1].result(view.words), form, name + suffix)
+
+
+def why_file(view: View, form: Format) -> Response:
+    """What the change that the URL names is split into: as CSV by the parts of a cut, as a workbook also by factor.
+
+    Raises:
+        QuestionError: the change cannot be split.
+    """
+    content = changed(view)
+    tables = tables_of(render("why.html", view, content=content, offered=()))
+    if not content.lines:
+        raise QuestionError(view.words.text("This part of the page has no such table."))
+    name = f"why_{content.measure.kpi_id}_{content.measure.variant}_{view.period.label}"
+    if form is Format.xlsx:
+        sheets = [Sheet(table.name, table.result(view.words)) for table in tables]
+        return _file(lambda file: write_workbook(sheets, file), form, name)
+    return _written(view, tables[-1].result(view.words), form, name)
 
 
 def rows_behind_file(view: View, page: Page, section: Section, form: Format) -> Response:

@@ -60,9 +60,9 @@ def templates(language: str) -> Environment:
 
 def _harmless(value: object) -> object:
     """What a template shows, without characters that reverse the order of text; names from data may contain them."""
-    if isinstance(value, Markup):
-        return Markup(undirected(value))
-    return undirected(value) if isinstance(value, str) else value
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return Markup(undirected(value)) if isinstance(value, Markup) else undirected(value)
 
 
 def with_files(shown: Markup, section: Section, view: View) -> Markup:

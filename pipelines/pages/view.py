@@ -7,7 +7,7 @@ not belong here: what any section shows.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
@@ -53,6 +53,14 @@ STATUS_REASONS = {
 COMPARISONS = {Comparison.prior: N_("the period before"), Comparison.last_year: N_("the same period last year")}
 
 
+class RefusedError(QuestionError):
+    """What a URL asks for cannot be shown: a message to translate, and its values."""
+
+    def __init__(self, message: str, **values: str) -> None:
+        super().__init__(message % values)
+        self.message, self.values = message, values
+
+
 @dataclass(frozen=True)
 class State:
     """What the URL says: a period, what it is compared with, and one cut with an entity, or the whole company."""
@@ -76,10 +84,9 @@ class State:
         """
         chosen = [(cut, query[cut]) for cut in CUTS if query.get(cut)]
         if len(chosen) > 1:
-            raise QuestionError(
-                "KPIs are published by one cut at a time, and two were chosen: "
-                + ", ".join(f"{cut}={entity}" for cut, entity in chosen)
-                + ". Choose one of them."
+            raise RefusedError(
+                N_("KPIs are published by one cut at a time, and two were chosen: %(chosen)s. Choose one of them."),
+                chosen=", ".join(f"{cut}={entity}" for cut, entity in chosen),
             )
         [(cut, entity)] = chosen or [(COMPANY, "")]
         return cls(
@@ -100,19 +107,23 @@ class State:
 
     def query(self, **changes: Any) -> str:
         """The part of a URL that asks for this state with `changes`; what is the default is left out."""
-        state = replace(self, **changes)
-        said = {
-            "kpi": state.kpi,
-            "variant": state.variant,
-            "number": state.number,
-            "grain": "" if state.grain is Grain.month else state.grain,
-            "period": state.period,
-            "compare": "" if state.compare is Comparison.prior else state.compare,
-        }
-        if state.cut != COMPANY:
-            said[state.cut] = state.entity
-        given = {name: str(value) for name, value in said.items() if value}
-        return f"?{urlencode(given, safe='/=')}" if given else ""
+        return _query_of(replace(self, **changes) if changes else self)
+
+
+@lru_cache(maxsize=20_000)  # pages link to the same again and again
+def _query_of(state: State) -> str:
+    said = {
+        "kpi": state.kpi,
+        "variant": state.variant,
+        "number": state.number,
+        "grain": "" if state.grain is Grain.month else state.grain,
+        "period": state.period,
+        "compare": "" if state.compare is Comparison.prior else state.compare,
+    }
+    if state.cut != COMPANY:
+        said[state.cut] = state.entity
+    given = {name: str(value) for name, value in said.items() if value}
+    return f"?{urlencode(given, safe='/=')}" if given else ""
 
 
 def _one_of(kind: type[Choice], name: str, value: str) -> Choice:
@@ -221,9 +232,27 @@ class View:
             QuestionError: there is no such period.
         """
         if self.state.period:
-            return period_of(self.state.period, self.calendar)
+            return self._named(self.state.period)
         complete = [period for period in self.calendar.periods if period.is_complete]
         return (complete or self.calendar.periods)[-1]
+
+    def _named(self, label: str) -> Period:
+        """The period with a label. If that is of another grain, which the reader has just left, the last one in it."""
+        try:
+            return period_of(label, self.calendar)
+        except QuestionError:
+            known = self.calendar.periods
+            for grain in (one for one in Grain if one is not self.state.grain):
+                for other in Periods.of(self.connection, grain).periods:
+                    if other.label == label and (begun := [one for one in known if one.start < other.end]):
+                        return begun[-1]
+            raise RefusedError(
+                N_("There is no %(grain)s '%(label)s'. There are %(first)s to %(last)s."),
+                grain=self.words.text(GRAINS[self.state.grain]).lower(),
+                label=label,
+                first=known[0].label,
+                last=known[-1].label,
+            ) from None
 
     @cached_property
     def in_progress(self) -> Period | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -90,25 +90,15 @@ class Words:
 
     def value(self, value: Number | None, unit: str) -> str:
         """A value of a KPI with its unit; nothing if there is no value."""
-        if value is None:
-            return ""
-        if value < 0 and unit != "score":
-            return MINUS + self.value(-value, unit)
-        match unit:
-            case "money" if self.currency:
-                return self._money(value)
-            case "rate":
-                return format_percent(value, "#,##0.0\N{NARROW NO-BREAK SPACE}%", self.locale)
-            case "count":
-                return self.number(value)
-            case "score":
-                return _sign(value) + self.number(_size(value), 1)
-            case "days" | "hours" | "months":
-                return format_unit(
-                    round(Decimal(value), 1), unit.removesuffix("s"), "short", "#,##0.0", locale=self.locale
-                )
-            case _:
-                return self.number(value, 2)
+        return "" if value is None else _in_words(self, value, unit)
+
+    def added(self, value: Number | None, unit: str) -> str:
+        """What a row adds to a value: money with its cents, so that a column of it lines up, all else as it is."""
+        if value is None or unit != "money":
+            return self.exact(value)
+        if value < 0:
+            return MINUS + self.added(-value, unit)
+        return format_currency(value, self.currency, locale=self.locale) if self.currency else self.number(value, 2)
 
     def change(self, delta: Number, earlier: Number | None, unit: str) -> str:
         """A difference with its sign: rates in points, amounts and counts as a share of a positive earlier value."""
@@ -130,8 +120,8 @@ class Words:
             return self.text("%(points)s pp", points=sign + self.number(size * 100, 2))
         return sign + self.value(size, "ratio" if unit == "score" else unit)
 
-    def _money(self, value: Number) -> str:
-        """Cents of a large amount say nothing; the exact amount is in the element's data."""
+    def money(self, value: Number) -> str:
+        """An amount. Cents of a large amount say nothing; the exact amount is in the element's data."""
         if value < 1000:
             return format_currency(value, self.currency, locale=self.locale)
         whole = "¤#,##0" if self.language == "en" else "#,##0\N{NO-BREAK SPACE}¤"
@@ -176,6 +166,27 @@ class Words:
     def listed(self, items: Iterable[str]) -> str:
         """`a, b and c`."""
         return format_list(list(items), locale=self.locale)
+
+
+@lru_cache(maxsize=20_000)  # pages say the same numbers again and again, and Babel takes its time
+def _in_words(words: Words, value: Number, unit: str) -> str:
+    if value < 0 and unit != "score":
+        return MINUS + _in_words(words, -value, unit)
+    match unit:
+        case "money" if words.currency:
+            return words.money(value)
+        case "rate":
+            return format_percent(value, "#,##0.0\N{NARROW NO-BREAK SPACE}%", words.locale)
+        case "count":
+            return words.number(value)
+        case "score":
+            return _sign(value) + words.number(_size(value), 1)
+        case "days" | "hours" | "months":
+            return format_unit(
+                round(Decimal(value), 1), unit.removesuffix("s"), "short", "#,##0.0", locale=words.locale
+            )
+        case _:
+            return words.number(value, 2)
 
 
 def _sign(value: Number) -> str:

@@ -27,7 +27,7 @@ from pipelines.publish.annotations import Marking, build_annotations
 from pipelines.publish.basis import TABLES_OF_BASIS, Basis, record
 from pipelines.publish.definition_changes import PLAN_FILE, TABLES_OF_CHANGES, record_changes
 from pipelines.publish.restatements import build_restatements
-from pipelines.publish.versions import MANIFEST, point_to, prune, sweep
+from pipelines.publish.versions import CANDIDATE, MANIFEST, point_to, prune, sweep
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import attach_read_only, new_file, reader
@@ -134,6 +134,7 @@ def publish(
         )
         audit(aside, contents)
         write_manifest(asdict(publication), contents, aside)
+        (aside / CANDIDATE).touch()  # until a link leads there
         aside.rename(candidate_dir)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

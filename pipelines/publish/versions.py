@@ -7,7 +7,7 @@ Does not belong here: building a publication (`publication.py`).
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,9 +17,11 @@ from typing import Any
 import duckdb
 
 from pipelines.damage import REPAIR, DamagedError, damage_of_duckdb
+from pipelines.leftovers import delete
 from pipelines.warehouse import NotPublishedError, reader
 
 MANIFEST, FILE = "manifest.json", "kpi.duckdb"
+CANDIDATE = ".candidate"  # a file in publications to which no link has led yet
 
 
 class NoSuchVersionError(Exception):
@@ -143,12 +145,14 @@ def point_to(publication_dir: Path, published_dir: Path) -> None:
     if published_dir.is_dir() and not published_dir.is_symlink():
         raise DamagedError(f"{published_dir} is a folder, but should be a link. Repair it: {REPAIR}.")
     link = published_dir.with_name(f".{published_dir.name}-{os.getpid()}")
+    (published_dir / CANDIDATE).unlink(missing_ok=True)  # a killed process may have left it in what was published
     while True:
         _delete_unfinished_links(published_dir)
         link.symlink_to(publication_dir.relative_to(published_dir.parent), target_is_directory=True)
         with suppress(FileNotFoundError):  # another process does the same, and took the link for an unfinished one
             link.replace(published_dir)
-            return
+            break
+    (publication_dir / CANDIDATE).unlink(missing_ok=True)
 
 
 def prune(published_dir: Path, keep: int) -> None:
@@ -160,18 +164,36 @@ def prune(published_dir: Path, keep: int) -> None:
 
 
 def sweep(published_dir: Path) -> None:
-    """Delete what killed processes left: unfinished candidates, half-deleted publications, and links to nowhere.
+    """Delete what killed processes left: candidates, half-deleted publications, and links to nowhere.
 
     Only a process that holds the writer lock may call it.
     """
-    for left in _folder(published_dir).glob(".*"):
-        shutil.rmtree(left, ignore_errors=True)
-    _delete_unfinished_links(published_dir)
+    (published_dir / CANDIDATE).unlink(missing_ok=True)
+    for left in leftovers(published_dir):
+        delete(left)
+
+
+def leftovers(published_dir: Path) -> list[Path]:
+    """What killed processes have left, unless one is publishing now: folders that nobody reads, and links."""
+    kept = folders_kept(published_dir)
+    nobodys = [path for path in _folder(published_dir).glob("*") if path.is_dir() and path not in kept]
+    return [*nobodys, *_unfinished_links(published_dir)]
+
+
+def folders_kept(published_dir: Path) -> list[Path]:
+    """The folders of publications, newest first: of those that analysts read or have read."""
+    current = published_dir.resolve().name if published_dir.exists() else None
+    folders = [path for path in _folder(published_dir).glob("[!.]*") if path.is_dir()]
+    return sorted((path for path in folders if path.name == current or not (path / CANDIDATE).exists()), reverse=True)
 
 
 def _delete_unfinished_links(published_dir: Path) -> None:
-    for link in published_dir.parent.glob(f".{published_dir.name}-*"):
+    for link in _unfinished_links(published_dir):
         link.unlink(missing_ok=True)
+
+
+def _unfinished_links(published_dir: Path) -> Iterator[Path]:
+    return published_dir.parent.glob(f".{published_dir.name}-*")
 
 
 def _folder(published_dir: Path) -> Path:
@@ -180,8 +202,7 @@ def _folder(published_dir: Path) -> Path:
 
 def _kept_folders(published_dir: Path) -> list[tuple[Path, Version | None]]:
     current = published_dir.resolve().name if published_dir.exists() else None
-    folders = sorted((path for path in _folder(published_dir).glob("[!.]*") if path.is_dir()), reverse=True)
-    return [(folder, _version(folder, current)) for folder in folders]
+    return [(folder, _version(folder, current)) for folder in folders_kept(published_dir)]
 
 
 def _version(folder: Path, current: str | None) -> Version | None:

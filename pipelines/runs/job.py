@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from rich.console import Console
 
+from pipelines import leftovers
 from pipelines.config_files import ConfigError
 from pipelines.damage import DamagedError
 from pipelines.formatting import local_time
@@ -221,6 +222,7 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
             hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", say)
             ready_for_a_run(settings, say)
             sweep(settings.published_dir)
+            leftovers.sweep(leftovers.copies_in(settings.data_dir))
             for line in killed_runs(instance, settings, len(job.nodes)):
                 say(line)
             standing.append(

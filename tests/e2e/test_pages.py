@@ -21,6 +21,8 @@ ADDRESSES = [
     "explain?kpi=win_rate",
     "why?kpi=revenue",
     "sdrs/funnel/rows?number=share/stage=mql",
+    "data/quarantine/rows?number=rows",
+    "handbook",
     "leaders?team=delta&compare=last-year",
 ]
 
@@ -119,6 +121,26 @@ def test_axe_finds_nothing_that_keeps_people_from_using_a_page(
     context.close()
 
 
+def test_a_definition_shows_where_a_reader_points_or_comes_with_the_keyboard(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/en/leaders")
+    tile = page.locator("[data-kpi=win_rate]")
+    definition = tile.get_by_text("Share of the deals closed")
+    assert not definition.is_visible()
+    tile.locator("summary").hover()
+    assert definition.is_visible()
+    page.get_by_role("heading", name="More than noise").hover()
+    assert not definition.is_visible()
+    tile.get_by_role("link", name="Win rate").focus()
+    page.keyboard.press("Tab")
+    assert definition.is_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{address}/en/handbook#win_rate")
+    context.close()
+
+
 def test_a_reader_filters_follows_a_number_to_its_rows_and_goes_back(browser: Browser, address: str) -> None:
     """With the keyboard and without scripts, as the URL says."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, java_script_enabled=False)
@@ -151,7 +173,7 @@ def test_what_a_page_shows_can_be_downloaded(browser: Browser, address: str, tmp
     page = context.new_page()
     page.goto(f"{address}/pl/kpi?kpi=win_rate")
     with page.expect_download() as download:
-        page.get_by_role("link", name="CSV").click()
+        page.get_by_role("link", name="CSV").first.click()
     file = tmp_path / download.value.suggested_filename
     download.value.save_as(file)
     header, first = file.read_text(encoding="utf-8-sig").splitlines()[:2]

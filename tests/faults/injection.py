@@ -40,16 +40,21 @@ class Fault(StrEnum):
     FORBIDDEN = "forbidden"
     SHORT = "short write"  # the kernel's: a part is written, then the disk is full
     READER = "a reader"  # no fault: somebody reads at this step
+    AWAITED = "killed, awaited"  # another process does the same at this step, and waits for this one if it has to
+    TWICE = "two at once"  # no fault: another process does the same at this step
 
 
-KILLS = (Fault.KILLED, Fault.TORN)
+KILLS = (Fault.KILLED, Fault.TORN, Fault.AWAITED)
+OF_TWO = (Fault.AWAITED, Fault.TWICE)
+OF_ONE = tuple(fault for fault in Fault if fault not in (Fault.READER, *OF_TWO))
 BY_SIZE = (Fault.TORN, Fault.SHORT)  # the step is a number of blocks that a file may have
+_AT_EACH_STATEMENT = (None, *KILLS, *OF_TWO, Fault.READER)  # the others only where something is written
 BLOCK = 512  # bytes
 _ERRORS = {Fault.IO_ERROR: errno.EIO, Fault.FULL: errno.ENOSPC, Fault.FORBIDDEN: errno.EACCES}
 _OF_SQLITE = {
-    Fault.IO_ERROR: "disk I/O error",
-    Fault.FULL: "database or disk is full",
-    Fault.FORBIDDEN: "attempt to write a readonly database",
+    Fault.IO_ERROR: (sqlite3.SQLITE_IOERR, "disk I/O error"),
+    Fault.FULL: (sqlite3.SQLITE_FULL, "database or disk is full"),
+    Fault.FORBIDDEN: (sqlite3.SQLITE_READONLY, "attempt to write a readonly database"),
 }
 # What a full disk refuses. It still renames and deletes.
 _TAKES_SPACE = {"open", "write", "mkdir", "symlink", "link", "fsync", "duckdb", "sqlite"}
@@ -59,12 +64,15 @@ _READS = ("select", "with", "from", "pragma", "describe", "set ", "attach", "det
 
 
 class Steps:
-    """Counts the steps of this process below `folder`, and has `fault` happen at step `at`."""
+    """Counts the steps of this process below `folder`, and has `fault` happen at step `at`.
 
-    def __init__(self, folder: Path, fault: Fault | None, at: int, read: Callable[[], None] | None = None) -> None:
+    `other` is what somebody else does then, for faults that need it.
+    """
+
+    def __init__(self, folder: Path, fault: Fault | None, at: int, other: Callable[[], None] | None = None) -> None:
         self.count = 0
         self.last = ""
-        self._folder, self._fault, self._at, self._read = str(folder), fault, at, read
+        self._folder, self._fault, self._at, self._other = str(folder), fault, at, other
         self._is_busy = False
 
     def take(self, kind: str, path: object, do: Callable[[], Any]) -> Any:
@@ -76,11 +84,12 @@ class Steps:
         if self._fault is None or not is_now:
             return do()
         self.last = self.last or f"{kind} {path}"
-        if self._fault is Fault.READER:
-            assert self._read
+        if self._other:
             self._is_busy = True
-            self._read()
+            self._other()
             self._is_busy = False
+        if self._fault in (Fault.READER, Fault.TWICE):
+            pass
         elif self._fault in KILLS:
             os.kill(os.getpid(), signal.SIGKILL)
         elif self._fault is not Fault.FULL or kind in _TAKES_SPACE:
@@ -89,7 +98,7 @@ class Steps:
 
     def _concerns(self, kind: str, path: object) -> bool:
         if kind in ("duckdb", "sqlite"):
-            return self._fault in (*KILLS, Fault.READER, None) or not str(path).strip().lower().startswith(_READS)
+            return self._fault in _AT_EACH_STATEMENT or not str(path).strip().lower().startswith(_READS)
         if isinstance(path, int):
             path = _file_of(path)
         return os.path.abspath(os.fsdecode(path)).startswith(self._folder)  # type: ignore[arg-type]  # noqa: PTH100
@@ -98,7 +107,10 @@ class Steps:
         assert self._fault
         number = _ERRORS[self._fault]
         if kind == "sqlite":
-            return sqlite3.OperationalError(_OF_SQLITE[self._fault])
+            code, words = _OF_SQLITE[self._fault]
+            error = sqlite3.OperationalError(words)
+            error.sqlite_errorcode = code
+            return error
         if kind == "duckdb":
             return duckdb.IOException(f'IO Error: Could not write file "{self._folder}/x": {os.strerror(number)}')
         named = () if isinstance(path, int) or kind == "write" else (os.fsdecode(path),)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Table
 from pipelines.tables import raw_file
 from pipelines.warehouse import sandboxed
-from tests.faults.injection import BY_SIZE, Fault
+from tests.faults.injection import BY_SIZE, OF_ONE, OF_TWO, Fault
 from tests.faults.trials import Operation, State, Trial
 
 DAY = date(2025, 1, 31)
@@ -129,12 +129,24 @@ LANDINGS = [
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.READER])
+@pytest.mark.parametrize("fault", OF_ONE)
 @pytest.mark.parametrize("operation", LANDINGS, ids=lambda operation: operation.name)
 def test_any_fault(operation: Operation, fault: Fault, survives: Callable[..., list[Trial]]) -> None:
     if fault in BY_SIZE and operation.act is put_back:
         pytest.skip("it writes no file")
     survives(operation, fault)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("fault", OF_TWO)
+@pytest.mark.parametrize("operation", LANDINGS[:5], ids=lambda operation: operation.name)
+def test_two_processes_land_the_day(operation: Operation, fault: Fault, survives: Callable[..., list[Trial]]) -> None:
+    survives(operation, fault)
+
+
+@pytest.mark.parametrize("fault", OF_TWO)
+def test_two_processes_land_the_same_file(fault: Fault, survives: Callable[..., list[Trial]]) -> None:
+    survives(LANDINGS[3], fault, every=4)
 
 
 def test_a_refused_file_never_vanishes(survives: Callable[..., list[Trial]]) -> None:

@@ -14,7 +14,7 @@ from pipelines.publish.versions import roll_back, versions
 from pipelines.sql import quote_text
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import hold_writer_lock, published, release_writer_lock
-from tests.faults.injection import BY_SIZE, Fault
+from tests.faults.injection import BY_SIZE, OF_ONE, OF_TWO, Fault
 from tests.faults.trials import Operation, State, Trial
 from tests.forked import PROCESSES
 
@@ -58,16 +58,18 @@ def nothing_published(folder: Path) -> None:
 
 def published_before(folder: Path) -> None:
     build(folder, OLD)
-    publish_as(folder, "one")
+    publish_as(folder, "p1")
     build(folder, NEW)
 
 
 def publish_new(folder: Path) -> None:
-    publish_as(folder, "two")
+    publish_as(folder, "p2")
 
 
 def publish_again(folder: Path) -> None:
-    publish_as(folder, "three")
+    """Publish at the next start. Nothing else is left: neither an earlier publication nor one that nobody ever read."""
+    publish_as(folder, "p4" if (folder / "publications" / "p3").exists() else "p3")
+    assert len(list((folder / "publications").iterdir())) == KEPT
 
 
 def look(folder: Path) -> State:
@@ -98,10 +100,10 @@ def read(folder: Path) -> None:
 def two_publications(folder: Path) -> None:
     """The state after a publication whose predecessor could not be deleted."""
     published_before(folder)
-    (folder / "publications" / "one").rename(folder / "aside")
+    (folder / "publications" / "p1").rename(folder / "aside")
     (folder / "published").unlink()
-    publish_as(folder, "two")
-    (folder / "aside").rename(folder / "publications" / "one")
+    publish_as(folder, "p2")
+    (folder / "aside").rename(folder / "publications" / "p1")
 
 
 def roll_back_once(folder: Path) -> None:
@@ -109,10 +111,10 @@ def roll_back_once(folder: Path) -> None:
 
 
 def roll_back_to_one(folder: Path) -> None:
-    roll_back(folder / "published", "one")
+    roll_back(folder / "published", "p1")
 
 
-NAMES = r"publications/\.?(one|two|three)"
+NAMES = r"publications/\.?p\d"
 PUBLISHINGS = [
     Operation("publishing", published_before, publish_new, look, publish_again, read, NAMES),
     Operation("publishing for the first time", nothing_published, publish_new, look, publish_again, names=NAMES),
@@ -131,8 +133,19 @@ def test_a_full_disk_is_named(survives: Callable[..., list[Trial]]) -> None:
     assert {"is full" in trial.said for trial in trials if trial.said} == {True}
 
 
+def test_a_second_writer_goes_on_where_the_first_was_killed(survives: Callable[..., list[Trial]]) -> None:
+    survives(PUBLISHINGS[0], Fault.AWAITED, every=6)
+
+
 @pytest.mark.nightly
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", OF_TWO)
+@pytest.mark.parametrize("operation", PUBLISHINGS[:2], ids=lambda operation: operation.name)
+def test_two_writers(operation: Operation, fault: Fault, survives: Callable[..., list[Trial]]) -> None:
+    survives(operation, fault)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("fault", [*OF_ONE, Fault.READER])
 @pytest.mark.parametrize("operation", PUBLISHINGS, ids=lambda operation: operation.name)
 def test_any_fault(operation: Operation, fault: Fault, survives: Callable[..., list[Trial]]) -> None:
     if fault is Fault.READER and operation is PUBLISHINGS[1]:
@@ -168,7 +181,7 @@ def published_here(folder: Path) -> None:
 
 def _publish_next(folder: Path, number: int) -> None:
     build(folder, NEW if number % 2 else OLD)
-    publish_as(folder, f"p{number:02d}", keep=5)  # as in a run: none is deleted while somebody opens it
+    publish_as(folder, f"p{number + 10}", keep=5)  # as in a run: none is deleted while somebody opens it
 
 
 def _read_until_told(folder: Path) -> None:

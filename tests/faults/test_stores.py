@@ -17,7 +17,7 @@ from pipelines.checks.results import CheckResult
 from pipelines.deliveries.store import Acceptance, DeliveryStore, Verdict
 from pipelines.quarantine.rows import QuarantinedRow, QuarantinedRows
 from pipelines.settings import Settings
-from tests.faults.injection import BY_SIZE, Fault
+from tests.faults.injection import BY_SIZE, OF_ONE, Fault
 from tests.faults.trials import Operation, State, Trial
 
 NOON = datetime(2026, 1, 12, 12, tzinfo=UTC)
@@ -162,7 +162,7 @@ def test_killed_at_any_step(place: int, survives: Callable[..., list[Trial]]) ->
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.READER])
+@pytest.mark.parametrize("fault", OF_ONE)
 @pytest.mark.parametrize("operation", STORES, ids=lambda operation: operation.name)
 def test_any_fault(operation: Operation, fault: Fault, survives: Callable[..., list[Trial]]) -> None:
     survives(operation, fault, BLOCKS_PER_TRY if fault in BY_SIZE else 1)

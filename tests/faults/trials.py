@@ -3,6 +3,9 @@
 Every trial begins with the same folder. A forked process performs the operation, and fails or dies at step n. Another
 one looks at what readers find then, performs the operation again as the next start does, and looks once more. What it
 must find is known from an operation without a fault. n = 1, 2, … until the operation has fewer steps.
+
+With two processes, the first one stops at step n until the second one, which performs the operation, too, has ended or
+waits for it; then it dies or goes on. What is found must then be new.
 """
 
 import json
@@ -11,14 +14,16 @@ import re
 import shutil
 import signal
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
 
 from pipelines.disk import disk_problem
-from tests.faults.injection import BY_SIZE, KILLS, Fault, Steps, counted, limit_files
+from tests.faults.injection import BY_SIZE, KILLS, OF_TWO, Fault, Steps, counted, limit_files
 from tests.forked import PROCESSES
 
 SENTENCE = re.compile(r" is full| failed( at .*)? \(I/O error\)|cannot be (read or )?written: the user of this process")
@@ -110,7 +115,10 @@ def _try_all(
     for step in range(1, 1_000_000, every):
         shutil.rmtree(here)
         shutil.copytree(before, here, symlinks=True)
-        acted = _in_a_fork(lambda at: _act(operation, fault, at, here), step)
+        if fault in OF_TWO:
+            acted = _act_beside_another(operation, fault, step, here)
+        else:
+            acted = _in_a_fork(lambda at: _act(operation, fault, at, here), step)
         if not acted["happened"]:
             break
         seen, seen_again = _in_a_fork(lambda _: _look_and_go_on(operation, here), None)
@@ -120,14 +128,51 @@ def _try_all(
     answer.write_text(json.dumps([asdict(trial) for trial in trials]))
 
 
-def _act(operation: Operation, fault: Fault, step: int, folder: Path) -> dict[str, Any]:
+def _act_beside_another(operation: Operation, fault: Fault, step: int, folder: Path) -> dict[str, Any]:
+    """Perform the operation in two processes; the second one begins when the first has come to the step."""
+    (stopped, stop), (told, tell) = os.pipe(), os.pipe()
+
+    def stop_here() -> None:
+        os.write(stop, b".")
+        os.read(told, 1)
+
+    def act_as_second(_: None) -> None:
+        os.close(waited)
+        sleep = time.sleep
+
+        def sleep_and_say_so(seconds: float) -> None:  # so wait those who have to for a lock
+            os.write(wait, b".")
+            sleep(seconds)
+
+        with mock.patch("time.sleep", sleep_and_say_so):
+            (operation.again or operation.act)(folder)
+
+    first = _fork(lambda at: _act(operation, fault, at, folder, stop_here), step)
+    os.close(stop)
+    has_stopped = os.read(stopped, 1) != b""
+    waited, wait = os.pipe()
+    second = _fork(act_as_second, None) if has_stopped else None
+    os.close(wait)
+    os.read(waited, 1)  # until it waits or has ended
+    os.write(tell, b".")
+    acted: dict[str, Any] = _result(*first)
+    if second:
+        _result(*second)
+    for descriptor in (stopped, told, tell, waited):
+        os.close(descriptor)
+    return acted
+
+
+def _act(
+    operation: Operation, fault: Fault, step: int, folder: Path, other: Callable[[], None] | None = None
+) -> dict[str, Any]:
     """Perform the operation with the fault. Killed, it answers nothing."""
     error: Exception | None = None
     if fault in BY_SIZE:
         limit_files(fault, step - 1)
         steps = Steps(folder, None, 0)
     else:
-        steps = Steps(folder, fault, step, lambda: operation.read(folder))
+        steps = Steps(folder, fault, step, (lambda: operation.read(folder)) if fault is Fault.READER else other)
     try:
         with counted(steps):
             operation.act(folder)
@@ -166,13 +211,14 @@ def _judged(
     left: set[str],
 ) -> Trial:
     (old, new), (seen, seen_again) = known, found
-    wrong = [f"{part}: {seen[part]}" for part in seen if seen[part] not in (old[part], new[part])]
+    fine = [new] if fault in OF_TWO else [old, new]
+    wrong = [f"{part}: {seen[part]}" for part in seen if seen[part] not in [state[part] for state in fine]]
     for part in new:
         if seen_again[part] != new[part]:
             wrong.append(f"after the next start, {part}: {seen_again[part]} instead of {new[part]}")
     if left:
         wrong.append(f"left behind: {', '.join(sorted(left))}")
-    if fault is Fault.READER:
+    if fault in (Fault.READER, Fault.TWICE):
         wrong += [acted["error"]] if acted["error"] else []
     elif fault not in KILLS and acted["error"] and not acted["said"]:
         wrong.append(f"no sentence for: {acted['error']}")
@@ -187,7 +233,12 @@ def _files(folder: Path, operation: Operation) -> set[str]:
 
 
 def _in_a_fork(work: Callable[[Any], Any], argument: Any) -> Any:
-    """The result of some work in a forked process. If that is killed, what is known of a killed operation."""
+    """The result of some work in a forked process."""
+    return _result(*_fork(work, argument))
+
+
+def _fork(work: Callable[[Any], Any], argument: Any) -> tuple[int, int]:
+    """A forked process that does some work: its id, and where to read its result."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
@@ -200,6 +251,11 @@ def _in_a_fork(work: Callable[[Any], Any], argument: Any) -> Any:
             pipe.write(answer)
         os._exit(0)
     os.close(writing)
+    return process, reading
+
+
+def _result(process: int, reading: int) -> Any:
+    """The result of a forked process. If it was killed, what is known of a killed operation."""
     with os.fdopen(reading) as pipe:
         answer = pipe.read()
     _, status = os.waitpid(process, 0)

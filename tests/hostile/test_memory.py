@@ -29,6 +29,7 @@ IMPORTED = 200_000_000  # what a process takes that has only imported what it ne
 
 SMALLEST = 500_000_000  # that the setting accepts
 DEFAULT = 1_000_000_000
+MAX_BYTES = 400_000_000  # that a file may have unpacked, for monsters in their smallest harmful form
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ MONSTERS = [
                                           before=f'<!DOCTYPE x [<!ENTITY a "{"a" * 200}">]>')), NEEDS_MORE),
     Monster("20 times as much as its source allows", "parquet",
             _parquet("select range % 3 || repeat('x', 1000000) as id, 1 as amount from range(1000 * {times})"),
-            "the unpacked file has more than 400,000,000 bytes"),
+            "the unpacked file has more than {max_bytes:,} bytes"),
     Monster("one cell of a page without end", "parquet",
             _parquet("select repeat('x', 200000000 * {times}) as id, 1 as amount"), NEEDS_MORE),
     Monster("cells of 10 MB", "parquet",
@@ -101,13 +102,13 @@ MONSTERS = [
     Monster("rows of objects within objects", "jsonl",
             _text('{"id": 1, "amount": 2}\n', '{"id": [' + "{}," * 4_000_000 + "{}]}\n", 3), "1 good rows"),
     Monster("rows as large as they may be", "jsonl",
-            _text("", '{"id": [' + "{}," * 600_000 + '{}], "amount": 2}\n', 3), "3 good rows"),
+            _text("", '{"id": [' + "{}," * 600_000 + '{}], "amount": 2}\n', 3), "{rows} good rows"),
     Monster("a million small rows", "json", _text("[", '{"id": 1, "amount": []},', 30_000, '{"id": 1, "amount": 2}]'),
             "good rows"),
 ]  # fmt: skip
 
 
-def measure(folder: Path, memory: int) -> None:
+def measure(folder: Path, memory: int, times: int) -> None:
     """Land the files in `folder`, one after another, and print what became of them, and the peak of memory so far."""
     for place, monster in enumerate(MONSTERS):
         data = folder / str(place)
@@ -117,7 +118,7 @@ def measure(folder: Path, memory: int) -> None:
                 "description": "x",
                 "columns": ["id", "amount"],
                 "key": ["id"],
-                "max_bytes": 400_000_000,
+                "max_bytes": MAX_BYTES * times,
                 "last_line_end": "optional",
                 **FORMATS[monster.format],
             }
@@ -150,12 +151,12 @@ def test_no_file_takes_more_memory_than_the_settings_allow(tmp_path: Path, memor
         path = tmp_path / str(place) / "landing" / FORMATS[monster.format]["path"].format(delivered_on=DAY)
         path.parent.mkdir(parents=True)
         monster.write(path, times)
-    code = f"from tests.hostile.test_memory import *; measure(Path({str(tmp_path)!r}), {memory})"
+    code = f"from tests.hostile.test_memory import *; measure(Path({str(tmp_path)!r}), {memory}, {times})"
     found = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
     measured = [json.loads(line) for line in found.stdout.splitlines()]
     assert [one["name"] for one in measured] == [monster.name for monster in MONSTERS]
     for monster, one in zip(MONSTERS, measured, strict=True):
-        assert monster.outcome in one["outcome"], one
+        assert monster.outcome.format(max_bytes=MAX_BYTES * times, rows=3 * times) in one["outcome"], one
         own, of_children = one["peaks"]
         assert own < memory + IMPORTED, one
         assert of_children < memory, one  # while one works, this process only waits for it

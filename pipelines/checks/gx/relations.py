@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from pipelines.checks.gx.expectation_types import BATCH
 from pipelines.checks.gx.timeout import stopping_statements
+from pipelines.leftovers import temporary_folder
 from pipelines.sql import quote_name, quote_path, quote_pattern, quote_text
 from pipelines.warehouse import NO_PROGRESS_BAR
 
@@ -110,11 +110,11 @@ def opened(relation: Relation, timeout_seconds: float = CHECK_TIMEOUT_SECONDS) -
         skip_autocommit_rollback=True,
         pool_reset_on_return=None,
     )
-    with TemporaryDirectory(prefix="checks-") as spill:
+    with temporary_folder("kpi-checks-") as spill:
         try:
             with stopping_statements(engine, timeout_seconds):
                 with engine.connect() as connection:
-                    for statement in [*_settings(relation, spill), *_view(relation), *_views_beside(relation)]:
+                    for statement in [*_settings(relation, str(spill)), *_view(relation), *_views_beside(relation)]:
                         connection.exec_driver_sql(statement)
                     columns: Sequence[str] = (
                         connection.exec_driver_sql(f"select column_name from (describe {BATCH})").scalars().all()

@@ -8,11 +8,13 @@ No state is kept between days: the rows of a day are those that last changed in 
 again. A file that exists has been fetched completely.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
 from pipelines.ingest.connectors.delivery import (
+    UNFINISHED,
     ConnectionLostError,
     Retries,
     Row,
@@ -22,11 +24,24 @@ from pipelines.ingest.connectors.delivery import (
     write_delivery,
 )
 from pipelines.ingest.gate import DeliveryError
+from pipelines.leftovers import abandoned, sweep
 from pipelines.settings import Settings
 from pipelines.sources import Source, Table
 from pipelines.sources.fetching import SqlFetch
 
-__all__ = ["Retries", "UnreachableError", "fetch"]
+__all__ = ["Retries", "UnreachableError", "fetch", "sweep_fetches", "unfinished_fetches"]
+
+
+def sweep_fetches(source: Source, table: Table, landing_dir: Path) -> None:
+    """Delete what killed processes left of a table's files. What another process is fetching stays."""
+    if source.is_asked:
+        fixed = re.split(r"[{*?\[]", table.path)[0].rpartition("/")[0]  # the folder in which all of its files are
+        sweep((landing_dir / fixed).rglob(f"{UNFINISHED}*"))
+
+
+def unfinished_fetches(landing_dir: Path) -> list[Path]:
+    """What killed processes left of files that they were fetching."""
+    return abandoned(landing_dir.rglob(f"{UNFINISHED}*"))
 
 
 def fetch(

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,10 +11,13 @@ from zoneinfo import ZoneInfo
 
 from pipelines.config_files import ConfigError
 from pipelines.ingest.gate import DeliveryError
+from pipelines.leftovers import temporary_file
 from pipelines.settings import Settings
 from pipelines.sources.fetching import Incremental
 
 Row = dict[str, str | None]
+
+UNFINISHED = ".fetching-"  # the beginning of the names of files that are being fetched
 
 
 class UnreachableError(DeliveryError):
@@ -84,11 +86,9 @@ def write_delivery(target: Path, rows: Callable[[], Iterator[Row]]) -> int:
     Without rows, there is no file. The bytes depend only on the rows.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside_name = tempfile.mkstemp(dir=target.parent, prefix=".fetching-")
-    aside = Path(aside_name)
     count = 0
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    with temporary_file(UNFINISHED, target.parent) as aside:
+        with aside.open("wb") as file:
             with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
                 for row in rows():
                     packed.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
@@ -98,6 +98,4 @@ def write_delivery(target: Path, rows: Callable[[], Iterator[Row]]) -> int:
         if count:
             aside.chmod(0o644)
             aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
     return count

@@ -5,7 +5,7 @@ pipeline by stage and age (`pipeline.py`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -47,9 +47,6 @@ class Attainment:
     before: View | None
     groups: tuple[tuple[Quota, ...], ...]
     company: Quota | None
-
-
-_NUMBERS = {"open_amount": OPEN_AMOUNT}
 
 
 def attainment(name: str = "targets", title: str = N_("Targets and coverage")) -> Section:
@@ -100,6 +97,22 @@ def attained(view: View) -> Attainment | Missing:
         ),
         quota(company) if company and company.target is not None else None,
     )
+
+
+def _remaining(view: View) -> Decimal | None:
+    """What the target of the company, or of the team or rep that the page is filtered by, still lacks."""
+    found = attained(view)
+    if isinstance(found, Missing):
+        return None
+    shown = [*([found.company] if found.company else []), *(one for group in found.groups for one in group)]
+    wanted = (view.state.cut, view.state.entity or COMPANY)
+    return next((one.remaining for one in shown if (one.row.entity_type, one.row.entity_id) == wanted), None)
+
+
+_NUMBERS = {
+    "open_amount": OPEN_AMOUNT,
+    "coverage": replace(OPEN_AMOUNT, title=N_("Coverage"), divided_by=(N_("what the target still lacks"), _remaining)),
+}
 
 
 def _team(reps: Mapping[str, Rep], rep_id: str) -> str:
@@ -153,6 +166,6 @@ def _quota(
         rows.get((view.period.start, *key)) if shown is not view else None,
         remaining,
         open_amount,
-        open_amount / remaining if remaining else None,
+        (open_amount / remaining if open_amount else Decimal(0)) if remaining else None,
         key == (view.state.cut, view.state.entity),
     )

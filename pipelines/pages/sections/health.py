@@ -3,7 +3,7 @@
 Counts and reasons only: values of failing or quarantined rows may be personal data and stay where the pipeline runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,10 +11,12 @@ from typing import Any
 
 from pipelines.answers.cells import Published
 from pipelines.pages.sections import Missing, Section
-from pipelines.pages.view import COMPANY, Measure, View
+from pipelines.pages.sections.numbers import Fact, Key, Number
+from pipelines.pages.view import COMPANY, CUTS, GRAINS, Measure, View
 from pipelines.pages.words import N_
 
 _OF_THIS_RUN = "run_id = (select any_value(run_id) from meta.publication)"
+_LEFT_OUT_OF = "coalesce(entity, source || '.' || table_name)"
 _MOST = 50  # rows of a list; a sentence says how many there are
 
 # Sources
@@ -226,7 +228,7 @@ def quarantine(view: View) -> Quarantine | Missing:
 class LeftOut:
     """Rows that can be read but do not count; `is_expected` if nobody has to investigate."""
 
-    entity: str
+    rows_of: str  # an entity, or a delivered table that no model uses
     left_out_of: str
     reason: str
     is_expected: bool
@@ -236,11 +238,11 @@ class LeftOut:
 def left_out(view: View) -> list[LeftOut] | Missing:
     """Which rows do not count, those that nobody expects first."""
     rows = view.execute(
-        """
-        select entity, left_out_of, reason, is_expected, cast(sum(left_out_rows) as bigint)
+        f"""
+        select {_LEFT_OUT_OF} as left_out_rows_of, left_out_of, reason, is_expected, cast(sum(left_out_rows) as bigint)
         from meta.left_out_rows
         group by all
-        order by is_expected, 5 desc, entity, reason
+        order by is_expected, 5 desc, left_out_rows_of, reason
         """
     ).fetchall()
     return [LeftOut(*row) for row in rows] or Missing(view.words.text("Nothing: every row that can be read counts."))
@@ -388,6 +390,7 @@ class Redefined:
     variant: str
     is_new: bool
     is_removed: bool
+    publication_id: str
     models: Sequence[str]
     settings: Sequence[str]
     values: int  # published values that have both
@@ -398,8 +401,8 @@ def definitions(view: View) -> list[Redefined] | Missing:
     rows = view.execute(
         """
         select
-            published_at, kpi_id, variant, hash_before is null, hash_after is null, coalesce(models, []),
-            coalesce(json_keys(settings), []), coalesce(given.n, 0)
+            published_at, kpi_id, variant, hash_before is null, hash_after is null, publication_id,
+            coalesce(models, []), coalesce(json_keys(settings), []), coalesce(given.n, 0)
         from meta.definition_changes
         left join (
             select publication_id, kpi_id, variant, count(*) as n from meta.definition_change_values group by all
@@ -430,20 +433,143 @@ def version(view: View) -> Version:
     return Version(view.publication, run_id, code_version)
 
 
+# What the numbers count. Nothing here is by the page's filter.
+
+
+def _names_of(messages: Mapping[str, str]) -> Callable[[View], Mapping[str, str]]:
+    """What the values of a key are called, from messages to translate."""
+    return lambda view: {value: view.words.text(message) for value, message in messages.items()}
+
+
+_TABLE = Key(N_("Table"), "source || '.' || table_name")
+_DELIVERY = {"table": _TABLE, "day": Key(N_("Delivery of"), "delivered_on")}
+_FILES = Fact(N_("delivered file"), "meta.delivered_files", "source_file", "delivered_on", cuts=None)
+_UNREADABLE = Fact(
+    N_("row in quarantine"),
+    "(select *, source_file as _source_file, row_number as _row_number from meta.quarantined_rows) as unreadable",
+    "source || '.' || table_name || ': ' || reason",
+    "delivered_on",
+    "unreadable",
+    cuts=None,
+)
+_NUMBERS_OF_SOURCES = {
+    "deliveries": Number(
+        N_("Deliveries"),
+        Fact(N_("delivery"), "meta.deliveries", "source || '.' || table_name", "delivered_on", cuts=None),
+        {"table": _TABLE},
+    ),
+    "rows": Number(N_("Delivered rows"), _FILES, _DELIVERY, "raw_rows"),
+    "unreadable": Number(N_("Rows in quarantine"), _UNREADABLE, _DELIVERY),
+}
+_NUMBERS_OF_QUARANTINE = {
+    "rows": Number(N_("Rows in quarantine"), _UNREADABLE, {"table": _TABLE, "reason": Key(N_("Reason"), "reason")}),
+    "delivered": Number(N_("Delivered rows"), _FILES, adds="raw_rows"),
+}
+
+_STAGES = {"raw": N_("Deliveries"), "staging": N_("Staging"), "marts": N_("Marts")}
+_RESULTS = {"passed": N_("Passed"), "failed": N_("Failed"), "not_executed": N_("Not executed")}
+_RESULT = "case when passed then 'passed' when error is null then 'failed' else 'not_executed' end"
+_NUMBERS_OF_CHECKS = {
+    "checks": Number(
+        N_("Checks"),
+        Fact(
+            N_("check"),
+            "meta.check_results",
+            f"""concat("table", ': ', replace("check", '_', ' '), ' (', replace({_RESULT}, '_', ' '), ')')""",
+            "try_cast(delivered_on as date)",
+            where=_OF_THIS_RUN,
+            cuts=None,
+        ),
+        {
+            "stage": Key(N_("Stage"), "stage", _names_of(_STAGES)),
+            "result": Key(N_("Result"), _RESULT, _names_of(_RESULTS)),
+        },
+    )
+}
+_NUMBERS_OF_LEFT_OUT = {
+    "rows": Number(
+        N_("Rows that do not count"),
+        Fact(
+            N_("delivery, with the first of these rows"),
+            "(select *, first_file as _source_file, first_row_number as _row_number from meta.left_out_rows) as firsts",
+            "concat_ws('.', source, coalesce(table_name, entity))",
+            "delivered_on",
+            "firsts",
+            cuts=None,
+        ),
+        {
+            "of": Key(N_("Rows of"), _LEFT_OUT_OF),
+            "from": Key(N_("Left out of"), "left_out_of", is_message=True),
+            "reason": Key(N_("Reason"), "reason", is_message=True),
+        },
+        "left_out_rows",
+    )
+}
+_NUMBERS_OF_RESTATEMENTS = {
+    "restatements": Number(
+        N_("Restatements"),
+        Fact(
+            N_("published number that changed"),
+            "(from meta.restatements semi join marts.dim_period using (grain, period_start)) as restated",
+            "concat_ws(' ', kpi_id, variant, 'by', grain, 'of', entity_type, nullif(entity_id, entity_type))",
+            "period_start",
+            cuts=None,
+        ),
+        {
+            "grain": Key(N_("Period"), "grain", _names_of({str(grain): name for grain, name in GRAINS.items()})),
+            "cut": Key(N_("Cut"), "entity_type", _names_of({COMPANY: N_("Company"), **CUTS})),
+            "of": Key(N_("Of"), "entity_id"),
+        },
+    )
+}
+_NUMBERS_OF_ANNOTATIONS = {
+    "annotations": Number(
+        N_("Annotations"),
+        Fact(
+            N_("annotation"),
+            "(select distinct kind, starts_on, ends_on, text from meta.annotations) as noted",
+            "text",
+            "starts_on",
+            cuts=None,
+        ),
+    )
+}
+_NUMBERS_OF_DEFINITIONS = {
+    "values": Number(
+        N_("Values published with both"),
+        Fact(
+            N_("value by both definitions"),
+            "meta.definition_change_values",
+            "concat_ws(' ', kpi_id, variant, entity_type, nullif(entity_id, entity_type)) "
+            "|| concat(': ', coalesce(round(value_before, 6)::varchar, '–'), ' → ', "
+            "coalesce(round(value_after, 6)::varchar, '–'))",
+            "period_month",
+            cuts=None,
+        ),
+        {
+            "publication": Key(N_("Publication"), "publication_id"),
+            "kpi": Key(N_("KPI"), "kpi_id"),
+            "variant": Key(N_("Variant"), "variant"),
+        },
+    )
+}
+
 SOURCES = Section(
     "sources",
     N_("Sources and deliveries"),
     sources,
     "sources",
     N_("Data health is about all data; of what follows, only restatements depend on the filters."),
+    numbers=_NUMBERS_OF_SOURCES,
 )
-CHECKS = Section("checks", N_("Checks"), checks, "checks")
+CHECKS = Section("checks", N_("Checks"), checks, "checks", numbers=_NUMBERS_OF_CHECKS)
 QUARANTINE = Section(
     "quarantine",
     N_("Quarantine"),
     quarantine,
     "quarantine",
     N_("Rows that cannot be read count nowhere until they are repaired: kpi quarantine list."),
+    numbers=_NUMBERS_OF_QUARANTINE,
 )
 LEFT_OUT = Section(
     "left-out",
@@ -451,6 +577,7 @@ LEFT_OUT = Section(
     left_out,
     "left_out",
     N_("They can be read, but no number contains them, or not all numbers do."),
+    numbers=_NUMBERS_OF_LEFT_OUT,
 )
 RESTATEMENTS = Section(
     "restatements",
@@ -458,7 +585,10 @@ RESTATEMENTS = Section(
     restatements,
     "restatements",
     N_("Published numbers of complete periods that a later publication changed."),
+    numbers=_NUMBERS_OF_RESTATEMENTS,
 )
-ANNOTATIONS = Section("annotations", N_("Annotations"), annotations, "annotations")
-DEFINITIONS = Section("definitions", N_("Changed definitions"), definitions, "definitions")
+ANNOTATIONS = Section("annotations", N_("Annotations"), annotations, "annotations", numbers=_NUMBERS_OF_ANNOTATIONS)
+DEFINITIONS = Section(
+    "definitions", N_("Changed definitions"), definitions, "definitions", numbers=_NUMBERS_OF_DEFINITIONS
+)
 VERSION = Section("version", N_("This publication"), version, "version")

@@ -3,10 +3,11 @@
 Belongs here: both sections for leaders. Does not belong here: how changes are judged and split (`pipelines.answers`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pipelines.answers.questions import QuestionError
-from pipelines.answers.tree import TreeOfPeriod, tree_of
+from pipelines.answers.tree import Line, TreeOfPeriod, tree_of
 from pipelines.pages.sections import Missing, Section
 from pipelines.pages.sections.tiles import Change, changes_of
 from pipelines.pages.view import COMPANY, CUTS, Measure, Row, View
@@ -26,6 +27,27 @@ class Moved:
     cut: str
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A line of the tree, and the KPI whose pages explain its value and its change.
+
+    That is its own, unless the scorecard lacks it: then the line above, whose change names it as a factor.
+    """
+
+    line: Line
+    kpi_id: str
+    variant: str
+    has_own: bool
+
+
+@dataclass(frozen=True)
+class ShownTree:
+    """The tree of a period, each line with where its numbers lead."""
+
+    of_period: TreeOfPeriod
+    lines: tuple[Asked, ...]
+
+
 def tree() -> Section:
     """The KPI tree: every node's value and change, and what drove it."""
     return Section("tree", N_("What the numbers depend on"), _tree, "tree")
@@ -43,7 +65,7 @@ def moved() -> Section:
     )
 
 
-def _tree(view: View) -> TreeOfPeriod | Missing:
+def _tree(view: View) -> ShownTree | Missing:
     if view.state.cut != COMPANY:
         return Missing(view.words.text("The tree is of the whole company. Reset the filters to see it."))
     key = f"tree {view.state.grain} {view.period.start} {view.state.compare}"
@@ -54,7 +76,19 @@ def _tree(view: View) -> TreeOfPeriod | Missing:
             return Missing(str(error))
         view.opened.known[key] = found
     known: TreeOfPeriod = view.opened.known[key]
-    return known
+    return ShownTree(known, tuple(_asked(known.lines)))
+
+
+def _asked(lines: Sequence[Line]) -> Iterator[Asked]:
+    above: dict[int, Asked] = {}  # by depth
+    for line in lines:
+        node = line.node
+        if node.kpi_id and node.variant:
+            asked = Asked(line, node.kpi_id, node.variant, has_own=True)
+        else:
+            asked = replace(above[line.depth - 1], line=line, has_own=False)
+        above[line.depth] = asked
+        yield asked
 
 
 def _moved(view: View) -> list[Moved] | Missing:

@@ -9,6 +9,7 @@ counts, `$as_of` for the newest day, and the name of a key for its value; `behin
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from pipelines.pages.view import View
 
@@ -21,6 +22,7 @@ class Key:
     sql: str = ""  # of a row of the fact; empty: only the number's own SQL names it
     names: Callable[[View], Mapping[str, str]] = lambda view: {}  # what its values are called, if not by themselves
     is_required: bool = False
+    is_message: bool = False  # its values are messages to translate
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Fact:
     relation: str
     key: str
     day: str
-    file: str  # the table in `relation` whose rows name the delivered file and row
+    file: str = ""  # the table in `relation` whose rows name the delivered file and row; empty: they are no such rows
     where: str = "true"
     # By what a page may be filtered, and the column; None: the page's filter does not choose among the rows.
     cuts: Mapping[str, str] | None = field(default_factory=dict)
@@ -39,7 +41,10 @@ class Fact:
 
 @dataclass(frozen=True)
 class Number:
-    """A number: the sum of what rows add, their median, or their share in what the rows of `whole` add."""
+    """A number: the sum of what rows add, their median, or their share in what the rows of `whole` add.
+
+    `divided_by` is what the sum is divided by where no rows make that, and what it is called, as a message.
+    """
 
     title: str  # a message
     fact: Fact
@@ -48,6 +53,7 @@ class Number:
     where: str = "true"
     is_median: bool = False
     whole: "Number | None" = None
+    divided_by: tuple[str, Callable[[View], Decimal | None]] | None = None
     unit: str = "count"  # of what rows add
 
     @property

@@ -52,6 +52,21 @@ def test_a_file_says_what_its_table_says(pages: TestClient, address: str) -> Non
             assert re.sub(r"\W", "", row.name) in re.sub(r"\W", "", "".join(written)), link
 
 
+@pytest.mark.parametrize("address", ["why?kpi=revenue", "why?kpi=win_rate&period=2026-01"])
+def test_the_parts_of_a_change_are_a_file(pages: TestClient, address: str) -> None:
+    [*_, table] = tables_of(pages.get(f"/en/{address}").text, "parts")
+    header, *rows = rows_of(pages.get(f"/en/{address.replace('?', '.csv?')}").text)
+    assert header[3] == "Contributes"
+    assert len(rows) == len(table) > 2
+    for written, row in zip(rows, table, strict=True):
+        assert values_in(value for cell in row.cells for value in cell.values) <= values_in(written), row.name
+    *parts, total = (Decimal(row[3]) for row in rows)
+    assert sum(parts) == pytest.approx(total)
+    book = openpyxl.load_workbook(BytesIO(pages.get(f"/en/{address.replace('?', '.xlsx?')}").content))
+    assert book.sheetnames[-1] == "Parts of the change"
+    assert isinstance(book.worksheets[-1].cell(2, 4).value, float)
+
+
 def test_a_workbook_has_a_sheet_with_typed_numbers_for_each_table(pages: TestClient) -> None:
     book = openpyxl.load_workbook(BytesIO(pages.get("/pl/customer-success/nps.xlsx").content))
     assert len(book.sheetnames) == 3

@@ -19,6 +19,10 @@ ADDRESSES = [
     "explain?kpi=revenue",
     "explain?kpi=retention",
     "sdrs/funnel/rows?number=share/stage=mql",
+    "managers/targets/rows?number=coverage",
+    "data/checks/rows?number=checks/stage=raw/result=passed",
+    "data/left-out/rows?number=rows",
+    "handbook",
     "why?kpi=revenue",
     "why?kpi=nps",
 ]

@@ -134,6 +134,30 @@ def test_what_cannot_be_shown_is_said(hostile: TestClient, query: str, words: st
     assert words in response.text.replace("&#39;", "'")
 
 
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("grain=quarter&period=2025-11", "?grain=quarter&period=2025-Q4"),
+        ("period=2025-Q3&team=delta", "?period=2025-09&team=delta"),
+        ("grain=week&period=2025-11", "?grain=week&period=2025-W48"),
+        ("grain=year&period=2025-W48", "?grain=year&period=2025"),
+    ],
+)
+def test_who_changes_the_grain_stays_where_they_were(hostile: TestClient, query: str, shown: str) -> None:
+    """The form sends the chosen period with the new grain: the last one that begins in it is shown, and named."""
+    response = hostile.get(f"/en/leaders?{query}")
+    assert response.status_code == 200
+    assert str(response.url).endswith(f"/en/leaders{shown}")
+
+
+def test_errors_are_in_the_language_of_the_page_or_say_that_they_are_not(hostile: TestClient) -> None:
+    two = hostile.get("/pl/leaders?team=delta&channel=email").text
+    assert '<p class="message">Wskaźniki są publikowane według jednego przekroju naraz' in two
+    assert '<a href="/pl/leaders">Dyrektorzy sprzedaży, bez filtrów</a>' in two
+    assert '<p class="message">Nie ma okresu' in hostile.get("/pl/leaders?period=2031-01").text
+    assert '<p class="message" lang="en">' in hostile.get("/pl/leaders?team=nobody").text
+
+
 @pytest.mark.parametrize("passed_on", ["/sales", ""], ids=["the proxy passes the path on", "it strips the path"])
 def test_pages_under_a_path_of_a_proxy_link_to_that_path(untouched_demo: Installation, passed_on: str) -> None:
     config = PagesConfig(untouched_demo.data_dir / "published", ZoneInfo("UTC"), url="https://kpi.example.com/sales")

@@ -65,6 +65,7 @@ def test_a_reader_of_one_team_sees_only_its_numbers(client: TestClient) -> None:
     assert {number.cell.split(" ", 4)[4] for number in read(kpi.text).numbers} == {"team delta"}
     assert client.get("/en/explain?kpi=win_rate&team=delta", headers=bo).status_code == 200
     assert client.get("/en/rows.csv?kpi=win_rate&team=delta", headers=bo).status_code == 200
+    assert client.get("/en/target.csv?kpi=revenue&team=delta", headers=bo).status_code == 200
     rows = client.get("/en/managers/pipeline/rows?number=deals", headers=bo)
     assert str(rows.url).endswith("rows?number=deals&team=delta")
     assert client.get("/en/managers/pipeline/rows.csv?number=deals", headers=bo).text.count("open deal,") == int(
@@ -83,6 +84,8 @@ def test_a_reader_of_one_team_sees_only_its_numbers(client: TestClient) -> None:
             "managers?rep=R01",
             "explain?kpi=win_rate&team=atlas",
             "rows.csv?kpi=win_rate&team=atlas",
+            "target.csv?kpi=revenue&team=atlas",
+            "managers/targets/rows?number=coverage&team=atlas",
             "managers/people.csv?team=atlas",
             "managers/pipeline/rows?number=deals&team=atlas",
             "managers/activity/rows?number=leads/rep=R11&team=delta",
@@ -90,7 +93,12 @@ def test_a_reader_of_one_team_sees_only_its_numbers(client: TestClient) -> None:
             "customer-success/nps.csv?team=delta",
             "data/checks.xlsx",
         ),
-        *("why?kpi=win_rate&team=delta", "kpi.csv?kpi=win_rate&team=delta", "kpi.xlsx?kpi=win_rate&team=delta"),
+        *(
+            "why?kpi=win_rate&team=delta",
+            "why.csv?kpi=win_rate&team=delta",
+            "kpi.csv?kpi=win_rate&team=delta",
+            "kpi.xlsx?kpi=win_rate&team=delta",
+        ),
     ],
 )
 def test_what_is_not_theirs_is_refused(client: TestClient, address: str) -> None:

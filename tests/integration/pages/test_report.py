@@ -132,10 +132,15 @@ def loaded(text: str) -> list[str]:
 
 
 def test_the_links_of_a_report_name_its_period(folder: Path) -> None:
-    text = (folder / "reports" / "leaders.pl.html").read_text(encoding="utf-8")
-    inside = [link for link in read(text).links if "/pl/" in link and not link.endswith("/pl/")]
+    """Links of numbers of other periods, such as the one in progress, name those."""
+    page = read((folder / "reports" / "leaders.pl.html").read_text(encoding="utf-8"))
+    inside = [link for link in page.all_links if "/pl/" in link.address and not link.address.endswith("/pl/")]
     assert inside
-    assert [link for link in inside if "period=2025-12" not in link] == []
+    assert [link.address for link in inside if not link.numbers and "period=2025-12" not in link.address] == []
+    assert [link.address for link in inside if not re.search(r"period=20\d\d-\d\d\b", link.address)] == []
+    of_cells = [(number.cell.split()[3][:7], link.address) for link in inside for number in link.numbers if number.cell]
+    assert {period for period, _ in of_cells} >= {"2025-12", "2026-01"}
+    assert [address for period, address in of_cells if f"period={period}" not in address] == []
 
 
 def test_the_workbook_has_typed_numbers_of_the_scorecard(folder: Path) -> None:

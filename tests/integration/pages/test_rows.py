@@ -14,7 +14,9 @@ import openpyxl
 import pytest
 from starlette.testclient import TestClient
 
-from pipelines.answers.cells import publication_of
+from pipelines.answers.cells import Cell, Variant, publication_of
+from pipelines.answers.periods import Grain, Periods
+from pipelines.answers.targets import rows_of_target
 from pipelines.pages.behind import number_of, rows_query
 from pipelines.pages.publications import Publications
 from pipelines.pages.roles import PAGES
@@ -22,7 +24,7 @@ from pipelines.pages.sections import Section
 from pipelines.pages.view import State, View
 from pipelines.pages.words import Words
 from tests.conftest import Installation
-from tests.integration.pages.reading import read
+from tests.integration.pages.reading import number_in, read
 
 FROM_FACTS = {name: {one.name: one for one in page.sections if one.numbers} for name, page in PAGES.items()}
 
@@ -81,20 +83,64 @@ def test_the_rows_behind_a_number_make_it(pages: TestClient, view: View, address
         rows, delivered, value = made(rows_query(of_link, number, keys), "median" if number.is_median else "sum")
         if number.whole:
             value /= made(rows_query(of_link, number.whole, keys), "sum")[2]
+        if number.divided_by:
+            value /= float(number.divided_by[1](of_link) or 0)
         assert value == pytest.approx(float(link.numbers[0].value), abs=1e-9), link.address
-        assert rows == delivered, link.address
+        assert delivered == (rows if number.fact.file else 0), link.address
 
 
-@pytest.mark.parametrize("page", [page for page, sections in FROM_FACTS.items() if sections])
-def test_every_number_from_facts_is_a_link(pages: TestClient, page: str) -> None:
-    """But zeros, which have no rows, and the ends of an interval beside a number that is one."""
-    html = pages.get(f"/en/{page}").text
-    for section in FROM_FACTS[page].keys() - {"targets"}:  # whose other numbers are those of the scorecard
-        shown = html.partition(f'id="{section}"')[2].partition("</section>")[0]
-        tables = "".join(re.findall("<table.*?</table>", shown, re.DOTALL))
-        left = re.findall('<data value="([^"]+)"([^>]*)', re.sub("<a .*?</a>", "", tables, flags=re.DOTALL))
-        assert tables
-        assert [one for one in left if float(one[0]) and "data-part=" not in one[1]] == [], section
+GRAINS = [pytest.param("week", marks=pytest.mark.nightly), "month", "quarter", "year"]
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+def test_the_rows_behind_a_target_make_it(view: View, grain: str) -> None:
+    """Every target of the scorecard, whole and as far as it was due, to the cent."""
+    periods = {period.start: period for period in Periods.of(view.connection, Grain(grain)).periods}
+    cells = view.fetch(
+        """
+        select kpi_id, variant, period_start, entity_type, entity_id, target, target_to_date
+        from marts.kpi_scorecard where grain = $grain and target is not null
+        """,
+        grain=grain,
+    )
+    assert len(cells) > 20
+    for kpi_id, variant, start, cut, entity, target, due in cells:
+        of = Variant(kpi_id, variant, "", "", "")
+        cell = Cell(of, Grain(grain), periods[start], cut, entity, entity, None, None, None, None, False, True, "ok")
+        rows = view.fetch(rows_of_target(cell))
+        assert (sum(row[2] for row in rows), sum(row[3] for row in rows)) == (target, due), cell.in_words
+        assert all(file and number for *_, file, number in rows)
+
+
+def test_an_explanation_shows_the_target_of_its_value(pages: TestClient, view: View) -> None:
+    [(value, target, due, attainment)] = view.fetch(
+        """
+        select value, target, target_to_date, attainment from marts.kpi_scorecard
+        where kpi_id = 'revenue' and variant = 'net' and grain = 'month' and period_start = date '2026-01-01'
+            and entity_type = 'team' and entity_id = 'delta'
+        """
+    )
+    page = pages.get("/en/explain?kpi=revenue&team=delta&period=2026-01").text
+    shown = page.partition('id="target"')[2].partition("</section>")[0]
+    assert [Decimal(one.value) for one in read(shown).numbers] == [target, due, value, attainment, target - value]
+    assert "crm/quotas/quotas_2026-01-01.xlsx" in shown
+    header, *rows = csv.reader(StringIO(pages.get("/en/target.csv?kpi=revenue&team=delta&period=2026-01").text[1:]))
+    assert header == ["key", "month", "adds", "due", "source_file", "row_number"]
+    assert sum(Decimal(row[2]) for row in rows) == target
+    assert 'id="target"' not in pages.get("/en/explain?kpi=revenue&channel=email").text
+
+
+def test_money_in_lists_of_rows_is_money_and_exact_in_files(pages: TestClient) -> None:
+    address = "managers/pipeline/rows?number=amount"
+    polish = pages.get(f"/pl/{address}").text
+    shown = re.findall(r'<td class="n">([^<]*€)</td>', polish)
+    assert all(re.fullmatch(r"\d{1,3}(\N{NO-BREAK SPACE}\d{3})*,\d\d\N{NO-BREAK SPACE}€", one) for one in shown)
+    _, *rows = csv.reader(StringIO(pages.get(f"/en/{address.replace('?', '.csv?')}").text[1:]))
+    assert [number_in(one, "pl")[0] for one in shown] == [Decimal(row[3]) for row in rows[:100]] != []
+    assert "€" not in pages.get(f"/pl/{address.replace('?', '.csv?')}").text
+    explained = pages.get("/en/explain?kpi=revenue").text
+    assert re.search(r'<td class="n">€[\d,]+\.\d\d</td>', explained)
+    assert re.search(r'<td class="n">1</td>', pages.get("/en/explain?kpi=win_rate").text)
 
 
 def test_a_page_lists_the_rows_behind_a_number(pages: TestClient, untouched_demo: Installation) -> None:

@@ -1,5 +1,6 @@
 """A run's report: what failed, what could therefore not be built, and nothing twice."""
 
+import errno
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -214,6 +215,25 @@ def test_a_run_that_was_killed_is_a_crash(settings: Settings, instance: dg.Dagst
     [finding] = report.findings
     assert (finding.asset, finding.check, finding.passed) == ("run/daily", "run_crashed", False)
     assert f"kpi run --date {DAY}" in finding.next_step
+
+
+def test_a_run_that_fails_between_its_steps_says_why(settings: Settings, instance: dg.DagsterInstance) -> None:
+    @dg.resource
+    def broken(_: dg.InitResourceContext) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    @dg.op(required_resource_keys={"broken"})
+    def never_starts() -> None: ...
+
+    @dg.job(name="daily", resource_defs={"broken": broken})
+    def daily() -> None:
+        never_starts()
+
+    result = daily.execute_in_process(instance=instance, raise_on_error=False)
+    [finding] = failed(report_of_run(instance, result.run_id, SUITES, settings))
+    assert (finding.asset, finding.check) == ("run/daily", "run_crashed")
+    assert finding.message.startswith(f"run {result.run_id[:8]} failed between two steps: The disk of DATA_DIR")
+    assert "is full" in finding.message
 
 
 def test_a_retry_says_whose_retry_it_is(settings: Settings, instance: dg.DagsterInstance) -> None:

@@ -74,13 +74,14 @@ def test_nothing_there_is_an_empty_day(settings: Settings, bucket: Any) -> None:
     assert copy(source_in("memory://company"), settings) == []
 
 
-def test_a_store_that_cannot_be_read_is_named_without_its_address(settings: Settings, bucket: Any) -> None:
+@pytest.mark.parametrize("step", ["glob", "isfile", "open"])
+def test_a_store_that_cannot_be_read_is_named_without_its_address(settings: Settings, bucket: Any, step: str) -> None:
     def fail(*_: object, **__: object) -> None:
         raise PermissionError("https://key:secret@store.example")
 
     bucket.pipe_file(f"/company/shop/orders_{DAY}.csv", b"id\n1\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(bucket), "get_file", fail)
+        patch.setattr(type(bucket), step, fail)
         with pytest.raises(
             UnreachableError, match=r"source shop \(memory://…\) cannot be read: PermissionError"
         ) as caught:

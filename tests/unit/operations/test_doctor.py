@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from pipelines.config_files import ConfigError
+from pipelines.leftovers import PLAN, temporary_file, temporary_folder
 from pipelines.operations import doctor
 from pipelines.operations.doctor import Diagnosis, Found, examine
 from pipelines.runs.processes import Listener
@@ -197,6 +198,8 @@ def test_a_lock_that_outlived_its_process_is_named(used: Settings) -> None:
     [
         ("raw/shop/orders/.landing", "rows.parquet"),
         ("publications/.20260109T104100Z-bbbb", "kpi.duckdb"),
+        ("publications/20260109T104100Z-cccc", ".candidate"),
+        ("landing/erp/orders/.fetching-x", ""),
         (".dry-run-x", "raw"),
     ],
 )
@@ -207,6 +210,18 @@ def test_what_a_killed_process_left_is_named(used: Settings, left: str, below: s
     found = the_only_wrong(used)
     assert (found.level, found.topic) == ("warn", "leftovers")
     assert str(used.data_dir / left) in found.said
+    assert found.remedy.endswith("kpi doctor --repair")
+
+
+def test_what_a_process_is_still_writing_is_no_leftover(used: Settings) -> None:
+    scratch = used.raw_dir / "shop" / "orders" / ".landing"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with (
+        FileLock(scratch.with_name(".lock")),
+        temporary_file(".fetching-", used.data_dir),
+        temporary_folder(PLAN, used.data_dir),
+    ):
+        assert wrong(used) == []
 
 
 def test_each_damaged_file_is_a_failure_with_the_command_that_repairs_it(used: Settings) -> None:

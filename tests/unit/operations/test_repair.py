@@ -22,6 +22,7 @@ from pipelines.cli.common import FAILED, errors_in_words
 from pipelines.cli.printing.versions import print_versions
 from pipelines.damage import DamagedError, StoreError
 from pipelines.deliveries.store import DeliveryStore, Verdict
+from pipelines.leftovers import temporary_file
 from pipelines.operations.repair import CannotRepairError, check_records, damages, ready_for_a_run, repair
 from pipelines.publish.publication import Publication, publish
 from pipelines.publish.versions import NoSuchVersionError, roll_back, unreadable_versions, versions
@@ -447,3 +448,36 @@ def test_what_is_set_aside_twice_on_a_day_is_kept_twice(settings: Settings) -> N
         repaired(settings)
     aside = settings.data_dir / "damaged" / str(TODAY)
     assert {"alerts.sqlite", "alerts.sqlite-2"} <= {path.name for path in aside.iterdir()}
+
+
+def test_what_killed_processes_left_is_deleted_and_what_others_write_stays(settings: Settings) -> None:
+    candidate = publication(settings, "20260109T114100Z-cccc")
+    shutil.copytree(publication(settings), candidate)
+    (candidate / ".candidate").touch()
+    left = [
+        candidate,
+        publication(settings, ".20260109T124100Z-dddd"),
+        settings.raw_dir / "shop" / "orders" / ".landing",
+        settings.data_dir / ".plan-x",
+        settings.landing_dir / "shop" / ".fetching-x",
+    ]
+    for path in left[1:]:
+        path.mkdir()
+    assert found(settings) == []  # nothing of it is damaged
+    with temporary_file(".fetching-", settings.landing_dir) as fetched:
+        said = repaired(settings)
+        assert fetched.exists()
+    assert [path for path in left if path.exists()] == []
+    assert sorted(said) == sorted(f"Deleted {path}, which a killed process had left." for path in left)
+    assert [version.publication_id for version in versions(settings.published_dir)] == [NEW, OLD]
+
+
+def test_a_candidate_is_no_publication_even_if_the_link_is_missing(settings: Settings) -> None:
+    candidate = publication(settings, "20260109T114100Z-cccc")
+    shutil.copytree(publication(settings), candidate)
+    (candidate / ".candidate").touch()
+    settings.published_dir.unlink()
+    assert repaired(settings)[0] == (f"Analysts now read {NEW}. If it is not the one they should read: kpi rollback.")
+    assert settings.published_dir.resolve() == publication(settings)
+    with pytest.raises(NoSuchVersionError):
+        roll_back(settings.published_dir, "20260109T114100Z")

@@ -14,7 +14,15 @@ from rich.console import Console
 from pipelines.cli.printing.versions import print_versions
 from pipelines.publish import publication as publishing
 from pipelines.publish.publication import AuditError, Publication, publish
-from pipelines.publish.versions import NoSuchVersionError, prune, published_as_of, roll_back, versions, what_stays
+from pipelines.publish.versions import (
+    NoSuchVersionError,
+    prune,
+    published_as_of,
+    roll_back,
+    sweep,
+    versions,
+    what_stays,
+)
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import NotPublishedError, published
 
@@ -319,3 +327,13 @@ def test_versions_are_listed_in_the_business_time_zone_and_as_json(warehouse: Wa
     assert printed_versions(warehouse.published_dir) == line
     [version] = json.loads(printed_versions(warehouse.published_dir, as_json=True))
     assert (version["publication_id"], version["published_at"]) == ("a", "2025-01-01T00:00:00+00:00")
+
+
+def test_a_publication_that_was_read_stays_after_a_kill_right_after_the_link(warehouse: Warehouse) -> None:
+    warehouse.publish("one")
+    warehouse.publish("two")
+    (warehouse.published_dir / ".candidate").touch()  # as if the process had been killed then
+    assert [version.publication_id for version in versions(warehouse.published_dir)] == ["two", "one"]
+    roll_back(warehouse.published_dir)
+    sweep(warehouse.published_dir)
+    assert roll_back(warehouse.published_dir, "two").publication_id == "two"

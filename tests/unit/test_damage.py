@@ -1,0 +1,63 @@
+"""A DuckDB file is damaged if rows are missing, and not if it is shorter than DuckDB counts."""
+
+import os
+import random
+import resource
+from pathlib import Path
+
+import duckdb
+
+from pipelines.damage import damage_of_duckdb
+from tests.forked import PROCESSES
+
+MAY_GROW = 1_500_000  # bytes, at most, in each session on the full disk
+
+
+def test_blocks_that_a_full_disk_never_took_are_no_damage(tmp_path: Path) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    process = PROCESSES.Process(target=replace_tables_on_a_full_disk, args=(file,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert is_short(file)
+    assert damage_of_duckdb(file) is None
+    with duckdb.connect(str(file)) as connection:  # and it can be written again
+        connection.execute("create table more as select range as number from range(100000)")
+    assert damage_of_duckdb(file) is None
+
+
+def test_a_file_that_lacks_rows_is_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create table numbers as select random() as number from range(1000000)")
+        connection.execute("create table few as select 1 as number")
+    whole = file.stat().st_size
+    for size in range(whole - 262_144, whole // 2, -262_144):
+        os.truncate(file, size)
+        assert damage_of_duckdb(file) == f"it is cut off after {size:,} bytes"
+
+
+def replace_tables_on_a_full_disk(file: Path) -> None:
+    """Replace tables, now and then without enough room, until the file is shorter than its blocks."""
+    numbers = random.Random(1)
+    with duckdb.connect(str(file)) as connection:
+        for name in range(6):
+            connection.execute(f"create table t{name} as select range, random() from range(100000)")
+    for _ in range(100):
+        room = file.stat().st_size + numbers.randrange(MAY_GROW)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        try:
+            with duckdb.connect(str(file)) as connection:
+                for _ in range(numbers.randint(1, 6)):
+                    name, rows = f"t{numbers.randrange(6)}", numbers.randrange(200_000)
+                    connection.execute(f"create or replace table {name} as select range, random() from range({rows})")
+        except duckdb.Error:
+            pass
+        if is_short(file):
+            return
+
+
+def is_short(file: Path) -> bool:
+    with duckdb.connect(str(file), read_only=True) as connection:
+        [(size,)] = connection.execute("select block_size * total_blocks from pragma_database_size()").fetchall()
+    return file.stat().st_size < int(size)
