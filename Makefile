@@ -10,7 +10,7 @@ GET_UV := tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && PATH="$$PATH:$$
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run pages dev test test-nightly bench lint lint-python lint-types lint-sql lint-definitions \
+.PHONY: help setup setup-dev run pages dev test test-nightly test-spark bench lint lint-python lint-types lint-sql lint-definitions \
     format translations screenshots docs lock audit clean
 
 help: ## list the targets
@@ -52,6 +52,17 @@ test-nightly: setup-dev ## a million rows; faults at each step; docs/tour.md; a 
 	$(BIN)/python -m pytest -m nightly
 	$(BIN)/python -m pytest --hypothesis-profile nightly tests/integration/test_incremental_equals_full_refresh.py \
 	    tests/integration/test_nothing_rejected_is_published.py
+
+# An environment of its own: where PySpark is installed, processes that tests fork end when they import Great Expectations.
+test-spark: .venv-spark/.requirements ## the same numbers on Spark as on DuckDB, on a cluster of this machine; needs Java 17
+	$(IN_MEMORY) .venv-spark/bin/python -m pytest -m spark tests/spark
+
+.venv-spark/.requirements: requirements-spark.lock pyproject.toml
+	@test -x .venv-spark/bin/python || $(PYTHON) -m venv --without-pip .venv-spark
+	@$(GET_UV) && \
+	uv pip sync --quiet --python .venv-spark/bin/python --require-hashes --compile-bytecode $< && \
+	uv pip install --quiet --python .venv-spark/bin/python --no-deps --editable .
+	@touch $@
 
 bench: setup-dev ## what a day costs beside others, dbt over plain SQL, grains, checks, answers, how many drafts are right, growth (SCALE=1: a tenth)
 	$(BIN)/python -m benchmarks.dbt_overhead
@@ -102,7 +113,9 @@ lock: ## pin the newest versions that pyproject.toml allows
 	@$(GET_UV) && compile="uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade" && \
 	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements.lock && \
 	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements-dev.lock \
-	    --group dev --constraints requirements.lock
+	    --group dev --constraints requirements.lock && \
+	$$compile --custom-compile-command 'make lock' pyproject.toml --output-file requirements-spark.lock \
+	    --extra spark --group dev --constraints requirements-dev.lock
 
 audit: setup-dev ## dependencies: pinned by hash, licences, whether they fit together, known vulnerabilities (asks pypi.org)
 	$(BIN)/python -m pytest --quiet tests/unit/test_dependencies.py
@@ -110,4 +123,4 @@ audit: setup-dev ## dependencies: pinned by hash, licences, whether they fit tog
 	uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.lock
 
 clean: ## remove what was made: environment, data, build output
-	rm -rf .venv data site dbt_project/target dbt_project/logs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-spark data site dbt_project/target dbt_project/logs .mypy_cache .pytest_cache .ruff_cache

@@ -57,6 +57,14 @@ class Synced(BaseModel):
     without: list[str] = []  # tables of the source whose objects are not synced
 
 
+class Spark(BaseModel):
+    """How the engine Spark is reached."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    master: str = "local[*]"  # or the address of a cluster, as in spark://host:7077
+    options: dict[str, str] = {}  # of the session, such as spark.executor.memory
+
+
 class KpiParameters(BaseModel):
     """Parameters of the KPIs; `docs/kpis.md` explains each of them."""
 
@@ -91,6 +99,8 @@ class SettingsFile(BaseModel):
     # docs/connect says what is read by default.
     date_formats: dict[Literal["salesforce", "xero"], Literal["mm/dd/yyyy", "dd/mm/yyyy", "dd.mm.yyyy"]] = {}
     synced: dict[str, Synced] = {}  # shipped sources that are read from synced tables
+    engine: Literal["duckdb", "spark"] = "duckdb"  # what builds the models
+    spark: Spark = Spark()
     company_dir: Path = Path("company")
     alerts: Path | None = None  # default: alerts.yml beside the settings file, or else the shipped one
     first_delivery: date

@@ -77,7 +77,7 @@
 {%- endmacro %}
 
 {% macro spark__timestamp_with_offset(text) -%}
-    to_utc_timestamp(try_to_timestamp({{ text }}), current_timezone())
+    cast(try_cast({{ text }} as timestamp_ltz) as timestamp)
 {%- endmacro %}
 
 {% macro timestamp_in_zone(text, time_zone) -%}
@@ -184,7 +184,7 @@
 {%- endmacro %}
 
 {% macro spark__days_from(since, until) -%}
-    datediff({{ until }}, {{ since }})
+    cast(datediff({{ until }}, {{ since }}) as bigint)
 {%- endmacro %}
 
 

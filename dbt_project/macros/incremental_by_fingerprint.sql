@@ -36,6 +36,10 @@
 {# The current fingerprints of all periods, and the periods that the model was built from with the same fingerprints. These are
    temporary tables, because the rest of the transaction must see the same data. #}
 {% macro compute_fingerprints(inputs, period) -%}
+    {{ return(adapter.dispatch('compute_fingerprints')(inputs, period)) }}
+{%- endmacro %}
+
+{% macro default__compute_fingerprints(inputs, period) -%}
     {%- if execute -%}
     {%- set kept = fingerprints_of(this) -%}
     {#- This must not depend on whether the model already exists. -#}
@@ -55,6 +59,10 @@
 {%- endmacro %}
 
 
+{# On Spark, a table is built as a whole. #}
+{% macro spark__compute_fingerprints(inputs, period) -%}{%- endmacro %}
+
+
 {% macro forget_restated_periods(period) -%}
     {%- if is_incremental() -%}
     delete from {{ this }} as built where not {{ is_unchanged('built.' ~ period) }}
@@ -63,10 +71,17 @@
 
 
 {% macro keep_fingerprints() -%}
+    {{ return(adapter.dispatch('keep_fingerprints')()) }}
+{%- endmacro %}
+
+{% macro default__keep_fingerprints() -%}
     {%- if execute -%}
     create or replace table {{ fingerprints_of(this) }} as select * from {{ this.identifier }}__now
     {%- endif -%}
 {%- endmacro %}
+
+
+{% macro spark__keep_fingerprints() -%}{%- endmacro %}
 
 
 {# In a schema of its own, because this table is not a model. #}

@@ -98,7 +98,7 @@
         {%- endfor %}
     )
     {%- for entity_type in optional %}
-    {{ 'having' if loop.first else 'and' }} (grouping(_{{ entity_type }}) = 1 or bool_or(_names_{{ entity_type }}))
+    {{ 'having' if loop.first else 'and' }} (entity_type <> '{{ entity_type }}' or bool_or(_names_{{ entity_type }}))
     {%- endfor %}
 {%- endmacro %}
 

@@ -1,6 +1,5 @@
 """`kpi dev`, `validate`, `docs`, `mf` and `dbt`: the tools that the pipeline is made of."""
 
-import os
 import subprocess
 from contextlib import suppress
 from typing import Annotated
@@ -103,12 +102,15 @@ def mf(context: typer.Context) -> None:
 def dbt(context: typer.Context) -> None:
     """Run dbt as the pipeline does, for example: kpi dbt -- test --select test_type:unit."""
     from pipelines.sources import enabled_sources
+    from pipelines.transform.dbt_runner import invoke
     from pipelines.transform.project import as_of_date, assemble_project, dbt_command, dbt_environment, dbt_variables
 
     with errors_in_words():
         settings = get_settings()
         sources = enabled_sources(settings)
-        environment = {**os.environ, **dbt_environment(settings, as_of_date(settings, sources))}
-        command = dbt_command(context.args, assemble_project(settings), dbt_variables(settings, sources))
+        _, *arguments = dbt_command(context.args, assemble_project(settings), dbt_variables(settings, sources))
         hold_writer_lock(settings.warehouse_path, "`kpi dbt`", errors.print)
-    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+        ended = invoke(arguments, dbt_environment(settings, as_of_date(settings, sources)))
+    if ended.error:
+        errors.print(ended.error, markup=False)
+    raise typer.Exit(0 if ended.succeeded else 1)

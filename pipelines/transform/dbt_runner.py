@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.runs.profiling import note_models
-from pipelines.warehouse import let_go
+from pipelines.transform.engines import Engine, engine
 
 _RESULTS = {"LogModelResult", "LogSeedResult", "LogTestResult"}
 _SECONDS_BETWEEN_CANCELS = 0.1
@@ -48,7 +48,6 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
     Raises:
         KeyboardInterrupt: somebody interrupted it. Its queries are canceled, and none of them continues.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
     from dbt_common.events.base_types import EventMsg
     from dbt_common.events.functions import msg_to_dict
@@ -60,29 +59,31 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
             said.append(event)
 
     manifest = parsed_models(parsed) if parsed else None
-    let_go()
-    with _added_to_environment(environment), _interruptible():
-        ended = dbtRunner(manifest, callbacks=[listen]).invoke(list(arguments))
-    is_interrupted = isinstance(ended.exception, KeyboardInterrupt)
-    invocation = Invocation(
-        succeeded=ended.success,
-        events=tuple(msg_to_dict(event) for event in said),
-        results=tuple(
-            {
-                "status": str(one.status),
-                "unique_id": one.node.unique_id,
-                "message": _with_real_paths(one.message, arguments),
-                "seconds": one.execution_time,
-            }
-            for one in getattr(ended.result, "results", ())
-        ),
-        error=_with_real_paths(str(ended.exception or ""), arguments) or "",
-    )
-    if not ended.success:
-        del ended
-        gc.collect()  # the traceback of a failure keeps its connection alive
-    # dbt would keep the file open for its next invocation, and no other process could open it.
-    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    builder = engine(environment.get("KPI_ENGINE", "duckdb"))
+    with builder.opened(arguments[0], environment) as environment:
+        with _added_to_environment(environment), _interruptible(builder):
+            ended = dbtRunner(manifest, callbacks=[listen]).invoke(list(arguments))
+        is_interrupted = isinstance(ended.exception, KeyboardInterrupt)
+        results = getattr(ended.result, "results", ())
+        invocation = Invocation(
+            succeeded=ended.success,
+            events=tuple(msg_to_dict(event) for event in said),
+            results=tuple(
+                {
+                    "status": str(one.status),
+                    "unique_id": one.node.unique_id,
+                    "message": _with_real_paths(one.message, arguments),
+                    "seconds": one.execution_time,
+                }
+                for one in results
+            ),
+            error=_with_real_paths(str(ended.exception or ""), arguments) or "",
+        )
+        built = [f"{one.node.schema}.{one.node.name}" for one in results if one.status == "success"]
+        if not ended.success:
+            del ended, results
+            gc.collect()  # the traceback of a failure keeps its connection alive
+    builder.keep(built, environment)
     if arguments[0] == "build":
         note_models(invocation.results)
     if is_interrupted:
@@ -135,7 +136,7 @@ def _added_to_environment(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(builder: Engine) -> Iterator[None]:
     """Make dbt treat both signals as Ctrl-C, upon which it cancels its queries and waits for its threads.
 
     Dagster's handler raises an exception that dbt does not know, and dbt's threads would keep building after the run.
@@ -146,7 +147,7 @@ def _interruptible() -> Iterator[None]:
     has_ended = threading.Event()
 
     def interrupt(*_: object) -> None:
-        threading.Thread(target=_cancel_queries, args=(has_ended,), daemon=True).start()
+        threading.Thread(target=_cancel_queries, args=(builder, has_ended), daemon=True).start()
         raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -160,10 +161,7 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)  # none: not set from Python
 
 
-def _cancel_queries(has_ended: threading.Event) -> None:
+def _cancel_queries(builder: Engine, has_ended: threading.Event) -> None:
     """Cancel dbt's queries repeatedly. dbt cancels once, and a thread between two queries would start the next one."""
-    from dbt.adapters.factory import FACTORY
-
     while not has_ended.wait(_SECONDS_BETWEEN_CANCELS):
-        for adapter in list(FACTORY.adapters.values()):
-            adapter.connections.cancel_open()
+        builder.cancel()

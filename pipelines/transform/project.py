@@ -20,6 +20,7 @@ from pipelines.runs.profiling import PARSING, measured
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import SHIPPED_DIR, Source, each_table
 from pipelines.transform.dbt_runner import Invocation, invoke
+from pipelines.transform.engines import engine
 
 SHIPPED_PROJECT_DIR = PROJECT_DIR / "dbt_project"
 # What the pipeline's own builds leave to the test suite: unit tests, and generic tests in the YAML of shipped models,
@@ -100,13 +101,19 @@ def dbt_variables(settings: Settings, sources: Iterable[Source]) -> dict[str, ob
 
 
 def dbt_environment(settings: Settings, as_of_date: date) -> dict[str, str]:
-    """The environment variables that the project and its profile read."""
+    """The environment variables that the project, its profile and the engine read.
+
+    Raises:
+        ConfigError: something that the engine needs is not installed.
+    """
     return {
         "KPI_RAW_DIR": str(settings.raw_dir),
         "KPI_WAREHOUSE": str(settings.warehouse_path),
+        "KPI_ENGINE": settings.engine,
         "KPI_AS_OF_DATE": str(as_of_date),
         "DBT_TARGET_PATH": str(settings.dbt_target_dir / "target"),
         "DBT_LOG_PATH": str(settings.dbt_target_dir / "logs"),
+        **engine(settings.engine).environment(settings),
     }
 
 
@@ -149,7 +156,7 @@ def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
     variables = dbt_variables(settings, sources)
     manifest = settings.dbt_target_dir / "target" / "manifest.json"
     stamp = _stamp(manifest)
-    parsed_from = _fingerprint(project_dir, variables)
+    parsed_from = _fingerprint(project_dir, variables, settings.engine)
     if _is_whole(manifest) and stamp.exists() and stamp.read_text() == parsed_from:
         return manifest
     settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,8 +186,8 @@ def _stamp(manifest: Path) -> Path:
     return manifest.parent.with_name("parsed_from")
 
 
-def _fingerprint(project_dir: Path, variables: Mapping[str, object]) -> str:
-    versions = [version(package) for package in ("dbt-core", "dbt-adapters", "dbt-duckdb", "duckdb")]
+def _fingerprint(project_dir: Path, variables: Mapping[str, object], built_by: str) -> str:
+    versions = [version(package) for package in ("dbt-core", "dbt-adapters", "duckdb", *engine(built_by).PACKAGES)]
     called = Path(__file__).with_name("customer_value.py").stat().st_mtime_ns  # code of the Python model
     digest = hashlib.sha256(json.dumps([versions, called, variables], sort_keys=True).encode())
     for folder, _, names in sorted(os.walk(project_dir, followlinks=True)):

@@ -186,9 +186,10 @@ def test_the_engines_differ_where_a_macro_says_so(compiled: dict[str, dict[str, 
     assert "date_diff('day'" not in compiled["spark"]["fct_leads"]
 
 
-def test_logs_and_facts_are_compiled_as_increments(compiled: dict[str, dict[str, str]]) -> None:
-    assert "join base_shop__orders__deliveries" in compiled["spark"]["base_shop__orders"]
-    assert "from fct_order_items__unchanged" in compiled["spark"]["fct_order_items"]
+def test_logs_and_facts_are_increments_on_duckdb_and_whole_on_spark(compiled: dict[str, dict[str, str]]) -> None:
+    for model, increment in (("base_shop__orders", "__deliveries"), ("fct_order_items", "__unchanged")):
+        assert f"{model}{increment}" in compiled["duckdb"][model]
+        assert f"{model}{increment}" not in compiled["spark"][model]
 
 
 def test_nothing_that_only_duckdb_reads_stands_in_a_model() -> None:

@@ -17,7 +17,7 @@ def pinned(lock: str) -> dict[str, str]:
     return dict(PINNED.findall((PROJECT_DIR / lock).read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-spark.lock"])
 def test_every_package_is_pinned_by_hash(lock: str) -> None:
     packages = pinned(lock)
     assert len(packages) > 100

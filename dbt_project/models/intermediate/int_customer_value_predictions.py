@@ -5,5 +5,7 @@ def model(dbt, session):  # type: ignore[no-untyped-def]
     """Fit both models on all customers and predict each; dbt-duckdb runs this in dbt's own process."""
     from pipelines.transform.customer_value import predict
 
+    purchases = dbt.ref("int_customer_purchases")
+
     dbt.config(materialized="table")
-    return predict(dbt.ref("int_customer_purchases").df())
+    return predict(purchases.df() if hasattr(purchases, "df") else purchases.toPandas())

@@ -39,7 +39,8 @@ weighted as (
     from decayed
 ),
 
--- Sums are rounded instead of parts, so that the parts add up.
+-- Sums are rounded instead of parts, so that the parts add up. Decimals are multiplied, since half a cent is not exact in a
+-- double, and engines round it differently.
 through_touch as (
     select
         {%- for model in models %}
@@ -47,8 +48,11 @@ through_touch as (
             when weighted.touch_number = weighted.touches then weighted.sales_amount
             else
                 cast(
-                    round(cast(weighted.sales_amount as double) * sum(weighted.{{ model }}_weight) over so_far, 2)
-                    as decimal(18, 2)
+                    round(
+                        cast(weighted.sales_amount as decimal(24, 2))
+                        * cast(sum(weighted.{{ model }}_weight) over so_far as decimal(13, 12)),
+                        2
+                    ) as decimal(18, 2)
                 )
         end as {{ model }}_amount_so_far,
         {%- endfor %}

@@ -85,7 +85,7 @@ compared as (
 changed as (
     select
         {%- for name, (value, delta) in comparisons.items() %}
-        value - {{ value }} as {{ delta }},
+        cast(value - {{ value }} as decimal(38, 12)) as {{ delta }},
         {{ change_bound(name, '-') }} as {{ delta }}_low,
         {{ change_bound(name, '+') }} as {{ delta }}_high,
         {%- endfor %}

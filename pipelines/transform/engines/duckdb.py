@@ -1,0 +1,36 @@
+"""dbt builds the models in the warehouse itself, with DuckDB in this process."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from pipelines.settings import Settings
+from pipelines.warehouse import let_go
+
+PACKAGES = ("dbt-duckdb",)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {}
+
+
+@contextmanager
+def opened(command: str, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    let_go()
+    try:
+        yield environment
+    finally:
+        # dbt would keep the file open for its next invocation, and no other process could open it.
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+
+def keep(built: Iterable[str], environment: Mapping[str, str]) -> None:
+    """dbt has written the warehouse itself."""
+
+
+def cancel() -> None:
+    from dbt.adapters.factory import FACTORY
+
+    for adapter in list(FACTORY.adapters.values()):
+        adapter.connections.cancel_open()
