@@ -37,11 +37,9 @@ def plans(settings: Settings) -> Iterator[tuple[str, int, int, Counter[str]]]:
         session.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")
         session.conf.set("spark.sql.adaptive.enabled", "false")
         for file in sorted(manifest.parent.glob("transform_*/compiled/kpi/models/**/*.sql")):
-            table = (
-                f"{'staging' if 'staging' in file.parts else file.parts[file.parts.index('models') + 1]}.{file.stem}"
-            )
-            if table in tables:
-                size, rows = _size(folder / tables[table][0])
+            if file.stem in tables:
+                table, build = tables[file.stem]
+                size, rows = _size(folder / build)
                 plan = session.sql(file.read_text(encoding="utf-8"))._jdf.queryExecution().executedPlan().toString()
                 yield table, rows, size, Counter(_by(*found) for found in EXCHANGE.findall(plan))
 

@@ -28,7 +28,7 @@ html_show_search_summary = False  # browsers do not let a page read its neighbou
 
 # The navigation: which pages are below a page.
 GUIDES = ["tour", "kpis", "analysts", "pages", "reports", "connect/README", "operations", "alerts", "quality"]
-BACKGROUND = ["security", "architecture", "decisions/README", "benchmarks", "glossary"]
+BACKGROUND = ["security", "architecture", "decisions/README", "benchmarks", "scaling", "glossary"]
 PAGES_BELOW = {
     "README": [*(f"docs/{name}" for name in GUIDES + BACKGROUND), "CONTRIBUTING", "SECURITY", "CHANGELOG"],
     "docs/connect/README": ["[a-z]*"],

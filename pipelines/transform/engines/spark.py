@@ -85,9 +85,11 @@ def opened(command: str, environment: Mapping[str, str]) -> Iterator[Mapping[str
         _delete_what_is_no_table(folder)
         _run_python_models_here()
         session = _session(environment["KPI_SPARK"], folder / "driver.log")
+        for schema in session.sql("show schemas").collect():
+            if schema.namespace != "default":
+                session.sql(f"drop schema `{schema.namespace}` cascade")  # forgets tables; their files stay
         for table in [*_delivered(Path(environment["KPI_RAW_DIR"])), *_built(folder)]:
             session.sql(f"create schema if not exists `{table.schema}`")
-            session.sql(f"drop table if exists `{table.schema}`.`{table.name}`")
             session.sql(
                 f"create table `{table.schema}`.`{table.name}` ({table.columns}) using parquet "
                 f"options (recursiveFileLookup 'true') location {quote_text(str(table.folder))}"
