@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _LISTENING = "0A"  # in /proc/net/tcp
+_EXITING = 0x4  # Linux's PF_EXITING: the process ends, and may have released its locks already
 _PROC = Path("/proc")
 
 
@@ -26,7 +27,7 @@ class Listener:
 
 
 def is_alive(process: int) -> bool:
-    """Whether there is a process of this number."""
+    """Whether there is a process of this number that has not begun to end."""
     if os.name != "posix":
         return True  # signal 0 asks on POSIX; elsewhere it ends the process
     try:
@@ -35,7 +36,16 @@ def is_alive(process: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_ending(process)
+
+
+def _is_ending(process: int) -> bool:
+    """Whether Linux says that a process is ending, or has ended and its parent has not taken note of it yet."""
+    try:
+        state, *rest = (_PROC / str(process) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return False
+    return state in ("Z", "X") or bool(int(rest[5]) & _EXITING)
 
 
 def listener(port: int) -> Listener | None:
