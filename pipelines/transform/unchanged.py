@@ -32,6 +32,7 @@ from uuid import uuid4
 
 from pipelines.checks.content import CHANGES_BY_ITSELF
 from pipelines.disk import write_whole
+from pipelines.transform.engines import engine
 from pipelines.warehouse import reader
 
 _LARGEST_EMPTY_FILE = 4096  # bytes; larger files are not opened: there is one for each table and day
@@ -80,6 +81,12 @@ class Versions:
             unique_id
             for unique_id, node in self.nodes.items()
             if node.get("config", {}).get("meta", {}).get("passes_on") == "content"
+        }
+        stores_views = engine(environment.get("KPI_ENGINE", "duckdb")).STORES_VIEWS
+        self.views = {
+            unique_id
+            for unique_id, node in self.nodes.items()
+            if node.get("config", {}).get("materialized") == "view" and not stores_views
         }
         # Hashes of everything that a node is built from except its parents.
         self.own = {
@@ -177,7 +184,7 @@ def _standing_views(versions: Versions, known: Mapping[str, Built], asked: Itera
     return {
         unique_id
         for unique_id in asked
-        if versions.nodes[unique_id]["config"].get("materialized") == "view"
+        if unique_id in versions.views
         and unique_id in known
         and known[unique_id].made_from == versions.own[unique_id]
         and not any(_is_own(versions.nodes[one]) for one in versions.ancestors([unique_id]))

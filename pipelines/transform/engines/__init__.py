@@ -16,6 +16,7 @@ class Engine(Protocol):
     """A module of this package."""
 
     PACKAGES: tuple[str, ...]  # whose versions decide what dbt makes of a model
+    STORES_VIEWS: bool  # whether a view has the rows that were there when it was built
 
     def environment(self, settings: Settings) -> dict[str, str]:
         """The variables of the environment that dbt's profile and the engine read.

@@ -7,6 +7,7 @@ from pipelines.settings import Settings
 from pipelines.warehouse import let_go
 
 PACKAGES = ("dbt-duckdb",)
+STORES_VIEWS = False
 
 
 def environment(settings: Settings) -> dict[str, str]:

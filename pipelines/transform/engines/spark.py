@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 PACKAGES = ("dbt-spark", "pyspark")
+STORES_VIEWS = True
 _OPTIONS = {
     # As in DuckDB: a TIMESTAMP is a date and a time, in UTC by convention.
     "spark.sql.session.timeZone": "UTC",

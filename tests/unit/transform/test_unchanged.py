@@ -217,6 +217,14 @@ def test_a_view_is_created_again_only_if_its_own_definition_changes(project: Pro
     assert project.run("run 3") == {"orders_shown"}
 
 
+def test_a_view_that_the_engine_stores_is_built_again_with_its_parents(project: Project) -> None:
+    project.environment["KPI_ENGINE"] = "spark"
+    show(project, "orders_shown", "model.revenue")
+    project.run()
+    project.deliver("orders", "2026-01-10")
+    assert project.run("run 2") == {"revenue", "revenue_is_positive", "scorecard", "orders_shown"}
+
+
 def test_a_view_belongs_to_this_run_once_its_parents_are_built(project: Project) -> None:
     show(project, "orders_shown", "model.revenue")
     project.run()
