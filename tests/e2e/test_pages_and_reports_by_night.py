@@ -79,11 +79,11 @@ def test_libreoffice_reads_the_workbook_as_it_was_written(untouched_demo: Instal
     saved = load_workbook(folder / written.name, data_only=True).worksheets
     assert [sheet.title for sheet in saved] == [sheet.title for sheet in sheets]
     for sheet, again in zip(sheets, saved, strict=True):
-        rows = [rounded(row) for row in sheet.iter_rows(values_only=True)]
+        rows = [saved_by_libreoffice(row) for row in sheet.iter_rows(values_only=True)]
         assert len(rows) > 1
-        assert [rounded(row) for row in again.iter_rows(values_only=True)] == rows, sheet.title
+        assert list(again.iter_rows(values_only=True)) == rows, sheet.title
 
 
-def rounded(row: tuple[object, ...]) -> tuple[object, ...]:
-    """The row with 14 digits of each number; LibreOffice saves 15."""
-    return tuple(float(f"{value:.14g}") if isinstance(value, float) else value for value in row)
+def saved_by_libreoffice(row: tuple[object, ...]) -> tuple[object, ...]:
+    """The row, of whose numbers LibreOffice saves 15 digits."""
+    return tuple(pytest.approx(value, rel=1e-14) if isinstance(value, float) else value for value in row)
