@@ -107,9 +107,9 @@ def keep(built: Iterable[str], environment: Mapping[str, str]) -> None:
     builds = {name: build for name, (build, _) in _stored(folder).items()} | made
     with _warehouse(Path(environment["KPI_WAREHOUSE"])) as warehouse:
         of_duckdb = warehouse.execute("select concat(schema_name, '.', table_name) from duckdb_tables()").fetchall()
-        for name in made.keys() & {name for (name,) in of_duckdb}:  # the engine was DuckDB before
+        for name in builds.keys() & {name for (name,) in of_duckdb}:  # the engine was DuckDB before
             warehouse.execute(f"drop table {quote_qualified_name(name)}")
-        for name, build in made.items():
+        for name, build in builds.items():  # all, since a command may have died before its views were there
             files = quote_text(f"{pattern_of(folder / build)}/*.parquet")
             warehouse.execute(f"create schema if not exists {quote_name(name.partition('.')[0])}")
             warehouse.execute(
