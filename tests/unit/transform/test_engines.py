@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.config_files import ConfigError
@@ -57,3 +58,74 @@ def test_a_new_java_will_do(settings: Settings, installed: Path) -> None:
 
 def test_duckdb_needs_nothing() -> None:
     assert engine("duckdb").environment(load_settings()) == {}
+
+
+class Builds:
+    """The folder into which Spark writes, with DuckDB in its place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.warehouse = folder / "spark", folder / "warehouse.duckdb"
+
+    def write(self, table: str, build: str, number: int, *, whole: bool = True) -> dict[str, str]:
+        """Write a build, and return the environment of the command that did."""
+        folder = self.folder / table.replace(".", "/") / build
+        folder.mkdir(parents=True)
+        duckdb.sql(f"copy (select {number} as number) to '{folder}/part-0.parquet'")
+        if whole:
+            (folder / "_SUCCESS").touch()
+        return {"KPI_SPARK_TABLES": str(self.folder), "KPI_WAREHOUSE": str(self.warehouse), "KPI_BUILD": build}
+
+    def read(self, table: str) -> int:
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            [(number,)] = connection.execute(f"from {table}").fetchall()
+        return int(number)
+
+    def folders(self) -> set[str]:
+        return {str(build.relative_to(self.folder)) for build in self.folder.glob("*/*/*")}
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> Builds:
+    return Builds(tmp_path)
+
+
+def test_a_build_is_read_once_it_is_kept(builds: Builds) -> None:
+    spark.keep(["marts.orders"], builds.write("marts.orders", "first", 1))
+    environment = builds.write("marts.orders", "second", 2)
+    assert builds.read("marts.orders") == 1
+    spark.keep(["marts.orders"], environment)
+    assert builds.read("marts.orders") == 2
+
+
+def test_a_build_that_was_not_finished_is_never_read(builds: Builds) -> None:
+    spark.keep(["marts.orders"], builds.write("marts.orders", "first", 1))
+    spark.keep(["marts.orders"], builds.write("marts.orders", "second", 2, whole=False))
+    assert builds.read("marts.orders") == 1
+
+
+def test_only_tables_are_kept_when_the_next_command_begins(builds: Builds) -> None:
+    for build, number in (("first", 1), ("second", 2)):
+        spark.keep(["marts.orders"], builds.write("marts.orders", build, number))
+    builds.write("marts.leads", "of a command that died", 3)
+    spark._delete_what_is_no_table(builds.folder)
+    assert builds.folders() == {"marts/orders/second"}
+    assert builds.read("marts.orders") == 2
+
+
+def test_a_table_of_duckdb_gives_way(builds: Builds) -> None:
+    with duckdb.connect(str(builds.warehouse)) as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.orders as select 0 as number")
+    spark.keep(["marts.orders"], builds.write("marts.orders", "first", 1))
+    assert builds.read("marts.orders") == 1
+
+
+def test_views_that_a_killed_command_left_behind_are_mended(builds: Builds) -> None:
+    """It had written which build is the table, but not yet the view of it."""
+    spark.keep(["marts.orders"], builds.write("marts.orders", "first", 1))
+    builds.write("marts.orders", "second", 2)
+    tables = builds.folder / "tables.json"
+    tables.write_text(tables.read_text(encoding="utf-8").replace("first", "second"), encoding="utf-8")
+    spark._delete_what_is_no_table(builds.folder)
+    spark.keep(["marts.leads"], builds.write("marts.leads", "third", 3))
+    assert builds.read("marts.orders") == 2
