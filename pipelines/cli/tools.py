@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import console, errors, errors_in_words
+from pipelines.cli.common import FAILED, USAGE, console, errors, errors_in_words
 from pipelines.output import UsageError
 from pipelines.settings import get_settings
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
@@ -108,9 +108,12 @@ def dbt(context: typer.Context) -> None:
     with errors_in_words():
         settings = get_settings()
         sources = enabled_sources(settings)
-        _, *arguments = dbt_command(context.args, assemble_project(settings), dbt_variables(settings, sources))
+        _, *arguments = dbt_command(
+            context.args or ["--help"], assemble_project(settings), dbt_variables(settings, sources)
+        )
         hold_writer_lock(settings.warehouse_path, "`kpi dbt`", errors.print)
         ended = invoke(arguments, dbt_environment(settings, as_of_date(settings, sources)))
-    if ended.error:
+    if ended.error:  # dbt could not do what was asked, which is 2 in dbt as well
         errors.print(ended.error, markup=False)
-    raise typer.Exit(0 if ended.succeeded else 1)
+        raise typer.Exit(USAGE)
+    raise typer.Exit(0 if ended.succeeded else FAILED)

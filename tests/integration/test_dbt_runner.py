@@ -24,6 +24,7 @@ from pipelines.transform.assets import Translator, blocking_tests, build_argumen
 from pipelines.transform.dbt_runner import Invocation, invoke
 from pipelines.transform.project import DBT
 from tests import dbt_caches
+from tests.conftest import Installation
 
 dbt_caches.enable()
 FILES = {
@@ -198,3 +199,11 @@ def test_an_interrupted_build_cancels_its_queries_and_starts_no_more(tmp_path: P
     assert signal.getsignal(signal.SIGTERM) is before
     with duckdb.connect(str(project.warehouse), config={"threads": 1}) as other:
         assert other.execute("select table_name from duckdb_tables()").fetchall() == []
+
+
+def test_kpi_dbt_ends_as_dbt_does(tmp_path: Path) -> None:
+    installation = Installation(tmp_path / "data")
+    assert "Usage: " in installation.kpi("dbt").stdout
+    assert "Core:" in installation.kpi("dbt", "--", "--version").stdout
+    refused = installation.kpi("dbt", "--", "bild", check=False)
+    assert (refused.returncode, refused.stderr) == (2, "No such command 'bild'.\n")
