@@ -11,6 +11,7 @@ import os
 import re
 from datetime import date
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -126,6 +127,8 @@ class SettingsFile(BaseModel):
     mark_quarantine_from: float | None = Field(default=None, ge=0, le=1)
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
+    # The environment variable with the URL of a PostgreSQL database, for several hosts that share the data folder.
+    database_env: str | None = Field(default=None, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
 
     @field_validator("sources", "snapshots", "unusual_days", "report_languages", mode="before")
     @classmethod
@@ -192,8 +195,8 @@ class Settings(SettingsFile, BaseSettings):
         return self.schedule or self.policy.schedule
 
     def with_data_dir(self, folder: Path) -> "Settings":
-        """These settings with another data folder."""
-        moved = self.model_copy(update={"data_dir": folder})
+        """These settings with another data folder, whose records are in files there and in no database."""
+        moved = self.model_copy(update={"data_dir": folder, "database_env": None})
         for name in [name for name, kind in vars(Settings).items() if isinstance(kind, cached_property)]:
             moved.__dict__.pop(name, None)
         return moved
@@ -202,6 +205,17 @@ class Settings(SettingsFile, BaseSettings):
     def zone(self) -> ZoneInfo:
         """The business time zone."""
         return ZoneInfo(self.time_zone)
+
+    @cached_property
+    def database_url(self) -> str | None:
+        """The URL of the PostgreSQL database that several hosts share, with its password; None if there is none.
+
+        It is read on first use: whoever only reads what is published needs neither the database nor its password.
+
+        Raises:
+            ConfigError: the environment variable does not hold such a URL, or the packages are not installed.
+        """
+        return _database_url(self.database_env) if self.database_env else None
 
     @cached_property
     def landing_dir(self) -> Path:
@@ -276,6 +290,31 @@ def load_settings(path: Path | None = None) -> Settings:
         }
     )
     return settings.model_copy(update=_addresses_of_last_ui(settings))
+
+
+def _database_url(variable: str) -> str:
+    """The URL in this environment variable. No message repeats a part of it: any part may be of the password."""
+    wanted = "the URL of a PostgreSQL database, such as postgresql://user:password@host:5432/kpi"
+    url = os.environ.get(variable, "").strip()
+    if not url:
+        raise ConfigError(f"database_env: the environment variable {variable} is not set. Set it to {wanted}.")
+    if not find_spec("dagster_postgres"):
+        raise ConfigError("database_env needs packages that are not installed. Install them: pip install '.[hosts]'")
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError:
+        parts = {}
+    host, port, name = str(parts.get("host", "")), str(parts.get("port", "5432")), str(parts.get("dbname", ""))
+    # An @ or a port that is no number comes from a password whose signs are not escaped.
+    if not (url.startswith("postgresql://") and host and name and port.isdigit()) or "@" in host + name:
+        raise ConfigError(
+            f"database_env: the environment variable {variable} is not {wanted}. In user and password, write "
+            "@ as %40, / as %2F and % as %25."
+        )
+    return url
 
 
 def settings_file() -> Path:

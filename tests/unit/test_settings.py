@@ -283,3 +283,53 @@ def test_the_rhythm_of_what_a_source_does_not_deliver_is_refused(tmp_path: Path)
     (tmp_path / "sources" / "rhythmic.yml").write_text(SOURCE + "rhythm: {ad_spend: monthly}\n")
     with pytest.raises(ConfigError, match="`rhythm` names ad_spend, which `entities` does not list"):
         load_sources(["rhythmic"], tmp_path)
+
+
+DATABASE = SETTINGS + "database_env: KPI_DATABASE\n"
+
+
+def test_the_url_of_the_database_is_in_an_environment_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_DATABASE", " postgresql://kpi:p%40ss@db.example.com:5432/kpi?sslmode=require\n")
+    settings = load_settings(settings_file(tmp_path, DATABASE))
+    assert settings.database_url == "postgresql://kpi:p%40ss@db.example.com:5432/kpi?sslmode=require"
+    assert settings.with_data_dir(tmp_path / "copy").database_url is None
+    assert load_settings(settings_file(tmp_path)).database_url is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://kpi:p@ss/word@db.example.com:5432/kpi",
+        "postgresql://kpi:12/word@db.example.com:5432/kpi",
+        "postgresql://kpi:p@ssword@db.example.com:5432/kpi",
+        "postgresql://kpi:password@db.example.com:5432",
+        "postgresql:///kpi?password=password",
+        "mysql://kpi:password@db.example.com/kpi",
+        "postgresql+psycopg://kpi:password@db.example.com/kpi",
+        "host=db.example.com dbname=kpi password=password",
+        "password",
+    ],
+)
+def test_a_wrong_url_of_the_database_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("KPI_DATABASE", url)
+    settings = load_settings(settings_file(tmp_path, DATABASE))
+    with pytest.raises(ConfigError, match="the environment variable KPI_DATABASE is not the URL of a") as wrong:
+        _ = settings.database_url
+    said = str(wrong.value).replace("postgresql://user:password@host:5432/kpi", "").replace("user and password", "")
+    assert "word" not in said
+    assert "db.example.com" not in said
+
+
+def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_DATABASE", "  ")
+    with pytest.raises(ConfigError, match="database_env: the environment variable KPI_DATABASE is not set"):
+        _ = load_settings(settings_file(tmp_path, DATABASE)).database_url
+    with pytest.raises(ConfigError, match=r"kpi.yml:6: database_env: .*"):
+        load_settings(settings_file(tmp_path, SETTINGS + "database_env: postgresql://me:secret@db/kpi\n"))
+
+
+def test_packages_for_the_database_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_DATABASE", "postgresql://kpi@db.example.com/kpi")
+    monkeypatch.setattr("pipelines.settings.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=re.escape("pip install '.[hosts]'")):
+        _ = load_settings(settings_file(tmp_path, DATABASE)).database_url
