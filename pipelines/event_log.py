@@ -23,7 +23,7 @@ from pipelines.runs.profiling import EVENTS, measured
 
 _BUSY_SECONDS = 60
 _MOST_OPEN = 8  # a file for each run, and one for all runs
-_FORGET = (
+FORGET_EVENTS = (
     """
     delete from event_logs where run_id = :run_id and id not in (
         select max(id) from event_logs
@@ -76,7 +76,7 @@ class EventLog(SqliteEventLogStorage):
         Otherwise, Dagster would report a day as missing after its run has been deleted.
         """
         with self.index_connection() as connection:
-            for statement in _FORGET:
+            for statement in FORGET_EVENTS:
                 connection.execute(sa.text(statement), {"run_id": run_id})
         self.free_concurrency_slots_for_run(run_id)
         with self._db_lock:

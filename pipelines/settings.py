@@ -29,6 +29,7 @@ _ADDRESSES = ("ui_url", "data_docs_url", "pages_url")
 Environment = Literal["local", "test", "production"]
 Schedule = Literal["daemon", "cron", "none"]
 Language = Literal["en", "pl"]  # of pages, reports and digests
+Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:\d{1,5}$")]  # of a service on another host, as host:port
 SyncTool = Literal["fivetran", "airbyte", "dlt"]
 
 
@@ -129,8 +130,12 @@ class SettingsFile(BaseModel):
     data_dir: Path = Path("data")
     # The environment variable with the URL of a PostgreSQL database, for several hosts that share the data folder.
     database_env: str | None = Field(default=None, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
+    # Services of `kpi serve` as host:port: the one that has the definitions, and those that execute the runs of the UI
+    # and the schedule. Without workers, the code server does.
+    code_server: Address | None = None
+    workers: Annotated[list[Address], NoDecode] = []
 
-    @field_validator("sources", "snapshots", "unusual_days", "report_languages", mode="before")
+    @field_validator("sources", "snapshots", "unusual_days", "report_languages", "workers", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Accept `KPI_SOURCES=shop,crm`, as people type it in a shell."""
@@ -143,6 +148,12 @@ class SettingsFile(BaseModel):
                 f"last_delivery ({self.last_delivery}) is before first_delivery ({self.first_delivery}). "
                 "Omit last_delivery if deliveries continue."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _hosts_share_a_database(self) -> Self:
+        if self.workers and not self.database_env:
+            raise ValueError("workers need the database that all hosts share. Set database_env.")
         return self
 
     @field_validator("ui_url", "data_docs_url", "pages_url")

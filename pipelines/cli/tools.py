@@ -2,6 +2,7 @@
 
 import subprocess
 from contextlib import suppress
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,6 +13,15 @@ from pipelines.settings import get_settings
 from pipelines.warehouse import hold_writer_lock, release_writer_lock
 
 app = typer.Typer()
+
+
+class Service(StrEnum):
+    """A part of Dagster."""
+
+    code = "code"
+    worker = "worker"
+    daemon = "daemon"
+    ui = "ui"
 
 
 @app.command()
@@ -36,6 +46,23 @@ def dev(
     with errors_in_words():
         ended_with = serve(get_settings(), port, docs_port or port + 1, pages_port, console, read_only)
     raise typer.Exit(ended_with)
+
+
+@app.command()
+def serve(
+    service: Annotated[Service, typer.Argument(help="What this host does for the others.")],
+    host: Annotated[str, typer.Option(help="The address of this machine to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Default: 4000; for ui, 3000.")] = None,
+) -> None:
+    """Serve one part of Dagster, where several hosts share an installation; on one machine, kpi dev serves all.
+
+    code has the definitions, worker executes runs, daemon starts them, ui is for people. Code servers and workers do
+    what anybody asks: let nobody but these hosts reach them.
+    """
+    from pipelines.operations.services import become
+
+    with errors_in_words():
+        become(service, get_settings(), host, port)
 
 
 @app.command()

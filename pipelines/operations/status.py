@@ -165,7 +165,7 @@ def gather(settings: Settings, sources: Sequence[Source], now: datetime) -> Fact
         ConfigError: `alerts.yml` cannot be used.
     """
     unreadable: dict[str, str] = {}
-    history = DagsterHistory(settings.dagster_home)
+    history = DagsterHistory(settings.dagster_home, settings.database_url)
     runs: list[Run] = []
     daemon_seen_at, switch = None, None
     try:

@@ -17,6 +17,7 @@ import dagster as dg
 from pipelines.settings import PROJECT_DIR
 
 STARTED_BY = "started_by"  # the tag that distinguishes runs of a command from those of the UI and the schedule
+HOST = "host"  # the tag that says where `kpi run` executes a run, if several hosts share the list of runs
 MODULE = "pipelines.definitions"  # as in workspace.yaml, which names no location: the module is the location's name
 
 

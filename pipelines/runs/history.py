@@ -1,4 +1,4 @@
-"""Reads what Dagster has recorded about runs, schedule and daemon from its SQLite files, without importing Dagster.
+"""Reads what Dagster has recorded about runs, schedule and daemon from its tables, without importing Dagster.
 
 Belongs here: the few columns that a response within a second needs; the import of Dagster alone takes longer.
 Does not belong here: events and checks, which Dagster itself reads, and writing anything.
@@ -10,7 +10,7 @@ them.
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ JOB, SCHEDULE = "daily", "daily_schedule"  # their names in `definitions.py`
 
 _ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 _BUSY_SECONDS = 2
+_RUNS = "history/runs.db"
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,13 @@ class Run:
 
 @dataclass(frozen=True)
 class DagsterHistory:
-    """The files below `home`, the folder that contains `dagster.yaml`. Without files, nothing has happened yet."""
+    """The files below `home`, the folder that contains `dagster.yaml`, or the database with this URL.
+
+    Without files or tables, nothing has happened yet.
+    """
 
     home: Path
+    database: str | None = field(default=None, repr=False)
 
     def runs(self, limit: int = 30) -> list[Run]:
         """The newest runs of the daily job, newest first.
@@ -56,22 +61,26 @@ class DagsterHistory:
             StoreError: the file cannot be read.
         """
         rows = self._rows(
-            "history/runs.db",
-            "select runs.run_id, runs.status, runs.create_timestamp, runs.start_time, runs.end_time, "
-            '(select json_group_object(tags."key", tags.value) from run_tags as tags where tags.run_id = runs.run_id) '
-            "from runs where runs.pipeline_name = ? order by runs.id desc limit ?",
+            _RUNS,
+            "select run_id, status, create_timestamp, start_time, end_time from runs "
+            "where pipeline_name = ? order by id desc limit ?",
             JOB,
             limit,
         )
+        marks = ", ".join("?" for _ in rows) or "null"
+        query = f'select run_id, "key", value from run_tags where run_id in ({marks})'
+        tags: dict[str, dict[str, str]] = {}
+        for run_id, key, value in self._rows(_RUNS, query, *(run_id for run_id, *_ in rows)):
+            tags.setdefault(run_id, {})[key] = value
         return [
             Run(
                 run_id,
                 status,
-                tuple(days_of_run(json.loads(tags))),
-                _moment(start) if start else datetime.fromisoformat(created).replace(tzinfo=UTC),
+                tuple(days_of_run(tags.get(run_id, {}))),
+                _moment(start) if start else datetime.fromisoformat(str(created)).replace(tzinfo=UTC),
                 _moment(end) if end else None,
             )
-            for run_id, status, created, start, end, tags in rows
+            for run_id, status, created, start, end in rows
         ]
 
     def daemon_seen_at(self) -> datetime | None:
@@ -80,8 +89,8 @@ class DagsterHistory:
         Raises:
             StoreError: the file cannot be read.
         """
-        rows = self._rows("history/runs.db", "select max(json_extract(body, '$.timestamp')) from daemon_heartbeats")
-        return next((_moment(timestamp) for (timestamp,) in rows if timestamp), None)
+        beats = [json.loads(body)["timestamp"] for (body,) in self._rows(_RUNS, "select body from daemon_heartbeats")]
+        return _moment(max(beats)) if beats else None
 
     def switch(self) -> bool | None:
         """The position of the schedule's switch in the UI; None if nobody has used it.
@@ -91,11 +100,10 @@ class DagsterHistory:
         """
         rows = self._rows(
             "schedules/schedules.db",
-            "select status from instigators where json_extract(instigator_body, '$.origin.job_name') = ? "
-            "and status in ('RUNNING', 'STOPPED')",
-            SCHEDULE,
+            "select status, instigator_body from instigators where status in ('RUNNING', 'STOPPED')",
         )
-        return next((status == "RUNNING" for (status,) in rows), None)
+        of_the_schedule = (status for status, body in rows if json.loads(body)["origin"]["job_name"] == SCHEDULE)
+        return next((status == "RUNNING" for status in of_the_schedule), None)
 
     def _rows(self, name: str, query: str, *values: object) -> list[tuple[Any, ...]]:
         path = self.home / name

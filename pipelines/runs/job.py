@@ -5,7 +5,7 @@ Does not belong here: the job (`definitions.py`), and reading arguments (`cli/`)
 """
 
 import os
-import shutil
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -28,8 +28,9 @@ from pipelines.ingest.late_files import newest_delivery
 from pipelines.operations.repair import check_records, ready_for_a_run
 from pipelines.partitions import business_day, days_between, days_of_run, stretches
 from pipelines.publish.versions import sweep
-from pipelines.runs.code_location import STARTED_BY, belong_to_code_location
+from pipelines.runs.code_location import HOST, STARTED_BY, belong_to_code_location
 from pipelines.runs.history import JOB, DagsterHistory
+from pipelines.runs.instance import instance_file
 from pipelines.runs.profiling import ALERTS, DATA_DOCS, START_UP, measured
 from pipelines.settings import Settings, get_settings
 from pipelines.sources import Source, each_table, enabled_sources
@@ -161,7 +162,9 @@ def _landed_and_waiting(settings: Settings, sources: list[Source]) -> tuple[set[
 def _unfinished_days(settings: Settings) -> set[date]:
     """The days of runs of several days that did not succeed, as far as no run has succeeded since."""
     with suppress(DamagedError):  # `kpi status` and `kpi doctor` report it
-        unfinished = takewhile(lambda run: run.status != "SUCCESS", DagsterHistory(settings.dagster_home).runs())
+        unfinished = takewhile(
+            lambda run: run.status != "SUCCESS", DagsterHistory(settings.dagster_home, settings.database_url).runs()
+        )
         return {day for run in unfinished if len(run.days) > 1 for day in run.days}
     return set()
 
@@ -174,7 +177,9 @@ def prepare_instance(settings: Settings) -> None:
     """
     check_records(settings)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings.dagster_home / "dagster.yaml")
+    file, text = settings.dagster_home / "dagster.yaml", instance_file(settings)
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     os.environ.setdefault("DO_NOT_TRACK", "1")
 
@@ -240,7 +245,7 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
                     run_config={"loggers": {"steps": {}}},
                     raise_on_error=False,
                     partition_key=str(run_days[0]) if len(run_days) == 1 else None,
-                    tags=_tags(run_days, full_refresh),
+                    tags=_tags(settings, run_days, full_refresh),
                 )
             standing.append(f"after {title} had finished")
             release_writer_lock(settings.warehouse_path)
@@ -269,7 +274,7 @@ def killed_runs(instance: "dg.DagsterInstance", settings: Settings, steps: int) 
     from pipelines.alerts.run_report import HowFar
     from pipelines.alerts.watching import end_dead_runs
 
-    dead = end_dead_runs(instance)
+    dead = end_dead_runs(instance, is_the_writer=True)
     newest = instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=1)
     lines = []
     for run_id in dict.fromkeys([*dead, *(record.dagster_run.run_id for record in newest)]):
@@ -286,8 +291,12 @@ def killed_runs(instance: "dg.DagsterInstance", settings: Settings, steps: int) 
     return lines
 
 
-def _tags(days: list[date], full_refresh: bool) -> dict[str, str]:
+def _tags(settings: Settings, days: list[date], full_refresh: bool) -> dict[str, str]:
     tags = {STARTED_BY: "kpi run"}
+    if settings.database_env:
+        tags[HOST] = socket.gethostname()
+    if settings.workers:
+        tags["dagster/max_retries"] = "0"  # no worker goes on with what a person has started here, and killed
     if full_refresh:
         tags["full_refresh"] = "true"
     if len(days) > 1:

@@ -365,3 +365,15 @@ def test_whatever_cannot_be_looked_at_is_said(
     assert asset in unseen
     assert {finding.asset for finding in report.findings} == {finding.asset for finding in whole}
     assert all("Permission denied" in finding.message for finding in report.findings if finding.asset == asset)
+
+
+def test_a_run_of_another_host_is_ended_by_the_writer_only(instance: dg.DagsterInstance) -> None:
+    """The numbers of its processes mean nothing here."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    elsewhere = start_run(instance, gone.pid)
+    instance.add_run_tags(elsewhere.run_id, {"host": "another"})
+    at_a_worker = start_run(instance, gone.pid)
+    instance.add_run_tags(at_a_worker.run_id, {".dagster/grpc_info": '{"host": "worker-1", "port": 4000}'})
+    assert end_dead_runs(instance) == []
+    assert end_dead_runs(instance, is_the_writer=True) == [elsewhere.run_id]
