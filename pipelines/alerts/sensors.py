@@ -89,7 +89,7 @@ def watch_once(
     """
 
     def look_around() -> Report:
-        end_dead_runs(instance)
+        end_dead_runs(instance, settings)
         return look(instance, settings, sources, load_alerts(settings.alerts_file).watch, datetime.now(UTC))
 
     return notify_of_runs(instance, settings, suites, look_around, *looks)

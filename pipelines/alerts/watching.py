@@ -7,18 +7,16 @@ If no daily run is expected, runs are started manually, so no notifications are 
 or old numbers. Their open incidents end: the findings pass and say why.
 """
 
-import json
 import os
 import re
-import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from functools import partial
+from socket import gethostname
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from dagster._core.storage.tags import GRPC_INFO_TAG  # Dagster names no public constant
 
 from pipelines.alerts.reports import Finding, Report
 from pipelines.alerts.routes import Watch
@@ -34,7 +32,6 @@ from pipelines.runs.processes import is_alive
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table
 from pipelines.tables import TableRef
-from pipelines.web_guard import LOOPBACK
 
 _NOBODY_WAITS = "no daily run is expected here (setting schedule): runs are started manually"
 _UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -117,36 +114,30 @@ def look_at_daemon(instance: dg.DagsterInstance, settings: Settings, now: dateti
     )
 
 
-def end_dead_runs(instance: dg.DagsterInstance, *, is_the_writer: bool = False) -> list[str]:
+def end_dead_runs(instance: dg.DagsterInstance, settings: Settings, *, is_the_writer: bool = False) -> list[str]:
     """Mark runs as failed if their process no longer exists, and return their ids.
 
     Such a run, left by a killed `kpi run` or by a machine that went down, would keep all other runs in the queue.
-    Processes of other hosts cannot be looked at. A `kpi run` there is the writer of the warehouse as long as it lives,
-    so it is gone if this process `is_the_writer`; Dagster's daemon asks the workers about theirs (`runs/workers.py`).
+
+    The processes of other hosts cannot be looked at. Of hosts that share a database, a `kpi run` is the writer of the
+    warehouse as long as it lives, so it is gone if this process `is_the_writer`. Whoever started the other runs there
+    knows about them: Dagster's daemon asks the run launcher.
     """
     ended = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
         run = record.dagster_run
-        host = run.tags.get(HOST, socket.gethostname())
-        if host != socket.gethostname():
-            gone = f"The process of this run on {host} is gone." if is_the_writer else ""
-        elif _is_at_a_worker(run):
-            gone = ""
-        else:
+        host = run.tags.get(HOST, "" if settings.database_env else gethostname())
+        if host == gethostname():
             process = _process_of(instance, run.run_id)
             # In a container, every run has the same number: no other run of this process can be in progress.
             is_gone = process is not None and (process == os.getpid() or not is_alive(process))
             gone = f"The process of this run ({process}) is gone." if is_gone else ""
+        else:
+            gone = f"The process of this run on {host} is gone." if host and is_the_writer else ""
         if gone:
             instance.report_run_failed(run, gone)
             ended.append(run.run_id)
     return ended
-
-
-def _is_at_a_worker(run: dg.DagsterRun) -> bool:
-    """Whether a code server on another host executes a run."""
-    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
-    return "port" in server and server.get("host") not in LOOPBACK
 
 
 def finished_runs(instance: dg.DagsterInstance, since: datetime) -> Iterator[str]:

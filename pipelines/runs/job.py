@@ -5,7 +5,6 @@ Does not belong here: the job (`definitions.py`), and reading arguments (`cli/`)
 """
 
 import os
-import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -274,7 +274,7 @@ def killed_runs(instance: "dg.DagsterInstance", settings: Settings, steps: int) 
     from pipelines.alerts.run_report import HowFar
     from pipelines.alerts.watching import end_dead_runs
 
-    dead = end_dead_runs(instance, is_the_writer=True)
+    dead = end_dead_runs(instance, settings, is_the_writer=True)
     newest = instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=1)
     lines = []
     for run_id in dict.fromkeys([*dead, *(record.dagster_run.run_id for record in newest)]):
@@ -294,7 +294,7 @@ def killed_runs(instance: "dg.DagsterInstance", settings: Settings, steps: int) 
 def _tags(settings: Settings, days: list[date], full_refresh: bool) -> dict[str, str]:
     tags = {STARTED_BY: "kpi run"}
     if settings.database_env:
-        tags[HOST] = socket.gethostname()
+        tags[HOST] = gethostname()
     if settings.workers:
         tags["dagster/max_retries"] = "0"  # no worker goes on with what a person has started here, and killed
     if full_refresh:

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,10 @@ class Postgres:
     """A PostgreSQL server only for these tests."""
 
     port: int
+    address: str = "127.0.0.1"
 
     def url(self, database: str, port: int | None = None) -> str:
-        return f"postgresql://tester@127.0.0.1:{port or self.port}/{database}"
+        return f"postgresql://tester@{self.address}:{port or self.port}/{database}"
 
     def execute(self, database: str, statements: str) -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
@@ -34,8 +35,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """Start it on loopback with its own data folder, as a user other than root, because PostgreSQL refuses root."""
+def running_postgres(address: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[Postgres]:
+    """Start it at `address` with its own data folder, as a user other than root, because PostgreSQL refuses root.
+
+    `inside` is the beginning of a command line that runs the rest of it in the host with that address.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "/nowhere")]
     if not found[-1].is_file():
         missing = "initdb is not there: apt-get install --no-install-recommends postgresql"
@@ -48,9 +52,9 @@ def running_postgres() -> Iterator[Postgres]:
             shutil.chown(folder, user)
 
         def run(program: str, *arguments: str) -> None:
+            as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
             subprocess.run(
-                [programs / program, "-D", data, *arguments],
-                user=user,
+                [*inside, *as_user, programs / program, "-D", data, *arguments],
                 cwd=folder,
                 check=True,
                 stdout=subprocess.DEVNULL,
@@ -58,9 +62,11 @@ def running_postgres() -> Iterator[Postgres]:
 
         port = free_port()
         run("initdb", "--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        with (data / "pg_hba.conf").open("a", encoding="utf-8") as file:
+            file.write("host all all samenet trust\n")
+        options = f"-p {port} -c listen_addresses={address} -c unix_socket_directories='' -c fsync=off"
         run("pg_ctl", "-w", "-l", str(Path(folder) / "log"), "-o", options, "start")
         try:
-            yield Postgres(port)
+            yield Postgres(port, address)
         finally:
             run("pg_ctl", "-w", "-m", "immediate", "stop")

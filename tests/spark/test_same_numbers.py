@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from demo_company import __main__ as demo_company
+from pipelines.alerts.store import Store
 from tests.conftest import Installation
 from tests.spark.cluster import Cluster, running_cluster
 from tests.spark.parity import differences
@@ -28,15 +29,23 @@ class Pair:
         for one in (self.duckdb, self.spark):
             assert demo_company.main(["--scale", SCALE, "--no-truth", "--data-dir", str(one.data_dir), *arguments]) == 0
 
-    def run(self) -> None:
-        for one in (self.duckdb, self.spark):
-            one.python("-m", "pipelines", "run")
+    def run(self, is_blocked: bool = False) -> None:
+        """Run the pipeline in both; what blocks or warns in one of them does so in the other."""
+        ended = [one.python("-m", "pipelines", "run", check=False) for one in (self.duckdb, self.spark)]
+        assert [run.returncode for run in ended] == [int(is_blocked)] * 2, "\n".join(run.stdout for run in ended)
+        assert open_incidents(self.duckdb) == open_incidents(self.spark)
 
     def differences(self) -> dict[str, str]:
         """What differs in the warehouses and in what is published."""
         built = differences(self.duckdb.data_dir / "warehouse.duckdb", self.spark.data_dir / "warehouse.duckdb")
         published = (one.data_dir / "published" / "kpi.duckdb" for one in (self.duckdb, self.spark))
         return built | {f"published {table}": how for table, how in differences(*published).items()}
+
+
+def open_incidents(installation: Installation) -> set[tuple[str, str, str]]:
+    """What people are notified of, as asset, check and message."""
+    with Store(installation.data_dir / "alerts.sqlite").transaction() as transaction:
+        return {(incident.asset, incident.check, incident.finding.message) for incident in transaction.incidents()}
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +72,10 @@ def test_the_first_load(pair: Pair) -> None:
 
 @pytest.mark.parametrize("day", range(1, 11))
 def test_a_day_with_late_and_corrected_rows(pair: Pair, day: int) -> None:
+    """A day whose delivery is late is blocked; the next one brings it along."""
     late = {3: ("--late", "shop.orders"), 6: ("--late", "crm.leads")}
     pair.deliver("--days", "1", *late.get(day, ()))
-    pair.run()
+    pair.run(is_blocked=day in late)
     assert pair.differences() == {}
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from socket import gethostname
 
 import dagster as dg
 import pytest
@@ -231,14 +232,16 @@ def test_a_run_that_says_nothing_is_named(settings: Settings, instance: dg.Dagst
     assert silent.message == f"run {run.run_id[:8]} has logged nothing for 31 min"
 
 
-def test_a_run_whose_process_is_gone_is_ended_and_others_are_not(instance: dg.DagsterInstance) -> None:
+def test_a_run_whose_process_is_gone_is_ended_and_others_are_not(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     dead, alive, starting = start_run(instance, gone.pid), start_run(instance, os.getppid()), start_run(instance)
-    assert end_dead_runs(instance) == [dead.run_id]
+    assert end_dead_runs(instance, settings) == [dead.run_id]
     statuses = [instance.get_run_by_id(run.run_id).status.value for run in (dead, alive, starting)]  # type: ignore[union-attr]
     assert statuses == ["FAILURE", "STARTED", "STARTED"]
-    assert end_dead_runs(instance) == []
+    assert end_dead_runs(instance, settings) == []
     assert list(finished_runs(instance, datetime.now(UTC) - timedelta(days=1))) == [dead.run_id]
 
 
@@ -367,13 +370,16 @@ def test_whatever_cannot_be_looked_at_is_said(
     assert all("Permission denied" in finding.message for finding in report.findings if finding.asset == asset)
 
 
-def test_a_run_of_another_host_is_ended_by_the_writer_only(instance: dg.DagsterInstance) -> None:
-    """The numbers of its processes mean nothing here."""
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    elsewhere = start_run(instance, gone.pid)
+def test_of_hosts_that_share_a_database_the_writer_ends_what_another_has_left(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """The numbers of processes on other hosts, and in other containers, mean nothing here."""
+    shared = settings.model_copy(update={"database_env": "KPI_DATABASE"})
+    elsewhere = start_run(instance, os.getpid())
     instance.add_run_tags(elsewhere.run_id, {"host": "another"})
-    at_a_worker = start_run(instance, gone.pid)
-    instance.add_run_tags(at_a_worker.run_id, {".dagster/grpc_info": '{"host": "worker-1", "port": 4000}'})
-    assert end_dead_runs(instance) == []
-    assert end_dead_runs(instance, is_the_writer=True) == [elsewhere.run_id]
+    start_run(instance, os.getpid())  # by a run launcher, which knows where it is
+    assert end_dead_runs(instance, shared) == []
+    assert end_dead_runs(instance, shared, is_the_writer=True) == [elsewhere.run_id]
+    here = start_run(instance, os.getpid())
+    instance.add_run_tags(here.run_id, {"host": gethostname()})
+    assert end_dead_runs(instance, shared) == [here.run_id]
