@@ -20,6 +20,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipelines.output import UsageError
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORD_VARIABLE = "KPI_PASSWORD"
 _HOST = re.compile(r"(?:\[([0-9a-f:]+)\]|([a-z0-9._-]+))(?::\d{1,5})?", re.IGNORECASE)
@@ -100,6 +102,19 @@ class Guard:
 def password_of_environment() -> str:
     """The password that whoever starts the servers has set; empty if none."""
     return os.environ.get(PASSWORD_VARIABLE, "")
+
+
+def needs_password(host: str) -> None:
+    """Ensure that a server which other machines reach at `host` asks for a password.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if host not in LOOPBACK and not password_of_environment():
+        raise UsageError(
+            f"--host {host}: other machines could read everything. Set {PASSWORD_VARIABLE}, which it will ask for, or "
+            "listen on 127.0.0.1 behind a proxy; docs/security.md says how."
+        )
 
 
 class GuardMiddleware:

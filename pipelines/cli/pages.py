@@ -27,27 +27,31 @@ def pages(
     port: Annotated[
         int | None, typer.Option(help="Port on 127.0.0.1, 0 for a free one; default: that of pages_url, or 3003.")
     ] = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. Others than 127.0.0.1, as in a container, need KPI_PASSWORD.")
+    ] = "127.0.0.1",
     parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", hidden=True, help="Do not print the address.")] = False,
 ) -> None:
     """Serve the pages for sales leaders, managers, marketing, SDRs, account executives and customer success."""
     from pipelines.pages.app import PagesConfig
     from pipelines.pages.readers import load_readers
-    from pipelines.pages.server import HOST, listening, serve
-    from pipelines.web_guard import LOOPBACK, password_of_environment
+    from pipelines.pages.server import listening, serve
+    from pipelines.web_guard import LOOPBACK, needs_password, password_of_environment
 
     with errors_in_words():
         settings = get_settings()
         readers = load_readers(settings.company_dir / "readers.yml")
+        needs_password(host)
     address = urlsplit(settings.pages_url)
     is_here = address.hostname in LOOPBACK
     wanted = port if port is not None else (address.port if is_here else None) or 3003
-    listener = listening(wanted)
+    listener = listening(wanted, host)
     found = listener.getsockname()[1]
     if wanted and found != wanted:
-        console.print(f"Port {wanted} is taken; the pages are at http://{HOST}:{found}/.", markup=False)
+        console.print(f"Port {wanted} is taken; the pages are at http://{host}:{found}/.", markup=False)
     elif not quiet:
-        console.print(f"Pages: {f'http://{HOST}:{found}' if is_here else settings.pages_url}/", markup=False)
+        console.print(f"Pages: {f'http://{host}:{found}' if is_here else settings.pages_url}/", markup=False)
     url = "" if is_here else settings.pages_url
     config = PagesConfig(settings.published_dir, settings.zone, readers, url, password_of_environment())
     alive = None if parent is None else lambda: os.getppid() == parent

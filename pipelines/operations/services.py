@@ -14,6 +14,7 @@ from pipelines.config_files import ConfigError
 from pipelines.runs.code_location import MODULE
 from pipelines.runs.job import prepare_instance
 from pipelines.settings import PROJECT_DIR, Settings
+from pipelines.web_guard import needs_password
 
 _PORTS = {"code": 4000, "worker": 4000, "ui": 3000}
 
@@ -23,12 +24,15 @@ def become(service: str, settings: Settings, host: str, port: int | None) -> Non
 
     Raises:
         ConfigError: settings that the hosts need are missing.
+        UsageError: other machines would reach the UI, and it has no password.
     """
     if missing := [name for name in ("database_env", "code_server") if not getattr(settings, name)]:
         raise ConfigError(
             f"kpi serve: the settings {' and '.join(missing)} are missing. Set them in kpi.yml, as in "
             "docs/operations.md#several-hosts; on one machine, kpi dev starts everything."
         )
+    if service == "ui":
+        needs_password(host)
     prepare_instance(settings)
     where = ["--host", host, "--port", str(port or _PORTS.get(service, 0))]
     code = ["--module-name", MODULE, "--working-directory", str(PROJECT_DIR), "--location-name", MODULE]

@@ -13,22 +13,20 @@ import uvicorn
 
 from pipelines.pages.app import PagesConfig, application
 
-HOST = "127.0.0.1"
 
-
-def listening(port: int) -> socket.socket:
-    """A socket that listens on `port` of this machine, or on a free port if that is taken."""
+def listening(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """A socket that listens on `port` of an address of this machine, or on a free port if that is taken."""
     for wanted in (port, 0):
         found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            found.bind((HOST, wanted))
+            found.bind((host, wanted))
             found.listen()  # whoever comes before the server does waits for it
         except OSError:
             found.close()
             continue
         return found
-    raise OSError(f"no port of {HOST} is free")
+    raise OSError(f"no port of {host} is free")
 
 
 def serve(config: PagesConfig, listener: socket.socket, alive: Callable[[], bool] | None = None) -> None:
