@@ -9,14 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from socket import gethostname
 from typing import Protocol
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from pipelines.damage import StoreError
-from pipelines.database import HostsLock, Records, place_of
+from pipelines.database import Connection, HostsLock, Records, place_of
+from pipelines.disk import write_whole
 
 _UNKNOWN = "an unknown process"
-_HOLDER = "create table if not exists holder (session integer not null, who text not null);"
+_TABLES = """
+create table if not exists holder (session integer not null, who text not null);
+create table if not exists installation (id text not null);
+"""
 
 
 class WriterLock(Protocol):
@@ -110,10 +115,10 @@ class _OfHosts:
     """A lock in the database, and a row that says who holds it."""
 
     def __init__(self, warehouse: Path, database: str) -> None:
-        self._name = warehouse.name
+        self._warehouse = warehouse
         self._database = database
         self._lock = HostsLock(database, "writer")
-        self._records = Records(database, "kpi_writer", _HOLDER)
+        self._records = Records(database, "kpi_writer", _TABLES)
 
     @property
     def is_locked(self) -> bool:
@@ -124,6 +129,7 @@ class _OfHosts:
             return False
         try:
             with self._records.transaction(alone=True) as connection:
+                self._check_installation(connection)
                 connection.execute("delete from holder")
                 connection.execute(
                     "insert into holder values (?, ?)",
@@ -146,10 +152,32 @@ class _OfHosts:
     def check(self) -> None:
         if self._lock.is_locked and not self._lock.still_held():
             raise StoreError(
-                f"The connection to {place_of(self._database)} was lost, and with it the lock of {self._name}: another "
-                "host may be writing it. Nothing was published; when the database can be reached, type the command "
-                "again."
+                f"The connection to {place_of(self._database)} was lost, and with it the lock of "
+                f"{self._warehouse.name}: another host may be writing it. Nothing was published; when the database can "
+                "be reached, type the command again."
             )
 
     def release(self) -> None:
         self._lock.release()
+
+    def _check_installation(self, connection: Connection) -> None:
+        """Ensure that the data folder is that of all who use the database: both have the same id.
+
+        Raises:
+            StoreError: it is another one, or the empty place where it is usually mounted.
+        """
+        file = self._warehouse.with_name(".installation")
+        here = file.read_text(encoding="utf-8").strip() if file.exists() else None
+        known = connection.execute("select id from installation").fetchone()
+        if known is None:
+            connection.execute("insert into installation values (?)", (here or str(uuid4()),))
+            known = connection.execute("select id from installation").fetchone()
+            if here is None:
+                write_whole(file, f"{known[0]}\n")
+        elif known[0] != here:
+            raise StoreError(
+                f"{file.parent} is not the data folder whose records are in {place_of(self._database)}: {file.name} in "
+                f"it is {'missing' if here is None else 'of another one'}. Check that the folder is mounted, and that "
+                "DATA_DIR and the database are of one installation. If this folder takes the place of the other one, "
+                "have the database forget it: delete from kpi_writer.installation."
+            )

@@ -101,6 +101,23 @@ def test_who_waits_can_be_interrupted(tmp_path: Path, database: str | None) -> N
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_data_folder_of_another_installation_is_not_written(tmp_path: Path, database: str) -> None:
+    """As on a host on which the network drive is not mounted, or with a database of another installation."""
+    ours, unmounted, theirs = (tmp_path / name / "warehouse.duckdb" for name in ("ours", "unmounted", "theirs"))
+    assert try_to_hold_writer_lock(ours, "run 1", database)
+    release_writer_lock(ours)
+    theirs.parent.mkdir()
+    theirs.with_name(".installation").write_text("another")
+    for warehouse, why in ((unmounted, "missing"), (theirs, "of another one")):
+        with pytest.raises(StoreError, match=rf"is not the data folder .* \.installation in it is {why}\. Check that"):
+            hold_writer_lock(warehouse, "run 2", print, database)
+    moved = tmp_path / "mounted elsewhere"
+    ours.parent.rename(moved)
+    hold_writer_lock(moved / ours.name, "run 3", print, database)
+    release_writer_lock(moved / ours.name)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_writer_whose_connection_is_lost_goes_no_further(tmp_path: Path, database: str, postgres: Postgres) -> None:
     """As after a restart of the server, or when its host was cut off for a minute."""
     warehouse = tmp_path / "warehouse.duckdb"
