@@ -52,7 +52,7 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
     manifest = ensure_manifest(settings, sources)
     marking = Marking.of(settings, sources, manifest)
     models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
-    history = CheckHistory(settings.check_history_path)
+    history = CheckHistory(settings.check_history_path, database=settings.database_url)
     is_daemon = settings.started_by == "daemon"
 
     transform = model_assets(settings, sources, manifest, suites, partial(ready_for_a_run, settings))

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
+from pipelines.damage import StoreError
+
 Problem = Literal["full", "failing", "forbidden"]
 
 _OF_NUMBERS: dict[int | None, Problem] = {
@@ -109,6 +111,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _problem(error: BaseException) -> Problem | None:
+    if isinstance(error, StoreError):
+        return None  # it has words of its own, also of another machine's disk
     if isinstance(error, OSError):
         return _OF_NUMBERS.get(error.errno)
     if isinstance(error, sqlite3.Error) or type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb", "dagster"):

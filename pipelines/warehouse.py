@@ -3,19 +3,17 @@
 Belongs here: how a file is opened and what happens when that fails. Does not belong here: any query.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-from filelock import FileLock, Timeout
 
 from pipelines.leftovers import temporary_folder
 from pipelines.sql import pattern_of, quote_path, quote_text
+from pipelines.writer_lock import WriterLock, writer_lock
 
 STORAGE_VERSION = "v1.2.0"  # every DuckDB >= 1.2 opens files with this version
 # DuckDB draws one in processes that it takes for a person's, as it does those that Dagster starts for a run of the UI.
@@ -26,6 +24,7 @@ _MEMORY_OF_A_THREAD = 125_000_000  # the least that DuckDB's documentation recom
 QUERY_MEMORY = "4GB"  # what a query of `kpi sql` may take
 
 _kept_open: dict[Path, duckdb.DuckDBPyConnection] = {}
+_locks: dict[Path, WriterLock] = {}  # of this process: a second one of the same process would wait for the first
 
 
 class NotPublishedError(Exception):
@@ -42,7 +41,7 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         duckdb.IOException: the file is missing, or another process is writing it.
     """
-    if path not in _kept_open and _writer_lock(path).is_locked:
+    if path not in _kept_open and path in _locks and _locks[path].is_locked:
         _kept_open[path] = duckdb.connect(str(path), read_only=True)
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute(NO_PROGRESS_BAR)
@@ -57,36 +56,51 @@ def let_go() -> None:
         connection.close()
 
 
-def hold_writer_lock(path: Path, who: str, say: Callable[[str], None]) -> None:
+def hold_writer_lock(path: Path, who: str, say: Callable[[str], None], database: str | None = None) -> None:
     """Become the only process that writes the warehouse at `path`, until `release_writer_lock` or the process's end.
 
     While another process holds the lock, the call reports its name to `say` once, and waits. A process that already
-    holds the lock continues. The lock belongs to the operating system, so it is free after its holder was killed.
+    holds the lock continues. The lock is free after its holder was killed. With the URL of a `database`, it is the lock
+    of all hosts.
+
+    Raises:
+        StoreError: the database cannot be used, or this process has lost the lock that it held.
     """
-    lock = _writer_lock(path)
-    if lock.is_locked:
+    if try_to_hold_writer_lock(path, who, database):
         return
-    holder = path.with_suffix(".writer")
+    lock = _locks[path]
+    holder = lock.holder()
+    writer = f" ({holder})" if holder else ""
+    say(f"Another process is writing {path.name}{writer}. Waiting until it has finished.")
+    lock.acquire(who, wait=True)
+
+
+def try_to_hold_writer_lock(path: Path, who: str, database: str | None = None) -> bool:
+    """The same as `hold_writer_lock`, without waiting: return whether this process now holds the lock."""
+    lock = _locks.get(path)
+    if lock and lock.is_locked:
+        lock.check()
+        return True
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        writer = f" ({holder.read_text(encoding='utf-8')})" if holder.exists() else ""
-        say(f"Another process is writing {path.name}{writer}. Waiting until it has finished.")
-        lock.acquire()
-    holder.write_text(f"{who}, process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC", encoding="utf-8")
+    lock = _locks[path] = writer_lock(path, database)
+    return lock.acquire(who, wait=False)
+
+
+def ensure_writer(path: Path) -> None:
+    """Ensure that this process, if it became the writer of the warehouse at `path`, is that still.
+
+    Raises:
+        StoreError: it has lost the lock, so another host may be writing.
+    """
+    if path in _locks:
+        _locks[path].check()
 
 
 def release_writer_lock(path: Path) -> None:
     """Let other processes write the warehouse at `path`; do nothing if this process does not hold the lock."""
     let_go()
-    _writer_lock(path).release(force=True)
-
-
-@cache
-def _writer_lock(path: Path) -> FileLock:
-    """The lock of this process: a second one of the same process would wait for the first."""
-    return FileLock(path.with_suffix(".lock"), thread_local=False)
+    if path in _locks:
+        _locks[path].release()
 
 
 @contextmanager

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pipelines.alerts.channels import ChannelError, Letter, Post
 from pipelines.alerts.masking import sanitize
 from pipelines.alerts.routes import AlertsFile, PagerDutyChannel
@@ -58,13 +56,8 @@ class Outbox:
         Raises:
             sqlite3.Error, OSError: the store or its lock cannot be used.
         """
-        lock = FileLock(f"{self.store.path}.lock")
-        try:
-            self.store.path.parent.mkdir(parents=True, exist_ok=True)
-            with lock.acquire(timeout=wait_seconds):
-                return self._flush(now, time.monotonic)
-        except Timeout:
-            return Flushed(busy=True)
+        with self.store.only_sender(wait_seconds) as is_alone:
+            return self._flush(now, time.monotonic) if is_alone else Flushed(busy=True)
 
     def revive(self, now: datetime) -> tuple[int, int]:
         """Queue dead letters again. Return how many were queued, and how many were withdrawn as no longer needed.

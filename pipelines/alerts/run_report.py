@@ -101,7 +101,7 @@ def report_of_run(instance: dg.DagsterInstance, run_id: str, suites: Suites, set
     days = days_of(run)
     # The history of checks says most. Only what is not in it comes from Dagster's events: dbt's tests, and results that
     # could not be recorded. What the checks of the published file say was found elsewhere, and is reported there.
-    results = CheckHistory(settings.check_history_path).results(run_id)
+    results = CheckHistory(settings.check_history_path, database=settings.database_url).results(run_id)
     findings = [_of_result(result, suites, days, settings) for result in results]
     known = {(finding.asset, finding.check) for finding in findings}
     checks = [event for event in events if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION]

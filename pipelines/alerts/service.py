@@ -74,7 +74,7 @@ class AlertService:
         Raises:
             ConfigError: `alerts.yml` is invalid.
         """
-        return cls(Store(settings.alerts_path), load_alerts(settings.alerts_file), settings)
+        return cls(Store(settings.alerts_path, settings.database_url), load_alerts(settings.alerts_file), settings)
 
     @cached_property
     def zone(self) -> ZoneInfo:

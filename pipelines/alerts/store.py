@@ -1,4 +1,4 @@
-"""Stores incidents, their history and the outbox in one SQLite file, so that incidents and notifications always agree.
+"""Stores incidents, their history and the outbox in one place, so that incidents and notifications always agree.
 
 Belongs here: the tables, and reading and writing them within one transaction.
 Does not belong here: how an incident changes (`incidents.py`), and sending (`outbox.py`).
@@ -8,15 +8,17 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from pipelines.alerts.incidents import Incident
 from pipelines.damage import store_errors
+from pipelines.database import Connection, HostsLock, Records
 
 NoticeState = Literal["queued", "sent", "dead", "withdrawn"]
 
@@ -72,6 +74,16 @@ _NAMES_OF_VERSION_2 = " ".join(
     f"where json_type(body, '$.{old}') is not null;"
     for old, new in _RENAMED.items()
 )
+_PUT = """
+insert into incidents values (?, ?, ?, ?, ?, ?, ?)
+on conflict (id) do update set
+    asset = excluded.asset,
+    "check" = excluded."check",
+    state = excluded.state,
+    opened_at = excluded.opened_at,
+    resolved_at = excluded.resolved_at,
+    body = excluded.body
+"""
 # Longer than sensors look back for runs to report; a watch makes thousands of reports a day.
 REPORTS_KEPT = timedelta(days=7)
 _OPEN = "state <> 'resolved'"
@@ -119,17 +131,76 @@ class Event:
 
 @dataclass(frozen=True)
 class Store:
-    """The SQLite file `path`, which is created on first use."""
+    """The SQLite file `path`, which is created on first use, or the database with this URL."""
 
     path: Path
+    database: str | None = field(default=None, repr=False)
 
     @contextmanager
     def transaction(self) -> Iterator["Transaction"]:
         """Everything in the block takes effect, or nothing does; other writers wait.
 
         Raises:
-            StoreError: the file cannot be used.
+            StoreError: the file or the database cannot be used.
         """
+        opened = self._records.transaction(alone=True) if self._records else self._file()
+        with opened as connection:
+            yield Transaction(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator["Transaction"]:
+        """The same for those who only read: they disturb no writer, and create no file.
+
+        Raises:
+            StoreError: the file or the database cannot be used, or does not exist.
+        """
+        if self._records:
+            with self._records.transaction(alone=False) as connection:
+                yield Transaction(connection)
+        else:
+            read_only = f"{self.path.as_uri()}?mode=ro"
+            with store_errors(self.path), closing(sqlite3.connect(read_only, uri=True)) as connection:
+                yield Transaction(connection)
+
+    @property
+    def exists(self) -> bool:
+        return self.database is not None or self.path.exists()
+
+    @contextmanager
+    def only_sender(self, wait_seconds: float) -> Iterator[bool]:
+        """Whether this process is the only one that sends, for the block; it waits for others at most this long.
+
+        Raises:
+            StoreError, OSError: the lock cannot be used.
+        """
+        if self.database:
+            lock = HostsLock(self.database, "outbox")
+            try:
+                yield lock.acquire(wait_seconds)
+            finally:
+                lock.release()
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file_lock = FileLock(f"{self.path}.lock")
+        try:
+            file_lock.acquire(timeout=wait_seconds)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            file_lock.release()
+
+    @property
+    def _records(self) -> Records | None:
+        if self.database is None:
+            return None
+        return Records(self.database, "kpi_alerts", SCHEMA, _BUSY_SECONDS, self.path, self._file)
+
+    @contextmanager
+    def _file(self) -> Iterator[Connection]:
+        """A transaction in the file, which waits for all others."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with store_errors(self.path), closing(self._open()) as connection:
             connection.execute("pragma journal_mode = wal")
@@ -141,7 +212,7 @@ class Store:
                 connection.executescript(f"begin immediate; {_NAMES_OF_VERSION_2} pragma user_version = 2; commit;")
             connection.execute("begin immediate")
             try:
-                yield Transaction(connection)
+                yield connection
                 connection.execute("commit")
             except BaseException:
                 connection.execute("rollback")
@@ -159,12 +230,14 @@ class Transaction:
         changed: whether an incident or its history was written or deleted.
     """
 
-    connection: sqlite3.Connection
+    connection: Connection
     changed: bool = False
 
     def is_new(self, report_id: str, now: datetime) -> bool:
         """Whether this report is new. From now on, it counts as taken."""
-        added = self.connection.execute("insert or ignore into reports values (?, ?)", (report_id, _text(now)))
+        added = self.connection.execute(
+            "insert into reports values (?, ?) on conflict (report_id) do nothing", (report_id, _text(now))
+        )
         return added.rowcount == 1
 
     def knows(self, report_id: str) -> bool:
@@ -194,13 +267,14 @@ class Transaction:
 
     def unannounced_ends(self) -> list[Incident]:
         """Resolved incidents for whose end a notification is still to be sent."""
-        return self._incidents("where state = 'resolved' and not json_extract(body, '$.ended')")
+        resolved = self._incidents("where state = 'resolved' order by opened_at, id")
+        return [incident for incident in resolved if not incident.ended]
 
     def put(self, incident: Incident) -> None:
         """Write an incident, replacing its earlier version."""
         self.changed = True
         self.connection.execute(
-            "insert or replace into incidents values (?, ?, ?, ?, ?, ?, ?)",
+            _PUT,
             (
                 incident.id,
                 incident.asset,
@@ -236,9 +310,9 @@ class Transaction:
             Whether it is new.
         """
         added = self.connection.execute(
-            "insert or ignore into notices "
+            "insert into notices "
             "(key, channel, threads, content, state, attempts, queued_at, next_try_at, last_error, delivered) "
-            "values (?, ?, ?, ?, 'queued', 0, ?, ?, '', '[]')",
+            "values (?, ?, ?, ?, 'queued', 0, ?, ?, '', '[]') on conflict (key) do nothing",
             (key, channel, json.dumps(list(threads)), json.dumps(content), _text(now), _text(due)),
         )
         return added.rowcount == 1
@@ -284,11 +358,10 @@ class Transaction:
     def notices_about(self, thread: str) -> list[Notice]:
         """The notifications of one thread, including withdrawn ones."""
         rows = self.connection.execute(
-            f"select {_NOTICE} from notices "
-            "where exists (select 1 from json_each(notices.threads) where value = ?) order by notice_id",
-            (thread,),
+            f"select {_NOTICE} from notices where replace(threads, ?, '') <> threads order by notice_id",
+            (json.dumps(thread),),
         )
-        return [_notice(row) for row in rows]
+        return [notice for notice in map(_notice, rows) if thread in notice.threads]
 
     def prune(self, now: datetime, days: int) -> None:
         """Delete what ended, was sent or was taken this long ago. Dead letters stay until somebody handles them."""

@@ -102,7 +102,7 @@ def _checked_and_recorded(
     try:
         history.record(context.run.run_id, _delivered_on(context), checked_at, results)
     except Exception as error:  # any error: publication would not find the results
-        reason = f"the result could not be recorded in {history.path.name}: {_named(error)}"
+        reason = f"the result could not be recorded in {history.place}: {_named(error)}"
         return [failed_with_error(suite, spec, reason) for spec in suite.checks]
     return results
 

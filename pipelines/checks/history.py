@@ -1,4 +1,4 @@
-"""Stores every check result in its own SQLite file, which survives a failed or rebuilt warehouse.
+"""Stores every check result in records of its own, which survive a failed or rebuilt warehouse.
 
 Belongs here: recording and reading results, deleting old ones, and deciding whether a run may publish.
 Does not belong here: executing checks, or deciding which of them a publication needs.
@@ -8,12 +8,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.checks.results import CheckResult
 from pipelines.damage import store_errors
+from pipelines.database import Connection, Records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,16 +67,29 @@ delete from check_results where run_id not in (
     select run_id from check_results group by run_id order by max(result_id) desc limit ?
 )
 """
+_KEEP = """
+insert into kept_results values (?, ?, ?, ?, ?)
+on conflict (stage, "table") do update set
+    content = excluded.content, run_id = excluded.run_id, results = excluded.results
+"""
+_ALL = 2**62  # more runs than there are
 SCHEMA = f"{_TABLE}; {_KEPT}; {_INDEX};"
 _RESULT_FIELDS = [field.name for field in fields(CheckResult)]
 
 
 @dataclass(frozen=True)
 class CheckHistory:
-    """The check results of the newest `kept_runs` runs in the SQLite file `path`, which is created on first use."""
+    """The check results of the newest `kept_runs` runs, in the SQLite file `path`, which is created on first use, or
+    in the database with this URL."""
 
     path: Path
     kept_runs: int = KEPT_RUNS
+    database: str | None = field(default=None, repr=False)
+
+    @property
+    def place(self) -> str:
+        """Where results are recorded, as people name it."""
+        return "the database" if self.database else self.path.name
 
     def record(self, run_id: str, delivered_on: str | None, checked_at: str, results: Sequence[CheckResult]) -> None:
         """Add `results` of run `run_id`, all or none of them. The first results of a run displace those of old runs.
@@ -89,7 +103,7 @@ class CheckHistory:
         names = ["run_id", "delivered_on", "checked_at", *_RESULT_FIELDS]
         columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" for _ in names)
         rows = [(run_id, delivered_on, checked_at, *_to_row(result)) for result in results]
-        with self._connection() as connection:
+        with self._connection(alone=True) as connection:
             if not connection.execute("select 1 from check_results where run_id = ?", (run_id,)).fetchone():
                 connection.execute(_FORGET, (self.kept_runs - 1,))
             connection.executemany(f"insert into check_results ({columns}) values ({marks})", rows)
@@ -106,7 +120,7 @@ class CheckHistory:
                 select max(result_id) from check_results where run_id = ?
                 group by stage, "table", "check", delivered_on
             )
-            order by stage, "table", "check", delivered_on
+            order by stage, "table", "check", delivered_on nulls first
         """
         with self._connection() as connection:
             return [_from_row(row) for row in connection.execute(query, (run_id,))]
@@ -114,11 +128,8 @@ class CheckHistory:
     def keep(self, suite: "Suite", content: str, run_id: str, results: Sequence[CheckResult]) -> None:
         """Store what run `run_id` found in the table of `suite`, whose checks read `content`, for later runs."""
         found = json.dumps([_to_row(result) for result in results])
-        with self._connection() as connection:
-            connection.execute(
-                "insert or replace into kept_results values (?, ?, ?, ?, ?)",
-                (suite.stage, suite.name, content, run_id, found),
-            )
+        with self._connection(alone=True) as connection:
+            connection.execute(_KEEP, (suite.stage, suite.name, content, run_id, found))
 
     def kept(self, suite: "Suite", content: str) -> list[CheckResult] | None:
         """What an earlier run found in the table of `suite`, if its checks read `content`; each result names it."""
@@ -163,7 +174,8 @@ class CheckHistory:
         """
         import pandas as pd  # only publication needs it
 
-        columns = ", ".join(f'"{name}"' for name in ["run_id", "delivered_on", "checked_at", *_RESULT_FIELDS])
+        names = ["run_id", "delivered_on", "checked_at", *_RESULT_FIELDS]
+        columns = ", ".join(f'"{name}"' for name in names)
         query = f"""
             select {columns} from check_results
             where run_id in (
@@ -172,14 +184,25 @@ class CheckHistory:
             order by result_id
         """
         with self._connection() as connection:
-            frame = pd.read_sql_query(query, connection, params=(-1 if last_runs is None else last_runs,))
+            rows = connection.execute(query, (_ALL if last_runs is None else last_runs,)).fetchall()
+        frame = pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
         texts = dict.fromkeys(
             ["delivered_on", "column", "error", "checked_in_run"], "string"
         )  # even if no row has a value
         return frame.astype({"passed": "bool", "unexpected_count": "Int64", "element_count": "Int64", **texts})
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self, *, alone: bool = False) -> Iterator[Connection]:
+        """A transaction in the file or the database. In the database, those who are `alone` wait for each other."""
+        opened = self._file()
+        if self.database:
+            records = Records(self.database, "kpi_checks", SCHEMA, _BUSY_SECONDS, self.path, self._file)
+            opened = records.transaction(alone=alone)
+        with opened as connection:
+            yield connection
+
+    @contextmanager
+    def _file(self) -> Iterator[Connection]:
         """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with store_errors(self.path), closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:

@@ -97,7 +97,7 @@ def docs(
 
     with errors_in_words():
         settings = get_settings()
-        hold_writer_lock(settings.warehouse_path, "`kpi docs`", errors.print)
+        hold_writer_lock(settings.warehouse_path, "`kpi docs`", errors.print, settings.database_url)
         page = build_model_docs(settings, enabled_sources(settings))
         release_writer_lock(settings.warehouse_path)
         console.print(f"Built: {page}", markup=False, soft_wrap=True)
@@ -138,7 +138,7 @@ def dbt(context: typer.Context) -> None:
         _, *arguments = dbt_command(
             context.args or ["--help"], assemble_project(settings), dbt_variables(settings, sources)
         )
-        hold_writer_lock(settings.warehouse_path, "`kpi dbt`", errors.print)
+        hold_writer_lock(settings.warehouse_path, "`kpi dbt`", errors.print, settings.database_url)
         ended = invoke(arguments, dbt_environment(settings, as_of_date(settings, sources)))
     if ended.error:  # dbt could not do what was asked, which is 2 in dbt as well
         errors.print(ended.error, markup=False)

@@ -88,7 +88,7 @@ class Standing:
     store: DeliveryStore = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "store", DeliveryStore(self.settings.deliveries_path))
+        object.__setattr__(self, "store", DeliveryStore(self.settings.deliveries_path, self.settings.database_url))
 
     @cached_property
     def deliveries(self) -> list[Delivery]:

@@ -1,4 +1,4 @@
-"""Stores what checks and people said about each delivery, in a SQLite file that survives a rebuilt warehouse.
+"""Stores what checks and people said about each delivery, in records of its own that survive a rebuilt warehouse.
 
 Belongs here: the newest verdict of each delivery and stage, and every acceptance.
 Does not belong here: what follows from them (`standing.py`).
@@ -8,12 +8,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
 from pipelines.damage import store_errors
+from pipelines.database import Connection, Records
 
 Stage = Literal["raw", "staging"]
 
@@ -42,6 +43,15 @@ create table if not exists acceptances (
     reason text not null,
     accepted_at text not null
 );
+"""
+_RECORD = """
+insert into verdicts values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (source, table_name, delivered_on, stage) do update set
+    landing = excluded.landing,
+    loaded_at = excluded.loaded_at,
+    problems = excluded.problems,
+    run_id = excluded.run_id,
+    judged_at = excluded.judged_at
 """
 
 
@@ -97,13 +107,14 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class DeliveryStore:
-    """The record in the SQLite file `path`, which is created on the first write."""
+    """The record in the SQLite file `path`, which is created on the first write, or in the database with this URL."""
 
     path: Path
+    database: str | None = field(default=None, repr=False)
 
     def verdicts(self) -> list[Verdict]:
         """The newest verdict of each delivery and stage."""
-        if not self.path.exists():
+        if not self._exists:
             return []
         with self._connection() as connection:
             rows = connection.execute(
@@ -143,12 +154,12 @@ class DeliveryStore:
         ]
         if not rows:
             return
-        with self._connection() as connection:
-            connection.executemany("insert or replace into verdicts values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        with self._connection(alone=True) as connection:
+            connection.executemany(_RECORD, rows)
 
     def forget(self, source: str, table: str, days: Iterable[date], stage: Stage) -> None:
         """Delete the verdicts on these deliveries at `stage`, so that they are judged again."""
-        with self._connection() as connection:
+        with self._connection(alone=True) as connection:
             connection.executemany(
                 "delete from verdicts where source = ? and table_name = ? and delivered_on = ? and stage = ?",
                 [(source, table, str(day), stage) for day in days],
@@ -156,7 +167,7 @@ class DeliveryStore:
 
     def acceptances(self) -> dict[tuple[str, str, date], Acceptance]:
         """The newest acceptance of each delivery, by (source, table, delivery day)."""
-        if not self.path.exists():
+        if not self._exists:
             return {}
         with self._connection() as connection:
             rows = connection.execute(
@@ -188,8 +199,22 @@ class DeliveryStore:
                 ),
             )
 
+    @property
+    def _exists(self) -> bool:
+        return self.database is not None or self.path.exists()
+
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self, *, alone: bool = False) -> Iterator[Connection]:
+        """A transaction in the file or the database. In the database, those who are `alone` wait for each other."""
+        opened = self._file()
+        if self.database:
+            records = Records(self.database, "kpi_deliveries", SCHEMA, _BUSY_SECONDS, self.path, self._file)
+            opened = records.transaction(alone=alone)
+        with opened as connection:
+            yield connection
+
+    @contextmanager
+    def _file(self) -> Iterator[Connection]:
         """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with store_errors(self.path), closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:

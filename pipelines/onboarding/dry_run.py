@@ -115,7 +115,7 @@ def _copy_of(settings: Settings) -> Iterator[Path]:
         (copy / "raw").mkdir(exist_ok=True)
         (copy / "published").symlink_to(settings.published_dir.absolute())  # checks compare with what is published
         if settings.warehouse_path.exists():
-            hold_writer_lock(settings.warehouse_path, "a dry run", print)
+            hold_writer_lock(settings.warehouse_path, "a dry run", print, settings.database_url)
             try:
                 shutil.copyfile(settings.warehouse_path, copy / settings.warehouse_path.name)
             finally:

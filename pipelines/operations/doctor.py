@@ -15,18 +15,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 
 from pipelines.alerts.routes import load_alerts
 from pipelines.checks.suites import load_suites
 from pipelines.config_files import ConfigError
-from pipelines.damage import REPAIR
+from pipelines.damage import REPAIR, StoreError
+from pipelines.database import SCHEMAS, state_of
 from pipelines.formatting import counted
 from pipelines.holidays import public_holidays
 from pipelines.operations.repair import Topic, damages, leftovers
@@ -36,6 +35,7 @@ from pipelines.runs.processes import is_alive, listener
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import Source, enabled_sources
 from pipelines.transform.project import DBT
+from pipelines.writer_lock import writer_of
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -86,7 +86,7 @@ def examine(load: Callable[[], Settings], now: datetime) -> Diagnosis:
         return Diagnosis((*found, Found("fail", "settings", str(error), remedy)), is_misconfigured=True)
     configured = [*_configuration(settings)]
     found += configured
-    for look in (_disk, _permissions, _ports, _lock, _leftovers, _damaged):
+    for look in (_disk, _permissions, _ports, _database, _lock, _leftovers, _damaged):
         found += look(settings)
     found += _clock(settings, now)
     return Diagnosis(tuple(found), is_misconfigured=any(item.level == "fail" for item in configured))
@@ -135,6 +135,10 @@ def _configuration(settings: Settings) -> Iterator[Found]:
     )
     if settings.holiday_country:
         yield _loaded("holidays", lambda: f"{len(public_holidays(settings))} days of {settings.holiday_country}")
+    try:
+        _ = settings.database_url
+    except ConfigError as error:
+        yield Found("fail", "database", str(error), "Correct what the message names")
     yield _loaded("events", lambda: counted(len(load_events(settings.events_file)), "event"))
     yield _loaded("alerts", lambda: f"channels {', '.join(load_alerts(settings.alerts_file).channels)}")
     try:
@@ -233,13 +237,46 @@ def _ports(settings: Settings) -> Iterator[Found]:
             yield Found("warn", topic, f"port {port} is taken by {holder.name}", elsewhere)
 
 
+def _database(settings: Settings) -> Iterator[Found]:
+    """Whether the database can be used that several hosts share, and what is not in it."""
+    try:
+        url = settings.database_url
+        state = state_of(url) if url else None
+    except ConfigError:  # `_configuration` reports this
+        return
+    except StoreError as error:
+        yield Found("fail", "database", str(error), "Correct what the message names, then examine again: kpi doctor")
+        return
+    if state is None:
+        return
+    if state.is_standby:
+        remedy = "Name the primary in the URL, which can be written"
+        yield Found("fail", "database", f"{state.place} is a standby, which cannot be written", remedy)
+        return
+    yield Found("ok", "database", f"{state.place}, PostgreSQL {state.version}")
+    for schema, file in SCHEMAS.items():
+        origin = state.origins.get(schema)
+        if origin and origin.copied_from is None and (settings.data_dir / file).exists():
+            yield Found(
+                "warn",
+                "database",
+                f"{settings.data_dir / file} is not used: {schema} in the database was empty when {origin.host} began "
+                f"it at {origin.at}",
+                "Move the file away. If its records must not be lost, stop everything, have the schema dropped (drop "
+                f"schema {schema} cascade), and type any command here: it copies the file",
+            )
+
+
 def _lock(settings: Settings) -> Iterator[Found]:
     lock = settings.warehouse_path.with_suffix(".lock")
-    if not lock.exists() or _is_free(lock):
+    try:
+        writer = writer_of(settings.warehouse_path, settings.database_url)
+    except (ConfigError, StoreError):  # `_configuration` or `_database` reports this
+        yield Found("warn", "writer", "whether a process is writing the warehouse is unknown", "Repair the database")
+        return
+    if writer is None:
         yield Found("ok", "writer", "no process is writing the warehouse")
         return
-    said_by = settings.warehouse_path.with_suffix(".writer")
-    writer = said_by.read_text(encoding="utf-8", errors="replace") if said_by.exists() else "an unknown process"
     named = next((part for part in writer.split(", ") if part.startswith("process ")), "")
     process = int(named.removeprefix("process ")) if named.removeprefix("process ").isdigit() else None
     if process is not None and not is_alive(process):
@@ -253,20 +290,13 @@ def _lock(settings: Settings) -> Iterator[Found]:
         yield Found("ok", "writer", f"the warehouse is being written by {writer}")
 
 
-def _is_free(lock: Path) -> bool:
-    try:
-        with FileLock(lock, timeout=0):
-            return True
-    except Timeout:
-        return False
-    except OSError:  # `_permissions` reports this
-        return True
-
-
 def _leftovers(settings: Settings) -> Iterator[Found]:
     """Leftovers of killed processes. What a process is still writing is no leftover."""
-    lock = settings.warehouse_path.with_suffix(".lock")
-    if lock.exists() and not _is_free(lock):
+    try:
+        is_written = writer_of(settings.warehouse_path, settings.database_url) is not None
+    except (ConfigError, StoreError):
+        is_written = True  # as far as we know
+    if is_written:
         yield Found("ok", "leftovers", "not checked while the warehouse is being written")
         return
     if left := leftovers(settings):
@@ -317,10 +347,14 @@ def _set_aside_said(settings: Settings) -> str:
     return f"; delete {folder} when you no longer need it" if folder.exists() else ""
 
 
+def _records_in_files(settings: Settings) -> str:
+    return "Dagster's" if settings.database_env else "alerts, checks, deliveries and Dagster's"
+
+
 _WELL: dict[Topic, Callable[[Settings], str]] = {
     "published": _published_said,
     "warehouse": _warehouse_said,
-    "records": lambda settings: f"alerts, checks, deliveries and Dagster's can be read{_set_aside_said(settings)}",
+    "records": lambda settings: f"{_records_in_files(settings)} can be read{_set_aside_said(settings)}",
     "raw": lambda _: "every raw file can be read",
 }
 

@@ -42,7 +42,7 @@ from pipelines.quarantine import rows
 from pipelines.settings import Settings
 from pipelines.sources import Source, each_table, enabled_sources
 from pipelines.tables import day_of, raw_days, raw_file
-from pipelines.warehouse import reader
+from pipelines.warehouse import reader, release_writer_lock, try_to_hold_writer_lock
 
 # Of Dagster's files, the tables without which it or this pipeline stops.
 _RUNS = dict.fromkeys(("runs", "run_tags", "daemon_heartbeats"), frozenset[str]())
@@ -81,6 +81,7 @@ def repair(settings: Settings, sources: Sequence[Source], day: date, say: Callab
 
     Raises:
         CannotRepairError: a process is writing the warehouse.
+        StoreError: the database, which knows whether one is, cannot be used.
         OSError: a file cannot be moved.
     """
     with _alone(settings):
@@ -150,18 +151,14 @@ def damages(settings: Settings, sources: Sequence[Source]) -> Iterator[Damage]:
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    lock = FileLock(settings.warehouse_path.with_suffix(".lock"))
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    if not try_to_hold_writer_lock(settings.warehouse_path, f"`{REPAIR}`", settings.database_url):
         raise CannotRepairError(
             f"Another process is writing {settings.warehouse_path.name}. Repair when it has finished: {REPAIR}."
-        ) from None
+        )
     try:
         yield
     finally:
-        lock.release()
+        release_writer_lock(settings.warehouse_path)
 
 
 def _set_aside(path: Path, settings: Settings, then: str, day: date) -> str:
@@ -315,7 +312,7 @@ class _Record:
     then: str
 
 
-def _all_records(settings: Settings, *, with_logs_of_runs: bool) -> Iterator[_Record]:
+def _own_records(settings: Settings) -> Iterator[_Record]:
     history = tables_of(checks.SCHEMA)
     history["check_results"] -= frozenset(checks.ADDED)
     yield _Record(
@@ -342,6 +339,9 @@ def _all_records(settings: Settings, *, with_logs_of_runs: bool) -> Iterator[_Re
         "which rows in quarantine were dismissed, and since when they are there",
         "The next run finds the rows again; dismiss again what does not matter: kpi quarantine dismiss.",
     )
+
+
+def _dagsters_records(settings: Settings, *, with_logs_of_runs: bool) -> Iterator[_Record]:
     history_dir = settings.dagster_home / "history"
     yield _Record(history_dir / "runs.db", _RUNS, "Dagster's list of runs", f"{_RESTART}.")
     yield _Record(
@@ -356,8 +356,12 @@ def _all_records(settings: Settings, *, with_logs_of_runs: bool) -> Iterator[_Re
 
 
 def _records(settings: Settings, *, thoroughly: bool) -> Iterator[Damage]:
-    """The SQLite files of alerts, checks, deliveries, quarantine and Dagster."""
-    for record in _all_records(settings, with_logs_of_runs=thoroughly):
+    """The SQLite files of alerts, checks, deliveries, quarantine and Dagster.
+
+    With a database, our own are those from before, which a run does not need.
+    """
+    own = () if settings.database_env and not thoroughly else _own_records(settings)
+    for record in (*own, *_dagsters_records(settings, with_logs_of_runs=thoroughly)):
         if not record.path.exists():
             continue
         try:

@@ -8,18 +8,15 @@ immediately.
 """
 
 import re
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from textwrap import shorten
 
 from pipelines.alerts.incidents import RANK, Incident
 from pipelines.alerts.routes import Watch, load_alerts
-from pipelines.alerts.store import Transaction
-from pipelines.damage import StoreError, store_errors
+from pipelines.alerts.store import Store
+from pipelines.damage import StoreError
 from pipelines.deliveries import Delivery, Standing
 from pipelines.operations.due import Due, due_deliveries, has_ended, is_awaited, local, newest_day, run_is_expected
 from pipelines.partitions import days_in_words
@@ -443,15 +440,12 @@ def started_daily(facts: Facts) -> Line:
 
 def _open_incidents(settings: Settings) -> list[Incident]:
     """The open incidents, the worst first, read without disturbing writers."""
-    if not settings.alerts_path.exists():
+    store = Store(settings.alerts_path, settings.database_url)
+    if not store.exists:
         return []
-    with store_errors(settings.alerts_path), closing(_read_only(settings.alerts_path)) as connection:
-        found = Transaction(connection).incidents()
+    with store.reading() as transaction:
+        found = transaction.incidents()
     return sorted(found, key=lambda incident: -RANK[incident.severity])
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
 
 
 def cause(incident: Incident) -> str:

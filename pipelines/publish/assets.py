@@ -13,6 +13,7 @@ import dagster as dg
 
 from pipelines.checks.history import CheckHistory
 from pipelines.config_files import ConfigError
+from pipelines.damage import StoreError
 from pipelines.deliveries.proof import unproven_deliveries
 from pipelines.deliveries.standing import Standing
 from pipelines.disk import disk_problems_as_failures
@@ -110,7 +111,7 @@ def published_asset(
                     basis=based_on,
                     marking=marking,
                 )
-        except AuditError as error:
+        except (AuditError, StoreError) as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
         metadata = publication_metadata(publication, counts, settings.published_dir)
         return dg.MaterializeResult(metadata={"pages": dg.MetadataValue.url(settings.pages_url), **metadata})

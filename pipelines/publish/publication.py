@@ -30,7 +30,7 @@ from pipelines.publish.restatements import build_restatements
 from pipelines.publish.versions import CANDIDATE, MANIFEST, point_to, prune, sweep
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
-from pipelines.warehouse import attach_read_only, new_file, reader
+from pipelines.warehouse import attach_read_only, ensure_writer, new_file, reader
 
 SCORECARD = "kpi_scorecard__monthly"
 
@@ -119,6 +119,7 @@ def publish(
 
     Raises:
         AuditError: the candidate differs from the warehouse; the previous publication stays.
+        StoreError: this process has lost the writer lock; the previous publication stays.
     """
     tables = sorted(mart_tables)
     sweep(published_dir)
@@ -135,6 +136,7 @@ def publish(
         audit(aside, contents)
         write_manifest(asdict(publication), contents, aside)
         (aside / CANDIDATE).touch()  # until a link leads there
+        ensure_writer(warehouse_path)
         aside.rename(candidate_dir)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

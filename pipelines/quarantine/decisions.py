@@ -37,7 +37,7 @@ class Quarantine:
         """The quarantine of an installation."""
         return cls(
             QuarantinedFiles(settings.quarantine_dir / "files", settings.landing_dir),
-            QuarantinedRows(settings.quarantine_dir / "rows.sqlite"),
+            QuarantinedRows(settings.quarantine_dir / "rows.sqlite", settings.database_url),
         )
 
     def counts(self) -> tuple[int, int]:

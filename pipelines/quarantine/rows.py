@@ -1,7 +1,7 @@
 """Stores delivered rows that could not be read, for longer than their delivery lasts.
 
 Belongs here: the store, which holds the rows in quarantine, since when they are there, and what people decided about
-them. It is a separate SQLite file, which survives a rebuilt warehouse.
+them. These are records of its own, which survive a rebuilt warehouse.
 Does not belong here: where the rows are found (`pipelines/quarantine/decisions.py`).
 """
 
@@ -9,11 +9,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
 from pipelines.damage import store_errors
+from pipelines.database import Connection, Records
 
 State = Literal["open", "resolved", "dismissed"]
 
@@ -49,7 +50,7 @@ class QuarantinedRow:
     note: str = ""
 
 
-_NAMES = [field.name for field in fields(QuarantinedRow)]
+_NAMES = [one.name for one in fields(QuarantinedRow)]
 SCHEMA = f"""
 create table if not exists quarantined_rows (
     {", ".join(name + (" integer" if name == "row_number" else " text") + " not null" for name in _NAMES)},
@@ -60,9 +61,10 @@ create table if not exists quarantined_rows (
 
 @dataclass(frozen=True)
 class QuarantinedRows:
-    """The store in the SQLite file `path`, which is created on first use."""
+    """The store in the SQLite file `path`, which is created on first use, or in the database with this URL."""
 
     path: Path
+    database: str | None = field(default=None, repr=False)
 
     def update(self, found: Iterable[QuarantinedRow], now: str) -> None:
         """Bring the store up to date with what is in quarantine now.
@@ -101,20 +103,34 @@ class QuarantinedRows:
 
     def purge(self, rows: Iterable[QuarantinedRow]) -> None:
         """Delete these rows and their contents."""
-        with self._connection() as connection:
+        with self._connection(alone=True) as connection:
             connection.executemany("delete from quarantined_rows where id = ?", [(row.id,) for row in rows])
-        with self._connection() as connection:
-            connection.execute("pragma wal_checkpoint(truncate)")
+        if not self.database:
+            with self._file() as connection:
+                connection.execute("pragma wal_checkpoint(truncate)")
 
     def _write(self, rows: Iterable[QuarantinedRow]) -> None:
         marks = ", ".join("?" for _ in _NAMES)
-        with self._connection() as connection:
+        new = ", ".join(f"{name} = excluded.{name}" for name in _NAMES)
+        with self._connection(alone=True) as connection:
             connection.executemany(
-                f"insert or replace into quarantined_rows ({', '.join(_NAMES)}) values ({marks})", map(_to_row, rows)
+                f"insert into quarantined_rows ({', '.join(_NAMES)}) values ({marks}) "
+                f"on conflict (id) do update set {new}",
+                map(_to_row, rows),
             )
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self, *, alone: bool = False) -> Iterator[Connection]:
+        """A transaction in the file or the database. In the database, those who are `alone` wait for each other."""
+        opened = self._file()
+        if self.database:
+            records = Records(self.database, "kpi_quarantine", SCHEMA, _BUSY_SECONDS, self.path, self._file)
+            opened = records.transaction(alone=alone)
+        with opened as connection:
+            yield connection
+
+    @contextmanager
+    def _file(self) -> Iterator[Connection]:
         """A connection that waits for other writers, commits if the block succeeds, and is always closed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with store_errors(self.path), closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:

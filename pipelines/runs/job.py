@@ -224,7 +224,7 @@ def _execute(planned: Plan, console: Console, full_refresh: bool, standing: list
         for run_days in planned.runs:
             title = str(Plan([run_days], planned.is_first_load, planned.goes_on))
             say = partial(console.print, markup=False)
-            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", say)
+            hold_writer_lock(settings.warehouse_path, f"`kpi run`, {title}", say, settings.database_url)
             ready_for_a_run(settings, say)
             sweep(settings.published_dir)
             leftovers.sweep(leftovers.copies_in(settings.data_dir))

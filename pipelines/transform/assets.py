@@ -147,8 +147,10 @@ def model_assets(
 
     def lock(context: dg.AssetExecutionContext) -> None:
         """Hold the lock until the run ends: the run must publish the same data that its checks have seen."""
-        hold_writer_lock(settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning)
         try:
+            hold_writer_lock(
+                settings.warehouse_path, f"run {context.run.run_id[:8]}", context.log.warning, settings.database_url
+            )
             make_ready(context.log.warning)
         except DamagedError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
@@ -230,7 +232,7 @@ def staged_without_rejected(
         The deliveries that are left out.
     """
     leaving_out = [source for source in sources if source.rejected == "leave_out"]
-    store = DeliveryStore(settings.deliveries_path)
+    store = DeliveryStore(settings.deliveries_path, settings.database_url)
     for source, name, _ in each_table(leaving_out):  # a day that is run again is also read again
         store.forget(source.name, name, days_of_run(run.tags), "staging")
     before = Standing(settings, sources).left_out

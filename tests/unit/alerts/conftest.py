@@ -38,6 +38,7 @@ class World:
     said: dict[str, Any] = field(default_factory=lambda: ONE_FILE)
     now: datetime = MONDAY
     reports: int = 0
+    database_env: str | None = None
 
     @property
     def settings(self) -> Settings:
@@ -47,11 +48,13 @@ class World:
             time_zone="Europe/Warsaw",
             reporting_currency="EUR",
             data_dir=self.folder,
+            database_env=self.database_env,
         )
 
     @property
     def service(self) -> AlertService:
-        return AlertService(Store(self.settings.alerts_path), AlertsFile.model_validate(self.said), self.settings)
+        store = Store(self.settings.alerts_path, self.settings.database_url)
+        return AlertService(store, AlertsFile.model_validate(self.said), self.settings)
 
     def later(self, **duration: float) -> None:
         self.now += timedelta(**duration)
@@ -102,9 +105,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, database: str | None) -> World:
     """An installation with one channel, `people`, which receives all critical and warning incidents."""
-    return World(tmp_path)
+    return World(tmp_path, database_env="KPI_DATABASE" if database else None)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 from pipelines.alerts.reports import Report
 from tests.unit.alerts.conftest import ONE_FILE, World, finding
 
+RECORDS_IN_BOTH = True
+
 
 def routed(*routes: dict[str, Any], **more: Any) -> dict[str, Any]:
     """`alerts.yml` with the channels people, phone and desk, which are files, and a keeper that resembles PagerDuty."""

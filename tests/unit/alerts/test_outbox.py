@@ -18,6 +18,9 @@ from pipelines.settings import Settings
 from tests.conftest import PROJECT_DIR
 from tests.unit.alerts.conftest import ONE_FILE, World, finding
 
+RECORDS_IN_BOTH = True
+FILES_ONLY = pytest.mark.parametrize("database", [None], indirect=True)
+
 
 def break_channel(world: World, name: str = "people") -> Path:
     """Put a folder in the place of the channel's file."""
@@ -33,6 +36,7 @@ def installed(world: World, **alerts: object) -> Settings:
     return world.settings.model_copy(update={"alerts": path})
 
 
+@FILES_ONLY
 def test_waits_double_and_are_bounded_and_then_it_is_a_dead_letter(world: World) -> None:
     break_channel(world)
     world.fails()  # tries immediately
@@ -127,7 +131,8 @@ class DiesAfterSending(outbox.Post):
         super().send(*arguments)
         os._exit(9)
 outbox.Post = DiesAfterSending
-outbox.Outbox(Store(folder / "alerts.sqlite"), AlertsFile.model_validate(said), folder).flush(now)
+store = Store(folder / "alerts.sqlite", os.environ.get("KPI_DATABASE"))
+outbox.Outbox(store, AlertsFile.model_validate(said), folder).flush(now)
 """
 
 
@@ -156,7 +161,7 @@ def test_a_crash_at_the_last_attempt_is_a_dead_letter(world: World) -> None:
     assert world.flush() == Flushed(dead=1)
 
 
-FLUSH = CRASH[: CRASH.index("class")] + CRASH[CRASH.index("outbox.Outbox") :].replace(
+FLUSH = CRASH[: CRASH.index("class")] + CRASH[CRASH.index("store =") :].replace(
     ".flush(now)", ".flush(now, wait_seconds=60)"
 )
 
@@ -171,6 +176,7 @@ def test_two_processes_send_each_notice_once(world: World) -> None:
     assert len(keys) == len(set(keys)) == 20
 
 
+@FILES_ONLY
 def test_who_finds_another_sending_does_nothing(world: World) -> None:
     from filelock import FileLock
 
@@ -196,6 +202,7 @@ def test_a_report_and_its_notices_are_taken_together_or_not_at_all(
     assert world.service.ingest(Report("run", world.now, (finding(),)), world.now).notified == 1
 
 
+@FILES_ONLY
 def test_a_store_that_cannot_be_used_raises_nothing_and_is_logged(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +229,7 @@ def test_a_store_that_cannot_be_used_raises_nothing_and_is_logged(
     ]
 
 
+@FILES_ONLY
 def test_a_folder_that_cannot_be_written_raises_nothing(world: World) -> None:
     settings = installed(world)
     blocked = settings.model_copy(update={"data_dir": world.folder / "alerts.yml" / "below"})
@@ -229,6 +237,7 @@ def test_a_folder_that_cannot_be_written_raises_nothing(world: World) -> None:
     assert tick_safely(blocked, world.now) is None
 
 
+@FILES_ONLY
 def test_settings_that_cannot_be_read_raise_nothing_and_the_report_can_be_passed_again(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -241,6 +250,7 @@ def test_settings_that_cannot_be_read_raise_nothing_and_the_report_can_be_passed
     assert tick_safely(settings, world.now) == Flushed(sent=1)
 
 
+@FILES_ONLY
 def test_tending_says_what_failed(world: World, caplog: pytest.LogCaptureFixture) -> None:
     settings = installed(world)
     break_channel(world)
@@ -249,6 +259,7 @@ def test_tending_says_what_failed(world: World, caplog: pytest.LogCaptureFixture
     assert "not delivered over people: people.jsonl cannot be written" in caplog.text
 
 
+@FILES_ONLY
 def test_a_store_of_version_1_keeps_what_people_know(world: World) -> None:
     world.fails()
     renamed = {"notified": "told", "worst_notified": "worst_told"}

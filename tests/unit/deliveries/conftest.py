@@ -71,7 +71,7 @@ class Shop:
 
 
 @pytest.fixture
-def open_shop(tmp_path: Path) -> Callable[..., Shop]:
+def open_shop(tmp_path: Path, database: str | None) -> Callable[..., Shop]:
     """A shop. `table` and `source` are keys of its YAML."""
 
     def opened(table: dict[str, Any] | None = None, **source: Any) -> Shop:
@@ -91,6 +91,7 @@ def open_shop(tmp_path: Path) -> Callable[..., Shop]:
             reporting_currency="EUR",
             data_dir=tmp_path,
             company_dir=tmp_path / "company",
+            database_env="KPI_DATABASE" if database else None,
         )
         described = {
             "name": "shop",

@@ -1,6 +1,7 @@
 """What `kpi doctor` finds in sound and in faulty installations."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,12 +17,15 @@ import pytest
 from filelock import FileLock
 
 from pipelines.config_files import ConfigError
+from pipelines.deliveries.store import DeliveryStore
 from pipelines.leftovers import PLAN, temporary_file, temporary_folder
 from pipelines.operations import doctor
 from pipelines.operations.doctor import Diagnosis, Found, examine
 from pipelines.runs.processes import Listener
 from pipelines.settings import PROJECT_DIR, Settings, load_settings
+from pipelines.warehouse import hold_writer_lock, release_writer_lock
 from tests.conftest import Installation
+from tests.unit.conftest import DATABASE_ENV
 
 NOW = datetime(2026, 1, 9, 11, 0, tzinfo=UTC)
 BUILT = Path("publications/20260109T104100Z-aaaa")
@@ -191,6 +195,56 @@ def test_a_lock_that_outlived_its_process_is_named(used: Settings) -> None:
     with FileLock(used.warehouse_path.with_suffix(".lock")):
         found = the_only_wrong(used)
     assert found.said.startswith(f"the warehouse is locked by `kpi run`, process {gone.pid}")
+
+
+def with_database(settings: Settings) -> Settings:
+    return settings.model_copy(update={"database_env": DATABASE_ENV})
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_database_and_who_writes_are_named(used: Settings, database: str) -> None:
+    settings = with_database(used)
+    said = {found.topic: found.said for found in diagnosed(settings).found}
+    assert re.fullmatch(r"the database postgres at 127\.0\.0\.1:\d+, PostgreSQL \d+.*", said["database"])
+    assert said["writer"] == "no process is writing the warehouse"
+    hold_writer_lock(settings.warehouse_path, "`kpi run`", print, database)
+    try:
+        said = {found.topic: found.said for found in diagnosed(settings).found}
+        assert wrong(settings) == []
+    finally:
+        release_writer_lock(settings.warehouse_path)
+    who = f"the warehouse is being written by `kpi run`, process {os.getpid()} on {socket.gethostname()}, since "
+    assert said["writer"].startswith(who)
+    assert said["leftovers"] == "not checked while the warehouse is being written"
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_file_that_nobody_copied_into_the_database_is_named(used: Settings, database: str) -> None:
+    settings = with_database(used)
+    DeliveryStore(settings.data_dir / "elsewhere.sqlite", database).verdicts()
+    assert wrong(settings) == []
+    DeliveryStore(settings.deliveries_path).forget("shop", "orders", [], "raw")
+    found = the_only_wrong(settings)
+    assert (found.level, found.topic) == ("warn", "database")
+    assert found.said.startswith(f"{settings.deliveries_path} is not used: kpi_deliveries in the database was empty")
+    assert "drop schema kpi_deliveries cascade" in found.remedy
+
+
+def test_a_database_that_cannot_be_reached_is_a_failure(used: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = with_database(used)
+    monkeypatch.delenv(DATABASE_ENV, raising=False)
+    found = {found.topic: found for found in wrong(settings)}
+    assert found["database"].said.startswith(f"database_env: the environment variable {DATABASE_ENV} is not set")
+    assert diagnosed(settings).is_misconfigured
+    with listening() as port:
+        pass
+    monkeypatch.setenv(DATABASE_ENV, f"postgresql://kpi:secret@127.0.0.1:{port}/kpi")
+    fresh = with_database(used)
+    found = {found.topic: found for found in wrong(fresh)}
+    assert found.keys() == {"database", "writer"}
+    assert found["database"].level == "fail"
+    assert found["database"].said.startswith(f"The database kpi at 127.0.0.1:{port} cannot be reached")
+    assert "secret" not in str(found)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from pipelines.cli.printing.versions import print_versions
+from pipelines.damage import StoreError
 from pipelines.publish import publication as publishing
 from pipelines.publish.publication import AuditError, Publication, publish
 from pipelines.publish.versions import (
@@ -24,7 +25,8 @@ from pipelines.publish.versions import (
     what_stays,
 )
 from pipelines.transform.descriptions import Description
-from pipelines.warehouse import NotPublishedError, published
+from pipelines.warehouse import NotPublishedError, hold_writer_lock, published, release_writer_lock
+from tests.integration.postgres import Postgres
 
 DESCRIPTION = Description("The shop's numbers.", {"n": "A number; what isn't one is left out.", "gone": "No column."})
 CHECKS = pd.DataFrame({"run_id": ["r"], "passed": [True]})
@@ -200,6 +202,22 @@ def test_the_newest_publications_are_kept(warehouse: Warehouse) -> None:
         warehouse.publish(name, keep=2)
     folder = warehouse.published_dir.with_name("publications")
     assert sorted(entry.name for entry in folder.iterdir()) == ["c", "d"]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_writer_that_has_lost_its_lock_publishes_nothing(
+    warehouse: Warehouse, database: str, postgres: Postgres
+) -> None:
+    hold_writer_lock(warehouse.path, "a run", print, database)
+    try:
+        warehouse.publish("one")
+        postgres.execute("postgres", "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
+        with pytest.raises(StoreError, match="Nothing was published"):
+            warehouse.publish("two")
+    finally:
+        release_writer_lock(warehouse.path)
+    assert [folder.name for folder in warehouse.published_dir.with_name("publications").iterdir()] == ["one"]
+    assert warehouse.published_dir.resolve().name == "one"
 
 
 def test_what_a_blocked_run_leaves_is_the_previous_publication_or_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
