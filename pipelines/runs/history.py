@@ -9,6 +9,7 @@ them.
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.damage import store_errors
+from pipelines.database import connected, errors_in_words
 from pipelines.partitions import days_of_run
 
 JOB, SCHEDULE = "daily", "daily_schedule"  # their names in `definitions.py`
@@ -106,11 +108,20 @@ class DagsterHistory:
         return next((status == "RUNNING" for status in of_the_schedule), None)
 
     def _rows(self, name: str, query: str, *values: object) -> list[tuple[Any, ...]]:
+        if self.database:
+            return _shared_rows(self.database, query, values)
         path = self.home / name
         if not path.exists() or not path.stat().st_size:  # Dagster makes the tables of an empty file
             return []
         with store_errors(path), closing(_read_only(path)) as connection:
             return connection.execute(query, values).fetchall()
+
+
+def _shared_rows(database: str, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    with errors_in_words(database), connected(database) as connection:
+        if connection.execute("select to_regclass('runs'), to_regclass('instigators')").fetchone() == (None, None):
+            return []
+        return connection.execute(query.replace("?", "%s").encode(), values).fetchall()
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
