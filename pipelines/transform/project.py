@@ -9,9 +9,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+
+from filelock import FileLock
 
 from pipelines.config_files import ConfigError, read_text
 from pipelines.deliveries import complete_through
@@ -46,7 +49,8 @@ def assemble_project(settings: Settings) -> Path:
     for name, part in parts.items():
         link = project_dir / name
         if part.exists() and not link.is_symlink():
-            link.symlink_to(part)
+            with suppress(FileExistsError):  # another process has just made it
+                link.symlink_to(part)
     described = {
         path.stem for folder in (SHIPPED_DIR, settings.company_dir / "sources") for path in folder.glob("*.yml")
     }
@@ -155,10 +159,25 @@ def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
     project_dir = assemble_project(settings)
     variables = dbt_variables(settings, sources)
     manifest = settings.dbt_target_dir / "target" / "manifest.json"
-    stamp = _stamp(manifest)
     parsed_from = _fingerprint(project_dir, variables, settings.engine)
-    if _is_whole(manifest) and stamp.exists() and stamp.read_text() == parsed_from:
-        return manifest
+    if not _is_of(manifest, parsed_from):
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(manifest.with_name(".parsing.lock")):  # another process would read what this one is writing
+            if not _is_of(manifest, parsed_from):
+                _parse(settings, sources, project_dir, variables)
+                _stamp(manifest).write_text(parsed_from)
+    return manifest
+
+
+def _is_of(manifest: Path, parsed_from: str) -> bool:
+    """Whether the file is there, was not cut off, and was made from this."""
+    stamp = _stamp(manifest)
+    if not (manifest.exists() and stamp.exists()):
+        return False
+    return stamp.read_text() == parsed_from and manifest.read_bytes().endswith(b"}")
+
+
+def _parse(settings: Settings, sources: list[Source], project_dir: Path, variables: Mapping[str, object]) -> None:
     settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
     _, *arguments = dbt_command(["parse", "--quiet", "--log-level", "none"], project_dir, variables)
     with measured(PARSING):
@@ -168,13 +187,6 @@ def ensure_manifest(settings: Settings, sources: list[Source]) -> Path:
             if file.is_file():
                 read_text(file)  # dbt does not say which file is in another encoding
         raise ConfigError(f"dbt cannot read the models:\n{parsed.error}")
-    stamp.write_text(parsed_from)
-    return manifest
-
-
-def _is_whole(manifest: Path) -> bool:
-    """Whether the file is there and was not cut off."""
-    return manifest.exists() and manifest.read_bytes().endswith(b"}")
 
 
 def stamp_of(manifest: Path) -> str:
@@ -188,10 +200,11 @@ def _stamp(manifest: Path) -> Path:
 
 def _fingerprint(project_dir: Path, variables: Mapping[str, object], built_by: str) -> str:
     versions = [version(package) for package in ("dbt-core", "dbt-adapters", "duckdb", *engine(built_by).PACKAGES)]
-    called = Path(__file__).with_name("customer_value.py").stat().st_mtime_ns  # code of the Python model
-    digest = hashlib.sha256(json.dumps([versions, called, variables], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([versions, variables], sort_keys=True).encode())
+    digest.update(Path(__file__).with_name("customer_value.py").read_bytes())  # code of the Python model
     for folder, _, names in sorted(os.walk(project_dir, followlinks=True)):
-        for name in sorted(names):
-            status = (Path(folder) / name).stat()
-            digest.update(f"{folder}/{name} {status.st_mtime_ns} {status.st_size}".encode())
+        for name in sorted(names):  # times of files differ between the hosts of an installation
+            file = Path(folder) / name
+            digest.update(f"{file.relative_to(project_dir)} ".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

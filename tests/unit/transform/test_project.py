@@ -1,7 +1,10 @@
 """The variables and arguments that dbt gets, and that a user's models coexist with the shipped ones."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -68,6 +71,46 @@ def test_a_manifest_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: 
         manifest.write_text(content)
     ensure_manifest(settings, enabled_sources(settings))
     assert len(parsed) == 3
+
+
+def test_commands_that_begin_at_once_parse_once_and_read_no_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, parsed, parsing, go_on = settings_in(tmp_path), [], Event(), Event()
+
+    def parse(*_: object) -> Invocation:
+        parsed.append(True)
+        manifest = settings.dbt_target_dir / "target" / "manifest.json"
+        manifest.write_text('{"nodes"')
+        parsing.set()
+        go_on.wait()
+        manifest.write_text('{"nodes": {}}')
+        return Invocation(True, (), (), "")
+
+    def read() -> str:
+        return ensure_manifest(settings, enabled_sources(settings)).read_text()
+
+    monkeypatch.setattr(project, "invoke", parse)
+    with ThreadPoolExecutor() as commands:
+        first = commands.submit(read)
+        parsing.wait()
+        second = commands.submit(read)
+        go_on.set()
+    assert [first.result(), second.result(), len(parsed)] == ['{"nodes": {}}', '{"nodes": {}}', 1]
+
+
+def test_hosts_with_the_same_project_agree_on_what_it_was_parsed_from(tmp_path: Path) -> None:
+    """When its files were written, and where they are, differs between them."""
+    stamps = []
+    for host in ("one", "other"):
+        model = tmp_path / host / "models" / "own.sql"
+        model.parent.mkdir(parents=True)
+        model.write_text("select 1 as n")
+        os.utime(model, (0, len(stamps)))
+        stamps.append(project._fingerprint(tmp_path / host, {}, "duckdb"))
+    assert stamps[0] == stamps[1]
+    (tmp_path / "other" / "models" / "own.sql").write_text("select 2 as n")
+    assert project._fingerprint(tmp_path / "other", {}, "duckdb") != stamps[0]
 
 
 def test_variables_say_which_source_delivers_which_entity_and_by_which_key(tmp_path: Path) -> None:
