@@ -28,11 +28,16 @@ class Host:
     name: str
     address: str
 
+    @property
+    def network(self) -> list[str]:
+        """The beginning of a command line that runs the rest of it in this network only."""
+        return ["ip", "netns", "exec", f"kpi-{self.name}"]
+
     def inside(self, *command: str) -> list[str]:
-        """The command line that runs `command` there."""
+        """The command line that runs `command` there. What it starts ends with it."""
         alone = ["unshare", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
         named = ["sh", "-c", f'hostname {self.name}; exec "$@"', "sh"]
-        return ["ip", "netns", "exec", f"kpi-{self.name}", *alone, *named, *command]
+        return [*self.network, *alone, *named, *command]
 
     def run(self, *command: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """Run a command there, and wait for its end."""

@@ -73,7 +73,7 @@ class Company:
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     folder = tmp_path_factory.mktemp("hosts")
-    with hosts(*NAMES) as found, running_postgres(found["database"].address, found["database"].inside()) as postgres:
+    with hosts(*NAMES) as found, running_postgres(found["database"].address, found["database"].network) as postgres:
         create = "import psycopg, sys; psycopg.connect(sys.argv[1], autocommit=True).execute('create database kpi')"
         made = found["code"].run(sys.executable, "-c", create, postgres.url("postgres"), environment=dict(os.environ))
         assert made.returncode == 0, made.stderr
