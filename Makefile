@@ -56,6 +56,8 @@ test-nightly: setup-dev ## a million rows; faults at each step; docs/tour.md; a 
 # An environment of its own: where PySpark is installed, processes that tests fork end when they import Great Expectations.
 test-spark: .venv-spark/.requirements ## the same numbers on Spark as on DuckDB, on a cluster of this machine; needs Java 17
 	$(IN_MEMORY) .venv-spark/bin/python -m pytest -m spark tests/spark
+	$(IN_MEMORY) TEST_ENGINE=spark .venv-spark/bin/python -m pytest tests/integration/test_broken_deliveries.py \
+	    $(addprefix tests/realdata/test_,olist_orders.py olist_funnel.py cdnow.py nps_airlines.py nps_dedup.py)
 
 .venv-spark/.requirements: requirements-spark.lock pyproject.toml
 	@test -x .venv-spark/bin/python || $(PYTHON) -m venv --without-pip .venv-spark

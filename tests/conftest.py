@@ -60,7 +60,9 @@ class Installation:
     def variables(self) -> dict[str, str]:
         """The environment of its commands."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KPI_", "DAGSTER_"))}
-        return {**inherited, "DATA_DIR": str(self.data_dir), "KPI_CONFIG": str(self.config), **self.environment}
+        engine = {"KPI_ENGINE": forked.ENGINE} if forked.ENGINE != "duckdb" else {}
+        own = {"DATA_DIR": str(self.data_dir), "KPI_CONFIG": str(self.config)}
+        return {**inherited, **own, **engine, **self.environment}
 
     def build(self, *days: str, models: str = "*") -> None:
         """Land deliveries, by default all, and build the models that `models` selects in dbt, by default all.

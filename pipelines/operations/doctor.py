@@ -34,6 +34,7 @@ from pipelines.publish.versions import versions
 from pipelines.runs.processes import is_alive, listener
 from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.sources import Source, enabled_sources
+from pipelines.transform.engines import engine
 from pipelines.transform.project import DBT
 from pipelines.writer_lock import writer_of
 
@@ -135,6 +136,7 @@ def _configuration(settings: Settings) -> Iterator[Found]:
     )
     if settings.holiday_country:
         yield _loaded("holidays", lambda: f"{len(public_holidays(settings))} days of {settings.holiday_country}")
+    yield _loaded("engine", lambda: engine(settings.engine).described(settings))
     try:
         _ = settings.database_url
     except ConfigError as error:

@@ -25,6 +25,13 @@ class Engine(Protocol):
             ConfigError: something that the engine needs is not installed.
         """
 
+    def described(self, settings: Settings) -> str:
+        """What it is and where, for people, once it could be reached.
+
+        Raises:
+            ConfigError: something that the engine needs is not installed, or cannot be reached.
+        """
+
     def opened(self, command: str, environment: Mapping[str, str]) -> AbstractContextManager[Mapping[str, str]]:
         """The environment in which a dbt command runs. Afterwards, other processes can open all files."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 
 from pipelines.settings import Settings
 from pipelines.warehouse import let_go
@@ -12,6 +13,10 @@ STORES_VIEWS = False
 
 def environment(settings: Settings) -> dict[str, str]:
     return {}
+
+
+def described(settings: Settings) -> str:
+    return f"DuckDB {version('duckdb')}, in the process of a run"
 
 
 @contextmanager

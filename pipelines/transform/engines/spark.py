@@ -9,6 +9,7 @@ Spark keeps no catalogue of its own: a session learns the tables from that file.
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import warnings
@@ -16,9 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import duckdb
@@ -63,6 +66,20 @@ def environment(settings: Settings) -> dict[str, str]:
     if problem := _problem_of_java():
         raise ConfigError(f"engine: spark needs Java 17 or newer. {problem}")
     return {"KPI_SPARK": settings.spark.model_dump_json(), "KPI_SPARK_TABLES": str(settings.data_dir / "spark")}
+
+
+def described(settings: Settings) -> str:
+    environment(settings)
+    master = settings.spark.master
+    if master.startswith("spark://"):
+        first = urlsplit(master.partition(",")[0])
+        try:
+            socket.create_connection((first.hostname or "", first.port or 7077), timeout=5).close()
+        except OSError as error:
+            raise ConfigError(
+                f"spark.master: {master} cannot be reached: {error.strerror or error}. Start it, or name another."
+            ) from None
+    return f"Spark {version('pyspark')} at {master}"
 
 
 @cache

@@ -1,5 +1,6 @@
 """What `engine: spark` asks of the machine is said before anything runs."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import duckdb
 import pytest
 
 from pipelines.config_files import ConfigError
-from pipelines.settings import Settings, load_settings
+from pipelines.settings import Settings, Spark, load_settings
 from pipelines.transform.engines import engine, spark
 
 
@@ -129,3 +130,12 @@ def test_views_that_a_killed_command_left_behind_are_mended(builds: Builds) -> N
     spark._delete_what_is_no_table(builds.folder)
     spark.keep(["marts.leads"], builds.write("marts.leads", "third", 3))
     assert builds.read("marts.orders") == 2
+
+
+def test_a_master_that_does_not_answer_is_named(settings: Settings, installed: Path) -> None:
+    java_that_says(installed, 'openjdk version "21" 2023-09-19')
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    elsewhere = settings.model_copy(update={"spark": Spark(master=f"spark://127.0.0.1:{port}")})
+    with pytest.raises(ConfigError, match=rf"spark\.master: spark://127\.0\.0\.1:{port} cannot be reached: "):
+        engine("spark").described(elsewhere)
