@@ -116,3 +116,4 @@ def test_an_installation_changes_its_engine_and_changes_back(pair: Pair, cluster
     assert changing.differences() == {}
     pair.duckdb.python("-m", "pipelines", "run")
     assert pair.differences() == {}
+    assert not (pair.duckdb.data_dir / "spark").exists()

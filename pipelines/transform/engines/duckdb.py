@@ -1,11 +1,14 @@
 """dbt builds the models in the warehouse itself, with DuckDB in this process."""
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from pipelines.settings import Settings
-from pipelines.warehouse import let_go
+from pipelines.sql import pattern_of
+from pipelines.warehouse import let_go, reader
 
 PACKAGES = ("dbt-duckdb",)
 STORES_VIEWS = False
@@ -32,7 +35,15 @@ def opened(command: str, environment: Mapping[str, str]) -> Iterator[Mapping[str
 
 
 def keep(built: Iterable[str], environment: Mapping[str, str]) -> None:
-    """dbt has written the warehouse itself."""
+    """dbt has written the warehouse itself. What another engine has left is deleted once no view reads it."""
+    warehouse = Path(environment["KPI_WAREHOUSE"])
+    left = warehouse.with_name("spark")
+    if left.exists() and warehouse.exists():
+        with reader(warehouse) as connection:
+            of_folder = "select 1 from duckdb_views() where contains(sql, ?)"
+            is_read = connection.execute(of_folder, [pattern_of(left)]).fetchone()
+        if not is_read:
+            shutil.rmtree(left)
 
 
 def cancel() -> None:

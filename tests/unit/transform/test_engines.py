@@ -139,3 +139,19 @@ def test_a_master_that_does_not_answer_is_named(settings: Settings, installed: P
     elsewhere = settings.model_copy(update={"spark": Spark(master=f"spark://127.0.0.1:{port}")})
     with pytest.raises(ConfigError, match=rf"spark\.master: spark://127\.0\.0\.1:{port} cannot be reached: "):
         engine("spark").described(elsewhere)
+
+
+def test_what_spark_has_left_is_deleted_once_nothing_reads_it(tmp_path: Path) -> None:
+    build = tmp_path / "spark" / "marts" / "fct_orders" / "1"
+    build.mkdir(parents=True)
+    environment = {"KPI_WAREHOUSE": str(tmp_path / "warehouse.duckdb")}
+    with duckdb.connect(environment["KPI_WAREHOUSE"]) as connection:
+        connection.execute(f"copy (select 1 as id) to '{build}/part.parquet'")
+        connection.execute(f"create view orders as from read_parquet('{build}/*.parquet')")
+    engine("duckdb").keep([], environment)
+    assert build.exists()
+    with duckdb.connect(environment["KPI_WAREHOUSE"]) as connection:
+        connection.execute("drop view orders")
+        connection.execute("create table orders as select 1 as id")
+    engine("duckdb").keep([], environment)
+    assert not (tmp_path / "spark").exists()
