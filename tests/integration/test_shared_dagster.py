@@ -81,6 +81,7 @@ def test_a_day_stays_landed_after_its_run_was_deleted(instance: dg.DagsterInstan
     assert instance.get_materialized_partitions(dg.AssetKey("orders")) == {"2026-01-08"}
 
 
+@pytest.mark.nightly
 def test_hosts_that_begin_at_once_find_all_tables(url: str, home: Path) -> None:
     """The first of them creates the tables."""
     begin = f"import dagster as dg; dg.DagsterInstance.from_config({str(home)!r}).get_runs()"

@@ -35,19 +35,19 @@ class Worker:
         self.process.wait()
 
 
-@pytest.fixture
-def go_on(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def go_on(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file that ends the runs."""
-    return tmp_path / "go on"
+    return tmp_path_factory.mktemp("workers") / "go on"
 
 
-@pytest.fixture
-def workers(tmp_path: Path, go_on: Path) -> Iterator[list[Worker]]:
+@pytest.fixture(scope="module")
+def workers(go_on: Path) -> Iterator[list[Worker]]:
     started = []
     for number in range(2):
         port = free_port()
         command = ["dagster", "api", "grpc", "--module-name", "tests.integration.waiting_job", "--port", str(port)]
-        with (tmp_path / f"worker{number}.log").open("wb") as log:
+        with go_on.with_name(f"worker{number}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command, "--host", "127.0.0.1"],
                 cwd=PROJECT_DIR,
@@ -103,6 +103,16 @@ def worker_of(run: dg.DagsterRun) -> str:
     return run.tags[".dagster/grpc_info"]
 
 
+def test_a_worker_that_was_started_again_has_lost_its_run(instance: dg.DagsterInstance, workers: list[Worker]) -> None:
+    wait_until(lambda: answers(workers[0].address))
+    run = launch(instance)
+    lost = instance.create_run_for_job(waiting, remote_job_origin=origin_of(JOB))
+    instance.add_run_tags(lost.run_id, {".dagster/grpc_info": worker_of(run)})
+    assert launcher_of(instance).check_run_worker_health(lost).status is WorkerStatus.NOT_FOUND
+    assert launcher_of(instance).terminate(run.run_id)
+    wait_until(lambda: current(instance, run).is_finished)
+
+
 def test_a_run_goes_to_the_first_worker_that_answers_and_a_dead_one_is_noticed(
     instance: dg.DagsterInstance, workers: list[Worker], go_on: Path
 ) -> None:
@@ -131,16 +141,6 @@ def test_a_run_goes_to_the_first_worker_that_answers_and_a_dead_one_is_noticed(
     workers[1].die()
     with pytest.raises(DagsterLaunchFailedError, match=r"No worker answers \(setting workers: 127\.0\.0\.1:"):
         launch(instance)
-
-
-def test_a_worker_that_was_started_again_has_lost_its_run(instance: dg.DagsterInstance, workers: list[Worker]) -> None:
-    wait_until(lambda: answers(workers[0].address))
-    run = launch(instance)
-    lost = instance.create_run_for_job(waiting, remote_job_origin=origin_of(JOB))
-    instance.add_run_tags(lost.run_id, {".dagster/grpc_info": worker_of(run)})
-    assert launcher_of(instance).check_run_worker_health(lost).status is WorkerStatus.NOT_FOUND
-    assert launcher_of(instance).terminate(run.run_id)
-    wait_until(lambda: current(instance, run).is_finished)
 
 
 def answers(address: str) -> bool:
