@@ -126,6 +126,17 @@ class SettingsFile(BaseModel):
     mark_quarantine_from: float | None = Field(default=None, ge=0, le=1)
     kpis: KpiParameters = KpiParameters()
     data_dir: Path = Path("data")
+    object_store: str | None = None  # where publications and raw are copied to, as in s3://bucket/folder
+
+    @field_validator("object_store")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[^@?#\s]+)?/?", value):
+            raise ValueError(
+                "it is not an address like s3://bucket/folder. Leave credentials to the environment, "
+                "as in AWS_ACCESS_KEY_ID."  # the value may contain some, so it is not repeated
+            )
+        return value and value.rstrip("/")
 
     @field_validator("sources", "snapshots", "unusual_days", "report_languages", mode="before")
     @classmethod
