@@ -16,11 +16,12 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import uuid4
@@ -29,13 +30,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from pipelines.config_files import ConfigError
 from pipelines.disk import sha256_of, sync
+from pipelines.settings import Settings
 
 KEPT_FOR = timedelta(days=1)  # what no manifest names any more; no upload and no reader takes longer
 _AT_ONCE = 8  # files that are copied at the same time
 _PART_BYTES, _PARTS_AT_ONCE = 8 << 20, 4  # of a large file, as it is sent or received
 _TRIES = 5  # to replace a manifest that other hosts replace, too
 _OF_A_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
-_UPLOAD = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{32}")  # so that nothing is deleted but what was uploaded from here
+_UPLOADED = re.compile(r"[a-z]+/\d{8}T\d{6}Z-[0-9a-f]{32}/")  # nothing else is ever deleted
 
 Item = TypeVar("Item")
 
@@ -131,6 +133,10 @@ class LocalFile:
         status = path.stat()
         return cls(path, status.st_size, sha256_of(path), status.st_mtime_ns, status.st_ino)
 
+    def is_copy_of(self, file: StoredFile) -> bool:
+        """Whether the bytes are the same."""
+        return (self.size, self.sha256) == (file.size, file.sha256)
+
     @property
     def has_changed(self) -> bool:
         try:
@@ -165,18 +171,27 @@ class ObjectStore:
         """Nothing is asked of the store yet.
 
         Raises:
-            ConfigError: the package for this kind of store is not installed.
+            ConfigError: the package that it needs is not installed.
         """
+        check_driver()
         import fsspec
 
-        self.address, self.name = address.rstrip("/"), name
-        try:
-            self._files, root = fsspec.core.url_to_fs(self.address, use_listings_cache=False)
-        except ImportError:
-            raise ConfigError(
-                "object_store: a package that it needs is not installed. Install it: pip install '.[s3]'"
-            ) from None
+        self.address, self.name = address, name
+        self._files, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
         self._root = root.rstrip("/")
+
+    @classmethod
+    def of(cls, settings: Settings, name: str) -> "ObjectStore":
+        """The set of files called `name` in the object store of these settings.
+
+        Raises:
+            ConfigError: the settings name no store, or a package that it needs is not installed.
+        """
+        if settings.object_store is None:
+            raise ConfigError(
+                "The setting object_store is missing. Add it to kpi.yml: object_store: s3://bucket/folder"
+            )
+        return cls(settings.object_store, name)
 
     def read(self) -> Manifest:
         """What the store has; a manifest without sets if it has none.
@@ -186,11 +201,14 @@ class ObjectStore:
         """
         return self._read()[0]
 
-    def replace(self, choose: Callable[[Manifest], Chosen | None], now: datetime, keep: int = 1) -> Replaced:
-        """Have the store's set become what `choose` says of the present manifest; None: it shall stay.
+    def replace(
+        self, choose: Callable[[Manifest, Set[str]], Chosen | None], now: datetime, keep: int = 1, *, anew: bool = False
+    ) -> Replaced:
+        """Have the store's set become what `choose` says; None: it shall stay as it is.
 
-        The previous sets, `keep` in all, stay, too. Files that one of them has are not uploaded again. Then what no
-        manifest has named for a day is deleted.
+        `choose` gets the manifest, and those of its objects that the store has lost, as a rule for expiry would do. The
+        previous sets, `keep` in all, stay, too. Files of any of them are not uploaded again, unless `anew`. Then what
+        no manifest has named for a day is deleted.
 
         Raises:
             ObjectStoreError: the store cannot be read or written. It has the set from before, or the new one.
@@ -200,23 +218,26 @@ class ObjectStore:
         uploaded: dict[tuple[int, str], StoredFile] = {}
         for _ in range(_TRIES):
             found, etag = self._read()
-            chosen = choose(found)
+            listed = self._listed()
+            lost = {file.object for file in found.files if file.size != listed.get(file.object, (-1, None))[0]}
+            chosen = choose(found, lost)
             if chosen is None:
-                self._clean(found, now)
+                self._clean(found, listed, now)
                 return Replaced(found, False)
             if not etag:
                 self._check_conditions(upload)
-            self._upload(chosen, {(file.size, file.sha256) for file in found.files}, upload, uploaded)
+            usable = () if anew else (file for file in found.files if file.object not in lost)
+            there = {(file.size, file.sha256): file for file in usable} | uploaded
+            self._upload(chosen, there, upload, uploaded)
             if time.monotonic() - began > KEPT_FOR.total_seconds() / 2:  # others may soon delete what came first
                 raise ObjectStoreError(
                     f"{self.address}: copying took longer than half a day, so the store keeps what it had. Copy on a "
                     "faster connection: kpi push"
                 )
-            there = {(file.size, file.sha256): file for file in found.files} | uploaded
-            files = {path: _as_stored(file, there) for path, file in chosen.files.items()}
+            files = {path: _as_stored(file, there | uploaded) for path, file in chosen.files.items()}
             wanted = found.followed_by(FileSet(id=chosen.id, files=files), now, keep)
             if self._write(wanted, etag):
-                self._clean(wanted, now)
+                self._clean(wanted, listed, now)
                 return Replaced(wanted, True, len(uploaded), sum(size for size, _ in uploaded))
         raise ObjectStoreError(
             f"{self.address}/{self.name}.json: other hosts replace it again and again. Let only one of them run at a "
@@ -316,13 +337,17 @@ class ObjectStore:
             self._files.rm_file(trial)
 
     def _upload(
-        self, chosen: Chosen, there: set[tuple[int, str]], upload: str, uploaded: dict[tuple[int, str], StoredFile]
+        self,
+        chosen: Chosen,
+        there: Mapping[tuple[int, str], StoredFile],
+        upload: str,
+        uploaded: dict[tuple[int, str], StoredFile],
     ) -> None:
         """Upload the files of this host that are neither in the store nor `uploaded`, to which they are added."""
         missing = {
             (file.size, file.sha256): (path, file)
             for path, file in chosen.files.items()
-            if isinstance(file, LocalFile) and (file.size, file.sha256) not in there | uploaded.keys()
+            if isinstance(file, LocalFile) and (file.size, file.sha256) not in there
         }
 
         def copy(item: tuple[str, LocalFile]) -> StoredFile:
@@ -343,16 +368,21 @@ class ObjectStore:
         for stored in _each(copy, missing.values()):
             uploaded[stored.size, stored.sha256] = stored
 
-    def _clean(self, manifest: Manifest, now: datetime) -> None:
+    def _listed(self) -> dict[str, tuple[int, datetime]]:
+        """The objects of the set, whether a manifest names them or not, with size and time."""
+        with self._reaching("read"):
+            found = self._files.find(f"{self._root}/{self.name}/", detail=True)
+        return {
+            name.removeprefix(f"{self._root}/"): (about["size"], about["LastModified"]) for name, about in found.items()
+        }
+
+    def _clean(self, manifest: Manifest, listed: Mapping[str, tuple[int, datetime]], now: datetime) -> None:
         """Delete what was uploaded a day ago or earlier, and is not named. What fails is tried again the next time."""
         named = {file.object for file in manifest.files} | manifest.dropped.keys()
-        folder = f"{self._root}/{self.name}/"
         try:
-            for name, about in self._files.find(folder, detail=True).items():
-                upload = name.removeprefix(folder).split("/")[0]
-                is_old = now - about["LastModified"] >= KEPT_FOR
-                if is_old and _UPLOAD.fullmatch(upload) and name.removeprefix(f"{self._root}/") not in named:
-                    self._files.rm_file(name)
+            for name, (_, uploaded_at) in listed.items():
+                if name not in named and now - uploaded_at >= KEPT_FOR and _UPLOADED.match(name):
+                    self._files.rm_file(f"{self._root}/{name}")
         except Exception as error:  # the set has been replaced
             logger.warning("%s: old objects were not deleted: %s", self.address, _in_words(error))
 
@@ -376,6 +406,16 @@ class ObjectStore:
             f"{self.address}: {self.name} cannot be {what}: {_in_words(error)}. Check that the bucket exists, that the "
             "credentials in the environment are right and that the store responds. Then type the command again."
         )
+
+
+def check_driver() -> None:
+    """Make sure that the package with which a store is reached is installed.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if find_spec("s3fs") is None:
+        raise ConfigError("object_store needs a package that is not installed. Install it: pip install '.[s3]'")
 
 
 def _as_stored(file: LocalFile | StoredFile, there: Mapping[tuple[int, str], StoredFile]) -> StoredFile:

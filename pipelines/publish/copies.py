@@ -10,7 +10,7 @@ them on each host (`kpi report`).
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pipelines.config_files import ConfigError
 from pipelines.disk import sync
 from pipelines.leftovers import PULL, temporary_folder
 from pipelines.object_store import Chosen, FileSet, LocalFile, Manifest, ObjectStore, ObjectStoreError, StoredFile
@@ -55,41 +54,33 @@ class Pulled:
     is_new_here: bool
 
 
-def store_of(settings: Settings, name: str) -> ObjectStore:
-    """The set of files called `name` in the object store of these settings.
-
-    Raises:
-        ConfigError: the settings name no store, or a package that it needs is not installed.
-    """
-    if settings.object_store is None:
-        raise ConfigError("The setting object_store is missing. Add it to kpi.yml: object_store: s3://bucket/folder")
-    return ObjectStore(settings.object_store, name)
-
-
 def push(settings: Settings, now: datetime, *, force: bool = False) -> Pushed:
     """Copy what analysts read here to the store, and make it what other hosts read.
 
-    The store never goes back: if it has a newer publication, or this one was replaced there, it keeps what it has,
-    unless `force` is given.
+    The store never goes back: if it has a newer publication, or this one was replaced there, it keeps what it has.
+    `force` has it go back, and uploads every file again.
 
     Raises:
         ConfigError: no store is set.
         NotPublishedError: nothing has been published here.
         ObjectStoreError: the store cannot be read or written. It has the publication from before, or this one.
     """
-    store = store_of(settings, NAME)
+    store = ObjectStore.of(settings, NAME)
     if not settings.published_dir.exists():
         raise NotPublishedError("Nothing has been published here yet. Run `kpi run` first.")
     folder = settings.published_dir.resolve()
     local = cache(lambda: {path: LocalFile.of(folder / path) for path in _audited(folder)})
 
-    def choose(found: Manifest) -> Chosen | None:
-        is_there = found.current is not None and found.current.id == folder.name
-        if is_there or (not force and any(one.id >= folder.name for one in found.sets)):
-            return None
+    def choose(found: Manifest, lost: Set[str]) -> Chosen | None:
+        if not force:
+            if found.current and found.current.id == folder.name:
+                if lost.isdisjoint(file.object for file in found.current.files.values()):
+                    return None
+            elif any(one.id >= folder.name for one in found.sets):
+                return None
         return Chosen(folder.name, local())
 
-    replaced = store.replace(choose, now, KEPT)
+    replaced = store.replace(choose, now, KEPT, anew=force)
     assert replaced.manifest.current
     current = replaced.manifest.current.id
     if current == folder.name:
@@ -112,7 +103,7 @@ def pull(settings: Settings, say: Callable[[str], None]) -> Pulled:
         NotPublishedError: the store has no publication.
         ObjectStoreError: the store cannot be read, or this host has a newer publication that was never copied there.
     """
-    store = store_of(settings, NAME)
+    store = ObjectStore.of(settings, NAME)
     found = store.read()
     if found.current is None:
         raise NotPublishedError(
@@ -186,7 +177,6 @@ def _missing(files: Mapping[str, StoredFile], folder: Path) -> dict[str, StoredF
 
 def _is_same(path: Path, file: StoredFile) -> bool:
     try:
-        local = LocalFile.of(path)
+        return LocalFile.of(path).is_copy_of(file)
     except OSError:  # it is missing, or cannot be read
         return False
-    return (local.size, local.sha256) == (file.size, file.sha256)

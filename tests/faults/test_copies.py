@@ -1,39 +1,29 @@
-"""Copying publications to and from an object store with a fault at each request: readers find the old or the new one,
-whole.
+"""Copying publications and raw to an object store and back with a fault at each request: readers find the old or the
+new, whole.
 
-Each trial copies over a real S3 server behind a proxy (`object_store.py`). Then a reader on another host, whose
-connection is good, copies what the store has; and the operation is repeated, as the next run or the next line of cron
-does, on a day on which leftovers are old enough to be deleted.
+Each trial asks a real S3 server behind a proxy (`object_store.py`). Then a reader on another host, whose connection is
+good, copies what the store has; and the operation is repeated, as the next run or the next line of cron does, on a day
+on which leftovers are old enough to be deleted.
 """
 
-import hashlib
-import json
 import logging
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest import mock
 
 import pytest
 
 from pipelines import object_store
-from pipelines.object_store import KEPT_FOR, Manifest, ObjectStoreError
-from pipelines.publish.copies import pull, push
-from pipelines.publish.versions import point_to
-from pipelines.settings import Settings
-from pipelines.warehouse import NotPublishedError
+from pipelines.object_store import ObjectStoreError
+from tests.faults.hosts import FIRST, NEW, OLD, SECOND, Host, raw_elsewhere, read_elsewhere, unnamed
 from tests.faults.object_store import (
-    FOLDER,
     KILLS,
     OF_THE_SERVER,
     PATIENCE,
     SLOW,
-    STORE,
     NetworkFault,
     Proxy,
     Store,
@@ -43,77 +33,89 @@ from tests.faults.object_store import (
 from tests.faults.trials import Outcome, Trial
 from tests.forked import PROCESSES
 
-OLD, NEW, NEWER = "20260101T090000Z-aaaa", "20260102T090000Z-bbbb", "20260103T090000Z-cccc"
-EVERY = 6  # of the requests, one has a fault, where not all are tried
-FILES = ("kpi.duckdb", "parquet/numbers/numbers.parquet", "parquet/same/same.parquet", "manifest.json")
+EVERY = 8  # of the requests, one has a fault, where not all are tried
+FEWEST = 4  # requests of a copying
+LANDED = {FIRST: "one"}
+CORRECTED = {FIRST: "one, corrected", SECOND: "two"}
 
 
 @dataclass(frozen=True)
-class Host:
-    """A host with a data folder."""
+class Copying:
+    """Something that is copied to the store or from it.
 
-    folder: Path
+    Attributes:
+        prepare: what the store has before.
+        host: what the host has on which it runs.
+        look: what readers find, after a fault of the operation on a host.
+        before, after: what they find before, and after it.
+        again: what the next run or line of cron does.
+    """
 
-    @property
-    def settings(self) -> Settings:
-        return Settings(
-            sources=["shop"], first_delivery="2026-01-01", time_zone="UTC", reporting_currency="EUR",
-            data_dir=self.folder, object_store=STORE,
-        )  # fmt: skip
-
-    def publish(self, name: str) -> None:
-        """Publish something small: of each file, the bytes say which publication it belongs to."""
-        folder = self.folder / "publications" / name
-        for path in FILES:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            content = "the same" if "same" in path else f"{path} of {name}" * 9
-            (folder / path).write_text(manifest_of(name) if path == "manifest.json" else content)
-        point_to(folder, self.folder / "published")
-
-    def push(self, now: datetime | None = None, force: bool = False) -> str:
-        return push(self.settings, now or datetime.now(UTC), force=force).outcome
-
-    def push_when_all_is_old(self) -> str:
-        """Push on a day on which what earlier attempts have left may be deleted."""
-        return self.push(datetime.now(UTC) + 2 * KEPT_FOR)
-
-    def pull(self) -> int:
-        return pull(self.settings, print).files
-
-    @property
-    def reads(self) -> str | None:
-        """The publication that readers find here; all its files are whole."""
-        link = self.folder / "published"
-        if not link.exists():
-            return None
-        name = link.resolve().name
-        assert files_in(link) == known_files(name), f"{name} is not whole"
-        return name
-
-    def copy(self, folder: Path) -> "Host":
-        shutil.copytree(self.folder, folder, symlinks=True)
-        return Host(folder)
+    name: str
+    act: Callable[[Host], object]
+    prepare: Callable[[Host], object]
+    host: Callable[[Host], object]
+    look: Callable[[Host], object]
+    before: object
+    after: object
+    again: Callable[[Host], object]
 
 
-def manifest_of(name: str) -> str:
-    return json.dumps(
-        {"publication_id": name, "published_at": "2026-01-01 09:00:00", "as_of_date": "2025-12-31", "run_id": "r"}
-    )
+def nothing(_: Host) -> None:
+    """For a host or a store that has nothing."""
 
 
-def files_in(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder.resolve()).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.resolve().rglob("*"))
-        if path.is_file()
-    }
+def old_publication(host: Host) -> None:
+    host.publish(OLD)
 
 
-KNOWN: dict[str, dict[str, str]] = {}
+def new_publication(host: Host) -> None:
+    host.publish(NEW)
 
 
-def known_files(name: str) -> dict[str, str]:
-    return KNOWN[name]
+def old_is_pushed(host: Host) -> None:
+    host.publish(OLD).push()
+
+
+def new_is_pushed(host: Host) -> None:
+    host.publish(NEW).push()
+
+
+def one_day(host: Host) -> None:
+    host.land(LANDED)
+
+
+def two_days(host: Host) -> None:
+    host.land(CORRECTED, hour=10)
+
+
+def one_day_is_pushed(host: Host) -> None:
+    host.land(LANDED).push_raw()
+
+
+def two_days_are_pushed(host: Host) -> None:
+    host.land(CORRECTED, hour=10).push_raw()
+
+
+def read_here(host: Host) -> object:
+    return host.reads
+
+
+def raw_here(host: Host) -> object:
+    return host.raw
+
+
+PUSH, PULL, PUSH_RAW, PULL_RAW = Host.push, Host.pull, Host.push_raw, Host.pull_raw
+LATER, RAW_LATER = Host.push_when_all_is_old, Host.push_raw_when_all_is_old
+COPYINGS = [
+    Copying("kpi push", PUSH, old_is_pushed, new_publication, read_elsewhere, OLD, NEW, LATER),
+    Copying("kpi push, the first", PUSH, nothing, new_publication, read_elsewhere, None, NEW, LATER),
+    Copying("kpi pull", PULL, new_is_pushed, old_publication, read_here, OLD, NEW, PULL),
+    Copying("kpi pull, the first", PULL, new_is_pushed, nothing, read_here, None, NEW, PULL),
+    Copying("raw to the store", PUSH_RAW, one_day_is_pushed, two_days, raw_elsewhere, LANDED, CORRECTED, RAW_LATER),
+    Copying("raw from the store", PULL_RAW, two_days_are_pushed, nothing, raw_here, {}, CORRECTED, PULL_RAW),
+]  # fmt: skip
+COPYINGS_BY_NAME = pytest.mark.parametrize("copying", COPYINGS, ids=lambda copying: copying.name)
 
 
 @pytest.fixture(scope="module")
@@ -123,128 +125,84 @@ def servers() -> Iterator[tuple[Store, Proxy]]:
         yield found
 
 
-@pytest.fixture
-def store(servers: tuple[Store, Proxy]) -> Store:
-    servers[0].objects = {}
-    return servers[0]
+Survives = Callable[..., list[Trial]]
 
 
 @pytest.fixture
-def proxy(servers: tuple[Store, Proxy]) -> Proxy:
-    servers[1].arm()
-    return servers[1]
+def survives(servers: tuple[Store, Proxy], tmp_path: Path, tried: Callable[[list[Trial]], None]) -> Survives:
+    """Assert that a copying survives a fault at each of its requests, or at one of `every` so many."""
+
+    def survive(copying: Copying, fault: NetworkFault, first: int = 1, every: int = 1) -> list[Trial]:
+        trials = list(try_all(copying, fault, *servers, tmp_path, first, every))
+        tried(trials)
+        return trials
+
+    return survive
 
 
-@pytest.fixture
-def hosts(tmp_path: Path) -> Callable[[str], Host]:
-    """A host that has published a publication, or nothing if its name is empty."""
-
-    def make(name: str) -> Host:
-        number = len(list(tmp_path.glob("host*")))
-        host = Host(tmp_path / f"host{number}")
-        host.folder.mkdir()
-        if name:
-            host.publish(name)
-            KNOWN[name] = files_in(host.folder / "published")
-        return host
-
-    return make
+@COPYINGS_BY_NAME
+def test_some_requests_fail(copying: Copying, survives: Survives) -> None:
+    for place, fault in enumerate(OF_THE_SERVER):
+        survives(copying, fault, 1 + place % FEWEST, EVERY)
 
 
-@dataclass(frozen=True)
-class Copying:
-    """Pushing or pulling NEW.
-
-    Attributes:
-        host: on which it runs; each trial gets a copy.
-        objects: what the store has before.
-        before: what readers find before.
-        look: what they find, after a fault of the operation on a host.
-        again: what the next run or line of cron does.
-    """
-
-    name: str
-    act: Callable[[Host], object]
-    host: Host
-    objects: dict[str, bytes]
-    before: str | None
-    look: Callable[[Host], str | None]
-    again: Callable[[Host], object]
+@pytest.mark.parametrize("copying", [COPYINGS[0], COPYINGS[2]], ids=lambda copying: copying.name)
+def test_killed_at_some_requests(copying: Copying, survives: Survives) -> None:
+    for first, fault in enumerate(KILLS, start=3):
+        survives(copying, fault, first, every=4)
 
 
-def what_others_read(host: Host) -> str | None:
-    """What a host without anything finds in the store."""
-    with TemporaryDirectory(dir=host.folder.parent) as folder:
-        reader = Host(Path(folder))
-        with suppress(NotPublishedError):
-            reader.pull()
-        return reader.reads
-
-
-def what_is_read_here(host: Host) -> str | None:
-    return host.reads
-
-
-def pushing(store: Store, hosts: Callable[[str], Host], before: str) -> Copying:
-    if before:
-        hosts(before).push()
-    name = "kpi push" if before else "kpi push, the first"
-    host = hosts(NEW)
-    return Copying(name, Host.push, host, store.objects, before or None, what_others_read, Host.push_when_all_is_old)
-
-
-def pulling(store: Store, hosts: Callable[[str], Host], before: str) -> Copying:
-    hosts(NEW).push()
-    name = "kpi pull" if before else "kpi pull, the first"
-    return Copying(name, Host.pull, hosts(before), store.objects, before or None, what_is_read_here, Host.pull)
-
-
-COPYINGS = [(pushing, OLD), (pushing, ""), (pulling, OLD), (pulling, "")]
+@pytest.mark.nightly
+@pytest.mark.parametrize("fault", [*OF_THE_SERVER, *KILLS])
+@COPYINGS_BY_NAME
+def test_any_request_fails(copying: Copying, fault: NetworkFault, survives: Survives) -> None:
+    survives(copying, fault)
 
 
 def try_all(
-    copying: Copying, fault: NetworkFault, store: Store, proxy: Proxy, folder: Path, first: int = 1, every: int = 1
-) -> list[Trial]:
+    copying: Copying, fault: NetworkFault, store: Store, proxy: Proxy, folder: Path, first: int, every: int
+) -> Iterator[Trial]:
     """Try the fault at each request of the operation, or at one of `every` so many."""
-    trials: list[Trial] = []
+    origin, begun, here = Host(folder / "origin"), Host(folder / "begun"), folder / "here"
+    store.objects = {}
+    for host, act in ((origin, copying.prepare), (begun, copying.host)):
+        shutil.rmtree(host.folder, ignore_errors=True)
+        host.folder.mkdir()
+        with client_of(store.url):
+            act(host)
+    objects = store.objects
     for at in range(first, 1000, every):
-        store.objects = copying.objects
-        host = copying.host.copy(folder / "here")
-        said, wrong = "", []
-        if fault in KILLS:
-            wrong += _killed(copying, host, fault, at, proxy)
-        else:
-            proxy.arm(fault, at)
-            with client_of(proxy.url, patience=PATIENCE if fault in SLOW else 30):
-                try:
-                    copying.act(host)
-                except ObjectStoreError as error:
-                    said = str(error)
-                except Exception as error:
-                    wrong = [f"no sentence for: {error!r}"]
+        store.objects = objects
+        host = begun.copy(here)
+        said, wrong = _faulty(copying, fault, at, host, proxy)
         happened = proxy.happened
         proxy.arm()
         if happened:
             with client_of(store.url):
-                trials.append(_judged(copying, fault, f"{at}: {happened}", said, wrong, host, store))
-        shutil.rmtree(host.folder)
+                yield _judged(copying, fault, f"{at}: {happened}", said, wrong, host, store)
+        shutil.rmtree(here)
         if not happened:
             break
-    return trials
 
 
-def _killed(copying: Copying, host: Host, fault: NetworkFault, at: int, proxy: Proxy) -> list[str]:
-    """Have the operation killed at a request, in a process of its own."""
-    process = PROCESSES.Process(target=_act_alone, args=(copying.act, host, proxy.url))
-
-    def victim() -> int:
-        assert process.pid
-        return process.pid
-
-    proxy.arm(fault, at, victim=victim)
-    process.start()
-    process.join()
-    return [] if process.exitcode == (-signal.SIGKILL if proxy.happened else 0) else [f"exit code {process.exitcode}"]
+def _faulty(copying: Copying, fault: NetworkFault, at: int, host: Host, proxy: Proxy) -> tuple[str, list[str]]:
+    """Perform the operation with a fault; return the sentence about it, and what is wrong."""
+    if fault in KILLS:
+        process = PROCESSES.Process(target=_act_alone, args=(copying.act, host, proxy.url))
+        proxy.arm(fault, at, victim=lambda: process.pid or -1)
+        process.start()
+        process.join()
+        expected = -signal.SIGKILL if proxy.happened else 0
+        return "", [] if process.exitcode == expected else [f"exit code {process.exitcode}"]
+    proxy.arm(fault, at)
+    with client_of(proxy.url, patience=PATIENCE if fault in SLOW else 30):
+        try:
+            copying.act(host)
+        except ObjectStoreError as error:
+            return str(error), []
+        except Exception as error:
+            return "", [f"no sentence for: {error!r}"]
+    return "", []
 
 
 def _act_alone(act: Callable[[Host], object], host: Host, url: str) -> None:
@@ -257,61 +215,12 @@ def _judged(
 ) -> Trial:
     """What readers find after a fault, and after the operation was repeated."""
     found = copying.look(host)
-    if found not in (copying.before, NEW):
+    if found not in (copying.before, copying.after):
         wrong.append(f"readers found {found}")
     copying.again(host)
-    if (then := copying.look(host)) != NEW:
+    if (then := copying.look(host)) != copying.after:
         wrong.append(f"after the next start, readers found {then}")
-    if left := [*left_in(store), *left_on(host)]:
+    if left := unnamed(store.objects) | host.left:
         wrong.append(f"left behind: {', '.join(sorted(left))}")
-    outcome: Outcome = "all-new" if found == NEW else "all-old" if found == copying.before else "damaged"
+    outcome: Outcome = "all-new" if found == copying.after else "all-old" if found == copying.before else "damaged"
     return Trial(copying.name, fault, at, outcome, said, tuple(wrong))
-
-
-def left_in(store: Store) -> set[str]:
-    """The objects that no manifest names, where all that are old were deleted."""
-    manifest = store.objects[f"{FOLDER}/published.json"]
-    named = {f"{FOLDER}/{file.object}" for file in Manifest.model_validate_json(manifest).files}
-    return store.objects.keys() - named - {f"{FOLDER}/published.json"}
-
-
-def left_on(host: Host) -> set[str]:
-    """What killed or failed processes have left."""
-    return {path.name for path in host.folder.rglob(".*")}
-
-
-@pytest.fixture
-def survives(
-    store: Store, proxy: Proxy, hosts: Callable[[str], Host], tmp_path: Path, tried: Callable[[list[Trial]], None]
-) -> Callable[..., list[Trial]]:
-    """Assert that a copying, by its number, survives a fault at each of its requests, or at one of `every` so many."""
-
-    def survive(number: int, fault: NetworkFault, first: int = 1, every: int = 1) -> list[Trial]:
-        prepare, before = COPYINGS[number]
-        store.objects = {}
-        with client_of(store.url):
-            copying = prepare(store, hosts, before)
-        trials = try_all(copying, fault, store, proxy, tmp_path, first, every)
-        tried(trials)
-        return trials
-
-    return survive
-
-
-@pytest.mark.parametrize("number", range(len(COPYINGS)))
-def test_some_requests_fail(number: int, survives: Callable[..., list[Trial]]) -> None:
-    for place, fault in enumerate(OF_THE_SERVER):
-        survives(number, fault, first=1 + place % EVERY, every=EVERY)
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("fault", [*OF_THE_SERVER, *KILLS])
-@pytest.mark.parametrize("number", range(len(COPYINGS)))
-def test_any_request_fails(number: int, fault: NetworkFault, survives: Callable[..., list[Trial]]) -> None:
-    survives(number, fault)
-
-
-@pytest.mark.parametrize("number", [0, 2])
-def test_killed_at_some_requests(number: int, survives: Callable[..., list[Trial]]) -> None:
-    for first, fault in enumerate(KILLS, start=2):
-        survives(number, fault, first, every=4)
