@@ -23,7 +23,7 @@ from pipelines.warehouse import NotPublishedError
 from tests.faults.object_store import FOLDER, STORE
 
 OLD, NEW, NEWER = "20260101T090000Z-aaaa", "20260102T090000Z-bbbb", "20260103T090000Z-cccc"
-FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
+FIRST, SECOND, THIRD = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)
 _UNCHANGED = "parquet/same/same.parquet"
 _FILES = ("kpi.duckdb", "parquet/numbers/numbers.parquet", _UNCHANGED)
 

@@ -103,6 +103,7 @@ class Proxy:
     def __init__(self, store: Store) -> None:
         self.requests: list[str] = []
         self.happened = ""
+        self._without_conditions = False
         self._fault: NetworkFault | None = None
         self._at = 0
         self._victim: Callable[[], int] = os.getpid
@@ -133,7 +134,9 @@ class Proxy:
             def pass_on(self, body: bytes, fault: NetworkFault | None) -> None:
                 with proxy._one_at_a_time:
                     connection = http.client.HTTPConnection(store.address)
-                    connection.request(self.command, self.path, body, dict(self.headers))
+                    conditions = ("If-Match", "If-None-Match") if proxy._without_conditions else ()
+                    headers = {name: value for name, value in self.headers.items() if name not in conditions}
+                    connection.request(self.command, self.path, body, headers)
                     answer = connection.getresponse()
                     content = answer.read()
                     connection.close()
@@ -187,11 +190,16 @@ class Proxy:
         *,
         victim: Callable[[], int] = os.getpid,
         other: Callable[[], None] | None = None,
+        without_conditions: bool = False,
     ) -> None:
-        """Have `fault` happen at request `at`, counted from now. `victim` is who is killed, `other` what is done."""
+        """Have `fault` happen at request `at`, counted from now. `victim` is who is killed, `other` what is done.
+
+        Without conditions, the server is one that does not know them.
+        """
         with self._counting:
             self.requests, self.happened = [], ""
             self._fault, self._at, self._victim, self._other = fault, at, victim, other
+            self._without_conditions = without_conditions
 
     def fault_now(self, request: str) -> NetworkFault | None:
         with self._counting:

@@ -6,7 +6,6 @@ good, copies what the store has; and the operation is repeated, as the next run 
 on which leftovers are old enough to be deleted.
 """
 
-import logging
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -18,18 +17,8 @@ import pytest
 
 from pipelines import object_store
 from pipelines.object_store import ObjectStoreError
-from tests.faults.hosts import FIRST, NEW, OLD, SECOND, Host, raw_elsewhere, read_elsewhere, unnamed
-from tests.faults.object_store import (
-    KILLS,
-    OF_THE_SERVER,
-    PATIENCE,
-    SLOW,
-    NetworkFault,
-    Proxy,
-    Store,
-    client_of,
-    serving,
-)
+from tests.faults.hosts import FIRST, NEW, NEWER, OLD, SECOND, THIRD, Host, raw_elsewhere, read_elsewhere, unnamed
+from tests.faults.object_store import KILLS, OF_THE_SERVER, PATIENCE, SLOW, NetworkFault, Proxy, Store, client_of
 from tests.faults.trials import Outcome, Trial
 from tests.forked import PROCESSES
 
@@ -118,11 +107,11 @@ COPYINGS = [
 COPYINGS_BY_NAME = pytest.mark.parametrize("copying", COPYINGS, ids=lambda copying: copying.name)
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[Store, Proxy]]:
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    with serving() as found, mock.patch.object(object_store, "_AT_ONCE", 1):  # so that requests have an order
-        yield found
+@pytest.fixture(autouse=True)
+def one_at_a_time() -> Iterator[None]:
+    """So that requests have an order."""
+    with mock.patch.object(object_store, "_AT_ONCE", 1):
+        yield
 
 
 Survives = Callable[..., list[Trial]]
@@ -159,10 +148,48 @@ def test_any_request_fails(copying: Copying, fault: NetworkFault, survives: Surv
     survives(copying, fault)
 
 
+@pytest.mark.parametrize(("first", "second"), [(NEW, NEWER), (NEWER, NEW)])
+def test_of_two_hosts_that_publish_at_once_the_newer_publication_wins(
+    first: str, second: str, servers: tuple[Store, Proxy], tmp_path: Path, tried: Callable[[list[Trial]], None]
+) -> None:
+    other = Host(tmp_path / "other")
+    other.folder.mkdir()
+    other.publish(second)
+
+    def publish(host: Host) -> None:
+        host.publish(first)
+
+    copying = Copying(f"two hosts, first {first}", PUSH, old_is_pushed, publish, read_elsewhere, NEWER, NEWER, LATER)
+    tried(list(try_all(copying, NetworkFault.ANOTHER_HOST, *servers, tmp_path, other=other.push)))
+
+
+def test_of_two_hosts_that_land_at_once_the_store_collects_both(
+    servers: tuple[Store, Proxy], tmp_path: Path, tried: Callable[[list[Trial]], None]
+) -> None:
+    other = Host(tmp_path / "other")
+    other.folder.mkdir()
+    other.land({THIRD: "three"})
+    both = {**CORRECTED, THIRD: "three"}
+    copying = Copying("two that land", PUSH_RAW, one_day_is_pushed, two_days, raw_elsewhere, both, both, RAW_LATER)
+    tried(list(try_all(copying, NetworkFault.ANOTHER_HOST, *servers, tmp_path, other=other.push_raw)))
+
+
 def try_all(
-    copying: Copying, fault: NetworkFault, store: Store, proxy: Proxy, folder: Path, first: int, every: int
+    copying: Copying,
+    fault: NetworkFault,
+    store: Store,
+    proxy: Proxy,
+    folder: Path,
+    first: int = 1,
+    every: int = 1,
+    other: Callable[[], object] = lambda: None,
 ) -> Iterator[Trial]:
-    """Try the fault at each request of the operation, or at one of `every` so many."""
+    """Try the fault at each request of the operation, or at one of `every` so many; `other` is of another host."""
+
+    def act_of_another() -> None:
+        with client_of(store.url):
+            other()
+
     origin, begun, here = Host(folder / "origin"), Host(folder / "begun"), folder / "here"
     store.objects = {}
     for host, act in ((origin, copying.prepare), (begun, copying.host)):
@@ -174,7 +201,7 @@ def try_all(
     for at in range(first, 1000, every):
         store.objects = objects
         host = begun.copy(here)
-        said, wrong = _faulty(copying, fault, at, host, proxy)
+        said, wrong = _faulty(copying, fault, at, host, proxy, act_of_another)
         happened = proxy.happened
         proxy.arm()
         if happened:
@@ -185,7 +212,9 @@ def try_all(
             break
 
 
-def _faulty(copying: Copying, fault: NetworkFault, at: int, host: Host, proxy: Proxy) -> tuple[str, list[str]]:
+def _faulty(
+    copying: Copying, fault: NetworkFault, at: int, host: Host, proxy: Proxy, other: Callable[[], None]
+) -> tuple[str, list[str]]:
     """Perform the operation with a fault; return the sentence about it, and what is wrong."""
     if fault in KILLS:
         process = PROCESSES.Process(target=_act_alone, args=(copying.act, host, proxy.url))
@@ -194,7 +223,7 @@ def _faulty(copying: Copying, fault: NetworkFault, at: int, host: Host, proxy: P
         process.join()
         expected = -signal.SIGKILL if proxy.happened else 0
         return "", [] if process.exitcode == expected else [f"exit code {process.exitcode}"]
-    proxy.arm(fault, at)
+    proxy.arm(fault, at, other=other)
     with client_of(proxy.url, patience=PATIENCE if fault in SLOW else 30):
         try:
             copying.act(host)
