@@ -29,6 +29,7 @@ from uuid import uuid4
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import ObjectStoreError
 from pipelines.disk import sha256_of, sync
 from pipelines.settings import Settings
 
@@ -42,10 +43,6 @@ _UPLOADED = re.compile(r"[a-z]+/\d{8}T\d{6}Z-[0-9a-f]{32}/")  # nothing else is 
 Item = TypeVar("Item")
 
 logger = logging.getLogger("pipelines.object_store")
-
-
-class ObjectStoreError(Exception):
-    """The store cannot be read or written, or what it has is damaged; the message says which, and the next step."""
 
 
 def _inside(path: str) -> str:

@@ -18,9 +18,8 @@ from rich.console import Console
 
 from pipelines.answers.questions import QuestionError
 from pipelines.config_files import ConfigError
-from pipelines.damage import REPAIR, DamagedError, first_line
+from pipelines.damage import REPAIR, DamagedError, ObjectStoreError, first_line
 from pipelines.disk import disk_problem
-from pipelines.object_store import ObjectStoreError
 from pipelines.output import Format, UsageError
 from pipelines.settings import get_settings
 from pipelines.warehouse import NotPublishedError

@@ -18,9 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from pipelines.damage import ObjectStoreError
 from pipelines.disk import sync
 from pipelines.leftovers import PULL, temporary_folder
-from pipelines.object_store import Chosen, FileSet, LocalFile, Manifest, ObjectStore, ObjectStoreError, StoredFile
+from pipelines.object_store import Chosen, FileSet, LocalFile, Manifest, ObjectStore, StoredFile
 from pipelines.publish.versions import CANDIDATE, FILE, KEPT, MANIFEST, point_to, prune, sweep
 from pipelines.settings import Settings
 from pipelines.warehouse import NotPublishedError, hold_writer_lock, release_writer_lock

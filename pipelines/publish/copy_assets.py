@@ -15,9 +15,10 @@ from functools import partial
 import dagster as dg
 
 from pipelines.config_files import ConfigError
+from pipelines.damage import ObjectStoreError
 from pipelines.formatting import counted
 from pipelines.ingest.raw_copies import push_raw
-from pipelines.object_store import ObjectStoreError, check_driver
+from pipelines.object_store import check_driver
 from pipelines.publish.assets import PUBLISHED_KEY
 from pipelines.publish.copies import push
 from pipelines.settings import Settings

@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 
 from pipelines import object_store
-from pipelines.object_store import ObjectStoreError
+from pipelines.damage import ObjectStoreError
 from tests.faults.hosts import FIRST, NEW, NEWER, OLD, SECOND, THIRD, Host, raw_elsewhere, read_elsewhere, unnamed
 from tests.faults.object_store import KILLS, OF_THE_SERVER, PATIENCE, SLOW, NetworkFault, Proxy, Store, client_of
 from tests.faults.trials import Outcome, Trial

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from pipelines import object_store
 from pipelines.config_files import ConfigError
-from pipelines.object_store import KEPT_FOR, ObjectStore, ObjectStoreError
+from pipelines.damage import ObjectStoreError
+from pipelines.object_store import KEPT_FOR, ObjectStore
 from pipelines.publish.copies import NAME, push
 from pipelines.settings import Settings
 from pipelines.warehouse import NotPublishedError
