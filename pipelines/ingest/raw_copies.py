@@ -74,10 +74,10 @@ def pull_raw(settings: Settings, say: Callable[[str], None]) -> Copied:
         ObjectStoreError: the store cannot be read.
     """
     store = ObjectStore.of(settings, NAME)
-    found = store.read().current
-    there = found.files if found else {}
     hold_writer_lock(settings.warehouse_path, "`kpi pull --raw`", say)
     try:
+        found = store.read().current
+        there = found.files if found else {}
         missing = {name: file for name, file in there.items() if _is_wanted(settings.raw_dir / name, file)}
         if missing:
             _place(store, missing, settings)

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pipelines.damage import ObjectStoreError
+from pipelines.damage import DamagedError, ObjectStoreError
 from pipelines.disk import sync
 from pipelines.leftovers import PULL, temporary_folder
 from pipelines.object_store import Chosen, FileSet, LocalFile, Manifest, ObjectStore, StoredFile
@@ -64,6 +64,7 @@ def push(settings: Settings, now: datetime, *, force: bool = False) -> Pushed:
     Raises:
         ConfigError: no store is set.
         NotPublishedError: nothing has been published here.
+        DamagedError: it was copied before, and its files are no longer what they were.
         ObjectStoreError: the store cannot be read or written. It has the publication from before, or this one.
     """
     store = ObjectStore.of(settings, NAME)
@@ -73,12 +74,17 @@ def push(settings: Settings, now: datetime, *, force: bool = False) -> Pushed:
     local = cache(lambda: {path: LocalFile.of(folder / path) for path in _audited(folder)})
 
     def choose(found: Manifest, lost: Set[str]) -> Chosen | None:
+        same = next((one for one in found.sets if one.id == folder.name), None)
         if not force:
-            if found.current and found.current.id == folder.name:
-                if lost.isdisjoint(file.object for file in found.current.files.values()):
-                    return None
-            elif any(one.id >= folder.name for one in found.sets):
+            if same and same == found.current and lost.isdisjoint(file.object for file in same.files.values()):
                 return None
+            if same != found.current and any(one.id >= folder.name for one in found.sets):
+                return None
+        if same and (changed := [path for path, file in same.files.items() if not _is_same(folder / path, file)]):
+            raise DamagedError(
+                f"{folder / changed[0]} is not what it was when it was copied, so it is not copied again. Bring it "
+                "back from the store, or from another host: kpi pull"
+            )
         return Chosen(folder.name, local())
 
     replaced = store.replace(choose, now, KEPT, anew=force)
@@ -105,21 +111,21 @@ def pull(settings: Settings, say: Callable[[str], None]) -> Pulled:
         ObjectStoreError: the store cannot be read, or this host has a newer publication that was never copied there.
     """
     store = ObjectStore.of(settings, NAME)
-    found = store.read()
-    if found.current is None:
-        raise NotPublishedError(
-            f"{store.address} has no publication yet. Check the address, or copy one from the host that runs the "
-            "pipeline: kpi push"
-        )
     hold_writer_lock(settings.warehouse_path, "`kpi pull`", say)
     try:
-        return _switched(store, found.current, found, settings)
+        return _switched(store, settings)
     finally:
         release_writer_lock(settings.warehouse_path)
 
 
-def _switched(store: ObjectStore, wanted: FileSet, found: Manifest, settings: Settings) -> Pulled:
+def _switched(store: ObjectStore, settings: Settings) -> Pulled:
     published_dir = settings.published_dir
+    found = store.read()  # not before a run that was waited for may have published and copied
+    if (wanted := found.current) is None:
+        raise NotPublishedError(
+            f"{store.address} has no publication yet. Check the address, or copy one from the host that runs the "
+            "pipeline: kpi push"
+        )
     here = published_dir.resolve().name if published_dir.exists() else ""
     if here > wanted.id and here not in {one.id for one in found.sets}:
         raise ObjectStoreError(
@@ -169,6 +175,7 @@ def _complete(store: ObjectStore, missing: Mapping[str, StoredFile], folder: Pat
         for path in missing:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (aside / path).replace(folder / path)
+            sync((folder / path).parent)
 
 
 def _missing(files: Mapping[str, StoredFile], folder: Path) -> dict[str, StoredFile]:

@@ -15,7 +15,7 @@ from functools import partial
 import dagster as dg
 
 from pipelines.config_files import ConfigError
-from pipelines.damage import ObjectStoreError
+from pipelines.damage import DamagedError, ObjectStoreError
 from pipelines.formatting import counted
 from pipelines.ingest.raw_copies import push_raw
 from pipelines.object_store import check_driver
@@ -27,7 +27,7 @@ from pipelines.tables import TableRef
 from pipelines.warehouse import NotPublishedError
 
 COPIED = "copied"
-_IN_WORDS = (ObjectStoreError, NotPublishedError, ConfigError)
+_IN_WORDS = (ObjectStoreError, DamagedError, NotPublishedError, ConfigError)
 
 
 def copy_assets(settings: Settings, sources: Iterable[Source]) -> list[dg.AssetsDefinition]:

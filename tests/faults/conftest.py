@@ -1,6 +1,5 @@
 """What all trials of faults share: that each is counted, and the table of them at the end."""
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ _TRIALS = "trials of faults"
 def running_servers() -> "Iterator[tuple[Store, Proxy]]":
     from tests.faults.object_store import serving  # takes a second, and few tests need it
 
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     with serving() as found:
         yield found
 

@@ -8,6 +8,7 @@ one request through at a time, so that both are one step, as S3 promises.
 """
 
 import http.client
+import logging
 import os
 import signal
 import socket
@@ -68,6 +69,7 @@ class Store:
     """The server, and the objects in its only bucket."""
 
     def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line per request
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()

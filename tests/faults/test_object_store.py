@@ -4,20 +4,23 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
+import duckdb
 import pytest
 from pydantic import ValidationError
 
 from pipelines import object_store
 from pipelines.config_files import ConfigError
-from pipelines.damage import ObjectStoreError
+from pipelines.damage import DamagedError, ObjectStoreError
 from pipelines.object_store import KEPT_FOR, ObjectStore
+from pipelines.publish import copies
 from pipelines.publish.copies import NAME, push
-from pipelines.settings import Settings
+from pipelines.settings import PROJECT_DIR, Settings
 from pipelines.warehouse import NotPublishedError
 from tests.faults.hosts import FIRST, NEW, NEWER, OLD, SECOND, Host, raw_elsewhere, read_elsewhere, unnamed
 from tests.faults.object_store import FOLDER, NetworkFault, Proxy, Store, client_of
@@ -41,6 +44,22 @@ def host(tmp_path: Path) -> Callable[[], Host]:
         return Host(folder)
 
     return make
+
+
+def test_the_query_for_analysts_finds_the_scorecard(store: Store, host: Callable[[], Host], tmp_path: Path) -> None:
+    writer = host().publish(OLD)
+    scorecard = writer.published / "parquet" / "kpi_scorecard" / "kpi_scorecard.parquet"
+    scorecard.parent.mkdir()
+    duckdb.sql("select 7 as value").write_parquet(str(scorecard))
+    writer.push()
+    for name, content in store.objects.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    page = (PROJECT_DIR / "docs" / "analysts.md").read_text(encoding="utf-8")
+    [query] = re.findall(r"^```sql\n(set variable .*?)^```", page, re.DOTALL | re.MULTILINE)
+    with duckdb.connect() as connection:
+        found = connection.execute(query.replace("s3://company/kpis", str(tmp_path / FOLDER)))
+        assert found.fetchall() == [(7,)]
 
 
 def test_only_what_has_changed_is_copied(store: Store, host: Callable[[], Host]) -> None:
@@ -101,6 +120,27 @@ def test_what_was_never_copied_is_not_replaced_by_something_older(store: Store, 
     with pytest.raises(ObjectStoreError, match=r"is newer than .*, and was never copied there. Copy it: kpi push"):
         writer.pull()
     assert writer.reads == NEW
+
+
+def test_a_pull_that_waits_for_a_run_brings_what_the_run_has_copied(store: Store, host: Callable[[], Host]) -> None:
+    writer = host()
+    writer.publish(OLD).push()
+
+    def wait(*_: object) -> None:
+        writer.publish(NEW).push()
+
+    with mock.patch.object(copies, "hold_writer_lock", wait):
+        assert writer.pull().publication_id == NEW
+    assert writer.reads == NEW
+
+
+def test_a_publication_that_is_damaged_here_is_not_copied_again(store: Store, host: Callable[[], Host]) -> None:
+    writer = host()
+    writer.publish(OLD).push()
+    (writer.published / "kpi.duckdb").write_text("kpi")
+    with pytest.raises(DamagedError, match=r"kpi\.duckdb is not what it was when it was copied"):
+        writer.push(force=True)
+    assert read_elsewhere(writer) == OLD
 
 
 def test_a_damaged_file_is_replaced_by_the_stores(store: Store, host: Callable[[], Host]) -> None:
