@@ -96,7 +96,8 @@ class Host:
         if not self.published.exists():
             return None
         folder = self.published.resolve()
-        found = {file.relative_to(folder).as_posix(): file.read_text() for file in folder.rglob("*") if file.is_file()}
+        files = [file for file in folder.rglob("[!.]*") if file.is_file()]  # a mark of its writer may be there, too
+        found = {file.relative_to(folder).as_posix(): file.read_text() for file in files}
         return folder.name if found == _content(folder.name) else f"a part of {folder.name}: {sorted(found)}"
 
     @property

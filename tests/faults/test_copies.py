@@ -10,16 +10,20 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest import mock
 
 import pytest
 
 from pipelines import object_store
 from pipelines.damage import ObjectStoreError
+from tests.faults import trials
 from tests.faults.hosts import FIRST, NEW, NEWER, OLD, SECOND, THIRD, Host, raw_elsewhere, read_elsewhere, unnamed
+from tests.faults.injection import Fault
 from tests.faults.object_store import KILLS, OF_THE_SERVER, PATIENCE, SLOW, NetworkFault, Proxy, Store, client_of
-from tests.faults.trials import Outcome, Trial
+from tests.faults.trials import Operation, Outcome, State, Trial
 from tests.forked import PROCESSES
 
 EVERY = 8  # of the requests, one has a fault, where not all are tried
@@ -122,9 +126,9 @@ def survives(servers: tuple[Store, Proxy], tmp_path: Path, tried: Callable[[list
     """Assert that a copying survives a fault at each of its requests, or at one of `every` so many."""
 
     def survive(copying: Copying, fault: NetworkFault, first: int = 1, every: int = 1) -> list[Trial]:
-        trials = list(try_all(copying, fault, *servers, tmp_path, first, every))
-        tried(trials)
-        return trials
+        found = list(try_all(copying, fault, *servers, tmp_path, first, every))
+        tried(found)
+        return found
 
     return survive
 
@@ -172,6 +176,42 @@ def test_of_two_hosts_that_land_at_once_the_store_collects_both(
     both = {**CORRECTED, THIRD: "three"}
     copying = Copying("two that land", PUSH_RAW, one_day_is_pushed, two_days, raw_elsewhere, both, both, RAW_LATER)
     tried(list(try_all(copying, NetworkFault.ANOTHER_HOST, *servers, tmp_path, other=other.push_raw)))
+
+
+def pulled(url: str, folder: Path) -> None:
+    _act_alone(Host.pull, Host(folder), url)
+
+
+def published_before(folder: Path) -> None:
+    Host(folder).publish(OLD)
+
+
+def published_now(folder: Path) -> State:
+    return {"publication": Host(folder).reads}
+
+
+@pytest.fixture
+def pulling(servers: tuple[Store, Proxy], tmp_path: Path) -> Operation:
+    """`kpi pull` of NEW, as what it does to this host's disk."""
+    store, _ = servers
+    with client_of(store.url), TemporaryDirectory(dir=tmp_path) as folder:
+        new_is_pushed(Host(Path(folder)))
+    return Operation("kpi pull, on this disk", published_before, partial(pulled, store.url), published_now)
+
+
+@pytest.mark.parametrize(("fault", "every"), [(Fault.KILLED, 6), (Fault.FULL, 8)])
+def test_the_disk_fails_at_some_steps(
+    fault: Fault, every: int, pulling: Operation, tmp_path: Path, tried: Callable[[list[Trial]], None]
+) -> None:
+    tried(trials.try_all(pulling, fault, tmp_path, every))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("fault", [Fault.KILLED, Fault.FULL, Fault.IO_ERROR, Fault.FORBIDDEN])
+def test_the_disk_fails_at_any_step(
+    fault: Fault, pulling: Operation, tmp_path: Path, tried: Callable[[list[Trial]], None]
+) -> None:
+    tried(trials.try_all(pulling, fault, tmp_path))
 
 
 def try_all(
