@@ -276,7 +276,7 @@ class ObjectStore:
         with self._reaching("read"):
             from s3fs.utils import FileExpired
 
-            for _ in range(_TRIES):
+            for trial in range(1, _TRIES + 1):
                 try:
                     with self._files.open(self._manifest, "rb") as opened:
                         text, etag = opened.read(), opened.details["ETag"]
@@ -284,7 +284,8 @@ class ObjectStore:
                 except FileNotFoundError:
                     return Manifest(), ""
                 except FileExpired:  # it was replaced while it was read
-                    continue
+                    if trial == _TRIES:
+                        raise
         try:
             return Manifest.model_validate_json(text), etag
         except ValidationError as error:
@@ -393,8 +394,7 @@ class ObjectStore:
         try:
             yield
         except Exception as error:  # each library has its own; their texts may contain addresses with keys
-            is_of_the_disk = isinstance(error, OSError) and error.errno in _OF_A_DISK and error.__cause__ is None
-            if is_of_the_disk or (isinstance(error, OSError) and error.filename):
+            if _is_of_this_host(error):
                 raise
             raise self._failed(what, error) from None
 
@@ -430,6 +430,13 @@ def _each(do: Callable[[Item], Any], items: Iterable[Item]) -> list[Any]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _is_of_this_host(error: Exception) -> bool:
+    """Whether a file or the disk here is why copying failed. Errors of the store have S3's own as their cause."""
+    if not isinstance(error, OSError) or error.__cause__:
+        return False
+    return error.errno in _OF_A_DISK or (isinstance(error.filename, str) and Path(error.filename).is_absolute())
 
 
 def _code(error: Exception) -> str:

@@ -44,6 +44,9 @@ def test_a_host_that_has_nothing_but_the_store_shows_the_same_numbers(
     assert published_hashes(reader) == published_hashes(writer)
     for command in (("show", "revenue", "--by", "channel"), ("explain", "revenue", "--period", "2025-12")):
         assert reader.kpi(*command).stdout == writer.kpi(*command).stdout != ""
+    page = tmp_path / "leaders.html"
+    reader.kpi("report", "--role", "leaders", "--output", str(page))
+    assert "<h1" in page.read_text(encoding="utf-8")
     assert "is here already." in reader.kpi("pull").stdout
     assert "the store has it already." in writer.kpi("push").stdout
 
