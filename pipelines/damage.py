@@ -38,6 +38,11 @@ class StoreError(DamagedError, sqlite3.DatabaseError):
     """An SQLite file of the pipeline's own cannot be used; the message names it and the next step."""
 
 
+class ObjectStoreError(Exception):
+    """The object store cannot be read or written, or a copy in it is damaged; the message says which, and the next
+    step."""
+
+
 class InUseError(Exception):
     """Another process is using a file, so that its state is unknown."""
 

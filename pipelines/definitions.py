@@ -19,6 +19,7 @@ from pipelines.publish.annotations import Marking
 from pipelines.publish.asset_checks import published_checks, standing_sensor
 from pipelines.publish.assets import published_asset
 from pipelines.publish.basis import basis
+from pipelines.publish.copy_assets import copy_assets
 from pipelines.publish.reports import reports_asset
 from pipelines.runs.history import JOB, SCHEDULE
 from pipelines.runs.progress import step_logger
@@ -50,7 +51,6 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
     public_holidays(settings)  # and so must a country whose holidays are not known
     partitions = delivery_days(settings, newest_delivery(settings, sources))
     manifest = ensure_manifest(settings, sources)
-    marking = Marking.of(settings, sources, manifest)
     models = {schema: models_in_schema(manifest, schema) for schema in ("staging", "marts")}
     history = CheckHistory(settings.check_history_path, database=settings.database_url)
     is_daemon = settings.started_by == "daemon"
@@ -66,11 +66,11 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
         blocking_tests(transform),
         descriptions_of_models(manifest),
         partial(basis, settings, sources, manifest),
-        marking,
+        Marking.of(settings, sources, manifest),
     )
+    copies = copy_assets(settings, sources)
     daily_job = dg.define_asset_job(
         JOB,
-        selection=dg.AssetSelection.all(),
         partitions_def=partitions,
         description="Lands one delivery day, brings staging and marts up to date, checks every stage, publishes.",
     )
@@ -82,7 +82,7 @@ def build_definitions(settings: Settings, sources: list[Source], suites: Suites)
         default_status=dg.DefaultScheduleStatus.RUNNING if is_daemon else dg.DefaultScheduleStatus.STOPPED,
     )
     return dg.Definitions(
-        assets=[*raw_assets(settings, sources, partitions), *transform, published, reports_asset(settings)],
+        assets=[*raw_assets(settings, sources, partitions), *transform, published, reports_asset(settings), *copies],
         asset_checks=[*checks, published_checks(settings, sources)],
         jobs=[daily_job],
         schedules=[daily_schedule],

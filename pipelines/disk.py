@@ -1,11 +1,13 @@
 """What a disk does to this pipeline: a file that is replaced as a whole, and one sentence about a disk that fails.
 
-Belongs here: which errors come from a disk, a folder or its permissions, and the words for them.
+Belongs here: what tells files apart, which errors come from a disk, a folder or its permissions, and the words for
+them.
 Does not belong here: what is written (every module writes its own files), and free space before it runs out (`kpi
 doctor`).
 """
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -59,6 +61,12 @@ def write_whole(path: Path, text: str) -> None:
         os.fsync(file.fileno())
     aside.replace(path)
     sync(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of the file's bytes as they are, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

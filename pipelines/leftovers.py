@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-DRY_RUN, PLAN = ".dry-run-", ".plan-"  # the beginnings of names of folders in the data folder, each with a copy of it
+# The beginnings of names of folders in the data folder, each with a copy of it, or of what an object store has.
+DRY_RUN, PLAN, PULL = ".dry-run-", ".plan-", ".pull-"
 
 
 @contextmanager
@@ -52,8 +53,8 @@ def temporary_file(prefix: str, parent: Path) -> Iterator[Path]:
 
 
 def copies_in(data_dir: Path) -> list[Path]:
-    """The copies on which commands try something, whether they still do or not."""
-    return [path for prefix in (DRY_RUN, PLAN) for path in data_dir.glob(f"{prefix}*")]
+    """The copies that commands make to try something or to replace something, whether they still do or not."""
+    return [path for prefix in (DRY_RUN, PLAN, PULL) for path in data_dir.glob(f"{prefix}*")]
 
 
 def abandoned(paths: Iterable[Path]) -> list[Path]:

@@ -134,6 +134,17 @@ class SettingsFile(BaseModel):
     # and the schedule. Without workers, the code server does.
     code_server: Address | None = None
     workers: Annotated[list[Address], NoDecode] = []
+    object_store: str | None = None  # where publications and raw are copied to, as in s3://bucket/folder
+
+    @field_validator("object_store")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[^@?#\s]+)?/?", value):
+            raise ValueError(
+                "it is not an address like s3://bucket/folder. Leave credentials to the environment, "
+                "as in AWS_ACCESS_KEY_ID."  # the value may contain some, so it is not repeated
+            )
+        return value and value.rstrip("/")
 
     @field_validator("sources", "snapshots", "unusual_days", "report_languages", "workers", mode="before")
     @classmethod
@@ -206,8 +217,9 @@ class Settings(SettingsFile, BaseSettings):
         return self.schedule or self.policy.schedule
 
     def with_data_dir(self, folder: Path) -> "Settings":
-        """These settings with another data folder, whose records are in files there and in no database."""
-        moved = self.model_copy(update={"data_dir": folder, "database_env": None})
+        """These settings with another data folder, whose records are in files there and in no database, and of which
+        nothing is copied to other hosts."""
+        moved = self.model_copy(update={"data_dir": folder, "database_env": None, "object_store": None})
         for name in [name for name, kind in vars(Settings).items() if isinstance(kind, cached_property)]:
             moved.__dict__.pop(name, None)
         return moved

@@ -94,6 +94,11 @@ def raw_days(raw_dir: Path, source: str, table_name: str) -> set[date]:
     return {day_of(file) for file in (raw_dir / source / table_name).glob(f"{_DAY}*/rows.parquet")}
 
 
+def all_raw_files(raw_dir: Path) -> list[Path]:
+    """The files of all tables and delivery days that have landed."""
+    return sorted(raw_dir.glob(f"*/*/{_DAY}*/rows.parquet"))
+
+
 def day_of(raw: Path) -> date:
     """The delivery day of a raw file."""
     return date.fromisoformat(raw.parent.name.removeprefix(_DAY))

@@ -26,6 +26,7 @@ from pipelines.transform.upstream import read_manifest, tables_behind
 
 NOT_CHECKED, RUN_CRASHED = "not_checked", "run_crashed"
 RUN, PUBLISHED, REPORTS = "run/daily", "published/kpi", "published/reports"
+IN_STORE = "object_store/"  # copies for other hosts
 _FAILED_CHECK = "DagsterAssetCheckFailedError"
 _MOST_TABLES = 4
 _EVENTS = {
@@ -396,6 +397,8 @@ _FIND_ROWS = "Find the failing rows on the run's page, repair the delivery or th
 
 def _next_step(asset: str, days: tuple[str, ...], first: str = _FIND_ROWS) -> str:
     again = _run_command(days)
+    if asset.startswith(IN_STORE):
+        return "What this host has is right. Correct what the message names, then copy: kpi push"
     if asset == REPORTS:
         return f"The numbers are published. Find the cause: kpi report --role leaders. Then write them: {again}"
     if is_raw(asset):

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli import alerts, answers, init, pages, published, quarantine, run, sources, state, tools
+from pipelines.cli import alerts, answers, copies, init, pages, published, quarantine, run, sources, state, tools
 from pipelines.settings import settings_file
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},  # commands inherit it
 )
-for commands in (init, state, run, published, answers, pages, tools):
+for commands in (init, state, run, published, copies, answers, pages, tools):
     app.add_typer(commands.app)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(sources.app, name="sources")

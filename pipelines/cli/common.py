@@ -18,7 +18,7 @@ from rich.console import Console
 
 from pipelines.answers.questions import QuestionError
 from pipelines.config_files import ConfigError
-from pipelines.damage import REPAIR, DamagedError, first_line
+from pipelines.damage import REPAIR, DamagedError, ObjectStoreError, first_line
 from pipelines.disk import disk_problem
 from pipelines.output import Format, UsageError
 from pipelines.settings import get_settings
@@ -54,7 +54,7 @@ def errors_in_words() -> Iterator[None]:
     except (ConfigError, UsageError, QuestionError) as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(USAGE) from None
-    except (NotPublishedError, DamagedError) as error:
+    except (NotPublishedError, DamagedError, ObjectStoreError) as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt as interrupt:

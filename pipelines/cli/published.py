@@ -211,9 +211,14 @@ def rollback(
     from pipelines.publish.versions import NoSuchVersionError, roll_back
 
     with errors_in_words():
+        settings = get_settings()
         try:
-            version = roll_back(get_settings().published_dir, publication)
+            version = roll_back(settings.published_dir, publication)
         except NoSuchVersionError as error:
             raise ConfigError(str(error)) from None
         console.print(f"Analysts now read {version.publication_id}, as of {version.as_of_date}.", markup=False)
         console.print("The next successful run publishes again.")
+        if settings.object_store:
+            console.print(
+                "Other hosts go on reading what the object store has. To have them go back, too: kpi push --force"
+            )

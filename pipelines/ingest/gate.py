@@ -82,12 +82,6 @@ def admit(path: Path, table: Table, label: str, landing_dir: Path, scratch: Path
     return Admitted(copy_to or path, label, is_plain)
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of the file's bytes as delivered, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def escaped(name: str) -> str:
     """A file's name as it may be shown: without bytes that are not UTF-8, and without characters that move others."""
     return "".join(

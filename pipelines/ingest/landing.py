@@ -28,9 +28,9 @@ from filelock import FileLock
 
 from pipelines.config_files import ConfigError
 from pipelines.damage import REPAIR, DamagedError, first_line
-from pipelines.disk import disk_problem, sync
+from pipelines.disk import disk_problem, sha256_of, sync
 from pipelines.formatting import counted
-from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, StillArrivingError, admit, check_name, sha256_of
+from pipelines.ingest.gate import DeliveryError, MissingDeliveryError, StillArrivingError, admit, check_name
 from pipelines.ingest.readers import READING_COLUMNS, Delivered, iter_columns, needs_more, read_delivery
 from pipelines.quarantine.files import QuarantinedFiles
 from pipelines.sources import Source, Table, each_table

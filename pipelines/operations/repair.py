@@ -33,8 +33,8 @@ from pipelines.damage import (
     tables_of,
 )
 from pipelines.deliveries import store as deliveries
+from pipelines.disk import sha256_of
 from pipelines.ingest.connectors import unfinished_fetches
-from pipelines.ingest.gate import sha256_of
 from pipelines.leftovers import abandoned, copies_in, delete
 from pipelines.publish.versions import FILE, MANIFEST, folders_kept, point_to, recorded
 from pipelines.publish.versions import leftovers as leftover_publications

@@ -22,12 +22,12 @@ import duckdb
 import pandas as pd
 
 from pipelines.deliveries import Delivery
-from pipelines.disk import write_whole
+from pipelines.disk import sha256_of, write_whole
 from pipelines.publish.annotations import Marking, build_annotations
 from pipelines.publish.basis import TABLES_OF_BASIS, Basis, record
 from pipelines.publish.definition_changes import PLAN_FILE, TABLES_OF_CHANGES, record_changes
 from pipelines.publish.restatements import build_restatements
-from pipelines.publish.versions import CANDIDATE, MANIFEST, point_to, prune, sweep
+from pipelines.publish.versions import CANDIDATE, KEPT, MANIFEST, point_to, prune, sweep
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
 from pipelines.warehouse import attach_read_only, ensure_writer, new_file, reader
@@ -105,7 +105,7 @@ def publish(
     check_results: pd.DataFrame,
     warehouse_path: Path,
     published_dir: Path,
-    keep: int = 5,
+    keep: int = KEPT,
     descriptions: Mapping[str, Description] | None = None,
     basis: Basis | None = None,
     marking: Marking | None = None,
@@ -197,7 +197,7 @@ def _link_unchanged(contents: Mapping[str, Content], published_dir: Path, folder
     for table, content in contents.items():
         _parquet_file(folder, table).parent.mkdir()
         known, copy = tables.get(table, {}), _parquet_file(published_dir, table)
-        if known.get("content") == content.written and copy.exists() and _sha256(copy) == known["parquet_sha256"]:
+        if known.get("content") == content.written and copy.exists() and sha256_of(copy) == known["parquet_sha256"]:
             with suppress(OSError):  # not every file system has hard links
                 _parquet_file(folder, table).hardlink_to(copy.resolve())
 
@@ -347,15 +347,10 @@ def write_manifest(publication: Mapping[str, object], contents: Mapping[str, Con
             table: {
                 "rows": content.rows,
                 "parquet": _parquet_file(Path(), table).as_posix(),
-                "parquet_sha256": _sha256(_parquet_file(folder, table)),
+                "parquet_sha256": sha256_of(_parquet_file(folder, table)),
                 "content": content.written,
             }
             for table, content in contents.items()
         },
     }
     write_whole(folder / MANIFEST, json.dumps(manifest, indent=2, default=str) + "\n")
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -21,6 +21,7 @@ from pipelines.leftovers import delete
 from pipelines.warehouse import NotPublishedError, reader
 
 MANIFEST, FILE = "manifest.json", "kpi.duckdb"
+KEPT = 5  # publications
 CANDIDATE = ".candidate"  # a file in publications to which no link has led yet
 
 

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from pipelines.disk import sync, write_whole
-from pipelines.ingest.gate import escaped, sha256_of
+from pipelines.disk import sha256_of, sync, write_whole
+from pipelines.ingest.gate import escaped
 
 _RECORD, _FILE = "reason.json", "file"
 _UNKNOWN_REASON = "It was refused by a run that was killed before it recorded the reason. Have it delivered again."

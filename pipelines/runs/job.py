@@ -21,8 +21,8 @@ from rich.console import Console
 from pipelines import leftovers
 from pipelines.config_files import ConfigError
 from pipelines.damage import DamagedError
+from pipelines.disk import sha256_of
 from pipelines.formatting import local_time
-from pipelines.ingest.gate import sha256_of
 from pipelines.ingest.landing import delivered_files
 from pipelines.ingest.late_files import newest_delivery
 from pipelines.operations.repair import check_records, ready_for_a_run

@@ -1,15 +1,36 @@
 """What all trials of faults share: that each is counted, and the table of them at the end."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.faults.injection import Fault
 from tests.faults.trials import Operation, Trial, bad, try_all
 
+if TYPE_CHECKING:
+    from tests.faults.object_store import Proxy, Store
+
 _TRIALS = "trials of faults"
+
+
+@pytest.fixture(scope="session")
+def running_servers() -> "Iterator[tuple[Store, Proxy]]":
+    from tests.faults.object_store import serving  # takes a second, and few tests need it
+
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+def servers(running_servers: "tuple[Store, Proxy]") -> "tuple[Store, Proxy]":
+    """An S3 server whose bucket is empty, and a proxy before it."""
+    store, proxy = running_servers
+    store.objects = {}
+    proxy.arm()
+    return store, proxy
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.disk import sha256_of
 from pipelines.ingest import landing as landing_module
-from pipelines.ingest.gate import DeliveryError, escaped, sha256_of
+from pipelines.ingest.gate import DeliveryError, escaped
 from pipelines.ingest.landing import Landed, has_landed, land
 from pipelines.ingest.late_files import listings, unclaimed_files
 from pipelines.ingest.readers import read_delivery

@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.config_files import ConfigError
+from pipelines.disk import sha256_of
 from pipelines.ingest.connectors.delivery import UNFINISHED, UnreachableError
-from pipelines.ingest.gate import DeliveryError, sha256_of
+from pipelines.ingest.gate import DeliveryError
 from pipelines.leftovers import temporary_file
 from pipelines.sources import Source, Table
 
