@@ -24,11 +24,13 @@ from packaging.requirements import Requirement
 from pipelines.alerts.routes import load_alerts
 from pipelines.checks.suites import load_suites
 from pipelines.config_files import ConfigError
-from pipelines.damage import REPAIR, StoreError
+from pipelines.damage import REPAIR, ObjectStoreError, StoreError
 from pipelines.database import SCHEMAS, state_of
 from pipelines.formatting import counted
 from pipelines.holidays import public_holidays
+from pipelines.object_store import ObjectStore
 from pipelines.operations.repair import Topic, damages, leftovers
+from pipelines.publish.copies import NAME as COPIED
 from pipelines.publish.events import load_events
 from pipelines.publish.versions import versions
 from pipelines.runs.processes import is_alive, listener
@@ -87,7 +89,7 @@ def examine(load: Callable[[], Settings], now: datetime) -> Diagnosis:
         return Diagnosis((*found, Found("fail", "settings", str(error), remedy)), is_misconfigured=True)
     configured = [*_configuration(settings)]
     found += configured
-    for look in (_disk, _permissions, _ports, _database, _lock, _leftovers, _damaged):
+    for look in (_disk, _permissions, _ports, _database, _store, _lock, _leftovers, _damaged):
         found += look(settings)
     found += _clock(settings, now)
     return Diagnosis(tuple(found), is_misconfigured=any(item.level == "fail" for item in configured))
@@ -267,6 +269,19 @@ def _database(settings: Settings) -> Iterator[Found]:
                 "Move the file away. If its records must not be lost, stop everything, have the schema dropped (drop "
                 f"schema {schema} cascade), and type any command here: it copies the file",
             )
+
+
+def _store(settings: Settings) -> Iterator[Found]:
+    """Whether the object store can be reached from which other hosts get publications, and what they get."""
+    if settings.object_store is None:
+        return
+    try:
+        current = ObjectStore.of(settings, COPIED).read().current
+    except (ConfigError, ObjectStoreError) as error:
+        yield Found("fail", "object store", str(error), "Correct what the message names, then: kpi push")
+        return
+    has = f"has publication {current.id}" if current else "has no publication yet"
+    yield Found("ok", "object store", f"{settings.object_store} {has}")
 
 
 def _lock(settings: Settings) -> Iterator[Found]:
