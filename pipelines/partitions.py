@@ -64,9 +64,13 @@ def days_in_words(days: Iterable[date]) -> str:
 
 
 def days_of_run(tags: Mapping[str, str]) -> list[date]:
-    """The delivery days of a run with these Dagster tags, in order; none for a run without partitions."""
-    first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
+    """The delivery days of a run with these Dagster tags, in order; none for a run without partitions.
+
+    Whoever starts a run through Dagster's API may give it any tag. What is no date is no day.
+    """
     day = tags.get("dagster/partition")
-    if first and last:
-        return list(days_between(date.fromisoformat(first), date.fromisoformat(last) + timedelta(days=1)))
-    return [date.fromisoformat(day)] if day else []
+    first, last = (tags.get(f"dagster/asset_partition_range_{end}", day) for end in ("start", "end"))
+    try:
+        return list(days_between(date.fromisoformat(first or ""), date.fromisoformat(last or "") + timedelta(days=1)))
+    except ValueError:
+        return []

@@ -106,6 +106,7 @@ def hosts(*names: str) -> Iterator[dict[str, Host]]:
 
 
 def _namespace(made: ExitStack, name: str) -> None:
+    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)  # of tests that were killed
     try:
         _ip("netns", "add", name)
     except subprocess.CalledProcessError as error:

@@ -38,7 +38,7 @@ class Company:
             more = ["--days", "1"] if (one.data_dir / "published").exists() else []
             arguments = ["--scale", SCALE, "--no-truth", "--data-dir", str(one.data_dir), *more]
             assert demo_company.main(arguments) == 0
-        return max(path.stem.removeprefix("orders_") for path in self.shared.data_dir.glob("landing/shop/orders/*"))
+        return max(path.name[7:17] for path in self.shared.data_dir.glob("landing/shop/orders/orders_*"))
 
     def kpi(self, host: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = (sys.executable, "-m", "pipelines", *arguments)

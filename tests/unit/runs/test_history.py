@@ -91,3 +91,10 @@ def test_a_file_of_another_version_is_named(tmp_path: Path) -> None:
         other.execute("create table pipelines (id integer)")
     with pytest.raises(StoreError, match=r"runs\.db cannot be read: no such table: runs"):
         DagsterHistory(tmp_path).runs()
+
+
+def test_a_tag_that_is_no_date_is_no_day(instance: dg.DagsterInstance, history: DagsterHistory) -> None:
+    """Dagster's API takes any tag, and one run must not keep people from seeing the others."""
+    run(instance, dagster__partition="2026-01-11.csv")
+    run(instance, dagster__asset_partition_range_start="2026-01-08", dagster__asset_partition_range_end="soon")
+    assert [found.days for found in history.runs()] == [(), ()]
