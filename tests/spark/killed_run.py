@@ -29,7 +29,9 @@ def kill_after_some_builds(folder: Path, before: set[Path], worker: int | None) 
 
 
 def child_of(process: int) -> int:
-    return int(Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()[0])
+    """Linux lists children by the thread that started them; in a worker, that is not the first."""
+    lists = Path(f"/proc/{process}/task").glob("*/children")
+    return next(int(child) for children in lists for child in children.read_text(encoding="utf-8").split())
 
 
 class WhenItBegins(progress.logging.Handler):
