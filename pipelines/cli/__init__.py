@@ -7,6 +7,7 @@ the commands that need Dagster, dbt and Great Expectations import them, so that 
 import logging
 import os
 import signal
+import warnings
 from typing import Annotated
 
 import typer
@@ -48,5 +49,7 @@ def main() -> None:
     """Run the command that was typed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM acts like Ctrl-C
     logging.raiseExceptions = False  # a full disk is named in a sentence, not by each log that cannot be written
+    # Great Expectations imports pyspark where that is installed, and hands it no pandas.
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
     os.environ["KPI_CONFIG"] = str(settings_file())  # for the processes that commands start, in other folders
     app()

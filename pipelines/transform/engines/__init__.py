@@ -11,6 +11,8 @@ from typing import Protocol, cast
 
 from pipelines.settings import Settings
 
+READS_NO_TABLES = {"parse", "clean", "deps", "ls", "list"}  # commands of dbt that may run while somebody writes
+
 
 class Engine(Protocol):
     """A module of this package."""

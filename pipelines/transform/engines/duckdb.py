@@ -6,9 +6,12 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import duckdb
+
 from pipelines.settings import Settings
-from pipelines.sql import pattern_of
-from pipelines.warehouse import let_go, reader
+from pipelines.sql import pattern_of, quote_qualified_name
+from pipelines.transform.engines import READS_NO_TABLES
+from pipelines.warehouse import let_go
 
 PACKAGES = ("dbt-duckdb",)
 STORES_VIEWS = False
@@ -27,6 +30,8 @@ def opened(command: str, environment: Mapping[str, str]) -> Iterator[Mapping[str
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     let_go()
+    if command not in READS_NO_TABLES:
+        _take_over(Path(environment["KPI_WAREHOUSE"]))
     try:
         yield environment
     finally:
@@ -34,16 +39,29 @@ def opened(command: str, environment: Mapping[str, str]) -> Iterator[Mapping[str
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
+def _take_over(warehouse: Path) -> None:
+    """Make tables of the views of what Spark has built, since dbt replaces no view by a seed, and delete its files."""
+    files = warehouse.with_name("spark")
+    if not files.exists():
+        return
+    if warehouse.exists():
+        with duckdb.connect(str(warehouse)) as connection:
+            connection.execute("begin")
+            views = connection.execute(
+                "select concat(schema_name, '.', view_name) from duckdb_views() where contains(sql, ?)",
+                [pattern_of(files)],
+            ).fetchall()
+            for (name,) in views:
+                connection.execute(f"create temp table taken_over as from {quote_qualified_name(name)}")
+                connection.execute(f"drop view {quote_qualified_name(name)}")
+                connection.execute(f"create table {quote_qualified_name(name)} as from temp.taken_over")
+                connection.execute("drop table temp.taken_over")
+            connection.execute("commit")
+    shutil.rmtree(files)
+
+
 def keep(built: Iterable[str], environment: Mapping[str, str]) -> None:
-    """dbt has written the warehouse itself. What another engine has left is deleted once no view reads it."""
-    warehouse = Path(environment["KPI_WAREHOUSE"])
-    left = warehouse.with_name("spark")
-    if left.exists() and warehouse.exists():
-        with reader(warehouse) as connection:
-            of_folder = "select 1 from duckdb_views() where contains(sql, ?)"
-            is_read = connection.execute(of_folder, [pattern_of(left)]).fetchone()
-        if not is_read:
-            shutil.rmtree(left)
+    """dbt has written the warehouse itself."""
 
 
 def cancel() -> None:

@@ -30,6 +30,7 @@ from pipelines.config_files import ConfigError
 from pipelines.disk import write_whole
 from pipelines.settings import Settings
 from pipelines.sql import pattern_of, quote_name, quote_qualified_name, quote_text
+from pipelines.transform.engines import READS_NO_TABLES
 from pipelines.warehouse import STORAGE_VERSION, in_memory, let_go
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ _OPTIONS = {
     "spark.ui.showConsoleProgress": "false",
 }
 _NAMES_OF_TYPES = {"VARCHAR": "string", "INTEGER": "int", "TIMESTAMP": "timestamp_ntz"}  # the others are the same
-_WITHOUT_TABLES = {"parse", "clean", "deps", "ls", "list"}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _problem_of_java() -> str | None:
 @contextmanager
 def opened(command: str, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     let_go()
-    if command not in _WITHOUT_TABLES:
+    if command not in READS_NO_TABLES:
         folder = Path(environment["KPI_SPARK_TABLES"])
         _delete_what_is_no_table(folder)
         _run_python_models_here()

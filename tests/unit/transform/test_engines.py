@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -141,17 +142,19 @@ def test_a_master_that_does_not_answer_is_named(settings: Settings, installed: P
         engine("spark").described(elsewhere)
 
 
-def test_what_spark_has_left_is_deleted_once_nothing_reads_it(tmp_path: Path) -> None:
-    build = tmp_path / "spark" / "marts" / "fct_orders" / "1"
+def test_duckdb_takes_over_what_spark_has_built(tmp_path: Path) -> None:
+    """dbt replaces a table by a seed, but no view."""
+    build = tmp_path / "spark" / "marts" / "kpi_catalogue" / "1"
     build.mkdir(parents=True)
     environment = {"KPI_WAREHOUSE": str(tmp_path / "warehouse.duckdb")}
     with duckdb.connect(environment["KPI_WAREHOUSE"]) as connection:
-        connection.execute(f"copy (select 1 as id) to '{build}/part.parquet'")
-        connection.execute(f"create view orders as from read_parquet('{build}/*.parquet')")
-    engine("duckdb").keep([], environment)
-    assert build.exists()
-    with duckdb.connect(environment["KPI_WAREHOUSE"]) as connection:
-        connection.execute("drop view orders")
-        connection.execute("create table orders as select 1 as id")
-    engine("duckdb").keep([], environment)
+        connection.execute(f"copy (select 1 as id, 2.50 as amount) to '{build}/part.parquet'")
+        connection.execute(f"create schema marts; create view marts.kpi_catalogue as from read_parquet('{build}/*')")
+        connection.execute("create view marts.own as select 3 as id")
+    with engine("duckdb").opened("parse", environment):
+        assert build.exists()
+    with engine("duckdb").opened("build", environment), duckdb.connect(environment["KPI_WAREHOUSE"]) as connection:
+        assert connection.execute("select table_name from duckdb_tables()").fetchall() == [("kpi_catalogue",)]
+        assert connection.execute("from marts.kpi_catalogue").fetchall() == [(1, Decimal("2.50"))]
+        assert connection.execute("from marts.own").fetchall() == [(3,)]
     assert not (tmp_path / "spark").exists()
