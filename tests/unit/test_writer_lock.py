@@ -34,7 +34,12 @@ if len(sys.argv) > 3:
 def start(warehouse: Path, who: str, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", HOLD, str(warehouse), who, *more]
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell may have it ignored
     )
 
 
