@@ -50,7 +50,7 @@ def test_a_host_that_has_nothing_but_the_store_shows_the_same_numbers(
     assert "<h1" in page.read_text(encoding="utf-8")
     assert "is here already." in reader.kpi("pull").stdout
     assert "the store has it already." in writer.kpi("push").stdout
-    assert re.search(rf"object store +{STORE} has publication \w", reader.kpi("doctor", check=False).stdout)
+    assert re.search(rf"object store: {STORE} has publication \w", reader.kpi("doctor", check=False).stdout)
 
 
 def test_what_is_missing_is_said_with_its_exit_code(server: Store, tmp_path: Path) -> None:

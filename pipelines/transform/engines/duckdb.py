@@ -30,7 +30,7 @@ def opened(command: str, environment: Mapping[str, str]) -> Iterator[Mapping[str
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     let_go()
-    if command not in READS_NO_TABLES:
+    if command not in READS_NO_TABLES and "KPI_WAREHOUSE" in environment:
         _take_over(Path(environment["KPI_WAREHOUSE"]))
     try:
         yield environment
