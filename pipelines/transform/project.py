@@ -200,7 +200,8 @@ def _stamp(manifest: Path) -> Path:
 
 def _fingerprint(project_dir: Path, variables: Mapping[str, object], built_by: str) -> str:
     versions = [version(package) for package in ("dbt-core", "dbt-adapters", "duckdb", *engine(built_by).PACKAGES)]
-    digest = hashlib.sha256(json.dumps([versions, variables], sort_keys=True).encode())
+    # dbt writes the paths of the data folder into the manifest.
+    digest = hashlib.sha256(json.dumps([versions, variables, str(project_dir)], sort_keys=True).encode())
     digest.update(Path(__file__).with_name("customer_value.py").read_bytes())  # code of the Python model
     for folder, _, names in sorted(os.walk(project_dir, followlinks=True)):
         for name in sorted(names):  # times of files differ between the hosts of an installation

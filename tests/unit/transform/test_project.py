@@ -1,6 +1,7 @@
 """The variables and arguments that dbt gets, and that a user's models coexist with the shipped ones."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -100,17 +101,19 @@ def test_commands_that_begin_at_once_parse_once_and_read_no_half(
 
 
 def test_hosts_with_the_same_project_agree_on_what_it_was_parsed_from(tmp_path: Path) -> None:
-    """When its files were written, and where they are, differs between them."""
-    stamps = []
-    for host in ("one", "other"):
-        model = tmp_path / host / "models" / "own.sql"
-        model.parent.mkdir(parents=True)
-        model.write_text("select 1 as n")
-        os.utime(model, (0, len(stamps)))
-        stamps.append(project._fingerprint(tmp_path / host, {}, "duckdb"))
-    assert stamps[0] == stamps[1]
-    (tmp_path / "other" / "models" / "own.sql").write_text("select 2 as n")
-    assert project._fingerprint(tmp_path / "other", {}, "duckdb") != stamps[0]
+    """When its files were written differs between them, but not where they are: the manifest contains paths."""
+    model = tmp_path / "models" / "own.sql"
+    model.parent.mkdir(parents=True)
+    model.write_text("select 1 as n")
+    one = project._fingerprint(tmp_path, {}, "duckdb")
+    os.utime(model, (0, 0))
+    assert project._fingerprint(tmp_path, {}, "duckdb") == one
+    model.write_text("select 2 as n")
+    assert project._fingerprint(tmp_path, {}, "duckdb") != one
+    shutil.copytree(tmp_path / "models", tmp_path / "copy" / "models")
+    copied = project._fingerprint(tmp_path / "copy", {}, "duckdb")
+    shutil.rmtree(tmp_path / "copy")
+    assert copied != project._fingerprint(tmp_path, {}, "duckdb")
 
 
 def test_variables_say_which_source_delivers_which_entity_and_by_which_key(tmp_path: Path) -> None:
