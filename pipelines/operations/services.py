@@ -28,8 +28,8 @@ def become(service: str, settings: Settings, host: str, port: int | None) -> Non
     """
     if missing := [name for name in ("database_env", "code_server") if not getattr(settings, name)]:
         raise ConfigError(
-            f"kpi serve: the settings {' and '.join(missing)} are missing. Set them in kpi.yml, as in "
-            "docs/operations.md#several-hosts; on one machine, kpi dev starts everything."
+            f"kpi serve: the settings {' and '.join(missing)} are missing. Set them in kpi.yml "
+            "(docs/operations.md#dagster-on-several-hosts); on one machine, kpi dev starts everything."
         )
     if service == "ui":
         needs_password(host)

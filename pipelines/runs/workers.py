@@ -59,8 +59,8 @@ class WorkersLauncher(dg.DefaultRunLauncher):
             self._run_ids.add(context.dagster_run.run_id)
             return
         raise DagsterLaunchFailedError(  # type: ignore[no-untyped-call]
-            f"No worker answers (setting workers: {', '.join(self._workers)}). Start one of them again; "
-            "docs/operations.md#several-hosts says how."
+            f"No worker answers (setting workers: {', '.join(self._workers)}). Start one of them again, as "
+            "in docs/operations.md#dagster-on-several-hosts."
         )
 
     @property
