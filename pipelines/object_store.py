@@ -321,9 +321,9 @@ class ObjectStore:
         with self._reaching("written"):
             self._files.pipe_file(trial, b"Whether this store writes on a condition.")
         for condition in ({"mode": "create"}, {"IfMatch": '"another"'}):
-            try:  # `_reaching` would not say whether the condition was the reason
+            try:
                 self._files.pipe_file(trial, b"It does not.", **condition)
-            except Exception as error:
+            except Exception as error:  # `_reaching` would not say whether the condition was the reason
                 if _code(error) == "PreconditionFailed":
                     continue
                 raise self._failed("written", error) from None

@@ -56,7 +56,7 @@ def let_go() -> None:
         connection.close()
 
 
-def hold_writer_lock(path: Path, who: str, say: Callable[[str], None], database: str | None = None) -> None:
+def hold_writer_lock(path: Path, who: str, say: Callable[[str], None], database: str | None) -> None:
     """Become the only process that writes the warehouse at `path`, until `release_writer_lock` or the process's end.
 
     While another process holds the lock, the call reports its name to `say` once, and waits. A process that already
@@ -75,7 +75,7 @@ def hold_writer_lock(path: Path, who: str, say: Callable[[str], None], database:
     lock.acquire(who, wait=True)
 
 
-def try_to_hold_writer_lock(path: Path, who: str, database: str | None = None) -> bool:
+def try_to_hold_writer_lock(path: Path, who: str, database: str | None) -> bool:
     """The same as `hold_writer_lock`, without waiting: return whether this process now holds the lock."""
     lock = _locks.get(path)
     if lock and lock.is_locked:

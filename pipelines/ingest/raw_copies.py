@@ -74,7 +74,7 @@ def pull_raw(settings: Settings, say: Callable[[str], None]) -> Copied:
         ObjectStoreError: the store cannot be read.
     """
     store = ObjectStore.of(settings, NAME)
-    hold_writer_lock(settings.warehouse_path, "`kpi pull --raw`", say)
+    hold_writer_lock(settings.warehouse_path, "`kpi pull --raw`", say, settings.database_url)
     try:
         found = store.read().current
         there = found.files if found else {}

@@ -111,7 +111,7 @@ def pull(settings: Settings, say: Callable[[str], None]) -> Pulled:
         ObjectStoreError: the store cannot be read, or this host has a newer publication that was never copied there.
     """
     store = ObjectStore.of(settings, NAME)
-    hold_writer_lock(settings.warehouse_path, "`kpi pull`", say)
+    hold_writer_lock(settings.warehouse_path, "`kpi pull`", say, settings.database_url)
     try:
         return _switched(store, settings)
     finally:

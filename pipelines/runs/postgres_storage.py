@@ -27,6 +27,7 @@ class _Shared:
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
         # Dagster's classes are written for psycopg2; SQLAlchemy takes psycopg 3 where no driver is named.
         url = sa.make_url(os.environ[config_value["database_env"]]).set(drivername="postgresql+psycopg2")
+        # The constructor is that of Dagster's class, which stands beside this one in each class below.
         return cls(url.render_as_string(hide_password=False), inst_data=inst_data)  # type: ignore[call-arg]
 
 

@@ -39,7 +39,7 @@ def publish_as(folder: Path, name: str, keep: int = KEPT) -> None:
     publication = Publication(
         name, "run", datetime(2025, 1, 1), date(2025, 1, 1), {"shop": date(2025, 1, 1)}, "1", "EUR"
     )
-    hold_writer_lock(folder / "warehouse.duckdb", "a trial", print)
+    hold_writer_lock(folder / "warehouse.duckdb", "a trial", print, None)
     publish(
         publication,
         ["numbers", "unchanged"],

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Installation
 from tests.faults.object_store import STORE, Store, serving
 from tests.integration.conftest import published_hashes
+from tests.integration.postgres import Postgres
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,22 @@ def test_what_is_missing_is_said_with_its_exit_code(server: Store, tmp_path: Pat
     del host.environment["KPI_OBJECT_STORE"]
     finished = host.kpi("pull", check=False)
     assert (finished.returncode, "The setting object_store is missing" in finished.stderr) == (2, True)
+
+
+def test_hosts_that_share_a_database_pull_one_after_the_other(
+    writer: Installation, server: Store, postgres: Postgres, tmp_path: Path
+) -> None:
+    """They have the lock of all hosts, which only those get that share the data folder."""
+    postgres.execute("postgres", "create database pulling")
+    shared = {"KPI_DATABASE_ENV": "KPI_DATABASE", "KPI_DATABASE": postgres.url("pulling")}
+    one, other = with_store(tmp_path / "one", server), with_store(tmp_path / "other", server)
+    for host in (one, other):
+        host.environment.update(shared)
+    assert "Analysts now read" in one.kpi("pull").stdout
+    for arguments in (("pull",), ("pull", "--raw")):
+        refused = other.kpi(*arguments, check=False)
+        assert (refused.returncode, "is not the data folder whose records are in" in refused.stderr) == (1, True)
+    assert not (other.data_dir / "published").exists()
 
 
 @pytest.mark.nightly

@@ -336,7 +336,7 @@ def test_what_does_not_fit_into_memory_does_not_go_into_the_current_folder(order
 
 def test_one_check_after_another_sees_the_file_that_is_attached_now(orders, tmp_path):
     """A process that writes the warehouse keeps it open; the file that is attached to it is another one each time."""
-    hold_writer_lock(orders.path, "a test", print)
+    hold_writer_lock(orders.path, "a test", print, None)
     try:
         for value in (1, 2):
             target, published = tmp_path / f"{value}.duckdb", tmp_path / "kpi.duckdb"
