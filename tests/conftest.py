@@ -4,14 +4,19 @@ import gc
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 from hypothesis import Phase, settings
 
 from tests import forked
+
+if TYPE_CHECKING:
+    from tests.faults.object_store import Proxy, Store
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 REAL_DATA_DIR = Path(os.environ.get("REAL_DATA_DIR") or PROJECT_DIR.parent / "shared" / "datasets")
@@ -98,6 +103,15 @@ def real_data_dir() -> Path:
     if not REAL_DATA_DIR.is_dir():
         pytest.skip(f"{REAL_DATA_DIR} is not there. Set REAL_DATA_DIR to the folder of real data sets.")
     return REAL_DATA_DIR
+
+
+@pytest.fixture(scope="session")
+def running_servers() -> "Iterator[tuple[Store, Proxy]]":
+    """An S3 server and a proxy before it. There is one in each process, since moto's servers share their buckets."""
+    from tests.faults.object_store import serving  # takes a second, and few tests need it
+
+    with serving() as found:
+        yield found
 
 
 def pytest_collection_finish() -> None:

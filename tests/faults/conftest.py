@@ -1,7 +1,7 @@
 """What all trials of faults share: that each is counted, and the table of them at the end."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from tests.faults.object_store import Proxy, Store
 
 _TRIALS = "trials of faults"
-
-
-@pytest.fixture(scope="session")
-def running_servers() -> "Iterator[tuple[Store, Proxy]]":
-    from tests.faults.object_store import serving  # takes a second, and few tests need it
-
-    with serving() as found:
-        yield found
 
 
 @pytest.fixture

@@ -1,21 +1,21 @@
 """Two hosts that share an object store: one runs, the other reads, and takes over."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Installation
-from tests.faults.object_store import STORE, Store, serving
+from tests.faults.object_store import STORE, Proxy, Store
 from tests.integration.conftest import published_hashes
 from tests.integration.postgres import Postgres
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Store]:
-    with serving() as (store, _):
-        yield store
+def server(running_servers: tuple[Store, Proxy]) -> Store:
+    store, _ = running_servers
+    store.objects = {}
+    return store
 
 
 def with_store(data_dir: Path, server: Store) -> Installation:
