@@ -2,10 +2,11 @@
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import duckdb
 import pytest
 from hypothesis import Phase, settings
 
+from demo_company import __main__ as demo_company
 from tests import forked
 
 if TYPE_CHECKING:
@@ -97,12 +99,41 @@ def _checked(finished: subprocess.CompletedProcess[str], check: bool = True) -> 
     return finished
 
 
+def deliver_demo(data_dir: Path, truth: str = "--no-truth", **environment: str) -> Installation:
+    """An installation with a small demo company in its landing folder, on which nothing has run yet.
+
+    Most of the time that it takes to make goes into its `--truth`.
+    """
+    assert demo_company.main(["--scale", "0.01", truth, "--data-dir", str(data_dir)]) == 0
+    return Installation(data_dir, environment=environment)
+
+
 @pytest.fixture(scope="session")
 def real_data_dir() -> Path:
     """The folder of real data sets. Tests that need it are skipped if it does not exist."""
     if not REAL_DATA_DIR.is_dir():
         pytest.skip(f"{REAL_DATA_DIR} is not there. Set REAL_DATA_DIR to the folder of real data sets.")
     return REAL_DATA_DIR
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The demo company after `kpi run`: 22 months in one delivery, then 60 daily deliveries, loaded in one run."""
+    installation = deliver_demo(tmp_path_factory.mktemp("demo"), "--truth")
+    printed = installation.kpi("run").stdout
+    assert "61 delivery days, 2025-11-10 to 2026-01-09 (first load, one run)" in printed
+    shutil.copytree(installation.data_dir, _as_loaded(installation), symlinks=True)
+    return installation
+
+
+def _as_loaded(demo: Installation) -> Path:
+    return demo.data_dir.with_name(f"{demo.data_dir.name}_as_loaded")
+
+
+@pytest.fixture(scope="session")
+def untouched_demo(demo: Installation) -> Installation:
+    """The demo company as its first load left it, whatever other tests do with `demo`. Nobody changes it."""
+    return replace(demo, data_dir=_as_loaded(demo))
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,6 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import PROJECT_DIR
-from tests.integration.conftest import demo, untouched_demo
-
-__all__ = ["browser", "demo", "untouched_demo"]
 
 
 def how_to_start() -> dict[str, Any]:

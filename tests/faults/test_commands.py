@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Installation
+from tests.conftest import Installation, deliver_demo
 from tests.faults.injection import Fault, Steps, counted
 from tests.faults.trials import Outcome, Trial
 from tests.forked import PROCESSES
-from tests.integration.conftest import deliver_demo, published_hashes
+from tests.integration.conftest import published_hashes
 
 STAGES = {  # the step with which each stage of the job begins
     "the checks of raw": "check_raw",

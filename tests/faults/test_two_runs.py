@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT_DIR, Installation
+from tests.conftest import PROJECT_DIR, Installation, deliver_demo
 from tests.faults.injection import Fault
 from tests.faults.trials import Outcome, Trial
-from tests.integration.conftest import deliver_demo, published_hashes
+from tests.integration.conftest import published_hashes
 
 LOADED, DAY = ("2025-11-10", "2025-11-11"), "2025-11-12"
 

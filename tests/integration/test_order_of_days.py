@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Installation
-from tests.integration.conftest import deliver_demo
+from tests.conftest import Installation, deliver_demo
 
 pytestmark = pytest.mark.nightly
 BULK, FIRST, SECOND = "2025-11-10", "2025-11-11", "2025-11-12"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Installation
-from tests.integration.conftest import deliver_demo
+from tests.conftest import Installation, deliver_demo
 
 LAST_DELIVERY = "2025-11-10"  # the historical delivery is enough
 OF_ORDERS = {

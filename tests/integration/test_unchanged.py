@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.transform.unchanged import built
-from tests.conftest import Installation
-from tests.integration.conftest import deliver_demo, published_hashes
+from tests.conftest import Installation, deliver_demo
+from tests.integration.conftest import published_hashes
 from tests.integration.test_subsets import LAST_DELIVERY, keep_the_historical_delivery_only
 
 OF_SURVEYS = {"base_survey__responses", "stg_survey__nps_responses", "fct_nps_responses", "kpi_nps"}
