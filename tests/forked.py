@@ -26,6 +26,7 @@ ENGINE = os.environ.get("TEST_ENGINE", "duckdb")  # what builds the models of al
 # installed, Great Expectations imports it, and a process that is forked after that dies.
 PROCESSES = multiprocessing.get_context("forkserver" if ENGINE == "duckdb" else "spawn")
 PROCESSES.set_forkserver_preload(["tests.preloaded"])
+_LINEAGES = TemporaryDirectory(prefix="lineages")
 
 
 def land_and_build(
@@ -62,7 +63,9 @@ def _run(
 ) -> subprocess.CompletedProcess[str]:
     with TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
-        process = PROCESSES.Process(target=_begin, args=(function, dict(environment), out, err, *arguments))
+        process = PROCESSES.Process(
+            target=_begin, args=(function, dict(environment), _LINEAGES.name, out, err, *arguments)
+        )
         process.start()
         process.join()
         assert process.exitcode is not None
@@ -70,13 +73,16 @@ def _run(
 
 
 def _begin(
-    function: Callable[..., None], environment: dict[str, str], out: Path, err: Path, *arguments: object
+    function: Callable[..., None], environment: dict[str, str], lineages: str, out: Path, err: Path, *arguments: object
 ) -> None:
+    from tests.lineages import share
+
     os.environ.clear()
     os.environ.update(environment)
     for stream, printed in ((1, out), (2, err)):
         with printed.open("wb") as file:
             os.dup2(file.fileno(), stream)
+    share(Path(lineages))
     function(*arguments)
 
 

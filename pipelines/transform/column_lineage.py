@@ -1,16 +1,17 @@
 """Column lineage: the columns that each column of a model is computed from, as Dagster shows it.
 
-Belongs here: reading lineage from the SQL that dbt compiled, and storing it until the models change.
+Belongs here: reading lineage from the SQL that dbt compiled, and storing it until a model changes.
 Does not belong here: lineage between tables, which Dagster gets from dbt.
 
 dagster-dbt has sqlglot analyse each column separately, which takes minutes for some hundred models. This module
 qualifies a model's SQL once, and follows all its columns through the same tree.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -31,27 +32,46 @@ def lineage_of_models(
     """The lineage, by unique id, of the models `built` just now, whose SQL dbt has compiled into `folder`.
 
     `columns` are the columns of the warehouse's tables. The lineage is stored in the folder until the project is
-    parsed again. Models that sqlglot cannot parse, and models that are not SQL, have no lineage.
+    parsed again. It is then read again of each model whose SQL, or a table that it reads, is not what it was. Models
+    that sqlglot cannot parse, and models that are not SQL, have no lineage.
     """
     file = folder / "column_lineage.json"
     parsed_at = manifest["metadata"]["generated_at"]
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    lineages: dict[str, Lineage] = kept["models"] if kept.get("parsed_at") == parsed_at else {}
+    stored = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    kept = {model: _Kept(*one) for model, one in stored.items() if isinstance(one, list)}
     sources = {
         source["relation_name"]: (_RAW + source["schema"], source["identifier"])
         for source in manifest["sources"].values()
     }
-    added = {
-        model: column_lineage(sql.read_text(encoding="utf-8"), columns, sources)
+    to_read = {
+        model: compiled
         for model in built
-        if model not in lineages and (node := manifest["nodes"][model])["resource_type"] == "model"
-        if node["language"] == "sql"
-        if (sql := folder / "compiled" / node["package_name"] / node["original_file_path"]).exists()
+        if (node := manifest["nodes"][model])["resource_type"] == "model" and node["language"] == "sql"
+        if model not in kept or kept[model].parsed_at != parsed_at
+        if (compiled := folder / "compiled" / node["package_name"] / node["original_file_path"]).exists()
     }
-    if added:
-        lineages |= added
-        write_whole(file, json.dumps({"parsed_at": parsed_at, "models": lineages}))
-    return lineages
+    for model, compiled in to_read.items():
+        sql = with_source_names(compiled.read_text(encoding="utf-8"), sources)
+        made_from, known = digest(sql, columns), kept.get(model)
+        lineage = known.lineage if known and known.made_from == made_from else column_lineage(sql, columns)
+        kept[model] = _Kept(parsed_at, made_from, lineage)
+    if to_read:
+        write_whole(file, json.dumps(kept))
+    return {model: one.lineage for model, one in kept.items() if one.parsed_at == parsed_at}
+
+
+class _Kept(NamedTuple):
+    """A model's lineage as of a parsing of the project, and a digest of what it was read from."""
+
+    parsed_at: str
+    made_from: str
+    lineage: Lineage
+
+
+def digest(sql: str, columns: Columns) -> str:
+    """The same for the same SQL if the tables that it may name have the same columns."""
+    named = [(place, list(names)) for place, names in sorted(columns.items()) if place[1] in sql]
+    return hashlib.sha256(json.dumps([sql, named]).encode()).hexdigest()
 
 
 def as_metadata(lineage: Lineage) -> dg.TableColumnLineage:
@@ -70,11 +90,17 @@ def as_metadata(lineage: Lineage) -> dg.TableColumnLineage:
     )
 
 
-def column_lineage(sql: str, columns: Columns, sources: Mapping[str, Table] | None = None) -> Lineage:
-    """The columns of warehouse tables and `sources` that each column of a query is computed from.
+def with_source_names(sql: str, sources: Mapping[str, Table]) -> str:
+    """The SQL with the name of each source in place of what stands for it, such as a call that reads its files."""
+    for text, (schema, name) in sources.items():
+        sql = sql.replace(text, f'"{schema}"."{name}"')
+    return sql
 
-    `sources` are keyed by what stands for them in the SQL. Counts and literals are computed from no column. The result
-    is empty if sqlglot cannot parse the query.
+
+def column_lineage(sql: str, columns: Columns) -> Lineage:
+    """The columns of tables that each column of a query is computed from.
+
+    Counts and literals are computed from no column. The result is empty if sqlglot cannot parse the query.
     """
     import sqlglot
     from sqlglot import exp
@@ -82,8 +108,6 @@ def column_lineage(sql: str, columns: Columns, sources: Mapping[str, Table] | No
     from sqlglot.optimizer.scope import build_scope
     from sqlglot.schema import MappingSchema
 
-    for text, (schema, name) in (sources or {}).items():
-        sql = sql.replace(text, f'"{schema}"."{name}"')
     known: dict[str, Any] = {}  # only what the query reads: sqlglot normalises every name that it is given
     try:
         parsed = sqlglot.parse_one(sql, dialect="duckdb")

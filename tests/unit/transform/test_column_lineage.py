@@ -1,12 +1,20 @@
-"""Column lineage: read from the SQL, and stored until the project is parsed again."""
+"""Column lineage: read from the SQL, and stored until a model changes."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from pipelines.transform.column_lineage import as_metadata, column_lineage, lineage_of_models
+from pipelines.transform.column_lineage import (
+    Columns,
+    Lineage,
+    as_metadata,
+    column_lineage,
+    lineage_of_models,
+    with_source_names,
+)
 
 COLUMNS = {
     ("staging", "orders"): ["order_id", "customer_id", "amount", "ordered_on"],
@@ -16,7 +24,7 @@ RAW = "read_parquet('/data/raw/shop/orders/*/rows.parquet', union_by_name = true
 
 
 def lineage(sql: str) -> dict[str, set[str]]:
-    found = column_lineage(sql, COLUMNS, {RAW: ("raw:shop", "orders")})
+    found = column_lineage(with_source_names(sql, {RAW: ("raw:shop", "orders")}), COLUMNS)
     return {column: {".".join(origin) for origin in origins} for column, origins in found.items()}
 
 
@@ -103,6 +111,59 @@ def test_lineage_is_kept_until_the_project_is_parsed_again(tmp_path: Path) -> No
     manifest["metadata"]["generated_at"] = "second"
     again = lineage_of_models(manifest, tmp_path, COLUMNS, manifest["nodes"])
     assert again == {"model.kpi.m": {"refund_id": [("staging", "refunds", "refund_id")]}}
+
+
+def test_after_parsing_again_only_what_has_changed_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def reading(sql: str, columns: Columns) -> Lineage:
+        read.append(sql)
+        return column_lineage(sql, columns)
+
+    monkeypatch.setattr("pipelines.transform.column_lineage.column_lineage", reading)
+    names = ("orders", "refunds", "both")
+    nodes = {
+        f"model.kpi.{name}": {
+            "resource_type": "model", "package_name": "kpi", "original_file_path": f"models/{name}.sql",
+            "language": "sql",
+        }
+        for name in names
+    }  # fmt: skip
+    folder = tmp_path / "compiled" / "kpi" / "models"
+    folder.mkdir(parents=True)
+    sql = {
+        "orders": "select amount from staging.orders",
+        "refunds": "select * from staging.refunds",
+        "both": "select o.amount from staging.orders as o join staging.refunds using (order_id)",
+    }
+
+    def models(parsed_at: str, columns: Columns, built: Iterable[str] = names) -> dict[str, Lineage]:
+        for name, text in sql.items():
+            (folder / f"{name}.sql").write_text(text)
+        read.clear()
+        manifest = {"metadata": {"generated_at": parsed_at}, "nodes": nodes, "sources": {}}
+        return lineage_of_models(manifest, tmp_path, columns, [f"model.kpi.{name}" for name in built])
+
+    first = models("first", COLUMNS)
+    assert read == list(sql.values())
+    assert shown(models("second", COLUMNS)) == shown(first)
+    assert read == []
+    sql["orders"] = "select order_id from staging.orders"
+    third = models("third", COLUMNS)
+    assert (read, set(third["model.kpi.orders"])) == ([sql["orders"]], {"order_id"})
+    more = {**COLUMNS, ("staging", "refunds"): ["refund_id", "order_id", "amount", "reason"]}
+    fourth = models("fourth", more)
+    assert read == [sql["refunds"], sql["both"]]
+    assert set(fourth["model.kpi.refunds"]) == {"refund_id", "order_id", "amount", "reason"}
+    assert set(models("fifth", more, built=["both"])) == {"model.kpi.both"}, "the others may have changed"
+    assert set(models("fifth", more, built=["orders"])) == {"model.kpi.both", "model.kpi.orders"}
+    assert read == []
+
+
+def shown(lineages: dict[str, Lineage]) -> dict[str, object]:
+    return {model: as_metadata(lineage) for model, lineage in lineages.items()}
 
 
 def test_only_what_was_built_is_looked_at_and_a_killed_run_leaves_no_half_file(tmp_path: Path) -> None:

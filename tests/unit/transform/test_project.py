@@ -146,7 +146,7 @@ def test_the_as_of_date_is_the_setting_else_the_newest_day_that_is_complete(tmp_
 def test_a_build_leaves_unit_tests_to_the_test_suite() -> None:
     arguments = build_arguments(Path("step"), full_refresh=False)
     assert arguments == [
-        *("build", "--exclude-resource-type", "unit_test", "--no-send-anonymous-usage-stats"),
+        *("build", "--exclude-resource-type", "unit_test", "--no-send-anonymous-usage-stats", "--no-write-json"),
         *("--target-path", "step", "--log-path", "step", "--log-level-file", "info"),
     ]
     assert build_arguments(Path("step"), full_refresh=True) == [*arguments, "--full-refresh"]
