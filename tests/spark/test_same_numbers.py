@@ -13,6 +13,7 @@ from pipelines.alerts.store import Store
 from tests.conftest import Installation
 from tests.spark.cluster import Cluster, running_cluster
 from tests.spark.parity import differences
+from tests.spark.small_disk import on_a_small_disk
 
 pytestmark = pytest.mark.spark
 SCALE = os.environ.get("SCALE", "0.05")
@@ -96,6 +97,20 @@ def test_a_day_whose_executor_is_killed(pair: Pair, cluster: Cluster) -> None:
     pair.duckdb.python("-m", "pipelines", "run")
     pair.spark.python("-m", "tests.spark.killed_run", "transform_marts", str(cluster.workers[0].pid))
     assert "EXITED" in cluster.said()
+    assert pair.differences() == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_day_on_which_the_disk_is_full(pair: Pair) -> None:
+    pair.deliver("--days", "1")
+    before = (pair.spark.data_dir / "published").resolve()
+    with on_a_small_disk(pair.spark.data_dir / "spark", free=1_000_000) as make_room:
+        failed = pair.spark.python("-m", "pipelines", "run", check=False)
+        assert failed.returncode == 1, failed.stdout
+        assert "No space left on device" in failed.stdout + failed.stderr
+        assert (pair.spark.data_dir / "published").resolve() == before
+        make_room()
+        pair.run()
     assert pair.differences() == {}
 
 
