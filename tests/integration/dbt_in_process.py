@@ -17,6 +17,7 @@ from unittest import mock
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.compilation import Linker
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import EventMsg
 
@@ -102,8 +103,10 @@ class DbtInProcess:
         callbacks = [statements] if statements else []
         threads = ["--threads", "1"] if command == "run" else []
         runner = dbtRunner(manifest=self._manifest, callbacks=callbacks)
-        # dbt looks up who set its flags, which nobody reads, and inspects every frame of this test to find out.
-        with mock.patch.object(BehaviorFlagRendered, "_default_source", return_value="dbt"):
+        # dbt looks up who set its flags, which nobody reads, and inspects every frame of this test to find out. It also
+        # looks for cycles among all models, whatever it is about to build.
+        flags_of_dbt = mock.patch.object(BehaviorFlagRendered, "_default_source", return_value="dbt")
+        with flags_of_dbt, mock.patch.object(Linker, "find_cycles"):
             return runner.invoke([*QUIET, command, *self._project, *threads, *arguments])
 
     @contextmanager
