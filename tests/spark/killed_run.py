@@ -29,9 +29,15 @@ def kill_after_some_builds(folder: Path, before: set[Path], worker: int | None) 
 
 
 def child_of(process: int) -> int:
-    """Linux lists children by the thread that started them; in a worker, that is not the first."""
-    lists = Path(f"/proc/{process}/task").glob("*/children")
-    return next(int(child) for children in lists for child in children.read_text(encoding="utf-8").split())
+    """The number of a process that `process` has started."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            _, _, fields = status.read_text(encoding="utf-8").rpartition(")")  # after the name, which may have spaces
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        if int(fields.split()[1]) == process:
+            return int(status.parent.name)
+    raise LookupError(f"process {process} has no child")
 
 
 class WhenItBegins(progress.logging.Handler):
