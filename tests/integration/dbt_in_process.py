@@ -106,7 +106,7 @@ class DbtInProcess:
         # dbt looks up who set its flags, which nobody reads, and inspects every frame of this test to find out. It also
         # looks for cycles among all models, whatever it is about to build.
         flags_of_dbt = mock.patch.object(BehaviorFlagRendered, "_default_source", return_value="dbt")
-        with flags_of_dbt, mock.patch.object(Linker, "find_cycles"):
+        with flags_of_dbt, mock.patch.object(Linker, "find_cycles", return_value=None):
             return runner.invoke([*QUIET, command, *self._project, *threads, *arguments])
 
     @contextmanager
