@@ -14,6 +14,8 @@ import dagster as dg
 ONLY_TESTS = "only tests failed"  # in a failure's metadata: the checks say more than the failure does
 _IN_A_MODEL = re.compile(r"\w+ Error in \w+ \S+ \((?P<file>/[^()\n]+)\)\n(?P<said>.+)", re.DOTALL)
 _IN_THE_SQL = re.compile(r"\n\s*LINE \d+: (?P<sql>.*)\n\s*\^\s*$")  # of the compiled SQL, not of the model
+_FRAME_OF_JAVA = re.compile(r"\s*(at \S+\(.*\)|\.\.\. \d+ more)")
+_CAUSE_IN_JAVA = "Caused by: "
 _MENTIONS_VALUES = re.compile(r"(Conversion|Invalid Input|Out of Range|Constraint) Error")
 _LONGEST_MESSAGE = 600
 _MOST_FAILURES = 5
@@ -48,8 +50,15 @@ def said_of_failed(results: Sequence[Mapping[str, Any]], error: str) -> str:
 
 
 def readable_error(message: str) -> str:
-    """The text of an error without colours, blank lines, and values from deliveries, and where in a model it is."""
+    """The text of an error without colours, blank lines, and values from deliveries, and where in a model it is.
+
+    Of an error of Java, which Spark raises, it has the first cause of all, and not the hundred calls that led there.
+    """
     lines = re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()
+    causes = [line.strip() for line in lines if line.strip().startswith(_CAUSE_IN_JAVA)]
+    if causes:
+        lines = [line for line in lines if line.strip() not in causes and not _FRAME_OF_JAVA.fullmatch(line)]
+        lines.append(causes[-1])
     text = "\n".join(line.rstrip() for line in lines if line.strip())
     if _MENTIONS_VALUES.search(text):
         text = re.sub(r"'[^'\n]*'", "'…'", text)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.disk import disk_problem_in
 from pipelines.transform.failures import ONLY_TESTS, failure_of, readable_error, with_place
 
 
@@ -99,3 +100,22 @@ def test_a_line_that_nobody_can_find_is_not_guessed(tmp_path: Path) -> None:
     file.write_text(MODEL, encoding="utf-8")
     message = f"Runtime Error in model stg_shop__orders ({file})\n  Binder Error: no\n  LINE 3: _day,\n          ^"
     assert with_place(message) == f"{file}: Binder Error: no"
+
+
+def test_an_error_of_java_says_what_caused_it_and_not_which_calls_led_there(tmp_path: Path) -> None:
+    message = """\
+Runtime Error in model kpi_nps (models/kpi_nps.sql)
+  An error occurred while calling o55.sql.
+  : org.apache.spark.SparkException: [TASK_WRITE_FAILED] Task failed while writing rows. SQLSTATE: 58030
+      at org.apache.spark.sql.errors.QueryExecutionErrors$.taskFailed(QueryExecutionErrors.scala:823)
+      at java.base/java.lang.Thread.run(Thread.java:840)
+  Caused by: org.apache.hadoop.fs.FSError: java.io.IOException: No space left on device
+      at org.apache.hadoop.fs.RawLocalFileSystem$LocalFSFileOutputStream.write(RawLocalFileSystem.java:261)
+      ... 22 more
+  Caused by: java.io.IOException: No space left on device
+      at java.base/java.io.FileOutputStream.writeBytes(Native Method)
+      ... 42 more
+"""
+    said = readable_error(message)
+    assert said.splitlines() == [*message.splitlines()[:3], "Caused by: java.io.IOException: No space left on device"]
+    assert "is full: free up space, then run the day again" in str(disk_problem_in(said, tmp_path))
