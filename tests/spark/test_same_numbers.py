@@ -112,7 +112,7 @@ def test_a_day_on_which_the_disk_is_full(pair: Pair) -> None:
     with on_a_small_disk(pair.spark.data_dir / "spark", free=500_000) as make_room:
         failed = pair.spark.python("-m", "pipelines", "run", check=False)
         assert failed.returncode == 1, failed.stdout
-        assert "No space left on device" in failed.stdout + failed.stderr
+        assert "is full: free up space, then run the day again." in failed.stdout + failed.stderr
         assert (pair.spark.data_dir / "published").resolve() == before
         make_room()
         pair.run()
