@@ -323,7 +323,7 @@ class ObjectStore:
         for condition in ({"mode": "create"}, {"IfMatch": '"another"'}):
             try:
                 self._files.pipe_file(trial, b"It does not.", **condition)
-            except Exception as error:  # `_reaching` would not say whether the condition was the reason
+            except Exception as error:  # each library has its own; all but the refusal that is wanted is raised
                 if _code(error) == "PreconditionFailed":
                     continue
                 raise self._failed("written", error) from None

@@ -38,6 +38,7 @@ def lineage_of_models(
     file = folder / "column_lineage.json"
     parsed_at = manifest["metadata"]["generated_at"]
     stored = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    # In files of earlier versions, the models were one level below, and nothing says what they were read from.
     kept = {model: _Kept(*one) for model, one in stored.items() if isinstance(one, list)}
     sources = {
         source["relation_name"]: (_RAW + source["schema"], source["identifier"])

@@ -28,9 +28,11 @@ def on_a_small_disk(folder: Path, free: int) -> Iterator[Callable[[], None]]:
     resize(used + free)
     try:
         shutil.copytree(moved, folder, dirs_exist_ok=True)
-        yield lambda: resize(ROOM, "remount")
-        shutil.rmtree(moved)
-        shutil.copytree(folder, moved)
+        try:
+            yield lambda: resize(ROOM, "remount")
+        finally:  # also of a test that fails: somebody may look at what is there, or go on from it
+            shutil.rmtree(moved)
+            shutil.copytree(folder, moved)
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
         folder.rmdir()
