@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 PACKAGES = ("dbt-spark", "pyspark")
 STORES_VIEWS = True
 _OPTIONS = {
-    # As in DuckDB: a TIMESTAMP is a date and a time, in UTC by convention.
+    # As in DuckDB: a TIMESTAMP is a date and a time, in UTC by convention, and "…" is a name.
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.ansi.doubleQuotedIdentifiers": "true",
     "spark.sql.catalogImplementation": "in-memory",
     "spark.log.level": "ERROR",
     "spark.ui.enabled": "false",

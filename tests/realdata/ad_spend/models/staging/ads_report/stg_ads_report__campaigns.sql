@@ -8,7 +8,7 @@ campaign_days as (
 select
     campaign_id,
     max(category) as channel,
-    cast(null as varchar) as platform,
+    cast(null as string) as platform,
     max(lower(campaign_name)) as name,
     true as is_paid,
     min(_source_file) as _source_file,

@@ -14,15 +14,15 @@ counted as (
 
 select
     concat(id, '-', number) as lead_id,
-    cast(null as varchar) as email_key,
+    cast(null as string) as email_key,
     cast(c_date as timestamp) as created_at,
     category as source,
     campaign_id,
-    cast(null as varchar) as sdr_id,
+    cast(null as string) as sdr_id,
     cast(null as timestamp) as mql_at,
     cast(null as timestamp) as sql_at,
     cast(null as timestamp) as converted_at,
-    cast(null as varchar) as opportunity_id,
+    cast(null as string) as opportunity_id,
     false as is_deleted,
     cast(null as timestamp) as updated_at,
     _source_file,

@@ -14,7 +14,7 @@ counted as (
 
 select
     concat(id, '-', number) as touchpoint_id,
-    cast(null as varchar) as lead_id,
+    cast(null as string) as lead_id,
     concat(id, '-', number) as customer_id,
     campaign_id,
     category as channel,

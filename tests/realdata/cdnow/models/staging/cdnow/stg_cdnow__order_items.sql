@@ -8,7 +8,7 @@ purchases as (
 select
     {{ surrogate_key(['_source_file', '_row_number']) }} as order_item_id,
     {{ surrogate_key(['_source_file', '_row_number']) }} as order_id,
-    cast(null as varchar) as product_id,
+    cast(null as string) as product_id,
     1 as quantity,
     dollar_value as unit_price,
     0 as discount_amount,

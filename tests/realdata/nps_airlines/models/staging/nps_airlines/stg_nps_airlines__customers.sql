@@ -7,13 +7,13 @@ answers as (
 
 select
     concat(airline, ' ', customerid) as customer_id,
-    cast(null as varchar) as email_key,
-    cast(null as varchar) as name_key,
+    cast(null as string) as email_key,
+    cast(null as string) as name_key,
     airline as segment,
-    cast(null as varchar) as region,
-    cast(null as varchar) as country,
+    cast(null as string) as region,
+    cast(null as string) as country,
     cast(null as timestamp) as created_at,
-    cast(null as varchar) as account_owner_id,
+    cast(null as string) as account_owner_id,
     cast(null as timestamp) as updated_at,
     _source_file,
     _row_number,

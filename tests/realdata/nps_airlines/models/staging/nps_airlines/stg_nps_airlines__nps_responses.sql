@@ -7,7 +7,7 @@ answers as (
 
 select
     concat(airline, ' ', customerid) as response_id,
-    cast(null as varchar) as invitation_id,
+    cast(null as string) as invitation_id,
     concat(airline, ' ', customerid) as customer_id,
     "How likely are you to recommend this airline?" as score,
     cast(_delivered_on as timestamp) as responded_at,

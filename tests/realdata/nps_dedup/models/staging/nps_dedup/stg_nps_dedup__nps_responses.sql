@@ -49,7 +49,7 @@ read as (
 
 select
     response_id,
-    cast(null as varchar) as invitation_id,
+    cast(null as string) as invitation_id,
     concat(clean_country, '|', clean_store, '|', name) as customer_id,
     cast(score_text as bigint) as score,
     day + to_hours(hours) + to_minutes(minutes) as responded_at,

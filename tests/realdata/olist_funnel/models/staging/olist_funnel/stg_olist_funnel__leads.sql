@@ -11,7 +11,7 @@ deals as (
 
 select
     leads.mql_id as lead_id,
-    cast(null as varchar) as email_key,
+    cast(null as string) as email_key,
     leads.first_contact_date as created_at,
     {{ clean_label('leads.origin') }} as source,
     leads.landing_page_id as campaign_id,
