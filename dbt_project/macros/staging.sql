@@ -497,6 +497,19 @@ from typed
 {%- endmacro %}
 
 
+{# The status of an order in lower case; `cancelled` for every word which says that nothing was sold. #}
+{% macro order_status(text) -%}
+    {%- set nothing_sold = 'cancel|annul|anul|storn|iptal|ptal ed|avbrut|makulerad|abgebrochen|abgelehnt|fehlgeschlagen'
+        ~ '|odrzucon|nieudan|wygas|mislukt|verlopen|rechazad|recusad|rifiutat|misslyckad|fail|expired|declin|denied|reject'
+        ~ '|refus|abandon|void|draft|entwurf|brouillon|szkic|bozza|borrador|rascunho|utkast|taslak|incomplete' -%}
+    {%- set status = 'lower(' ~ text ~ ')' -%}
+    case
+        when {{ matches(status, nothing_sold) }} and not {{ matches(status, 'part|teil|czesc|częś') }} then 'cancelled'
+        else {{ status }}
+    end
+{%- endmacro %}
+
+
 {# Replaces an e-mail address without revealing it: equal addresses have equal keys. #}
 {% macro email_key(text) -%}
     md5(nullif(lower(trim({{ text }})), ''))

@@ -99,16 +99,20 @@ def _agreed(answers: Collection[str | None]) -> str | None:
 
 _PERSONAL_WORDS = re.compile(
     r"(^|_)(e?_?mail|email|phone|telephone|telefon|tel|telefone|mobile|mobil|handy|komorka|celular|fax"
-    r"|(first|last|full|middle|sur|given|family|customer|client|contact|person|billing|shipping|card|recipient)_?names?"
+    r"|(first|last|full|middle|sur|given|family|customer|client|contact|person|billing|shipping|card|recipient|consumer|buyer|payer|cardholder|guest|ship)_?names?"
     r"|(vor|nach)name|imie|nazwisko|imie_i_nazwisko|nome|sobrenome|kundenname"
     r"|address\d?|adres|adresse|anschrift|endereco|street|strasse|ulica|rua|line\d"
-    r"|birth|birthday|dob|date_of_birth|geburtsdatum|data_urodzenia|pesel|ssn|iban|passport|cpf|nip"
+    r"|birth|birthday|dob|date_of_birth|geburtsdatum|data_urodzenia|pesel|ssn|iban|bank_account|account_holder|passport|cpf|nip"
     r"|zip|zip_code|postcode|postal_code|plz|kod_pocztowy|cep|ip|ip_address|last4|comment_message)(_|$)"
 )
 _NOT_PERSONAL_WORDS = re.compile(
     r"(^|_)(count|messages|activities|id|ids|accepts|status|verified|consent|type|domain)(_|$)"
 )
-_MAY_BE_PERSONS = ("name", "customer", "client", "contact", "buyer", "klient", "kunde", "cliente")
+_MAY_BE_PERSONS = {
+    "name", "customer", "client", "contact", "buyer", "klient", "kunde", "cliente", "nabywca",
+    "kupujacy", "kontrahent", "kaeufer", "kaufer", "debitor", "klant", "koper", "debiteur", "kund",
+    "kopare", "acheteur", "comprador", "acquirente", "intestatario", "musteri", "alici",
+}  # fmt: skip
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"(\+|00)\d[\d\s()./-]{6,}\d|\(?\d{2,4}\)?[\s-]\d{3}[\s-]\d{2,4}([\s-]\d{2,4})?")
 _PERSON = re.compile(r"[^\W\d_][^\W\d_.'\u2019-]*\.?( [^\W\d_][^\W\d_.'\u2019-]*\.?){0,3}")

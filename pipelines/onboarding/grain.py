@@ -5,15 +5,44 @@ Names do not tell: an export of lines often repeats the order's number and its t
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from pipelines.onboarding.cells import as_date
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.entities import synonyms
+from pipelines.onboarding.kinds import is_money_back, is_sale, tells_kinds
 from pipelines.onboarding.matching import assign
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.sniffing import Described
+
+
+def kinds_with_money_back(described: Described) -> Column | None:
+    """The column that says which rows are sales and which give money back, if there is one."""
+    return next(
+        (
+            column
+            for column in described.columns
+            if tells_kinds(column.name) and any(map(is_sale, column.values)) and any(map(is_money_back, column.values))
+        ),
+        None,
+    )
+
+
+def only_sales(described: Described) -> Described:
+    """The table without the rows of kinds that give money back, which may repeat the number of an order."""
+    kinds = kinds_with_money_back(described)
+    if kinds is None:
+        return described
+    cells = described.cells(kinds.name)
+    kept = tuple(row for row, kind in zip(described.sample, cells, strict=True) if not is_money_back(kind or ""))
+    left = replace(described, sample=kept, rows=len(kept))
+    columns = []
+    for column in described.columns:
+        filled = [cell for cell in left.cells(column.name) if cell]
+        columns.append(replace(column, is_unique=len(set(filled)) == len(filled) > 0))
+    return replace(left, columns=tuple(columns))
 
 
 def order_number(described: Described) -> Column | None:

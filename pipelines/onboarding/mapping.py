@@ -13,9 +13,11 @@ from typing import Any
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.deletions import other_flags, tombstone
 from pipelines.onboarding.entities import NO_ENTITY, Synonyms, entity_columns, synonyms
-from pipelines.onboarding.grain import is_equal_within, order_number, period_of
+from pipelines.onboarding.grain import is_equal_within, kinds_with_money_back, only_sales, order_number, period_of
+from pipelines.onboarding.kinds import money_back_in_sql
 from pipelines.onboarding.matching import Assigned, assign, types_of, with_order_columns
 from pipelines.onboarding.money import (
+    before_fee,
     direction_of_rates,
     evidence_of_cents,
     evidence_of_micros,
@@ -28,7 +30,7 @@ from pipelines.onboarding.money import (
 from pipelines.onboarding.months import MONTH
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.notes import notes_on
-from pipelines.onboarding.outcomes import outcome_column, outcome_in_sql, outcome_to_write
+from pipelines.onboarding.outcomes import is_lost, is_won, outcome_column, outcome_in_sql, outcome_to_write
 from pipelines.onboarding.proposals import PLACE, Mapped, Proposal, quoted, source_of, text
 from pipelines.onboarding.recognising import best_entity, newest_by
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
@@ -76,6 +78,8 @@ def propose(
         columns = _without_tax(described, columns, said)
     if entity == "order_items":
         columns = _with_prices(described, columns, said)
+    if entity == "opportunities":
+        columns = _with_dates_of_loss(described, columns, said)
     if entity == "fx_rates":
         columns = _with_direction(described, columns, assigned, currency, rates, said)
     columns = _with_cents(described, columns, said)
@@ -85,7 +89,8 @@ def propose(
     dates = [column.column.name for column in columns if column.column and column.sql_type in ("timestamp", "date")]
     said += other_flags(described)
     deleted = None if "is_deleted" in assigned else tombstone(described, entity)
-    used = {*key, newest, deleted and deleted.column.name, *(mapped.column.name for mapped in columns if mapped.column)}
+    used = {*key, newest, deleted and deleted.column.name, *(one.name for mapped in columns for one in mapped.others)}
+    used |= {mapped.column.name for mapped in columns if mapped.column}
     proposal = Proposal(
         entity=entity,
         columns=columns,
@@ -137,7 +142,7 @@ def _names_of_things(entity: str, described: Described) -> tuple[str, ...]:
 
 
 USUAL_SQL: dict[str, str] = {  # the expression for a delivered column, where it is not simply the column
-    "status": "lower($column)",
+    "status": "{{ order_status('$text') }}",
     "currency_code": "upper($column)",
     "from_currency": "upper($column)",
     "to_currency": "upper($column)",
@@ -175,20 +180,29 @@ def _mapped(
             sql = "md5(lower($column))"
         if column and sql == "$column":
             sql = _as_type(column, sql_type)
-        if column is None and name == "customer_id":
-            column = _mail(described)
-            sql = "{{ email_key('$text') }}" if column else sql
+        if name == "customer_id" and (mail := _mail_of_customer(described, column)):
+            column, sql = mail, "{{ email_key('$text') }}"
         if column is None and name in ("is_won", "is_closed"):
             column = outcome_column(described.columns)
             sql = outcome_in_sql(column, name) if column else None
             if column is None and "stage" in assigned and assigned["stage"].values:
                 hints.setdefault(name, outcome_to_write(assigned["stage"], name))
-        if [name] == meaning.keys[0] and (list(key) != [column.name] if column else name not in meaning.required):
-            column, sql = None, "{{ surrogate_key([" + ", ".join(f"'{text(part)}'" for part in key) + "]) }}"
+        is_key = column and (list(key) == [column.name] or (entity == "orders" and _is_unique_sale(described, column)))
+        if [name] == meaning.keys[0] and not is_key and (column or name not in meaning.required):
+            column, sql = None, _surrogate(key)
         result.append(
             Mapped(name, sql_type, column, sql, name in meaning.required, hints.get(name, nothing_like(name)))
         )
     return tuple(result)
+
+
+def _is_unique_sale(described: Described, column: Column) -> bool:
+    """True if the values of the column repeat, but not among sales."""
+    return not column.is_unique and only_sales(described).column(column.name).is_unique
+
+
+def _surrogate(key: Sequence[str]) -> str:
+    return "{{ surrogate_key([" + ", ".join(f"'{text(part)}'" for part in key) + "]) }}"
 
 
 def _changed(columns: Sequence[Mapped], name: str, **changes: Any) -> tuple[Mapped, ...]:
@@ -196,14 +210,19 @@ def _changed(columns: Sequence[Mapped], name: str, **changes: Any) -> tuple[Mapp
 
 
 def _without_tax(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
-    """The order's amount without tax, if the file also holds the tax and the columns add up."""
+    """The order's amount without tax, if the file also holds the tax and the columns add up; and with the fee that a
+    payment provider or a marketplace keeps, which is a cost of the seller."""
     total = source_of(columns, "total_amount")
     if total is None:
         return columns
+    if less_fee := before_fee(described, total):
+        paid, fee = less_fee
+        said.append(f"{total.name} is {paid.name} less {fee.name}, which is a cost, so total_amount is {paid.name}.")
+        columns, total = _changed(columns, "total_amount", column=paid), paid
     if parts := net_of(described, total):
         net, tax = parts
         said.append(f"{total.name} includes {tax.name}, so total_amount is {net.name}: the columns add up.")
-    elif named := net_by_name(described, total):
+    elif (named := net_by_name(described, total)) and not before_fee(described, named):
         net = named
         said.append(f"total_amount is {net.name}, not {total.name}, since its name says that it is without tax.")
     else:
@@ -268,6 +287,18 @@ def _with_discount(
     said.append(f"{discount.name} is taken as {kind}, since {why}.")
     sql = f"cast(coalesce($column, 0) * {factor[kind]} as decimal(18, 6))"
     return _changed(columns, "discount_amount", sql=sql)
+
+
+def _with_dates_of_loss(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
+    """Where won and lost deals have a date of closing each, both."""
+    closed = next(mapped for mapped in columns if mapped.name == "closed_at")
+    dates = [one for one in described.columns if is_lost(words_of(one.name)) and one.reading("date", "timestamp")]
+    if closed.column is None or not is_won(words_of(closed.column.name)) or len(dates) != 1:
+        return columns
+    lost = dates[0]
+    said.append(f"closed_at is {closed.column.name} of won deals, and {lost.name} of lost ones.")
+    sql = f"coalesce({closed.sql}, {_expression(replace(closed, column=lost, sql=_as_type(lost, closed.sql_type)))})"
+    return _changed(columns, "closed_at", sql=sql, others=(lost,))
 
 
 _HUNDREDTH = "cast($column / 100 as decimal(18, 6))"
@@ -340,16 +371,43 @@ def _with_other_entities(proposal: Proposal, described: Described, delivered: Se
         return proposal
     amounts = ("total_amount",) if proposal.entity == "orders" else ("quantity", "unit_price")
     negative = next((name for name in amounts if _negatives(proposal, described, name)), None)
-    if negative is None:
+    kinds = kinds_with_money_back(described)
+    if negative is None and kinds is None:
+        return _with_amounts_refunded(proposal, described)
+    if negative == "unit_price" and kinds is None and _is_discount_line(proposal, described):
         return proposal
-    if negative == "unit_price" and _is_discount_line(proposal, described):
+    if negative and (column := proposal.source_of(negative)):
+        condition = f"{quoted(column.name)} < 0"
+    elif kinds:
+        condition = money_back_in_sql(quoted(kinds.name), kinds.values)
+    refunds = _refunds(proposal, condition, sign="-" if negative else "")
+    return replace(proposal, where=f"not coalesce({condition}, false)", also=(refunds,))
+
+
+_REFUNDED = re.compile(
+    r"((order_)?(amount_refunded|refunded_amount|refund_amount|total_refunded|refunds?_total|refunded)"
+    r"|zwrocono|kwota_zwrotu|erstattet|erstattungsbetrag|montant_rembourse|importe_reembolsado|valor_reembolsado"
+    r"|importo_rimborsato|terugbetaald(_bedrag)?)(_(in_)?cents?)?"
+)
+_REFUNDED_ON = re.compile(r"(last_)?refund(ed)?_(at|on|date|time)(_utc)?|data_zwrotu|erstattet_am|erstattungsdatum")
+
+
+def _with_amounts_refunded(proposal: Proposal, described: Described) -> Proposal:
+    """The proposal with the refunds of orders that have their amount in a column of their own."""
+    named = [one for one in described.columns if _REFUNDED.fullmatch(words_of(one.name))]
+    refunded = [one for one in named if one.reading("decimal", "integer")]
+    total = next((mapped for mapped in proposal.columns if mapped.name == "total_amount"), None)
+    if proposal.entity != "orders" or proposal.key == PLACE or not refunded or total is None:
         return proposal
-    column = proposal.source_of(negative)
-    assert column is not None
-    condition = f"{quoted(column.name)} < 0"
-    return replace(
-        proposal, where=f"not coalesce({condition}, false)", also=(_refunds(proposal, described, condition),)
-    )
+    refunds = _refunds(proposal, f"{quoted(refunded[0].name)} <> 0", sign="")
+    moments = [one for one in described.columns if _REFUNDED_ON.fullmatch(words_of(one.name))]
+    dates = [one for one in moments if one.reading("timestamp", "date")]
+    columns = _changed(refunds.columns, "amount", column=refunded[0], sql=f"abs({total.sql})")
+    if dates:
+        columns = _changed(columns, "refunded_at", column=dates[0], sql=_as_type(dates[0], "timestamp"))
+    used = {refunded[0].name, *(one.name for one in dates[:1])}
+    unused = tuple(one for one in proposal.unused if one.name not in used)
+    return replace(proposal, unused=unused, also=(replace(refunds, columns=columns, unused=unused),))
 
 
 def _negatives(proposal: Proposal, described: Described, name: str) -> int:
@@ -375,14 +433,17 @@ def _is_discount_line(proposal: Proposal, described: Described) -> bool:
     return any(len(found) > 1 for found in signs.values())
 
 
-def _refunds(proposal: Proposal, described: Described, condition: str) -> Proposal:
-    """The rows of orders or order lines that give money back."""
+def _refunds(proposal: Proposal, condition: str, sign: str) -> Proposal:
+    """The rows of orders or order lines that give money back; `sign` turns their amounts round if they are negative."""
     made = {mapped.name: mapped for mapped in proposal.columns}
     if proposal.entity == "orders":
-        amount, key = _negated(made["total_amount"]), made["order_id"]
+        total = made["total_amount"]
+        amount, key = replace(total, name="amount", sql=f"{sign}{total.sql}" if total.sql else None), made["order_id"]
+        if proposal.key == PLACE:
+            key = replace(key, column=None, sql=_surrogate(PLACE))
     else:
         parts = {name: _expression(made[name]) for name in ("quantity", "unit_price", "discount_amount")}
-        sql = f"-(round({parts['quantity']} * {parts['unit_price']}, 2) - ({parts['discount_amount']}))"
+        sql = f"{sign}(round({parts['quantity']} * {parts['unit_price']}, 2) - ({parts['discount_amount']}))"
         amount, key = Mapped("amount", "decimal(18, 6)", None, sql), made["order_item_id"]
     taken = {"refund_id": key, "refunded_at": made.get("ordered_at"), "amount": amount}
     names = ("order_id", "currency_code", "customer_id", "region", "channel", "rep_id")
@@ -393,10 +454,6 @@ def _refunds(proposal: Proposal, described: Described, condition: str) -> Propos
         nothing = Mapped(name, sql_type, hint="not delivered", is_required=name == "refunded_at")
         columns.append(replace(mapped, name=name, sql_type=sql_type) if mapped else nothing)
     return replace(proposal, entity="refunds", columns=tuple(columns), where=condition, tombstone=None)
-
-
-def _negated(mapped: Mapped) -> Mapped:
-    return replace(mapped, name="amount", sql=f"-{mapped.sql}" if mapped.sql else None)
 
 
 def _expression(mapped: Mapped) -> str:
@@ -428,8 +485,19 @@ def _finer_key(described: Described, assigned: Assigned) -> tuple[str, ...] | No
         column.name
         for column in described.columns
         if column.name not in used and column.is_complete and column.type == "text" and not column.is_personal
+        if not all(_A_MEASURE.fullmatch(cell or "") for cell in described.cells(column.name))
     ]
-    return (*names, *finer) if finer and described.is_key([*names, *finer]) else None
+    if not described.is_key([*names, *finer]):
+        return None
+    # What is corrected later must not be part of the key, so it has as few columns as can be.
+    for name in reversed(finer):
+        without = [one for one in finer if one != name]
+        if described.is_key([*names, *without]):
+            finer = without
+    return (*names, *finer)
+
+
+_A_MEASURE = re.compile(r"[<>]?\s*[\d.,\s]+\s*%|--?|n/a", re.IGNORECASE)
 
 
 def _summed_by_day(proposal: Proposal, described: Described) -> Proposal:
@@ -452,9 +520,12 @@ def _as_type(column: Column, sql_type: str) -> str:
     return "$column"
 
 
-def _mail(described: Described) -> Column | None:
-    named = [column for column in described.columns if "mail" in words_of(column.name) and column.is_personal]
-    return named[0] if named else None
+def _mail_of_customer(described: Described, customer: Column | None) -> Column | None:
+    """The e-mail address that stands for the customer: if there is no other column, or only the name of a person, which
+    several share."""
+    mails = [column for column in described.columns if "mail" in words_of(column.name) and column.is_personal]
+    has_only_a_name = customer is not None and customer.is_personal and words_of(customer.name) == "name"
+    return mails[0] if mails and (customer is None or has_only_a_name) else None
 
 
 # --- Which rows are versions of one -----------------------------------------------------------------------------------
@@ -476,6 +547,8 @@ def _key(
 ) -> tuple[str, ...]:
     if described.primary_key:
         return described.primary_key
+    if entity == "customers" and "customer_id" not in assigned and (mail := _mail_of_customer(described, None)):
+        return (mail.name,) if described.identifies([mail.name]) else PLACE
     for names in meaning.keys:
         columns = tuple(assigned[name].name for name in names if name in assigned)
         if len(columns) != len(names):

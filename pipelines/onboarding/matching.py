@@ -83,6 +83,11 @@ _GLUED = re.compile(r"(?<=[a-z])nr$")  # Belegnr. is beleg_nr
 _UNITS = re.compile(r"_(in_)?(cents?|minor|micros|pence|grosze|centavos|centimes|percent|percentage|pct|prozent)$")
 
 
+_EXPECTED = re.compile(
+    r"(^|_)(expected|forecast|forecasted|planned|target|estimated|projected|voraussichtl|voraussichtliches|geplant"
+    r"|planowan[ay]|przewidywan[ay]|prevista|prevue|previsto|verwachte|forvantat|tahmini)(_|$)"
+)
+
 # Estado is a state of a country or of an order.
 _STATUS = re.compile(r"\b(pagad|pendient|pendent|entreg|cancel|anulad|enviad|complet|devuelt|devolv|paid|open|shipped)")
 
@@ -128,11 +133,14 @@ def _misfit(column: Column, target: str, sql_type: str, meaning: Synonyms) -> st
         is_status = any(_STATUS.search(plain_letters(value)) for value in column.values)
         if is_status != (target == "status"):
             return f"{column.name} holds {'statuses' if is_status else 'no statuses'}"
+    if target == "closed_at" and _EXPECTED.search(words_of(column.name)):
+        return f"{column.name} is the date on which the deal is expected to close"
     if target == "ordered_at" and words_of(column.name).startswith("opened") and column.type == "date":
         return f"{column.name} holds days without a time, as of stores that were opened"
     if target == "response_id" and words_of(column.name) == "respondent_id" and not column.is_unique:
         return f"{column.name} repeats"
-    if target == "customer_id" and words_of(column.name) == "name" and not column.is_personal:
+    is_a_name = "name" in _names(column, meaning) and words_of(column.name) not in {*meaning.columns[target]} - {"name"}
+    if target == "customer_id" and is_a_name and not column.is_personal:  # such as Item Name
         return f"{column.name} holds no names of customers"
     if target == "score" and not column.values <= {*map(str, range(11))}:
         return f"{column.name} is not always 0 to 10"

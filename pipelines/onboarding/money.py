@@ -77,6 +77,10 @@ def may_be_cents(described: Described, column: Column, currencies: Iterable[str]
 _TAX = re.compile(
     r"(^|_)(tax|taxes|vat|gst|hst|pst|sales_tax|mwst|ust|umsatzsteuer|steuer|btw|moms|iva|tva|kdv|podatek|imposto|impuesto)(_|$)"
 )
+_WITH_OR_WITHOUT = re.compile(
+    r"(^|_)(inc|incl|including|included|ex|exc|excl|excluding|excluded|before|after|without|with|inkl|exkl|ohne|zzgl|mit|bez|z|hors|sans|sin"
+    r"|con|sem|com|senza)(_|$)"
+)
 _ENOUGH_TO_ADD_UP = 1_000  # rows of which net, tax and gross are compared
 
 
@@ -89,8 +93,8 @@ def net_of(described: Described, gross: Column) -> tuple[Column, Column] | None:
         if one == gross or _has_cents(one)
     }
     totals = money.pop(gross)
-    taxes = [one for one, cells in money.items() if _TAX.search(words_of(one.name)) and any(cells)]
-    parts = {one: cells for one, cells in money.items() if not _TAX.search(words_of(one.name)) and any(cells)}
+    taxes = [one for one, cells in money.items() if _is_tax(one) and any(cells)]
+    parts = {one: cells for one, cells in money.items() if not _is_tax(one) and any(cells)}
     for tax in taxes:
         before = _difference(totals, money[tax])
         fitting = [
@@ -104,6 +108,33 @@ def net_of(described: Described, gross: Column) -> tuple[Column, Column] | None:
     return None
 
 
+def _is_tax(column: Column) -> bool:
+    """True if the column is called a tax, and not an amount with or without it, as Total (ex tax) is."""
+    words = words_of(column.name)
+    return bool(_TAX.search(words)) and not _WITH_OR_WITHOUT.search(words)
+
+
+_FEE = re.compile(
+    r"(^|_)(fee|fees|commission|gebuhr|gebuhren|gebuehr|gebuehren|provision|prowizja|oplata|frais|comision|comissao|tarifa"
+    r"|commissione|commissioni|kosten|transactiekosten|avgift|komisyon)(_|$)"
+)
+
+
+def before_fee(described: Described, total: Column) -> tuple[Column, Column] | None:
+    """The columns with what was paid and with the fee, if `total` is what is left of it. None if there are none."""
+    left = _numbers(described, total)
+    money = {one: _numbers(described, one) for one in described.columns if one != total and _has_cents(one)}
+    for fee, fees in money.items():
+        if not _FEE.search(words_of(fee.name)) or not any(fees):
+            continue
+        is_positive = sum(number or 0 for number in fees) > 0
+        for paid, amounts in money.items():
+            less = _difference(amounts, fees) if is_positive else _difference(left, fees)
+            if paid != fee and _are_equal(less, left if is_positive else amounts):
+                return paid, fee
+    return None
+
+
 def _has_cents(column: Column) -> bool:
     reading = column.reading("decimal")
     return reading is not None and reading.decimal is not None
@@ -113,7 +144,10 @@ def _difference(amounts: list[Decimal | None], others: list[Decimal | None]) -> 
     return [a - b if a is not None and b is not None else None for a, b in zip(amounts, others, strict=True)]
 
 
-_NET = re.compile(r"(^|_)(net|netto|neto|netta|liquido|ht|excl|imponibile|ohne_mwst|sin_iva)(_|$)")
+_NET = re.compile(
+    r"(^|_)(net|netto|neto|netta|liquido|ht|excl|imponibile|ohne_mwst|sin_iva"
+    r"|(ex|exc|excluding|before|without)_(tax|taxes|vat|gst))(_|$)"
+)
 _LEAST_NET = Decimal("0.7")  # of a gross amount: no tax on sales is higher
 
 
@@ -122,7 +156,8 @@ def net_by_name(described: Described, total: Column) -> Column | None:
     if _NET.search(words_of(total.name)):
         return None
     totals = _numbers(described, total)
-    for column in described.columns:
+    stem = words_of(total.name).partition("_")[0]  # of Order Total (inc tax), Order Total (ex tax)
+    for column in sorted(described.columns, key=lambda one: not words_of(one.name).startswith(stem)):
         if column is total or not _NET.search(words_of(column.name)):
             continue
         pairs = zip(_numbers(described, column), totals, strict=True)

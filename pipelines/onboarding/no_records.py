@@ -1,16 +1,27 @@
-"""Rows of a file that are no records: totals, summary rows, remarks, and further headers.
+"""Rows of a file that are no records: totals, summary rows, remarks, further headers, and rows that neither sell nor
+give money back, such as payouts among payments.
 
 Belongs here: recognising them, and the condition by which the pipeline skips them (`skip_rows`). Does not belong here:
 lines above the header (`sniffing.py`).
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 
 from pipelines.onboarding.cells import Reading, as_date, read_column
+from pipelines.onboarding.kinds import (
+    details_in_sql,
+    is_detail,
+    is_money_back,
+    is_neither,
+    is_sale,
+    neither_in_sql,
+    tells_kinds,
+)
 from pipelines.onboarding.names import plain_letters
 from pipelines.sql import quote_name, quote_text
 
@@ -42,8 +53,8 @@ def no_records(header: Sequence[str], rows: Sequence[Row]) -> list[Skipped]:
     A row with fewer cells than the header has None for those that it lacks.
     """
     cells = [[(cell or "").strip() for cell in row] for row in rows]
-    remarks = list(_remarks(header, cells))
-    left = [place for place in range(len(cells)) if not any(place in one.places for one in remarks)]
+    certain = [*_remarks(header, cells), *_other_kinds(header, cells)]
+    left = [place for place in range(len(cells)) if not any(place in one.places for one in certain)]
     kept = [cells[place] for place in left]
     found = [
         *_repeated_headers(header, kept),
@@ -53,8 +64,8 @@ def no_records(header: Sequence[str], rows: Sequence[Row]) -> list[Skipped]:
     ]
     places = frozenset().union(*(one.places for one in found))
     if len(places) >= max(_MOST * len(kept), 2) and not _are_sums(kept, places):
-        return remarks
-    return [*(replace(one, places=frozenset(left[place] for place in one.places)) for one in found), *remarks]
+        return certain
+    return [*(replace(one, places=frozenset(left[place] for place in one.places)) for one in found), *certain]
 
 
 def _remarks(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[Skipped]:
@@ -74,6 +85,46 @@ def _remarks(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[
         return
     condition = " and ".join(f"coalesce(trim({quote_name(header[column])}), '') = ''" for column in filled)
     yield Skipped(frozenset(places), condition, f"remarks, such as {cells[places[0]][0][:30]!r}")
+
+
+_MOST_KINDS = 30
+
+
+def _other_kinds(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[Skipped]:
+    """Rows among sales that a column calls payouts, fees and the like; and those that repeat the amounts of others, as
+    the lines of a sale do below it."""
+    for column, name in enumerate(header):
+        kinds = Counter(row[column] for row in cells) if tells_kinds(name) else Counter()
+        if len(kinds) > _MOST_KINDS or not any(map(is_sale, kinds)):
+            continue
+        if neither := [kind for kind in kinds if is_neither(kind)]:
+            places = frozenset(place for place, row in enumerate(cells) if row[column] in neither)
+            counts = ", ".join(f"{kind} ({kinds[kind]:,})" for kind in neither)
+            yield Skipped(places, neither_in_sql(name), f"{name} is {counts}, which is no sale")
+        details = {kind for kind in kinds if is_detail(kind) and not is_neither(kind)}
+        if details and _repeat_amounts(cells, column, details):
+            places = frozenset(place for place, row in enumerate(cells) if row[column] in details)
+            what = f"{name} is {', '.join(sorted(details))}, which repeats the amounts of other rows"
+            yield Skipped(places, details_in_sql(name), what)
+
+
+def _repeat_amounts(cells: Sequence[Sequence[str]], column: int, details: set[str]) -> bool:
+    """True if the rows of one kind of `details` add up to the amounts of the rows that are sales or give money back."""
+    wholes = [
+        row for row in cells if row[column] not in details and (is_sale(row[column]) or is_money_back(row[column]))
+    ]
+    for kind in details:
+        parts = [row for row in cells if row[column] == kind]
+        for amount in range(len(wholes[0]) if wholes else 0):
+            reading = next((one for one in read_column([row[amount] for row in wholes]).readings if one.decimal), None)
+            if reading is None:
+                continue
+            sums = [
+                sum((reading.number(row[amount]) or Decimal(0) for row in rows), Decimal(0)) for rows in (wholes, parts)
+            ]
+            if sums[0] == sums[1] != 0:
+                return True
+    return False
 
 
 def _repeated_headers(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[Skipped]:

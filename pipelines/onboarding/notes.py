@@ -14,6 +14,7 @@ from pipelines.onboarding.matching import Assigned
 from pipelines.onboarding.outcomes import is_lost, is_won
 from pipelines.onboarding.proposals import PLACE, Proposal
 from pipelines.onboarding.sniffing import Described
+from pipelines.onboarding.statuses import sells_nothing
 
 
 def notes_on(
@@ -119,8 +120,15 @@ def _on_orders(proposal: Proposal, assigned: Assigned, delivered: Sequence[str])
     if proposal.entity == "order_items" and "orders" not in delivered and not has_date:
         yield "The lines do not say who ordered, and when: add the orders, too, with the same --name."
     if "status" in assigned and assigned["status"].values:
-        statuses = ", ".join(sorted(value.lower() for value in assigned["status"].values)[:12])
-        yield f"Statuses are {statuses}; those that do not count are in kpi.yml, kpis.excluded_order_statuses."
+        statuses = sorted(assigned["status"].values)
+        counted_ones = ", ".join(value.lower() for value in statuses if not sells_nothing(value))
+        if nothing := ", ".join(value for value in statuses if sells_nothing(value)):
+            yield f"Orders do not count where {assigned['status'].name} is {nothing}: their status becomes cancelled."
+        if counted_ones:
+            yield (
+                f"Orders count with the statuses {counted_ones}; leave some out with kpis.excluded_order_statuses in "
+                "kpi.yml."
+            )
 
 
 def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
@@ -129,7 +137,6 @@ def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
     outcome = proposal.source_of("is_closed")
     if outcome is None:
         return
-    closed_at, created_at, amount = (proposal.source_of(name) for name in ("closed_at", "created_at", "amount"))
     cells = described.cells(outcome.name)
     if outcome.reading("boolean"):
         closed = [_is_true(cell) for cell in cells]
@@ -140,11 +147,13 @@ def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
             listed = ", ".join(f"{value} ({count:,})" for value, count in counts.items() if found(value))
             yield f"Deals are {word} where {outcome.name} is {listed}." if listed else f"No deal is {word}."
     yield f"{counted(closed.count(False), 'deal')} {'is' if closed.count(False) == 1 else 'are'} open."
-    for column, what in ((closed_at, "a date of closing"), (amount, "an amount")):
-        lacking = sum(is_closed and not cell for is_closed, cell in zip(closed, _cells(described, column), strict=True))
-        if column and lacking:
+    for name, what in (("closed_at", "a date of closing"), ("amount", "an amount")):
+        lacking = sum(
+            is_closed and lacks for is_closed, lacks in zip(closed, _lacking(proposal, described, name), strict=True)
+        )
+        if lacking:
             yield f"{counted(lacking, 'closed deal')} without {what}."
-    if created_at and (lacking := sum(not cell for cell in described.cells(created_at.name))):
+    if lacking := sum(_lacking(proposal, described, "created_at")):
         yield f"{counted(lacking, 'deal')} without a date of creation."
 
 
@@ -152,8 +161,13 @@ def _is_true(cell: str | None) -> bool:
     return (cell or "").lower() in ("true", "t", "yes", "y", "1")
 
 
-def _cells(described: Described, column: Column | None) -> list[str | None]:
-    return described.cells(column.name) if column else [None] * described.rows
+def _lacking(proposal: Proposal, described: Described, name: str) -> list[bool]:
+    """For each row, whether the entity column is empty; if it is not mapped, that is said in another note."""
+    mapped = next(one for one in proposal.columns if one.name == name)
+    if mapped.column is None:
+        return [False] * described.rows
+    cells = [described.cells(column.name) for column in (mapped.column, *mapped.others)]
+    return [not any(row) for row in zip(*cells, strict=True)]
 
 
 def _on_ads(proposal: Proposal, described: Described) -> Iterator[str]:

@@ -19,6 +19,7 @@ class Mapped:
     """Where one entity column comes from.
 
     column: the delivered column, or None.
+    others: more delivered columns in the expression.
     sql: the expression, in which $column stands for the column; the whole expression if there is no column; or None.
     hint: why no column was found, for the person who completes the mapping.
     """
@@ -29,6 +30,7 @@ class Mapped:
     sql: str | None = None
     is_required: bool = False
     hint: str = ""
+    others: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)

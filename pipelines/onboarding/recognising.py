@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.onboarding.cells import Reading
+from pipelines.onboarding.columns import Column
 from pipelines.onboarding.entities import NO_ENTITY, Synonyms, synonyms
-from pipelines.onboarding.grain import has_only_prices, lines_of_orders
+from pipelines.onboarding.grain import has_only_prices, lines_of_orders, only_sales
 from pipelines.onboarding.matching import Assigned, assign, cost_of
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.outcomes import has_stages, outcome_column
@@ -31,7 +32,8 @@ class Score:
 
 def scores(described: Described, name: str) -> list[Score]:
     """The score of each entity, the best first. `name` consists of the names of the file and the table."""
-    found = [_score(described, name, entity) for entity in synonyms()]
+    sales = only_sales(described)
+    found = [_score(sales, name, entity) for entity in synonyms()]
     return sorted(found, key=lambda score: -score.points)
 
 
@@ -124,6 +126,11 @@ def _of_content(entity: str, assigned: Assigned, described: Described) -> list[t
             evidence.append((2, f"{staged.name} holds stages of deals"))
     if entity in ("customers", "leads") and has_mails:
         evidence.append((1, "each row has its own e-mail address"))
+    if entity == "nps_responses" and any(_are_groups(column) for column in described.columns):
+        evidence.append((6, "a column says who is a promoter"))
+    of_orders = assign(described.columns, synonyms()["orders"])[0].keys() if entity == "leads" else ()
+    if {"total_amount", "currency_code"} <= {*of_orders}:
+        evidence.append((-4, "each row has an amount and a currency"))
     if entity in ("products", "campaigns", "ad_spend", "fx_rates", "sales_marketing_costs") and has_mails:
         evidence.append((-3, "each row has its own e-mail address"))
     if entity == "sales_reps" and _refers_to_its_own_rows(described, assigned):
@@ -134,6 +141,12 @@ def _of_content(entity: str, assigned: Assigned, described: Described) -> list[t
     if entity in ("orders", "order_items") and (lines_of_orders(described) or has_only_prices(described)):
         evidence.append((-20, "its rows are lines of orders") if entity == "orders" else (12, "rows share an order"))
     return evidence
+
+
+def _are_groups(column: Column) -> bool:
+    """True if the column says of each answer whether it is a promoter's, a passive's or a detractor's."""
+    groups = {value.lower().removesuffix("s") for value in column.values}
+    return bool(groups) and groups <= {"promoter", "passive", "detractor"}
 
 
 def _refers_to_its_own_rows(described: Described, assigned: Assigned) -> bool:

@@ -506,6 +506,8 @@ def _describe(
     notes = [*shape.notes]
     for one in skipped:
         numbers = ", ".join(str(together[place][-1]) for place in sorted(one.places)[:5])
+        if len(one.places) > 5:
+            numbers += f" and {len(one.places) - 5:,} more"
         notes.append(f"Rows that are no records are skipped (skip_rows): row {numbers}: {one.what}.")
     left_out = {together[place][-1] for one in skipped for place in one.places}
     rows = [row[:-1] for row in rows if row[-1] not in left_out]

@@ -323,8 +323,9 @@ def _types(proposal: Proposal, described: Described) -> dict[str, tuple[str, lis
     """The type and options of each delivered column that is used, derived from its use."""
     uses: dict[str, tuple[Column, str, bool]] = {}
     for mapped in (mapped for one in (proposal, *proposal.also) for mapped in one.columns):
-        if mapped.column and mapped.column.name not in uses:
-            uses[mapped.column.name] = (mapped.column, mapped.sql_type, mapped.is_required)
+        for column in (mapped.column, *mapped.others):
+            if column and column.name not in uses:
+                uses[column.name] = (column, mapped.sql_type, mapped.is_required)
     for name in (*proposal.key, proposal.newest_by):
         if name and not name.startswith("_") and name not in uses:
             column = described.column(name)
@@ -462,7 +463,7 @@ def _select(mapped: Mapped) -> str:
 
 
 def _to_write(mapped: Mapped) -> str:
-    """What a person writes instead of NULL, or why no column was found: `lower(COLUMN) as status; type text`."""
+    """What a person writes instead of NULL, or why no column was found: `upper(COLUMN) as currency_code; type text`."""
     if mapped.hint != nothing_like(mapped.name):
         return mapped.hint
     kind = mapped.sql_type.partition("(")[0]

@@ -280,7 +280,7 @@ select
     number as order_id,
     customer as customer_id,
     {{ try_timestamp('cast(placed as string)', var('time_zone')) }} as ordered_at,
-    cast(null as string) as status,  {# TODO map: lower(COLUMN) as status; type text #}
+    cast(null as string) as status,  {# TODO map: {{ order_status('COLUMN') }} as status; type text #}
     '{{ var("reporting_currency") }}' as currency_code,
     cast(null as string) as channel,  {# TODO map: {{ clean_label('COLUMN') }} as channel; type text #}
     cast(null as string) as region,  {# TODO map: {{ clean_label('COLUMN') }} as region; type text #}
@@ -339,7 +339,7 @@ def test_lines_that_carry_their_order_and_a_buyer_known_by_mail_only(tmp_path: P
         '"Lineitem price" as unit_price,',
         "{{ email_key('Email') }} as customer_id,",
         '"Created at" as ordered_at,',
-        'lower("Financial Status") as status,',
+        "{{ order_status('\"Financial Status\"') }} as status,",
         "upper(Currency) as currency_code,",
     ):
         assert f"    {line}\n" in model

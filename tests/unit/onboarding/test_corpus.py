@@ -33,14 +33,23 @@ CORPUS = Path(__file__).with_name("corpus")
 
 _AMOUNT = "sum(round(quantity * unit_price, 2) - discount_amount)"  # as in fct_order_items
 NUMBERS = {
-    "orders": {"orders": "count(distinct order_id)", "amount": "sum(total_amount)"},
+    "orders": {
+        "orders": "count(distinct order_id)",
+        "amount": "sum(total_amount)",
+        "sold": "sum(total_amount) filter (where coalesce(status, '') <> 'cancelled')",
+    },
     "order_items": {"lines": "count(*)", "orders": "count(distinct order_id)", "amount": _AMOUNT},
-    "refunds": {"refunds": "count(*)", "refunded": "sum(amount)"},
+    "refunds": {
+        "refunds": "count(distinct refund_id)",
+        "refunded": "sum(amount)",
+        "refunded_on": "cast(max(timezone('{zone}', timezone('UTC', refunded_at))) as date)",
+    },
     "opportunities": {
         "deals": "count(*)",
         "won": "count(*) filter (where is_won)",
         "closed": "count(*) filter (where is_closed)",
         "won_amount": "sum(amount) filter (where is_won)",
+        "dated": "count(closed_at)",
     },
     "ad_spend": {
         "rows": "count(*)",
@@ -77,7 +86,10 @@ _OF_MANY = {
 
 @dataclass(frozen=True)
 class Sample:
-    """One file of the corpus and what is right for it; `said` is what a wrong draft says about it."""
+    """One file of the corpus and what is right for it.
+
+    `maps` lists every entity column that is made from a delivered column; `said` is what a wrong draft says about it.
+    """
 
     file: str
     kind: str
@@ -183,9 +195,9 @@ def _wrong_columns(added: Added, sample: Sample) -> list[str]:
         return [f"{proposal.entity} instead of {sample.entity}"]
     made_from = {mapped.name: mapped.column.name for mapped in proposal.columns if mapped.column}
     problems += [
-        f"{name} from {made_from.get(name)} instead of {column}"
-        for name, column in sample.maps.items()
-        if made_from.get(name) != column
+        f"{name} from {made_from.get(name)} instead of {sample.maps.get(name)}"
+        for name in sorted({*made_from, *sample.maps})
+        if made_from.get(name) != sample.maps.get(name)
     ]
     notes = "\n".join(proposal.notes)
     if sample.says and not re.search(sample.says, notes):
@@ -209,7 +221,7 @@ def _wrong_numbers(added: Added, file: Path, settings: Settings, sample: Sample)
         problems = []
         for entity, numbers in ((sample.entity, sample.numbers), ("refunds", sample.refunds)):
             for name, right in numbers.items():
-                sql = NUMBERS[entity].get(name) or _OF_MANY[name].format(zone=sample.time_zone)
+                sql = (NUMBERS[entity].get(name) or _OF_MANY[name]).format(zone=sample.time_zone)
                 try:
                     [[found]] = connection.execute(f'select {sql} from "stg_drafted__{entity}"').fetchall()
                 except duckdb.Error as error:
