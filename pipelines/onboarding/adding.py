@@ -27,6 +27,7 @@ from pipelines.onboarding.matching import left_open
 from pipelines.onboarding.money import AMOUNTS, DIRECTIONS
 from pipelines.onboarding.months import with_row_per_month
 from pipelines.onboarding.names import slug
+from pipelines.onboarding.outcomes import closed_rows
 from pipelines.onboarding.placing import check_place, copy_to_landing, is_unpacked, landing_pattern, newest_date
 from pipelines.onboarding.proposals import Proposal
 from pipelines.onboarding.questions import OpenQuestionError, Question, in_words, on_ways_of_reading
@@ -395,6 +396,21 @@ def _write_together(drafts: Sequence[Draft], company_dir: Path, force: bool) -> 
     return [[company_dir / path for path in paths] for paths in written]
 
 
+def _newest_day(draft: Draft, today: date) -> date | None:
+    """The newest day of which a file says that something happened. An open deal is only expected to close."""
+    proposal, described = draft.proposal, draft.described
+    columns = {m.name: m.column.name for m in proposal.columns if m.column and m.sql_type in ("timestamp", "date")}
+    columns.pop("expected_close_date", None)
+    dates = []
+    outcome = proposal.source_of("is_closed")
+    if outcome and (closed_at := columns.pop("closed_at", None)):
+        closed = zip(described.sample, closed_rows(outcome, described.cells(outcome.name)), strict=True)
+        sample = tuple(row for row, is_closed in closed if is_closed)
+        dates.append(newest_date(replace(described, sample=sample), [closed_at], today))
+    dates.append(newest_date(described, columns.values(), today))
+    return max((day for day in dates if day), default=None)
+
+
 def _usual_day(tables: Sequence[Given], drafts: Sequence[Draft], settings: Settings) -> date:
     """The delivery day of files whose name has none: the newest date in any of them, or else the newest possible day.
     Files that are added together were made together."""
@@ -402,8 +418,7 @@ def _usual_day(tables: Sequence[Given], drafts: Sequence[Draft], settings: Setti
     dates = []
     for table, draft in zip(tables, drafts, strict=True):
         if table.files and table.day is None:
-            mapped = [m.column.name for m in draft.proposal.columns if m.column and m.sql_type in ("timestamp", "date")]
-            dates.append(newest_date(draft.described, mapped, today))
+            dates.append(_newest_day(draft, today))
     newest = settings.last_delivery if settings.sources and settings.last_delivery else today - timedelta(days=1)
     return max((day for day in dates if day), default=newest)
 

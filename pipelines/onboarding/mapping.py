@@ -189,7 +189,8 @@ def _mapped(
                 hints.setdefault(name, outcome_to_write(assigned["stage"], name))
         is_key = column and (list(key) == [column.name] or (entity == "orders" and _is_unique_sale(described, column)))
         if [name] == meaning.keys[0] and not is_key and (column or name not in meaning.required):
-            column, sql = None, _surrogate(key)
+            column = described.column(key[0]) if len(key) == 1 and not described.column(key[0]).is_personal else None
+            sql = "$column" if column else _surrogate(key)
         result.append(
             Mapped(name, sql_type, column, sql, name in meaning.required, hints.get(name, nothing_like(name)))
         )

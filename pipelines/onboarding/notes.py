@@ -11,7 +11,7 @@ from pipelines.onboarding.cells import kind_of_unreadable
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.grain import period_of
 from pipelines.onboarding.matching import Assigned
-from pipelines.onboarding.outcomes import is_lost, is_won
+from pipelines.onboarding.outcomes import closed_rows, is_lost, is_won
 from pipelines.onboarding.proposals import PLACE, Proposal
 from pipelines.onboarding.sniffing import Described
 from pipelines.onboarding.statuses import sells_nothing
@@ -138,10 +138,8 @@ def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
     if outcome is None:
         return
     cells = described.cells(outcome.name)
-    if outcome.reading("boolean"):
-        closed = [_is_true(cell) for cell in cells]
-    else:
-        closed = [bool(cell) and (is_won(cell or "") or is_lost(cell or "")) for cell in cells]
+    closed = closed_rows(outcome, cells)
+    if not outcome.reading("boolean"):
         counts = Counter(cell for cell in cells if cell)
         for word, found in (("won", is_won), ("lost", is_lost)):
             listed = ", ".join(f"{value} ({count:,})" for value, count in counts.items() if found(value))

@@ -59,6 +59,13 @@ def outcome_column(columns: Sequence[Column]) -> Column | None:
     return min(telling, key=lambda column: not _NAMES_AN_OUTCOME.search(words_of(column.name)), default=None)
 
 
+def closed_rows(outcome: Column, cells: Sequence[str | None]) -> list[bool]:
+    """For each of the cells of `outcome`, a flag or a stage, whether the deal was won or lost."""
+    if outcome.reading("boolean"):
+        return [(cell or "").lower() in ("true", "t", "yes", "y", "1") for cell in cells]
+    return [bool(cell) and (is_won(cell or "") or is_lost(cell or "")) for cell in cells]
+
+
 def outcome_in_sql(column: Column, name: str) -> str:
     """`is_won` or `is_closed` of a deal as an expression of $column."""
     won = sorted(value for value in column.values if is_won(value))
