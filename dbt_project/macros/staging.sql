@@ -501,7 +501,7 @@ from typed
 {% macro order_status(text) -%}
     {%- set nothing_sold = 'cancel|annul|anul|storn|iptal|ptal ed|avbrut|makulerad|abgebrochen|abgelehnt|fehlgeschlagen'
         ~ '|odrzucon|nieudan|wygas|mislukt|verlopen|rechazad|recusad|rifiutat|misslyckad|fail|expired|declin|denied|reject'
-        ~ '|refus|abandon|void|draft|entwurf|brouillon|szkic|bozza|borrador|rascunho|utkast|taslak|incomplete' -%}
+        ~ '|refus|abandon|void|draft|entwurf|brouillon|szkic|bozza|borrador|rascunho|utkast|taslak|incomplete|quotation|devis' -%}
     {%- set status = 'lower(' ~ text ~ ')' -%}
     case
         when {{ matches(status, nothing_sold) }} and not {{ matches(status, 'part|teil|czesc|częś') }} then 'cancelled'

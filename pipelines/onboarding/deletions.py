@@ -43,7 +43,7 @@ class Tombstone(NamedTuple):
 
 
 _FLAG = re.compile(
-    r"(^|_)(deleted|is_removed|usuniety|geloescht|geloscht|excluido|void|voided|is_cancelled|is_canceled|storniert"
+    r"(^|_)(deleted|is_removed|usuniety|geloescht|geloscht|excluido|void|voided|is_cancelled|is_canceled|cancelled|canceled|storniert"
     r"|anulowan[aeoy]|annull?at[ao]|annulee?|anulad[ao]|cancelad[ao]|makulerad|geannuleerd)$"
 )
 _MOMENT = re.compile(r"(^|_)(deleted|removed|voided)_(at|on|date|time|datetime|timestamp|ts)$")

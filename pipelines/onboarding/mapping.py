@@ -26,6 +26,7 @@ from pipelines.onboarding.money import (
     may_be_cents,
     net_by_name,
     net_of,
+    tax_within,
 )
 from pipelines.onboarding.months import MONTH
 from pipelines.onboarding.names import words_of
@@ -221,11 +222,15 @@ def _without_tax(described: Described, columns: tuple[Mapped, ...], said: list[s
         said.append(f"{total.name} is {paid.name} less {fee.name}, which is a cost, so total_amount is {paid.name}.")
         columns, total = _changed(columns, "total_amount", column=paid), paid
     if parts := net_of(described, total):
-        net, tax = parts
-        said.append(f"{total.name} includes {tax.name}, so total_amount is {net.name}: the columns add up.")
+        net, _ = parts
+        said.append(f"{total.name} includes {parts[1].name}, so total_amount is {net.name}: the columns add up.")
     elif (named := net_by_name(described, total)) and not before_fee(described, named):
         net = named
         said.append(f"total_amount is {net.name}, not {total.name}, since its name says that it is without tax.")
+    elif tax := tax_within(described, total):
+        said.append(f"{total.name} includes {tax.name}, so total_amount is {total.name} less {tax.name}.")
+        sql = f"$column - coalesce({quoted(tax.name)}, 0)"
+        return _changed(columns, "total_amount", sql=sql, others=(tax,))
     else:
         return columns
     return _changed(columns, "total_amount", column=net)
@@ -247,6 +252,11 @@ def _with_prices(described: Described, columns: tuple[Mapped, ...], said: list[s
         total = assign(described.columns, synonyms()["orders"])[0].get("total_amount")
         if total is None or (number and not number.is_unique and is_equal_within(described, number, total)):
             return columns
+        if parts := net_of(described, total):
+            said.append(
+                f"{total.name} includes {parts[1].name}, so the line's total is {parts[0].name}: the columns add up."
+            )
+            total = parts[0]
         divided = f", so the price of one unit is {total.name} divided by {quantity.name}" if quantity else ""
         said.append(f"{total.name} is taken as the total of the line, after discounts and excluding tax{divided}.")
         # What was paid for the line is known, so the discount is part of it.
@@ -394,16 +404,20 @@ _REFUNDED_ON = re.compile(r"(last_)?refund(ed)?_(at|on|date|time)(_utc)?|data_zw
 
 
 def _with_amounts_refunded(proposal: Proposal, described: Described) -> Proposal:
-    """The proposal with the refunds of orders that have their amount in a column of their own."""
+    """The proposal with the refunds of orders that have their amount in a column of their own. A flag is none."""
     named = [one for one in described.columns if _REFUNDED.fullmatch(words_of(one.name))]
-    refunded = [one for one in named if one.reading("decimal", "integer")]
+    refunded = [one for one in named if one.reading("decimal", "integer") and not {*one.values} <= {"0", "1"}]
     total = next((mapped for mapped in proposal.columns if mapped.name == "total_amount"), None)
     if proposal.entity != "orders" or proposal.key == PLACE or not refunded or total is None:
         return proposal
     refunds = _refunds(proposal, f"{quoted(refunded[0].name)} <> 0", sign="")
     moments = [one for one in described.columns if _REFUNDED_ON.fullmatch(words_of(one.name))]
     dates = [one for one in moments if one.reading("timestamp", "date")]
-    columns = _changed(refunds.columns, "amount", column=refunded[0], sql=f"abs({total.sql})")
+    sql = f"abs({total.sql})"
+    if total.others and total.column:  # with the same share of tax as the order
+        paid = quoted(total.column.name)
+        sql = f"cast(abs($column) * ({_expression(total)}) / nullif({paid}, 0) as decimal(18, 6))"
+    columns = _changed(refunds.columns, "amount", column=refunded[0], sql=sql, others=())
     if dates:
         columns = _changed(columns, "refunded_at", column=dates[0], sql=_as_type(dates[0], "timestamp"))
     used = {refunded[0].name, *(one.name for one in dates[:1])}
@@ -439,7 +453,8 @@ def _refunds(proposal: Proposal, condition: str, sign: str) -> Proposal:
     made = {mapped.name: mapped for mapped in proposal.columns}
     if proposal.entity == "orders":
         total = made["total_amount"]
-        amount, key = replace(total, name="amount", sql=f"{sign}{total.sql}" if total.sql else None), made["order_id"]
+        sql = f"{sign}({total.sql})" if total.others else f"{sign}{total.sql}"
+        amount, key = replace(total, name="amount", sql=sql if total.sql else None), made["order_id"]
         if proposal.key == PLACE:
             key = replace(key, column=None, sql=_surrogate(PLACE))
     else:
@@ -488,16 +503,18 @@ def _finer_key(described: Described, assigned: Assigned) -> tuple[str, ...] | No
         if column.name not in used and column.is_complete and column.type == "text" and not column.is_personal
         if not all(_A_MEASURE.fullmatch(cell or "") for cell in described.cells(column.name))
     ]
-    if not described.is_key([*names, *finer]):
-        return None
-    # What is corrected later must not be part of the key, so it has as few columns as can be.
-    for name in reversed(finer):
-        without = [one for one in finer if one != name]
-        if described.is_key([*names, *without]):
-            finer = without
-    return (*names, *finer)
+    # What may be corrected later, such as the name or the status of a campaign, should not be part of the key.
+    dimensions = [name for name in finer if not _DESCRIBES.search(words_of(name))]
+    for more in (dimensions, finer):
+        if more and described.is_key([*names, *more]):
+            return (*names, *more)
+    return None
 
 
+_DESCRIBES = re.compile(
+    r"^(campaign|account|advertiser|portfolio)_(name|status|type|state|objective|budget|group)|^(campaign|account|advertiser)$"
+    r"|(^|_)(status|delivery|objective|budget|bid|attribution|currency|currency_code|time_zone)(_|$)"
+)
 _A_MEASURE = re.compile(r"[<>]?\s*[\d.,\s]+\s*%|--?|n/a", re.IGNORECASE)
 
 

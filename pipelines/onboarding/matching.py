@@ -36,8 +36,10 @@ def assign(
             if problem:
                 hints.setdefault(target, problem)
             else:
-                candidates.append((cost, place, target, column))
-    for _, _, target, column in sorted(candidates, key=lambda candidate: candidate[:2]):
+                # Each row needs what is required: of an order's dates, the one that unpaid orders have, too.
+                is_lacking = target in meaning.required and not column.is_complete
+                candidates.append((is_lacking, cost, place, target, column))
+    for *_, target, column in sorted(candidates, key=lambda candidate: candidate[:3]):
         if target not in assigned and column.name not in taken:
             assigned[target] = column
             taken.add(column.name)
@@ -88,6 +90,12 @@ _EXPECTED = re.compile(
     r"|planowan[ay]|przewidywan[ay]|prevista|prevue|previsto|verwachte|forvantat|tahmini)(_|$)"
 )
 
+# Total (excl. VAT), total_paid_tax_incl: which of them is meant is found out by their amounts.
+_TAX_OF = re.compile(
+    r"_((inc|incl|including|inkl|ex|exc|excl|excluding|exkl)_(tax|taxes|vat|gst|mwst|ust|tva|iva|btw|moms)"
+    r"|(tax|vat|gst)_(incl|excl|included|excluded))$"
+)
+
 # Estado is a state of a country or of an order.
 _STATUS = re.compile(r"\b(pagad|pendient|pendent|entreg|cancel|anulad|enviad|complet|devuelt|devolv|paid|open|shipped)")
 
@@ -100,6 +108,7 @@ def _names(column: Column, meaning: Synonyms) -> list[str]:
     bare = _PREFIXES.sub("", words)
     plain = _SMALL_WORDS.sub("", words)
     shorter = [words_of(without_brackets(column.name)), bare, _UNITS.sub("", bare), plain]
+    shorter.append(_TAX_OF.sub("", words))
     shorter += [_GLUED.sub("_nr", words), _NUMBER_OF.sub("", plain)]
     if currency_in_name(column.name):
         shorter.append(words.rpartition("_")[0])

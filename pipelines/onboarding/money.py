@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import combinations
 from statistics import median
 
 from pipelines.onboarding.columns import Column
@@ -114,6 +115,52 @@ def _is_tax(column: Column) -> bool:
     return bool(_TAX.search(words)) and not _WITH_OR_WITHOUT.search(words)
 
 
+_DISCOUNT = re.compile(r"(^|_)(discounts?|coupon|rabatt?|remise|descuento|desconto|sconto|korting|voucher)(_|$)")
+_MOST_PARTS = 3  # of a total, apart from the tax
+
+
+def tax_within(described: Described, total: Column) -> Column | None:
+    """The tax that `total` includes, where no column holds the amount without it. Either the other amounts add up to
+    the total only with the tax, or the tax is a usual share of what remains, such as 19 %, and none of the total."""
+    words = words_of(total.name)
+    if _NET.search(words) or "subtotal" in words:
+        return None
+    money = {one: _numbers(described, one)[:_ENOUGH_TO_ADD_UP] for one in described.columns if _has_cents(one)}
+    totals = money.pop(total, _numbers(described, total)[:_ENOUGH_TO_ADD_UP])
+    taxes = [one for one, cells in money.items() if _is_tax(one) and any(cells)]
+    named = [(words_of(one.name), cells) for one, cells in money.items() if one not in taxes and any(cells)]
+    less = [cells for words, cells in named if _DISCOUNT.search(words)]
+    parts = [cells for words, cells in named if not _DISCOUNT.search(words) and not _FEE.search(words)]
+    for tax in taxes:
+        rest = _difference(totals, money[tax])
+        if _add_up(parts, less, rest) and not _add_up(parts, less, totals):
+            return tax
+        if _is_usual_share(money[tax], rest) and not _is_usual_share(money[tax], totals):
+            return tax
+    return None
+
+
+def _add_up(parts: list[list[Decimal | None]], less: list[list[Decimal | None]], sums: list[Decimal | None]) -> bool:
+    """True if some of the parts, less some of the discounts, are the sums in every row."""
+    for count in range(2, _MOST_PARTS + 1):
+        for chosen in combinations([*((cells, 1) for cells in parts), *((cells, -1) for cells in less)], count):
+            found: list[Decimal | None] = [
+                sum((sign * (cells[row] or Decimal(0)) for cells, sign in chosen), Decimal(0))
+                for row in range(len(sums))
+            ]
+            if len(sums) >= _ENOUGH_ROWS and _are_equal(found, sums):
+                return True
+    return False
+
+
+def _is_usual_share(taxes: list[Decimal | None], bases: list[Decimal | None]) -> bool:
+    """True if each tax is a rate with at most one decimal of its base, such as 19 % or 5.5 %, up to a cent."""
+    pairs = [(tax, base) for tax, base in zip(taxes, bases, strict=True) if tax and base]
+    return len(pairs) >= _ENOUGH_ROWS and all(
+        abs(tax - round(tax / base, 3) * base) <= Decimal("0.01") for tax, base in pairs
+    )
+
+
 _FEE = re.compile(
     r"(^|_)(fee|fees|commission|gebuhr|gebuhren|gebuehr|gebuehren|provision|prowizja|oplata|frais|comision|comissao|tarifa"
     r"|commissione|commissioni|kosten|transactiekosten|avgift|komisyon)(_|$)"
@@ -146,7 +193,8 @@ def _difference(amounts: list[Decimal | None], others: list[Decimal | None]) -> 
 
 _NET = re.compile(
     r"(^|_)(net|netto|neto|netta|liquido|ht|excl|imponibile|ohne_mwst|sin_iva"
-    r"|(ex|exc|excluding|before|without)_(tax|taxes|vat|gst))(_|$)"
+    r"|(ex|exc|exkl|excluding|before|without|ohne|hors|sans|sin|senza|sem|bez)_(tax|taxes|vat|gst|mwst|ust|tva|iva|btw|moms)"
+    r"|tax_(excl|excluded)|untaxed)(_|$)"
 )
 _LEAST_NET = Decimal("0.7")  # of a gross amount: no tax on sales is higher
 
@@ -186,6 +234,9 @@ def is_total_of_line(described: Described, price: Column, quantity: Column, prod
     )
 
 
+_PERCENT = re.compile(r"(^|_)(percent|percentage|pct|prozent|procent|porcentaje|pourcentage)(_|$)")
+
+
 def kind_of_discount(described: Described, quantity: Column | None, price: Column, discount: Column) -> tuple[str, str]:
     """What a discount is, and why: a share of the price, a percentage, the discount of one unit, or an amount of the
     line. Another column may hold what remains to pay, which tells; otherwise its name and its size do."""
@@ -198,7 +249,8 @@ def kind_of_discount(described: Described, quantity: Column | None, price: Colum
         "the discount of one unit": [_less(q, p, d and q and d * q) for q, p, d in rows],
     }
     numbers = [number for _, _, number in rows if number]
-    if not numbers:
+    is_percentage = "%" in discount.name or _PERCENT.search(words_of(discount.name))
+    if not numbers and not is_percentage:
         return "an amount of the line", "no line has one"
     for other in described.columns:
         totals = _numbers(described, other)
@@ -209,11 +261,9 @@ def kind_of_discount(described: Described, quantity: Column | None, price: Colum
             fitting = [kind for kind in fitting if kind != "a percentage"]
         if fitting:
             return fitting[0], f"{other.name} is what then remains"
-    if all(0 < number <= 1 for number in numbers) and any(number < 1 for number in numbers):
+    if numbers and all(0 < number <= 1 for number in numbers) and any(number < 1 for number in numbers):
         return "a share of the price", "no value is above 1"
-    if "%" in discount.name or re.search(
-        r"(^|_)(percent|percentage|pct|prozent|procent|porcentaje|pourcentage)(_|$)", words_of(discount.name)
-    ):
+    if is_percentage:
         return "a percentage", "its name says so"
     return "an amount of the line", "nothing else says what it is"
 

@@ -3,6 +3,7 @@
 Does not belong here: the decisions themselves (`mapping.py`).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,7 @@ from pipelines.onboarding.cells import kind_of_unreadable
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.grain import period_of
 from pipelines.onboarding.matching import Assigned
+from pipelines.onboarding.names import words_of
 from pipelines.onboarding.outcomes import closed_rows, is_lost, is_won
 from pipelines.onboarding.proposals import PLACE, Proposal
 from pipelines.onboarding.sniffing import Described
@@ -113,7 +115,10 @@ def _on_orders(proposal: Proposal, assigned: Assigned, delivered: Sequence[str])
     columns = proposal.columns
     if proposal.entity == "orders" and "total_amount" in assigned:
         total = (proposal.source_of("total_amount") or assigned["total_amount"]).name
-        yield f"total_amount must be what the customer paid, excluding tax: check that {total} is."
+        if _WITH_TAX.search(words_of(total)) and not any(one.others for one in columns if one.name == "total_amount"):
+            yield f"{total} includes tax by its name, and no column holds it without: revenue is too high by the tax."
+        else:
+            yield f"total_amount must be what the customer paid, excluding tax: check that {total} is."
     elif proposal.entity == "orders" and "order_items" not in delivered:
         yield "No column contains the order's amount: map total_amount, or add the order lines with the same --name."
     has_date = any(mapped.name == "ordered_at" for mapped in columns)
@@ -129,6 +134,11 @@ def _on_orders(proposal: Proposal, assigned: Assigned, delivered: Sequence[str])
                 f"Orders count with the statuses {counted_ones}; leave some out with kpis.excluded_order_statuses in "
                 "kpi.yml."
             )
+
+
+_WITH_TAX = re.compile(
+    r"(^|_)((inc|incl|including|inkl)_(tax|taxes|vat|gst|mwst|ust|tva|iva|btw|moms)|(tax|vat|gst)_(incl|included)|ttc|brutto)(_|$)"
+)
 
 
 def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:

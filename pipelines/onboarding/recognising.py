@@ -126,6 +126,11 @@ def _of_content(entity: str, assigned: Assigned, described: Described) -> list[t
             evidence.append((2, f"{staged.name} holds stages of deals"))
     if entity in ("customers", "leads") and has_mails:
         evidence.append((1, "each row has its own e-mail address"))
+    if entity == "orders" and not {"total_amount", "customer_id"} & assigned.keys():
+        evidence.append((-4, "no column reads as an amount or a customer"))
+    names = {words_of(column.name) for column in described.columns}
+    if entity == "opportunity_stage_history" and {"from_stage", "to_stage"} <= names:
+        evidence.append((8, "each row goes from one stage to another"))
     if entity == "nps_responses" and any(_are_groups(column) for column in described.columns):
         evidence.append((6, "a column says who is a promoter"))
     of_orders = assign(described.columns, synonyms()["orders"])[0].keys() if entity == "leads" else ()

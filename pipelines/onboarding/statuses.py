@@ -10,7 +10,7 @@ import re
 NOTHING_SOLD = (
     "cancel|annul|anul|storn|iptal|ptal ed|avbrut|makulerad|abgebrochen|abgelehnt|fehlgeschlagen|odrzucon|nieudan|wygas"
     "|mislukt|verlopen|rechazad|recusad|rifiutat|misslyckad|fail|expired|declin|denied|reject|refus|abandon|void|draft"
-    "|entwurf|brouillon|szkic|bozza|borrador|rascunho|utkast|taslak|incomplete"
+    "|entwurf|brouillon|szkic|bozza|borrador|rascunho|utkast|taslak|incomplete|quotation|devis"
 )
 
 
