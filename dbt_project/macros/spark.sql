@@ -48,7 +48,7 @@
     {%- if model.get('language') == 'python' -%}
 {{ code }}
 dbt = dbtObj(spark.table)
-spark.createDataFrame(model(dbt, spark)).write.parquet('{{ folder_of_build() }}')
+to_spark(model(dbt, spark)).write.parquet('{{ folder_of_build() }}')
     {%- else -%}
     insert overwrite directory '{{ folder_of_build() }}' using parquet
     select /*+ rebalance */ * from ({{ with_contract(code) }}) as built

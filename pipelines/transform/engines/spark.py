@@ -8,6 +8,7 @@ Spark keeps no catalogue of its own: a session learns the tables from that file.
 """
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,15 +35,17 @@ from pipelines.transform.engines import READS_NO_TABLES
 from pipelines.warehouse import STORAGE_VERSION, in_memory, let_go
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame as SparkDataFrame
     from pyspark.sql import SparkSession
 
 PACKAGES = ("dbt-spark", "pyspark")
 STORES_VIEWS = True
 _OPTIONS = {
-    # As in DuckDB: a TIMESTAMP is a date and a time, in UTC by convention, and "…" is a name.
+    # As in DuckDB: a TIMESTAMP is a date and a time, in UTC by convention.
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
-    "spark.sql.ansi.doubleQuotedIdentifiers": "true",
+    "spark.sql.execution.arrow.pyspark.enabled": "false",  # it needs PyArrow, for one table
     "spark.sql.catalogImplementation": "in-memory",
     "spark.log.level": "ERROR",
     "spark.ui.enabled": "false",
@@ -103,6 +106,7 @@ def opened(command: str, environment: Mapping[str, str]) -> Iterator[Mapping[str
         folder = Path(environment["KPI_SPARK_TABLES"])
         _delete_what_is_no_table(folder)
         _run_python_models_here()
+        _read_names_in_double_quotes()
         session = _session(environment["KPI_SPARK"], folder / "driver.log")
         for schema in session.sql("show schemas").collect():
             if schema.namespace != "default":
@@ -203,6 +207,27 @@ def _session(configuration: str, log: Path) -> "SparkSession":
         return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
+@cache
+def _read_names_in_double_quotes() -> None:
+    """Let models write "Order Date", as DuckDB wants it. Spark reads that as a text unless it is in ANSI mode, which
+    dbt-spark turns off."""
+    from dbt.adapters.spark.session import Cursor
+
+    execute = Cursor.execute
+    Cursor.execute = lambda self, sql, *parameters: execute(self, names_in_backticks(sql), *parameters)
+
+
+# Texts, names, comments, and names in double quotes.
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`[^`]*`|--[^\n]*|/\*.*?\*/" + r'|"((?:[^"]|"")*)"', re.DOTALL)
+
+
+def names_in_backticks(sql: str) -> str:
+    """The statement with names in backticks instead of double quotes; texts and comments stay as they are."""
+    return _QUOTED.sub(
+        lambda found: found[0] if found[1] is None else "`" + found[1].replace('""', '"').replace("`", "``") + "`", sql
+    )
+
+
 def _run_python_models_here() -> None:
     """Let dbt-spark run Python models in this process, as dbt-duckdb does. By itself, it runs them on Databricks."""
     from dbt.adapters.spark.impl import SparkAdapter
@@ -220,7 +245,16 @@ class _InThisProcess:
     def submit(self, compiled_code: str) -> None:
         from pyspark.sql import SparkSession
 
-        exec(compile(compiled_code, self._name, "exec"), {"spark": SparkSession.active()})
+        spark = SparkSession.active()
+        exec(compile(compiled_code, self._name, "exec"), {"spark": spark, "to_spark": partial(_to_spark, spark)})
+
+
+def _to_spark(spark: "SparkSession", frame: "pd.DataFrame") -> "SparkDataFrame":
+    """The rows of a Python model, also if there are none. As in DuckDB, what is missing or not a number is NULL."""
+    types = {"b": "boolean", "i": "bigint", "f": "double", "M": "timestamp_ntz"}
+    columns = ", ".join(f"`{name}` {types.get(dtype.kind, 'string')}" for name, dtype in frame.dtypes.items())
+    rows = frame.astype(object).where(frame.notna(), None)
+    return spark.createDataFrame([*rows.itertuples(index=False, name=None)], columns)
 
 
 def cancel() -> None:

@@ -158,3 +158,16 @@ def test_duckdb_takes_over_what_spark_has_built(tmp_path: Path) -> None:
         assert connection.execute("from marts.kpi_catalogue").fetchall() == [(1, Decimal("2.50"))]
         assert connection.execute("from marts.own").fetchall() == [(3,)]
     assert not (tmp_path / "spark").exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "read"),
+    [
+        ('select "Order Date" as "a""b`c" from x', 'select `Order Date` as `a"b``c` from x'),
+        ("""select 'say "hi"', '{"a": 1}', 'it\\'s "x"' from x""", None),
+        ("""select `a "b" c`, 'it''s "x"', 1 -- a "comment"\n/* and "another" */ from x""", None),
+        ("""select 'ends in \\\\', "a" from x""", """select 'ends in \\\\', `a` from x"""),
+    ],
+)
+def test_names_in_double_quotes_are_names_on_spark_too(sql: str, read: str | None) -> None:
+    assert spark.names_in_backticks(sql) == (read or sql)
