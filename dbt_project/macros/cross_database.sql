@@ -48,8 +48,25 @@
 {%- endmacro %}
 
 {% macro spark__try_date(text, format) -%}
-    {%- set pattern = format | replace('month', 'MMMM') | replace('mon', 'MMM') | replace('mm', 'MM') -%}
-    cast(try_to_timestamp(trim({{ text }}), '{{ pattern }}') as date)
+    cast({{ spark_moment('trim(' ~ text ~ ')', format) }} as date)
+{%- endmacro %}
+
+{# `text` as a timestamp. As in DuckDB, a year of two digits is one from 1969 to 2068; for Spark, all are after 2000. #}
+{% macro spark_moment(text, format) -%}
+    {%- set moment = "try_to_timestamp(" ~ text ~ ", '" ~ spark_pattern(format) ~ "')" -%}
+    {%- if 'yyyy' in format -%}
+    {{ moment }}
+    {%- else -%}
+    case when {{ moment }} >= timestamp '2069-01-01' then {{ moment }} - interval 100 years else {{ moment }} end
+    {%- endif -%}
+{%- endmacro %}
+
+{# A format in the letters of Spark, for which MM are two digits and M one or two. #}
+{% macro spark_pattern(format) -%}
+    {%- set day, month = ('dd', 'MM') if 'yyyymmdd' in format else ('d', 'M') -%}
+    {%- set pattern = format | replace('month', 'MMMM') | replace('mon', 'MMM') | replace('mm', month) | replace('dd', day) -%}
+    {{ return(pattern | replace('hh', 'h' if format.endswith(' am') else 'H') | replace('mi', 'm') | replace('ss', 's')
+        | replace(' am', ' a')) }}
 {%- endmacro %}
 
 
@@ -108,9 +125,7 @@
 {%- endmacro %}
 
 {% macro spark__try_local_timestamp(text, format, time_zone) -%}
-    {%- set pattern = format | replace('mm', 'MM') | replace('month', 'MMMM') | replace('mon', 'MMM')
-        | replace('hh', 'hh' if format.endswith(' am') else 'HH') | replace('mi', 'mm') | replace(' am', ' a') -%}
-    to_utc_timestamp(try_to_timestamp({{ time_after_blank(text, format) }}, '{{ pattern }}'), '{{ time_zone }}')
+    to_utc_timestamp({{ spark_moment(time_after_blank(text, format), format) }}, '{{ time_zone }}')
 {%- endmacro %}
 
 {# `text` with a blank instead of the T before its time. A month may be called OCT. #}

@@ -216,7 +216,7 @@ from typed
 
 {# `text` if it is a whole number; otherwise NULL, because a cast would round. #}
 {% macro whole_number(text) -%}
-    case when {{ matches(text, '^ *[-+]?[0-9]+([.]0*)? *$') }} then {{ text }} end
+    case when {{ matches(text, '^ *[-+]?[0-9]+([.]0*)? *$') }} then split_part({{ text }}, '.', 1) end
 {%- endmacro %}
 
 

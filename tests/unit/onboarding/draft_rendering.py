@@ -30,16 +30,17 @@ class _ReturnError(Exception):
 
 
 class _Adapter:
-    """The adapter of dbt, for DuckDB."""
+    """The adapter of dbt, for one engine."""
 
-    def __init__(self, macros: dict[str, Any]) -> None:
-        self._macros = macros
+    def __init__(self, macros: dict[str, Any], engine: str) -> None:
+        self._macros, self._engine = macros, engine
 
     def quote(self, name: str) -> str:
-        return '"' + name.replace('"', '""') + '"'
+        mark = "`" if self._engine == "spark" else '"'
+        return mark + name.replace(mark, mark * 2) + mark
 
     def dispatch(self, name: str) -> Callable[..., str]:
-        macro: Callable[..., str] = self._macros.get(f"duckdb__{name}") or self._macros[f"default__{name}"]
+        macro: Callable[..., str] = self._macros.get(f"{self._engine}__{name}") or self._macros[f"default__{name}"]
         return macro
 
 
@@ -70,8 +71,8 @@ def _environment() -> tuple[jinja2.Environment, dict[str, Any]]:
     return environment, context
 
 
-def render(sql: str, variables: dict[str, object]) -> str:
-    """The SQL that dbt would make of `sql`, a model or a part of one."""
+def render(sql: str, variables: dict[str, object], engine: str = "duckdb") -> str:
+    """The SQL that dbt would make of `sql`, a model or a part of one, for `engine`."""
 
     def give_back(value: Any) -> None:
         raise _ReturnError(value)
@@ -88,7 +89,7 @@ def render(sql: str, variables: dict[str, object]) -> str:
         "is_incremental": lambda: False,
         "execute": True,
         "return": give_back,
-        "adapter": _Adapter(context),
+        "adapter": _Adapter(context, engine),
         "exceptions": type("Exceptions", (), {"raise_compiler_error": staticmethod(refuse)}),
         "model": type("Model", (), {"name": "model"}),
         "deliveries_that_count": lambda source, table: f'select * from "raw_{source}_{table}"',
