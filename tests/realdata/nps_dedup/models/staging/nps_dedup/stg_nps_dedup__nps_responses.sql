@@ -33,18 +33,24 @@ read as (
         case when store = 'Amstelveen' then 'Amsterdam' else store end as clean_store,
         case
             when lower(country) like 'united state%'
-                then coalesce(try_strptime(day_text, '%m/%d/%Y'), try_strptime(day_text, '%d/%m/%Y'))
+                then coalesce({{ try_date('day_text', 'mm/dd/yyyy') }}, {{ try_date('day_text', 'dd/mm/yyyy') }})
             else coalesce(
-                try_strptime(day_text, '%d/%m/%Y'),
-                try_strptime(day_text, '%Y/%m/%d'),
-                try_strptime(day_text, '%Y-%m-%d'),
-                try_strptime(regexp_replace(day_text, '^([0-9]+)(st|nd|rd|th)', '\1'), '%d %b %Y')
+                {{ try_date('day_text', 'dd/mm/yyyy') }},
+                {{ try_date("replace(day_text, '/', '-')", 'yyyy-mm-dd') }},
+                {{ try_date("replace(day_text, 'th', '')", 'dd mon yyyy') }}
             )
         end as day,
-        cast(regexp_extract(regexp_replace(time_text, '[^0-9]', '', 'g'), '^([0-9]+)[0-9][0-9]$', 1) as integer)
-        + case when time_text like '%pm' then 12 else 0 end as hours,
-        cast(right(regexp_replace(time_text, '[^0-9]', '', 'g'), 2) as integer) as minutes
+        translate(replace(time_text, 'pm', ''), ':.am', '') as digits,
+        case when time_text like '%pm' then 12 else 0 end as hours_after_noon
     from surveys
+),
+
+timed as (
+    select
+        *,
+        cast(substring(digits, 1, length(digits) - 2) as integer) + hours_after_noon as hours
+    from read
+    where day is not null
 )
 
 select
@@ -52,9 +58,11 @@ select
     cast(null as string) as invitation_id,
     concat(clean_country, '|', clean_store, '|', name) as customer_id,
     cast(score_text as bigint) as score,
-    day + to_hours(hours) + to_minutes(minutes) as responded_at,
+    -- 24:00 is the start of the next day.
+    {{ try_timestamp(
+        "concat(" ~ add_days('day', 'cast(floor(hours / 24) as integer)') ~ ", ' ', mod(hours, 24), ':', right(digits, 2))"
+    ) }} as responded_at,
     _source_file,
     _row_number,
     _delivered_on
-from read
-where day is not null
+from timed
