@@ -31,7 +31,7 @@ from pipelines.onboarding.money import (
 from pipelines.onboarding.months import MONTH
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.notes import notes_on
-from pipelines.onboarding.outcomes import is_lost, is_won, outcome_column, outcome_in_sql, outcome_to_write
+from pipelines.onboarding.outcomes import dates_of_outcome, outcome_column, outcome_in_sql, outcome_to_write
 from pipelines.onboarding.proposals import PLACE, Mapped, Proposal, quoted, source_of, text
 from pipelines.onboarding.recognising import best_entity, newest_by
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
@@ -174,6 +174,7 @@ def _mapped(
     for name in meaning.columns:
         sql_type = types_of(meaning)[name] if name not in entity_columns()[entity] else entity_columns()[entity][name]
         column = assigned.get(name)
+        others: tuple[Column, ...] = ()
         sql: str | None = USUAL_SQL.get(name, "$column") if column else meaning.otherwise.get(name)
         if column is None and name in ("currency_code", "to_currency"):
             sql = f"'{in_amounts}'" if in_amounts and name == "currency_code" else REPORTING_CURRENCY
@@ -186,14 +187,18 @@ def _mapped(
         if column is None and name in ("is_won", "is_closed"):
             column = outcome_column(described.columns)
             sql = outcome_in_sql(column, name) if column else None
-            if column is None and "stage" in assigned and assigned["stage"].values:
+            if column is None and (dates := dates_of_outcome(described.columns)):
+                column, others = dates[0], dates[1:] if name == "is_closed" else ()
+                sql = " or ".join(f"{quoted(one.name)} is not null" for one in (column, *others))
+                sql = f"({sql})" if others else sql
+            elif column is None and "stage" in assigned and assigned["stage"].values:
                 hints.setdefault(name, outcome_to_write(assigned["stage"], name))
         is_key = column and (list(key) == [column.name] or (entity == "orders" and _is_unique_sale(described, column)))
         if [name] == meaning.keys[0] and not is_key and (column or name not in meaning.required):
             column = described.column(key[0]) if len(key) == 1 and not described.column(key[0]).is_personal else None
             sql = "$column" if column else _surrogate(key)
         result.append(
-            Mapped(name, sql_type, column, sql, name in meaning.required, hints.get(name, nothing_like(name)))
+            Mapped(name, sql_type, column, sql, name in meaning.required, hints.get(name, nothing_like(name)), others)
         )
     return tuple(result)
 
@@ -303,10 +308,10 @@ def _with_discount(
 def _with_dates_of_loss(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
     """Where won and lost deals have a date of closing each, both."""
     closed = next(mapped for mapped in columns if mapped.name == "closed_at")
-    dates = [one for one in described.columns if is_lost(words_of(one.name)) and one.reading("date", "timestamp")]
-    if closed.column is None or not is_won(words_of(closed.column.name)) or len(dates) != 1:
+    dates = dates_of_outcome(described.columns)
+    if not dates or closed.column != dates[0]:
         return columns
-    lost = dates[0]
+    _, lost = dates
     said.append(f"closed_at is {closed.column.name} of won deals, and {lost.name} of lost ones.")
     sql = f"coalesce({closed.sql}, {_expression(replace(closed, column=lost, sql=_as_type(lost, closed.sql_type)))})"
     return _changed(columns, "closed_at", sql=sql, others=(lost,))

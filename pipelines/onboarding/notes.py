@@ -32,6 +32,7 @@ def notes_on(
         *_on_whole_amounts(proposal, described),
         *_on_orders(proposal, assigned, delivered),
         *_on_deals(proposal, described),
+        *_on_customers(proposal),
         *_on_ads(proposal, described),
         *_on_what_is_lacking(proposal),
         *_on_unused(proposal, described),
@@ -148,8 +149,12 @@ def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
     if outcome is None:
         return
     cells = described.cells(outcome.name)
-    closed = closed_rows(outcome, cells)
-    if not outcome.reading("boolean"):
+    by_date = bool(outcome.reading("date", "timestamp"))
+    lacking_all = _lacking(proposal, described, "is_closed")
+    closed = [not lacks for lacks in lacking_all] if by_date else closed_rows(outcome, cells)
+    if by_date:
+        yield f"Deals are won where {outcome.name} is filled, and lost where the other date of an outcome is."
+    elif not outcome.reading("boolean"):
         counts = Counter(cell for cell in cells if cell)
         for word, found in (("won", is_won), ("lost", is_lost)):
             listed = ", ".join(f"{value} ({count:,})" for value, count in counts.items() if found(value))
@@ -176,6 +181,12 @@ def _lacking(proposal: Proposal, described: Described, name: str) -> list[bool]:
         return [False] * described.rows
     cells = [described.cells(column.name) for column in (mapped.column, *mapped.others)]
     return [not any(row) for row in zip(*cells, strict=True)]
+
+
+def _on_customers(proposal: Proposal) -> Iterator[str]:
+    person = proposal.source_of("email_key") if proposal.entity == "customers" else None
+    if person and not person.is_personal:
+        yield f"Customers with the same {person.name} are one person, and count as one customer."
 
 
 def _on_ads(proposal: Proposal, described: Described) -> Iterator[str]:

@@ -59,8 +59,19 @@ def outcome_column(columns: Sequence[Column]) -> Column | None:
     return min(telling, key=lambda column: not _NAMES_AN_OUTCOME.search(words_of(column.name)), default=None)
 
 
+def dates_of_outcome(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The column with the dates on which deals were won, and the one with those on which they were lost; empty if there
+    is not one of each, since deals without a date may then be open, or lost or won."""
+    dates = [column for column in columns if column.reading("date", "timestamp")]
+    won = [column for column in dates if is_won(words_of(column.name))]
+    lost = [column for column in dates if is_lost(words_of(column.name))]
+    return (*won, *lost) if len(won) == len(lost) == 1 else ()
+
+
 def closed_rows(outcome: Column, cells: Sequence[str | None]) -> list[bool]:
     """For each of the cells of `outcome`, a flag or a stage, whether the deal was won or lost."""
+    if outcome.reading("date", "timestamp"):
+        return [bool(cell) for cell in cells]
     if outcome.reading("boolean"):
         return [(cell or "").lower() in ("true", "t", "yes", "y", "1") for cell in cells]
     return [bool(cell) and (is_won(cell or "") or is_lost(cell or "")) for cell in cells]

@@ -73,3 +73,19 @@ def test_every_row_of_real_files_is_read(added: Installation) -> None:
         ("cdnow", 69659, 69659),
         ("olist", 9397, 9397),
     ]
+
+
+def test_customer_numbers_of_one_person_are_one_customer(added: Installation, real_data_dir: Path) -> None:
+    """Olist gives a person a new customer number with each order: by these, nobody would ever come back."""
+    folder = real_data_dir / "olist_orders"
+    with (folder / "olist_customers_dataset.csv").open(encoding="utf-8") as file:
+        persons = {row["customer_id"]: row["customer_unique_id"] for row in csv.DictReader(file)}
+    with (folder / "olist_orders_dataset.csv").open(encoding="utf-8") as file:
+        buyers = [persons[row["customer_id"]] for row in csv.DictReader(file) if row["order_status"] != "canceled"]
+    with added.warehouse() as connection:
+        found = connection.execute(
+            "select count(distinct order_id), count(distinct customer_id) from marts.fct_orders "
+            "where starts_with(_source_file, 'olist/')"
+        ).fetchall()
+    assert found == [(len(buyers), len(set(buyers)))]
+    assert len(set(buyers)) < len(buyers)
