@@ -227,15 +227,15 @@ def _without_tax(described: Described, columns: tuple[Mapped, ...], said: list[s
         said.append(f"{total.name} is {paid.name} less {fee.name}, which is a cost, so total_amount is {paid.name}.")
         columns, total = _changed(columns, "total_amount", column=paid), paid
     if parts := net_of(described, total):
-        net, _ = parts
-        said.append(f"{total.name} includes {parts[1].name}, so total_amount is {net.name}: the columns add up.")
+        net, tax = parts
+        said.append(f"{total.name} includes {tax.name}, so total_amount is {net.name}: the columns add up.")
     elif (named := net_by_name(described, total)) and not before_fee(described, named):
         net = named
         said.append(f"total_amount is {net.name}, not {total.name}, since its name says that it is without tax.")
-    elif tax := tax_within(described, total):
-        said.append(f"{total.name} includes {tax.name}, so total_amount is {total.name} less {tax.name}.")
-        sql = f"$column - coalesce({quoted(tax.name)}, 0)"
-        return _changed(columns, "total_amount", sql=sql, others=(tax,))
+    elif within := tax_within(described, total):
+        said.append(f"{total.name} includes {within.name}, so total_amount is {total.name} less {within.name}.")
+        sql = f"$column - coalesce({quoted(within.name)}, 0)"
+        return _changed(columns, "total_amount", sql=sql, others=(within,))
     else:
         return columns
     return _changed(columns, "total_amount", column=net)
@@ -306,7 +306,7 @@ def _with_discount(
 
 
 def _with_dates_of_loss(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
-    """Where won and lost deals have a date of closing each, both."""
+    """The date of closing, where won and lost deals have a column each."""
     closed = next(mapped for mapped in columns if mapped.name == "closed_at")
     dates = dates_of_outcome(described.columns)
     if not dates or closed.column != dates[0]:

@@ -36,8 +36,9 @@ def assign(
             if problem:
                 hints.setdefault(target, problem)
             else:
-                # Each row needs what is required: of an order's dates, the one that unpaid orders have, too.
-                is_lacking = target in meaning.required and not column.is_complete
+                # Of an order's dates, the one that unpaid orders have, too.
+                is_date = types_of(meaning)[target] == "timestamp" and target in meaning.required
+                is_lacking = is_date and not column.is_complete
                 candidates.append((is_lacking, cost, place, target, column))
     for *_, target, column in sorted(candidates, key=lambda candidate: candidate[:3]):
         if target not in assigned and column.name not in taken:

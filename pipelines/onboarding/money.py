@@ -116,6 +116,7 @@ def _is_tax(column: Column) -> bool:
 
 
 _DISCOUNT = re.compile(r"(^|_)(discounts?|coupon|rabatt?|remise|descuento|desconto|sconto|korting|voucher)(_|$)")
+_NOTHING, _A_CENT = Decimal(0), Decimal("0.01")
 _MOST_PARTS = 3  # of a total, apart from the tax
 
 
@@ -141,14 +142,17 @@ def tax_within(described: Described, total: Column) -> Column | None:
 
 
 def _add_up(parts: list[list[Decimal | None]], less: list[list[Decimal | None]], sums: list[Decimal | None]) -> bool:
-    """True if some of the parts, less some of the discounts, are the sums in every row."""
+    """True if some of the parts, less some of the discounts, are the sum of every row that has one."""
+    rows = [row for row, known in enumerate(sums) if known is not None]
+    if len(rows) < _ENOUGH_ROWS:
+        return False
     for count in range(2, _MOST_PARTS + 1):
         for chosen in combinations([*((cells, 1) for cells in parts), *((cells, -1) for cells in less)], count):
-            found: list[Decimal | None] = [
-                sum((sign * (cells[row] or Decimal(0)) for cells, sign in chosen), Decimal(0))
-                for row in range(len(sums))
-            ]
-            if len(sums) >= _ENOUGH_ROWS and _are_equal(found, sums):
+            if all(
+                abs(sum(((cells[row] or _NOTHING) * sign for cells, sign in chosen), -(sums[row] or _NOTHING)))
+                < _A_CENT
+                for row in rows
+            ):
                 return True
     return False
 
