@@ -8,31 +8,20 @@ SQL (`writing.py`).
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
+from pipelines.onboarding.amounts import HUNDREDTH, may_be_cents_in, with_cents, with_prices, without_tax
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.deletions import other_flags, tombstone
 from pipelines.onboarding.entities import NO_ENTITY, Synonyms, entity_columns, synonyms
-from pipelines.onboarding.grain import is_equal_within, kinds_with_money_back, only_sales, order_number, period_of
-from pipelines.onboarding.kinds import money_back_in_sql
+from pipelines.onboarding.grain import is_equal_within, only_sales, period_of
 from pipelines.onboarding.matching import Assigned, assign, types_of, with_order_columns
-from pipelines.onboarding.money import (
-    before_fee,
-    direction_of_rates,
-    evidence_of_cents,
-    evidence_of_micros,
-    is_total_of_line,
-    kind_of_discount,
-    may_be_cents,
-    net_by_name,
-    net_of,
-    tax_within,
-)
+from pipelines.onboarding.money import direction_of_rates
+from pipelines.onboarding.money_back import with_refunds
 from pipelines.onboarding.months import MONTH
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.notes import notes_on
 from pipelines.onboarding.outcomes import dates_of_outcome, outcome_column, outcome_in_sql, outcome_to_write
-from pipelines.onboarding.proposals import PLACE, Mapped, Proposal, quoted, source_of, text
+from pipelines.onboarding.proposals import PLACE, Mapped, Proposal, as_type, changed, expression, quoted, surrogate
 from pipelines.onboarding.recognising import best_entity, newest_by
 from pipelines.onboarding.sniffing import Described, UnrecognisedError
 
@@ -76,17 +65,17 @@ def propose(
     columns = _mapped(entity, described, assigned, hints, meaning, key)
     said: list[str] = []
     if entity == "orders":
-        columns = _without_tax(described, columns, said)
+        columns = without_tax(described, columns, said)
     if entity == "order_items":
-        columns = _with_prices(described, columns, said)
+        columns = with_prices(described, columns, said)
     if entity == "opportunities":
         columns = _with_dates_of_loss(described, columns, said)
     if entity == "fx_rates":
         columns = _with_direction(described, columns, assigned, currency, rates, said)
-    columns = _with_cents(described, columns, said)
-    undecided = _may_be_cents(entity, described, columns, currency)
+    columns = with_cents(described, columns, said)
+    undecided = may_be_cents_in(entity, described, columns, currency)
     if amounts == "cents":
-        columns = tuple(replace(one, sql=_HUNDREDTH) if one in undecided else one for one in columns)
+        columns = tuple(replace(one, sql=HUNDREDTH) if one in undecided else one for one in columns)
     dates = [column.column.name for column in columns if column.column and column.sql_type in ("timestamp", "date")]
     said += other_flags(described)
     deleted = None if "is_deleted" in assigned else tombstone(described, entity)
@@ -181,7 +170,7 @@ def _mapped(
         if column and sql == "$column" and column.is_personal and name.endswith("_id"):
             sql = "md5(lower($column))"
         if column and sql == "$column":
-            sql = _as_type(column, sql_type)
+            sql = as_type(column, sql_type)
         if name == "customer_id" and (mail := _mail_of_customer(described, column)):
             column, sql = mail, "{{ email_key('$text') }}"
         if column is None and name in ("is_won", "is_closed"):
@@ -196,7 +185,7 @@ def _mapped(
         is_key = column and (list(key) == [column.name] or (entity == "orders" and _is_unique_sale(described, column)))
         if [name] == meaning.keys[0] and not is_key and (column or name not in meaning.required):
             column = described.column(key[0]) if len(key) == 1 and not described.column(key[0]).is_personal else None
-            sql = "$column" if column else _surrogate(key)
+            sql = "$column" if column else surrogate(key)
         result.append(
             Mapped(name, sql_type, column, sql, name in meaning.required, hints.get(name, nothing_like(name)), others)
         )
@@ -208,103 +197,6 @@ def _is_unique_sale(described: Described, column: Column) -> bool:
     return not column.is_unique and only_sales(described).column(column.name).is_unique
 
 
-def _surrogate(key: Sequence[str]) -> str:
-    return "{{ surrogate_key([" + ", ".join(f"'{text(part)}'" for part in key) + "]) }}"
-
-
-def _changed(columns: Sequence[Mapped], name: str, **changes: Any) -> tuple[Mapped, ...]:
-    return tuple(replace(mapped, **changes) if mapped.name == name else mapped for mapped in columns)
-
-
-def _without_tax(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
-    """The order's amount without tax, if the file also holds the tax and the columns add up; and with the fee that a
-    payment provider or a marketplace keeps, which is a cost of the seller."""
-    total = source_of(columns, "total_amount")
-    if total is None:
-        return columns
-    if less_fee := before_fee(described, total):
-        paid, fee = less_fee
-        said.append(f"{total.name} is {paid.name} less {fee.name}, which is a cost, so total_amount is {paid.name}.")
-        columns, total = _changed(columns, "total_amount", column=paid), paid
-    if parts := net_of(described, total):
-        net, tax = parts
-        said.append(f"{total.name} includes {tax.name}, so total_amount is {net.name}: the columns add up.")
-    elif (named := net_by_name(described, total)) and not before_fee(described, named):
-        net = named
-        said.append(f"total_amount is {net.name}, not {total.name}, since its name says that it is without tax.")
-    elif within := tax_within(described, total):
-        said.append(f"{total.name} includes {within.name}, so total_amount is {total.name} less {within.name}.")
-        sql = f"$column - coalesce({quoted(within.name)}, 0)"
-        return _changed(columns, "total_amount", sql=sql, others=(within,))
-    else:
-        return columns
-    return _changed(columns, "total_amount", column=net)
-
-
-def _with_prices(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
-    """The price of one unit, also where only the total of the line is delivered; and what a discount is."""
-    quantity, price = source_of(columns, "quantity"), source_of(columns, "unit_price")
-    discount = source_of(columns, "discount_amount")
-    if (
-        price is not None
-        and quantity is not None
-        and is_total_of_line(described, price, quantity, source_of(columns, "product_id"))
-    ):
-        said.append(f"{price.name} is the total of the line: of the same product, it grows with {quantity.name}.")
-        return _with_total(columns, quantity, price)
-    if price is None:
-        number = order_number(described)
-        total = assign(described.columns, synonyms()["orders"])[0].get("total_amount")
-        if total is None or (number and not number.is_unique and is_equal_within(described, number, total)):
-            return columns
-        if parts := net_of(described, total):
-            said.append(
-                f"{total.name} includes {parts[1].name}, so the line's total is {parts[0].name}: the columns add up."
-            )
-            total = parts[0]
-        divided = f", so the price of one unit is {total.name} divided by {quantity.name}" if quantity else ""
-        said.append(f"{total.name} is taken as the total of the line, after discounts and excluding tax{divided}.")
-        # What was paid for the line is known, so the discount is part of it.
-        return _with_total(_changed(columns, "discount_amount", column=None, sql="0"), quantity, total)
-    if discount is not None:
-        return _with_discount(described, columns, quantity, price, discount, said)
-    return columns
-
-
-def _with_total(columns: tuple[Mapped, ...], quantity: Column | None, total: Column) -> tuple[Mapped, ...]:
-    """Lines that cost `total`. A price of one unit is rounded, and the discount takes up what the rounding adds."""
-    if quantity is None:
-        return _changed(columns, "unit_price", column=total, sql="$column")
-    units = f"whole_units('{text(quantity.name)}')"
-    price = f"unit_price_of('{text(total.name)}', {units})"
-    discount = next(mapped for mapped in columns if mapped.name == "discount_amount")
-    rounding = f"discount_of({units}, {price}, '{text(total.name)}')"
-    sql = f"{{{{ {rounding} }}}}" + (f" + {discount.sql}" if discount.column else "")
-    columns = _changed(columns, "quantity", sql=f"{{{{ {units} }}}}")
-    columns = _changed(columns, "unit_price", column=total, sql=f"{{{{ {price} }}}}")
-    return _changed(columns, "discount_amount", sql=sql)
-
-
-def _with_discount(
-    described: Described,
-    columns: tuple[Mapped, ...],
-    quantity: Column | None,
-    price: Column,
-    discount: Column,
-    said: list[str],
-) -> tuple[Mapped, ...]:
-    """A discount as an amount of the line: it may be delivered as a share, as a percentage, or for one unit."""
-    kind, why = kind_of_discount(described, quantity, price, discount)
-    units = f"nullif({quoted(quantity.name)}, 0)" if quantity else "1"
-    amount = f"{quoted(price.name)} * {units}" if quantity else quoted(price.name)
-    factor = {"a share of the price": amount, "a percentage": f"{amount} / 100", "the discount of one unit": units}
-    if kind not in factor:
-        return columns
-    said.append(f"{discount.name} is taken as {kind}, since {why}.")
-    sql = f"cast(coalesce($column, 0) * {factor[kind]} as decimal(18, 6))"
-    return _changed(columns, "discount_amount", sql=sql)
-
-
 def _with_dates_of_loss(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
     """The date of closing, where won and lost deals have a column each."""
     closed = next(mapped for mapped in columns if mapped.name == "closed_at")
@@ -313,42 +205,8 @@ def _with_dates_of_loss(described: Described, columns: tuple[Mapped, ...], said:
         return columns
     _, lost = dates
     said.append(f"closed_at is {closed.column.name} of won deals, and {lost.name} of lost ones.")
-    sql = f"coalesce({closed.sql}, {_expression(replace(closed, column=lost, sql=_as_type(lost, closed.sql_type)))})"
-    return _changed(columns, "closed_at", sql=sql, others=(lost,))
-
-
-_HUNDREDTH = "cast($column / 100 as decimal(18, 6))"
-
-
-def _with_cents(described: Described, columns: tuple[Mapped, ...], said: list[str]) -> tuple[Mapped, ...]:
-    """Amounts that are delivered in cents, divided by 100, or in millionths, divided by a million."""
-    factors = assign(described.columns, synonyms()["order_items"])[0]
-    pair = [factors[name] for name in ("quantity", "unit_price") if name in factors]
-    for mapped in columns:
-        is_money = mapped.column and mapped.sql == "$column" and mapped.sql_type == "decimal(18, 6)"
-        if mapped.column and is_money and (evidence := evidence_of_micros(mapped.column)):
-            said.append(f"{mapped.column.name} is taken as millionths, and divided by 1,000,000: {evidence}.")
-            columns = _changed(columns, mapped.name, sql="cast($column / 1000000 as decimal(18, 6))")
-        elif mapped.column and is_money and (evidence := evidence_of_cents(described, mapped.column, pair)):
-            said.append(f"{mapped.column.name} is taken as cents, and divided by 100: {evidence}.")
-            columns = _changed(columns, mapped.name, sql=_HUNDREDTH)
-    return columns
-
-
-_OF_SALES = ("total_amount", "unit_price", "amount", "spend")
-
-
-def _may_be_cents(entity: str, described: Described, columns: Sequence[Mapped], currency: str) -> list[Mapped]:
-    """The amounts that may be cents, though nothing says so."""
-    if entity not in ("orders", "order_items", "refunds", "ad_spend"):
-        return []
-    named = source_of(columns, "currency_code")
-    return [
-        one
-        for one in columns
-        if one.column and one.sql == "$column" and one.name in _OF_SALES
-        if may_be_cents(described, one.column, {value.upper() for value in named.values} if named else {currency})
-    ]
+    sql = f"coalesce({closed.sql}, {expression(replace(closed, column=lost, sql=as_type(lost, closed.sql_type)))})"
+    return changed(columns, "closed_at", sql=sql, others=(lost,))
 
 
 def _with_direction(
@@ -372,7 +230,7 @@ def _with_direction(
     )
     if direction == "direct":
         return columns
-    return _changed(columns, "rate", sql="cast(1 / nullif($column, 0) as decimal(18, 8))")
+    return changed(columns, "rate", sql="cast(1 / nullif($column, 0) as decimal(18, 8))")
 
 
 # --- What else the table holds ----------------------------------------------------------------------------------------
@@ -385,104 +243,7 @@ def _with_other_entities(proposal: Proposal, described: Described, delivered: Se
         return replace(proposal, also=(_history_of_reps(proposal),))
     if proposal.entity not in ("orders", "order_items") or "refunds" in delivered:
         return proposal
-    amounts = ("total_amount",) if proposal.entity == "orders" else ("quantity", "unit_price")
-    negative = next((name for name in amounts if _negatives(proposal, described, name)), None)
-    kinds = kinds_with_money_back(described)
-    if negative is None and kinds is None:
-        return _with_amounts_refunded(proposal, described)
-    if negative == "unit_price" and kinds is None and _is_discount_line(proposal, described):
-        return proposal
-    if negative and (column := proposal.source_of(negative)):
-        condition = f"{quoted(column.name)} < 0"
-    elif kinds:
-        condition = money_back_in_sql(quoted(kinds.name), kinds.values)
-    refunds = _refunds(proposal, condition, sign="-" if negative else "")
-    return replace(proposal, where=f"not coalesce({condition}, false)", also=(refunds,))
-
-
-_REFUNDED = re.compile(
-    r"((order_)?(amount_refunded|refunded_amount|refund_amount|total_refunded|refunds?_total|refunded)"
-    r"|zwrocono|kwota_zwrotu|erstattet|erstattungsbetrag|montant_rembourse|importe_reembolsado|valor_reembolsado"
-    r"|importo_rimborsato|terugbetaald(_bedrag)?)(_(in_)?cents?)?"
-)
-_REFUNDED_ON = re.compile(r"(last_)?refund(ed)?_(at|on|date|time)(_utc)?|data_zwrotu|erstattet_am|erstattungsdatum")
-
-
-def _with_amounts_refunded(proposal: Proposal, described: Described) -> Proposal:
-    """The proposal with the refunds of orders that have their amount in a column of their own. A flag is none."""
-    named = [one for one in described.columns if _REFUNDED.fullmatch(words_of(one.name))]
-    refunded = [one for one in named if one.reading("decimal", "integer") and not {*one.values} <= {"0", "1"}]
-    total = next((mapped for mapped in proposal.columns if mapped.name == "total_amount"), None)
-    if proposal.entity != "orders" or proposal.key == PLACE or not refunded or total is None:
-        return proposal
-    refunds = _refunds(proposal, f"{quoted(refunded[0].name)} <> 0", sign="")
-    moments = [one for one in described.columns if _REFUNDED_ON.fullmatch(words_of(one.name))]
-    dates = [one for one in moments if one.reading("timestamp", "date")]
-    sql = f"abs({total.sql})"
-    if total.others and total.column:  # with the same share of tax as the order
-        paid = quoted(total.column.name)
-        sql = f"cast(abs($column) * ({_expression(total)}) / nullif({paid}, 0) as decimal(18, 6))"
-    columns = _changed(refunds.columns, "amount", column=refunded[0], sql=sql, others=())
-    if dates:
-        columns = _changed(columns, "refunded_at", column=dates[0], sql=_as_type(dates[0], "timestamp"))
-    used = {refunded[0].name, *(one.name for one in dates[:1])}
-    unused = tuple(one for one in proposal.unused if one.name not in used)
-    return replace(proposal, unused=unused, also=(replace(refunds, columns=columns, unused=unused),))
-
-
-def _negatives(proposal: Proposal, described: Described, name: str) -> int:
-    """How many rows have a negative value in the entity column; 0 if all have, since then minus means nothing."""
-    column = proposal.source_of(name)
-    reading = column.reading("decimal", "integer") if column else None
-    if column is None or reading is None:
-        return 0
-    numbers = [number for cell in described.cells(column.name) if (number := reading.number(cell)) is not None]
-    count = sum(number < 0 for number in numbers)
-    return count if count < len(numbers) else 0
-
-
-def _is_discount_line(proposal: Proposal, described: Described) -> bool:
-    """True if lines with a negative price belong to orders that have other lines, as a voucher does."""
-    number, price = proposal.source_of("order_id"), proposal.source_of("unit_price")
-    reading = price.reading("decimal", "integer") if price else None
-    if number is None or price is None or reading is None:
-        return False
-    signs: dict[str | None, set[bool]] = {}
-    for order, cell in zip(described.cells(number.name), described.cells(price.name), strict=True):
-        signs.setdefault(order, set()).add((reading.number(cell) or 0) < 0)
-    return any(len(found) > 1 for found in signs.values())
-
-
-def _refunds(proposal: Proposal, condition: str, sign: str) -> Proposal:
-    """The rows of orders or order lines that give money back; `sign` turns their amounts round if they are negative."""
-    made = {mapped.name: mapped for mapped in proposal.columns}
-    if proposal.entity == "orders":
-        total = made["total_amount"]
-        sql = f"{sign}({total.sql})" if total.others else f"{sign}{total.sql}"
-        amount, key = replace(total, name="amount", sql=sql if total.sql else None), made["order_id"]
-        if proposal.key == PLACE:
-            key = replace(key, column=None, sql=_surrogate(PLACE))
-    else:
-        parts = {name: _expression(made[name]) for name in ("quantity", "unit_price", "discount_amount")}
-        sql = f"{sign}(round({parts['quantity']} * {parts['unit_price']}, 2) - ({parts['discount_amount']}))"
-        amount, key = Mapped("amount", "decimal(18, 6)", None, sql), made["order_item_id"]
-    taken = {"refund_id": key, "refunded_at": made.get("ordered_at"), "amount": amount}
-    names = ("order_id", "currency_code", "customer_id", "region", "channel", "rep_id")
-    taken |= {name: made[name] for name in names if name in made}
-    columns = []
-    for name, sql_type in entity_columns()["refunds"].items():
-        mapped = taken.get(name)
-        nothing = Mapped(name, sql_type, hint="not delivered", is_required=name == "refunded_at")
-        columns.append(replace(mapped, name=name, sql_type=sql_type) if mapped else nothing)
-    return replace(proposal, entity="refunds", columns=tuple(columns), where=condition, tombstone=None)
-
-
-def _expression(mapped: Mapped) -> str:
-    """The SQL of the entity column, with the name of its delivered column."""
-    sql = mapped.sql or "null"
-    if mapped.column is None:
-        return sql
-    return sql.replace("$column", quoted(mapped.column.name)).replace("$text", text(mapped.column.name))
+    return with_refunds(proposal, described)
 
 
 def _history_of_reps(proposal: Proposal) -> Proposal:
@@ -533,14 +294,6 @@ def _summed_by_day(proposal: Proposal, described: Described) -> Proposal:
     if not names or described.identifies(names):
         return proposal
     return replace(proposal, summed=("impressions", "clicks", "spend"))
-
-
-def _as_type(column: Column, sql_type: str) -> str:
-    if sql_type == "timestamp" and column.type == "date":
-        return "{{ try_timestamp('cast($text as string)', var('time_zone')) }}"
-    if sql_type == "date" and column.type == "timestamp":
-        return "{{ business_date('$text') }}"
-    return "$column"
 
 
 def _mail_of_customer(described: Described, customer: Column | None) -> Column | None:

@@ -5,7 +5,8 @@ Does not belong here: how that is found out (`mapping.py`), said (`notes.py`) an
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.deletions import Tombstone
@@ -96,6 +97,33 @@ def quoted(column: str) -> str:
 def text(column: str) -> str:
     """The column's name in SQL, inside a string in a macro call."""
     return quoted(column).replace("\\", "\\\\").replace("'", "\\'")
+
+
+def expression(mapped: Mapped) -> str:
+    """The SQL of the entity column, with the name of its delivered column."""
+    sql = mapped.sql or "null"
+    if mapped.column is None:
+        return sql
+    return sql.replace("$column", quoted(mapped.column.name)).replace("$text", text(mapped.column.name))
+
+
+def as_type(column: Column, sql_type: str) -> str:
+    """$column as a timestamp or a date, which the other of these may hold; any other type as it is."""
+    if sql_type == "timestamp" and column.type == "date":
+        return "{{ try_timestamp('cast($text as string)', var('time_zone')) }}"
+    if sql_type == "date" and column.type == "timestamp":
+        return "{{ business_date('$text') }}"
+    return "$column"
+
+
+def surrogate(key: Sequence[str]) -> str:
+    """A key made of these delivered columns."""
+    return "{{ surrogate_key([" + ", ".join(f"'{text(part)}'" for part in key) + "]) }}"
+
+
+def changed(columns: Sequence[Mapped], name: str, **changes: Any) -> tuple[Mapped, ...]:
+    """The columns, with `changes` to the one called `name`."""
+    return tuple(replace(mapped, **changes) if mapped.name == name else mapped for mapped in columns)
 
 
 # Words that need quotes as a column name in DuckDB or Spark.

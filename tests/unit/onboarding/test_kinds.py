@@ -99,6 +99,14 @@ def test_an_amount_without_tax_is_preferred_under_any_name(tmp_path: Path) -> No
     assert proposal.source_of("total_amount").name == "Order Total (ex tax)"  # type: ignore[union-attr]
 
 
+def test_many_different_amounts_refunded_are_no_flag(tmp_path: Path) -> None:
+    lines = [f"{number},2025-01-14,{number * 10}.50,{number}.25,2025-01-20" for number in range(1, 41)]
+    proposal = _proposed(tmp_path, "orders", "order_id,order_date,total,amount_refunded,refunded_at", *lines)
+    assert proposal.entities == ["orders", "refunds"]
+    flags = [f"{number},2025-01-14,{number * 10}.50,{number % 2}" for number in range(1, 41)]
+    assert _proposed(tmp_path, "orders", "order_id,order_date,total,refunded", *flags).entities == ["orders"]
+
+
 def test_the_key_of_ad_rows_holds_nothing_that_a_correction_changes(tmp_path: Path) -> None:
     proposal = _proposed(
         tmp_path,
