@@ -30,7 +30,7 @@ from pipelines.publish.restatements import build_restatements
 from pipelines.publish.versions import CANDIDATE, KEPT, MANIFEST, point_to, prune, sweep
 from pipelines.sql import quote_name, quote_path, quote_text
 from pipelines.transform.descriptions import Description
-from pipelines.warehouse import attach_read_only, ensure_writer, new_file, reader
+from pipelines.warehouse import attach_read_only, ensure_writer, let_go, new_file, reader
 
 SCORECARD = "kpi_scorecard__monthly"
 
@@ -129,6 +129,7 @@ def publish(
     (aside / "parquet").mkdir(parents=True)
     try:
         contents = contents_of(tables, warehouse_path)
+        let_go()  # what was read stays in memory until then, and the file that is built needs it
         _link_unchanged(contents, published_dir, aside)
         _build(
             publication, tables, check_results, warehouse_path, published_dir, descriptions or {}, basis, marking, aside
