@@ -21,6 +21,7 @@ NO_PROGRESS_BAR = "set enable_progress_bar = false"
 READING_MEMORY = 1_000_000_000  # bytes that reading a delivered file may take, unless the settings say otherwise
 SPILLED_PER_MEMORY = 16  # what does not fit goes to a temporary folder, up to this many times the memory
 _MEMORY_OF_A_THREAD = 125_000_000  # the least that DuckDB's documentation recommends
+_UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB"]
 QUERY_MEMORY = "4GB"  # what a query of `kpi sql` may take
 
 _kept_open: dict[Path, duckdb.DuckDBPyConnection] = {}
@@ -43,6 +44,7 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     if path not in _kept_open and path in _locks and _locks[path].is_locked:
         _kept_open[path] = duckdb.connect(str(path), read_only=True)
+        _kept_open[path].execute(f"set global memory_limit = '{memory_of_a_database()}'")
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute(NO_PROGRESS_BAR)
         connection.execute("set TimeZone = 'UTC'")
@@ -117,6 +119,19 @@ def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
 @cache
 def _shared_database() -> duckdb.DuckDBPyConnection:
     return _database()
+
+
+@cache
+def memory_of_a_database() -> str:
+    """What a database may take while a run writes, as DuckDB writes it: three quarters of its default.
+
+    The default is 80 % of the memory of the machine or of its container. What is left would have to do for Python, for
+    what DuckDB does not count, and for a second database: with ten million orders and 8 GB, it did not.
+    """
+    with duckdb.connect() as connection:
+        [[limit]] = connection.execute("select current_setting('memory_limit')").fetchall()
+    number, unit = limit.split()
+    return f"{float(number) * 1024 ** _UNITS.index(unit) * 3 // 4:.0f}B"
 
 
 def _database() -> duckdb.DuckDBPyConnection:
@@ -234,6 +249,7 @@ def new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     with TemporaryDirectory(prefix=".spill-", dir=path.parent) as spill, _database() as connection:
         connection.execute(f"set temp_directory = {quote_text(spill)}")
+        connection.execute(f"set global memory_limit = '{memory_of_a_database()}'")
         connection.execute(f"attach {quote_path(path)} as candidate (storage_version '{STORAGE_VERSION}')")
         yield connection
         connection.execute("checkpoint candidate")

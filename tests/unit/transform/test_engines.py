@@ -11,6 +11,7 @@ import pytest
 from pipelines.config_files import ConfigError
 from pipelines.settings import Settings, Spark, load_settings
 from pipelines.transform.engines import engine, spark
+from pipelines.warehouse import memory_of_a_database
 
 
 @pytest.fixture
@@ -58,8 +59,8 @@ def test_a_new_java_will_do(settings: Settings, installed: Path) -> None:
     assert '"master":"local[*]"' in environment["KPI_SPARK"]
 
 
-def test_duckdb_needs_nothing() -> None:
-    assert engine("duckdb").environment(load_settings()) == {}
+def test_duckdb_needs_nothing_but_to_know_its_share_of_the_memory() -> None:
+    assert engine("duckdb").environment(load_settings()) == {"KPI_MEMORY": memory_of_a_database()}
 
 
 class Builds:
