@@ -123,7 +123,7 @@ def _shared_database() -> duckdb.DuckDBPyConnection:
 
 @cache
 def memory_of_a_database() -> str:
-    """What a database may take while a run writes, as DuckDB writes it: three quarters of its default.
+    """What the warehouse may take while a run writes, as DuckDB writes it: three quarters of its default.
 
     The default is 80 % of the memory of the machine or of its container. What is left would have to do for Python, for
     what DuckDB does not count, and for a second database: with ten million orders and 8 GB, it did not.
@@ -242,14 +242,14 @@ def published_path(published_dir: Path) -> Path:
 def new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that writes a new DuckDB file at `path`, attached as `candidate`, closed and checkpointed after.
 
-    What does not fit into memory goes to a temporary folder beside it.
+    What does not fit into memory goes to a temporary folder beside it. DuckDB's own limit applies: sorting large tables
+    needs it, so nothing else should be open.
 
     Raises:
         duckdb.BinderException: `path` exists and is no DuckDB file.
     """
     with TemporaryDirectory(prefix=".spill-", dir=path.parent) as spill, _database() as connection:
         connection.execute(f"set temp_directory = {quote_text(spill)}")
-        connection.execute(f"set global memory_limit = '{memory_of_a_database()}'")
         connection.execute(f"attach {quote_path(path)} as candidate (storage_version '{STORAGE_VERSION}')")
         yield connection
         connection.execute("checkpoint candidate")
