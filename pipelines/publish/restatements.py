@@ -193,8 +193,20 @@ def _find_changed_rows(connection: duckdb.DuckDBPyConnection, table: str, cuts: 
     query = f"select {columns}{of_cuts} from marts.{table}"
     queries = {side: query.replace("marts.", f"{database}.marts.") for side, database in _DATABASES.items()}
     found = 0
+    # Rows are compared by their hashes, which fit into memory where all columns of a large table do not. A hash says
+    # nothing about values of different types, which only a new version of a model brings.
+    types = [
+        connection.execute(f"select typeof(columns(*)) from ({sql}) limit 1").fetchall() for sql in queries.values()
+    ]
     for side, other in (_SIDES, _SIDES[::-1]):
-        connection.execute(f"create or replace temp table {table}_{side} as {queries[side]} except {queries[other]}")
+        only_here = f"{queries[side]} except {queries[other]}"
+        if types[0] == types[1]:
+            only_here = (
+                f"select distinct mine.* from ({queries[side]}) as mine "
+                f"anti join (select hash(theirs) as hashed from ({queries[other]}) as theirs) as others "
+                "on hash(mine) = hashed"
+            )
+        connection.execute(f"create or replace temp table {table}_{side} as {only_here}")
         [[rows]] = connection.execute(f"select count(*) from {table}_{side}").fetchall()
         found += rows
     return found > 0
