@@ -195,9 +195,7 @@ def _find_changed_rows(connection: duckdb.DuckDBPyConnection, table: str, cuts: 
     found = 0
     # Rows are compared by their hashes, which fit into memory where all columns of a large table do not. A hash says
     # nothing about values of different types, which only a new version of a model brings.
-    types = [
-        connection.execute(f"select typeof(columns(*)) from ({sql}) limit 1").fetchall() for sql in queries.values()
-    ]
+    types = [connection.execute(f"select column_type from (describe {sql})").fetchall() for sql in queries.values()]
     for side, other in (_SIDES, _SIDES[::-1]):
         only_here = f"{queries[side]} except {queries[other]}"
         if types[0] == types[1]:
