@@ -44,7 +44,7 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     if path not in _kept_open and path in _locks and _locks[path].is_locked:
         _kept_open[path] = duckdb.connect(str(path), read_only=True)
-        _kept_open[path].execute(f"set global memory_limit = '{memory_of_a_database()}'")
+        _kept_open[path].execute(f"set global memory_limit = '{memory_of_the_warehouse()}'")
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute(NO_PROGRESS_BAR)
         connection.execute("set TimeZone = 'UTC'")
@@ -122,7 +122,7 @@ def _shared_database() -> duckdb.DuckDBPyConnection:
 
 
 @cache
-def memory_of_a_database() -> str:
+def memory_of_the_warehouse() -> str:
     """What the warehouse may take while a run writes, as DuckDB writes it: three quarters of its default.
 
     The default is 80 % of the memory of the machine or of its container. What is left would have to do for Python, for

@@ -11,6 +11,7 @@ from pipelines.formatting import counted
 from pipelines.onboarding.cells import kind_of_unreadable
 from pipelines.onboarding.columns import Column
 from pipelines.onboarding.grain import period_of
+from pipelines.onboarding.kinds import is_money_back, is_sale, tells_kinds
 from pipelines.onboarding.matching import Assigned
 from pipelines.onboarding.names import words_of
 from pipelines.onboarding.outcomes import closed_rows, is_lost, is_won
@@ -31,6 +32,7 @@ def notes_on(
         *_on_currencies(proposal, currency),
         *_on_whole_amounts(proposal, described),
         *_on_orders(proposal, assigned, delivered),
+        *_on_kinds(proposal, described),
         *_on_deals(proposal, described),
         *_on_customers(proposal),
         *_on_ads(proposal, described),
@@ -137,6 +139,20 @@ def _on_orders(proposal: Proposal, assigned: Assigned, delivered: Sequence[str])
             )
 
 
+def _on_kinds(proposal: Proposal, described: Described) -> Iterator[str]:
+    """Which kinds of rows count as sales, where a column has several: a kind that no list knows counts, too."""
+    if proposal.entity not in ("orders", "order_items"):
+        return
+    for column in described.columns:
+        kinds = Counter(cell for cell in described.cells(column.name) if cell and not is_money_back(cell))
+        if tells_kinds(column.name) and any(map(is_sale, column.values)):
+            listed = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.items())
+            yield (
+                f"Rows count as sales where {column.name} is {listed}; leave some out with skip_rows in the source's "
+                "YAML."
+            )
+
+
 _WITH_TAX = re.compile(
     r"(^|_)((inc|incl|including|inkl)_(tax|taxes|vat|gst|mwst|ust|tva|iva|btw|moms)|(tax|vat|gst)_(incl|included)|ttc|brutto)(_|$)"
 )
@@ -153,7 +169,8 @@ def _on_deals(proposal: Proposal, described: Described) -> Iterator[str]:
     lacking_all = _lacking(proposal, described, "is_closed")
     closed = [not lacks for lacks in lacking_all] if by_date else closed_rows(outcome, cells)
     if by_date:
-        yield f"Deals are won where {outcome.name} is filled, and lost where the other date of an outcome is."
+        [lost] = next(mapped.others for mapped in proposal.columns if mapped.name == "is_closed")
+        yield f"Deals are won where {outcome.name} is filled, and lost where {lost.name} is."
     elif not outcome.reading("boolean"):
         counts = Counter(cell for cell in cells if cell)
         for word, found in (("won", is_won), ("lost", is_lost)):
@@ -265,7 +282,10 @@ def _on_what_is_left_out(proposal: Proposal, described: Described) -> Iterator[s
         deleted = sum(_is_true(cell) for cell in described.cells(flag.name))
         yield f"{flag.name}: {counted(deleted, 'row')} {'is' if deleted == 1 else 'are'} deleted."
     for other in proposal.also:
-        if other.entity == "refunds":
+        refunded = other.source_of("amount")
+        if other.entity == "refunds" and not proposal.where and refunded:
+            yield f"{refunded.name} is what was given back of an order: it is drafted as a refund of the order."
+        elif other.entity == "refunds":
             yield (
                 f"Rows where {other.where} give money back: they are drafted as refunds, and the others as "
                 f"{proposal.entity.replace('_', ' ')}."

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.warehouse import hold_writer_lock, memory_of_a_database, reader, release_writer_lock
+from pipelines.warehouse import hold_writer_lock, memory_of_the_warehouse, reader, release_writer_lock
 
 
 def _limit(connection: duckdb.DuckDBPyConnection) -> float:
@@ -17,7 +17,7 @@ def _limit(connection: duckdb.DuckDBPyConnection) -> float:
 def test_a_run_leaves_a_quarter_of_the_memory_of_its_warehouse_to_others(tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         default = _limit(connection)
-        connection.execute(f"set memory_limit = '{memory_of_a_database()}'")
+        connection.execute(f"set memory_limit = '{memory_of_the_warehouse()}'")
         own = _limit(connection)
     assert abs(own - 0.75 * default) < 0.02 * default
     path = tmp_path / "warehouse.duckdb"

@@ -11,14 +11,14 @@ import duckdb
 from pipelines.settings import Settings
 from pipelines.sql import pattern_of, quote_qualified_name
 from pipelines.transform.engines import READS_NO_TABLES
-from pipelines.warehouse import let_go, memory_of_a_database
+from pipelines.warehouse import let_go, memory_of_the_warehouse
 
 PACKAGES = ("dbt-duckdb",)
 STORES_VIEWS = False
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    return {"KPI_MEMORY": memory_of_a_database()}
+    return {"KPI_MEMORY": memory_of_the_warehouse()}
 
 
 def described(settings: Settings) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+import pipelines.warehouse
 from pipelines.cli.printing.versions import print_versions
 from pipelines.damage import StoreError
 from pipelines.publish import publication as publishing
@@ -70,6 +71,27 @@ def test_a_publication_has_file_parquet_and_manifest(warehouse: Warehouse) -> No
     parquet = warehouse.published_dir / manifest["tables"]["numbers"]["parquet"]
     assert (manifest["publication_id"], manifest["tables"]["numbers"]["rows"]) == ("one", 3)
     assert parquet.exists()
+
+
+def test_the_warehouse_is_not_kept_in_memory_while_the_file_is_built(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = publishing._build
+    kept: list[bool] = []
+
+    def seen(*arguments: object) -> None:
+        kept.append(bool(pipelines.warehouse._kept_open))
+        build(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(publishing, "_build", seen)
+    hold_writer_lock(warehouse.path, "a test", print, None)
+    try:
+        with pipelines.warehouse.reader(warehouse.path):
+            assert pipelines.warehouse._kept_open  # as checks leave it
+        warehouse.publish("one")
+    finally:
+        release_writer_lock(warehouse.path)
+    assert kept == [False]
 
 
 @pytest.mark.parametrize("key", [(), ("n",), ("text", "n"), ("text", "day"), ("gone",)])

@@ -11,7 +11,7 @@ import pytest
 from pipelines.config_files import ConfigError
 from pipelines.settings import Settings, Spark, load_settings
 from pipelines.transform.engines import engine, spark
-from pipelines.warehouse import memory_of_a_database
+from pipelines.warehouse import memory_of_the_warehouse
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_new_java_will_do(settings: Settings, installed: Path) -> None:
 
 
 def test_duckdb_needs_nothing_but_to_know_its_share_of_the_memory() -> None:
-    assert engine("duckdb").environment(load_settings()) == {"KPI_MEMORY": memory_of_a_database()}
+    assert engine("duckdb").environment(load_settings()) == {"KPI_MEMORY": memory_of_the_warehouse()}
 
 
 class Builds:
