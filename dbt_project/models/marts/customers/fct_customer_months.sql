@@ -1,15 +1,27 @@
 -- Each customer's activity in each month; one row per customer and month with an order, net revenue in it, the month before or
 -- the month a year before, or activity at its start or end.
+{{ incremental_by_fingerprint('period_month', inputs='int_customer_month_inputs') }}
 with
 
-bought as (
-    select * from {{ ref('int_customer_periods') }}
+months as (
+    select
+        *,
+        period_start as period_month
+    from {{ ref('int_periods') }}
     where grain = 'month'
 ),
 
+periods as (
+    select * from months
+    where {{ is_restated('period_month') }}
+),
+
+bought as (
+    {{ bought_in('periods') }}
+),
+
 active as (
-    select * from {{ ref('int_active_customers') }}
-    where grain = 'month'
+    {{ active_in('periods') }}
 )
 
 select
