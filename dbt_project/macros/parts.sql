@@ -11,9 +11,7 @@
    - uncounted: reason → condition of rows in the window that no term counts
    - undated: reason → condition of rows that have no day, so that no window has them #}
 {% macro part_rows() -%}
-    {%- set places = {
-        'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'office': 'office', 'region': 'region', 'segment': 'segment',
-    } -%}
+    {%- set places = order_cuts() -%}
     {%- set lines = ' from marts.fct_order_items as lines left join marts.dim_product as products'
         ~ ' on lines.product_id = products.product_id where lines.' -%}
     {%- set categories_of_order = "array(select distinct coalesce(products.category, 'unassigned')" ~ lines ~ 'order_id = ' -%}

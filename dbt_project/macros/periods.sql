@@ -61,6 +61,18 @@
 {%- endmacro %}
 
 
+{# By what orders and their lines are cut: entity type → column. #}
+{% macro order_cuts() -%}
+    {{ return({
+        'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'office': 'office', 'region': 'region', 'segment': 'segment',
+    }) }}
+{%- endmacro %}
+
+{% macro product_cuts() -%}
+    {{ return({'product': 'product_id', 'category': 'category'}) }}
+{%- endmacro %}
+
+
 {# The measures in the call's body, by the columns `keys`, for the company (unless false) and by each of the `cuts`: entity type →
    expression over the columns of `relation`. One scan computes all cuts; what belongs to no entity of a cut is `unassigned`. The
    `optional` cuts have rows only if some row of `relation` names an entity of theirs. #}

@@ -2,10 +2,6 @@
 -- office, region, segment, product or category of products. There are offices only if some rep has one, products and categories
 -- only if some order line has one.
 -- An entity has a row for every period from its first one to that of the as-of date, so that no period is skipped.
-{% set cuts = {
-    'channel': 'channel', 'rep': 'rep_id', 'team': 'team', 'office': 'office', 'region': 'region', 'segment': 'segment',
-} %}
-{% set product_cuts = {'product': 'product_id', 'category': 'category'} %}
 {% set sums = [
     'orders', 'customer_orders', 'gross_amount', 'discount_amount', 'refund_amount', 'net_amount', 'cost_amount',
     'items_without_cost', 'new_customer_net_amount', 'order_amount_squares',
@@ -31,11 +27,12 @@ lines as (
 products_of_orders as (
     select
         order_id,
-        {%- for column in product_cuts.values() %}
+        {%- for column in product_cuts().values() %}
         case when count({{ column }}) = count(*) and count(distinct {{ column }}) = 1 then max({{ column }}) end as {{ column }}
         {{- ',' if not loop.last }}
         {%- endfor %}
     from lines
+    where order_id in (select order_id from {{ ref('fct_refunds') }})
     group by 1
 ),
 
@@ -43,7 +40,7 @@ products_of_orders as (
 refunds as (
     select
         refunds.*,
-        {%- for column in product_cuts.values() %}
+        {%- for column in product_cuts().values() %}
         case when lines.order_item_id is not null then lines.{{ column }} else products_of_orders.{{ column }} end as {{ column }}
         {{- ',' if not loop.last }}
         {%- endfor %}
@@ -85,7 +82,7 @@ sold_and_refunded as (
 ),
 
 per_day as (
-    {% call by_cuts('daily', ['business_date'], cuts, optional=['office']) %}
+    {% call by_cuts('daily', ['business_date'], order_cuts(), optional=['office']) %}
     {%- for column in sums %}
         sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
     {%- endfor %}
@@ -94,7 +91,7 @@ per_day as (
 
 -- An order counts for each of its products, so the orders of products do not add up.
 per_day_and_product as (
-    {% call by_cuts('sold_and_refunded', ['business_date'], product_cuts, optional=product_cuts, company=false) %}
+    {% call by_cuts('sold_and_refunded', ['business_date'], product_cuts(), optional=product_cuts(), company=false) %}
         count(distinct order_id) as orders,
         count(distinct customer_order_id) as customer_orders,
         sum(gross_amount) as gross_amount,
@@ -118,35 +115,8 @@ per_entity as (
     {{ sums_in_periods('days', 'business_date', sums) }}
 ),
 
--- Who ordered on two days of a period is one customer of it, so days do not add up. Orders without a customer are nobody's.
-orders as (
-    select * from {{ ref('int_counted_orders') }}
-),
-
-orders_in_periods as (
-    {{ in_periods('orders', 'ordered_on') }}
-),
-
-lines_in_periods as (
-    {{ in_periods('lines', 'ordered_on') }}
-),
-
-buyers_per_cut as (
-    {% call by_cuts('orders_in_periods', ['grain', 'period_start'], cuts) %}
-        count(distinct customer_id) as customers
-    {% endcall %}
-),
-
-buyers_per_product as (
-    {% call by_cuts('lines_in_periods', ['grain', 'period_start'], product_cuts, company=false) %}
-        count(distinct customer_id) as customers
-    {% endcall %}
-),
-
 buyers as (
-    select * from buyers_per_cut
-    union all
-    select * from buyers_per_product
+    select * from {{ ref('int_buyers') }}
 ),
 
 spine as (
@@ -175,7 +145,7 @@ select
     -- What an order has of one product is not the value of the order.
     {%- set amount, squares = '(per_entity.gross_amount - per_entity.discount_amount)', 'per_entity.order_amount_squares' %}
     case
-        when spine.entity_type not in ({{ text_list(product_cuts) }}) then {{ safe_divide(amount, 'per_entity.orders') }}
+        when spine.entity_type not in ({{ text_list(product_cuts()) }}) then {{ safe_divide(amount, 'per_entity.orders') }}
     end as average_order_value,
     {{ mean_bound('per_entity.orders', amount, squares, '-') }} as average_order_value_low,
     {{ mean_bound('per_entity.orders', amount, squares, '+') }} as average_order_value_high,
