@@ -16,14 +16,18 @@ from typing import Any
 
 import duckdb
 
-from pipelines.sql import pattern_of, quote_name
+from pipelines.sql import pattern_of, quote_name, quote_text
 
 REPAIR = "kpi doctor --repair"
 
 _BUSY_SECONDS = 2
 _COMPANIONS = ("", ".wal", "-wal", "-shm", "-journal")  # what DuckDB and SQLite write beside a file
-# What a DuckDB file of that many blocks takes, with its three headers: a shorter one may open, but lacks rows.
-_SIZE = "select block_size * total_blocks + 3 * 4096 from pragma_database_size()"
+# What a DuckDB file of that many blocks takes, with its three headers. It may be shorter, since DuckDB also counts free
+# blocks that it has never written; one that is too short for its last block with rows may open, but lacks these.
+_SIZE = "select block_size * {} + 3 * 4096 from pragma_database_size()"
+_LAST_BLOCK = (
+    "select greatest(max(block_id), max(list_max(additional_block_ids))) from pragma_storage_info({}) where persistent"
+)
 _PARQUET_END = b"PAR1"
 # The last one means tables of another version.
 _UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
@@ -128,13 +132,16 @@ def damage_of_duckdb(path: Path, *, thoroughly: bool = False) -> str | None:
         return "it is a folder"
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            [(counted,)] = connection.execute(_SIZE).fetchall()
-            tables = connection.execute(
-                "select schema_name, table_name from duckdb_tables() where not internal"
-            ).fetchall()
-            # DuckDB also counts free blocks that it has never written, as after a disk was full: only reading can tell.
-            for schema, table in tables if thoroughly or path.stat().st_size < counted else ():
-                connection.execute(f"select sum(hash(t)) from {quote_name(schema)}.{quote_name(table)} as t").fetchall()
+            found = connection.execute("select schema_name, table_name from duckdb_tables() where not internal")
+            tables = [f"{quote_name(schema)}.{quote_name(table)}" for schema, table in found.fetchall()]
+            for table in tables if thoroughly else ():
+                connection.execute(f"select sum(hash(t)) from {table} as t").fetchall()
+            size = path.stat().st_size
+            if size < _bytes_of(connection, "total_blocks"):
+                blocks = (connection.execute(_LAST_BLOCK.format(quote_text(table))).fetchone() for table in tables)
+                last = max((block for found in blocks if found for block in found if block is not None), default=-1)
+                if size < _bytes_of(connection, str(last + 1)):
+                    return f"it is cut off after {size:,} bytes"
     except duckdb.Error as error:
         why = first_line(error)
         if "Could not read enough bytes" in why:
@@ -143,6 +150,12 @@ def damage_of_duckdb(path: Path, *, thoroughly: bool = False) -> str | None:
             raise InUseError(f"{path} is in use by another process") from None
         return why
     return None
+
+
+def _bytes_of(connection: duckdb.DuckDBPyConnection, blocks: str) -> int:
+    """The length of the connection's DuckDB file if its last block had this number, given as SQL."""
+    [(size,)] = connection.execute(_SIZE.format(blocks)).fetchall()
+    return int(size)
 
 
 def is_whole_parquet(file: Path) -> bool:

@@ -6,6 +6,7 @@ import resource
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from pipelines.damage import damage_of_duckdb
 from tests.forked import PROCESSES
@@ -35,6 +36,48 @@ def test_a_file_that_lacks_rows_is_cut_off(tmp_path: Path) -> None:
     for size in range(whole - 262_144, whole // 2, -262_144):
         os.truncate(file, size)
         assert damage_of_duckdb(file) == f"it is cut off after {size:,} bytes"
+
+
+def test_a_file_that_lacks_long_texts_is_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create table few as select 1 as number")
+        connection.execute(
+            "create table texts as select string_agg(chr(33 + cast(floor(random() * 90) as integer)), '') as text "
+            "from range(2000000) as numbers group by range // 10000"
+        )
+    whole = file.stat().st_size
+    for size in range(whole - 262_144, whole // 2, -262_144):
+        os.truncate(file, size)
+        assert damage_of_duckdb(file) == f"it is cut off after {size:,} bytes"
+
+
+def test_looking_whether_a_short_file_is_whole_reads_no_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    process = PROCESSES.Process(target=replace_tables_on_a_full_disk, args=(file,))
+    process.start()
+    process.join()
+    asked: list[str] = []
+    real = duckdb.connect
+
+    class Listening:
+        def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+            self.connection = connection
+
+        def __enter__(self) -> "Listening":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.connection.close()
+
+        def execute(self, query: str) -> duckdb.DuckDBPyConnection:
+            asked.append(query)
+            return self.connection.execute(query)
+
+    monkeypatch.setattr(duckdb, "connect", lambda *place, **options: Listening(real(*place, **options)))
+    assert damage_of_duckdb(file) is None
+    assert len(asked) > 3
+    assert not [query for query in asked if "hash(" in query]
 
 
 def replace_tables_on_a_full_disk(file: Path) -> None:
