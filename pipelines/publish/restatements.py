@@ -10,7 +10,7 @@ change of each part, so that for a sum it is the change of the value.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -180,33 +180,45 @@ def _terms_of(connection: duckdb.DuckDBPyConnection, measure: Measure) -> Iterat
             yield from ((name, term) for term in parts[name])
 
 
-def _find_changed_rows(connection: duckdb.DuckDBPyConnection, table: str, cuts: Iterable[str]) -> bool:
+def _find_changed_rows(connection: duckdb.DuckDBPyConnection, table: str, cuts: Sequence[str]) -> bool:
     """Collect the rows of a table that only one of the two publications has, and say whether there are any.
 
     A row is another one, too, if one of the `cuts`, which other tables decide, is another.
     """
     before = _columns(connection, "previous", "marts", table)
-    columns = ", ".join(
-        quote_name(name) for name in _columns(connection, "candidate", "marts", table) if name in before
+    columns = [quote_name(name) for name in _columns(connection, "candidate", "marts", table) if name in before]
+    names = [*columns, *(f"cut_{place}" for place, _ in enumerate(cuts))]
+    values = ", ".join(
+        [*columns, *(f"list_sort({entities_sql(cut)}) as cut_{place}" for place, cut in enumerate(cuts))]
     )
-    of_cuts = "".join(f", list_sort({entities_sql(cut)}) as cut_{place}" for place, cut in enumerate(cuts))
-    query = f"select {columns}{of_cuts} from marts.{table}"
-    queries = {side: query.replace("marts.", f"{database}.marts.") for side, database in _DATABASES.items()}
-    found = 0
+    rows = {
+        side: f"(select rowid, {values} from marts.{table})".replace("marts.", f"{database}.marts.")
+        for side, database in _DATABASES.items()
+    }
     # Rows are compared by their hashes, which fit into memory where all columns of a large table do not. A hash says
     # nothing about values of different types, which only a new version of a model brings.
-    types = [connection.execute(f"select column_type from (describe {sql})").fetchall() for sql in queries.values()]
+    types = [
+        connection.execute(f"select column_type from (describe select {', '.join(names)} from {relation})").fetchall()
+        for relation in rows.values()
+    ]
+    if types[0] == types[1]:
+        for side in _SIDES:
+            connection.execute(
+                f"create or replace temp table hashes_{side} as "
+                f"select rowid as place, hash(({', '.join(names)})) as hashed from {rows[side]}"
+            )
+    found = 0
     for side, other in (_SIDES, _SIDES[::-1]):
-        only_here = f"{queries[side]} except {queries[other]}"
+        selected = f"select {', '.join(names)} from"
+        only_here = f"{selected} {rows[side]} except {selected} {rows[other]}"
         if types[0] == types[1]:
             only_here = (
-                f"select distinct mine.* from ({queries[side]}) as mine "
-                f"anti join (select hash(theirs) as hashed from ({queries[other]}) as theirs) as others "
-                "on hash(mine) = hashed"
+                f"select distinct {', '.join(names)} from {rows[side]} "
+                f"where rowid in (select place from hashes_{side} anti join hashes_{other} using (hashed))"
             )
         connection.execute(f"create or replace temp table {table}_{side} as {only_here}")
-        [[rows]] = connection.execute(f"select count(*) from {table}_{side}").fetchall()
-        found += rows
+        [[count]] = connection.execute(f"select count(*) from {table}_{side}").fetchall()
+        found += count
     return found > 0
 
 

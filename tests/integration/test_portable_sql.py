@@ -37,8 +37,8 @@ SPARK_FUNCTIONS = """
     date_add date_trunc datediff dayofyear dense_rank exp explode first_value floor from_utc_timestamp greatest
     grouping lag last_value lead least left length ln lower lpad ltrim max max_by md5 median min min_by mod month
     ntile nullif percent_rank percentile power quarter rank replace right round row_number rpad rtrim sequence sign
-    split_part sqrt stddev_pop stddev_samp struct substring sum to_utc_timestamp translate trim try_cast try_to_timestamp
-    unix_timestamp upper var_pop var_samp xxhash64 year
+    split_part sqrt stddev_pop stddev_samp struct substring sum to_utc_timestamp translate trim try_cast
+    try_to_timestamp unix_timestamp upper var_pop var_samp xxhash64 year
 """
 SYNTAX_BEFORE_A_BRACKET = """
     all and any as bigint by case decimal distinct else except exists from having in intersect join not on or over
