@@ -1,7 +1,7 @@
 """What a disk does to this pipeline: a file that is replaced as a whole, and one sentence about a disk that fails.
 
-Belongs here: what tells files apart, which errors come from a disk, a folder or its permissions, and the words for
-them.
+Belongs here: what tells files apart, which errors come from a disk, a folder or its permissions, or from too little
+memory, and the words for them.
 Does not belong here: what is written (every module writes its own files), and free space before it runs out (`kpi
 doctor`).
 """
@@ -19,7 +19,7 @@ from typing import Literal
 
 from pipelines.damage import StoreError
 
-Problem = Literal["full", "failing", "forbidden"]
+Problem = Literal["full", "failing", "forbidden", "memory"]
 
 _OF_NUMBERS: dict[int | None, Problem] = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "full"),
@@ -28,7 +28,12 @@ _OF_NUMBERS: dict[int | None, Problem] = {
 }
 # What DuckDB, SQLite and the operating system call them; dbt and Dagster pass on only such texts.
 _OF_WORDS: tuple[tuple[str, Problem], ...] = (
-    (r"No space left on device|[Dd]isk quota exceeded|File too large|database or disk is full", "full"),
+    (
+        r"No space left on device|[Dd]isk quota exceeded|File too large|database or disk is full"
+        r"|failed to offload data block",  # what DuckDB says if its temporary files find no room
+        "full",
+    ),
+    (r"Out of Memory Error", "memory"),
     (r"Input/output error|disk I/O error", "failing"),
     (
         r"Permission denied|Operation not permitted|Read-only file system|attempt to write a readonly database"
@@ -100,13 +105,16 @@ def disk_problem(error: BaseException, data_dir: Path, then: str = RUN_AGAIN) ->
     for cause in _chain(error):
         if problem := _problem(cause):
             named = getattr(cause, "filename", None) or _named(str(cause))
-            return _sentence(problem, Path(os.fsdecode(named)) if named else None, data_dir, then)
+            path = Path(os.fsdecode(named)) if named else None
+            return _of_memory(str(cause), then) if problem == "memory" else _sentence(problem, path, data_dir, then)
     return None
 
 
 def disk_problem_in(text: str, data_dir: Path) -> str | None:
     """The same for the text of an error, of which nothing else is left."""
     problem, named = _problem_in(text), _named(text)
+    if problem == "memory":
+        return _of_memory(text, RUN_AGAIN)
     return _sentence(problem, Path(named) if named else None, data_dir, RUN_AGAIN) if problem else None
 
 
@@ -136,6 +144,12 @@ def _named(text: str) -> str | None:
     """The first path that an error's text quotes."""
     found = re.search(r"[\"'](/[^\"'\n]+)[\"']", text)
     return found[1] if found else None
+
+
+def _of_memory(text: str, then: str) -> str:
+    limit = re.search(r"/([\d.]+ [KMGT]?i?B) used\)", text)
+    may = f": DuckDB may take {limit[1]} here, and needed more at once" if limit else ""
+    return f"Memory ran out{may}. Give the machine or its container more memory, then {then}."
 
 
 def _sentence(problem: Problem, path: Path | None, data_dir: Path, then: str) -> str:

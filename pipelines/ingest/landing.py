@@ -310,7 +310,9 @@ def _read(
 def _raise_if_of_the_disk(error: Exception) -> None:
     """Raise the error behind the refusal of a file if a disk is the reason: then nothing is wrong with the file."""
     cause = error.__cause__ or error.__context__
-    if cause is not None and disk_problem(cause, Path()):
+    if cause is None or isinstance(cause, duckdb.OutOfMemoryException):  # a file may be too large for what it may take
+        return
+    if disk_problem(cause, Path()):
         raise cause
 
 

@@ -34,10 +34,34 @@ def error_of(number: int, path: Path | None = None) -> OSError:
             duckdb.IOException(f'IO Error: Could not write file "{AT}": No space left on device'),
             f"The disk of DATA_DIR ({DATA_DIR}) is full at {AT}: free up space, then run the day again.",
         ),
+        (
+            duckdb.OutOfMemoryException(
+                "Out of Memory Error: failed to offload data block of size 192.0 KiB (19.0 GiB/19.0 GiB used).\n"
+                "This limit was set by the 'max_temp_directory_size' setting."
+            ),
+            f"The disk of DATA_DIR ({DATA_DIR}) is full: free up space, then run the day again.",
+        ),
     ],
 )
 def test_an_error_of_a_disk_is_one_sentence_with_a_remedy(error: Exception, said: str) -> None:
     assert (disk_problem(error, DATA_DIR) or "").startswith(said)
+
+
+def test_too_little_memory_is_one_sentence_with_the_limit() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("set memory_limit = '40MB'; set temp_directory = ''")
+        with pytest.raises(duckdb.OutOfMemoryException) as raised:
+            connection.execute("select count(*) from (select distinct range, random() from range(10000000))")
+    said = (
+        "Memory ran out: DuckDB may take 38.1 MiB here, and needed more at once. Give the machine or its container "
+        "more memory, then run the day again."
+    )
+    assert disk_problem(raised.value, DATA_DIR) == said
+    assert disk_problem_in(f"Runtime Error in model kpi_revenue (models/…)\n  {raised.value}", DATA_DIR) == said
+    with pytest.raises(dg.Failure) as failed, disk_problems_as_failures(DATA_DIR):
+        raise raised.value
+    assert failed.value.description == said
+    assert not failed.value.allow_retries
 
 
 def test_the_reason_may_be_behind_other_errors() -> None:
