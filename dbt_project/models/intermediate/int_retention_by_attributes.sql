@@ -24,10 +24,10 @@ counted as (
         region,
         first_channel,
         {%- for movement in ['retained', 'churned', 'new', 'reactivated'] %}
-        sum(case when activity_movement = '{{ movement }}' then 1 else 0 end) as {{ movement }}_customers,
+        count(case when activity_movement = '{{ movement }}' then 1 end) as {{ movement }}_customers,
         {%- endfor %}
-        sum(case when is_active_at_start then 1 else 0 end) as customers_at_start,
-        sum(case when is_active_at_end then 1 else 0 end) as customers_at_end
+        count(case when is_active_at_start then 1 end) as customers_at_start,
+        count(case when is_active_at_end then 1 end) as customers_at_end
     from active_customers
     group by 1, 2, 3, 4, 5
 ),
@@ -40,20 +40,23 @@ summed as (
         region,
         first_channel,
         {%- for base, suffix in [['prior_net_amount', ''], ['last_year_net_amount', '_12m']] %}
-        sum(case when {{ base }} > 0 then 1 else 0 end) as base_customers{{ suffix }},
-        sum(case when {{ base }} > 0 then {{ base }} else 0 end) as base_amount{{ suffix }},
-        sum(case when {{ base }} > 0 then net_amount else 0 end) as kept_amount{{ suffix }},
-        sum(case when {{ base }} > 0 then least(net_amount, {{ base }}) else 0 end) as kept_at_most_amount{{ suffix }},
+        count(case when {{ base }} > 0 then 1 end) as base_customers{{ suffix }},
+        cast(sum(case when {{ base }} > 0 then {{ base }} else 0 end) as decimal(18, 2)) as base_amount{{ suffix }},
+        cast(sum(case when {{ base }} > 0 then net_amount else 0 end) as decimal(18, 2)) as kept_amount{{ suffix }},
+        cast(sum(case when {{ base }} > 0 then least(net_amount, {{ base }}) else 0 end) as decimal(18, 2))
+            as kept_at_most_amount{{ suffix }},
         {%- endfor %}
-        sum(prior_net_amount) as start_amount,
+        cast(sum(prior_net_amount) as decimal(18, 2)) as start_amount,
         {%- for movement in ['new', 'reactivated', 'expansion', 'contraction', 'churned'] %}
-        sum(case when revenue_movement = '{{ movement }}' then net_change_amount else 0 end) as {{ movement }}_amount,
+        cast(sum(case when revenue_movement = '{{ movement }}' then net_change_amount else 0 end) as decimal(18, 2))
+            as {{ movement }}_amount,
         {%- endfor %}
         -- Whoever has no net revenue in either of the two has only refunds.
-        sum(case when revenue_movement = 'none' then net_change_amount else 0 end) as refund_change_amount,
-        sum(net_amount) as end_amount,
-        sum(case when is_active_at_end then margin_amount end) as margin_amount,
-        sum(case when is_active_at_end and margin_amount is null then 1 else 0 end) as customers_without_margin
+        cast(sum(case when revenue_movement = 'none' then net_change_amount else 0 end) as decimal(18, 2))
+            as refund_change_amount,
+        cast(sum(net_amount) as decimal(18, 2)) as end_amount,
+        cast(sum(case when is_active_at_end then margin_amount end) as decimal(18, 2)) as margin_amount,
+        count(case when is_active_at_end and margin_amount is null then 1 end) as customers_without_margin
     from customer_periods
     group by 1, 2, 3, 4, 5
 )
