@@ -267,7 +267,8 @@
 {%- endmacro %}
 
 
-{# A whole number that is equal for equal rows of `relation`, an alias. Different rows very rarely have the same number. #}
+{# A whole number that is equal for equal rows of `relation`, an alias. Different rows very rarely have the same number. For Spark,
+   this is a `*`, beside which columns are grouped by name only. #}
 {% macro row_hash(relation) -%}
     {{ return(adapter.dispatch('row_hash')(relation)) }}
 {%- endmacro %}

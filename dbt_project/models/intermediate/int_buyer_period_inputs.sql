@@ -37,7 +37,7 @@ days as (
         ordered_on,
         sum({{ row_hash('purchases') }}) as fingerprint
     from purchases
-    group by 1
+    group by ordered_on
 )
 
 select

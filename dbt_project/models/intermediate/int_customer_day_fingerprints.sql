@@ -23,4 +23,4 @@ select
     date_day,
     sum({{ row_hash('described') }}) as fingerprint
 from described
-group by 1
+group by date_day
