@@ -1,5 +1,6 @@
 -- Rows that no KPI counts, by the day on which and the cuts in which they would count; one row per entity, reason, day and cuts.
 -- Without a day, they would count in no period; a cut is NULL if it is not known of the entity. Published as `meta.left_out_days`.
+-- What is left out is found before its order, customer and rep are looked up: most rows count.
 -- The reasons are those of `macros/left_out.sql`, and say which status does not count. Deals that closed without a date count as open, so they are listed, too.
 {% set undated = ['closed without a date, counted as open'] %}
 {% set by_customer = ' left join ' ~ ref('int_customer_identities') ~ ' as persons on {customer} = persons.customer_id left join '
@@ -46,8 +47,8 @@ left_out as (
     select
         '{{ entity }}' as entity,
         case
-            {%- for condition, reason, left_out_of, _ in account['reasons'] %}
-            when {{ condition }}
+            {%- for _, reason, left_out_of, _ in account['reasons'] %}
+            when delivered.fate = {{ loop.index }}
                 then
                     {%- if left_out_of != 'every KPI' and reason not in undated %} null
                     {%- elif reason == 'of a status that does not count' %} concat('with the status ', delivered.status)
@@ -70,9 +71,19 @@ left_out as (
         }.items() %}
         {{ "coalesce(" ~ value ~ ", 'unassigned')" if value else 'cast(null as string)' }} as {{ cut }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ account['rows'] }}{{ place['joins'] }}
+    from (
+        select
+            delivered.*,
+            case
+                {%- for condition, _, _, _ in account['reasons'] %}
+                when {{ condition }} then {{ loop.index }}
+                {%- endfor %}
+            end as fate
+        from {{ account['rows'] }}
+    ) as delivered{{ place['joins'] }}
     {{- by_customer.replace('{customer}', place['customer']) if place['customer'] }}
     {{- by_rep.replace('{rep}', place['rep']).replace('{day}', place['day']) if place['rep'] }}
+    where delivered.fate is not null
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 )
