@@ -76,7 +76,7 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def disk_problems_as_failures(data_dir: Path) -> Iterator[None]:
-    """Make a step of Dagster fail with one sentence if a disk is why it fails.
+    """Make a step of Dagster fail with one sentence if a disk or too little memory is why it fails.
 
     Only an I/O error may pass by itself, so only then is the step tried again.
 
@@ -98,24 +98,21 @@ def disk_problems_as_failures(data_dir: Path) -> Iterator[None]:
 
 
 def disk_problem(error: BaseException, data_dir: Path, then: str = RUN_AGAIN) -> str | None:
-    """One sentence if a disk, a folder or its permissions are why `error` was raised, with what to do about it.
+    """One sentence if a disk, a folder, its permissions or too little memory led to `error`, with what to do about it.
 
     The reason may be any of the errors that led to this one.
     """
     for cause in _chain(error):
         if problem := _problem(cause):
             named = getattr(cause, "filename", None) or _named(str(cause))
-            path = Path(os.fsdecode(named)) if named else None
-            return _of_memory(str(cause), then) if problem == "memory" else _sentence(problem, path, data_dir, then)
+            return _said(problem, str(cause), Path(os.fsdecode(named)) if named else None, data_dir, then)
     return None
 
 
 def disk_problem_in(text: str, data_dir: Path) -> str | None:
     """The same for the text of an error, of which nothing else is left."""
     problem, named = _problem_in(text), _named(text)
-    if problem == "memory":
-        return _of_memory(text, RUN_AGAIN)
-    return _sentence(problem, Path(named) if named else None, data_dir, RUN_AGAIN) if problem else None
+    return _said(problem, text, Path(named) if named else None, data_dir, RUN_AGAIN) if problem else None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -146,13 +143,11 @@ def _named(text: str) -> str | None:
     return found[1] if found else None
 
 
-def _of_memory(text: str, then: str) -> str:
-    limit = re.search(r"/([\d.]+ [KMGT]?i?B) used\)", text)
-    may = f": DuckDB may take {limit[1]} here, and needed more at once" if limit else ""
-    return f"Memory ran out{may}. Give the machine or its container more memory, then {then}."
-
-
-def _sentence(problem: Problem, path: Path | None, data_dir: Path, then: str) -> str:
+def _said(problem: Problem, text: str, path: Path | None, data_dir: Path, then: str) -> str:
+    if problem == "memory":
+        limit = re.search(r"/([\d.]+ [KMGT]?i?B) used\)", text)
+        may = f": DuckDB may take {limit[1]} here, and needed more at once" if limit else ""
+        return f"Memory ran out{may}. Give the machine or its container more memory, then {then}."
     disk = _disk(path, data_dir)
     at = f" at {path}" if path else ""
     if problem != "forbidden" and _free_bytes(path or data_dir) < _NEARLY_NOTHING:

@@ -14,17 +14,23 @@ from tests.forked import PROCESSES
 MAY_GROW = 1_500_000  # bytes, at most, in each session on the full disk
 
 
-def test_blocks_that_a_full_disk_never_took_are_no_damage(tmp_path: Path) -> None:
+@pytest.fixture
+def short_file(tmp_path: Path) -> Path:
+    """A whole file that is shorter than DuckDB counts."""
     file = tmp_path / "warehouse.duckdb"
     process = PROCESSES.Process(target=replace_tables_on_a_full_disk, args=(file,))
     process.start()
     process.join()
     assert process.exitcode == 0
     assert is_short(file)
-    assert damage_of_duckdb(file) is None
-    with duckdb.connect(str(file)) as connection:  # and it can be written again
+    return file
+
+
+def test_blocks_that_a_full_disk_never_took_are_no_damage(short_file: Path) -> None:
+    assert damage_of_duckdb(short_file) is None
+    with duckdb.connect(str(short_file)) as connection:  # and it can be written again
         connection.execute("create table more as select range as number from range(100000)")
-    assert damage_of_duckdb(file) is None
+    assert damage_of_duckdb(short_file) is None
 
 
 def test_a_file_that_lacks_rows_is_cut_off(tmp_path: Path) -> None:
@@ -52,11 +58,7 @@ def test_a_file_that_lacks_long_texts_is_cut_off(tmp_path: Path) -> None:
         assert damage_of_duckdb(file) == f"it is cut off after {size:,} bytes"
 
 
-def test_looking_whether_a_short_file_is_whole_reads_no_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "warehouse.duckdb"
-    process = PROCESSES.Process(target=replace_tables_on_a_full_disk, args=(file,))
-    process.start()
-    process.join()
+def test_looking_whether_a_short_file_is_whole_reads_no_rows(short_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     real = duckdb.connect
 
@@ -75,7 +77,7 @@ def test_looking_whether_a_short_file_is_whole_reads_no_rows(tmp_path: Path, mon
             return self.connection.execute(query)
 
     monkeypatch.setattr(duckdb, "connect", lambda *place, **options: Listening(real(*place, **options)))
-    assert damage_of_duckdb(file) is None
+    assert damage_of_duckdb(short_file) is None
     assert len(asked) > 3
     assert not [query for query in asked if "hash(" in query]
 

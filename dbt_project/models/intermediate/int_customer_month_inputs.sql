@@ -7,6 +7,7 @@ select
     counted_until,
     is_partial_period,
     date_day,
-    fingerprint
+    fingerprint,
+    is_in_calendar
 from {{ ref('int_customer_period_inputs') }}
 where grain = 'month'

@@ -27,7 +27,9 @@ select
     parts.counted_until,
     periods.is_partial_period,
     days.date_day,
-    days.fingerprint
+    days.fingerprint,
+    -- Revenue counts on days of the calendar only, which may begin earlier one day; activity counts on all.
+    calendar.date_day is not null as is_in_calendar
 from parts
 inner join periods
     on
@@ -37,3 +39,5 @@ left join {{ ref('int_customer_day_fingerprints') }} as days
     on
         parts.first_day <= days.date_day
         and parts.counted_until > days.date_day
+left join {{ ref('int_days') }} as calendar
+    on days.date_day = calendar.date_day
