@@ -106,6 +106,18 @@ class Term:
         return dict(line.split(": ", 1) for line in (self.uncounted or "").splitlines())
 
     @property
+    def is_of_one_table(self) -> bool:
+        """Whether the rows are those of the fact, and no other table decides which there are."""
+        return re.fullmatch(r"marts\.\w+", self.from_sql) is not None
+
+    @property
+    def sql(self) -> str:
+        """All that says which rows there are, what they add, and to what."""
+        return " ".join(
+            (self.from_sql, self.where_sql, self.key_sql, self.adds_sql, self.cuts, self.file_sql, self.row_sql)
+        )
+
+    @property
     def tables(self) -> set[str]:
         """All published tables that decide which rows there are."""
         return set(re.findall(r"marts\.(\w+)", f"{self.from_sql} {self.where_sql}"))

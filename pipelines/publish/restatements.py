@@ -10,7 +10,7 @@ change of each part, so that for a sum it is the change of the value.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -27,13 +27,11 @@ from pipelines.answers.parts import (
     names_in,
     parts_of,
 )
+from pipelines.publish.changed_rows import DATABASES, SIDES, find_changed_rows, near
 from pipelines.publish.related_rows import find_related_rows
 from pipelines.sql import quote_name, quote_text
 from pipelines.warehouse import attach_read_only
 
-_SIDES = ("before", "after")
-_DATABASES = dict(zip(_SIDES, ("previous", "candidate"), strict=True))
-_ONE_TABLE = re.compile(r"marts\.\w+")
 _KEY = re.compile(r"key (.*); newest by ")
 # Facts whose rows belong to an order, and count or not with it.
 _OF_ORDERS = ("fct_order_items", "fct_refunds")
@@ -156,12 +154,7 @@ def _find_causes(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
         for part, term in _terms_of(connection, measures[key]):
             number = numbers.setdefault((term, measures[key].horizon_days), len(numbers))
             connection.execute("insert into terms values (?, ?, ?, ?, ?, ?)", [number, part, term.statistic, *key])
-    tables = sorted({table for term, _ in numbers for table in term.tables})
-    cuts: dict[str, set[str]] = {table: set() for table in tables}
-    for term, _ in numbers:
-        if _ONE_TABLE.fullmatch(term.from_sql):
-            cuts[term.fact] |= {cut for cut in term.entities.values() if "marts." in cut}
-    changed = {table for table in tables if _find_changed_rows(connection, table, sorted(cuts[table]))}
+    changed = find_changed_rows(connection, [term for term, _ in numbers])
     for (term, horizon_days), number in numbers.items():
         if changed & term.tables:
             _find_differences(connection, number, term, horizon_days)
@@ -180,48 +173,6 @@ def _terms_of(connection: duckdb.DuckDBPyConnection, measure: Measure) -> Iterat
             yield from ((name, term) for term in parts[name])
 
 
-def _find_changed_rows(connection: duckdb.DuckDBPyConnection, table: str, cuts: Sequence[str]) -> bool:
-    """Collect the rows of a table that only one of the two publications has, and say whether there are any.
-
-    A row is another one, too, if one of the `cuts`, which other tables decide, is another.
-    """
-    before = _columns(connection, "previous", "marts", table)
-    columns = [quote_name(name) for name in _columns(connection, "candidate", "marts", table) if name in before]
-    names = [*columns, *(f"cut_{place}" for place, _ in enumerate(cuts))]
-    values = ", ".join(
-        [*columns, *(f"list_sort({entities_sql(cut)}) as cut_{place}" for place, cut in enumerate(cuts))]
-    )
-    rows = {
-        side: f"(select rowid, {values} from marts.{table})".replace("marts.", f"{database}.marts.")
-        for side, database in _DATABASES.items()
-    }
-    # Rows are compared by their hashes, which fit into memory where all columns of a large table do not. A hash says
-    # nothing about values of different types, which only a new version of a model brings.
-    types = [
-        connection.execute(f"select column_type from (describe select {', '.join(names)} from {relation})").fetchall()
-        for relation in rows.values()
-    ]
-    if types[0] == types[1]:
-        for side in _SIDES:
-            connection.execute(
-                f"create or replace temp table hashes_{side} as "
-                f"select rowid as place, hash(({', '.join(names)})) as hashed from {rows[side]}"
-            )
-    found = 0
-    for side, other in (_SIDES, _SIDES[::-1]):
-        selected = f"select {', '.join(names)} from"
-        only_here = f"{selected} {rows[side]} except {selected} {rows[other]}"
-        if types[0] == types[1]:
-            only_here = (
-                f"select distinct {', '.join(names)} from {rows[side]} "
-                f"where rowid in (select place from hashes_{side} anti join hashes_{other} using (hashed))"
-            )
-        connection.execute(f"create or replace temp table {table}_{side} as {only_here}")
-        [[count]] = connection.execute(f"select count(*) from {table}_{side}").fetchall()
-        found += count
-    return found > 0
-
-
 def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: Term, horizon_days: int | None) -> None:
     """Collect the rows of a term that only one of the two publications counts in restated periods, or that add another
     number.
@@ -237,12 +188,12 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
     horizon = "cast(null as integer)" if horizon_days is None else str(horizon_days)
     values = {**{name: f"bounds.{name}" for name in _bounds(connection)}, "horizon_days": horizon}
     where = filled_in(term.where_sql, values)
-    if _ONE_TABLE.fullmatch(term.from_sql):
+    if term.is_of_one_table:
         # Only rows that have changed can make a difference.
-        for side in _SIDES:
+        for side in SIDES:
             connection.execute(
                 f"insert into differences select '{side}', {number}, '{term.fact}', bounds.grain, bounds.period_start, "
-                f"{selected.replace('marts.', f'{_DATABASES[side]}.marts.')} "
+                f"{selected.replace('marts.', f'{DATABASES[side]}.marts.')} "
                 f"from bounds cross join {term.fact}_{side} as {term.fact} where {where}"
             )
         return
@@ -254,8 +205,8 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
         f"select bounds.grain, bounds.period_start, {selected} "
         f"from {periods} cross join {filled_in(term.from_sql, values)} where {where}"
     )
-    queries = {side: query.replace("marts.", f"{database}.marts.") for side, database in _DATABASES.items()}
-    for side, other in (_SIDES, _SIDES[::-1]):
+    queries = {side: near(query, side) for side in SIDES}
+    for side, other in (SIDES, SIDES[::-1]):
         connection.execute(
             f"insert into differences select '{side}', {number}, '{term.fact}', * "
             f"from ({queries[side]} except {queries[other]})"
@@ -284,7 +235,7 @@ def _find_versions(connection: duckdb.DuckDBPyConnection) -> None:
                 f"on differences.source_file = facts._source_file and differences.row_number = facts._row_number "
                 f"inner join {database}.marts.fct_orders as orders on facts.order_id = orders.order_id "
                 f"where side = '{side}' and fact = '{fact}'"
-                for side, database in _DATABASES.items()
+                for side, database in DATABASES.items()
                 for fact in _OF_ORDERS
             )
         };
@@ -362,7 +313,7 @@ def _insert_causes(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
         "facts._row_number as row_number, orders._source_file as order_file, orders._row_number as order_row "
         f"from {database}.marts.{fact} as facts inner join {database}.marts.fct_orders as orders using (order_id) "
         + different.format("facts")
-        for side, database in _DATABASES.items()
+        for side, database in DATABASES.items()
         for fact in _OF_ORDERS
     )
     connection.execute(

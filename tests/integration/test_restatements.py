@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
 
 from demo_company import __main__ as demo_company
+from pipelines.answers.parts import parts_of
+from pipelines.publish import changed_rows
+from pipelines.publish.restatements import build_restatements
 from tests.conftest import Installation
 
 AT = "12:00:00"  # of the corrections, in UTC
@@ -348,12 +352,45 @@ def test_causes_sum_to_the_change_of_each_part(both: duckdb.DuckDBPyConnection) 
     assert compared > 500
 
 
+def test_looking_at_changed_customers_only_finds_the_same_causes(
+    planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_causes() -> list[tuple[object, ...]]:
+        candidate = shutil.copy(planted.installation.data_dir / "published" / "kpi.duckdb", tmp_path)
+        with duckdb.connect() as connection:
+            connection.execute(f"attach '{candidate}' as candidate")
+            connection.execute(f"attach '{planted.installation.data_dir}/warehouse.duckdb' as warehouse (read_only)")
+            connection.execute("drop table candidate.meta.restatements; drop table candidate.meta.restatement_causes")
+            build_restatements(connection, SimpleNamespace(publication_id="", published_at=None), planted.before)
+            return connection.execute("from candidate.meta.restatement_causes order by all").fetchall()
+
+    narrowed = find_causes()
+    monkeypatch.setattr(changed_rows, "_OWNERS", {})
+    assert find_causes() == narrowed
+    assert len(narrowed) > 300
+
+
+def test_rows_that_join_those_of_a_customer_are_looked_at_with_them(both: duckdb.DuckDBPyConnection) -> None:
+    """What else such rows join with is followed by reference."""
+    marts = [mart for (mart,) in both.execute("select distinct mart from after.marts.kpi_parts").fetchall()]
+    joined = {
+        table
+        for mart in marts
+        for terms in parts_of(both, mart, "after.marts").values()
+        for term in terms
+        if term.from_sql and term.tables & changed_rows._OWNERS.keys()
+        for table in term.tables
+    }
+    assert joined - changed_rows._OWNERS.keys() == {"dim_campaign"}
+
+
 def test_kpi_explain_tells_what_was_published_before(planted: Planted) -> None:
     printed = planted.installation.kpi("explain", "revenue", "--period", "2025-11").stdout
     assert "Restated on " in printed
     assert f"  late: 1 row of shop.order_items, delivered on {planted.day}, net_amount +100" in printed
 
 
+@pytest.mark.nightly
 def test_a_changed_definition_is_told_apart_from_changed_data(planted: Planted) -> None:
     """Last, since it publishes again: nothing was delivered, but orders that are only paid no longer count."""
     redefined = replace(planted.installation, environment={**planted.installation.environment, **MORE_EXCLUDED})

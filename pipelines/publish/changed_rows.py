@@ -1,0 +1,155 @@
+"""Finds the rows that only one of two publications has, and the customers whose rows count otherwise because of them.
+
+Belongs here: comparing published tables row by row. Does not belong here: which values the rows make a difference to
+(`restatements.py`).
+"""
+
+import re
+from collections.abc import Collection
+
+import duckdb
+
+from pipelines.answers.parts import Term, entities_sql
+from pipelines.sql import quote_name
+
+SIDES = ("before", "after")
+DATABASES = dict(zip(SIDES, ("previous", "candidate"), strict=True))
+
+_TABLE = re.compile(r"\bmarts\.(\w+)")
+_OF_ORDER = "coalesce(customer_id, order_id, '')"
+# Tables whose rows count or not by rows of the same customer only, or order if that names none: whose a row is.
+_OWNERS = {
+    "dim_customer": "customer_id",
+    "fct_attribution": _OF_ORDER,
+    "fct_order_items": _OF_ORDER,
+    "fct_orders": _OF_ORDER,
+    "fct_refunds": _OF_ORDER,
+    "kpi_clv__customer": "customer_id",
+}
+# What rows of those tables refer to besides: the table, where it is referred to, and the column that both have.
+_REFERENCES = (
+    ("dim_campaign", "fct_attribution", "campaign_id"),
+    ("dim_product", "fct_order_items", "product_id"),
+    ("fct_order_items", "fct_refunds", "order_item_id"),
+)
+
+
+def find_changed_rows(connection: duckdb.DuckDBPyConnection, terms: Collection[Term]) -> set[str]:
+    """Collect the rows that only one publication has of the tables that terms name, and return the tables with any.
+
+    The rows are in `<table>_before` and `<table>_after`, with the columns that a term names. A row is another one, too,
+    if other tables decide its entity in a cut, and it has become another. The publications are attached as `previous`
+    and `candidate`.
+    """
+    written = " ".join(term.sql for term in terms)
+    tables = sorted(set(_TABLE.findall(written)))
+    named = set(re.findall(r"\w+", f"{written} {_OF_ORDER}"))
+    columns = {table: _shared_columns(connection, table, named) for table in tables}
+    cuts: dict[str, list[str]] = {table: [] for table in tables}
+    for term in terms:
+        if term.is_of_one_table:
+            decided = [cut for cut in term.entities.values() if _TABLE.search(cut)]
+            cuts[term.fact] += [cut for cut in decided if cut not in cuts[term.fact]]
+
+    owned = [table for table in tables if table in _OWNERS]
+    changed = {
+        table for table in tables if table not in _OWNERS and _collect(connection, table, columns[table], cuts[table])
+    }
+    _find_customers(connection, owned, columns, changed)
+    for table in owned:
+        for side, database in DATABASES.items():
+            connection.execute(
+                f"create or replace temp table {table}_near_{side} as select {', '.join(columns[table])} "
+                f"from {database}.marts.{table} where {_OWNERS[table]} in (from changed_customers)"
+            )
+    return changed | {table for table in owned if _collect(connection, table, columns[table], cuts[table])}
+
+
+def near(sql: str, side: str) -> str:
+    """A query over published tables as one over those of a publication, with the rows of changed customers only.
+
+    Over tables without customers, it is as it was.
+    """
+    return _TABLE.sub(
+        lambda found: f"{found[1]}_near_{side}" if found[1] in _OWNERS else f"{DATABASES[side]}.{found[0]}", sql
+    )
+
+
+def _find_customers(
+    connection: duckdb.DuckDBPyConnection, owned: Collection[str], columns: dict[str, list[str]], changed: set[str]
+) -> None:
+    """Collect in `changed_customers` whose rows have changed, or refer to rows that have."""
+    connection.execute("create or replace temp table changed_customers (owner varchar)")
+    for table in owned:
+        relations = {side: f"{database}.marts.{table}" for side, database in DATABASES.items()}
+        for rows in _rows_of_one_side(connection, relations, columns[table]).values():
+            connection.execute(f"insert into changed_customers select {_OWNERS[table]} from ({rows})")
+    for table, fact, column in _REFERENCES:
+        if fact not in owned or table not in {*changed, *owned}:
+            continue
+        for side, database in DATABASES.items():
+            referred = f"from {table}_{side}"
+            if table in _OWNERS:
+                referred = f"from {database}.marts.{table} where {_OWNERS[table]} in (from changed_customers)"
+            connection.execute(
+                f"insert into changed_customers select {_OWNERS[fact]} from {database}.marts.{fact} "
+                f"where {column} in (select {column} {referred})"
+            )
+
+
+def _collect(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], cuts: list[str]) -> bool:
+    """Collect the changed rows of a table, and say whether there are any."""
+    names = [*columns, *(f"cut_{place}" for place, _ in enumerate(cuts))]
+    values = [*columns, *(f"list_sort({entities_sql(cut)}) as cut_{place}" for place, cut in enumerate(cuts))]
+    relations = {
+        side: f"(select rowid, {', '.join(values).replace('marts.', f'{database}.marts.')} "
+        f"from {near(f'marts.{table}', side)} as {table})"
+        for side, database in DATABASES.items()
+    }
+    found = 0
+    for side, rows in _rows_of_one_side(connection, relations, names).items():
+        connection.execute(f"create or replace temp table {table}_{side} as {rows}")
+        found += connection.execute(f"from {table}_{side} limit 1").fetchone() is not None
+    return found > 0
+
+
+def _rows_of_one_side(
+    connection: duckdb.DuckDBPyConnection, relations: dict[str, str], columns: list[str]
+) -> dict[str, str]:
+    """By side, a query for the distinct rows that the other side lacks."""
+    names = ", ".join(columns)
+    types = [
+        connection.execute(f"select column_type from (describe select {names} from {relation})").fetchall()
+        for relation in relations.values()
+    ]
+    others = dict(zip(SIDES, SIDES[::-1], strict=True))
+    # A hash says nothing about values of different types, which only a new version of a model brings.
+    if types[0] != types[1]:
+        return {
+            side: f"select {names} from {relations[side]} except select {names} from {relations[other]}"
+            for side, other in others.items()
+        }
+    # Hashes fit into memory where all columns of a large table do not.
+    for side in SIDES:
+        connection.execute(
+            f"create or replace temp table hashes_{side} as "
+            f"select rowid as place, hash(({names})) as hashed from {relations[side]}"
+        )
+    return {
+        side: f"select distinct {names} from {relations[side]} "
+        f"where rowid in (select place from hashes_{side} anti join hashes_{other} using (hashed))"
+        for side, other in others.items()
+    }
+
+
+def _shared_columns(connection: duckdb.DuckDBPyConnection, table: str, named: set[str]) -> list[str]:
+    """The columns of a table that both publications have and that are named."""
+    rows = connection.execute(
+        """
+        select column_name from duckdb_columns()
+        where schema_name = 'marts' and table_name = ? and database_name in ('previous', 'candidate')
+        group by column_name having count(*) = 2 order by max(column_index)
+        """,
+        [table],
+    ).fetchall()
+    return [quote_name(name) for (name,) in rows if name in named]
