@@ -1,6 +1,6 @@
 -- What the numbers of customers who ordered are computed from; one row per grain, period and day that it counts, with a checksum
 -- of who ordered what on the day.
--- sqlfluff misjudges the layout of loops over what a macro returns.
+-- The linter misjudges the layout of loops over what a macro returns.
 -- noqa: disable=LT02
 {{ config(materialized='view') }}
 with

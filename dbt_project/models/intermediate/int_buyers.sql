@@ -1,7 +1,7 @@
 -- Customers who ordered in each period; one row per grain, period and company, channel, rep, team, office, region, segment,
 -- product or category of products. Whoever ordered on two days of a period is one customer of it, so days do not add up. Orders
 -- without a customer are nobody's.
--- sqlfluff misjudges the layout of loops within a call.
+-- The linter misjudges the layout of loops within a call.
 -- noqa: disable=LT02
 {{ incremental_by_fingerprint(['grain', 'period_start'], inputs='int_buyer_period_inputs') }}
 with

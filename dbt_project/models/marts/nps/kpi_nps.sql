@@ -5,7 +5,7 @@
 {% set cuts = {'segment': 'segment', 'region': 'region', 'channel': 'channel'} %}
 {% set windows = ['period', 'trailing_90d'] %}
 {% set counts = ['responses', 'promoters', 'passives', 'detractors'] %}
--- sqlfluff misjudges the layout of macros within a call.
+-- The linter misjudges the layout of macros within a call.
 -- noqa: disable=LT02
 with
 

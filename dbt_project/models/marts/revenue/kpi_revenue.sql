@@ -6,7 +6,7 @@
     'orders', 'customer_orders', 'gross_amount', 'discount_amount', 'refund_amount', 'net_amount', 'cost_amount',
     'items_without_cost', 'new_customer_net_amount', 'order_amount_squares',
 ] %}
--- sqlfluff misjudges the layout of loops within a call.
+-- The linter misjudges the layout of loops within a call.
 -- noqa: disable=LT02
 with
 

@@ -3,7 +3,7 @@
 -- A lead that reached a stage has reached all stages before it, even if nobody recorded them.
 {% set stages = ['lead', 'mql', 'sql', 'opportunity', 'won'] %}
 {% set cuts = {'channel': 'source', 'rep': 'sdr_id', 'team': 'created_team', 'campaign': 'campaign_id'} %}
--- sqlfluff misjudges the layout of loops within a call.
+-- The linter misjudges the layout of loops within a call.
 -- noqa: disable=LT02
 with
 

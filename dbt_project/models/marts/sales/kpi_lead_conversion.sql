@@ -6,7 +6,7 @@
 {% set cuts = {'channel': 'source', 'rep': 'sdr_id', 'team': 'team', 'office': 'office', 'campaign': 'campaign_id'} %}
 {% set bases = {'leads_created': "basis = 'created'", 'leads_converted': "basis = 'converted'"} %}
 {% set windows = [30, 60, 90] %}
--- sqlfluff misjudges the layout of loops within a call.
+-- The linter misjudges the layout of loops within a call.
 -- noqa: disable=LT02
 with
 

@@ -11,7 +11,7 @@
 } %}
 {% set bases = {'deals_closed': "basis = 'closed'", 'deals_created': "basis = 'created'"} %}
 {% set owner_cuts = {'rep': 'rep_id', 'team': 'team', 'office': 'office'} %}
--- sqlfluff misjudges the layout of loops within a call.
+-- The linter misjudges the layout of loops within a call.
 -- noqa: disable=LT02
 with
 
