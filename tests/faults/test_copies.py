@@ -26,7 +26,7 @@ from tests.faults.object_store import KILLS, OF_THE_SERVER, PATIENCE, SLOW, Netw
 from tests.faults.trials import Operation, Outcome, State, Trial
 from tests.forked import PROCESSES
 
-EVERY = 8  # of the requests, one has a fault, where not all are tried
+EVERY = 16  # of the requests, one has a fault, where not all are tried
 FEWEST = 4  # requests of a copying
 LANDED = {FIRST: "one"}
 CORRECTED = {FIRST: "one, corrected", SECOND: "two"}
@@ -142,7 +142,7 @@ def test_some_requests_fail(copying: Copying, survives: Survives) -> None:
 @pytest.mark.parametrize("copying", [COPYINGS[0], COPYINGS[2]], ids=lambda copying: copying.name)
 def test_killed_at_some_requests(copying: Copying, survives: Survives) -> None:
     for first, fault in enumerate(KILLS, start=3):
-        survives(copying, fault, first, every=4)
+        survives(copying, fault, first, EVERY)
 
 
 @pytest.mark.nightly

@@ -72,6 +72,7 @@ def test_every_variant_has_its_line_and_says_its_formula() -> None:
     assert [key for key, formula in variants.items() if f"| `{key[1]}` | {formula} |" not in text] == []
 
 
+@pytest.mark.nightly
 def test_every_number_is_the_demo_companys(truth: dict[tuple[str, str], dict[str, str]]) -> None:
     wrong = []
     for key, (numerator, denominator, value) in examples().items():

@@ -146,7 +146,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield Shop(tmp_path_factory.mktemp("shop"), database)
 
 
-@settings(max_examples=settings.default.max_examples if _is_nightly() else 4)
+@settings(max_examples=settings.default.max_examples if _is_nightly() else 2)
 @given(history=histories())
 def test_step_by_step_or_at_once_the_warehouse_is_the_same(shop: Shop, history: History) -> None:
     shop.begin()

@@ -3,7 +3,7 @@ unless somebody accepted it, and no incomplete day counts.
 
 The raw assets, the checks, the gate and the publication are those of the pipeline, in Dagster; dbt builds the logs. A
 run completes, ends after one of its stages, or is a separate process that is killed at any of its events.
-`make test` tries 20 histories, `make test-nightly` 300.
+`make test` tries 8 histories, `make test-nightly` 300.
 """
 
 import logging
@@ -365,7 +365,7 @@ def _assert_trustworthy(company: Company, before: object) -> None:
 
 
 @given(history=histories())
-@settings(max_examples=20 if settings.get_current_profile_name() == "daily" else 300)
+@settings(max_examples=8 if settings.get_current_profile_name() == "daily" else 300)
 def test_no_history_publishes_what_was_rejected(company: Company, history: list[Step]) -> None:
     company.begin()
     for step in history:

@@ -136,7 +136,9 @@ def test_every_part_of_a_ratio_equals_what_the_mart_makes_it_of(
     assert compared > 600
 
 
-@pytest.mark.parametrize("grain", ["week", "quarter", "year"])
+@pytest.mark.parametrize(
+    "grain", ["quarter", *(pytest.param(one, marks=pytest.mark.nightly) for one in ("week", "year"))]
+)
 def test_other_periods_equal_the_mart_where_the_handbook_allows_to_ask_for_them(
     demo: Installation, metrics: dict[str, Metric], grain: str, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """The tasks of docs/connect/tasks.md, each from nothing to a scorecard, run exactly as written there.
 
-`make test` runs one of them to its end, and the others up to `kpi run`: what they draft. `make test-nightly` runs all.
+`make test` runs them up to `kpi run`: what they draft. `make test-nightly` runs them to their end.
 """
 
 import csv
@@ -17,9 +17,8 @@ from tests import forked
 from tests.conftest import PROJECT_DIR
 
 PAGE = (PROJECT_DIR / "docs" / "connect" / "tasks.md").read_text(encoding="utf-8")
-# Each task to its end costs a whole run. What follows the drafts of the others is tested daily in parts: the numbers of
-# drafts of each kind (`test_corpus.py`), marts of synced tables (`test_synced.py`), and a run and its scorecard.
-DAILY = "A CRM export"
+# Each task to its end costs a whole run. What follows the drafts is tested daily in parts: the numbers of drafts of
+# each kind (`test_corpus.py`), marts of synced tables (`test_synced.py`), and a run and its scorecard.
 TASKS = {section.partition("\n")[0]: section for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
 
 
@@ -75,14 +74,13 @@ class Reader:
         return ""
 
 
-@pytest.mark.parametrize(
-    "title", [pytest.param(title, marks=[pytest.mark.nightly] if title != DAILY else []) for title in TASKS]
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("title", TASKS)
 def test_the_task_is_as_told(title: str, tmp_path: Path) -> None:
     do(TASKS[title], tmp_path)
 
 
-@pytest.mark.parametrize("title", [title for title in TASKS if title != DAILY])
+@pytest.mark.parametrize("title", TASKS)
 def test_the_task_is_as_told_up_to_its_run(title: str, tmp_path: Path) -> None:
     before, run, _ = TASKS[title].partition("$ kpi run\n")
     assert run

@@ -89,6 +89,10 @@ def test_a_late_answer_changes_what_is_made_from_answers_and_the_rest_stands(com
     for mart in ("fct_nps_responses", "kpi_nps"):
         company.assert_published(mart)
 
+
+@pytest.mark.nightly
+def test_what_stood_is_what_a_full_refresh_builds(company: Installation) -> None:
+    [first_run] = {run for name, run in built_by_run(company).items() if name in OF_FINANCE}
     published = published_hashes(company)
     company.kpi("run", "--date", LAST_DELIVERY, "--full-refresh")
     assert published_hashes(company) == published

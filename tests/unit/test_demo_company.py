@@ -318,6 +318,7 @@ def test_the_company_is_as_busy_as_before_and_what_was_open_goes_on(company: Com
     assert won["customer_id"].notna().all()
 
 
+@pytest.mark.nightly
 def test_days_that_come_one_by_one_with_late_and_broken_files_are_the_same_in_the_end(
     data_dir: Path, week_later: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
