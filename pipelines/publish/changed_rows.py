@@ -26,6 +26,7 @@ _OWNERS = {
     "fct_refunds": _OF_ORDER,
     "kpi_clv__customer": "customer_id",
 }
+OF_CHANGED_CUSTOMERS = f"{_OF_ORDER} in (from changed_customers)"  # which rows of facts of orders are
 # What rows of those tables refer to besides: the table, where it is referred to, and the column that both have.
 _REFERENCES = (
     ("dim_campaign", "fct_attribution", "campaign_id"),

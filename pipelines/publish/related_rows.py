@@ -9,9 +9,24 @@ from dataclasses import dataclass
 
 import duckdb
 
+from pipelines.publish.changed_rows import OF_CHANGED_CUSTOMERS
 from pipelines.sql import quote_text
 
 _NEW = "source_file not in (select source_file from previous.meta.delivered_files)"
+# The orders of rows that the publication before had not, before they are joined with all orders.
+_NEW_ROWS = (
+    "select * from (select order_id, _source_file as source_file from warehouse.intermediate.int_{table}) "
+    f"where {_NEW}"
+)
+# Order items of both publications whose rate has changed. Rows to explain are of changed customers, so others need not
+# be compared.
+_OTHER_RATE = f"""
+    select new.*
+    from (from candidate.marts.fct_order_items where {OF_CHANGED_CUSTOMERS}) as new
+    inner join (from previous.marts.fct_order_items where {OF_CHANGED_CUSTOMERS}) as old
+        using (order_id, order_item_id)
+    where new.fx_rate is distinct from old.fx_rate
+"""
 
 
 @dataclass(frozen=True)
@@ -49,14 +64,9 @@ _CHANGED = {
         select unnest([from_currency, 'any']) as id, _source_file as source_file
         from warehouse.intermediate.int_fx_rates
     """,
-    "rate of a customer": """
+    "rate of a customer": f"""
         select customer_id as id, source_file
-        from (
-            select distinct new.customer_id, new.currency_code
-            from candidate.marts.fct_order_items as new
-            inner join previous.marts.fct_order_items as old using (order_item_id)
-            where new.fx_rate is distinct from old.fx_rate
-        )
+        from (select distinct customer_id, currency_code from ({_OTHER_RATE}))
         inner join (
             select distinct from_currency as currency_code, _source_file as source_file
             from warehouse.intermediate.int_fx_rates
@@ -89,12 +99,12 @@ _CHANGED = {
         f"{table} of a customer": f"""
             select coalesce(person_id, customer_id) as id, source_file
             from (
-                select orders.customer_id, rows_of._source_file as source_file
-                from warehouse.intermediate.int_{table} as rows_of
+                select orders.customer_id, source_file
+                from ({_NEW_ROWS.format(table=table)}) as new
                 inner join warehouse.intermediate.int_orders as orders using (order_id)
                 union all
-                select old.customer_id, rows_of._source_file
-                from warehouse.intermediate.int_{table} as rows_of
+                select old.customer_id, source_file
+                from ({_NEW_ROWS.format(table=table)}) as new
                 inner join previous.marts.fct_orders as old using (order_id)
             )
             left join warehouse.intermediate.int_customer_identities using (customer_id)
@@ -104,12 +114,10 @@ _CHANGED = {
     "line of an order": """
         select order_id as id, _source_file as source_file from warehouse.intermediate.int_order_items
     """,
-    "rate of an order": """
+    "rate of an order": f"""
         select order_id as id, rates._source_file as source_file
-        from candidate.marts.fct_order_items as new
-        inner join previous.marts.fct_order_items as old using (order_id, order_item_id)
+        from ({_OTHER_RATE}) as new
         inner join warehouse.intermediate.int_fx_rates as rates on new.currency_code = rates.from_currency
-        where new.fx_rate is distinct from old.fx_rate
     """,
     "touch of a customer": """
         select coalesce(person_id, customer_id) as id, _source_file as source_file

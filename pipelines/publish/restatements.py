@@ -304,15 +304,12 @@ def _find_versions_of(connection: duckdb.DuckDBPyConnection, source: str, table:
 
 
 def _insert_causes(connection: duckdb.DuckDBPyConnection, made: _Made) -> None:
-    different = (
-        "semi join differences "
-        "on differences.source_file = {0}._source_file and differences.row_number = {0}._row_number"
-    )
     orders = " union all ".join(
-        f"select '{side}' as side, '{fact}' as fact, facts._source_file as source_file, "
-        "facts._row_number as row_number, orders._source_file as order_file, orders._row_number as order_row "
-        f"from {database}.marts.{fact} as facts inner join {database}.marts.fct_orders as orders using (order_id) "
-        + different.format("facts")
+        f"select '{side}' as side, '{fact}' as fact, facts.source_file, facts.row_number, "
+        "orders._source_file as order_file, orders._row_number as order_row "
+        f"from (select order_id, _source_file as source_file, _row_number as row_number from {database}.marts.{fact} "
+        "semi join differences on _source_file = source_file and _row_number = row_number) as facts "
+        f"inner join {database}.marts.fct_orders as orders using (order_id)"
         for side, database in DATABASES.items()
         for fact in _OF_ORDERS
     )
