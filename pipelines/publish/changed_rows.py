@@ -1,4 +1,4 @@
-"""Finds the rows that only one of two publications has, and the customers whose rows count otherwise because of them.
+"""Finds the rows that only one of two publications has, and whose other rows may count otherwise because of them.
 
 Belongs here: comparing published tables row by row. Does not belong here: which values the rows make a difference to
 (`restatements.py`).
@@ -17,21 +17,24 @@ DATABASES = dict(zip(SIDES, ("previous", "candidate"), strict=True))
 
 _TABLE = re.compile(r"\bmarts\.(\w+)")
 _OF_ORDER = "coalesce(customer_id, order_id, '')"
-# Tables whose rows count or not by rows of the same customer only, or order if that names none: whose a row is.
+# Tables whose rows count or not by rows of the same owner only: customer, or order if that names none, or deal.
 _OWNERS = {
     "dim_customer": "customer_id",
     "fct_attribution": _OF_ORDER,
+    "fct_opportunity_stage_events": "opportunity_id",
     "fct_order_items": _OF_ORDER,
     "fct_orders": _OF_ORDER,
     "fct_refunds": _OF_ORDER,
     "kpi_clv__customer": "customer_id",
 }
-OF_CHANGED_CUSTOMERS = f"{_OF_ORDER} in (from changed_customers)"  # which rows of facts of orders are
-# What rows of those tables refer to besides: the table, where it is referred to, and the column that both have.
+# What rows of those tables refer to besides: the table and its column, where it is referred to, and by which column. A
+# refund may name an item of an order of somebody else.
 _REFERENCES = (
-    ("dim_campaign", "fct_attribution", "campaign_id"),
-    ("dim_product", "fct_order_items", "product_id"),
-    ("fct_order_items", "fct_refunds", "order_item_id"),
+    ("dim_campaign", "campaign_id", "fct_attribution", "campaign_id"),
+    ("dim_product", "product_id", "fct_order_items", "product_id"),
+    ("dim_sales_rep", "rep_id", "fct_opportunity_stage_events", "owner_id"),
+    ("fct_order_items", "order_item_id", "fct_refunds", "order_item_id"),
+    ("fct_refunds", "order_item_id", "fct_order_items", "order_item_id"),
 )
 
 
@@ -56,57 +59,54 @@ def find_changed_rows(connection: duckdb.DuckDBPyConnection, terms: Collection[T
     changed = {
         table for table in tables if table not in _OWNERS and _collect(connection, table, columns[table], cuts[table])
     }
-    _find_customers(connection, owned, columns, changed)
+    _find_owners(connection, owned, columns, changed)
     for table in owned:
-        for side, database in DATABASES.items():
+        for side in SIDES:
             connection.execute(
-                f"create or replace temp table {table}_near_{side} as select {', '.join(columns[table])} "
-                f"from {database}.marts.{table} where {_OWNERS[table]} in (from changed_customers)"
+                f"create or replace temp table {table}_near_{side} as "
+                f"select {', '.join(columns[table])} from {of_owners(table, side)}"
             )
     return changed | {table for table in owned if _collect(connection, table, columns[table], cuts[table])}
 
 
-def near(sql: str, side: str) -> str:
-    """A query over published tables as one over those of a publication, with the rows of changed customers only.
+def of_owners(table: str, side: str) -> str:
+    """The rows of a publication's table whose owners have a changed one; all rows of a table without owners."""
+    relation = f"{DATABASES[side]}.marts.{table}"
+    return f"(from {relation} where {_OWNERS[table]} in (from changed_owners))" if table in _OWNERS else relation
 
-    Over tables without customers, it is as it was.
-    """
+
+def near(sql: str, side: str) -> str:
+    """A query over published tables as one over `of_owners` of those that the terms name, and of the columns there."""
     return _TABLE.sub(
         lambda found: f"{found[1]}_near_{side}" if found[1] in _OWNERS else f"{DATABASES[side]}.{found[0]}", sql
     )
 
 
-def _find_customers(
+def _find_owners(
     connection: duckdb.DuckDBPyConnection, owned: Collection[str], columns: dict[str, list[str]], changed: set[str]
 ) -> None:
-    """Collect in `changed_customers` whose rows have changed, or refer to rows that have."""
-    connection.execute("create or replace temp table changed_customers (owner varchar)")
+    """Collect in `changed_owners` whose rows have changed, or refer to rows that have."""
+    connection.execute("create or replace temp table changed_owners (owner varchar)")
     for table in owned:
         relations = {side: f"{database}.marts.{table}" for side, database in DATABASES.items()}
         for rows in _rows_of_one_side(connection, relations, columns[table]).values():
-            connection.execute(f"insert into changed_customers select {_OWNERS[table]} from ({rows})")
-    for table, fact, column in _REFERENCES:
-        if fact not in owned or table not in {*changed, *owned}:
-            continue
-        for side, database in DATABASES.items():
-            referred = f"from {table}_{side}"
-            if table in _OWNERS:
-                referred = f"from {database}.marts.{table} where {_OWNERS[table]} in (from changed_customers)"
-            connection.execute(
-                f"insert into changed_customers select {_OWNERS[fact]} from {database}.marts.{fact} "
-                f"where {column} in (select {column} {referred})"
-            )
+            connection.execute(f"insert into changed_owners select {_OWNERS[table]} from ({rows})")
+    for table, key, fact, column in _REFERENCES:
+        if fact in owned and table in {*changed, *owned}:
+            for side, database in DATABASES.items():
+                referred = of_owners(table, side) if table in _OWNERS else f"{table}_{side}"
+                connection.execute(
+                    f"insert into changed_owners select {_OWNERS[fact]} from {database}.marts.{fact} "
+                    f"where {column} in (select {key} from {referred})"
+                )
 
 
 def _collect(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], cuts: list[str]) -> bool:
     """Collect the changed rows of a table, and say whether there are any."""
     names = [*columns, *(f"cut_{place}" for place, _ in enumerate(cuts))]
     values = [*columns, *(f"list_sort({entities_sql(cut)}) as cut_{place}" for place, cut in enumerate(cuts))]
-    relations = {
-        side: f"(select rowid, {', '.join(values).replace('marts.', f'{database}.marts.')} "
-        f"from {near(f'marts.{table}', side)} as {table})"
-        for side, database in DATABASES.items()
-    }
+    rows = f"(select rowid, {', '.join(values)} from marts.{table} as {table})"
+    relations = {side: near(rows, side) for side in SIDES}
     found = 0
     for side, rows in _rows_of_one_side(connection, relations, names).items():
         connection.execute(f"create or replace temp table {table}_{side} as {rows}")

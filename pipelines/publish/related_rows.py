@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from pipelines.publish.changed_rows import OF_CHANGED_CUSTOMERS
+from pipelines.publish.changed_rows import SIDES, of_owners
 from pipelines.sql import quote_text
 
 _NEW = "source_file not in (select source_file from previous.meta.delivered_files)"
@@ -18,13 +18,12 @@ _NEW_ROWS = (
     "select * from (select order_id, _source_file as source_file from warehouse.intermediate.int_{table}) "
     f"where {_NEW}"
 )
-# Order items of both publications whose rate has changed. Rows to explain are of changed customers, so others need not
-# be compared.
+# Order items of both publications whose rate has changed. The rows to explain are of changed owners, so those of others
+# need not be compared.
 _OTHER_RATE = f"""
     select new.*
-    from (from candidate.marts.fct_order_items where {OF_CHANGED_CUSTOMERS}) as new
-    inner join (from previous.marts.fct_order_items where {OF_CHANGED_CUSTOMERS}) as old
-        using (order_id, order_item_id)
+    from {of_owners("fct_order_items", "after")} as new
+    inner join {of_owners("fct_order_items", "before")} as old using (order_id, order_item_id)
     where new.fx_rate is distinct from old.fx_rate
 """
 
@@ -214,11 +213,8 @@ _LINKS: dict[str, Sequence[_Link]] = {
         _Link("answer", "invitation_id", ("is_answered",)),
     ),
 }  # fmt: skip
-# Facts without a delivered row of their own: where their rows' origin is.
-_ORIGIN = {
-    "fct_attribution": "(select touches.*, _source_file, _row_number from {database}.marts.fct_attribution as touches "
-    "inner join {database}.marts.fct_orders using (order_id))"
-}
+# Facts without a delivered row of their own: its origin is that of their order.
+_OF_ORDERS = ("fct_attribution",)
 _KEY = {
     "fct_attribution": "_source_file, _row_number, touch_number",
     "fct_quota_daily": "_source_file, _row_number, date_day",
@@ -273,19 +269,26 @@ def _collect_rows(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
         f"fact.{column} is distinct from other.{column} as other_{column}"
         for column in dict.fromkeys(column for link in _LINKS[table] for column in link.decides)
     )
-    relation = _ORIGIN.get(table, f"{{database}}.marts.{table}")
     # Rows of any fact are found by their origin, but those without one of their own only where they are.
-    of_fact = f"fact = '{table}'" if table in _ORIGIN else f"fact not in ({', '.join(map(quote_text, _ORIGIN))})"
+    of_fact = f"fact = '{table}'" if table in _OF_ORDERS else f"fact not in ({', '.join(map(quote_text, _OF_ORDERS))})"
     queries = [
         f"select '{side}' as side, unexplained.fact as of_fact, fact.*, {flags} "
-        f"from {relation.format(database=database)} as fact inner join unexplained "
+        f"from {_with_origin(table, side)} as fact inner join unexplained "
         f"on side = '{side}' and source_file = fact._source_file and row_number = fact._row_number and {of_fact} "
-        f"left join {relation.format(database=other)} as other using ({_KEY.get(table, '_source_file, _row_number')})"
-        for side, database, other in (("before", "previous", "candidate"), ("after", "candidate", "previous"))
+        f"left join {_with_origin(table, other)} as other using ({_KEY.get(table, '_source_file, _row_number')})"
+        for side, other in (SIDES, SIDES[::-1])
     ]
     connection.execute(f"create or replace temp table rows_of_fact as {' union all by name '.join(queries)}")
     [[rows]] = connection.execute("select count(*) from rows_of_fact").fetchall()
     return bool(rows)
+
+
+def _with_origin(table: str, side: str) -> str:
+    rows = of_owners(table, side)
+    if table not in _OF_ORDERS:
+        return rows
+    orders = of_owners("fct_orders", side)
+    return f"(select touches.*, _source_file, _row_number from {rows} as touches inner join {orders} using (order_id))"
 
 
 def _collect_changed(connection: duckdb.DuckDBPyConnection, kind: str) -> None:

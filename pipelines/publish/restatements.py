@@ -193,7 +193,7 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, number: int, term: 
         for side in SIDES:
             connection.execute(
                 f"insert into differences select '{side}', {number}, '{term.fact}', bounds.grain, bounds.period_start, "
-                f"{selected.replace('marts.', f'{DATABASES[side]}.marts.')} "
+                f"{near(selected, side)} "
                 f"from bounds cross join {term.fact}_{side} as {term.fact} where {where}"
             )
         return

@@ -85,7 +85,7 @@ def test_columns_that_no_term_names_are_not_compared(shops: duckdb.DuckDBPyConne
 
 
 @pytest.mark.parametrize("type_", ["integer", "bigint"], ids=["same types", "another type"])
-def test_only_rows_of_changed_customers_or_of_orders_without_one_are_looked_at(
+def test_only_rows_of_changed_owners_or_of_orders_without_one_are_looked_at(
     shops: duckdb.DuckDBPyConnection, type_: str
 ) -> None:
     shops.execute(f"alter table candidate.marts.fct_order_items alter amount type {type_}")
