@@ -169,6 +169,23 @@
 {%- endmacro %}
 
 
+{# Whether a UTC timestamp is later than a day of the business. #}
+{% macro is_after_day(utc_timestamp, day) -%}
+    {{ return(adapter.dispatch('is_after_day')(utc_timestamp, day)) }}
+{%- endmacro %}
+
+{# The end of the day is found once; each row's date would be another conversion between time zones. Of a moment that comes
+   twice, DuckDB takes the second one: the last moment of a day never comes later, while its midnight may. #}
+{% macro default__is_after_day(utc_timestamp, day) -%}
+    {%- set last = 'cast(' ~ add_period(day, 'day', 1) ~ " as timestamp) - interval '1 microsecond'" -%}
+    {{ utc_timestamp }} > timezone('UTC', timezone('{{ var("time_zone") }}', {{ last }}))
+{%- endmacro %}
+
+{% macro spark__is_after_day(utc_timestamp, day) -%}
+    {{ business_date(utc_timestamp) }} > {{ day }}
+{%- endmacro %}
+
+
 {# `date_value` plus a whole number of days, months and so on, as a DATE. #}
 {% macro add_period(date_value, period, count) -%}
     cast({{ date_value }} + interval '{{ count }}' {{ period }} as date)

@@ -8,7 +8,7 @@
     {%- set every, expected, suspicious = 'every KPI', true, false -%}
     {%- set with_parameters = ' as delivered cross join ' ~ ref('int_run_parameters') ~ ' as parameters' -%}
     {%- set of_customers = 'retention, lifetime value and acquisition cost' -%}
-    {%- set after, later = 'after the as-of date', ' > parameters.as_of_date' -%}
+    {%- set after = 'after the as-of date' -%}
     {{ return({
         'customers': {
             'rows': '(' ~ union_entity('customers') ~ ') as delivered left join ' ~ ref('int_customers') ~ ' as kept '
@@ -47,7 +47,7 @@
                 ["delivered.status in (" ~ text_list(var('excluded_order_statuses')) ~ ")", 'of a status that does not count', every,
                  expected],
                 ['delivered.ordered_at is null', 'without a date', every, suspicious],
-                [business_date('delivered.ordered_at') ~ later, after, every, expected],
+                [is_after_day('delivered.ordered_at', 'parameters.as_of_date'), after, every, expected],
                 ['delivered.customer_id is null', 'without a customer', of_customers, suspicious],
             ],
         },
@@ -67,7 +67,7 @@
                 ~ ') as counted on delivered.order_id = counted.order_id',
             'reasons': [
                 ['delivered.refunded_at is null', 'without a date', every, suspicious],
-                [business_date('delivered.refunded_at') ~ later, after, every, expected],
+                [is_after_day('delivered.refunded_at', 'parameters.as_of_date'), after, every, expected],
                 ['known.order_id is not null and counted.order_id is null', 'of orders that do not count', every, expected],
                 ['known.order_id is null and delivered.customer_id is null', 'without a known order or customer',
                  'retention and lifetime value', suspicious],
@@ -79,7 +79,7 @@
             'reasons': [
                 ['delivered.lead_id is null', 'without a number', every, suspicious],
                 ['delivered.is_deleted', 'that were deleted', every, expected],
-                [business_date('delivered.created_at') ~ later, after, every, expected],
+                [is_after_day('delivered.created_at', 'parameters.as_of_date'), after, every, expected],
                 ['identities.person_lead_id <> delivered.lead_id', 'merged with the first lead of the same person', every, expected],
                 ['delivered.created_at is null', 'without a creation date', 'conversion by cohort, the funnel and cost per lead', suspicious],
             ],
@@ -88,7 +88,7 @@
             'rows': ref('int_opportunities') ~ with_parameters,
             'reasons': [
                 ['delivered.opportunity_id is null', 'without a number', every, suspicious],
-                [business_date('delivered.created_at') ~ later, after, every, expected],
+                [is_after_day('delivered.created_at', 'parameters.as_of_date'), after, every, expected],
                 ['delivered.is_closed and delivered.closed_at is null', 'closed without a date, counted as open',
                  'win rate by close, bookings and cycle times', suspicious],
                 ['delivered.created_at is null', 'without a creation date', 'win rate by creation and cycle times', suspicious],
@@ -100,7 +100,7 @@
             'reasons': [
                 ['delivered.opportunity_id is null', 'without a deal', every, suspicious],
                 ['delivered.changed_at is null', 'without a date', every, suspicious],
-                [business_date('delivered.changed_at') ~ later, after, every, expected],
+                [is_after_day('delivered.changed_at', 'parameters.as_of_date'), after, every, expected],
                 ['deals.opportunity_id is null', 'of deals that were deleted or are not there', 'the pipeline', expected],
             ],
         },
@@ -163,14 +163,14 @@
             'rows': ref('int_nps_invitations') ~ with_parameters,
             'reasons': [
                 ['delivered.sent_at is null', 'without a date', every, suspicious],
-                [business_date('delivered.sent_at') ~ later, after, every, expected],
+                [is_after_day('delivered.sent_at', 'parameters.as_of_date'), after, every, expected],
             ],
         },
         'nps_responses': {
             'rows': ref('int_nps_responses') ~ with_parameters,
             'reasons': [
                 ['delivered.responded_at is null', 'without a date', every, suspicious],
-                [business_date('delivered.responded_at') ~ later, after, every, expected],
+                [is_after_day('delivered.responded_at', 'parameters.as_of_date'), after, every, expected],
                 ['delivered.score is null', 'without a score', every, suspicious],
                 ['delivered.score not between 0 and 10', 'with a score off the scale', every, suspicious],
             ],

@@ -654,10 +654,9 @@ with dg.DagsterInstance.get() as instance:
                 "raw/shop/customers customer_id_not_null: ",
             ],
         ),
-        pytest.param(
+        (
             {f"finance/fx_rates/fx_rates_{LAST_DAY}.csv": lambda text: text.replace(f"\n{LAST_DAY},", "\nyesterday,")},
             ["staging/base_finance__fx_rates most_rows_are_readable", f"_delivered_on {LAST_DAY}"],
-            marks=pytest.mark.nightly,
         ),
     ],
     ids=["a wrong header, and rows without their key", "a key that cannot be read"],

@@ -8,7 +8,7 @@ leads as (
     cross join {{ ref('int_run_parameters') }} as parameters
     where
         not coalesce(leads.is_deleted, false)
-        and (leads.created_at is null or {{ business_date('leads.created_at') }} <= parameters.as_of_date)
+        and not coalesce({{ is_after_day('leads.created_at', 'parameters.as_of_date') }}, false)
 )
 
 select
