@@ -44,6 +44,9 @@ def find_changed_rows(connection: duckdb.DuckDBPyConnection, terms: Collection[T
     The rows are in `<table>_before` and `<table>_after`, with the columns that a term names. A row is another one, too,
     if other tables decide its entity in a cut, and it has become another. The publications are attached as `previous`
     and `candidate`.
+
+    Raises:
+        duckdb.CatalogException: a publication lacks one of the tables.
     """
     written = " ".join(term.sql for term in terms)
     tables = sorted(set(_TABLE.findall(written)))
@@ -105,8 +108,8 @@ def _collect(connection: duckdb.DuckDBPyConnection, table: str, columns: list[st
     """Collect the changed rows of a table, and say whether there are any."""
     names = [*columns, *(f"cut_{place}" for place, _ in enumerate(cuts))]
     values = [*columns, *(f"list_sort({entities_sql(cut)}) as cut_{place}" for place, cut in enumerate(cuts))]
-    rows = f"(select rowid, {', '.join(values)} from marts.{table} as {table})"
-    relations = {side: near(rows, side) for side in SIDES}
+    relation = f"(select rowid, {', '.join(values)} from marts.{table} as {table})"
+    relations = {side: near(relation, side) for side in SIDES}
     found = 0
     for side, rows in _rows_of_one_side(connection, relations, names).items():
         connection.execute(f"create or replace temp table {table}_{side} as {rows}")
@@ -145,12 +148,8 @@ def _rows_of_one_side(
 
 def _shared_columns(connection: duckdb.DuckDBPyConnection, table: str, named: set[str]) -> list[str]:
     """The columns of a table that both publications have and that are named."""
-    rows = connection.execute(
-        """
-        select column_name from duckdb_columns()
-        where schema_name = 'marts' and table_name = ? and database_name in ('previous', 'candidate')
-        group by column_name having count(*) = 2 order by max(column_index)
-        """,
-        [table],
-    ).fetchall()
-    return [quote_name(name) for (name,) in rows if name in named]
+    before, after = (
+        [str(column[0]) for column in connection.execute(f"from {database}.marts.{table} limit 0").description or ()]
+        for database in DATABASES.values()
+    )
+    return [quote_name(name) for name in after if name in before and name in named]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -378,18 +379,15 @@ def test_looking_at_changed_owners_only_finds_the_same_causes(
     assert len(narrowed) > 300
 
 
-def test_rows_that_join_those_of_a_customer_are_looked_at_with_them(both: duckdb.DuckDBPyConnection) -> None:
+def test_rows_that_join_those_of_an_owner_are_looked_at_with_them(both: duckdb.DuckDBPyConnection) -> None:
     """What else such rows join with is followed by reference."""
     marts = [mart for (mart,) in both.execute("select distinct mart from after.marts.kpi_parts").fetchall()]
-    joined = {
-        table
-        for mart in marts
-        for terms in parts_of(both, mart, "after.marts").values()
-        for term in terms
-        if term.from_sql and term.tables & changed_rows._OWNERS.keys()
-        for table in term.tables
-    }
-    assert joined - changed_rows._OWNERS.keys() == {"dim_campaign", "dim_sales_rep"}
+    parts = [terms for mart in marts for terms in parts_of(both, mart, "after.marts").values()]
+    joined = [set(re.findall(r"marts\.(\w+)", term.sql)) for terms in parts for term in terms if term.from_sql]
+    owned = changed_rows._OWNERS.keys()
+    with_owners = set().union(*(tables for tables in joined if tables & owned))
+    assert with_owners - owned == {"dim_campaign", "dim_product", "dim_sales_rep"}
+    assert with_owners - owned == {table for table, *_ in changed_rows._REFERENCES} - owned
 
 
 def test_kpi_explain_tells_what_was_published_before(planted: Planted) -> None:

@@ -79,6 +79,12 @@ def test_rows_that_differ_are_found_once_and_equal_ones_are_not(
     assert after == [(3, 4), (5, None)]
 
 
+def test_a_table_that_was_not_published_before_is_missed(shops: duckdb.DuckDBPyConnection) -> None:
+    shops.execute("drop table previous.marts.fct_refunds")
+    with pytest.raises(duckdb.CatalogException, match="fct_refunds"):
+        find_changed_rows(shops, [REFUNDS])
+
+
 def test_columns_that_no_term_names_are_not_compared(shops: duckdb.DuckDBPyConnection) -> None:
     shops.execute("update candidate.marts.dim_product set name = 'Another name'")
     assert find_changed_rows(shops, [REFUNDS]) == set()
