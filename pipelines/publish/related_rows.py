@@ -213,7 +213,7 @@ _LINKS: dict[str, Sequence[_Link]] = {
         _Link("answer", "invitation_id", ("is_answered",)),
     ),
 }  # fmt: skip
-# Facts without a delivered row of their own: its origin is that of their order.
+# Facts without a delivered row of their own: their origin is that of their order.
 _OF_ORDERS = ("fct_attribution",)
 _KEY = {
     "fct_attribution": "_source_file, _row_number, touch_number",
