@@ -214,7 +214,7 @@ _LINKS: dict[str, Sequence[_Link]] = {
     ),
 }  # fmt: skip
 # Facts without a delivered row of their own: their origin is that of their order.
-_OF_ORDERS = ("fct_attribution",)
+_WITHOUT_ORIGIN = ("fct_attribution",)
 _KEY = {
     "fct_attribution": "_source_file, _row_number, touch_number",
     "fct_quota_daily": "_source_file, _row_number, date_day",
@@ -226,7 +226,8 @@ def find_related_rows(connection: duckdb.DuckDBPyConnection) -> None:
 
     The rows are in `unexplained`: side (before or after), fact, source_file, row_number. The result has the same
     columns, and `cause`, `delivery` (source, table_name and delivered_on) and `is_decided`, which is false if the row
-    in the fact looks as before. The candidate, the publication before and the warehouse are attached.
+    in the fact looks as before. The candidate, the publication before and the warehouse are attached, and
+    `find_changed_rows` has collected whose rows have changed.
     """
     connection.execute(
         """
@@ -270,7 +271,8 @@ def _collect_rows(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
         for column in dict.fromkeys(column for link in _LINKS[table] for column in link.decides)
     )
     # Rows of any fact are found by their origin, but those without one of their own only where they are.
-    of_fact = f"fact = '{table}'" if table in _OF_ORDERS else f"fact not in ({', '.join(map(quote_text, _OF_ORDERS))})"
+    others = f"fact not in ({', '.join(map(quote_text, _WITHOUT_ORIGIN))})"
+    of_fact = f"fact = '{table}'" if table in _WITHOUT_ORIGIN else others
     queries = [
         f"select '{side}' as side, unexplained.fact as of_fact, fact.*, {flags} "
         f"from {_with_origin(table, side)} as fact inner join unexplained "
@@ -285,7 +287,7 @@ def _collect_rows(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
 
 def _with_origin(table: str, side: str) -> str:
     rows = of_owners(table, side)
-    if table not in _OF_ORDERS:
+    if table not in _WITHOUT_ORIGIN:
         return rows
     orders = of_owners("fct_orders", side)
     return f"(select touches.*, _source_file, _row_number from {rows} as touches inner join {orders} using (order_id))"

@@ -142,7 +142,7 @@ def test_some_requests_fail(copying: Copying, survives: Survives) -> None:
 @pytest.mark.parametrize("copying", [COPYINGS[0], COPYINGS[2]], ids=lambda copying: copying.name)
 def test_killed_at_some_requests(copying: Copying, survives: Survives) -> None:
     for first, fault in enumerate(KILLS, start=3):
-        survives(copying, fault, first, EVERY)
+        survives(copying, fault, first, every=4)
 
 
 @pytest.mark.nightly
