@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -26,7 +27,6 @@ ENGINE = os.environ.get("TEST_ENGINE", "duckdb")  # what builds the models of al
 # installed, Great Expectations imports it, and a process that is forked after that dies.
 PROCESSES = multiprocessing.get_context("forkserver" if ENGINE == "duckdb" else "spawn")
 PROCESSES.set_forkserver_preload(["tests.preloaded"])
-_LINEAGES = TemporaryDirectory(prefix="lineages")
 
 
 def land_and_build(
@@ -64,12 +64,18 @@ def _run(
     with TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
         process = PROCESSES.Process(
-            target=_begin, args=(function, dict(environment), _LINEAGES.name, out, err, *arguments)
+            target=_begin, args=(function, dict(environment), _lineages().name, out, err, *arguments)
         )
         process.start()
         process.join()
         assert process.exitcode is not None
         return subprocess.CompletedProcess(arguments, process.exitcode, out.read_text(), err.read_text())
+
+
+@cache
+def _lineages() -> TemporaryDirectory[str]:
+    """What all forked processes share. It is theirs to use, but this process's to make and to delete."""
+    return TemporaryDirectory(prefix="lineages")
 
 
 def _begin(
@@ -112,14 +118,11 @@ def _dbt_on_models(arguments: list[str]) -> None:
 
     settings = get_settings()
     sources = enabled_sources(settings)
-    os.environ.update(dbt_environment(settings, as_of_date(settings, sources)))
     _, *command = dbt_command(arguments, assemble_project(settings), dbt_variables(settings, sources))
-    if ENGINE != "duckdb":
-        ended = invoke(command, dict(os.environ))
-        if not ended.succeeded:
-            sys.exit("\n".join([ended.error, *(str(one["message"]) for one in ended.results)]))
-        return
-    _dbt([*command, "--log-level-file", "none"])  # dbt spends a tenth of a build on each log
+    # dbt spends a tenth of a build on each log.
+    ended = invoke([*command, "--log-level-file", "none"], dbt_environment(settings, as_of_date(settings, sources)))
+    if not ended.succeeded:
+        sys.exit("\n".join([ended.error, *(str(one["message"]) for one in ended.results if one["message"])]))
 
 
 def _land_and_build(days: list[str], models: str) -> None:

@@ -61,7 +61,7 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], parsed: Pat
     manifest = parsed_models(parsed) if parsed else None
     builder = engine(environment.get("KPI_ENGINE", "duckdb"))
     with builder.opened(arguments[0], environment) as environment:
-        with _added_to_environment(environment), _interruptible(builder):
+        with _added_to_environment(environment), _interruptible(builder), _without_debug_events(arguments):
             ended = dbtRunner(manifest, callbacks=[listen]).invoke(list(arguments))
         is_interrupted = isinstance(ended.exception, KeyboardInterrupt)
         results = getattr(ended.result, "results", ())
@@ -133,6 +133,32 @@ def _added_to_environment(environment: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _without_debug_events(arguments: Sequence[str]) -> Iterator[None]:
+    """Let dbt drop what it would say at level `debug`, unless its log file has this level, as it has by default.
+
+    These are most of its events: one for each step of each thread. It would compose every message before filtering it.
+    """
+    from dbt_common.events.base_types import BaseEvent, EventLevel
+    from dbt_common.events.event_manager import EventManager
+    from dbt_common.events.event_manager_client import ctx_set_event_manager, get_event_manager
+
+    class WithoutDebugEvents(EventManager):
+        def fire_event(self, e: BaseEvent, level: EventLevel | None = None, *others: Any, **more: Any) -> None:
+            if (level or e.level_tag()) is not EventLevel.DEBUG:
+                super().fire_event(e, level, *others, **more)
+
+    if "--log-level-file" not in arguments:
+        yield
+        return
+    before = get_event_manager()
+    ctx_set_event_manager(WithoutDebugEvents())
+    try:
+        yield
+    finally:
+        ctx_set_event_manager(before)
 
 
 @contextmanager
