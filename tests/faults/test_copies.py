@@ -139,6 +139,7 @@ def test_some_requests_fail(copying: Copying, survives: Survives) -> None:
         survives(copying, fault, 1 + place % FEWEST, EVERY)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("copying", [COPYINGS[0], COPYINGS[2]], ids=lambda copying: copying.name)
 def test_killed_at_some_requests(copying: Copying, survives: Survives) -> None:
     for first, fault in enumerate(KILLS, start=3):
@@ -199,6 +200,7 @@ def pulling(servers: tuple[Store, Proxy], tmp_path: Path) -> Operation:
     return Operation("kpi pull, on this disk", published_before, partial(pulled, store.url), published_now)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("fault", "every"), [(Fault.KILLED, 6), (Fault.FULL, 8)])
 def test_the_disk_fails_at_some_steps(
     fault: Fault, every: int, pulling: Operation, tmp_path: Path, tried: Callable[[list[Trial]], None]

@@ -146,11 +146,11 @@ def test_two_processes_land_the_day(operation: Operation, fault: Fault, survives
 
 @pytest.mark.parametrize("fault", OF_TWO)
 def test_two_processes_land_the_same_file(fault: Fault, survives: Callable[..., list[Trial]]) -> None:
-    survives(LANDINGS[3], fault, every=4)
+    survives(LANDINGS[3], fault, every=8)
 
 
 def test_a_refused_file_never_vanishes(survives: Callable[..., list[Trial]]) -> None:
-    survives(LANDINGS[2], Fault.KILLED, every=2)
+    survives(LANDINGS[2], Fault.KILLED, every=4)
 
 
 @pytest.mark.parametrize("fault", [Fault.FULL, Fault.IO_ERROR])

@@ -123,18 +123,18 @@ PUBLISHINGS = [
 
 
 def test_killed_at_any_step(survives: Callable[..., list[Trial]]) -> None:
-    outcomes = [trial.outcome for trial in survives(PUBLISHINGS[0], Fault.KILLED, every=4)]
+    outcomes = [trial.outcome for trial in survives(PUBLISHINGS[0], Fault.KILLED, every=8)]
     assert outcomes == sorted(outcomes, reverse=True)  # the old until one step, and the new from then on
     assert len(set(outcomes)) == 2
 
 
 def test_a_full_disk_is_named(survives: Callable[..., list[Trial]]) -> None:
-    trials = survives(PUBLISHINGS[0], Fault.FULL, every=6)
+    trials = survives(PUBLISHINGS[0], Fault.FULL, every=12)
     assert {"is full" in trial.said for trial in trials if trial.said} == {True}
 
 
 def test_a_second_writer_goes_on_where_the_first_was_killed(survives: Callable[..., list[Trial]]) -> None:
-    survives(PUBLISHINGS[0], Fault.AWAITED, every=6)
+    survives(PUBLISHINGS[0], Fault.AWAITED, every=12)
 
 
 @pytest.mark.nightly

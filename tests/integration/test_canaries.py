@@ -310,6 +310,7 @@ def left_by(company: Installation) -> list[Path]:
     return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.mark.nightly
 def test_no_secret_is_in_anything_that_a_run_leaves(company: Installation, printed: str) -> None:
     files = left_by(company)
     assert {path.suffix for path in files} >= {
@@ -319,6 +320,7 @@ def test_no_secret_is_in_anything_that_a_run_leaves(company: Installation, print
     assert [path for path in files if SECRETS.search(str(path).encode())] == []
 
 
+@pytest.mark.nightly
 def test_no_personal_value_is_anywhere_but_in_the_data(company: Installation, printed: str) -> None:
     files = [path for path in company.data_dir.rglob("*") if path.is_file()]
     of_data = [path for path in files if path.relative_to(company.data_dir).parts[0] in DATA]
@@ -326,6 +328,7 @@ def test_no_personal_value_is_anywhere_but_in_the_data(company: Installation, pr
     assert found([path for path in files if path not in of_data], PERSONAL) == []
 
 
+@pytest.mark.nightly
 def test_nothing_is_printed_either(printed: str) -> None:
     assert "Published" in printed
     assert "Blocked" in printed

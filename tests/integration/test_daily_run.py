@@ -447,6 +447,7 @@ def test_every_model_and_every_column_says_what_it_means(demo: Installation) -> 
     assert undocumented == []
 
 
+@pytest.mark.nightly
 def test_dbt_documents_the_models_on_a_page_that_needs_no_network(demo: Installation) -> None:
     printed = demo.kpi("docs", "--build").stdout
     page = demo.data_dir / "data_docs" / "site" / "models.html"

@@ -17,7 +17,7 @@ from pipelines.answers.periods import Grain, Periods
 from pipelines.warehouse import published
 from tests.conftest import Installation
 
-EVERY_DAY, BY_NIGHT = (1, 200), (20_250_101, 320)  # seed, and how many cells at least
+EVERY_DAY, BY_NIGHT = (1, 120), (20_250_101, 320)  # seed, and how many cells at least
 
 
 @pytest.fixture

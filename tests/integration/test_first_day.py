@@ -1,7 +1,4 @@
-"""A company's first day is published: one order, deal, answer or amount spent, with nothing before it to compare with.
-
-`make test` runs one of them, `make test-nightly` all.
-"""
+"""A first day is published: one order, deal, answer or amount spent, with nothing before it to compare with."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -12,9 +9,8 @@ from tests.conftest import Installation
 from tests.integration.test_empty_is_not_broken import DEALS, MINIMAL
 
 ORDERS = MINIMAL["woocommerce/orders_2025-04-01.csv"]
-DAILY = "an order of the same day"
 FIRST_DAYS = {  # the day's only file, its content, and what is published of the company's first month
-    DAILY: (
+    "an order of the same day": (
         "woocommerce/orders_2025-04-01.csv",
         ORDERS.replace("2025-03-15", "2025-04-01"),
         ("2025-04-01", "revenue", "net", Decimal(80)),
@@ -43,9 +39,8 @@ FIRST_DAYS = {  # the day's only file, its content, and what is published of the
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == DAILY else pytest.mark.nightly) for name in FIRST_DAYS]
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", FIRST_DAYS)
 def test_a_first_day_is_published(name: str, tmp_path: Path) -> None:
     file, content, value = FIRST_DAYS[name]
     landing = tmp_path / "landing" / file

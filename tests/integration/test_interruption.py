@@ -47,6 +47,7 @@ def incidents(demo: Installation) -> object:
     return json.loads(demo.kpi("alerts", "list", "--all", "--format", "json").stdout)["incidents"]
 
 
+@pytest.mark.nightly
 def test_asked_to_end_before_a_run_begins(demo: Installation) -> None:
     with FileLock(demo.data_dir / "warehouse.lock"), started(demo, "run", "--date", "2026-01-09") as process:
         said = interrupt_at(process, "Another process is writing", signal.SIGTERM)

@@ -171,6 +171,7 @@ def unknown_to_spark(sql: str) -> set[str]:
     return {f"{name}()" for name in functions} | misread | lacking | by_position
 
 
+@pytest.mark.nightly
 def test_every_model_is_read_by_both_engines(compiled: dict[str, dict[str, str]]) -> None:
     assert compiled["duckdb"].keys() == compiled["spark"].keys()
     assert len(compiled["spark"]) > 90
@@ -182,17 +183,20 @@ def test_every_model_is_read_by_both_engines(compiled: dict[str, dict[str, str]]
                 pytest.fail(f"{name} is not read by {engine}: {error}")
 
 
+@pytest.mark.nightly
 def test_spark_has_every_function_type_and_clause_the_models_use(compiled: dict[str, dict[str, str]]) -> None:
     unknown = {name: found for name, sql in compiled["spark"].items() if (found := unknown_to_spark(sql))}
     assert unknown == {}
 
 
+@pytest.mark.nightly
 def test_the_engines_differ_where_a_macro_says_so(compiled: dict[str, dict[str, str]]) -> None:
     assert "date_diff('day'" in compiled["duckdb"]["fct_leads"]
     assert "datediff(" in compiled["spark"]["fct_leads"]
     assert "date_diff('day'" not in compiled["spark"]["fct_leads"]
 
 
+@pytest.mark.nightly
 def test_logs_and_facts_are_increments_on_duckdb_and_whole_on_spark(compiled: dict[str, dict[str, str]]) -> None:
     for model, increment in (("base_shop__orders", "__deliveries"), ("fct_order_items", "__unchanged")):
         assert f"{model}{increment}" in compiled["duckdb"][model]

@@ -103,6 +103,7 @@ def test_a_broken_file_is_tried_and_nothing_is_touched(webshop: Installation, tm
     assert "kpi sources check webshop --date 2025-02-28" in nothing.stderr
 
 
+@pytest.mark.nightly
 def test_a_dry_run_says_which_checks_would_keep_it_from_being_published(webshop: Installation, tmp_path: Path) -> None:
     header, first, *_ = ORDERS.splitlines(keepends=True)
     file = tmp_path / "orders.csv"

@@ -30,7 +30,6 @@ SUBSETS = {
     "survey": (OF_SURVEYS, OF_ORDERS | OF_DEALS | OF_LEADS | OF_ADS_AND_ORDERS),
     "shop,ads,finance": (OF_ORDERS | OF_ADS_AND_ORDERS, OF_DEALS | OF_LEADS | OF_SURVEYS | {("cac", "cpl")}),
 }
-DAILY = "crm"  # without orders, most KPIs have no source; each subset costs a build of all models
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +38,7 @@ def deliveries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return deliver_demo(tmp_path_factory.mktemp("deliveries")).data_dir / "landing"
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(sources, marks=[pytest.mark.nightly] if sources != DAILY else []) for sources in SUBSETS],
-)
+@pytest.fixture(scope="module", params=SUBSETS)
 def subset(request: pytest.FixtureRequest, deliveries: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """An installation with some of the demo's sources, after its historical delivery."""
     data_dir = tmp_path_factory.mktemp("subset")
@@ -72,6 +68,7 @@ def sell_in_euros_only(landing: Path) -> None:
         file.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.nightly
 def test_what_can_be_computed_is_and_the_rest_has_no_source(subset: Installation) -> None:
     computed, missing = SUBSETS[subset.environment["KPI_SOURCES"]]
     with subset.warehouse() as connection:

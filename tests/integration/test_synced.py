@@ -114,6 +114,7 @@ def contents(installation: Installation, schema: str) -> dict[str, list[tuple[An
         }
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("schema", ["staging", "marts"])
 def test_synced_tables_give_what_the_exports_give(exported: Installation, synced: Installation, schema: str) -> None:
     expected, found = contents(exported, schema), contents(synced, schema)
@@ -125,6 +126,7 @@ def test_synced_tables_give_what_the_exports_give(exported: Installation, synced
         assert {name for name, rows in found.items() if rows} >= MARTS_WITH_ROWS
 
 
+@pytest.mark.nightly
 def test_deleted_merged_and_test_records_do_not_count(synced: Installation) -> None:
     def counted(column: str, fact: str) -> list[str]:
         with synced.warehouse() as warehouse:

@@ -9,6 +9,8 @@ from tests.conftest import Installation, deliver_demo
 from tests.integration.conftest import published_hashes
 from tests.integration.test_subsets import LAST_DELIVERY, keep_the_historical_delivery_only
 
+pytestmark = pytest.mark.nightly  # what one model or check does is in `tests/unit/transform/test_unchanged.py`
+
 OF_SURVEYS = {"base_survey__responses", "stg_survey__nps_responses", "fct_nps_responses", "kpi_nps"}
 OF_FINANCE = {"base_finance__fx_rates", "stg_finance__fx_rates", "base_finance__costs", "fct_marketing_spend"}
 
@@ -97,7 +99,6 @@ def test_a_late_answer_changes_what_is_made_from_answers_and_the_rest_stands(
         company.assert_published(mart)
 
 
-@pytest.mark.nightly
 def test_what_stood_is_what_a_full_refresh_builds(company: Installation, built_before: dict[str, str]) -> None:
     [first_run] = set(built_before.values())
     assert first_run in built_by_run(company).values()

@@ -286,13 +286,8 @@ def test_nobody_is_named_beyond_the_typed_logs(business: Installation) -> None:
     )
     assert ("staging.stg_woocommerce__order_versions",) in tables
     people = "example|fictional|leave at|placeholder"
-    assert [
-        table
-        for (table,) in tables
-        if rows(
-            business, f"select 1 from {table} t where regexp_matches(lower(cast(t as varchar)), '{people}') limit 1"
-        )
-    ] == []
+    naming = "select '{0}' from {0} as t where regexp_matches(lower(cast(t as varchar)), '" + people + "')"
+    assert rows(business, " union ".join(naming.format(table) for (table,) in tables)) == []
 
 
 def test_mapping_holds_for_what_is_not_in_these_files(business: Installation) -> None:

@@ -103,6 +103,7 @@ def worker_of(run: dg.DagsterRun) -> str:
     return run.tags[".dagster/grpc_info"]
 
 
+@pytest.mark.nightly
 def test_a_worker_that_was_started_again_has_lost_its_run(instance: dg.DagsterInstance, workers: list[Worker]) -> None:
     wait_until(lambda: answers(workers[0].address))
     run = launch(instance)

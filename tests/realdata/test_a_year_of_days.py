@@ -99,6 +99,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Shop:
     return Shop(tmp_path_factory.mktemp("cdnow"), purchases)
 
 
+@pytest.mark.nightly
 def test_a_year_of_days_at_first_and_then_day_by_day_is_never_blocked(shop: Shop) -> None:
     first_load = shop.run(FIRST, NEW_YEAR - timedelta(days=1))
     assert _blocked(first_load) == {}
@@ -109,6 +110,7 @@ def test_a_year_of_days_at_first_and_then_day_by_day_is_never_blocked(shop: Shop
         assert _blocked(shop.run(day, day)) == {}, day
 
 
+@pytest.mark.nightly
 def test_a_day_with_few_of_its_rows_is_blocked_alone_and_among_others(shop: Shop) -> None:
     broken, following = NEW_YEAR + timedelta(days=6), NEW_YEAR + timedelta(days=7)
     file = shop.settings.landing_dir / f"purchases_{broken}.csv"

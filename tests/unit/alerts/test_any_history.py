@@ -100,5 +100,5 @@ class History(RuleBasedStateMachine):
                 raise AssertionError(f"{one.check} fails and nobody was told")
 
 
-History.TestCase.settings = settings(max_examples=15, stateful_step_count=25)
+History.TestCase.settings = settings(max_examples=8, stateful_step_count=25)
 test_any_history = History.TestCase
