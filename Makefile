@@ -71,7 +71,7 @@ bench: setup-dev ## what a day costs beside others, dbt over plain SQL, grains, 
 	$(BIN)/python -m benchmarks.quality
 	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.answers &&) true
 	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.pages &&) true
-	$(BIN)/python -m pytest --quiet --capture=no tests/unit/onboarding/test_corpus.py
+	$(BIN)/python -m pytest --quiet --capture=no -m "nightly or not nightly" tests/unit/onboarding/test_corpus.py
 	SCALE=$(or $(SCALE),10) $(BIN)/python -m benchmarks.peers
 	$(foreach scale,$(or $(SCALE),1 10),SCALE=$(scale) $(BIN)/python -m benchmarks.growth &&) true
 

@@ -133,6 +133,7 @@ def test_a_full_disk_is_named(survives: Callable[..., list[Trial]]) -> None:
     assert {"is full" in trial.said for trial in trials if trial.said} == {True}
 
 
+@pytest.mark.nightly
 def test_a_second_writer_goes_on_where_the_first_was_killed(survives: Callable[..., list[Trial]]) -> None:
     survives(PUBLISHINGS[0], Fault.AWAITED, every=12)
 

@@ -156,7 +156,7 @@ STORES = [
 ]
 
 
-@pytest.mark.parametrize("place", [0, 5])
+@pytest.mark.parametrize("place", [0, pytest.param(5, marks=pytest.mark.nightly)])
 def test_killed_at_any_step(place: int, survives: Callable[..., list[Trial]]) -> None:
     survives(STORES[place], Fault.KILLED, every=2)
 

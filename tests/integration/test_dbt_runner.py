@@ -132,7 +132,8 @@ def test_a_dbt_test_blocks_unless_it_warns(project: Project, tmp_path: Path, mon
 
 
 # Each starts dbt as a process, so only one of them is daily.
-@pytest.mark.parametrize("picked", ["*", pytest.param("marts/orders", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("picked", ["*", "marts/orders"])
 def test_dagster_is_told_what_dagster_dbt_tells(project: Project, monkeypatch: pytest.MonkeyPatch, picked: str) -> None:
     monkeypatch.setenv("TINY", str(project.warehouse))
 

@@ -99,6 +99,7 @@ def test_every_tool_only_reads_and_answers_with_status_n_and_as_of_date(demo: In
             assert {"status", "n"} <= value.keys() or {"rows", "kpis", "lines"} & value.keys()
 
 
+@pytest.mark.nightly
 def test_answers_equal_the_scorecard(demo: Installation) -> None:
     async def talk(client: Client) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
         found = {}

@@ -353,6 +353,7 @@ def test_causes_sum_to_the_change_of_each_part(both: duckdb.DuckDBPyConnection) 
     assert compared > 500
 
 
+@pytest.mark.nightly
 def test_looking_at_changed_owners_only_finds_the_same_causes(
     planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -276,6 +276,7 @@ def week_later(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
+@pytest.mark.nightly
 def test_further_days_leave_every_delivery_before_them_as_it_was(data_dir: Path, week_later: Path) -> None:
     before, after = fingerprints(data_dir / "landing"), fingerprints(week_later / "landing")
     assert before.items() < after.items()
@@ -285,6 +286,7 @@ def test_further_days_leave_every_delivery_before_them_as_it_was(data_dir: Path,
         assert len([path for path in after if path.startswith(name.replace(".", "/") + "/")]) == 61 + 7, name
 
 
+@pytest.mark.nightly
 def test_the_truth_goes_on_with_the_days(week_later: Path, company: Company) -> None:
     """What was delivered leads back to the business from which the truth was computed, as of the last day."""
     more = next_days(company, 7)

@@ -54,6 +54,7 @@ def revenue_and_publication(html: str) -> tuple[str, str]:
     return value, html.partition("<code>publication ")[2][:1]
 
 
+@pytest.mark.nightly
 def test_readers_see_only_whole_publications_while_others_replace_them(published: Path) -> None:
     client = client_of(published)
     first = revenue_and_publication(client.get("/en/leaders").text)

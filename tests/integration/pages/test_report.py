@@ -231,6 +231,7 @@ def test_hostile_names_are_text_in_every_report_and_in_the_workbook(
     assert not any(re.search("[\u202a-\u202e\u2066-\u2069]", one) for one in texts)
 
 
+@pytest.mark.nightly
 def test_reports_are_replaced_together_or_not_at_all(
     untouched_demo: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

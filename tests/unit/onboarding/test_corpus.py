@@ -243,10 +243,10 @@ def _results(found: list[Sample], folder: Path) -> Results:
     return {sample.file: (sample, *judge(sample, folder / str(place))) for place, sample in enumerate(found)}
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """The result of every file by its name."""
-    return _results(samples(), tmp_path_factory.mktemp("corpus"))
+@pytest.fixture(scope="module", params=[3, pytest.param(1, marks=pytest.mark.nightly)], ids=["every third", "all"])
+def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The result of every file by its name, or of one in so many."""
+    return _results(samples()[:: request.param], tmp_path_factory.mktemp("corpus"))
 
 
 def test_the_corpus_has_at_least_sixty_files_three_of_each_kind() -> None:
