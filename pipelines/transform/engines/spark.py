@@ -200,6 +200,7 @@ def _session(configuration: str, log: Path) -> "SparkSession":
 
         settings: dict[str, Any] = json.loads(configuration)
         conf = SparkConf().setAppName("kpi").setMaster(settings["master"])
+        conf.set("spark.sql.warehouse.dir", str(log.parent / "schemas"))  # else Spark makes folders where it is started
         conf.setAll([*_OPTIONS.items(), *settings["options"].items()])
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as file:
