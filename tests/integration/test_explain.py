@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 import pytest
@@ -17,8 +18,8 @@ from pipelines.answers.periods import Grain, Periods
 from pipelines.warehouse import published
 from tests.conftest import Installation
 
-# Seed, and of what a cell is drawn.
-EVERY_DAY, BY_NIGHT = (1, "variant"), (20_250_101, "variant and grain")
+# Seed, of what a cell is drawn, and how many at least.
+EVERY_DAY, BY_NIGHT = (1, "variant", 1), (20_250_101, "variant and grain", 320)
 
 
 @pytest.fixture
@@ -27,9 +28,9 @@ def connection(untouched_demo: Installation) -> Iterator[duckdb.DuckDBPyConnecti
         yield opened
 
 
-def sampled(connection: duckdb.DuckDBPyConnection, seed: int, of_each: str) -> list[Cell]:
-    """Cells of any period and cut, drawn at random: one of each variant, or of each variant and grain."""
-    drawn_from: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
+def sampled(connection: duckdb.DuckDBPyConnection, seed: int, of_each: str, number: int) -> list[Cell]:
+    """Cells of any period and cut, drawn at random: as many of each variant, or of each variant and grain."""
+    drawn_from: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for row in connection.execute(
         """
         select kpi_id, variant, grain, period_start, entity_type, entity_id, value, numerator, denominator, sample_size,
@@ -42,20 +43,20 @@ def sampled(connection: duckdb.DuckDBPyConnection, seed: int, of_each: str) -> l
         drawn_from.setdefault(row[: 2 if of_each == "variant" else 3], []).append(row)
     periods = {grain: {one.start: one for one in Periods.of(connection, grain).periods} for grain in Grain}
     drawn = random.Random(seed)
-    cells = []
-    for key in sorted(drawn_from):
-        kpi_id, variant, grain, start, entity_type, entity_id, *values = drawn.choice(drawn_from[key])
-        period = periods[Grain(grain)][start]  # type: ignore[index]
-        chosen = Variant(kpi_id, variant, "", "", "")  # type: ignore[arg-type]
-        cells.append(Cell(chosen, Grain(grain), period, entity_type, entity_id, entity_id, *values))  # type: ignore[arg-type]
+    cells: list[Cell] = []
+    while len(cells) < number:
+        for key in sorted(drawn_from):
+            kpi_id, variant, grain, start, entity_type, entity_id, *values = drawn.choice(drawn_from[key])
+            period, chosen = periods[Grain(grain)][start], Variant(kpi_id, variant, "", "", "")
+            cells.append(Cell(chosen, Grain(grain), period, entity_type, entity_id, entity_id, *values))
     return cells
 
 
-@pytest.mark.parametrize(("seed", "of_each"), [EVERY_DAY, pytest.param(*BY_NIGHT, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("seed", "of_each", "number"), [EVERY_DAY, pytest.param(*BY_NIGHT, marks=pytest.mark.nightly)])
 def test_rows_reproduce_numerator_denominator_and_value_and_exist_where_they_say(
-    seed: int, of_each: str, untouched_demo: Installation, connection: duckdb.DuckDBPyConnection
+    seed: int, of_each: str, number: int, untouched_demo: Installation, connection: duckdb.DuckDBPyConnection
 ) -> None:
-    cells = sampled(connection, seed, of_each)
+    cells = sampled(connection, seed, of_each, number)
     assert len({(cell.variant.kpi_id, cell.variant.variant) for cell in cells}) > 60
     assert len(Counter(cell.entity_type for cell in cells)) > 5
     connection.execute("create temp table found (source_file varchar, row_number bigint)")

@@ -365,7 +365,7 @@ def _assert_trustworthy(company: Company, before: object) -> None:
 
 
 @given(history=histories())
-@settings(max_examples=2 if settings.get_current_profile_name() == "daily" else 300)
+@settings(max_examples=4 if settings.get_current_profile_name() == "daily" else 300)
 def test_no_history_publishes_what_was_rejected(company: Company, history: list[Step]) -> None:
     company.begin()
     for step in history:
