@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+from alembic.script import ScriptDirectory
 from hypothesis import Phase, settings
 
 from demo_company import __main__ as demo_company
@@ -30,6 +32,9 @@ settings.register_profile(
 )
 settings.register_profile("nightly", max_examples=200, database=None, deadline=None, print_blob=True)
 settings.load_profile("daily")  # `pytest --hypothesis-profile nightly` overrides it
+
+# Dagster reads all migrations of its tables for each instance. There are hundreds of instances in these processes.
+ScriptDirectory.from_config = cache(ScriptDirectory.from_config)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ Belongs here: the ways in which values are written. Does not belong here: files 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import NamedTuple
 
 from pipelines.onboarding.names import words_of
 
+_KEPT = 1 << 16  # cells that are remembered: the same dates and amounts stand in many rows
 MAX_UNREADABLE_SHARE = 0.05  # of a column's cells; their rows are quarantined and reported
 
 EXCEL = "excel"  # the format of dates as days since 1899-12-30, as spreadsheets store them
@@ -217,6 +219,7 @@ def _same_order(one: list[str], other: list[str]) -> bool:
     return [part[0] for part in one] == [part[0] for part in other]
 
 
+@lru_cache(_KEPT)
 def _is_date(cell: str, format_: str) -> bool:
     try:
         return 1900 <= datetime.strptime(_T_BEFORE_TIME.sub(" ", cell), strptime_pattern(format_)).year <= 2200
@@ -239,38 +242,36 @@ def _read_numbers(filled: Sequence[str], told: str | None) -> Found:
     ignore: set[str] = set()
     unreadable = 0
     for cell in filled:
-        number = signed(_CURRENCIES.sub("", cell))
-        spaces = set(number.strip()) & set(_THOUSANDS_SPACES)
-        signs = set(_CURRENCIES.findall(cell))
-        number = re.sub(f"[{_THOUSANDS_SPACES}]", "", number)
-        if not re.fullmatch(r"[+-]?[\d.,]*\d", number) or (spaces and not _grouped(cell, signs)):
+        number, skipped = _bare_number(cell)
+        if number is None:
             unreadable += 1
             continue
-        bare.append(number.lstrip("+-"))
-        ignore |= signs | spaces | ({c for c in _THOUSANDS_SPACES if c in cell and signs})
-    if _decimal_mark(bare) is None:
+        bare.append(number)
+        ignore |= skipped
+    if _decimal_mark(set(bare)) is None:
         consistent = [number for number in bare if _decimal_mark([number]) is not None]
         unreadable += len(bare) - len(consistent)
         bare = consistent
     if not _enough(len(bare), filled):
         return Found()
-    digits = [re.sub(r"[.,]", "", number) for number in bare]
-    if any(len(text.lstrip("0")) > 17 for text in digits) or any(re.match(r"0\d", number) for number in bare):
+    numbers = set(bare)
+    digits = [re.sub(r"[.,]", "", number) for number in numbers]
+    if any(len(text.lstrip("0")) > 17 for text in digits) or any(re.match(r"0\d", number) for number in numbers):
         return Found()  # an id: as a number it would lose its leading zeros or its last digits
-    mark = _decimal_mark(bare)
+    mark = _decimal_mark(numbers)
     if mark is None:
         return Found()
     if mark == "?":
         if told is None:
             return Found(ambiguous=("decimal mark .", "decimal mark ,"))
-        mark = told if any(told in number for number in bare) else ""
-    thousands = {sign for sign in ".," if sign != mark and any(sign in number for number in bare)}
+        mark = told if any(told in number for number in numbers) else ""
+    thousands = {sign for sign in ".," if sign != mark and any(sign in number for number in numbers)}
     if mark == ",":
         thousands.discard(".")  # a decimal comma implies that points separate thousands
-    fractions = {number.partition(mark)[2] for number in bare if mark and mark in number}
-    skipped = tuple(sorted(ignore | thousands))
-    decimal = Reading("decimal", decimal=mark or None, ignore=skipped)
-    whole = Reading("integer", ignore=skipped)
+    fractions = {number.partition(mark)[2] for number in numbers if mark and mark in number}
+    ignored = tuple(sorted(ignore | thousands))
+    decimal = Reading("decimal", decimal=mark or None, ignore=ignored)
+    whole = Reading("integer", ignore=ignored)
     if not fractions:
         readings: tuple[Reading, ...] = (whole, decimal)
     elif mark == "." and all(set(fraction) <= {"0"} for fraction in fractions):
@@ -278,6 +279,18 @@ def _read_numbers(filled: Sequence[str], told: str | None) -> Found:
     else:
         readings = (decimal,)
     return Found(readings, unreadable=unreadable)
+
+
+@lru_cache(_KEPT)
+def _bare_number(cell: str) -> tuple[str | None, frozenset[str]]:
+    """The cell without its sign, currency and spaces, and which of these it has; None if it is no number."""
+    number = signed(_CURRENCIES.sub("", cell))
+    spaces = set(number.strip()) & set(_THOUSANDS_SPACES)
+    signs = set(_CURRENCIES.findall(cell))
+    number = re.sub(f"[{_THOUSANDS_SPACES}]", "", number)
+    if not re.fullmatch(r"[+-]?[\d.,]*\d", number) or (spaces and not _grouped(cell, signs)):
+        return None, frozenset()
+    return number.lstrip("+-"), frozenset(signs | spaces | {c for c in _THOUSANDS_SPACES if c in cell and signs})
 
 
 def _grouped(cell: str, signs: set[str]) -> bool:
@@ -289,7 +302,7 @@ def _grouped(cell: str, signs: set[str]) -> bool:
     return bool(grouped) or not set(amount) & set(_THOUSANDS_SPACES)
 
 
-def _decimal_mark(numbers: Sequence[str]) -> str | None:
+def _decimal_mark(numbers: Collection[str]) -> str | None:
     """The decimal mark, `.` or `,`; empty if there is none, `?` if it is ambiguous, None if these are not numbers."""
     marks: set[str] = set()
     undecided = False

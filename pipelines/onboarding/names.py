@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from datetime import date, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from pipelines.onboarding.currencies import BRACKETS, currency_called
@@ -61,6 +62,7 @@ def without_brackets(name: str) -> str:
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "ß": "ss", "\u0131": "i", "æ": "ae", "œ": "oe", "đ": "d", "º": "o"})
 
 
+@lru_cache(1 << 16)  # of many cells, most of which stand in many rows
 def plain_letters(text: str) -> str:
     """`text` in lower case without accents: ł becomes l, and ä becomes a."""
     decomposed = unicodedata.normalize("NFKD", text.lower().translate(_LETTERS))

@@ -29,7 +29,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     for vendor in VENDORS:
         shutil.copytree(HERE / vendor, folder / "landing" / vendor)
     installation = Installation(folder, folder / "kpi.yml")
-    installation.build()
+    installation.build(models="staging +kpi_revenue +kpi_cac")
     return installation
 
 

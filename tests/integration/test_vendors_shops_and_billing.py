@@ -34,7 +34,7 @@ def business(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     for report in (data_dir / "landing" / "linkedin_ads").iterdir():
         report.write_text(report.read_text(encoding="utf-8"), encoding="utf-16")  # as LinkedIn writes it
     installation = Installation(data_dir, data_dir / "kpi.yml")
-    installation.build()
+    installation.build(models="staging +kpi_revenue +kpi_cac +kpi_nps +fct_refunds")
     return installation
 
 

@@ -53,7 +53,7 @@ def _installed(written: str, folder: Path, real_data_dir: Path) -> Installation:
     landing.mkdir(parents=True)
     shutil.copy(real_data_dir / "ad_spend" / FILES[written], landing / "campaign_days_2021-03-01.csv")
     installation = Installation(company.parent / "data", company / "kpi.yml")
-    installation.build()
+    installation.build(models="+kpi_scorecard__monthly +fct_marketing_spend")
     return installation
 
 

@@ -19,7 +19,8 @@ def cdnow(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) -> Inst
     landing.mkdir(parents=True)
     shutil.copy(real_data_dir / "cdnow" / "CDNOW_master.txt", landing / "purchases_19980701.txt")
     installation = Installation(landing.parents[1], HERE / "cdnow" / "kpi.yml")
-    installation.build("1998-07-01")
+    marts = "+kpi_scorecard__monthly +kpi_clv__customer +kpi_retention__cohort"
+    installation.build("1998-07-01", models=f"delivered_row_counts {marts}")
     return installation
 
 

@@ -20,7 +20,7 @@ def olist_funnel(tmp_path_factory: pytest.TempPathFactory, real_data_dir: Path) 
     shutil.copy(source / "olist_marketing_qualified_leads_dataset.csv", landing / "qualified_leads_2018-12-01.csv")
     shutil.copy(source / "olist_closed_deals_dataset.csv", landing / "closed_deals_2018-12-01.csv")
     installation = Installation(landing.parents[1], HERE / "olist_funnel" / "kpi.yml")
-    installation.build()
+    installation.build(models="+kpi_scorecard__monthly")
     return installation
 
 

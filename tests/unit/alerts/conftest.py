@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,19 @@ def finding(asset: str = "staging/orders", check: str = "order_id_unique", **val
     return Finding(asset, check, **{**usual, **values})
 
 
+@cache
+def settings_of(folder: Path, database_env: str | None) -> Settings:
+    """The settings of a `World`. Reading all variables takes as long as taking in a report."""
+    return Settings(
+        sources=["shop"],
+        first_delivery=date(2026, 1, 1),
+        time_zone="Europe/Warsaw",
+        reporting_currency="EUR",
+        data_dir=folder,
+        database_env=database_env,
+    )
+
+
 @dataclass
 class World:
     """An installation in `folder` with the given `alerts.yml`, here a dictionary."""
@@ -42,14 +56,7 @@ class World:
 
     @property
     def settings(self) -> Settings:
-        return Settings(
-            sources=["shop"],
-            first_delivery=date(2026, 1, 1),
-            time_zone="Europe/Warsaw",
-            reporting_currency="EUR",
-            data_dir=self.folder,
-            database_env=self.database_env,
-        )
+        return settings_of(self.folder, self.database_env)
 
     @property
     def service(self) -> AlertService:
