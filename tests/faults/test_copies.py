@@ -133,7 +133,12 @@ def survives(servers: tuple[Store, Proxy], tmp_path: Path, tried: Callable[[list
     return survive
 
 
-@COPYINGS_BY_NAME
+# By day of the ways that a run and another host use every day.
+@pytest.mark.parametrize(
+    "copying",
+    [pytest.param(one, marks=() if one in (COPYINGS[0], COPYINGS[2]) else pytest.mark.nightly) for one in COPYINGS],
+    ids=lambda copying: copying.name,
+)
 def test_some_requests_fail(copying: Copying, survives: Survives) -> None:
     for place, fault in enumerate(OF_THE_SERVER):
         survives(copying, fault, 1 + place % FEWEST, EVERY)
@@ -153,7 +158,7 @@ def test_any_request_fails(copying: Copying, fault: NetworkFault, survives: Surv
     survives(copying, fault)
 
 
-@pytest.mark.parametrize(("first", "second"), [(NEW, NEWER), (NEWER, NEW)])
+@pytest.mark.parametrize(("first", "second"), [(NEW, NEWER), pytest.param(NEWER, NEW, marks=pytest.mark.nightly)])
 def test_of_two_hosts_that_publish_at_once_the_newer_publication_wins(
     first: str, second: str, servers: tuple[Store, Proxy], tmp_path: Path, tried: Callable[[list[Trial]], None]
 ) -> None:

@@ -180,12 +180,14 @@ def test_parts_have_no_row_in_common_but_share_the_lists(companies: list[Company
             assert len(set.union(*keys)) == sum(map(len, keys)), name
 
 
+@pytest.mark.nightly
 def test_the_same_seed_gives_the_same_files_in_parts(in_parts: tuple[Path, Made], tmp_path: Path) -> None:
     folder, made = in_parts
     assert build(tmp_path, **THREE, truth=False) == replace(made, truth_rows=0)
     assert fingerprints(tmp_path / "landing") == fingerprints(folder / "landing")
 
 
+@pytest.mark.nightly
 def test_files_in_parts_lead_back_to_all_parts(
     in_parts: tuple[Path, Made], parts: list[Part], companies: list[Company]
 ) -> None:
@@ -195,6 +197,7 @@ def test_files_in_parts_lead_back_to_all_parts(
     assert made.orders == len(clean["shop.orders"]) == sum(len(company.clean["shop.orders"]) for company in companies)
 
 
+@pytest.mark.nightly
 def test_what_is_counted_was_written_in_parts(in_parts: tuple[Path, Made]) -> None:
     folder, made = in_parts
     faults = Counter(entry["kind"] for entry in planted(folder))
@@ -204,6 +207,7 @@ def test_what_is_counted_was_written_in_parts(in_parts: tuple[Path, Made]) -> No
         assert made.truth_rows == len(list(csv.DictReader(file)))
 
 
+@pytest.mark.nightly
 def test_the_truth_of_the_whole_is_the_sum_of_its_parts(in_parts: tuple[Path, Made], companies: list[Company]) -> None:
     """Sums of money by month, as the parts have no customer in common."""
 
@@ -218,6 +222,7 @@ def test_the_truth_of_the_whole_is_the_sum_of_its_parts(in_parts: tuple[Path, Ma
     assert whole == {month: sum((part.get(month, Decimal(0)) for part in each), Decimal(0)) for month in whole}
 
 
+@pytest.mark.nightly
 def test_a_file_has_the_months_of_all_parts_in_order(in_parts: tuple[Path, Made]) -> None:
     [bulk] = (in_parts[0] / "landing" / "shop" / "order_items").glob(f"*_{BULK}.csv.gz")
     with gzip.open(bulk, "rt", encoding="utf-8", newline="") as file:
@@ -228,6 +233,7 @@ def test_a_file_has_the_months_of_all_parts_in_order(in_parts: tuple[Path, Made]
     assert len(turns) == 3 * 23  # once a month
 
 
+@pytest.mark.nightly
 def test_days_that_follow_go_on_in_every_part(
     in_parts: tuple[Path, Made], parts: list[Part], companies: list[Company], tmp_path: Path
 ) -> None:
@@ -244,6 +250,7 @@ def test_days_that_follow_go_on_in_every_part(
     assert made.orders < len(clean["shop.orders"])
 
 
+@pytest.mark.nightly
 def test_the_same_seed_gives_the_same_files_with_truth_or_without(
     data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -338,6 +345,7 @@ def test_days_that_come_one_by_one_with_late_and_broken_files_are_the_same_in_th
     assert fingerprints(folder) == fingerprints(week_later)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipelines.settings import PROJECT_DIR
 
 SPHINX_OFFLINE = """
@@ -19,6 +21,7 @@ FROM_ELSEWHERE = re.compile(
 )
 
 
+@pytest.mark.nightly
 def test_the_site_builds_offline_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     options = ["--quiet", "--fail-on-warning", "--keep-going", "--conf-dir", str(PROJECT_DIR / "docs")]
     command = [sys.executable, "-c", SPHINX_OFFLINE, *options, str(PROJECT_DIR), str(tmp_path)]

@@ -266,6 +266,7 @@ def test_no_draft_is_silently_wrong_and_nine_of_ten_need_no_edit(
     assert counts[RIGHT] + counts[ASKED] >= 0.9 * len(results), table
 
 
+@pytest.mark.nightly
 def test_unseen_files_are_as_often_right_as_they_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     counts, table = _table(_results(samples(CORPUS / "unseen"), tmp_path))
     with capsys.disabled():
