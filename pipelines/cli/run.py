@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+FROM = "First delivery day. With --to alone, all days up to it."
+TO = "Last delivery day. With --from alone, all days up to the newest."
+
 
 @app.command()
 def run(
     day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="One delivery day.")] = None,
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First delivery day.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last delivery day.")] = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help=FROM)] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help=TO)] = None,
     full_refresh: Annotated[bool, typer.Option(help="Rebuild every table from raw.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Print where the time went, and save it as JSON.")] = False,
 ) -> None:
@@ -32,17 +35,25 @@ def run(
     Without a day: all deliveries that have arrived and have not landed yet.
     """
     from pipelines.partitions import business_day, days_in_words
-    from pipelines.runs.job import NothingDeliveredError, delivered_again, plan
+    from pipelines.runs.job import NothingDeliveredError, delivered_again, newest_day, plan
     from pipelines.sources import enabled_sources
 
-    if (first is None) != (last is None) or (day and first):
-        raise typer.BadParameter("give --date, or both --from and --to, or none of them")
+    if day and (first or last):
+        raise typer.BadParameter("give --date for one day, or --from and --to for several")
     with errors_in_words():
         settings = get_settings()
         sources = enabled_sources(settings)
         begin, end = as_date(day or first), as_date(day or last)
-        if begin and begin < settings.first_delivery:
-            raise ConfigError(f"{begin} is before the setting first_delivery ({settings.first_delivery}).")
+        for asked in filter(None, (begin, end)):
+            if asked < settings.first_delivery:
+                raise ConfigError(f"{asked} is before the setting first_delivery ({settings.first_delivery}).")
+        if begin and not end:
+            end = newest_day(settings, sources)
+            if end is None or end < begin:
+                newest = f"; the newest delivery is for {end}" if end else ""
+                raise ConfigError(f"Nothing was delivered for {begin} or a later day{newest}.")
+        if end and not begin:
+            begin = settings.first_delivery
         if begin and end and end < begin:
             raise ConfigError(f"--to {end} is before --from {begin}.")
         if end and end >= business_day(settings):

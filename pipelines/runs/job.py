@@ -119,6 +119,15 @@ def plan(settings: Settings, sources: list[Source], first: date | None = None, l
     )
 
 
+def newest_day(settings: Settings, sources: list[Source]) -> date | None:
+    """The day of the newest delivery, at most yesterday; of fetched sources, yesterday; None if nothing came."""
+    yesterday = business_day(settings) - timedelta(days=1)
+    newest = newest_delivery(settings, sources)
+    if any(source.is_asked for source in sources):
+        newest = max(newest or settings.first_delivery, settings.last_delivery or yesterday)
+    return min(newest, yesterday) if newest else None
+
+
 def delivered_again(settings: Settings, sources: list[Source]) -> list[date]:
     """The landed days with files in the landing folder that have not landed in their current form, in order.
 

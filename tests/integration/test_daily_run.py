@@ -591,8 +591,13 @@ def test_answers_need_nothing_that_is_slow_to_import(demo: Installation, argumen
         (["show", "revenue", "--month", "June"], "'June' is not a period. Write a week like 2025-W14, a month like"),
         (["sql", "select nothing from nowhere"], "There is no table nowhere."),
         (["sql", "delete from marts.dim_date"], "cannot change it; delete is not available"),
-        (["run", "--date", "2024-01-01"], "is before the setting first_delivery"),
-        (["run", "--from", "2026-01-01"], "give --date, or both --from and --to, or none of them"),
+        (["run", "--date", "2024-01-01"], "2024-01-01 is before the setting first_delivery"),
+        (["run", "--to", "2024-01-01"], "2024-01-01 is before the setting first_delivery"),
+        (["run", "--from", "2026-01-01", "--date", "2026-01-02"], "give --date for one day, or --from and --to for"),
+        (
+            ["run", "--from", "2026-02-01"],
+            "Nothing was delivered for 2026-02-01 or a later day; the newest delivery is",
+        ),
     ],
 )
 def test_a_wrong_argument_exits_with_2_and_says_what_there_is(

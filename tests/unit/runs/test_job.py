@@ -11,7 +11,7 @@ from pipelines.ingest.landing import land
 from pipelines.ingest.late_files import newest_delivery
 from pipelines.partitions import business_day, delivery_days
 from pipelines.runs.history import DagsterHistory, Run
-from pipelines.runs.job import NothingDeliveredError, Plan, delivered_again, plan
+from pipelines.runs.job import NothingDeliveredError, Plan, delivered_again, newest_day, plan
 from pipelines.settings import Settings
 from pipelines.sources import Source
 from pipelines.tables import raw_file
@@ -123,6 +123,22 @@ def test_a_range_that_is_asked_for_is_one_run_also_when_it_has_landed(
     asked = plan(settings, sources, JANUARY[0], JANUARY[30])
     assert asked == Plan([JANUARY])
     assert str(asked) == "31 delivery days, 2025-01-01 to 2025-01-31 (one run)"
+
+
+def test_the_newest_day_is_over_and_was_delivered(settings: Settings, sources: list[Source]) -> None:
+    assert newest_day(settings, sources) is None
+    deliver(settings, "orders", JANUARY[0], JANUARY[2])
+    assert newest_day(settings, sources) == JANUARY[2]
+    deliver(settings, "refunds", business_day(settings))
+    yesterday = business_day(settings) - timedelta(days=1)
+    assert newest_day(settings, sources) == yesterday
+
+
+def test_each_day_of_a_source_that_is_fetched_can_run(settings: Settings, sources: list[Source]) -> None:
+    fetched = [source.model_copy(update={"connector": "sql"}) for source in sources]
+    assert newest_day(settings, fetched) == business_day(settings) - timedelta(days=1)
+    ended = settings.model_copy(update={"last_delivery": JANUARY[4]})
+    assert newest_day(ended, fetched) == JANUARY[4]
 
 
 def test_many_late_days_in_a_row_are_one_run_and_a_few_run_one_by_one(
