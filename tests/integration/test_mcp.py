@@ -174,17 +174,19 @@ def string_arguments(tool: Tool) -> list[str]:
     return [name for name, schema in tool.input_schema["properties"].items() if accepts_text(schema)]
 
 
-def test_nothing_but_the_published_answers_can_be_read(demo: Installation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.nightly)])
+def test_nothing_but_the_published_answers_can_be_read(demo: Installation, tmp_path: Path, every: int) -> None:
+    """By day each argument is tried with one of `every` so many texts, each time with others."""
     canary = tmp_path / "canary.txt"
     canary.write_text(SECRET)
     assert duckdb.sql(attempts(canary)[0]).fetchall() == [(SECRET,)]  # where nothing forbids it
 
     async def talk(client: Client) -> list[tuple[str, str, CallToolResult]]:
+        arguments = [(tool.name, name) for tool in (await client.list_tools()).tools for name in string_arguments(tool)]
         return [
-            (tool.name, argument, await client.call_tool(tool.name, {**NEEDED.get(tool.name, {}), argument: attempt}))
-            for tool in (await client.list_tools()).tools
-            for argument in string_arguments(tool)
-            for attempt in attempts(canary)
+            (tool, name, await client.call_tool(tool, {**NEEDED.get(tool, {}), name: attempt}))
+            for place, (tool, name) in enumerate(arguments)
+            for attempt in attempts(canary)[place % every :: every]
         ]
 
     tried = in_session(demo, talk, CANARY=SECRET)
