@@ -1,6 +1,7 @@
 """`kpi sources add` on a file as an accountant exports it, and what is built from the unedited draft."""
 
 import re
+import shutil
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -113,6 +114,16 @@ def test_a_dry_run_says_which_checks_would_keep_it_from_being_published(webshop:
     assert "blocks   staging.base_webshop__orders: most_rows_are_readable: 1 of" in tried.stdout
     assert "warns    staging.base_webshop__orders: rows_are_readable: 1 of" in tried.stdout
     assert "A real run would publish nothing until this is fixed" in tried.stdout
+
+
+def test_a_staging_model_without_a_column_of_its_entity_is_named(webshop: Installation, tmp_path: Path) -> None:
+    folder = tmp_path / "edited"
+    shutil.copytree(webshop.config.parent, folder, ignore=shutil.ignore_patterns("dbt"))
+    edited = Installation(folder / "data", folder / "kpi.yml")
+    model = folder / "company" / "models" / "staging" / "webshop" / "stg_webshop__orders.sql"
+    model.write_text(f"select * exclude (region) from (\n{model.read_text(encoding='utf-8')}\n)", encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"stg_webshop__orders lacks region\. A staging model of orders has every"):
+        edited.build(models="+int_orders")
 
 
 def test_a_draft_is_not_written_over(webshop: Installation) -> None:
