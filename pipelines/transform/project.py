@@ -7,6 +7,7 @@ Does not belong here: Dagster assets (`assets.py`), and any SQL (`dbt_project/`)
 import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -44,8 +45,11 @@ def assemble_project(settings: Settings) -> Path:
     parts = {entry.name: entry for entry in SHIPPED_PROJECT_DIR.iterdir() if entry.name not in ("target", "logs")}
     parts["company"] = settings.company_dir / "models"
     for link in project_dir.iterdir():
-        if link.is_symlink() and (link.name not in parts or link.readlink() != parts[link.name]):
-            link.unlink()
+        if link.is_symlink():
+            if link.name not in parts or link.readlink() != parts[link.name]:
+                link.unlink()
+        elif link.name in parts:  # a copy, which a backup makes of a link: edits would have no effect
+            shutil.rmtree(link) if link.is_dir() else link.unlink()
     for name, part in parts.items():
         link = project_dir / name
         if part.exists() and not link.is_symlink():

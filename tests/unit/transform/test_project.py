@@ -44,6 +44,18 @@ def test_the_project_links_shipped_and_own_models_and_forgets_what_is_gone(tmp_p
     assert not (project / "company").is_symlink()
 
 
+def test_where_a_backup_left_copies_the_project_links_again(tmp_path: Path) -> None:
+    own = tmp_path / "company" / "models" / "own.sql"
+    own.parent.mkdir(parents=True)
+    own.write_text("select 1 as n")
+    assemble_project(settings_in(tmp_path))
+    shutil.copytree(tmp_path / "data", tmp_path / "restored")  # which follows links
+    own.write_text("select 2 as n")
+    project = assemble_project(settings_in(tmp_path, data_dir=tmp_path / "restored"))
+    assert (project / "company" / "own.sql").read_text() == "select 2 as n"
+    assert (project / "dbt_project.yml").is_symlink()
+
+
 def test_a_model_in_another_encoding_is_named_where_dbt_names_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
