@@ -39,7 +39,7 @@ def run(
     from pipelines.sources import enabled_sources
 
     if day and (first or last):
-        raise typer.BadParameter("give --date for one day, or --from and --to for several")
+        raise typer.BadParameter("give --date for one day, or --from, --to or both for several")
     with errors_in_words():
         settings = get_settings()
         sources = enabled_sources(settings)
@@ -50,8 +50,10 @@ def run(
         if begin and not end:
             end = newest_day(settings, sources)
             if end is None or end < begin:
-                newest = f"; the newest delivery is for {end}" if end else ""
-                raise ConfigError(f"Nothing was delivered for {begin} or a later day{newest}.")
+                newest = f"The newest delivery is for {end}" if end else f"There is none in {settings.landing_dir}"
+                raise ConfigError(
+                    f"Nothing was delivered for {begin} or a later day. {newest}. Deliver it, or give an earlier day."
+                )
         if end and not begin:
             begin = settings.first_delivery
         if begin and end and end < begin:

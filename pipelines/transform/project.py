@@ -49,7 +49,7 @@ def assemble_project(settings: Settings) -> Path:
             if link.name not in parts or link.readlink() != parts[link.name]:
                 link.unlink()
         elif link.name in parts:  # a copy, which a backup makes of a link: edits would have no effect
-            shutil.rmtree(link) if link.is_dir() else link.unlink()
+            shutil.rmtree(link) if link.is_dir() else link.unlink(missing_ok=True)
     for name, part in parts.items():
         link = project_dir / name
         if part.exists() and not link.is_symlink():
